@@ -1,0 +1,56 @@
+# Needs python3 (3.11 or newer) and make. Everything else is put into .venv, pinned and checked by hash.
+
+PYTHON ?= python3
+BIN := .venv/bin
+BUILD := requirements-build.txt
+COVERAGE := 95
+
+.PHONY: help demo test check bench install install-dev requirements
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## watch an outbreak arrive in a sandbox and be dealt with
+	$(BIN)/worker demo
+
+test: check ## everything: check, fast tests, slow tests, branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/pytest -m "not slow" -n 2 --cov --cov-report=
+	$(BIN)/pytest -m slow -n 2 --dist worksteal --cov --cov-append --cov-report=
+	$(BIN)/coverage report --fail-under=$(COVERAGE)
+
+check: install-dev ## lint, format, types and import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: install-dev ## measure this worker beside two scripts on the official SDK
+	$(BIN)/python -m benchmarks
+
+# A .venv is complete when it was filled from these very files. Their content is compared, not their time, so that a
+# fresh clone beside a kept .venv starts at once.
+define fill
+	@cat pyproject.toml $(1) | cmp -s - .venv/$@.done || { set -e; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"$(PYTHON) is older than Python 3.11: name a newer one with make PYTHON=python3.13" or 0)'; \
+	$(PYTHON) -m venv .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(foreach file,$(1),-r $(file)); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .; \
+	cat pyproject.toml $(1) > .venv/$@.done; }
+endef
+
+install: ## .venv with what the worker needs to run
+	$(call fill,$(BUILD) requirements.txt)
+
+install-dev: ## the same, with what its tests need
+	$(call fill,$(BUILD) requirements-dev.txt)
+
+# Keeps the versions that are pinned unless pyproject.toml asks for another; delete a file to take the newest of all.
+requirements: export CUSTOM_COMPILE_COMMAND = make requirements
+requirements: install-dev ## pin anew after a change of dependencies in pyproject.toml
+	$(BIN)/pip-compile --only-build-deps --all-build-deps --output-file $(BUILD) pyproject.toml
+	$(BIN)/pip-compile --constraint $(BUILD) --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile --extra dev --constraint $(BUILD) --constraint requirements.txt \
+		--output-file requirements-dev.txt pyproject.toml

@@ -1,0 +1,31 @@
+"""Mail of a partner that the filters misjudge: let it through, say so, and keep other rules off its gateway."""
+
+from worker import ENFORCE, Keep, Message, Reclassify, Release, example, per_hour, rule, sample
+
+from ._common import PARTNER, PARTNER_GATEWAY
+
+offer = sample.message(sender="carol@partner.example", final_disposition="SPAM", is_quarantined=True)
+delivered = sample.message(sender="carol@partner.example", final_disposition="SPAM")
+forged = sample.message(sender="carol@partner.example", is_quarantined=True, dmarc="fail")
+alert = sample.message(sender=PARTNER_GATEWAY, from_name="Ada Cole")
+
+
+@rule(mode=ENFORCE, limit=per_hour(1000), dispositions=("SPAM", "BULK", "SUSPICIOUS"))
+@example(offer, gives=(Release(), Reclassify("NONE")))
+@example(delivered, gives=None)
+@example(forged, gives=None)
+def partner_release(message: Message) -> tuple[Release, Reclassify] | None:
+    """Authenticated mail of our partner was quarantined."""
+    if not message.is_quarantined or message.domain != PARTNER or message.dmarc != "pass":
+        return None
+    why = f"{message.sender} is our partner's, dmarc pass"
+    return Release(because=why), Reclassify("NONE", because=why)
+
+
+@rule(mode=ENFORCE, priority=100)
+@example(alert, gives=Keep())
+@example(forged, gives=None)
+@example(sample.message(sender=PARTNER_GATEWAY, dmarc="fail"), gives=None)
+def partner_gateway(message: Message) -> Keep | None:
+    """The partner's alert gateway writes under our people's names, and may."""
+    return Keep() if message.sender.lower() == PARTNER_GATEWAY and message.dmarc == "pass" else None

@@ -1,0 +1,106 @@
+"""The API's time, from whole seconds and slow answers."""
+
+import asyncio
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.api import ApiClock
+from worker.api.clock import written
+
+EPOCH = 1_790_000_000.0
+
+
+class Hands:
+    """A monotonic and a wall clock to turn."""
+
+    def __init__(self, wall: float = EPOCH) -> None:
+        self.time, self.wall = 50.0, wall
+
+    def clock(self) -> ApiClock:
+        """Make a clock on them."""
+        return ApiClock(monotonic=lambda: self.time, wall=lambda: self.wall, sleep=asyncio.sleep)
+
+
+def test_until_the_first_answer_it_is_the_wall_clock_whose_jumps_do_not_count() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wall += 3600
+    hands.time += 2
+    assert clock.now() == EPOCH + 2
+
+
+@pytest.mark.parametrize("wrong", [3600.0, -3600.0])
+def test_the_first_answer_puts_it_right_and_never_ahead_of_its_date(wrong: float) -> None:
+    hands = Hands(wall=EPOCH + wrong)
+    clock = hands.clock()
+    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.0, received=50.0)
+    assert clock.now() == EPOCH
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Sep 2026 14:13:20 GMT"])
+def test_a_date_that_is_none_changes_nothing(date: str) -> None:
+    clock = Hands().clock()
+    clock.heard(date, sent=49.0, received=50.0)
+    assert clock.now() == EPOCH
+
+
+def test_a_date_without_a_zone_is_utc() -> None:
+    clock = Hands(wall=0).clock()
+    clock.heard("Mon, 21 Sep 2026 14:13:20 -0000", sent=49.0, received=50.0)
+    assert clock.now() == EPOCH
+
+
+@given(
+    st.floats(0, 0.99),
+    st.lists(st.tuples(st.floats(0.01, 40), st.floats(0.001, 20), st.floats(0, 1)), min_size=1, max_size=30),
+)
+def test_it_stays_within_a_second_of_the_truth_and_hardly_ever_steps_back(
+    part: float, answers: list[tuple[float, float, float]]
+) -> None:
+    hands, fastest, last = Hands(wall=0), float("inf"), 0.0
+    clock = hands.clock()
+    for pause, length, at in answers:
+        sent = hands.time + pause
+        hands.time = sent + length
+        stamped = EPOCH + part + sent - 50 + length * at
+        fastest = min(fastest, length)
+        clock.heard(formatdate(int(stamped), usegmt=True), sent=sent, received=hands.time)
+        truth = EPOCH + part + hands.time - 50
+        assert abs(clock.now() - truth) <= 1.001 + fastest
+        assert clock.now() >= last
+        last = clock.now()
+
+
+def test_it_moves_no_further_than_an_answer_proves() -> None:
+    hands = Hands(wall=EPOCH + 0.75)
+    clock = hands.clock()
+    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.5, received=50.0)
+    assert clock.now() == EPOCH + 0.75
+    hands.time = 50.75
+    clock.heard(formatdate(EPOCH, usegmt=True), sent=50.5, received=50.75)
+    assert clock.now() == EPOCH + 1.25
+
+
+def test_a_machine_that_slept_catches_up() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.9, received=50.0)
+    clock.heard(formatdate(EPOCH + 7200, usegmt=True), sent=50.9, received=51.0)
+    assert 7199 <= clock.now() - EPOCH <= 7201.1
+
+
+async def test_sleeping_is_handed_in() -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    await ApiClock(sleep=sleep).sleep(7)
+    assert slept == [7]
+
+
+def test_times_are_written_to_the_millisecond() -> None:
+    assert written(EPOCH + 0.25) == "2026-09-21T14:13:20.250Z"

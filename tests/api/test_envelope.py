@@ -1,0 +1,152 @@
+"""What an answer means, and that what makes no sense is never taken for empty."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from tests.api.desk import answer, page
+from worker.api import Page, Response
+from worker.api.envelope import Answer, Operation, ResultInfo, numbered, readable, records, understood
+from worker.errors import (
+    NotEntitled,
+    NotFound,
+    Paced,
+    Rejected,
+    ServerFault,
+    Unauthorised,
+    Unsure,
+    WorkerError,
+)
+
+READ, WRITE = Operation("GET", "/investigate"), Operation("POST", "/investigate/move", writes=True)
+
+SENSELESS = {
+    "html": page(502, "<html>Bad gateway"),
+    "html that claims success": page(200, "<html>Welcome to the hotel's network"),
+    "html that refuses": page(403, "<html>Blocked"),
+    "a redirect": Response(status=302, headers={"location": "/login"}, body=b""),
+    "no type": Response(status=200, headers={}, body=answer([]).body),
+    "another type": page(200, answer([]).body.decode(), "text/plain"),
+    "a cut body": page(200, answer([{"id": "a"}]).body.decode()[:-9], "application/json"),
+    "an empty body": page(200, "", "application/json"),
+    "json of another kind": page(200, "[]", "application/json"),
+    "no word about success": page(200, '{"result": []}', "application/json"),
+    "a nest": page(200, '{"success": true, "result": ' + "[" * 9000, "application/json"),
+    "no result": answer(None),
+    "a result of another kind": answer({"id": "a"}),
+    "a failure that claims success": page(400, '{"success": true, "result": []}', "application/json"),
+    "a success that claims failure": page(200, '{"success": false, "result": []}', "application/json"),
+    "json 503": answer("down for repair", 503),
+    "timeout": answer("too slow", 408),
+    "too early": answer("replayed", 425),
+}
+
+
+@pytest.mark.parametrize("given", SENSELESS.values(), ids=SENSELESS)
+def test_what_makes_no_sense_is_a_fault_of_a_read_and_leaves_a_write_unsure(given: Response) -> None:
+    with pytest.raises(ServerFault, match=r"^GET /investigate: the API answered"):
+        understood(READ, given, records)
+    with pytest.raises(Unsure, match=r"^POST /investigate/move: the API answered"):
+        understood(WRITE, given, records)
+
+
+@given(st.binary(max_size=200), st.integers(100, 599), st.sampled_from(["application/json", "text/html", "", ";;/"]))
+def test_nothing_but_our_errors_comes_out_of_any_bytes(body: bytes, status: int, kind: str) -> None:
+    for operation in (READ, WRITE):
+        with pytest.raises(WorkerError):
+            understood(operation, Response(status=status, headers={"content-type": kind}, body=body), records)
+
+
+def test_a_record_that_is_broken_costs_only_itself() -> None:
+    body = b'{"success":true,"errors":null,"messages":[],"result":[{"id":"\xff"},{"id":5},{"id":"c"}],"extra":1}'
+    result, _ = understood(
+        READ, Response(status=200, headers={"content-type": "application/JSON; charset=utf-8"}, body=body), records
+    )
+    assert len(result) == 3
+    named = msgspec.json.Decoder(dict[str, str]).decode
+    assert readable(named, result) == ({"id": "c"},)
+
+
+REFUSALS = [
+    (401, "Authentication error", Unauthorised, "expired"),
+    (403, "Authentication error", Unauthorised, '"Cloud Email Security: Read"'),
+    (403, "This feature is not available in your current subscription", NotEntitled, "subscription"),
+    (404, "message not found", NotFound, "message not found"),
+    (400, "bad cursor", Rejected, "bad cursor"),
+    (409, "exists", Rejected, "exists"),
+    (422, "invalid", Rejected, "invalid"),
+]
+
+
+@pytest.mark.parametrize(("status", "said", "kind", "expected"), REFUSALS)
+def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[WorkerError], expected: str) -> None:
+    with pytest.raises(kind, match=expected) as refused:
+        understood(READ, answer(said, status), records)
+    assert str(refused.value).startswith(f"GET /investigate: the API answered {status}: {said}")
+    assert type(refused.value) is kind
+    if isinstance(refused.value, Rejected):
+        assert refused.value.status == status
+
+
+def test_a_write_needs_the_write_permission() -> None:
+    with pytest.raises(Unauthorised, match='"Cloud Email Security: Write"'):
+        understood(WRITE, answer("Authentication error", 403), records)
+
+
+def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
+    with pytest.raises(Rejected) as refused:
+        understood(READ, answer("\x1b]0;owned\x07\u202e" + "x" * 9000, 400), records)
+    assert "\\u001B]0;owned\\u0007\\u202E" in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("errors", ["null", "7", "[]", '["text"]', '[{"code": 1}]', '[{"message": ""}]'])
+def test_a_refusal_without_words_is_still_one(errors: str) -> None:
+    with pytest.raises(NotFound, match="no reason given"):
+        understood(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records)
+
+
+def test_a_429_is_paced_whatever_its_body() -> None:
+    with pytest.raises(Paced):
+        understood(WRITE, page(429, "<html>slow down"), records)
+
+
+@pytest.mark.parametrize(("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0)])
+def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
+    with pytest.raises(ServerFault) as fault:
+        understood(READ, answer("busy", 503, retry_after=told), records)
+    assert fault.value.after == after
+
+
+def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
+    return Answer(200, [Raw(b"{}")] * found, info, {}, 5.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "info", "following"),
+    [
+        (10, ResultInfo(total_count=25), "3"),
+        (5, ResultInfo(total_count=15), None),
+        (0, ResultInfo(total_count=99), None),
+        (10, ResultInfo(), "3"),
+        (9, ResultInfo(count=9), None),
+        (10, None, None),
+    ],
+)
+def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo | None, following: str | None) -> None:
+    read = numbered(listing(found, info), 2, 10)
+    assert (read.next, read.complete, read.begun) == (following, following is None, 5.0)
+
+
+@given(st.integers(0, 60), st.integers(1, 12))
+def test_turning_pages_finds_everything_once(total: int, per_page: int) -> None:
+    found, number = 0, "1"
+    read: Page | None = None
+    while read is None or read.next:
+        number = read.next if read and read.next else number
+        here = max(0, min(per_page, total - (int(number) - 1) * per_page))
+        read = numbered(listing(here, ResultInfo(total_count=total)), int(number), per_page)
+        found += here
+    assert found == total

@@ -1,0 +1,232 @@
+"""Searching, moving, releasing, reclassifying: in a sandbox, and where the wire says odd things."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page, quickly
+from worker.api import Page, Response, Urgency
+from worker.errors import NotFound, Rejected, ServerFault, Unsure
+from worker.models import ActionLog, LogEntry
+from worker.sandbox import ACCOUNT, Fault, Switches, World
+
+if TYPE_CHECKING:
+    from worker.sandbox.faults import Kind
+
+HEAD = Urgency.HEAD
+named = msgspec.json.Decoder(dict[str, object]).decode
+
+
+def world(*, messages: int = 0, switches: Switches | None = None) -> World:
+    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=messages, switches=switches or Switches())
+
+
+async def everything(inside: Inside, *, per_page: int, detections_only: bool = False) -> list[str]:
+    """Turn all pages of the last two hours."""
+    search, found = client(inside).investigate.search, list[str]()
+    now = EPOCH + loop_time()
+    read: Page | None = None
+    while read is None or not read.complete:
+        read = await search(
+            start=now - 7200,
+            end=now,
+            urgency=HEAD,
+            cursor=read.next if read else None,
+            per_page=per_page,
+            detections_only=detections_only,
+        )
+        found += [str(named(record)["id"]) for record in read.records]
+    return found
+
+
+def test_a_search_finds_every_message_once_over_all_its_pages() -> None:
+    async def day() -> None:
+        inside = Inside(world(messages=50))
+        found = await everything(inside, per_page=7)
+        assert sorted(found) == sorted(inside.world.by_id)
+        assert len(await everything(inside, per_page=1000, detections_only=True)) < len(found)
+
+    quickly(day)
+
+
+def test_no_fault_of_the_wire_makes_a_search_lose_anything() -> None:
+    async def day() -> None:
+        inside = Inside(world(messages=50))
+        kinds: list[Kind] = ["html", "cut", "garbled", "lost", "accepted"]
+        inside.world.faults.script([Fault(kind, "GET", "investigate", seconds=3.0) for kind in kinds])
+        found = await everything(inside, per_page=10)
+        assert sorted(found) == sorted(inside.world.by_id)
+        assert sum(inside.world.requests["GET investigate"].values()) > 5
+
+    quickly(day)
+
+
+def test_a_search_that_takes_long_is_waited_for_and_began_when_it_was_asked() -> None:
+    async def day() -> float:
+        inside = Inside(world(messages=5))
+        inside.world.faults.script([Fault("accepted", "GET", "investigate", seconds=20.0)])
+        read = await client(inside).investigate.search(start=EPOCH - 7200, end=EPOCH, urgency=HEAD)
+        assert read.records
+        assert loop_time() >= 120
+        return read.begun
+
+    assert quickly(day) == EPOCH + 100
+
+
+def test_all_conditions_are_asked_for() -> None:
+    async def day() -> None:
+        line = Line(answer([], info={"next": ""}))
+        read = await client(line).investigate.search(
+            start=EPOCH, end=EPOCH + 1, cursor="c", message_action="MOVED", recipient="r@x", query="q", urgency=HEAD
+        )
+        assert read.complete
+        assert dict(line.asked[0].query) == {
+            "start": "2026-09-21T14:13:20.000Z",
+            "end": "2026-09-21T14:13:21.000Z",
+            "detections_only": "true",
+            "per_page": "1000",
+            "message_action": "MOVED",
+            "recipient": "r@x",
+            "query": "q",
+            "cursor": "c",
+        }
+
+    quickly(day)
+
+
+def test_a_cursor_that_does_not_move_is_a_fault_and_no_endless_walk() -> None:
+    async def day() -> None:
+        line = Line(answer([], info={"next": "same"}))
+        await client(line).investigate.search(start=0, end=1, cursor="same", urgency=HEAD)
+
+    with pytest.raises(ServerFault, match="the page just read"):
+        quickly(day)
+
+
+def test_moving_tells_every_recipient_and_really_moves() -> None:
+    async def day() -> None:
+        inside = Inside(world())
+        first = inside.world.add_message(client_recipients=["a@corp.example", "b@corp.example"])
+        second = inside.world.add_message()
+        api = client(inside).investigate
+        items = await api.move([first.id, second.id], "JunkEmail")
+        assert [(item.success, item.destination) for item in items] == [(True, "JunkEmail")] * 3
+        await api.move_one(first.id, "DeletedItems")
+        assert (first.now.folder, second.now.folder) == ("DeletedItems", "JunkEmail")
+        log = await api.action_log(first.id)
+        assert {(line.operation, line.folder) for line in log.entries} == {
+            ("MOVE", "JunkEmail"),
+            ("MOVE", "DeletedItems"),
+        }
+        assert log.entries[-1].folder == "DeletedItems"
+        assert named(await api.get(first.id))["post_delivery_operations"] == ["MOVE"]
+
+    quickly(day)
+
+
+def test_a_move_whose_answer_is_lost_is_unsure_and_was_done_once() -> None:
+    async def day() -> None:
+        inside = Inside(world())
+        mail = inside.world.add_message()
+        inside.world.faults.script(
+            [Fault("lost", "POST", "investigate/move"), Fault("html_after", "POST", "investigate")]
+        )
+        for _ in range(2):
+            with pytest.raises(Unsure):
+                await client(inside).investigate.move([mail.id], "JunkEmail")
+        assert inside.world.requests["POST investigate/move"].total() == 2
+
+    quickly(day)
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_too_many_or_no_ids_are_not_even_sent(count: int) -> None:
+    with pytest.raises(ValueError, match=f"^{count} ids in one request"):
+        quickly(lambda: client(Line()).investigate.move(["id"] * count, "Inbox"))
+
+
+@pytest.mark.parametrize("form", ["object", "array", "both"])
+def test_a_release_finds_out_which_body_the_api_takes_and_keeps_to_it(form: str) -> None:
+    async def day() -> list[int]:
+        inside = Inside(world(switches=Switches(release_body=form)))  # type: ignore[arg-type]
+        mails = [inside.world.add_message(quarantined=True) for _ in range(2)]
+        api = client(inside).investigate
+        for mail in mails:
+            (released,) = await api.release([mail.id])
+            assert (released.id, released.delivered) == (mail.id, tuple(mail.now.released))
+            assert not mail.now.quarantined
+        return [inside.world.requests["POST investigate/release"]["400"]]
+
+    assert quickly(day) == [1 if form == "array" else 0]
+
+
+def test_a_release_that_is_refused_in_both_forms_changes_nothing() -> None:
+    async def day() -> list[bytes | None]:
+        refused = answer("bad id", 400)
+        line = Line(refused, refused, answer("no", 409), answer([]))
+        api = client(line).investigate
+        for status in (400, 409):
+            with pytest.raises(Rejected) as error:
+                await api.release(["x"])
+            assert error.value.status == status
+        assert await api.release(["x"]) == ()
+        return [asked.body for asked in line.asked]
+
+    assert quickly(day) == [b'{"ids":["x"]}', b'["x"]', b'{"ids":["x"]}', b'{"ids":["x"]}']
+
+
+def test_reclassifying_asks_for_a_verdict_and_hears_nothing_back() -> None:
+    async def day() -> None:
+        inside = Inside(world())
+        mail = inside.world.add_message()
+        await client(inside).investigate.reclassify(mail.id, "SPAM")
+        assert [(effect.operation, effect.target) for effect in inside.world.effects] == [("reclassify", mail.id)]
+
+    quickly(day)
+
+
+def test_why_a_mail_was_detected() -> None:
+    async def day() -> None:
+        inside = Inside(world())
+        mail = inside.world.add_message(links=("https://login.example/",), disposition="MALICIOUS")
+        told = await client(inside).investigate.detections(mail.id)
+        assert (told.final_disposition, told.links[0].href) == ("MALICIOUS", "https://login.example/")
+        with pytest.raises(NotFound):
+            await client(inside).investigate.detections("no-such-id")
+
+    quickly(day)
+
+
+def log_of(*entries: object) -> ActionLog:
+    return quickly(lambda: client(Line(answer(list(entries)))).investigate.action_log("id"))
+
+
+def test_an_action_log_is_put_in_order_and_old_names_are_a_fallback() -> None:
+    noon = datetime(2026, 9, 21, 12, tzinfo=UTC)
+    moved = {"operation": "MOVE", "completed_at": "2026-09-21T12:00:00Z", "completed_timestamp": "nonsense"}
+    assert log_of(
+        {"operation": "RELEASE", "completed_at": None},
+        moved | {"properties": {"folder": "Inbox", "requested_by": "me"}, "status": "OK"},
+        {"operation": "PREVIEW", "completed_timestamp": "2026-09-21T11:00:00Z"},
+        {"operation": "SOMETHING_NEW", "completed_timestamp": int(noon.timestamp()) - 7200, "properties": None},
+    ).entries == (
+        LogEntry(operation="SOMETHING_NEW", completed_at=noon.replace(hour=10)),
+        LogEntry(operation="PREVIEW", completed_at=noon.replace(hour=11)),
+        LogEntry(operation="MOVE", completed_at=noon, folder="Inbox", requested_by="me", status="OK"),
+        LogEntry(operation="RELEASE"),
+    )
+
+
+@pytest.mark.parametrize("entry", [{"operation": None}, {}, {"operation": "MOVE", "completed_timestamp": "soon"}])
+def test_a_log_with_an_entry_that_cannot_be_read_is_not_half_a_log(entry: object) -> None:
+    line = Line(*[answer([{"operation": "MOVE"}, entry])] * 5)
+    with pytest.raises(ServerFault):
+        quickly(lambda: client(line).investigate.action_log("id"))
+
+
+@pytest.mark.parametrize("given", [answer(None), answer({"id": None}), page(404, "")])
+def test_a_message_that_is_none_is_a_fault(given: Response) -> None:
+    with pytest.raises(ServerFault):
+        quickly(lambda: client(Line(*[given] * 5)).investigate.get("id"))

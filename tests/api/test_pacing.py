@@ -1,0 +1,306 @@
+"""Turns: never more than the share in any window, the urgent first, nobody forgotten."""
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.api.desk import EPOCH, clock, loop_time, quickly, settled
+from worker.api import ApiClock, Budget, Urgency
+from worker.api.pacing import BACKGROUND
+
+HEAD = Urgency.HEAD
+
+
+class Visitor(NamedTuple):
+    """Somebody who comes ``after`` the one before, and may lose patience."""
+
+    after: float
+    urgency: Urgency
+    patience: float | None
+
+
+class Visit(NamedTuple):
+    """What became of it."""
+
+    urgency: Urgency
+    came: float
+    gone: float
+    served: bool
+
+
+visitors = st.lists(
+    st.builds(
+        Visitor,
+        st.sampled_from([0.0, 0.0, 0.25, 3.0, 22.0]),
+        st.sampled_from(Urgency),
+        st.none() | st.sampled_from([0.0, 0.25, 30.0]),
+    ),
+    max_size=60,
+)
+
+
+def watched(day: list[Visitor]) -> list[Visit]:
+    """Let people ask for turns of a budget of 8 (6 to catch up, 1 to sweep) in 21 s; in the order they came."""
+    visits: dict[int, Visit] = {}
+
+    async def visit(budget: Budget, number: int, visitor: Visitor) -> None:
+        came, served = loop_time(), False
+        try:
+            async with asyncio.timeout(visitor.patience):
+                await budget.turn(visitor.urgency)
+                served = True
+        except TimeoutError:
+            pass
+        visits[number] = Visit(visitor.urgency, came, loop_time(), served)
+
+    async def whole() -> None:
+        budget = Budget(clock(), quota=10, window=20.0)
+        async with asyncio.TaskGroup() as group:
+            for number, visitor in enumerate(day):
+                await asyncio.sleep(visitor.after)
+                group.create_task(visit(budget, number, visitor))
+
+    quickly(whole)
+    return [visits[number] for number in range(len(day))]
+
+
+def fullest(starts: list[float], at: float) -> int:
+    """Count the starts in the window that ends at a moment."""
+    return sum(1 for start in starts if start <= at < start + 21)
+
+
+def starts(visits: list[Visit], *urgencies: Urgency) -> list[float]:
+    return sorted(visit.gone for visit in visits if visit.served and visit.urgency in (urgencies or Urgency))
+
+
+@given(visitors)
+@settings(deadline=None, max_examples=150)
+def test_no_window_ever_holds_more_than_its_share(day: list[Visitor]) -> None:
+    visits = watched(day)
+    for most, urgencies in ((8, tuple(Urgency)), (6, BACKGROUND), (1, (Urgency.SWEEP,))):
+        times = starts(visits, *urgencies)
+        assert all(later >= earlier + 21 for earlier, later in zip(times, times[most:], strict=False))
+
+
+@given(visitors)
+@settings(deadline=None, max_examples=150)
+def test_nobody_waits_while_there_is_room_and_the_urgent_go_first(day: list[Visitor]) -> None:
+    visits = watched(day)
+    assert all(visit.served for visit, visitor in zip(visits, day, strict=True) if visitor.patience is None)
+    for visit in visits:
+        if visit.gone > visit.came:
+            just_before = visit.gone - 0.001
+            full = fullest(starts(visits), just_before) >= 8
+            behind = visit.urgency in BACKGROUND and fullest(starts(visits, *BACKGROUND), just_before) >= 6
+            swept = visit.urgency == Urgency.SWEEP and fullest(starts(visits, Urgency.SWEEP), just_before) >= 1
+            assert full or behind or swept
+        for later in visits:
+            passed = later.served and visit.came < later.gone < visit.gone
+            assert not (passed and later.urgency > visit.urgency and visit.urgency not in BACKGROUND)
+
+
+def test_a_crowd_is_served_in_the_order_it_came() -> None:
+    served: list[int] = []
+
+    async def day() -> None:
+        budget = Budget(clock(), quota=3)
+
+        async def visit(number: int) -> None:
+            await budget.turn(HEAD)
+            served.append(number)
+
+        async with asyncio.TaskGroup() as crowd:
+            for number in range(9):
+                crowd.create_task(visit(number))
+
+    quickly(day)
+    assert served == list(range(9))
+
+
+def test_at_most_a_hundred_start_in_a_second() -> None:
+    async def day() -> list[float]:
+        budget = Budget(clock())
+        return [loop_time() - 100 for _ in range(250) if await budget.turn(HEAD)]
+
+    times = quickly(day)
+    assert [times.count(second) for second in (0.0, 1.0, 2.0)] == [100, 100, 50]
+
+
+def test_catching_up_leaves_a_quarter_to_the_urgent() -> None:
+    async def day() -> list[float]:
+        budget = Budget(clock(), quota=10)
+        late = [asyncio.create_task(budget.turn(Urgency.GAPS)) for _ in range(7)]
+        await asyncio.sleep(0)
+        await budget.turn(Urgency.ACT)
+        times = [loop_time() - 100, float(sum(task.done() for task in late))]
+        await settled(*late)
+        return [*times, loop_time() - 100]
+
+    assert quickly(day) == [0, 6, 301]
+
+
+@pytest.mark.parametrize("retry_after", ["300", "7"])
+def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
+    async def day() -> tuple[float, float, float]:
+        budget = Budget(clock())
+        turn = await budget.turn(HEAD)
+        budget.heard(429, {"retry-after": retry_after}, turn)
+        estimate, closed = budget.wait(HEAD), budget.closed_until
+        await budget.turn(Urgency.ACT)
+        assert budget.closed_until == 0
+        return loop_time() - 100, estimate, closed - EPOCH - 100
+
+    assert quickly(day) == (float(retry_after),) * 3
+
+
+def test_a_429_that_names_no_time_stops_everybody_for_a_window() -> None:
+    async def day() -> float:
+        budget = Budget(clock(), window=120.0)
+        budget.heard(429, {"retry-after": "soon"})
+        await budget.turn(HEAD)
+        return loop_time() - 100
+
+    assert quickly(day) == 120
+
+
+def test_after_a_429_one_request_finds_out_before_the_others_go() -> None:
+    async def day() -> list[int]:
+        budget = Budget(clock())
+        budget.heard(429, {"retry-after": "10"})
+        waiting = [asyncio.create_task(budget.turn(HEAD)) for _ in range(5)]
+        await asyncio.sleep(11)
+        before = sum(task.done() for task in waiting)
+        budget.heard(502, {}, 1)
+        page_of_an_edge = sum(task.done() for task in waiting)
+        await asyncio.sleep(5)
+        unanswered = sum(task.done() for task in waiting)
+        budget.heard(200, {}, 2)
+        await settled(*waiting)
+        return [before, page_of_an_edge, unanswered, round(loop_time() - 100)]
+
+    assert quickly(day) == [1, 1, 2, 16]
+
+
+def test_answers_to_earlier_requests_do_not_lift_a_429() -> None:
+    async def day() -> float:
+        budget = Budget(clock())
+        early, late = await budget.turn(HEAD), await budget.turn(HEAD)
+        budget.heard(429, {"retry-after": "60"}, late)
+        budget.heard(429, {"retry-after": "1"}, early)
+        budget.heard(200, {"ratelimit": '"default";r=1000;t=300'}, early)
+        await budget.turn(HEAD)
+        return loop_time() - 100
+
+    assert quickly(day) == 60
+
+
+def test_what_others_spend_is_left_to_them_until_the_quota_is_renewed() -> None:
+    async def day() -> tuple[list[float], float]:
+        budget = Budget(clock())
+        first, _in_flight = await budget.turn(HEAD), await budget.turn(HEAD)
+        told = {"ratelimit": '"other";r=900;t=1, "default";r=243;t=50', "ratelimit-policy": '"burst";q=1200;w=300'}
+        budget.heard(200, told, first)
+        times = [loop_time() - 100 for _ in range(3) if await budget.turn(HEAD)]
+        budget.heard(200, {"ratelimit": '"default";r=1199;t=300'})
+        return times, budget.wait(HEAD)
+
+    # Of the 243 left 240 are reserved for others and one is ours, under way: two may go, then one that finds out.
+    assert quickly(day) == ([0, 0, 50], 0)
+
+
+def test_what_was_told_is_forgotten_when_its_time_is_over() -> None:
+    async def day() -> float:
+        budget = Budget(clock())
+        budget.heard(200, {"ratelimit": '"default";r=900;t=5'})
+        await budget.turn(HEAD)
+        await asyncio.sleep(6)
+        return budget.wait(HEAD) + budget.left
+
+    assert quickly(day) == 959
+
+
+def test_a_successor_counts_what_was_spent_before_it() -> None:
+    async def day() -> tuple[int, float, float]:
+        time = clock()
+        before = Budget(time, quota=10)
+        for _ in range(8):
+            await before.turn(HEAD)
+        await asyncio.sleep(20.5)
+        spent = before.spent()
+        after = Budget(time, quota=10, spent=spent)
+        await after.turn(HEAD)
+        waits = after.wait(HEAD)
+        after.heard(200, {"date": "Mon, 21 Sep 2026 14:15:20 GMT"})
+        await after.turn(HEAD)
+        return sum(count for _, count in spent), waits, loop_time() - 100
+
+    # Known only to the second, the eight are counted a second longer than they last.
+    assert quickly(day) == (8, 301, 302)
+
+
+def test_a_wrong_wall_clock_does_not_make_a_successor_forget() -> None:
+    async def day() -> list[float]:
+        hour_ahead = ApiClock(monotonic=loop_time, wall=lambda: EPOCH + loop_time() + 3600, sleep=asyncio.sleep)
+        budget = Budget(hour_ahead, quota=10, spent=[(EPOCH + 90, 7)])
+        await budget.turn(HEAD)
+        held = budget.wait(HEAD)
+        hour_ahead.heard("Mon, 21 Sep 2026 14:15:00 GMT", sent=loop_time(), received=loop_time())
+        budget.heard(200, {"date": "…"})
+        return [held, round(budget.wait(HEAD))]
+
+    assert quickly(day) == [301, 292]
+
+
+def test_an_old_store_is_dropped_once_the_time_is_known() -> None:
+    async def day() -> list[int]:
+        budget = Budget(clock(), quota=10, spent=[(EPOCH - 9000, 30)])
+        unknown = budget.left
+        await asyncio.sleep(1)
+        await budget.turn(HEAD)
+        budget.heard(200, {"date": "…"})
+        return [unknown, budget.left]
+
+    assert quickly(day) == [1, 7]
+
+
+def test_a_first_answer_after_a_window_keeps_our_own_starts() -> None:
+    async def day() -> int:
+        budget = Budget(clock(), quota=10, spent=[(EPOCH, 7)])
+        await asyncio.sleep(400)
+        await budget.turn(HEAD)
+        budget.heard(200, {"date": "…"})
+        return budget.left
+
+    assert quickly(day) == 7
+
+
+def test_a_turn_given_to_somebody_who_left_is_given_back() -> None:
+    async def day() -> tuple[int, float]:
+        budget = Budget(clock(), quota=10)
+        await budget.turn(HEAD)
+        budget.heard(200, {"ratelimit": '"default";r=0;t=9'})
+        gone = asyncio.create_task(budget.turn(Urgency.SWEEP))
+        await asyncio.sleep(0)
+        budget.heard(200, {"ratelimit": '"default";r=3;t=9'})
+        gone.cancel()
+        await settled(gone)
+        return budget.left, budget.wait(Urgency.SWEEP)
+
+    assert quickly(day) == (7, 0)
+
+
+def test_when_nobody_waits_no_timer_is_left_behind() -> None:
+    async def day() -> int:
+        budget = Budget(clock(), quota=2)
+        await budget.turn(HEAD)
+        waiting = asyncio.create_task(budget.turn(HEAD))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        await settled(waiting)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    assert quickly(day) == 1

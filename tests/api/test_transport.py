@@ -1,0 +1,143 @@
+"""One request out, one whole answer back; and what it is called when that fails."""
+
+import gzip
+import socket
+import traceback
+
+import pytest
+
+from tests.api.desk import Server, http, serving
+from worker.api import Credential, HttpTransport, Request, Response
+from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
+
+SECRET = "s3cr3t-token"  # noqa: S105 (looked for where it must not be)
+READ = Request(method="GET", path="/accounts/a/x%2Fy%3Az", query=(("start", "2026-01-01T00:00:00Z"), ("q", "a b&c")))
+WRITE = Request(method="POST", path="/accounts/a/move", body=b'{"ids":[]}')
+DELETE = Request(method="DELETE", path="/accounts/a/entry")
+REUSED = http("200 OK", b"{}")
+
+
+def transport(url: str, deadline: float = 5.0) -> HttpTransport:
+    return HttpTransport(url + "/client/v4", Credential.from_text(SECRET), deadline)
+
+
+async def sent(server: Server, *requests: Request, deadline: float = 5.0) -> list[Response]:
+    async with transport(server.url, deadline) as line:
+        return [await line.send(request) for request in requests]
+
+
+async def test_a_request_is_sent_as_it_was_written_with_its_credential() -> None:
+    async with serving(http("200 OK", b"{}", "X-Told: Yes")) as server:
+        (response,) = await sent(server, READ)
+    first, *headers = server.heard[0].decode().split("\r\n")
+    assert first == "GET /client/v4/accounts/a/x%2Fy%3Az?start=2026-01-01T00%3A00%3A00Z&q=a+b%26c HTTP/1.1"
+    assert f"Authorization: Bearer {SECRET}" in headers
+    assert any(header.startswith("Accept-Encoding: gzip") for header in headers)
+    assert (response.status, response.headers["x-told"], response.body) == (200, "Yes", b"{}")
+    assert response.url.startswith(server.url + "/client/v4/accounts/a/x%2Fy%3Az?")
+
+
+async def test_a_packed_body_is_unpacked() -> None:
+    packed = gzip.compress(b'{"success":true}')
+    async with serving(http("200 OK", packed, "Content-Encoding: gzip")) as server:
+        assert (await sent(server, WRITE))[0].body == b'{"success":true}'
+    assert server.heard[0].endswith(b'\r\n\r\n{"ids":[]}')
+    assert b"Content-Type: application/json" in server.heard[0]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+async def test_a_redirect_is_an_answer_and_not_followed(status: str) -> None:
+    async with serving(http(status, b"", "Location: /elsewhere")) as server:
+        assert (await sent(server, WRITE))[0].status == int(status[:3])
+    assert len(server.heard) == 1
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE, DELETE], ids=["read", "write", "delete"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        http("200 OK", b'{"result":', length=99) + b"close",
+        http("200 OK", b"no gzip", "Content-Encoding: gzip"),
+        b"SSH-2.0-nonsense close\r\n\r\n",
+    ],
+    ids=["reset", "cut", "garbled", "not http"],
+)
+async def test_a_request_whose_answer_is_lost_was_sent_once_and_is_unsure(request_: Request, answer: bytes) -> None:
+    async with serving(REUSED, answer, REUSED, REUSED) as server:
+        with pytest.raises(Unsure, match="no whole answer"):
+            await sent(server, READ, request_)
+    assert len(server.heard) == 2
+
+
+async def test_a_deadline_that_passes_is_unsure() -> None:
+    async with serving(http("200 OK", b"half", length=99), REUSED) as server:
+        with pytest.raises(Unsure, match="the deadline passed"):
+            await sent(server, WRITE, deadline=0.2)
+
+
+async def test_where_nobody_listens_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    async with transport(url) as line:
+        with pytest.raises(Unreachable, match="could not connect"):
+            await line.send(WRITE)
+
+
+async def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
+    async with serving(b"this is no handshake") as server, transport(server.url.replace("http", "https")) as line:
+        with pytest.raises(Unreachable, match="could not connect"):
+            await line.send(WRITE)
+
+
+async def test_a_connection_that_is_not_made_in_time_was_not_made() -> None:
+    async with serving(REUSED) as silent, transport(silent.url.replace("http", "https"), 0.4) as line:
+        with pytest.raises(Unreachable, match="the deadline passed"):
+            await line.send(WRITE)
+
+
+async def test_no_error_knows_the_credential_not_even_in_its_causes() -> None:
+    async with serving(b"", b"SSH-2.0-nonsense close\r\n\r\n") as server, transport(server.url) as line:
+        for _ in range(3):
+            caught: BaseException | None = None
+            try:
+                await line.send(WRITE)
+            except WorkerError as error:
+                caught = error
+            assert caught
+            assert caught.__cause__ is None
+            assert caught.__context__ is None
+            shown = "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
+            assert "no whole answer" in shown or "could not connect" in shown
+            assert SECRET not in shown + repr(line) + repr(vars(line)["_credential"])
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(http("200 OK", b"{}")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        async with HttpTransport("http://api.example/v4", Credential.from_text(SECRET)) as line:
+            await line.send(READ)
+        assert proxy.heard[0].startswith(b"GET http://api.example/v4/accounts/a/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with serving(http("200 OK", b"{}")) as direct:
+            await sent(direct, READ)
+            assert len(direct.heard) == 1
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "",
+        "api.cloudflare.com",
+        "ftp://x/",
+        "https://",
+        "https://me:pw@x",
+        "https://x/?q=1",
+        "http://[::1",
+        "http://x:y",
+    ],
+)
+def test_a_base_url_that_is_none_is_refused(base: str) -> None:
+    with pytest.raises(SettingsError, match="CLOUDFLARE_BASE_URL must look like"):
+        HttpTransport(base, Credential.from_text(SECRET))

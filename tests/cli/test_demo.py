@@ -1,0 +1,95 @@
+"""The demo and the sandbox, as processes of their own."""
+
+import asyncio
+import re
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from tests.serving import passed_on
+from worker.cli.stage import percentile
+from worker.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+async def start(*words: str, folder: Path = ROOT) -> asyncio.subprocess.Process:
+    """Start a command without any setting."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        *words,
+        env=passed_on(),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+async def test_the_demo_proves_everything_it_did() -> None:
+    process = await start("demo", "--json")
+    out, err = await process.communicate()
+    figures = msgspec.json.decode(out)
+    assert (process.returncode, err) == (0, b"")
+    assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)
+    assert {kind for kind, states in figures["entries"].items() if "done" in states} == {
+        "BlockSender",
+        "Move",
+        "Notify",
+        "Reclassify",
+        "Release",
+    }
+
+
+@pytest.mark.slow
+async def test_a_demo_that_is_interrupted_does_not_claim_success() -> None:
+    process = await start("demo")
+    assert process.stderr
+    assert b"an outbreak arrives" in await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    assert process.returncode == 1
+    assert b"actions not proved" in out
+
+
+async def test_a_demo_without_rules_says_what_to_do(tmp_path: Path) -> None:
+    process = await start("demo", folder=tmp_path)
+    _, err = await process.communicate()
+    assert process.returncode == 2
+    assert b"run it in the repository, or set WORKER_RULES" in err
+
+
+async def test_the_sandbox_tells_the_settings_that_reach_it() -> None:
+    process = await start("sandbox", "--port", "0", "--messages", "7", "--arrivals", "0/s", "--quota", "none")
+    assert process.stdout
+    lines = [(await process.stdout.readline()).decode() for _ in range(4)]
+    settings = Settings.load(dict(re.findall(r"^export (\w+)=(.+)$", "".join(lines), re.MULTILINE)))
+    url = settings.base_url.removesuffix("/client/v4")
+    async with ClientSession() as web, web.get(f"{url}/_sandbox/messages") as answer:
+        assert len(await answer.json()) == 7
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_a_port_that_is_taken_is_an_option_to_change() -> None:
+    first = await start("sandbox", "--port", "0")
+    assert first.stdout
+    port = (await first.stdout.readline()).decode().partition("127.0.0.1:")[2].partition("/")[0]
+    second = await start("sandbox", "--port", port)
+    _, err = await second.communicate()
+    first.send_signal(signal.SIGINT)
+    await first.communicate()
+    assert second.returncode == 2
+    assert f"--port {port} cannot be had" in err.decode()
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99), percentile([], 50)) == (50, 99, 7, 0)

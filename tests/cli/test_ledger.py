@@ -1,0 +1,155 @@
+"""What people ask of the ledger and order: run --once, status, gaps, waiting, approve, refuse, brake."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.shell import Shell
+from tests.language import rule_files
+from tests.serving import RULES, Serving, sandbox
+from worker.sandbox import Switches
+from worker.store.ledger import open_ledger
+from worker.store.values import Page, Slice
+
+
+@pytest.mark.parametrize("command", ["status", "gaps", "waiting", "brake"])
+def test_a_ledger_that_is_not_there_is_not_made_to_be_looked_at(shell: Shell, command: str) -> None:
+    code, _, err = shell.type(command)
+    assert (code, "there is no ledger at" in err) == (3, True)
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_a_round_acts_proves_and_says_so(shell: Shell) -> None:
+    with sandbox() as serving:
+        outbreak = serving.world.arrive(20, "outbreak")
+        shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce", WORKER_SETTLE="4s"))
+        code, out, _ = shell.type("run", "--once")
+    assert (code, "no gap is open; no entries are not settled yet" in out) == (0, True)
+    assert {mail.now.folder for mail in outbreak} == {"DeletedItems"}
+    assert serving.world.repeats() == []
+
+
+def test_a_round_under_the_default_ceiling_changes_nothing(shell: Shell, account: Serving) -> None:
+    shell.set(**account.environment(shell.folder))
+    summary = shell.json("run", "--once")
+    assert {state for states in summary["entries"].values() for state in states} == {"observed"}
+    assert account.world.effects == []
+
+
+def test_a_round_that_cannot_ask_the_api_could_not(shell: Shell, account: Serving) -> None:
+    shell.set(**account.environment(shell.folder, CLOUDFLARE_API_TOKEN="wrong-s3cret"))  # noqa: S106
+    code, _, err = shell.type("run", "--once")
+    assert code == 3
+    assert "s3cret" not in err
+
+
+def test_a_round_needs_no_phishguard_unless_a_rule_hears_reports(shell: Shell, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "partner_release.py").write_text((RULES / "partner_release.py").read_text())
+    (rules / "_common.py").write_text((RULES / "_common.py").read_text())
+    with sandbox(switches=Switches(phishguard=False)) as serving:
+        shell.set(**serving.environment(shell.folder, WORKER_RULES=str(rules)))
+        assert shell.type("run", "--once")[0] == 0
+        shell.set(WORKER_RULES=str(RULES))
+        code, _, err = shell.type("run", "--once")
+    assert (code, "phishguard/reports" in err) == (3, True)
+
+
+def test_the_status_shows_what_waits_and_how_far_all_is_read(worked: Shell) -> None:
+    (found,) = worked.json("status")
+    assert found["waiting"] == found["entries"]["Move"]["waiting"] + sum(
+        states.get("waiting", 0) for kind, states in found["entries"].items() if kind != "Move"
+    )
+    assert [source["open gaps"] for source in found["sources"]] == [0, 0]
+    code, out, _ = worked.type("status")
+    assert (code, f"{found['waiting']} waiting for a person" in out) == (0, True)
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_no_open_gap_is_told_as_the_proof_it_is(worked: Shell) -> None:
+    worked.set(WORKER_POLL_EVERY="1h")
+    assert worked.type("gaps")[:2] == (0, "no gap is open: everything was read\n")
+
+
+def test_a_gap_is_listed_with_its_length_and_reason_and_is_a_finding(worked: Shell) -> None:
+    account = os.environ["CLOUDFLARE_ACCOUNT_ID"]
+    now = time.time()
+
+    async def leave_a_gap() -> None:
+        async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+            late = Slice(source="messages", kind="head", start=now + 3600, end=now + 7200)
+            await ledger.enter(Page(account=account, now=now, source="messages", slice=late, closes=True))
+
+    asyncio.run(leave_a_gap())
+    worked.set(WORKER_POLL_EVERY="1h")
+    (gap,) = worked.json("gaps", code=1)
+    assert (gap["source"], gap["why"]) == ("messages", "its turn has not come yet")
+
+
+def test_what_was_not_read_since_the_worker_stopped_is_a_gap_too(worked: Shell) -> None:
+    worked.set(WORKER_POLL_EVERY="1ms", WORKER_REQUEST_TIMEOUT="1ms")
+    gaps = worked.json("gaps", code=1)
+    assert {gap["source"] for gap in gaps} == {"messages", "reports"}
+    assert all("is the worker running" in gap["why"] for gap in gaps)
+
+
+def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
+    first, second, *_ = worked.json("waiting")
+    assert worked.type("approve", first["id"], "--as", "ada")[0] == 0
+    assert worked.type("refuse", second["id"], "--because", "a newsletter")[0] == 0
+    worked.json("run", "--once")
+    left = {row["id"] for row in worked.json("waiting")}
+    assert not left & {first["id"], second["id"]}
+    orders = [
+        msgspec.json.decode(line)
+        for line in worked.type("audit", "query", "--verb", "ordered", "--json")[1].splitlines()
+    ]
+    assert (orders[0]["what"], orders[0]["who"]) == ("approve", "ada")
+    assert orders[1]["because"] == "a newsletter"
+
+
+def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
+    assert worked.type("refuse", "--rule", "malicious_mail")[0] == 0
+    worked.json("run", "--once")
+    assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+
+
+@pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])
+def test_a_decision_about_nothing_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
+    code, _, err = worked.type(*words)
+    assert (code, "worker waiting" in err) == (2, True)
+
+
+def test_a_brake_holds_everything_until_it_is_taken_off(worked: Shell) -> None:
+    assert worked.type("brake")[1] == "no brake is on\n"
+    worked.type("brake", "on", "--because", "wrong mails are moved", "--as", "ben")
+    worked.json("run", "--once")
+    (brake,) = worked.json("brake")
+    assert (brake["rule"], brake["who"], brake["because"]) == ("all", "ben", "wrong mails are moved")
+    assert "wrong mails" in worked.type("status")[1]
+    worked.type("brake", "off")
+    worked.json("run", "--once")
+    assert worked.json("brake") == []
+
+
+def test_a_brake_on_a_rule_that_does_not_exist_would_hold_nothing(worked: Shell) -> None:
+    code, _, err = worked.type("brake", "on", "--rule", "malicious_male")
+    assert (code, "did you mean malicious_mail?" in err) == (2, True)
+    assert worked.type("brake", "on", "--rule", "malicious_mail")[0] == 0
+
+
+def test_broken_rule_files_keep_nobody_from_braking(worked: Shell) -> None:
+    broken = worked.folder / "broken"
+    broken.mkdir()
+    worked.set(WORKER_RULES=str(rule_files(broken, bad="def f(:\n")))
+    assert worked.type("brake", "on", "--rule", "malicious_mail")[0] == 0
+
+
+def test_a_brake_is_on_or_off(shell: Shell) -> None:
+    code, _, err = shell.type("brake", "sideways")
+    assert (code, "on or off" in err) == (2, True)

@@ -1,0 +1,104 @@
+"""`worker check --live`: what a credential may do is told apart, and nothing is changed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.language import rule_files
+from tests.serving import Serving, sandbox
+from worker.sandbox import Switches
+
+
+def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
+    """Check against the account."""
+    shell.set(**serving.environment(shell.folder, **more))
+    code, out, _ = shell.type("check", "--live")
+    return code, out
+
+
+def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Serving) -> None:
+    assert live(shell, account) == (0, "6 rules, and all their examples pass, and the API lets them do their work\n")
+    assert account.world.effects == []
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"CLOUDFLARE_API_TOKEN": "wrong-s3cret"}, "check CLOUDFLARE_API_TOKEN"),
+        ({"CLOUDFLARE_API_TOKEN": "read-s3cret"}, "can read but not change anything"),
+        ({"CLOUDFLARE_ACCOUNT_ID": "f" * 32}, "CLOUDFLARE_ACCOUNT_ID"),
+        ({"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUEST_TIMEOUT": "100ms"}, "cannot be asked"),
+    ],
+    ids=["a wrong token", "a token that only reads", "an unknown account", "an API nobody reaches"],
+)
+def test_what_is_wrong_with_a_credential_is_told_apart(
+    shell: Shell, account: Serving, more: dict[str, str], told: str
+) -> None:
+    code, out = live(shell, account, **more)
+    assert code == 1
+    assert told in out.replace("\n", " ")
+    assert "s3cret" not in out
+
+
+@pytest.mark.parametrize(
+    ("switches", "told"),
+    [
+        (Switches(entitled=False), "Email Security is not in this account's subscription"),
+        (Switches(phishguard=False), "PhishGuard is not in the subscription, so phishguard_report"),
+    ],
+    ids=["no Email Security", "no PhishGuard"],
+)
+def test_what_the_subscription_lacks_is_told_apart(shell: Shell, switches: Switches, told: str) -> None:
+    with sandbox(switches=switches) as serving:
+        code, out = live(shell, serving)
+    assert (code, told in out) == (1, True)
+
+
+def test_a_channel_without_an_address_is_found_before_it_is_needed(shell: Shell, account: Serving) -> None:
+    shell.set(**account.environment(shell.folder, WORKER_NOTIFY_SOC=""))
+    code, out, _ = shell.type("check", "--live")
+    assert (code, "soc" in out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        ("Google", "all mailboxes are Google's, where RecoverableItemsDeletions do not exist"),
+        (None, "no domain has an integration with its mailboxes, so soft cannot move anything"),
+        ("Microsoft", ""),
+    ],
+)
+def test_a_folder_that_the_mailboxes_do_not_have_is_named(
+    shell: Shell, tmp_path: Path, provider: str | None, told: str
+) -> None:
+    rules = rule_files(
+        tmp_path,
+        soft="""
+        @rule
+        @example(sample.message(), gives=Move("RecoverableItemsDeletions"))
+        def soft(message: Message) -> Move | None:
+            "Delete softly."
+            return Move("RecoverableItemsDeletions")
+        """,
+    )
+    with sandbox() as serving:
+        serving.world.lists["domains"].clear()
+        serving.world.add_entry("domains", domain="corp.example", inbox_provider=provider)
+        code, out = live(shell, serving, WORKER_RULES=str(rules))
+    assert code == (1 if told else 0)
+    assert told in out
+
+
+def test_an_account_without_domains_will_never_see_mail(shell: Shell) -> None:
+    with sandbox() as serving:
+        serving.world.lists["domains"].clear()
+        code, out = live(shell, serving)
+    assert (code, "no domain is set up" in out) == (1, True)
+
+
+def test_a_missing_token_is_a_setting_to_change(shell: Shell) -> None:
+    shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
+    for words in (("check", "--live"), ("run",), ("run", "--once")):
+        code, _, err = shell.type(*words)
+        assert (code, "set CLOUDFLARE_API_TOKEN" in err) == (2, True)

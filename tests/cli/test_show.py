@@ -1,0 +1,19 @@
+"""What is shown: harmless, bounded, and short."""
+
+import pytest
+
+from worker.cli.show import cell, span
+
+
+def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
+    assert cell("\x1b[2J\u202egnp.exe\n") == r"\u001B[2J\u202Egnp.exe\u000A"
+    assert cell(("a", "\x07")) == r"a, \u0007"
+    assert cell("[bold]" * 100).startswith("[bold][bold]")
+    assert len(cell("x" * 5_000_000)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0, "0s"), (0.25, "250ms"), (59.6, "1m"), (3600, "1h"), (93784, "1d 2h")]
+)
+def test_a_duration_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
+    assert span(seconds) == written

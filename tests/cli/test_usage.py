@@ -1,0 +1,121 @@
+"""The command line: words that do not exist, help that teaches, and the exit codes programs go by."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from tests.cli.shell import Shell
+from worker.cli import app, edge
+from worker.errors import RuleError, SettingsError, StoreError, Unreachable
+from worker.settings import NAMES
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Return every command as it is typed."""
+    named = [(command.name or command.callback.__name__,) for command in app.registered_commands if command.callback]
+    return [*named, ("audit", "query"), ("audit", "verify")]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_the_help_of_every_command_teaches_by_an_example(shell: Shell, command: tuple[str, ...]) -> None:
+    code, out, _ = shell.type(*command, "--help")
+    assert code == 0
+    assert f"worker {' '.join(command)}" in out.split("Example:", 1)[1]
+
+
+def test_the_help_of_run_lists_every_setting(shell: Shell) -> None:
+    _, out, _ = shell.type("run", "--help")
+    assert [name for name in NAMES if name not in out] == []
+
+
+def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
+    code, out, _ = shell.type()
+    assert code == 0
+    assert "Watch an outbreak arrive" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(("stauts",), "status"), (("audit", "verfy"), "verify"), (("status", "--jsn"), "--json")],
+)
+def test_an_unknown_word_is_named_with_its_nearest_known_one(shell: Shell, words: tuple[str, ...], meant: str) -> None:
+    code, out, err = shell.type(*words)
+    assert (code, out) == (2, "")
+    assert words[-1] in err
+    assert meant in err
+
+
+def test_an_unknown_variable_is_named_with_its_nearest_known_one(shell: Shell) -> None:
+    shell.set(WORKER_CIELING="enforce")
+    code, _, err = shell.type("status")
+    assert (code, err) == (2, "worker: WORKER_CIELING is not a setting; did you mean WORKER_CEILING?\n")
+
+
+def failing(error: BaseException) -> typer.Typer:
+    """Return a command line whose command fails with an error."""
+    broken = typer.Typer(rich_markup_mode=None)
+
+    @broken.command()
+    def work(word: str) -> None:
+        assert word == "now"
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (SettingsError("WORKER_X is wrong"), 2, "worker: WORKER_X is wrong\n"),
+        (RuleError("no example", file="a.py", line=3), 2, "worker: a.py:3: no example\n"),
+        (StoreError("the disk is full"), 3, "worker: the disk is full\n"),
+        (Unreachable("no route"), 3, "worker: no route\n"),
+    ],
+)
+def test_what_went_wrong_is_one_sentence_and_an_exit_code(
+    shell: Shell, error: BaseException, code: int, told: str
+) -> None:
+    assert (edge.run(failing(error), ["now"]), *shell.read()) == (code, "", told)
+
+
+def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell) -> None:
+    code = edge.run(failing(ZeroDivisionError("so")), ["now"])
+    _, err = shell.read()
+    assert code == 3
+    assert "please report it" in err
+    assert "ZeroDivisionError: so" in err
+
+
+def test_a_reader_that_has_gone_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", "rules", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        assert (child.stderr.read(), child.wait()) == (b"", 0)
+
+
+def test_a_secret_is_taken_out_of_the_environment_once_it_is_read(shell: Shell) -> None:
+    shell.set(CLOUDFLARE_API_TOKEN="s3cret", CLOUDFLARE_API_KEY="s3cret", WORKER_NOTIFY_SOC="slack://s3cret")  # noqa: S106
+    assert edge.settings().token
+    assert [name for name, value in os.environ.items() if "s3cret" in value] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--faults", "some"), "--faults"),
+        (("--arrivals", "lots"), "such as 5/s"),
+        (("--arrivals", "5/parsec"), "--arrivals"),
+        (("--latency", "slow"), "--latency"),
+        (("--quota", "1200"), "such as 1200/300s"),
+        (("--port", "many"), "--port"),
+    ],
+)
+def test_a_bad_option_of_the_sandbox_is_named(shell: Shell, words: tuple[str, ...], told: str) -> None:
+    code, _, err = shell.type("sandbox", *words)
+    assert (code, told in err) == (2, True)

@@ -1,0 +1,115 @@
+"""How the daemon ends: in order, at once, or because a part died; and what it leaves nowhere."""
+
+import asyncio
+import io
+import re
+import signal
+import sys
+from collections.abc import Awaitable
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from tests.daemon.bench import PATIENCE, TOKEN, Bench, until
+from tests.serving import passed_on
+from worker.errors import StoreError
+
+
+async def test_a_part_that_dies_ends_the_worker_with_its_cause(bench: Bench) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    bench.records = Full()
+    async with bench.api():
+        with pytest.raises(StoreError, match="stdout"):
+            async with bench.worker() as house:
+                await house.stopping.wait()
+    assert bench.told()[-1]["level"] == "critical"
+
+
+async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as house:
+        await until(lambda: house.readiness().ready)
+        house.stopping.set()
+        assert house.readiness().why == ("the worker is stopping",)
+
+
+def command(bench: Bench, *words: str) -> Awaitable[asyncio.subprocess.Process]:
+    """Start a worker as a process of its own."""
+    return asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        *words,
+        env={**bench.environment, **passed_on()},
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def logged(process: asyncio.subprocess.Process, pattern: str) -> str:
+    """Read the log until a line holds a pattern; return what fitted."""
+    assert process.stderr
+    log = []
+    async with asyncio.timeout(PATIENCE):
+        while line := (await process.stderr.readline()).decode():
+            log.append(line)
+            if found := re.search(pattern, line):
+                return found[0]
+    raise AssertionError(f"{pattern} was never logged: {log}")
+
+
+LISTENS = r"http://[\d.:]+"
+
+
+@pytest.mark.slow
+async def test_a_signal_ends_it_in_order(bench: Bench) -> None:
+    async with bench.api():
+        process = await command(bench, "run")
+        url = await logged(process, LISTENS)
+        async with ClientSession() as web, web.get(url + "/livez") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        out, err = await process.communicate()
+    assert process.returncode == 0
+    assert msgspec.json.decode(out.splitlines()[-1])["verb"] == "stopped"
+    assert b'"event":"stopped"' in err
+
+
+@pytest.mark.slow
+async def test_a_second_signal_ends_it_at_once(bench: Bench) -> None:
+    async with bench.api(latency=5.0):
+        process = await command(bench, "run")
+        await logged(process, LISTENS)
+        process.send_signal(signal.SIGTERM)
+        await logged(process, "stopping")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(3):
+            _, err = await process.communicate()
+    assert process.returncode == 3
+    assert b"second signal" in err
+
+
+def shown_by_children(pid: int) -> list[bytes]:
+    """Return environment and arguments of every child of a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [Path(f"/proc/{child}/{what}").read_bytes() for child in children for what in ("environ", "cmdline")]
+
+
+@pytest.mark.slow
+async def test_the_token_is_nowhere_but_in_the_requests(bench: Bench) -> None:
+    bench.world.arrive(3, "outbreak")
+    async with bench.api():
+        process = await command(bench, "run")
+        await logged(process, LISTENS)
+        await until(lambda: len(bench.world.effects) == 3)
+        children = shown_by_children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        out, err = await process.communicate()
+    kept = [path.read_bytes() for path in bench.folder.rglob("*") if path.is_file()]
+    assert len(children) == 2
+    assert [text for text in (*children, *kept, out, err) if TOKEN.encode() in text] == []

@@ -1,0 +1,119 @@
+"""The house: what the API refuses, what is told of it, and what can be seen from outside."""
+
+import msgspec
+from aiohttp import ClientSession
+
+from tests.daemon.bench import TOKEN, Bench, until
+from tests.language import rule_files
+from worker import daemon
+from worker.daemon import upkeep
+from worker.sandbox import ACCOUNT, Switches
+from worker.store.values import Page, Slice
+
+
+async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) -> None:
+    bench.world.arrive(4, "outbreak")
+    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
+        await until(
+            lambda: house.rooms.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
+        )
+        await upkeep.entries(house)
+        async with web.get(url + "/metrics") as answer:
+            page = await answer.text()
+    assert f'worker_entries{{account="{ACCOUNT}",kind="Move",state="done"}} 4.0' in page
+    assert 'state="sent"' not in page
+    assert "worker_time_to_answered_seconds_count 4.0" in page
+    assert 'worker_api_requests_total{operation="POST /investigate/move",status="200"} 1.0' in page
+    assert f'worker_gap_seconds{{account="{ACCOUNT}",source="messages"}} 0.0' in page
+
+
+async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        await house.begin()
+        records = upkeep.Records(house)
+        await records.step()
+        await records.tell_head()
+    head = msgspec.json.decode(bench.records.getvalue().splitlines()[-1])
+    assert (bench.told()[-1]["event"], bench.told()[-1]["hash"]) == ("audit head", head["hash"])
+
+
+async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        messages, *_ = house.desks[0].loops()
+        await house.turn(messages)
+        now = house.rooms.clock.now()
+        stuck = Slice(source="messages", kind="gap", start=now - 900, end=now - 840, why="too slow", next_at=now + 300)
+        page = Page(account=ACCOUNT, now=now, source="messages", slice=stuck)
+        await house.rooms.ledger.enter(page)
+        await house.turn(messages)
+        await upkeep.figures(house)
+        assert "messages: too slow" in house.readiness().why
+
+
+async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
+    async with bench.house() as house:
+        house.overslept("messages")
+        assert "worker_overslept_total 1.0" in house.rooms.outlets.metrics.text().decode()
+    assert bench.told()[-1]["loop"] == "messages"
+
+
+async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -> None:
+    (bench.folder / "accounts.toml").write_text(
+        f'[[account]]\nid = "other"\ntoken = "{TOKEN}"\n'
+        '[[account]]\nid = "third"\nemail = "a@corp.example"\nkey = "k"\n'
+    )
+    async with bench.house(WORKER_ACCOUNTS=str(bench.folder / "accounts.toml")) as house:
+        first, other, third = house.desks
+    assert first.line is other.line
+    assert third.line.budget is not first.line.budget
+    assert other.loops()[0].name == "other messages"
+
+
+async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(bench: Bench) -> None:
+    async with bench.house(WORKER_POLL_EVERY="10ms") as house:
+        loop = house.desks[0].loops()[0]
+        for _ in range(2):
+            assert await house.turn(loop) > 0
+        ready = house.readiness()
+        assert not ready.ready
+        assert "could not connect" in ready.why[0]
+    assert [line["event"] for line in bench.told()] == ["cannot go on"]
+
+
+async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        messages, *_ = house.desks[0].loops()
+        bench.world.switches = Switches(entitled=False)
+        assert await house.turn(messages) == 3600
+        assert "subscription" in house.readiness().why[0]
+        bench.world.switches = Switches()
+        assert await house.turn(messages) < 10
+    assert [line["event"] for line in bench.told()] == ["cannot go on", "works again"]
+
+
+REPORTS = """
+@rule
+@example(sample.report(), gives=None)
+def hears(report: Report) -> Move | None:
+    "Hear reports."
+    return None
+"""
+
+
+async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_hears_them(bench: Bench) -> None:
+    bench.world.switches = Switches(phishguard=False)
+    async with bench.api(), bench.house() as house:
+        messages, reports, *_ = house.desks[0].loops()
+        assert (await house.turn(messages) < 10, await house.turn(reports)) == (True, 3600)
+        await house.turn(messages)
+        assert house.readiness().ready
+        rule_files(bench.rules, hears=REPORTS)
+        await house.rooms.host.load()
+        assert "reports: GET /phishguard/reports" in house.readiness().why[0]
+
+
+async def test_a_credential_that_is_refused_is_tried_again_without_haste(bench: Bench) -> None:
+    async with bench.api(), bench.house(CLOUDFLARE_API_TOKEN="wrong-" + TOKEN) as house:
+        assert await house.turn(house.desks[0].loops()[0]) == 60
+        assert "credential" in house.readiness().why[0]
+    assert TOKEN not in bench.log.getvalue()

@@ -1,0 +1,93 @@
+"""The daemon at work: mail, restarts, orders, rules that change."""
+
+import io
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from tests.daemon.bench import MOVES, Bench, until
+from tests.language import rule_files
+from worker import daemon
+from worker.daemon.upkeep import stamp
+from worker.errors import RuleError, StoreError
+from worker.sandbox import ACCOUNT
+
+
+async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as house:
+        outbreak = bench.world.arrive(5, "outbreak")
+        await until(lambda: {mail.now.folder for mail in outbreak} == {"DeletedItems"})
+        await until(lambda: b'"to":"done"' in bench.records.getvalue())
+    records = [msgspec.json.decode(line) for line in bench.records.getvalue().splitlines()]
+    assert [record["number"] for record in records] == list(range(1, len(records) + 1))
+    assert (records[0]["verb"], records[-1]["verb"]) == ("started", "stopped")
+    assert bench.world.repeats() == []
+    assert house.desks[0].totals["decisions"] == 5
+
+
+async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> None:
+    async with bench.api():
+        async with bench.worker() as house:
+            await until(lambda: house.readiness().ready)
+        before, bench.records = bench.records.getvalue(), io.BytesIO()
+        bench.world.arrive(3, "outbreak")
+        async with bench.worker() as house:
+            await until(lambda: len(bench.world.effects) == 3)
+            spent = house.desks[0].line.budget.spent()
+    first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
+    assert first["number"] == len(before.splitlines()) + 1
+    assert sum(count for _, count in spent) > sum(house.desks[0].client.calls.values())
+
+
+async def test_a_second_daemon_on_one_ledger_is_refused(bench: Bench) -> None:
+    async with bench.api(), bench.house():
+        with pytest.raises(StoreError, match="another worker"):
+            async with bench.house():
+                pass
+
+
+async def test_rules_that_cannot_be_loaded_keep_it_from_starting(bench: Bench) -> None:
+    rule_files(bench.rules, broken="def f(:\n")
+    with pytest.raises(RuleError, match=r"broken\.py"):
+        async with bench.house():
+            pass
+
+
+async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as house:
+        await house.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
+        await until(lambda: "order taken" in bench.log.getvalue())
+        assert [brake.who for brake in await house.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
+
+
+async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as house:
+        rule_files(bench.rules, more=MOVES.replace("moves", "more"))
+        await until(lambda: house.rooms.host.bundle.generation == 2)
+        await until(lambda: b'"generation":2' in bench.records.getvalue())
+    assert {rule.name for rule in house.rooms.host.bundle.rules} == {"moves", "more"}
+
+
+async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
+        rule_files(bench.rules, broken="def f(:\n")
+        await until(lambda: b'"bundle refused"' in bench.records.getvalue())
+        async with web.get(url + "/metrics") as answer:
+            assert "worker_bundle_refused 1.0" in await answer.text()
+        assert [rule.name for rule in house.rooms.host.bundle.rules] == ["moves"]
+        (bench.rules / "broken.py").unlink()
+        await until(lambda: house.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
+    (refused,) = [line for line in bench.told() if "refused" in line["event"]]
+    assert "broken.py:2" in refused["problem"]
+
+
+def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
+    rules = rule_files(tmp_path, moves=MOVES)
+    (rules / "gone.py").symlink_to(rules / "nowhere.py")
+    before = stamp(rules)
+    assert [name for name, *_ in before] == ["moves.py"]
+    rule_files(rules, moves=MOVES + "\n")
+    assert stamp(rules) != before

@@ -1,0 +1,118 @@
+"""A desk to test the executor from: a sandbox, a ledger in memory, one rule, and time that is moved by hand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tests.support import BEGIN, TOKEN, TestClock, client_of
+from worker.actions import AnyAction
+from worker.executor import Executor
+from worker.looks import Looks
+from worker.models import Policies
+from worker.rules import ENFORCE, Limit, Mode, RuleInfo
+from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox.mail import Mail
+from worker.store.entry import Entry
+from worker.store.ledger import Ledger
+from worker.store.runner import SyncRunner
+from worker.store.values import Draft, Page, Standing
+
+RULE = RuleInfo(
+    name="lookalike", file="rules/a.py", line=1, doc="", trigger="Message", facts=(), actions=(), mode=ENFORCE,
+    limit=Limit(1_000_000), priority=0, dispositions=None, fingerprint="f",
+)  # fmt: skip
+SETTLE = 60.0
+
+
+class Desk:
+    """One account and what acts on it; ``executor`` is made anew by ``restart``."""
+
+    def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
+        self.clock, self.settle, self.busy = TestClock(), SETTLE, False
+        self.world = World(
+            now=self.clock.now, lag=lag, quota=(100_000, 300.0), switches=Switches(submission_delay=0.5, **switches)
+        )
+        self.client, self.budget = client_of(self.world, self.clock, token=who, quota=100_000)
+        self.runner, self.looks, self.policies = SyncRunner.in_memory(), Looks(), Policies(domains=("corp.example",))
+        self.heard: list[tuple[str, str]] = []
+        self.ceiling: Mode = ENFORCE
+        self.channel: Callable[[str, str], Awaitable[None]] = self.notify
+        self.starts = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Let another process take over, which knows only what the ledger knows."""
+        self.starts += 1
+        self.looks, self.wake = Looks(), asyncio.Event()
+        self.ledger = Ledger(self.runner, f"process {self.starts}")
+        self.executor = Executor(
+            account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, looks=self.looks,
+            clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
+            policies=self.lists, notify=self.channel, wake=self.wake,
+        )  # fmt: skip
+
+    def standing(self) -> Standing:
+        """What rules there are."""
+        return Standing(ceiling=self.ceiling, rules={RULE.name: RULE})
+
+    async def lists(self) -> Policies:
+        """The account's own lists."""
+        return self.policies
+
+    async def notify(self, channel: str, text: str) -> None:
+        """A channel that takes everything."""
+        self.heard.append((channel, text))
+
+    async def enter(self, action: AnyAction, mails: Sequence[Mail] = (), *, sight: int = 1, **fields: Any) -> None:  # noqa: ANN401
+        """Enter a wish about each message, or about no message; ``fields`` of the draft win."""
+        now = self.clock.now()
+        drafts = [self._draft(action, mail, sight, fields) for mail in mails or (None,)]
+        await self.ledger.enter(Page(account=ACCOUNT, now=now, source="messages", drafts=tuple(drafts)))
+
+    def _draft(self, action: AnyAction, mail: Mail | None, sight: int, fields: dict[str, Any]) -> Draft:
+        target = action.on or (mail.id if mail else "")
+        scanned = float(mail.scanned) if mail else self.clock.now()
+        held = "quarantined" if mail and mail.now.quarantined else "delivered"
+        plain = {
+            "lane": action.lane, "target": target, "cause": f"2026-09-21T14:13:20Z/Message/{target}/{sight}",
+            "action": action, "mode": ENFORCE, "state": "ready", "rules": (RULE.name,), "fingerprints": ("f",),
+            "because": "why", "item": f"item/{target}/{sight}", "scanned_at": scanned, "known_at": self.clock.now(),
+            "verdict": f"{mail.now.disposition}|{held}" if mail else "",
+            "recipients": mail.fixed().client_recipients if mail else (),
+        }  # fmt: skip
+        return Draft(**plain | fields)
+
+    async def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False, every: float = 0.5) -> None:
+        """Let the executor work for some seconds."""
+        end = self.clock.now() + seconds
+        while self.clock.now() < end and not until():
+            if not await self.executor.step():
+                due = await self.ledger.next_due(ACCOUNT, self.clock.now())
+                rest = end - self.clock.now()
+                self.clock.advance(rest if due is None else min(rest, max(every, due - self.clock.now())))
+
+    async def entries(self) -> tuple[Entry, ...]:
+        """Everything in the ledger, oldest first."""
+        return (await self.ledger.entries(ACCOUNT, limit=10_000))[::-1]
+
+    async def states(self) -> list[str]:
+        """The states of everything in the ledger, oldest first."""
+        return [entry.state for entry in await self.entries()]
+
+    async def only(self) -> Entry:
+        """The only entry there is."""
+        (entry,) = await self.entries()
+        return entry
+
+    def ours(self, operation: str = "move") -> list[str]:
+        """The targets that our requests have touched, once for each time."""
+        others = {"analyst", "user", "auto", "cloudflare"}
+        return [one.target for one in self.world.effects if one.operation == operation and one.by not in others]
+
+    def calls(self) -> int:
+        """How many requests the sandbox has seen."""
+        return sum(sum(counts.values()) for counts in self.world.requests.values())
+
+    def old(self, count: int = 1, **fields: Any) -> list[Mail]:  # noqa: ANN401
+        """Messages of an hour ago: the polls will not pass over them again."""
+        return [self.world.add_message(scanned=BEGIN - 3600 + n % 600, **fields) for n in range(count)]

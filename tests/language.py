@@ -1,0 +1,46 @@
+"""What the tests of the rule language share: rule files written on the spot, and events."""
+
+from pathlib import Path
+from textwrap import dedent
+
+from msgspec.json import encode
+
+from worker.judge import Event
+
+PRELUDE = (
+    "from worker import (ENFORCE, OBSERVE, OFF, BlockSender, BlockedSender, Detection, Keep, Message, Move, Notify, "
+    "Now, Policies, Release, Report, Submission, example, limit, per_hour, rule, sample)\n"
+)
+"""Line 1 of every rule file made here."""
+GOOD = '''
+    @rule
+    def good(message: Message) -> Move | None:
+        """It is good."""
+        return Move("JunkEmail")
+'''
+BAD = '''
+    import enum
+    import re
+    os = enum.sys.modules["os"]
+
+    @rule
+    def bad(message: Message) -> Move | None:
+        """It is bad."""
+        if "bad" in message.subject:
+            {does}
+        return None
+'''
+"""What it does to a mail with "bad" in its subject is put in for ``{does}``, on line 11 of the file."""
+
+
+def rule_files(folder: Path, **files: str) -> Path:
+    """Write rule files, by stem, each after the prelude; returns the folder."""
+    for stem, text in files.items():
+        (folder / f"{stem}.py").write_text(PRELUDE + dedent(text))
+    return folder
+
+
+def mail(key: str = "1", facts: dict[str, bytes] | None = None, **fields: object) -> Event:
+    """Return a message as the API would tell it: spam from a stranger, unless fields say otherwise."""
+    told = {"id": f"id-{key}", "from": "someone@elsewhere.example", "final_disposition": "SPAM", **fields}
+    return Event(key=key, kind="Message", raw=encode(told), facts=facts or {})

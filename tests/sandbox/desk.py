@@ -1,0 +1,82 @@
+"""A desk to test the sandbox from: a world, a clock to turn, and a short way to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from worker.sandbox import ACCOUNT, Answer, Faults, Request, Switches, World
+
+START = 1_790_000_000.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, to be read as JSON where it is some."""
+
+    answer: Answer
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self.answer.status
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The envelope."""
+        envelope: dict[str, Any] = msgspec.json.decode(self.answer.body)
+        return envelope
+
+    @property
+    def result(self) -> Any:  # noqa: ANN401 - whatever the operation answers
+        """What is in the envelope."""
+        return self.body["result"]
+
+    @property
+    def ids(self) -> list[Any]:
+        """The ids of the rows in it."""
+        return [row["id"] for row in self.result]
+
+
+class Desk:
+    """A world whose clock stands still until it is turned."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        messages: int = 0,
+        arrivals: float = 0.0,
+        lag: float = 0.0,
+        quota: tuple[int, float] | None = (1200, 300.0),
+        faults: str = "none",
+        switches: Switches | None = None,
+    ) -> None:
+        self.time = START
+        self.world = World(
+            seed=seed,
+            now=lambda: self.time,
+            messages=messages,
+            arrivals=arrivals,
+            lag=lag,
+            quota=quota,
+            faults=Faults(faults, seed=seed),
+            switches=switches,
+        )
+
+    def ask(self, method: str, path: str, body: object = None, **query: object) -> Reply:
+        """Ask with a token that may do anything."""
+        return self.ask_as({"authorization": "Bearer a-token"}, method, path, body, **query)
+
+    def ask_as(self, headers: dict[str, str], method: str, path: str, body: object = None, **query: object) -> Reply:
+        """Ask with other headers."""
+        whole = f"/client/v4/accounts/{ACCOUNT}/email-security/{path}"
+        pairs = tuple((name, str(value)) for name, value in query.items())
+        data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        return self.send(Request(method, whole, pairs, headers, data))
+
+    def send(self, request: Request) -> Reply:
+        """Send a request as it is."""
+        return Reply(self.world.handle(request))

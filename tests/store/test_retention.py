@@ -1,0 +1,49 @@
+"""What is kept for how long."""
+
+from tests.store.desk import ME, T0, Desk, reading
+from worker.audit import verify
+from worker.store.values import Broken, Page
+
+DAY = 86400.0
+
+
+async def test_old_sights_go_and_young_ones_stay() -> None:
+    desk = Desk()
+    await desk.read(reading("old", time=T0 - DAY), reading("young", time=T0))
+    await desk.ledger.prune(ME, T0, T0 - 1, 0.0)
+    assert await desk.read(reading("old", time=T0 - DAY), reading("young", time=T0)) == ["old/1"]
+
+
+async def test_what_settled_long_ago_goes_and_what_is_open_stays() -> None:
+    desk = Desk()
+    done, still = await desk.wish(), await desk.wish(message="m2")
+    await desk.carry_out(done)
+    await desk.ledger.enter(Page(account=ME, now=T0, source="messages", broken=(Broken(b"{", "cut"),)))
+    await desk.ledger.prune(ME, T0 + DAY, T0, T0 + DAY)
+    assert [entry.id for entry in await desk.ledger.entries(ME)] == [still.id]
+    assert await desk.ledger.broken(ME) == ()
+
+
+async def test_the_chain_still_verifies_after_pruning_it_twice() -> None:
+    desk = Desk()
+    for day in range(6):
+        desk.now = T0 + day * DAY
+        await desk.wish(message=f"m{day}")
+        if day % 2:
+            await desk.ledger.prune(ME, desk.now, 0.0, desk.now - DAY / 2)
+    await desk.wish(message="last")
+    lines = await desk.ledger.records(ME)
+    assert verify(lines).problem == ""
+    assert verify(lines).first > 1
+    assert "no checkpoint says" in verify(lines[1:]).problem
+
+
+async def test_the_last_record_is_never_pruned() -> None:
+    desk = Desk()
+    await desk.ledger.prune(ME, T0, 0.0, T0)
+    assert await desk.ledger.records(ME) == []
+    await desk.wish()
+    await desk.wish(message="m2")
+    await desk.ledger.prune(ME, T0 + DAY, 0.0, T0 + DAY)
+    assert await desk.verbs() == ["entered", "pruned"]
+    assert verify(await desk.ledger.records(ME)).problem == ""

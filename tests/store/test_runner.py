@@ -1,0 +1,122 @@
+"""Transactions: committed or not at all, whoever is cancelled or killed."""
+
+import asyncio
+import random
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+
+from tests.store.desk import ME
+from worker.audit import verify
+from worker.errors import StoreError
+from worker.store.dialects import upsert
+from worker.store.ledger import open_ledger
+from worker.store.runner import AsyncRunner, SyncRunner
+from worker.store.schema import bring_up
+from worker.store.tables import meta
+
+SEED = 20240229
+
+
+def put(conn: Connection, name: str = "a") -> None:
+    conn.execute(insert(meta), [{"name": name, "value": "1"}])
+
+
+def names(conn: Connection) -> list[str]:
+    return list(conn.scalars(select(meta.c.name)))
+
+
+async def file(folder: Path) -> AsyncRunner:
+    runner = AsyncRunner.at(str(folder / "worker.db"))
+    await runner.run(bring_up)
+    return runner
+
+
+async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction(tmp_path: Path) -> None:
+    runner = await file(tmp_path)
+    caller = asyncio.ensure_future(runner.run(put))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await runner.run(lambda conn: put(conn, "b"))
+    assert await runner.run(names) == ["a", "b"]
+    await runner.close()
+
+
+async def test_closing_waits_for_what_is_running(tmp_path: Path) -> None:
+    runner = await file(tmp_path)
+    caller = asyncio.ensure_future(runner.run(put))
+    await asyncio.sleep(0)
+    await runner.close()
+    await caller
+    again = await file(tmp_path)
+    assert await again.run(names) == ["a"]
+    await again.close()
+
+
+def fail(conn: Connection) -> None:
+    put(conn)
+    raise ZeroDivisionError
+
+
+async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    disk = await file(tmp_path)
+    for runner in (disk, SyncRunner.in_memory()):
+        with pytest.raises(ZeroDivisionError):
+            await runner.run(fail)
+        assert await runner.run(names) == []
+    await disk.close()
+
+
+async def test_what_the_database_refuses_is_a_store_error() -> None:
+    with pytest.raises(StoreError, match=r"the ledger :memory: refused: no such table: x; look at WORKER_STORE_URL"):
+        await SyncRunner.in_memory().run(lambda conn: conn.execute(text("SELECT * FROM x")))
+
+
+async def test_commits_are_durable_and_writers_wait_for_each_other(tmp_path: Path) -> None:
+    runner = await file(tmp_path)
+    pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    read = await runner.run(lambda conn: [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas])
+    assert read == ["wal", 2, 1, 10000]
+    await runner.close()
+
+
+def count(conn: Connection) -> None:
+    """Read a number, then write the next one."""
+    number = int(conn.scalar(select(meta.c.value)) or 0)
+    upsert(conn, meta, [{"name": "a", "value": str(number + 1)}], ("value",))
+
+
+async def test_two_processes_may_read_and_write_without_getting_between_each_other(tmp_path: Path) -> None:
+    one, two = await file(tmp_path), await file(tmp_path)
+    await asyncio.gather(*(runner.run(count) for _ in range(30) for runner in (one, two)))
+    assert await one.run(lambda conn: conn.scalar(select(meta.c.value))) == "60"
+    await one.close()
+    await two.close()
+
+
+@pytest.mark.slow
+async def test_what_was_acknowledged_before_a_sigkill_is_there(tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    url = f"sqlite:///{tmp_path}/worker.db"
+    acknowledged = -1
+    for kill in range(20):
+        command = [sys.executable, "-m", "tests.store.writer", url, f"owner{kill}"]
+        writer = await asyncio.create_subprocess_exec(*command, stdout=PIPE, cwd=Path(__file__).parents[2])
+        assert writer.stdout
+        for _ in range(chance.randrange(1, 20)):
+            acknowledged = int(await writer.stdout.readline())
+        await asyncio.sleep(chance.random() / 50)
+        writer.kill()
+        rest = (await writer.communicate())[0].split()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        async with open_ledger(url, owner="reader", exclusive=True) as ledger:
+            pages = len((await ledger.coverage(ME, "messages")).closed)
+            lines = await ledger.records(ME, limit=10**6)
+            assert pages in {acknowledged + 1, acknowledged + 2}, f"seed {SEED}, kill {kill}"
+            assert (len(lines), verify(lines).problem) == (10 * pages, ""), f"seed {SEED}, kill {kill}"
+            assert await ledger.counts(ME) == {"Move": {"ready": 10 * pages}}

@@ -1,0 +1,229 @@
+"""Answers, outcomes, what a dead process left behind, and what follows from them."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.store.desk import JUNK, ME, T0, Desk, info, standing
+from worker.actions import BlockSender, Reclassify, Release, Unblock
+from worker.errors import LeaseLost, StoreError
+from worker.store.entry import Entry
+from worker.store.values import Answered, Outcome
+
+HOUR = timedelta(hours=1)
+ADDRESS = "evil@example.net"
+
+
+async def test_an_answer_and_a_proof_lead_to_done() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    await desk.claim(entry)
+    answered = Answered(id=entry.id, state="sent", remote="17", at=T0 + 1, next_at=T0 + 3)
+    await desk.ledger.answer(ME, [answered], T0 + 1, spent=((T0, 1),))
+    assert [one.id for one in await desk.ledger.open(ME, T0 + 3)] == [entry.id]
+    assert await desk.ledger.open(ME, T0 + 2) == ()
+    assert len(await desk.ledger.open(ME, T0, due=False)) == 1
+    assert await desk.ledger.next_due(ME, T0) == T0 + 3
+    await desk.ledger.settle(ME, [Outcome(id=entry.id, state="sent", next_at=T0 + 10)], T0 + 3)
+    assert await desk.ledger.next_due(ME, T0) == T0 + 10
+    await desk.ledger.settle(ME, [Outcome(id=entry.id, state="done", proof="log", said="in Junk")], T0 + 10)
+    done = await desk.now_of(entry)
+    assert (done.state, done.proof, done.remote, done.said, done.settled_at) == (
+        "done",
+        "log",
+        "17",
+        "in Junk",
+        T0 + 10,
+    )
+    assert await desk.ledger.spent(ME) == ((T0, 1),)
+    assert await desk.verbs() == ["entered", "claimed", "answered", "settled"]
+
+
+async def test_what_provably_was_not_carried_out_is_ready_again_and_no_attempt() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    for _ in range(7):
+        assert await desk.claim(entry) == [entry.id]
+        await desk.answer(entry, "ready", "429", next_at=T0 + 30)
+    ready = await desk.now_of(entry)
+    assert (ready.state, ready.attempts, ready.owner, ready.next_at) == ("ready", 0, "", T0 + 30)
+
+
+async def test_a_step_that_the_table_does_not_have_is_refused_and_changes_nothing() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    with pytest.raises(StoreError, match="is ready and cannot become done"):
+        await desk.settle(entry)
+    assert await desk.state(entry) == "ready"
+    assert await desk.verbs() == ["entered"]
+
+
+async def try_often(desk: Desk, entry: Entry) -> Entry:
+    while (await desk.now_of(entry)).state == "ready":
+        assert await desk.claim(entry) == [entry.id]
+        await desk.answer(entry, "unsure")
+        await desk.settle(entry, "ready", "not shown")
+    return await desk.now_of(entry)
+
+
+async def test_what_was_tried_often_enough_fails_or_is_left_to_a_person() -> None:
+    desk = Desk()
+    move = await try_often(desk, await desk.wish())
+    assert (move.state, move.attempts, move.said) == ("failed", 5, "tried 5 times; not shown")
+    release = await try_often(desk, await desk.wish(Release(), "m2"))
+    assert (release.state, release.attempts) == ("waiting", 5)
+    judge = await try_often(desk, await desk.wish(Reclassify(expected_disposition="SPAM"), "m3"))
+    assert (judge.state, judge.attempts) == ("waiting", 3)
+
+
+async def test_what_a_dead_process_had_claimed_is_unsure() -> None:
+    desk = Desk()
+    claimed, sent, ready = await desk.wish(), await desk.wish(message="m2"), await desk.wish(message="m3")
+    await desk.claim(claimed, sent)
+    await desk.answer(sent)
+    assert await desk.ledger.abandon(ME, T0, T0 + 99) == 0
+    desk.successor()
+    assert await desk.ledger.abandon(ME, T0 + 5, T0 + 15) == 1
+    assert [await desk.state(entry) for entry in (claimed, sent, ready)] == ["unsure", "sent", "ready"]
+    assert (await desk.now_of(claimed)).reached_by == T0 + 20
+
+
+async def test_the_answer_of_a_process_that_was_taken_for_dead_is_not_written() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    await desk.claim(entry)
+    desk.successor()
+    with pytest.raises(LeaseLost, match="taken over"):
+        await desk.answer(entry)
+
+
+async def test_an_unsure_answer_may_have_reached_the_api_until_then() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    await desk.claim(entry)
+    await desk.ledger.answer(ME, [Answered(id=entry.id, state="unsure", at=T0 + 50)], T0 + 40)
+    assert (await desk.now_of(entry)).reached_by == T0 + 50
+
+
+async def block(desk: Desk, for_: timedelta | None = HOUR, cause: str = "a/1") -> Entry:
+    entry = await desk.wish(BlockSender(pattern=ADDRESS, for_=for_), cause=cause)
+    await desk.claim(entry)
+    await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", remote="17")], desk.now)
+    await desk.settle(entry)
+    return entry
+
+
+async def test_a_block_for_a_time_gets_its_end() -> None:
+    desk = Desk()
+    entry = await block(desk)
+    end = (await desk.ledger.entries(ME))[0]
+    assert (end.action, end.cause, end.remote) == (Unblock(pattern=ADDRESS), f"end/{entry.id}", "17")
+    assert await desk.ledger.due(ME, T0 + 3599) == ()
+    assert [one.id for one in await desk.ledger.due(ME, T0 + 3600)] == [end.id]
+    assert await desk.ledger.next_due(ME, T0) == T0 + 3600
+
+
+@pytest.mark.parametrize(("hours", "moved"), [(2, 3600), (1, 60), (0.5, 0)])
+async def test_a_later_block_moves_the_end_out_never_in(hours: float, moved: float) -> None:
+    desk = Desk()
+    await block(desk)
+    end = (await desk.ledger.entries(ME))[0]
+    desk.now = T0 + 60 if hours == 1 else T0
+    later = await desk.wish(BlockSender(pattern=ADDRESS, for_=timedelta(hours=hours)), cause="b/1")
+    assert (later.state, "is blocked already" in later.said) == ("moot", True)
+    assert (await desk.now_of(end)).ready_at == T0 + 3600 + moved
+    assert (await desk.now_of(end)).next_at == T0 + 3600 + moved
+
+
+async def test_a_later_block_without_end_takes_the_end_away() -> None:
+    desk = Desk()
+    await block(desk)
+    end = (await desk.ledger.entries(ME))[0]
+    assert (await desk.wish(BlockSender(pattern=ADDRESS), cause="b/1")).state == "moot"
+    assert await desk.state(end) == "moot"
+    assert (await desk.wish(BlockSender(pattern=ADDRESS, for_=HOUR), cause="c/1")).state == "moot"
+
+
+@pytest.mark.parametrize("proved", [True, False])
+async def test_after_its_end_a_pattern_may_be_blocked_again(proved: bool) -> None:  # noqa: FBT001 (a parameter)
+    desk = Desk()
+    await block(desk)
+    desk.now = T0 + 3600
+    end = (await desk.ledger.due(ME, desk.now))[0]
+    if proved:
+        await desk.carry_out(end)
+    else:
+        await desk.ledger.retire(ME, [(end.id, "gone")], desk.now)
+    asked = BlockSender(pattern=ADDRESS, for_=HOUR)
+    assert (await desk.wish(asked, cause="b/1", state="waiting", known_at=desk.now)).state == "waiting"
+    assert (await desk.wish(BlockSender(pattern=ADDRESS), cause="c/1", known_at=desk.now)).state == "ready"
+
+
+async def test_a_rule_may_take_our_block_back_before_its_end_but_nobody_elses() -> None:
+    desk = Desk()
+    assert (await desk.wish(Unblock(pattern=ADDRESS))).said == "no block of ours stands on this pattern"
+    await block(desk)
+    end = (await desk.ledger.entries(ME))[0]
+    back = await desk.wish(Unblock(pattern=ADDRESS), cause="b/1")
+    assert (back.state, back.remote) == ("ready", "17")
+    assert await desk.state(end) == "moot"
+    await desk.carry_out(back)
+    assert (await desk.wish(Unblock(pattern=ADDRESS), cause="c/1")).state == "moot"
+
+
+async def test_a_block_waits_behind_an_unblock_that_is_under_way() -> None:
+    desk = Desk()
+    await block(desk)
+    desk.now = T0 + 3600
+    end = (await desk.ledger.due(ME, desk.now))[0]
+    await desk.claim(end)
+    again = await desk.wish(BlockSender(pattern=ADDRESS), cause="b/1", known_at=desk.now)
+    assert (again.state, again.behind) == ("held", end.id)
+    await desk.answer(end)
+    await desk.settle(end)
+    assert await desk.state(again) == "ready"
+
+
+async def fail(desk: Desk, number: int, said: str) -> None:
+    entry = await desk.wish(message=f"m{number}")
+    await desk.claim(entry)
+    await desk.answer(entry, "failed", said)
+
+
+async def test_a_lane_that_fails_often_in_a_row_for_one_reason_is_braked() -> None:
+    desk = Desk()
+    for number in range(19):
+        await fail(desk, number, f"message m{number} of a@b: no integration")
+    assert await desk.ledger.brakes(ME) == ()
+    await fail(desk, 19, "message m19 of c@d: no integration")
+    brake = (await desk.ledger.brakes(ME))[0]
+    assert (brake.lane, brake.who) == ("placement", "worker")
+    assert "no integration" in brake.because
+    assert (await desk.verbs())[-1] == "braked"
+
+
+async def test_failures_for_several_reasons_brake_nothing() -> None:
+    desk = Desk()
+    for number in range(25):
+        await fail(desk, number, ("no integration", "no permission")[number % 2])
+    assert await desk.ledger.brakes(ME) == ()
+
+
+async def test_what_waits_for_others_hands_is_postponed_or_retired() -> None:
+    desk = Desk()
+    first, second, third = await desk.wish(), await desk.wish(message="m2"), await desk.wish(message="m3")
+    await desk.claim(third)
+    touched = [(entry.id, "touched") for entry in (first, third)]
+    await desk.ledger.postpone(ME, touched, T0)
+    await desk.ledger.retire(ME, [(second.id, "moved"), (third.id, "moved")], T0)
+    assert [await desk.state(entry) for entry in (first, second, third)] == ["waiting", "moot", "claimed"]
+    assert (await desk.now_of(first)).said == "touched"
+
+
+async def test_the_worker_may_brake_a_lane_and_write_records_of_its_own() -> None:
+    desk = Desk()
+    await desk.ledger.brake_lane(ME, "block", "no permission", T0)
+    await desk.ledger.write(ME, [{"verb": "started", "version": 1}, {"verb": "stopped"}], T0)
+    assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["block"]
+    assert await desk.verbs() == ["braked", "started", "stopped"]
+    assert await desk.claim(await desk.wish(JUNK), under=standing(info())) != []

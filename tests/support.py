@@ -1,0 +1,77 @@
+"""What tests of the worker's loops stand on: a clock that is moved by hand, and the sandbox without a network."""
+
+import asyncio
+from urllib.parse import unquote
+
+from worker.api import Budget, Client, Request, Response
+from worker.errors import Unreachable, Unsure
+from worker.sandbox import ACCOUNT, World
+from worker.sandbox import Request as Asked
+
+BEGIN = 1_790_000_000.0
+"""When virtual time begins, in seconds since the epoch."""
+TOKEN = "a-token"  # noqa: S105 (the sandbox takes any)
+BASE = "/client/v4"
+
+
+class TestClock:
+    """API time and monotonic time as one number; sleeping moves it at once."""
+
+    __test__ = False
+
+    def __init__(self, now: float = BEGIN) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        """API time."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """The same."""
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.advance(max(0.0, seconds))
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self.time += seconds
+
+    def heard(self, date: str, *, sent: float, received: float) -> None:
+        """Our time is the sandbox's own; its Date tells nothing new."""
+
+
+class WorldTransport:
+    """Carries requests to a sandbox in the same process; a cut answer is what it would be on the wire."""
+
+    def __init__(self, world: World, clock: TestClock, token: str = TOKEN) -> None:
+        self.world, self.clock, self.token = world, clock, token
+
+    async def send(self, request: Request) -> Response:
+        """Ask the sandbox."""
+        await asyncio.sleep(0)
+        answer = self.world.handle(
+            Asked(
+                request.method,
+                BASE + unquote(request.path),
+                request.query,
+                {"authorization": f"Bearer {self.token}"},
+                request.body or b"",
+            )
+        )
+        if answer.cut == "before":
+            raise Unreachable("the connection was reset before anything was sent")
+        if answer.delay:
+            await self.clock.sleep(answer.delay)
+        await asyncio.sleep(0)
+        if answer.cut:
+            raise Unsure("the connection was reset before the answer was whole")
+        return Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def client_of(world: World, clock: TestClock, *, token: str = TOKEN, quota: int = 1200) -> tuple[Client, Budget]:
+    """Return a client of a sandbox, and its budget."""
+    budget = Budget(clock, quota=quota)
+    return Client(WorldTransport(world, clock, token), budget, clock, ACCOUNT, jitter=lambda: 0.0), budget

@@ -1,0 +1,134 @@
+"""Gathering, claiming, refusals, outages and notices."""
+
+from collections import Counter
+
+from tests.desk import RULE, Desk
+from worker.actions import BlockSender, Move, Notify
+from worker.errors import Temporary
+from worker.sandbox import ACCOUNT, Fault
+
+JUNK = Move(destination="JunkEmail")
+
+
+async def test_while_a_source_is_reading_a_batch_waits_up_to_a_second_for_more() -> None:
+    desk = Desk()
+    desk.busy = True
+    await desk.enter(JUNK, desk.old(3))
+    await desk.run(0.9, every=0.3)
+    assert desk.ours() == []
+    await desk.enter(JUNK, desk.world.arrive(2, "phish"))
+    await desk.run(0.5, every=0.3)
+    assert desk.world.requests["POST investigate/move"] == {"200": 1}
+    assert len(desk.ours()) == 5
+
+
+async def test_nothing_is_claimed_while_the_budget_is_spent() -> None:
+    desk = Desk()
+    desk.budget.heard(429, {"retry-after": "100"})
+    await desk.enter(JUNK, desk.old(3))
+    await desk.run(90)
+    assert set(await desk.states()) == {"ready"}
+    await desk.run(30)
+    assert set(await desk.states()) == {"done"}
+
+
+async def test_a_rule_that_was_lowered_meanwhile_has_nothing_claimed() -> None:
+    desk = Desk()
+    desk.ceiling = RULE.mode.__class__(1)
+    await desk.enter(JUNK, desk.old(3))
+    await desk.run(5)
+    assert set(await desk.states()) == {"waiting"}
+    assert desk.ours() == []
+
+
+async def test_a_refused_batch_is_halved_until_the_bad_pattern_stands_alone() -> None:
+    desk = Desk()
+    patterns = [f"p{number}@c0rp.example" for number in range(20)]
+    patterns[7] = "not an address"
+    for pattern in patterns:
+        await desk.enter(BlockSender(pattern=pattern))
+    await desk.run(30)
+    failed = [entry for entry in await desk.entries() if entry.state == "failed"]
+    assert [entry.target for entry in failed] == ["EMAIL:not an address"]
+    assert Counter(await desk.states())["done"] == 19
+    assert len(desk.ours("block_senders.create")) == 19
+    assert "400" in failed[0].said or "pattern" in failed[0].said
+
+
+async def test_without_the_permission_every_entry_fails_in_plain_words() -> None:
+    desk = Desk(integration="refused")
+    await desk.enter(JUNK, desk.old(2))
+    await desk.run(5)
+    assert await desk.states() == ["failed", "failed"]
+    assert "no integration with write access" in (await desk.entries())[0].said
+
+
+async def test_a_request_that_is_wrong_for_all_does_not_spend_the_budget() -> None:
+    desk = Desk(integration="refused")
+    await desk.enter(JUNK, desk.old(500))
+    await desk.executor.step()
+    assert desk.world.requests["POST investigate/move"]["400"] == 20
+    assert 0 < Counter(await desk.states())["failed"] < 20
+    assert "no integration" in desk.executor.problems["move"]
+    await desk.run(120)
+    assert [brake.lane for brake in await desk.ledger.brakes(ACCOUNT)] == ["placement"]
+    assert desk.world.requests["POST investigate/move"]["400"] <= 60
+
+
+async def test_a_channel_that_stays_deaf_fails_its_notice_after_five_attempts() -> None:
+    desk = Desk()
+    tried: list[str] = []
+
+    async def deaf(_: str, text: str) -> None:
+        tried.append(text)
+        raise Temporary("nobody listens")
+
+    desk.channel = deaf
+    desk.restart()
+    await desk.enter(Notify(channel="soc"))
+    await desk.run(3600, every=5)
+    entry = await desk.only()
+    assert (entry.state, len(tried)) == ("failed", 5)
+    assert "nobody listens" in entry.said
+
+
+async def test_a_notice_says_how_its_sentence_ended() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail], item="sentence")
+    await desk.enter(Notify(channel="soc"), item="sentence", target="soc")
+    await desk.run(120)
+    assert await desk.states() == ["done", "done"]
+    assert "Move done" in desk.heard[0][1]
+
+
+async def test_notices_wait_for_each_other_and_arrive_as_one() -> None:
+    desk = Desk()
+    for number in range(3):
+        await desk.enter(Notify(channel="soc"), sight=number, item="", target="soc")
+        await desk.run(10)
+    assert desk.heard == []
+    await desk.run(45)
+    assert [(channel, text.split("\n")[0]) for channel, text in desk.heard] == [("soc", "lookalike: 3 notices")]
+    assert set(await desk.states()) == {"done"}
+
+
+async def test_an_outage_costs_nothing_but_time() -> None:
+    desk = Desk()
+    mails = desk.old(5)
+    await desk.enter(JUNK, mails)
+    desk.world.faults.script([Fault("reset", "", "", count=200)])
+    await desk.run(300)
+    assert set(await desk.states()) == {"ready"}
+    desk.world.faults.written.clear()
+    await desk.run(120)
+    assert set(await desk.states()) == {"done"}
+    assert {entry.attempts for entry in await desk.entries()} == {1}
+
+
+async def test_a_token_that_may_only_read_fails_what_it_cannot_do() -> None:
+    desk = Desk(who="read-only")
+    await desk.enter(JUNK, desk.old(2))
+    await desk.run(5)
+    assert await desk.states() == ["failed", "failed"]
+    assert desk.world.effects == []

@@ -1,0 +1,64 @@
+"""One child process: how long it may be silent, and that it never outlives the daemon."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.language import BAD, GOOD, mail, rule_files
+from worker.child import Child, Stopped
+from worker.hosted import Page
+from worker.loader import read
+
+pytestmark = pytest.mark.slow
+DAEMON = """
+import asyncio, pathlib, sys
+from worker.host import Host
+async def main():
+    async with Host(pathlib.Path(sys.argv[1]), deadline=60) as host:
+        print(host.pid, flush=True)
+        raw = b'{"id": "1", "subject": "bad", "final_disposition": "SPAM"}'
+        await host.propose([Event(key="1", kind="Message", raw=raw)])
+from worker.judge import Event
+asyncio.run(main())
+"""
+
+
+async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_long(tmp_path: Path) -> None:
+    child = await Child.start(sys.executable)
+    await child.ask(read(rule_files(tmp_path, good=GOOD)), 10)
+    os.kill(child.pid, signal.SIGSTOP)
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    with pytest.raises(Stopped, match=r"did not end within 0\.05 s"):
+        await child.ask(Page((mail(),)), 0.05)
+    assert clock() - begun >= 0.5
+    child.end()
+
+
+async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Path) -> None:
+    slow = BAD.replace("{does}", "return Move('Inbox') if sum(range(1_000_000)) else None")
+    child = await Child.start(sys.executable)
+    await child.ask(read(rule_files(tmp_path, bad=slow)), 10)
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    await child.ask(Page(tuple(mail(str(number), subject="bad") for number in range(40))), 0.25)
+    assert clock() - begun > 0.25
+    child.end()
+
+
+def test_a_looping_child_dies_with_a_daemon_that_is_killed(tmp_path: Path) -> None:
+    # The rule itself kills the daemon, so the child is certain to be inside the loop when that happens.
+    rule_files(tmp_path, bad=BAD.replace("{does}", "os.kill(os.getppid(), 9)\n            while True: pass"))
+    with subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path)], stdout=subprocess.PIPE) as daemon:  # noqa: S603
+        assert daemon.stdout
+        child = os.pidfd_open(int(daemon.stdout.readline()))
+        assert daemon.wait(10) == -signal.SIGKILL
+    ended, _, _ = select.select([child], [], [], 10)
+    os.close(child)
+    assert ended

@@ -1,0 +1,135 @@
+"""Deciding is a pure function: these are its laws."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker import APPROVE, ENFORCE, OBSERVE, OFF, BlockSender, Keep, Move, Notify, Reclassify, Release
+from worker.actions import AnyAction
+from worker.deciding import decide, lane_of, lowered
+from worker.rules import Mode, Proposal
+
+actions: st.SearchStrategy[AnyAction] = st.sampled_from(
+    [
+        Move("JunkEmail"),
+        Move("DeletedItems"),
+        Release(),
+        Reclassify("NONE"),
+        BlockSender("a@b.example"),
+        BlockSender("c@d.example"),
+        Notify("soc"),
+        Keep(),
+    ]
+)
+
+
+def says(rule: str, *actions: AnyAction, mode: Mode = ENFORCE, priority: int = 0) -> Proposal:
+    return Proposal(rule=rule, actions=actions, mode=mode, priority=priority, fingerprint=f"of {rule}")
+
+
+proposals = st.lists(
+    st.builds(
+        says,
+        st.sampled_from("abcdef"),
+        actions,
+        actions,
+        mode=st.sampled_from(Mode),
+        priority=st.integers(0, 2),
+    ),
+    max_size=6,
+    unique_by=lambda proposal: proposal.rule,
+)
+
+
+def test_rules_that_agree_are_one_decision_and_the_strongest_mode_stands() -> None:
+    (decision,) = decide([says("a", Move("JunkEmail"), mode=APPROVE), says("b", Move("JunkEmail"))])
+    assert (decision.mode, decision.rules, decision.fingerprints) == (ENFORCE, ("a", "b"), ("of a", "of b"))
+
+
+def test_the_reason_of_the_strongest_is_kept() -> None:
+    (decision,) = decide(
+        [says("a", Move("JunkEmail", because="weak"), mode=APPROVE), says("b", Move("JunkEmail", because="strong"))]
+    )
+    assert decision.action.because == "strong"
+
+
+def test_equals_that_disagree_both_wait_for_a_person() -> None:
+    decisions = decide([says("a", Move("JunkEmail"), Notify("soc")), says("b", Release())])
+    assert {decision.action for decision in decisions} == {Move("JunkEmail"), Notify("soc"), Release()}
+    assert all(decision.mode is APPROVE and decision.disputed for decision in decisions)
+
+
+def test_an_exemption_outranks_the_whole_sentence() -> None:
+    decisions = decide([says("a", BlockSender("a@b.example"), Notify("soc")), says("gate", Keep(), priority=100)])
+    assert {(decision.action, decision.fallen) for decision in decisions} == {
+        (Keep(), ""),
+        (BlockSender("a@b.example"), "gate"),
+        (Notify("soc"), "gate"),
+    }
+
+
+def test_a_lower_sentence_that_wants_the_same_stands_beside_the_higher() -> None:
+    (decision,) = decide([says("a", Move("JunkEmail")), says("b", Move("JunkEmail"), priority=1)])
+    assert decision.rules == ("b", "a")
+    assert decision.fallen == ""
+
+
+def test_blocks_of_two_senders_do_not_dispute() -> None:
+    decisions = decide([says("a", BlockSender("a@b.example")), says("b", BlockSender("c@d.example"))])
+    assert {decision.mode for decision in decisions} == {ENFORCE}
+
+
+def test_keep_among_equals_is_a_dispute() -> None:
+    decisions = decide([says("a", Move("JunkEmail")), says("b", Keep())])
+    assert all(decision.disputed for decision in decisions)
+
+
+def test_an_observing_rule_settles_nothing() -> None:
+    decisions = decide([says("a", Release(), mode=OBSERVE, priority=9), says("b", Move("JunkEmail"))])
+    assert {(decision.action, decision.mode) for decision in decisions} == {
+        (Release(), OBSERVE),
+        (Move("JunkEmail"), ENFORCE),
+    }
+
+
+def test_a_rule_that_is_off_is_not_heard() -> None:
+    assert decide([says("a", Release(), mode=OFF)]) == ()
+
+
+def test_a_purge_is_lowered_to_approval_with_its_whole_sentence() -> None:
+    purge = says("a", Move("RecoverableItemsPurges"), Notify("soc"))
+    assert lowered(purge, ENFORCE).mode is APPROVE
+    assert lowered(says("a", Move("DeletedItems")), ENFORCE).mode is ENFORCE
+
+
+def test_the_ceiling_lowers_and_never_raises() -> None:
+    assert lowered(says("a", Release()), OBSERVE).mode is OBSERVE
+    assert lowered(says("a", Release(), mode=OBSERVE), ENFORCE).mode is OBSERVE
+
+
+@given(proposals)
+def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
+    standing = [d for d in decide(said) if d.mode is ENFORCE and not d.fallen and d.action.lane != "notice"]
+    lanes = [lane_of(decision.action) for decision in standing]
+    assert len(lanes) == len(set(lanes))
+    assert not (("keep", "") in lanes and len(lanes) > 1)
+
+
+@given(proposals.flatmap(lambda said: st.tuples(st.just(said), st.permutations(said))))
+def test_the_order_of_the_rules_does_not_matter(both: tuple[list[Proposal], list[Proposal]]) -> None:
+    one, other = decide(both[0]), decide(both[1])
+    assert {(d.action, d.mode, d.fallen, frozenset(d.rules)) for d in one} == {
+        (d.action, d.mode, d.fallen, frozenset(d.rules)) for d in other
+    }
+
+
+@given(proposals)
+def test_every_sentence_heard_is_accounted_for(said: list[Proposal]) -> None:
+    spoken = {(p.rule, action) for p in said if p.mode is not OFF for action in p.actions}
+    assert spoken == {(rule, d.action) for d in decide(said) for rule in d.rules}
+
+
+@given(proposals)
+def test_nothing_goes_further_than_the_strongest_rule_behind_it(said: list[Proposal]) -> None:
+    modes = {proposal.rule: proposal.mode for proposal in said}
+    for decision in decide(said):
+        assert decision.mode <= max(modes[rule] for rule in decision.rules)

@@ -1,0 +1,237 @@
+"""The executor against the sandbox, judged by what the sandbox has seen."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from tests.desk import Desk
+from worker.actions import BlockSender, Move, Reclassify, Release
+from worker.sandbox import ACCOUNT, Fault, Faults
+from worker.store.entry import Look
+from worker.store.values import Claim, Standing
+
+JUNK = Move(destination="JunkEmail")
+TRASH = Move(destination="DeletedItems")
+BLOCK = BlockSender(pattern="ada@c0rp.example")
+SPAM = Reclassify(expected_disposition="SPAM")
+
+
+async def turns(most: int = 10_000, until: Callable[[], object] = lambda: False) -> None:
+    """Let everything that runs go on for a while."""
+    for _ in range(most):
+        if until():
+            return
+        await asyncio.sleep(0)
+
+
+async def test_a_thousand_moves_take_one_call_to_act_and_one_to_prove() -> None:
+    desk = Desk()
+    mails = desk.old(1000)
+    for mail in mails:
+        desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    await desk.enter(JUNK, mails)
+    await desk.run(5)
+    assert Counter(await desk.states()) == {"done": 1000}
+    assert desk.calls() == 2
+    assert {entry.proof for entry in await desk.entries()} == {"seen"}
+    assert {mail.now.folder for mail in mails} == {"JunkEmail"}
+
+
+async def test_a_block_ends_with_an_unblock_of_what_we_made() -> None:
+    desk = Desk()
+    await desk.enter(BlockSender(pattern="Ada@C0rp.example", for_=timedelta(hours=1)))
+    await desk.run(10)
+    assert await desk.states() == ["done", "ready"]
+    (listed,) = [thing.value for thing in desk.world.lists["block_senders"].values()]
+    assert listed is not None
+    assert str(listed["comments"]).startswith("worker ")
+    desk.clock.advance(3600)
+    await desk.run(10)
+    assert await desk.states() == ["done", "done"]
+    assert [one.operation for one in desk.world.effects] == ["block_senders.create", "block_senders.delete"]
+
+
+async def test_a_verdict_is_asked_for_once_and_shown_by_the_teams_submission() -> None:
+    desk = Desk()
+    await desk.enter(SPAM, desk.old(3))
+    await desk.run(30)
+    assert await desk.states() == ["done"] * 3
+    assert len(desk.ours("reclassify")) == 3
+    assert {entry.remote for entry in await desk.entries()} == set(desk.world.submissions)
+
+
+@pytest.mark.parametrize("kind", ["lost", "html_after", "cut", "garbled"])
+async def test_an_effect_whose_answer_was_lost_is_found_and_not_repeated(kind: str) -> None:
+    desk = Desk()
+    mails = desk.old(20)
+    desk.world.faults.script([Fault(kind, "POST", "investigate/move")])  # type: ignore[arg-type]
+    await desk.enter(JUNK, mails)
+    await desk.run(300)
+    assert set(await desk.states()) == {"done"}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+@pytest.mark.parametrize(("kind", "soon"), [("reset", True), ("paced", True), ("html", False)])
+async def test_what_did_not_happen_is_tried_again_as_soon_as_that_is_known(kind: str, *, soon: bool) -> None:
+    desk = Desk()
+    mails = desk.old(20)
+    desk.world.faults.script([Fault(kind, "POST", "investigate/move")])  # type: ignore[arg-type]
+    await desk.enter(JUNK, mails)
+    await desk.run(30)
+    assert (set(await desk.states()) == {"done"}) is soon
+    await desk.run(120)
+    assert set(await desk.states()) == {"done"}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+@pytest.mark.parametrize(
+    ("action", "operation", "path"),
+    [
+        (Release(), "release", "investigate/release"),
+        (SPAM, "reclassify", "investigate/"),
+        (BLOCK, "block_senders.create", "settings/block_senders/batch"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["lost", "html", "reset"])
+async def test_every_kind_happens_exactly_once(
+    action: Release | Reclassify | BlockSender, operation: str, path: str, kind: str
+) -> None:
+    desk = Desk(lag=5)
+    mails = desk.old(3, quarantined=isinstance(action, Release))
+    desk.clock.advance(10)
+    desk.world.faults.script([Fault(kind, "POST", path)])  # type: ignore[arg-type]
+    await desk.enter(action, () if action is BLOCK else mails)
+    await desk.run(1200)
+    assert set(await desk.states()) == {"done"}
+    assert len(desk.ours(operation)) == len(set(desk.ours(operation))) == (1 if action is BLOCK else 3)
+
+
+async def test_reads_that_lag_half_a_settle_time_never_make_it_act_twice() -> None:
+    desk = Desk(lag=30)
+    desk.world.faults.script(
+        [Fault("lost", "POST", "investigate/move"), Fault("html_after", "POST", "investigate/move")]
+    )
+    mails = desk.old(30)
+    desk.clock.advance(60)
+    await desk.enter(JUNK, mails[:15])
+    await desk.enter(TRASH, mails[15:])
+    await desk.run(600)
+    assert set(await desk.states()) == {"done"}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+async def test_a_claim_without_a_living_owner_is_looked_at_first() -> None:
+    desk = Desk(lag=10)
+    mails = desk.old(4)
+    desk.clock.advance(20)
+    await desk.enter(JUNK, mails)
+    ready = await desk.ledger.due(ACCOUNT, desk.clock.now())
+    now = desk.clock.now()
+    looks = [(entry.id, Look(now, entry.verdict)) for entry in ready]
+    await desk.ledger.claim(ACCOUNT, [Claim(*one) for one in looks], desk.standing(), now, now + 20)
+    await desk.client.investigate.move([mail.id for mail in mails[:2]], "JunkEmail")
+    desk.restart()
+    await desk.executor.step()
+    assert set(await desk.states()) == {"unsure"}
+    await desk.run(300)
+    assert set(await desk.states()) == {"done"}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+@pytest.mark.parametrize("steps", range(1, 30))
+async def test_a_process_cancelled_anywhere_leaves_no_effect_behind_and_none_undone(steps: int) -> None:
+    desk = Desk(lag=3)
+    mails, held = desk.old(5), desk.old(5, quarantined=True)
+    desk.clock.advance(10)
+    await desk.enter(JUNK, mails)
+    await desk.enter(Release(), held)
+    await desk.enter(BLOCK)
+    running = asyncio.ensure_future(desk.executor.step())
+    await turns(steps)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert {entry.state for entry in await desk.entries()}.isdisjoint({"claimed"})
+    desk.restart()
+    await desk.run(400)
+    assert set(await desk.states()) == {"done"}
+    assert Counter(desk.ours() + desk.ours("release") + desk.ours("block_senders.create")).most_common(1)[0][1] == 1
+    assert len(desk.world.effects) == 11
+
+
+async def test_drain_ends_after_the_batch_in_hand_and_nothing_new_is_claimed() -> None:
+    desk = Desk()
+    await desk.enter(JUNK, desk.old(3))
+    running = asyncio.ensure_future(desk.executor.run())
+    await turns(until=desk.ours)
+    await desk.executor.drain()
+    assert set(await desk.states()) <= {"sent", "done"}
+    await desk.enter(TRASH, desk.old(3))
+    calls = desk.calls()
+    await turns(200)
+    assert Counter(await desk.states())["ready"] == 3
+    assert desk.calls() <= calls + 1
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_run_acts_when_woken_and_proves_by_itself() -> None:
+    desk = Desk()
+    running = asyncio.ensure_future(desk.executor.run())
+    await asyncio.sleep(0)
+    await desk.enter(JUNK, desk.old(3))
+    desk.wake.set()
+    await turns(until=lambda: all(mail.now.folder == "JunkEmail" for mail in desk.world.mails))
+    await turns(2000)
+    assert set(await desk.states()) == {"done"}
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_what_breaks_while_kinds_run_side_by_side_is_raised_as_itself() -> None:
+    desk = Desk()
+
+    def broken() -> Standing:
+        raise RuntimeError("no rules")
+
+    desk.standing = broken  # type: ignore[method-assign]
+    desk.restart()
+    await desk.enter(JUNK, desk.old(1))
+    await desk.enter(BLOCK)
+    with pytest.raises(RuntimeError, match="no rules"):
+        await desk.executor.step()
+    assert set(await desk.states()) == {"ready"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(seed: int) -> None:
+    rng = Random(seed)
+    desk = Desk(lag=rng.choice((0, 0.3, 5, 20, 50)), lag_jitter=rng.random() < 0.5)
+    mails, held = desk.old(30), desk.old(10, quarantined=True)
+    desk.clock.advance(100)
+    desk.world.faults = Faults("hostile", seed=seed)
+    await desk.enter(JUNK, mails[:15])
+    await desk.enter(TRASH, mails[15:])
+    await desk.enter(Release(), held)
+    await desk.enter(BLOCK)
+    for _ in range(rng.randrange(6)):
+        running = asyncio.ensure_future(desk.executor.step())
+        await turns(rng.randrange(1, 120))
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        desk.restart()
+        desk.clock.advance(rng.random() * 10)
+    await desk.run(4000, every=2)
+    assert set(await desk.states()) == {"done"}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+    assert sorted(desk.ours("release")) == sorted(mail.id for mail in held)
+    assert len(desk.ours("block_senders.create")) == 1

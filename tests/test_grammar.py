@@ -1,0 +1,95 @@
+"""Fingerprints: what changes a decision changes them, and nothing else does."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.language import rule_files
+from worker.errors import RuleError
+from worker.grammar import bare
+from worker.loader import load
+from worker.models import FACTS, TRIGGERS
+
+FILES = {
+    "one": '''
+    """A file."""
+    from ._words import WORDS
+
+    @rule
+    @example(sample.message(), sample.detection(), gives=None)
+    def one(message: Message, detection: Detection) -> tuple[Move, Notify] | Keep | None:
+        """Say one."""
+        return Keep() if message.subject in WORDS else None
+''',
+    "two": '''
+    @rule
+    def two(message: Message) -> Keep | None:
+        """Say two."""
+        return None
+''',
+    "_words": "WORDS = {'a'}",
+}
+
+
+def prints(folder: Path, stem: str = "", change: str = "", to: str = "") -> tuple[str, str, str]:
+    """Load the files, one of them changed, and return the fingerprints of both rules and of the bundle."""
+    assert not stem or change in FILES[stem]
+    bundle = load(rule_files(folder, **FILES | ({stem: FILES[stem].replace(change, to)} if stem else {})))
+    return bundle.rules[0].info.fingerprint, bundle.rules[1].info.fingerprint, bundle.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("stem", "change", "to", "changed"),
+    [
+        ("one", "Say one.", "Say otherwise.", (False, False, False)),
+        ("one", "A file.", "Another file.", (False, False, False)),
+        ("one", "@example(sample.message(), sample.detection(), gives=None)", "", (False, False, False)),
+        ("one", "\n    @rule", "\n\n    # a comment\n    @rule", (False, False, False)),
+        ("one", "message.subject in", "message.from_name in", (True, False, True)),
+        ("one", "@rule", "@rule(priority=2)", (True, False, True)),
+        ("two", "return None", "return Keep()", (False, True, True)),
+        ("_words", "'a'", "'b'", (True, True, True)),
+    ],
+)
+def test_a_fingerprint_covers_what_decides(
+    tmp_path: Path, stem: str, change: str, to: str, changed: tuple[bool, bool, bool]
+) -> None:
+    before, after = prints(tmp_path), prints(tmp_path, stem, change, to)
+    assert tuple(one != other for one, other in zip(before, after, strict=True)) == changed
+
+
+def test_what_is_bare_says_nothing_about_lines_and_words() -> None:
+    source = '"""Doc."""\n@example(1, gives=None)\ndef f():\n    """Doc."""\nclass C:\n    """Doc."""\n    x = 1\n'
+    assert "Doc" not in bare(ast.parse(source))
+    assert "example" not in bare(ast.parse(source))
+    assert bare(ast.parse(source)) == bare(ast.parse(source.replace("@example", "\n\n@example")))
+
+
+def test_a_signature_tells_trigger_facts_and_actions(tmp_path: Path) -> None:
+    one = load(rule_files(tmp_path, **FILES)).rules[0].info
+    assert (one.trigger, one.facts, one.actions) == ("Message", ("Detection",), ("Move", "Notify", "Keep"))
+
+
+ANY = """
+    from worker import ActionLog
+
+    @rule{mark}
+    def any_rule(e: {trigger}, f: {fact}) -> Keep:
+        "Why."
+        return Keep()
+"""
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+@pytest.mark.parametrize("fact", FACTS)
+def test_every_trigger_goes_with_every_fact(tmp_path: Path, trigger: str, fact: str) -> None:
+    (rule,) = load(rule_files(tmp_path, any=ANY.format(mark="", trigger=trigger, fact=fact))).rules
+    assert (rule.info.trigger, rule.info.facts) == (trigger, (fact,))
+
+
+@pytest.mark.parametrize("trigger", ["Submission", "BlockedSender"])
+def test_what_has_no_disposition_cannot_be_narrowed_by_one(tmp_path: Path, trigger: str) -> None:
+    text = ANY.format(mark="(dispositions=['SPAM'])", trigger=trigger, fact="Now")
+    with pytest.raises(RuleError, match=f"a {trigger} has no disposition of its own"):
+        load(rule_files(tmp_path, any=text))

@@ -1,0 +1,76 @@
+"""What holds for the repository as a whole: its pins, its image, and the shape of its files."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "worker").rglob("*.py"))
+MOST_LINES = 400
+PIN = re.compile(r"([a-z0-9.-]+)==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
+each_pins = pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def pins(name: str) -> dict[str, str]:
+    """Give the pinned version of each package in a requirements file."""
+    return {package: version for package, version, _ in PIN.findall((ROOT / name).read_text())}
+
+
+@each_pins
+def test_a_requirements_file_holds_pins_and_nothing_else(name: str) -> None:
+    text = (ROOT / name).read_text()
+    rest = [line for line in PIN.sub("", text).splitlines() if line and not line.startswith("#")]
+    assert rest == []
+    assert "/" not in text
+
+
+@each_pins
+def test_pins_are_for_more_than_one_machine(name: str) -> None:
+    hashes = {package: lines.count("sha256:") for package, _, lines in PIN.findall((ROOT / name).read_text())}
+    assert hashes
+    assert [package for package, count in hashes.items() if count == 1] == []
+
+
+def test_tests_run_on_the_versions_that_are_shipped() -> None:
+    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+
+
+def test_everything_that_is_asked_for_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {re.split(r"[\[><=]", each)[0] for each in asked} <= pins("requirements-dev.txt").keys()
+
+
+def test_the_linter_of_dockerfiles_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_is_built_from_what_is_let_through() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert sorted(" ".join(copied).split()) == sorted(allowed)
+    assert all((ROOT / name).exists() for name in allowed)
+
+
+def test_the_base_of_the_image_can_be_chosen() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert lines[0] == "ARG BASE_IMAGE=docker.io/library/python:3.13-slim"
+    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE_IMAGE}"}
+
+
+@each_source
+def test_a_source_file_says_whose_room_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@each_source
+def test_a_source_file_is_one_idea(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MOST_LINES

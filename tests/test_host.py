@@ -1,0 +1,249 @@
+"""The rule host: whatever a rule does to its process, the other rules are heard."""
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.language import BAD, GOOD, mail, rule_files
+from worker import Move
+from worker.errors import RuleError
+from worker.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
+from worker.judge import Event, Said
+from worker.rules import ENFORCE, OBSERVE
+
+pytestmark = pytest.mark.slow
+BAD_LINE = 11
+MOODY = """
+    import enum
+
+    @rule(mode=ENFORCE)
+    @example(sample.message(subject=""), gives=None)
+    @example(sample.message(), gives=Move("Inbox"))
+    def moody(message: Message) -> Move | None:
+        'It depends.'
+        if message.subject == 'bad':
+            enum.sys.modules["os"]._exit(1)
+        return Move("Inbox") if message.subject else None
+"""
+
+
+@asynccontextmanager
+async def hosting(folder: Path, does: str = "") -> AsyncIterator[Host]:
+    """Run a good rule, beside a bad one when it is said what that does to a subject with "bad" in it."""
+    rule_files(folder, good=GOOD, **({"bad": BAD.replace("{does}", does)} if does else {}))
+    async with Host(folder, deadline=0.2) as host:
+        yield host
+
+
+def heard(answers: list[Said]) -> list[list[str]]:
+    """Name the rules that spoke, per event."""
+    return [[one.rule for one in said.proposals] for said in answers]
+
+
+async def test_what_rules_say_comes_back_in_the_order_of_the_events(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        answers = await host.propose([mail("b"), mail("a", final_disposition="NONE"), mail("c")])
+    assert [said.key for said in answers] == ["b", "a", "c"]
+    assert heard(answers) == [["good"], [], ["good"]]
+    assert answers[0].proposals[0].actions == (Move("JunkEmail"),)
+    assert answers[0].proposals[0].actions[0].because == "It is good."
+
+
+@pytest.mark.parametrize(
+    ("does", "why", "line"),
+    [
+        ("while True: pass", "did not end within 0.2 s", BAD_LINE),
+        ("re.fullmatch('(a+)+b', 'a' * 60)", "did not end within 0.2 s", BAD_LINE),
+        ("os._exit(7)", "exit status 7", 8),
+        ("os.kill(os.getpid(), 9)", "SIGKILL", 8),
+        ("enum.sys.modules['ctypes'].string_at(8)", "SIGSEGV", BAD_LINE),
+        ("x = [bytes(1 << 20) for _ in range(1000)]", "more than 512 MB", 8),
+    ],
+)
+async def test_a_rule_that_stops_its_process_loses_its_say_and_nobody_else_does(
+    tmp_path: Path, does: str, why: str, line: int
+) -> None:
+    async with hosting(tmp_path, does) as host:
+        first = host.pid
+        answers = await host.propose([mail("1"), mail("2", subject="bad"), mail("3")])
+        assert heard(answers) == [["good"]] * 3
+        assert [len(said.failed) for said in answers] == [0, 1, 0]
+        failure = answers[1].failed[0]
+        assert (failure.rule, failure.file, failure.line) == ("bad", f"{tmp_path}/bad.py", line)
+        assert why in failure.problem
+        assert host.pid != first
+        assert host.lowered == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("does", "problem"),
+    [
+        ("raise ValueError('\\x1b[31m' + message.subject)", "ValueError: \\u001B[31mbad"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("return bad(message)", "RecursionError: maximum recursion depth exceeded"),
+        ("return Release()", "TypeError: Release is not in the return type, which admits Move"),
+        ("return Move('Nowhere')", "TypeError: an action nobody could carry out: Invalid enum value 'Nowhere'"),
+        ("return 3", "TypeError: a rule returns actions or None, not int"),
+    ],
+)
+async def test_an_error_in_a_rule_needs_no_new_process(tmp_path: Path, does: str, problem: str) -> None:
+    async with hosting(tmp_path, does) as host:
+        first = host.pid
+        answers = await host.propose([mail("1", subject="bad")])
+        assert heard(answers) == [["good"]]
+        assert answers[0].failed[0].problem.startswith(problem)
+        assert host.pid == first
+
+
+async def test_printing_and_reading_the_keyboard_disturb_nobody(tmp_path: Path) -> None:
+    async with hosting(tmp_path, "print('x' * 100_000); enum.sys.stdout.flush()") as host:
+        answers = await host.propose([mail("1", subject="bad"), mail("2")])
+    assert heard(answers) == [["good"], ["good"]]
+    assert not answers[0].failed
+
+
+async def test_the_third_stop_within_an_hour_lowers_a_rule_to_observe(tmp_path: Path) -> None:
+    rule_files(tmp_path, moody=MOODY)
+    now = [0.0]
+    async with Host(tmp_path, clock=lambda: now[0]) as host:
+        for at in (0.0, 3000.0, 6500.0):
+            now[0] = at
+            assert len((await host.propose([mail(subject="bad")]))[0].failed) == 1
+            assert host.lowered == frozenset()
+        assert (await host.propose([mail(subject="hi")]))[0].proposals[0].mode == ENFORCE
+        now[0] = 6550.0
+        await host.propose([mail(subject="bad")])
+        assert host.lowered == {"moody"}
+        assert (await host.propose([mail(subject="hi")]))[0].proposals[0].mode == OBSERVE
+        rule_files(tmp_path, moody=MOODY.replace("'bad'", "'worse'"))
+        await host.load()
+        assert host.lowered == frozenset()
+
+
+async def test_a_rule_that_always_hangs_costs_three_stops_and_not_one_per_message(tmp_path: Path) -> None:
+    async with hosting(tmp_path, "while True: pass") as host:
+        begun = time.monotonic()
+        answers = await host.propose([mail(str(number), subject="bad") for number in range(100)])
+        assert time.monotonic() - begun < 10
+    assert heard(answers) == [["good"]] * 100
+    assert all(said.failed[0].rule == "bad" for said in answers)
+
+
+async def test_a_child_that_was_killed_while_idle_is_replaced_and_nobody_is_blamed(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        os.kill(host.pid, signal.SIGKILL)
+        answers = await host.propose([mail()])
+    assert heard(answers) == [["good"]]
+    assert answers[0].failed == ()
+
+
+async def test_a_rule_that_cuts_the_line_to_the_daemon_costs_the_event_and_no_other(tmp_path: Path) -> None:
+    async with hosting(tmp_path, "os.closerange(0, 100)") as host:
+        answers = await host.propose([mail("1"), mail("2", subject="bad"), mail("3")])
+    assert heard(answers) == [["good"], [], ["good"]]
+    assert "exit status 1" in answers[1].unreadable
+
+
+async def test_an_event_that_kills_the_child_by_itself_is_told_as_unreadable(tmp_path: Path) -> None:
+    bomb = mail("bomb").raw[:-1] + b',"to":[' + b'"ab",' * 12_000_000 + b'""]}'
+    rule_files(tmp_path, good=GOOD)
+    async with Host(tmp_path, deadline=5) as host:
+        answers = await host.propose([mail("1"), Event(key="bomb", kind="Message", raw=bomb), mail("2")])
+    assert heard(answers) == [["good"], [], ["good"]]
+    assert "the rule host cannot read it" in answers[1].unreadable
+
+
+async def test_a_broken_bundle_leaves_the_running_one(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        first, child = host.bundle, host.pid
+        rule_files(tmp_path, good=GOOD.replace('"""It is good."""', ""))
+        with pytest.raises(RuleError, match=r"good\.py:4: good: it has no docstring") as caught:
+            await host.load()
+        assert (caught.value.file, caught.value.line) == (f"{tmp_path}/good.py", 4)
+        assert (host.bundle, host.pid) == (first, child)
+        assert heard(await host.propose([mail()])) == [["good"]]
+
+
+async def test_a_changed_bundle_is_a_new_generation_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        first = host.pid
+        assert (await host.load()).generation == 1
+        assert host.pid == first
+        rule_files(tmp_path, good=GOOD.replace("JunkEmail", "Inbox"))
+        assert (await host.load()).generation == 2
+        assert (await host.propose([mail()]))[0].proposals[0].actions == (Move("Inbox"),)
+
+
+async def test_a_restart_runs_the_rules_that_were_loaded_and_not_what_lies_there_now(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        rule_files(tmp_path, good="this is no Python")
+        os.kill(host.pid, signal.SIGKILL)
+        assert heard(await host.propose([mail()])) == [["good"]]
+
+
+@pytest.mark.parametrize(
+    ("at_import", "why"),
+    [
+        ("while True: pass", "did not end within 0.3 s"),
+        ("import enum; enum.sys.modules['os']._exit(5)", "exit status 5"),
+        ("x = bytes(1 << 30)", "it cannot be loaded: MemoryError"),
+    ],
+)
+async def test_what_a_file_does_at_import_only_refuses_the_bundle(tmp_path: Path, at_import: str, why: str) -> None:
+    rule_files(tmp_path, a=GOOD, b=at_import)
+    with pytest.raises(RuleError, match=why) as caught:
+        await Host(tmp_path, load_deadline=0.3).load()
+    assert caught.value.file == f"{tmp_path}/b.py"
+
+
+async def test_the_child_has_no_environment_and_no_descriptor_but_its_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "a-very-secret-token")
+    with (tmp_path / "something open").open("w") as other:
+        os.set_inheritable(other.fileno(), True)  # noqa: FBT003 (the only way to say it)
+        async with hosting(tmp_path) as host:
+            process = Path(f"/proc/{host.pid}")
+            links = [str(link.readlink()) for link in (process / "fd").iterdir()]
+            assert (process / "environ").read_bytes() == b""
+            assert b"secret" not in (process / "cmdline").read_bytes()
+            assert (process / "cwd").readlink() == Path("/")
+    others = [link for link in links if link != os.devnull]
+    assert len(others) == 1
+    assert others[0].startswith("socket:")
+
+
+async def test_the_child_ends_with_the_host(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        child = host.pid
+    assert host.pid == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=12), st.integers(0, 3))
+def test_a_page_is_never_larger_than_a_frame_should_be(megabytes: list[int], hundreds: int) -> None:
+    small = [mail(str(number)) for number in range(hundreds * 400)]
+    large = [Event(key=str(size), kind="Message", raw=bytes(size << 20)) for size in megabytes]
+    split = list(pages([*large, *small]))
+    assert [event for page in split for event in page] == [*large, *small]
+    assert all(0 < len(page) <= PAGE_EVENTS for page in split)
+    assert all(len(page) == 1 or sum(len(event.raw) for event in page) <= PAGE_BYTES for page in split)
+
+
+async def test_many_and_large_events_travel_in_pages(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        many = [mail(str(number)) for number in range(PAGE_EVENTS * 2 + 1)]
+        large = [mail(f"large{number}", subject="x" * 5_000_000) for number in range(3)]
+        answers = await host.propose([*many, *large])
+        assert await host.propose([]) == []
+    assert [said.key for said in answers] == [event.key for event in (*many, *large)]
+    assert heard(answers) == [["good"]] * len(answers)

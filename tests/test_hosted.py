@@ -1,0 +1,62 @@
+"""The child's side of the rule host, run in a thread: what it answers to which frame."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from mmap import mmap
+from pathlib import Path
+from threading import Thread
+
+from msgspec.msgpack import decode
+
+from tests.language import GOOD, mail, rule_files
+from worker.hosted import HEAD, NOTE, Loaded, Page, send, serve
+from worker.judge import NOBODY, Said
+from worker.loader import Sources, read
+
+
+@contextmanager
+def served(sources: Sources, memory: mmap) -> Iterator[socket.socket]:
+    """Serve in a thread, and see that it ends when the socket is closed."""
+    ours, theirs = socket.socketpair()
+    thread = Thread(target=serve, args=(theirs.fileno(), memory))
+    thread.start()
+    with theirs:
+        with ours:
+            send(ours.fileno(), sources)
+            yield ours
+            ours.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def answer(link: socket.socket) -> bytes:
+    """Read one frame."""
+    with link.makefile("rb") as stream:
+        return stream.read(HEAD.unpack(stream.read(HEAD.size))[0])
+
+
+def test_sources_are_answered_with_rules_and_pages_with_what_was_said(tmp_path: Path) -> None:
+    with mmap(-1, NOTE.size) as memory, served(read(rule_files(tmp_path, good=GOOD)), memory) as link:
+        loaded = decode(answer(link), type=Loaded)
+        assert [rule.name for rule in loaded.rules] == ["good"]
+        for keys in (["1", "2"], ["3"]):
+            send(link.fileno(), Page(tuple(mail(key) for key in keys)))
+            assert [said.key for said in decode(answer(link), type=list[Said])] == keys
+        calls, event, rule = NOTE.unpack_from(memory)
+    assert (event, rule) == (1, NOBODY)
+    assert calls == 1 + 5 + 3
+
+
+def test_a_refusal_names_the_problems() -> None:
+    with mmap(-1, NOTE.size) as memory, served(Sources("rules", {"a.py": b"import os"}), memory) as link:
+        loaded = decode(answer(link), type=Loaded)
+    assert [(one.file, one.line) for one in loaded.problems] == [("rules/a.py", 1)]
+
+
+def test_a_daemon_that_goes_before_it_says_anything_is_no_error() -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs, mmap(-1, NOTE.size) as memory:
+        serve(theirs.fileno(), memory)
+        assert NOTE.unpack_from(memory)[0] == 0

@@ -1,0 +1,101 @@
+"""The nouns: what the API leaves out or sends as null reads as empty, and long strings are cut."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import ValidationError
+from msgspec.json import decode, encode
+from msgspec.structs import fields
+
+from worker import Message, Policies, Report, sample
+from worker.models import CUT, FACTS, TEXT_LIMIT, TRIGGERS, Noun, domain_of, shortened
+
+IDENTITY: dict[str, dict[str, object]] = {
+    "Message": {"id": "x"},
+    "Report": {"id": 1},
+    "Submission": {"submission_id": "x"},
+}
+NOUNS = TRIGGERS | FACTS
+
+
+def wire(noun: type[Noun], value: object) -> dict[str, object]:
+    """Return a record in which every field but the identity has this value."""
+    identity = IDENTITY.get(noun.__name__, {})
+    return {one.encode_name: value for one in fields(noun) if one.encode_name not in identity} | identity
+
+
+@pytest.mark.parametrize("noun", [noun for name, noun in NOUNS.items() if name in TRIGGERS or name == "Detection"])
+def test_null_and_nothing_read_alike(noun: type[Noun]) -> None:
+    nothing = decode(encode(IDENTITY.get(noun.__name__, {})), type=noun)
+    null = decode(encode(wire(noun, None)), type=noun)
+    assert null == nothing
+
+
+def test_unknown_fields_and_unknown_values_are_taken_in() -> None:
+    message = decode(b'{"id":"x","final_disposition":"BRAND NEW","future":{"a":[1]}}', type=Message)
+    assert message.final_disposition == "BRAND NEW"
+
+
+def test_a_message_reads_as_the_api_tells_it() -> None:
+    told = (
+        b'{"id":"p-a-m","from":"Ada@Corp.Example","scanned_at":"2026-01-05T12:00:00Z","to":["b@corp.example"],'
+        b'"is_quarantined":true,"validation":{"spf":"pass","dkim":null,"dmarc":"fail"},"properties":null}'
+    )
+    message = decode(told, type=Message)
+    assert (message.sender, message.domain, message.to) == ("Ada@Corp.Example", "corp.example", ("b@corp.example",))
+    assert message.scanned_at == datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert (message.spf, message.dkim, message.dmarc) == ("pass", "", "fail")
+    assert message.is_quarantined
+    assert message.properties.blocklisted_message is False
+
+
+def test_a_record_without_its_identity_is_not_taken_in() -> None:
+    for noun in (Message, Report):
+        with pytest.raises(ValidationError, match="missing required field `id`"):
+            decode(b"{}", type=noun)
+
+
+def test_nouns_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        sample.message().subject = "other"  # type: ignore[misc]
+
+
+@given(st.text(), st.text())
+def test_a_domain_is_what_follows_the_last_at(local: str, domain: str) -> None:
+    plain = domain.replace("@", "")
+    assert domain_of(f"{local}@{plain}") == plain.lower()
+    assert domain_of(plain) == ""
+
+
+def test_long_strings_are_cut_wherever_they_are() -> None:
+    long = "x" * (TEXT_LIMIT + 1)
+    message = shortened(sample.message(subject=long, to=("a@b.example", long), spf=long))
+    for text in (message.subject, message.to[1], message.spf):
+        assert text == "x" * TEXT_LIMIT + CUT
+    assert message.to[0] == "a@b.example"
+    links = shortened(sample.detection(links=(long,))).links
+    assert links[0].href.endswith(CUT)
+
+
+def test_short_nouns_stay_as_they_are() -> None:
+    message = sample.message(subject="x" * TEXT_LIMIT)
+    assert shortened(message) == message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("ada@corp.example", "domains"),
+        ("CORP.EXAMPLE", "domains"),
+        ("pal@friend.example", "allow policies"),
+        ("other@friend.example", ""),
+        ("x@trusted.example", "trusted"),
+        ("x@sub.trusted.example", ""),
+        ("", ""),
+    ],
+)
+def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
+    lists = Policies(domains=("corp.example",), allowed=("pal@friend.example",), trusted=("trusted.example",))
+    assert lists.protects(pattern) == says

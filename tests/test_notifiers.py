@@ -1,0 +1,75 @@
+"""Notifiers, with a real receiver behind apprise."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from worker.errors import SettingsError, Temporary
+from worker.notifiers import opened
+
+Notices = list[tuple[str, str]]
+
+
+@asynccontextmanager
+async def receiver(status: int = 200) -> AsyncIterator[tuple[str, list[str]]]:
+    """Run a web hook; give an apprise address for it, and what it was told."""
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["message"])
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"json://127.0.0.1:{runner.addresses[0][1]}/hook", told
+    await runner.cleanup()
+
+
+def nowhere(_channel: str, _text: str) -> None:
+    """Drop what goes to the log."""
+
+
+async def test_a_notice_reaches_the_address_of_its_channel() -> None:
+    async with receiver() as (address, told):
+        channels = opened({"soc": address}, nowhere)
+        await channels.notify("soc", "3 messages were moved [n-17]")
+    assert told == ["3 messages were moved [n-17]"]
+
+
+async def test_a_notice_that_was_not_taken_is_to_be_tried_again() -> None:
+    async with receiver(500) as (address, told):
+        with pytest.raises(Temporary, match="'soc' did not take the notice"):
+            await opened({"soc": address}, nowhere).notify("soc", "text")
+    assert told == ["text"]
+
+
+async def test_a_channel_that_cannot_be_reached_is_to_be_tried_again() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Temporary):
+            await opened({"soc": f"json://127.0.0.1:{taken.getsockname()[1]}"}, nowhere).notify("soc", "text")
+
+
+async def test_the_operations_log_is_a_channel_too() -> None:
+    notices: Notices = []
+    channels = opened({"soc": "log://"}, lambda channel, text: notices.append((channel, text)))
+    await channels.notify("soc", "text")
+    assert notices == [("soc", "text")]
+    assert channels.names == {"soc"}
+
+
+async def test_a_channel_without_an_address_names_the_setting() -> None:
+    with pytest.raises(Temporary, match="set WORKER_NOTIFY_ON_CALL"):
+        await opened({}, nowhere).notify("on_call", "text")
+
+
+def test_an_address_that_nobody_knows_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="WORKER_NOTIFY_SOC") as caught:
+        opened({"soc": "carrier-pigeon://user:s3cret@loft"}, nowhere)
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,172 @@
+"""What a look finds before any call."""
+
+import pytest
+
+from tests.desk import SETTLE, Desk
+from worker.actions import BlockSender, Move, Reclassify, Unblock
+from worker.sandbox import ACCOUNT
+
+JUNK = Move(destination="JunkEmail")
+TRASH = Move(destination="DeletedItems")
+BLOCK = BlockSender(pattern="ada@c0rp.example")
+SPAM = Reclassify(expected_disposition="SPAM")
+
+
+async def test_what_somebody_else_has_moved_is_moot() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    desk.world.move_by_hand(mail.id, "DeletedItems")
+    await desk.enter(JUNK, [mail])
+    await desk.run(1)
+    entry = await desk.only()
+    assert (entry.state, entry.said) == ("moot", "already moved by someone else")
+    assert desk.ours() == []
+
+
+async def test_our_own_earlier_move_does_not_stand_in_the_way_of_a_new_sight() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail])
+    await desk.run(10)
+    desk.world.change_verdict(mail.id, "SPAM")
+    desk.clock.advance(61)
+    await desk.enter(TRASH, [mail], sight=2)
+    await desk.run(10)
+    assert await desk.states() == ["done", "done"]
+    assert [entry.proof for entry in await desk.entries()] == ["seen", "log"]
+    assert mail.now.folder == "DeletedItems"
+    assert len(desk.ours()) == 2
+
+
+async def test_a_move_by_a_person_between_two_of_ours_ends_the_second() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail])
+    await desk.run(30)
+    desk.world.move_by_hand(mail.id, "Inbox")
+    desk.world.change_verdict(mail.id, "SPAM")
+    desk.clock.advance(61)
+    await desk.enter(TRASH, [mail], sight=2)
+    await desk.run(10)
+    assert await desk.states() == ["done", "moot"]
+    assert (mail.now.folder, len(desk.ours())) == ("Inbox", 1)
+
+
+async def test_mail_that_a_person_let_through_waits_for_a_person() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True)
+    await desk.enter(JUNK, [mail])
+    desk.clock.advance(5)
+    desk.world.release_by_hand(mail.id)
+    await desk.run(1)
+    entry = await desk.only()
+    assert entry.state == "waiting"
+    assert "QUARANTINE_RELEASE by analyst" in entry.said
+    await desk.ledger.order(ACCOUNT, "approve", entry.id, "ada", "", desk.clock.now())
+    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.run(10)
+    assert await desk.states() == ["done"]
+
+
+async def test_an_approved_entry_touched_since_is_moot() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True)
+    await desk.enter(JUNK, [mail], state="waiting", verdict="MALICIOUS|delivered")
+    desk.clock.advance(5)
+    desk.world.release_by_hand(mail.id)
+    desk.clock.advance(5)
+    await desk.ledger.order(ACCOUNT, "approve", (await desk.only()).id, "ada", "", desk.clock.now())
+    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.run(10)
+    assert "touched since it was decided" in (await desk.only()).said
+    assert desk.ours() == []
+
+
+@pytest.mark.parametrize("pattern", ["boss@corp.example", "corp.example"])
+async def test_a_block_of_our_own_domain_is_refused_before_it_is_tried(pattern: str) -> None:
+    desk = Desk()
+    await desk.enter(BlockSender(pattern=pattern, pattern_type="EMAIL" if "@" in pattern else "DOMAIN"))
+    await desk.run(1)
+    entry = await desk.only()
+    assert (entry.state, entry.said) == ("moot", f"{pattern} is one of our own domains: never blocked")
+    assert desk.world.effects == []
+
+
+async def test_a_pattern_that_others_block_is_moot_and_never_ours_to_remove() -> None:
+    desk = Desk()
+    desk.world.add_entry("block_senders", pattern="ada@c0rp.example", pattern_type="EMAIL", comments="by hand")
+    desk.clock.advance(1)
+    await desk.enter(BLOCK)
+    await desk.run(5)
+    assert await desk.states() == ["moot"]
+    assert desk.ours("block_senders.create") == []
+
+
+async def test_a_block_that_a_person_adopted_is_not_removed() -> None:
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.run(10)
+    (ident,) = desk.world.lists["block_senders"]
+    thing = desk.world.lists["block_senders"][ident]
+    thing.become(desk.clock.now(), {**(thing.value or {}), "comments": "keep this, says Ada"})
+    desk.clock.advance(400)
+    await desk.enter(Unblock(pattern="ada@c0rp.example"), sight=2)
+    await desk.run(10)
+    assert (await desk.entries())[-1].said.startswith("a person changed its comment")
+    assert desk.ours("block_senders.delete") == []
+
+
+async def test_a_message_the_api_does_not_know_is_looked_for_until_it_cannot_be_lag() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail], target="4Njp3P0STMz2c02Q-2026-09-21T12:00:00-12345678")
+    await desk.run(SETTLE - 5)
+    assert await desk.states() == ["ready"]
+    await desk.run(20)
+    assert await desk.states() == ["moot"]
+
+
+async def test_a_verdict_that_was_asked_for_already_is_moot() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    desk.world.add_submission(type="Team", original_postfix_id=mail.postfix, requested_disposition="SPAM")
+    desk.clock.advance(1)
+    await desk.enter(SPAM, [mail])
+    await desk.run(1)
+    assert await desk.states() == ["moot"]
+    assert desk.ours("reclassify") == []
+
+
+async def test_a_verdict_that_has_changed_meanwhile_is_not_asked_for() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(SPAM, [mail])
+    desk.world.change_verdict(mail.id, "BULK")
+    await desk.run(5)
+    assert (await desk.only()).said == "the verdict is BULK now and was MALICIOUS when it was judged"
+    assert desk.ours("reclassify") == []
+
+
+async def test_a_block_that_somebody_removed_needs_no_unblock() -> None:
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.run(10)
+    (ident,) = desk.world.lists["block_senders"]
+    desk.world.lists["block_senders"][ident].become(desk.clock.now(), None)
+    desk.clock.advance(400)
+    await desk.enter(Unblock(pattern="ada@c0rp.example"), sight=2)
+    await desk.run(10)
+    assert (await desk.entries())[-1].said == "there is no block of ours (any more)"
+
+
+async def test_a_sender_is_blocked_again_after_an_unblock() -> None:
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.run(10)
+    await desk.enter(Unblock(pattern="ada@c0rp.example"), sight=2)
+    await desk.run(10)
+    await desk.enter(BLOCK, sight=3)
+    await desk.run(10)
+    assert await desk.states() == ["done"] * 3
+    operations = [one.operation.rpartition(".")[2] for one in desk.world.effects]
+    assert operations == ["create", "delete", "create"]

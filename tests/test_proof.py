@@ -1,0 +1,392 @@
+"""What may be concluded from what the API shows."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from worker.actions import AnyAction, BlockSender, Move, Reclassify, Release, Unblock
+from worker.models import BlockedSender, LogEntry, Submission
+from worker.proof import (
+    Asked,
+    Listed,
+    Logged,
+    advise,
+    base,
+    comment,
+    deadline,
+    judge_block,
+    judge_missing,
+    judge_move,
+    judge_notice,
+    judge_reclassify,
+    judge_release,
+    judge_unblock,
+    next_look,
+    owner,
+    steps,
+    told,
+    wants_log,
+)
+from worker.rules import ENFORCE
+from worker.store.entry import FOLLOWS, OPEN, Entry, Look, State
+from worker.store.values import Outcome
+
+T = 1_790_000_000.0
+SETTLE = 120.0
+ID = "4Njp3P0STMz2c02Q-2026-09-21T12:00:00-12345678"
+JUNK = Move(destination="JunkEmail")
+BLOCK = BlockSender(pattern="Ada@C0rp.example")
+PLAIN = Look(T - 10, "MALICIOUS|delivered")
+TARGETS = {BlockSender: "EMAIL:ada@c0rp.example", Unblock: "EMAIL:ada@c0rp.example"}
+
+
+def entry(action: AnyAction = JUNK, state: State = "unsure", **fields: object) -> Entry:
+    given_ = {
+        "look": PLAIN, "verdict": "MALICIOUS|delivered", "recipients": ("a@corp.example",), "attempts": 1,
+        "created_at": T - 60, "claimed_at": T, "reached_by": T + 20, "answered_at": T if state == "sent" else 0.0,
+        "target": TARGETS.get(type(action), ID),
+    } | fields  # fmt: skip
+    plain = Entry(
+        id="E1", account="a", lane=action.lane, target="", cause="c", action=action, state=state, mode=ENFORCE,
+        rules=("lookalike",), fingerprints=("f",), because="", item="i",
+    )  # fmt: skip
+    return replace(plain, **given_)
+
+
+def look(after: float, *operations: str, **fields: object) -> Look:
+    return replace(PLAIN, at=T + after, operations=operations, **fields)
+
+
+def line(
+    after: float, operation: str = "MOVE", folder: str = "JunkEmail", status: str = "OK", by: str = "us"
+) -> LogEntry:
+    return LogEntry(
+        operation=operation,
+        completed_at=datetime.fromtimestamp(T + after, UTC),
+        status=status,
+        folder=folder,
+        requested_by=by,
+    )
+
+
+def log(after: float, *lines: LogEntry) -> Logged:
+    return Logged(T + after, lines)
+
+
+def state_of(outcome: Outcome | None) -> State | None:
+    return outcome.state if outcome else None
+
+
+# -- before acting ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "seen", "does"),
+    [
+        (JUNK, PLAIN, "go"),
+        (JUNK, replace(PLAIN, quarantined=True), "moot"),
+        (JUNK, replace(PLAIN, verdict="SPAM|delivered"), "moot"),
+        (JUNK, replace(PLAIN, operations=("MOVE",)), "moot"),
+        (JUNK, replace(PLAIN, operations=("PREVIEW", "SUBMISSION")), "go"),
+        (Release(), PLAIN, "moot"),
+        (Release(), replace(PLAIN, quarantined=True), "go"),
+        (Reclassify(expected_disposition="SPAM"), replace(PLAIN, operations=("MOVE",)), "go"),
+    ],
+)
+def test_a_look_decides_before_any_call(action: AnyAction, seen: Look, does: str) -> None:
+    advice = advise(entry(action, "ready", attempts=0, look=None), seen, (), None)
+    assert advice is not None
+    assert advice.do == does
+
+
+def test_a_report_has_no_verdict_to_compare() -> None:
+    advice = advise(entry(JUNK, "ready", verdict="2026-09-21T12:00:00Z"), PLAIN, (), None)
+    assert advice is not None
+    assert advice.do == "go"
+
+
+def test_a_release_by_a_person_makes_a_move_wait_with_the_log() -> None:
+    mine = entry(JUNK, "ready", attempts=0)
+    seen = look(5, "QUARANTINE_RELEASE")
+    assert advise(mine, seen, (), None) is None
+    advice = advise(mine, seen, (), log(5, line(-300, "QUARANTINE_RELEASE", folder="", by="an analyst")))
+    assert advice is not None
+    assert advice.do == "wait"
+    assert "an analyst" in advice.why
+
+
+def test_our_own_release_is_nobody_else() -> None:
+    released = entry(Release(), "done", claimed_at=T - 301, answered_at=T - 300, reached_by=T - 281, id="E0")
+    advice = advise(entry(JUNK, "ready", attempts=0), look(5, "QUARANTINE_RELEASE"), (released,), None)
+    assert advice is not None
+    assert advice.do == "go"
+
+
+def test_our_own_release_before_an_approved_move_is_nobody_else() -> None:
+    released = entry(Release(), "done", claimed_at=T - 31, answered_at=T - 30, reached_by=T - 11, id="E0")
+    approved = entry(JUNK, "ready", attempts=0, approved_by="ada")
+    advice = advise(
+        approved, look(5, "QUARANTINE_RELEASE"), (released,), log(5, line(-30, "QUARANTINE_RELEASE", folder=""))
+    )
+    assert advice is not None
+    assert advice.do == "go"
+
+
+def test_our_own_earlier_move_is_told_from_others_by_the_log() -> None:
+    before = entry(
+        Move(destination="DeletedItems"), "done", claimed_at=T - 301, answered_at=T - 300, reached_by=T - 281, id="E0"
+    )
+    mine, seen = entry(JUNK, "ready", attempts=0), look(5, "MOVE")
+    ours = line(-300, folder="DeletedItems")
+    assert advise(mine, seen, (before,), None) is None
+    alone = advise(mine, seen, (before,), log(5, ours))
+    meddled = advise(mine, seen, (before,), log(5, ours, line(-100, folder="Inbox", by="an analyst")))
+    elsewhere = advise(mine, seen, (before,), log(5, line(-300, folder="Inbox", by="an analyst")))
+    assert [one.do for one in (alone, meddled, elsewhere) if one] == ["go", "moot", "moot"]
+
+
+def test_a_message_that_had_moved_at_the_first_claim_is_judged_by_its_log_at_the_second() -> None:
+    second = entry(JUNK, "ready", attempts=1, look=look(-10, "MOVE"))
+    assert advise(second, look(200, "MOVE"), (), None) is None
+
+
+def test_a_move_since_the_first_attempt_is_not_repeated() -> None:
+    advice = advise(entry(JUNK, "ready", attempts=1), look(200, "MOVE"), (), None)
+    assert advice is not None
+    assert advice.do == "moot"
+    assert "first attempt" in advice.why
+
+
+@pytest.mark.parametrize(("after", "said", "does"), [(-90, "", "go"), (-30, "", "moot"), (-30, "told", "go")])
+def test_an_approved_entry_is_moot_when_touched_since_and_not_told_about_it(after: float, said: str, does: str) -> None:
+    touched = line(after, "QUARANTINE_RELEASE", folder="", by="an analyst")
+    approved = entry(JUNK, "ready", attempts=0, approved_by="ada", said=told([touched]) if said else "")
+    advice = advise(approved, look(5, "QUARANTINE_RELEASE"), (), log(5, touched))
+    assert advice is not None
+    assert advice.do == does
+
+
+def test_a_read_that_lags_behind_our_own_move_does_not_make_the_next_one_look_done() -> None:
+    before = entry(Move(destination="DeletedItems"), "done", id="E0")
+    assert "MOVE" in base(PLAIN, (before,)).operations
+    assert base(PLAIN, (entry(Release(), "done"),)) == PLAIN
+
+
+# -- moves ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_move_shown_since_the_claim_is_done() -> None:
+    outcome = judge_move(entry(), look(3, "MOVE"), None, SETTLE)
+    assert outcome is not None
+    assert (outcome.state, outcome.proof) == ("done", "seen")
+
+
+def test_no_is_said_only_by_a_late_look_and_a_late_log() -> None:
+    late = 22 + SETTLE
+    assert judge_move(entry(), look(late - 1), log(late + 1), SETTLE) is None
+    assert judge_move(entry(), look(late), None, SETTLE) is None
+    assert judge_move(entry(), look(late), log(late - 1), SETTLE) is None
+    assert state_of(judge_move(entry(), look(late), log(late), SETTLE)) == "ready"
+
+
+@pytest.mark.parametrize(
+    ("lines", "recipients", "state"),
+    [
+        ((line(1),), 1, "done"),
+        ((line(-1.9),), 1, "done"),
+        ((line(-30),), 1, "ready"),
+        ((line(1, folder="Inbox"),), 1, "moot"),
+        ((line(1, status="ErrorItemNotFound"),), 1, "failed"),
+        ((line(1), line(1, status="ErrorServerBusy"), line(1)), 3, "failed"),
+        ((line(1, status="ErrorServerBusy"), line(60)), 1, "done"),
+        ((line(1, "PREVIEW"),), 1, "ready"),
+    ],
+)
+def test_the_action_log_since_the_claim_decides(lines: tuple[LogEntry, ...], recipients: int, state: State) -> None:
+    moved = entry(look=look(-10, "MOVE"), recipients=("a@corp.example",) * recipients)
+    assert state_of(judge_move(moved, None, log(200, *lines), SETTLE)) == state
+
+
+def test_what_an_earlier_entry_of_ours_did_a_moment_before_is_not_this_ones() -> None:
+    before = entry(Move(destination="DeletedItems"), "done", claimed_at=T - 1, answered_at=T - 0.9, id="E0")
+    mine, both = entry(look=look(-0.5, "MOVE")), (line(-1, folder="DeletedItems"), line(0.1))
+    assert judge_move(mine, None, log(1, both[0]), SETTLE, (before,)) is None
+    assert state_of(judge_move(mine, None, log(1, *both), SETTLE, (before,))) == "done"
+    assert state_of(judge_move(mine, None, log(1, both[0]), SETTLE)) == "moot"
+
+
+def test_a_partial_move_tells_how_many_and_why() -> None:
+    three = entry(recipients=("a", "b", "c"))
+    outcome = judge_move(three, None, log(3, line(1), line(1, status="busy\x1b[2J"), line(1)), SETTLE)
+    assert outcome is not None
+    assert outcome.said == "2 of 3 moved; busy\\u001B[2J"
+
+
+def test_the_log_is_asked_for_only_where_a_search_cannot_tell() -> None:
+    sent = entry(state="sent", said="3 of 4 moved; busy")
+    assert wants_log(entry(look=look(-10, "MOVE")), None, T, SETTLE)
+    assert wants_log(entry(), look(3, "MOVE", status=("move_failed",)), T + 3, SETTLE)
+    assert wants_log(entry(), look(150), T + 150, SETTLE)
+    assert not wants_log(entry(), look(150, "MOVE"), T + 150, SETTLE)
+    assert not wants_log(entry(), look(3), T + 3, SETTLE)
+    assert not wants_log(entry(), None, T + 3, SETTLE)
+    assert wants_log(sent, look(10), T + 10, SETTLE)
+    assert not wants_log(sent, look(3), T + 3, SETTLE)
+
+
+# -- the other kinds --------------------------------------------------------------------------------------------------
+
+
+def test_a_release_is_done_when_nothing_is_quarantined_and_never_repeated_in_part() -> None:
+    held, late = look(3, quarantined=True), look(142, quarantined=True)
+    sent = entry(Release())
+    assert state_of(judge_release(sent, look(3), SETTLE)) == "done"
+    assert judge_release(sent, held, SETTLE) is None
+    assert state_of(judge_release(sent, late, SETTLE)) == "ready"
+    assert state_of(judge_release(sent, replace(late, status=("delivered", "quarantined")), SETTLE)) == "waiting"
+
+
+def listed(comments: str, **fields: object) -> BlockedSender:
+    plain = BlockedSender(id="L1", pattern="ada@C0RP.example", pattern_type="EMAIL", comments=comments)
+    return replace(plain, **fields)
+
+
+def test_a_block_is_ours_only_by_its_comment() -> None:
+    block = entry(BLOCK)
+    ours = judge_block(block, Listed(T + 1, (listed("worker E1 lookalike"),)), SETTLE)
+    assert ours is not None
+    assert (ours.state, ours.remote) == ("done", "L1")
+    other = (listed("worker E11 lookalike"),)
+    assert judge_block(block, Listed(T + 1, other), SETTLE) is None
+    assert state_of(judge_block(block, Listed(T + 142, other), SETTLE)) == "moot"
+    assert (
+        state_of(judge_block(block, Listed(T + 142, (listed("worker E1 lookalike", is_regex=True),)), SETTLE))
+        == "ready"
+    )
+    assert judge_block(block, Listed(T + 141, ()), SETTLE) is None
+
+
+@pytest.mark.parametrize(
+    ("comments", "owned"),
+    [
+        ("worker E1 lookalike", True),
+        ("worker E1 lookalike, kept by ada", False),
+        ("worker E2 lookalike", False),
+        ("", False),
+    ],
+)
+def test_an_edited_comment_means_that_somebody_adopted_it(comments: str, *, owned: bool) -> None:
+    assert bool(owner(listed(comments), (entry(BLOCK, "done", remote="L1"),))) is owned
+    assert owner(listed(comments), (entry(BLOCK, "done", remote="L2"),)) is None
+
+
+def test_the_end_in_a_comment_may_be_any_time_but_nothing_else() -> None:
+    block = entry(BlockSender(pattern="ada@c0rp.example", for_=timedelta(days=1)), "done")
+    assert comment(block, T) == "worker E1 lookalike, until 2026-09-22T14:13:20Z"
+    assert owner(listed(comment(block, T + 5)), (block,)) is block
+    assert owner(listed("worker E1 lookalike, until further notice, says Ada"), (block,)) is None
+    assert owner(listed("worker E1 lookalike"), (block,)) is None
+
+
+def test_an_unblock_is_done_when_no_entry_of_ours_is_left() -> None:
+    unblock, block = entry(Unblock(pattern="ada@c0rp.example")), entry(BLOCK, "done", remote="L1")
+    still = (listed("worker E1 lookalike"),)
+    assert state_of(judge_unblock(unblock, Listed(T + 1, ()), (block,), SETTLE)) == "done"
+    assert judge_unblock(unblock, Listed(T + 1, still), (block,), SETTLE) is None
+    assert state_of(judge_unblock(unblock, Listed(T + 142, still), (block,), SETTLE)) == "ready"
+
+
+def submission(after: float, **fields: object) -> Submission:
+    plain = Submission(
+        submission_id="S1", requested_at=datetime.fromtimestamp(T + after, UTC), type="Team",
+        requested_disposition="SPAM", original_postfix_id="4Njp3P0STMz2c02Q",
+    )  # fmt: skip
+    return replace(plain, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "proves"),
+    [
+        ({}, True),
+        ({"type": "User"}, False),
+        ({"requested_disposition": "NONE"}, False),
+        ({"original_postfix_id": "x"}, False),
+        ({"requested_at": None}, False),
+    ],
+)
+def test_only_the_teams_request_for_this_mail_and_verdict_proves(fields: dict[str, object], *, proves: bool) -> None:
+    asking = entry(Reclassify(expected_disposition="SPAM"))
+    found = judge_reclassify(asking, Asked(T + 1, (submission(-0.9, **fields),)), SETTLE)
+    assert (state_of(found) == "done") is proves
+    assert judge_reclassify(asking, Asked(T + 1, (submission(-30),)), SETTLE) is None
+
+
+def test_an_unanswered_request_is_repeated_late_and_an_accepted_one_never() -> None:
+    asking, none = entry(Reclassify(expected_disposition="SPAM")), 22 + 5 * SETTLE
+    sent = entry(Reclassify(expected_disposition="SPAM"), "sent")
+    assert judge_reclassify(asking, Asked(T + none - 1, ()), SETTLE) is None
+    assert state_of(judge_reclassify(asking, Asked(T + none, ()), SETTLE)) == "ready"
+    assert judge_reclassify(sent, Asked(T + 86_399, ()), SETTLE) is None
+    assert state_of(judge_reclassify(sent, Asked(T + 86_400, ()), SETTLE)) == "failed"
+    assert judge_reclassify(asking, Asked(0.0, ()), SETTLE) is None
+
+
+def test_a_notice_without_an_answer_goes_out_again() -> None:
+    assert judge_notice(entry(state="sent")).state == "done"
+    assert judge_notice(entry(state="unsure")).state == "ready"
+
+
+def test_a_message_that_is_gone_fails_its_entry_late() -> None:
+    assert judge_missing(entry(), T + 141, SETTLE) is None
+    assert state_of(judge_missing(entry(), T + 142, SETTLE)) == "failed"
+
+
+# -- always -----------------------------------------------------------------------------------------------------------
+
+ACTIONS: list[AnyAction] = [JUNK, Release(), Reclassify(expected_disposition="SPAM"), BLOCK]
+
+
+@given(st.sampled_from(ACTIONS), st.sampled_from(["sent", "unsure"]), st.floats(0, 200_000), st.floats(0.05, 120))
+def test_the_next_look_is_always_later_and_never_skips_the_moment_that_may_say_no(
+    action: AnyAction, state: State, after: float, delay: float
+) -> None:
+    one, now = entry(action, state), T + after
+    at = next_look(one, now, SETTLE, delay)
+    assert at > now
+    assert at <= deadline(one, SETTLE) or now >= deadline(one, SETTLE)
+
+
+@given(
+    st.sampled_from(["sent", "unsure"]),
+    st.sampled_from(["done", "failed", "moot", "ready", "waiting", "unsure", "sent"]),
+)
+def test_every_finding_is_reached_by_steps_of_the_table(state: State, found: State) -> None:
+    path = steps(state, Outcome(id="E1", state=found))
+    for step in path:
+        assert step.state == state or step.state in FOLLOWS[state] or (state, found) == ("unsure", "sent")
+        state = step.state
+    assert state == found
+
+
+@given(
+    st.sampled_from(ACTIONS), st.floats(0, 1000), st.lists(st.sampled_from(["MOVE", "QUARANTINE_RELEASE"]), max_size=2),
+    st.floats(0, 1000),
+    st.lists(st.builds(line, st.floats(-100, 1000), status=st.sampled_from(["OK", "busy"])), max_size=2),
+)  # fmt: skip
+def test_nothing_is_ever_tried_again_before_it_may_be(
+    action: AnyAction, looked: float, operations: list[str], logged: float, lines: list[LogEntry]
+) -> None:
+    one = entry(action)
+    seen, record = look(looked, *operations, quarantined=isinstance(action, Release)), log(logged, *lines)
+    found = (
+        judge_release(one, seen, SETTLE) if isinstance(action, Release)
+        else judge_block(one, Listed(T + looked, ()), SETTLE) if isinstance(action, BlockSender)
+        else judge_reclassify(one, Asked(T + looked, ()), SETTLE) if isinstance(action, Reclassify)
+        else judge_move(one, seen, record, SETTLE)
+    )  # fmt: skip
+    if found and found.state in OPEN:
+        assert T + looked >= deadline(one, SETTLE)
+        assert not any(at.completed_at and at.completed_at.timestamp() >= T for at in lines) or action != JUNK

@@ -1,0 +1,100 @@
+"""How proof is found, and how it is not."""
+
+from collections import Counter
+
+from tests.desk import Desk
+from worker.actions import BlockSender, Move, Release
+from worker.sandbox import Fault
+from worker.store.entry import Look
+
+JUNK = Move(destination="JunkEmail")
+TWO = ["a@corp.example", "b@corp.example"]
+BLOCK = BlockSender(pattern="ada@c0rp.example")
+
+
+async def test_what_the_polls_show_is_proof_without_a_call() -> None:
+    desk = Desk()
+    mail = desk.world.add_message()
+    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    await desk.enter(JUNK, [mail])
+    await desk.run(4)
+    assert await desk.states() == ["sent"]
+    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered", operations=("MOVE",)))
+    await desk.run(1)
+    assert await desk.states() == ["done"]
+    assert desk.calls() == 1
+
+
+async def test_a_move_that_reached_some_recipients_fails_and_is_not_repeated() -> None:
+    desk = Desk(move_failed=0.5)
+    mails = desk.old(30, client_recipients=TWO)
+    await desk.enter(JUNK, mails)
+    await desk.run(300)
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+    entries = {entry.target: entry for entry in await desk.entries()}
+    for mail in mails:
+        moved = sum(line["status"] == "OK" for line in mail.now.log)
+        assert entries[mail.id].state == ("done" if moved == 2 else "failed")
+        assert moved == 2 or entries[mail.id].said.startswith(f"{moved} of 2 moved; ErrorServerBusy")
+
+
+async def test_a_release_that_reached_some_waits_for_a_person() -> None:
+    desk = Desk(release_failed=0.5)
+    mails = desk.old(20, quarantined=True, client_recipients=TWO)
+    await desk.enter(Release(), mails)
+    await desk.run(30)
+    partly = {mail.id for mail in mails if len(mail.now.released) == 1}
+    assert {entry.target for entry in await desk.entries() if entry.state == "waiting"} == partly
+
+
+async def test_a_pattern_blocked_by_others_meanwhile_is_found_when_the_api_refuses_it() -> None:
+    desk = Desk(lag=5)
+    desk.world.add_entry("block_senders", pattern="ada@c0rp.example", pattern_type="EMAIL", comments="by hand")
+    await desk.enter(BLOCK)
+    await desk.run(200)
+    entry = await desk.only()
+    assert entry.state == "moot"
+    assert "not this worker's" in entry.said
+
+
+async def test_lists_that_cannot_be_read_conclude_nothing() -> None:
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.executor.step()
+    desk.world.faults.script([Fault("html", "GET", "settings/block_senders", count=25)])
+    await desk.run(200)
+    assert await desk.states() == ["done"]
+    assert len(desk.ours("block_senders.create")) == 1
+
+
+async def test_releases_are_proved_by_their_answer_and_travel_by_the_hundred() -> None:
+    desk = Desk()
+    await desk.enter(Release(), desk.old(250, quarantined=True, client_recipients=TWO))
+    await desk.run(1)
+    assert Counter(await desk.states()) == {"done": 250}
+    assert desk.world.requests["POST investigate/release"] == {"200": 3}
+    assert {entry.proof for entry in await desk.entries()} == {"answered"}
+
+
+async def test_a_message_that_is_gone_after_the_claim_fails_its_entry() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    desk.world.faults.script([Fault("html", "POST", "investigate/move")])
+    await desk.enter(JUNK, [mail])
+    await desk.executor.step()
+    desk.world.mails.remove(desk.world.by_id.pop(mail.id))
+    await desk.run(60)
+    assert await desk.states() == ["unsure"]
+    await desk.run(60)
+    assert (await desk.only()).said == "the API does not know this message any more"
+
+
+async def test_many_that_did_not_happen_are_known_so_one_log_each() -> None:
+    desk = Desk()
+    mails = desk.old(130)
+    desk.world.faults.script([Fault("html", "POST", "investigate/move")])
+    await desk.enter(JUNK, mails)
+    await desk.run(300)
+    assert set(await desk.states()) == {"done"}
+    assert desk.world.requests["GET investigate/{id}/action_log"] == {"200": 130}
+    assert sorted(desk.ours()) == sorted(mail.id for mail in mails)

@@ -1,0 +1,87 @@
+"""The marks: decorators write on a function and leave it as it was."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
+from worker.rules import Example, Limit, Mode, examples, marked, seconds, sentence
+
+
+def plain(message: Message) -> Move | None:
+    return Move("Inbox") if message.subject else None
+
+
+def test_a_rule_is_the_function_it_was() -> None:
+    def mine(_message: Message) -> None: ...
+
+    assert rule(mine) is mine
+    assert rule(mode=ENFORCE)(mine) is mine
+    assert example(sample.message(), gives=None)(mine) is mine
+
+
+def test_a_rule_observes_a_hundred_an_hour_unless_it_says_otherwise() -> None:
+    @rule
+    def silent(_message: Message) -> None: ...
+
+    @rule(mode=ENFORCE, limit=limit(5, per="1d", by="sender"), priority=7, dispositions=["SPAM"])
+    def loud(_message: Message) -> None: ...
+
+    first, second = marked(silent), marked(loud)
+    assert first is not None
+    assert second is not None
+    assert (first.mode, first.limit, first.priority, first.dispositions) == (OBSERVE, Limit(100), 0, None)
+    assert (second.mode, second.limit, second.priority) == (ENFORCE, Limit(5, 86400.0, "sender"), 7)
+    assert second.dispositions == ("SPAM",)
+
+
+def test_what_is_not_marked_is_no_rule() -> None:
+    assert marked(plain) is None
+    assert marked(3) is None
+    assert examples(3) == ()
+
+
+def test_examples_are_kept_from_top_to_bottom() -> None:
+    one, two = sample.message(subject="one"), sample.message(subject="two")
+
+    @example(one, gives=Move("Inbox"))
+    @example(two, gives=(Move("Inbox"), Notify("soc")))
+    def mine(_message: Message) -> Move | None: ...
+
+    assert examples(mine) == (
+        Example((one,), (Move("Inbox"),)),
+        Example((two,), (Move("Inbox"), Notify("soc"))),
+    )
+
+
+def test_a_sentence_is_actions_and_nothing_else() -> None:
+    assert sentence(None) == ()
+    assert sentence(Move("Inbox")) == (Move("Inbox"),)
+    for wrong in ("Inbox", [Move("Inbox")], (Move("Inbox"), None)):
+        with pytest.raises(TypeError, match="a rule returns actions or None"):
+            sentence(wrong)
+
+
+def test_an_unknown_disposition_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="unknown disposition 'SPAMM'; known are MALICIOUS, MALICIOUS-BEC"):
+        rule(dispositions=["SPAMM"])  # type: ignore[list-item]
+
+
+def test_modes_go_from_off_to_enforce() -> None:
+    assert sorted(Mode) == [OFF, OBSERVE, Mode.APPROVE, ENFORCE]
+
+
+@given(st.integers(0, 10**6), st.sampled_from([("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
+def test_durations_are_read_as_seconds(number: int, unit: tuple[str, float]) -> None:
+    assert seconds(f"{number}{unit[0]}") == pytest.approx(number * unit[1])
+
+
+@pytest.mark.parametrize("wrong", ["", "1", "h", "1 week", "-1h", "1h30m", "1e3s"])
+def test_what_is_no_duration_is_told(wrong: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration; write a number and"):
+        seconds(wrong)
+
+
+def test_a_negative_limit_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match="a limit of -1 makes no sense"):
+        per_hour(-1)

@@ -1,0 +1,61 @@
+"""The pytest plugin: examples become tests of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.language import rule_files
+
+pytestmark = pytest.mark.slow
+RULES = '''
+    @rule
+    @example(sample.message(), gives=Move("Inbox"))
+    @example(sample.message(subject=""), gives=Move("Inbox"))
+    def moves(message: Message) -> Move | None:
+        """Move it."""
+        return Move("Inbox") if message.subject else None
+'''
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run pytest with the plugin in a folder."""
+    command = [sys.executable, "-m", "pytest", "-p", "worker.testing", "-p", "no:cacheprovider", "-v", *arguments]
+    done = subprocess.run(  # noqa: S603 (all arguments are ours)
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_each_example_is_a_test_and_a_failing_one_says_why(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    rule_files(
+        tmp_path / "rules", moves=RULES, fine=RULES.replace("moves", "fine").replace('subject=""', ""), _words="X = 1"
+    )
+    status, told = run(tmp_path, "rules")
+    assert status == 1
+    assert "rules/fine.py::fine-0 PASSED" in told
+    assert "rules/fine.py::fine-1 PASSED" in told
+    assert "rules/fine.py::loads PASSED" in told
+    assert "rules/moves.py::moves-0 PASSED" in told
+    assert "rules/moves.py::moves-1 FAILED" in told
+    assert "it gives Move('Inbox'), and the rule says nothing" in told
+    assert "_words" not in told
+
+
+def test_other_folders_are_named_in_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nworker_rules = mine\n")
+    rule_files(tmp_path / "mine", fine=RULES.replace('@example(sample.message(subject=""), gives=Move("Inbox"))', ""))
+    (tmp_path / "rule_of_nobody.py").write_text("raise ValueError")
+    status, told = run(tmp_path)
+    assert status == 0
+    assert "2 passed" in told

@@ -1,0 +1,246 @@
+"""Acting: entries of one kind are prepared, claimed, sent and answered, batch after batch."""
+
+import asyncio
+from collections.abc import Callable, Container, Coroutine, Sequence
+from math import inf
+from typing import Any
+
+from msgspec.structs import replace
+
+from worker.api import Budget, Clock, Urgency
+from worker.errors import NotFound, Paced, Permanent, Rejected, Temporary, Unreachable, Unsure, WorkerError
+from worker.evidence import Evidence
+from worker.handlers import HANDLERS, LISTS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.preparing import Preparing
+from worker.proving import Proving
+from worker.store.entry import FINAL, Entry
+from worker.store.ledger import Ledger
+from worker.store.values import Answered, Standing
+
+LANES = {kind.lane: {HANDLERS[one] for one in HANDLERS if one.lane == kind.lane} for kind in HANDLERS}
+REFUSALS = 20
+"""Refusals in a row after which a batch is no longer halved: then it is not one bad entry that is wrong."""
+LONG_WAIT = 1.0
+"""Seconds of waiting for a turn beyond which nothing is claimed: entries gather, and looks would grow old."""
+LONGEST_PAUSE = 60.0
+REFUSED_AGAIN = 1.0
+"""Seconds until an entry that could not be claimed is looked at again, if it is still ready then."""
+
+
+class Acting:
+    """Carries out what is ready of one account. ``resume`` is when something put off is to be taken up again."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        ledger: Ledger,
+        means: Means,
+        budget: Budget,
+        evidence: Evidence,
+        preparing: Preparing,
+        proving: Proving,
+        standing: Callable[[], Standing],
+        busy: Callable[[], bool],
+        timeout: float,
+        gather_notices: float,
+    ) -> None:
+        """Keep what is handed in."""
+        self._account, self._ledger, self._means, self._budget = account, ledger, means, budget
+        self._evidence, self._preparing, self._proving = evidence, preparing, proving
+        self._standing, self._busy = standing, busy
+        self._timeout, self._gather_notices = timeout, gather_notices
+        self._held: dict[str, float] = {}
+        self._gathering: dict[str, float] = {}
+        self._pauses: dict[str, tuple[float, int]] = {}
+        self.resume = inf
+        self.stopping = False
+        self.problems: dict[str, str] = {}
+        """What keeps a kind from being carried out now, in a sentence."""
+
+    @property
+    def _clock(self) -> Clock:
+        return self._means.clock
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    async def due(self, but: Container[Handler] = ()) -> dict[Handler, list[Entry]]:
+        """Return what is to be carried out now, by how it is sent; the rest was put off until ``resume``.
+
+        ``but`` are handlers that have something in hand.
+        """
+        self.resume = inf
+        if self.stopping or self._put_off(self._clock.now() + self._wait()):
+            return {}
+        now = self._clock.now()
+        self._held = {id_: until for id_, until in self._held.items() if until > now}
+        by_handler: dict[Handler, list[Entry]] = {}
+        for entry in await self._ready(now, but):
+            handler = HANDLERS[type(entry.action)]
+            if handler not in but and not self._put_off(max(self._held.get(entry.id, 0.0), self._paused(handler))):
+                by_handler.setdefault(handler, []).append(entry)
+        ready = {handler: self._gathered(handler, entries) for handler, entries in by_handler.items()}
+        return {handler: entries[: handler.round] for handler, entries in ready.items() if entries}
+
+    async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
+        """Return what is ready, lane by lane, so that a long queue of one does not hide the others."""
+        ready: list[Entry] = []
+        for lane in await self._ledger.due_lanes(self._account, now):
+            handlers = LANES[lane]
+            if any(handler not in but for handler in handlers):
+                ready += await self._ledger.due(self._account, now, max(one.round for one in handlers), lane)
+        return ready
+
+    def _wait(self) -> float:
+        """Return for how long a request would wait for its turn; 0 when that is short."""
+        wait = self._budget.wait(Urgency.ACT)
+        return wait if wait > LONG_WAIT else 0.0
+
+    def _paused(self, handler: Handler) -> float:
+        return self._pauses.get(handler.queue, (0.0, 0))[0]
+
+    def _put_off(self, until: float) -> bool:
+        """Tell whether a time is still to come, and remember to be back then."""
+        if until <= self._clock.now():
+            return False
+        self.resume = min(self.resume, until)
+        return True
+
+    def _gathered(self, handler: Handler, entries: Sequence[Entry]) -> list[Entry]:
+        """Leave out batches that are not full and may wait for more."""
+        if handler is NOTICES:
+            return self._gathered_notices(entries)
+        if not handler.gathers or not self._busy():
+            return list(entries)
+        whole: list[Entry] = []
+        for batch in batches(handler, entries):
+            if len(batch) == handler.size or not self._put_off(min(e.created_at for e in batch) + handler.gathers):
+                whole += batch
+        return whole
+
+    def _gathered_notices(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Let notices of one channel and rule wait for each other from the first one on."""
+        now, began = self._clock.now(), self._gathering
+        groups = {NOTICES.group(entry) for entry in entries}
+        self._gathering = {group: began.get(group, now) for group in groups}
+        late = {group for group, at in self._gathering.items() if not self._put_off(at + self._gather_notices)}
+        return [entry for entry in entries if NOTICES.group(entry) in late or entry.attempts]
+
+    # -- one kind -----------------------------------------------------------------------------------------------------
+
+    async def act(self, handler: Handler, entries: Sequence[Entry]) -> int:
+        """Prepare entries of one kind, then claim and send batch after batch; return how many moved on."""
+        try:
+            prepared = await self._preparing.prepare(entries)
+        except (Temporary, Permanent, Unsure) as error:
+            self._pause(handler, error)
+            return 0
+        self.problems.pop(handler.queue, None)
+        self._held |= prepared.later
+        moved = len(prepared.moots) + len(prepared.waits)
+        for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):
+            now = self._clock.now()
+            if self.stopping or self._put_off(max(now + self._wait(), self._paused(handler))):
+                break
+            claims = [prepared.claims[entry.id] for entry in batch]
+            claimed = await self._ledger.claim(self._account, claims, self._standing(), now, now + self._timeout)
+            self._held |= {entry.id: now + REFUSED_AGAIN for entry in batch}
+            if claimed:
+                told = await self._told(handler, claimed)
+                await self._deliver(handler, [_with(entry, prepared.remotes, told) for entry in claimed])
+            moved += len(batch)
+        return moved
+
+    async def _told(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
+        """Return what notices are to say of how the rest of their sentence ended, by its item."""
+        if handler is not NOTICES:
+            return {}
+        since, rule = min(entry.created_at for entry in notices), notices[0].rules[0] if notices[0].rules else ""
+        told: dict[str, list[str]] = {}
+        for entry in await self._ledger.entries(self._account, rule=rule, since=since - 1, states=tuple(FINAL)):
+            if entry.lane != "notice":
+                told.setdefault(entry.item, []).append(f"{type(entry.action).__name__} {entry.state}")
+        return {item: ", ".join(sorted(said)) for item, said in told.items()}
+
+    async def _deliver(self, handler: Handler, entries: Sequence[Entry]) -> None:
+        """Send claimed entries; a refused batch is halved until what is wrong with it stands alone."""
+        parts, why, next_at, refusals = [list(entries)], "stopped before it was sent", 0.0, 0
+        try:
+            while parts:
+                part = parts.pop()
+                try:
+                    reply = await handler.send(self._means, part)
+                except (Rejected, NotFound) as refusal:
+                    refusals += 1
+                    if len(part) > 1:
+                        parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+                        if refusals < REFUSALS:
+                            continue
+                        why, next_at = str(refusal), self._pause(handler, refusal)
+                        return
+                    reply = Reply(answered(self._means, part, "failed", str(refusal)))
+                except (Unreachable, Paced) as error:
+                    parts.append(part)
+                    why, next_at = str(error), self._pause(handler, error)
+                    return
+                except Permanent as error:
+                    reply = Reply(answered(self._means, part, "failed", str(error)))
+                except WorkerError as error:
+                    reply = Reply(answered(self._means, part, "unsure", str(error)))
+                except BaseException:
+                    reply = Reply(answered(self._means, part, "unsure", "stopped while sending"))
+                    await self._write(handler, part, reply)
+                    raise
+                refusals = 0 if reply.answers[0].state == "sent" else refusals
+                await self._write(handler, part, reply)
+        finally:
+            rest = [entry for part in parts for entry in part]
+            if rest:  # provably not carried out: no byte of these has left
+                await self._write(handler, rest, Reply(answered(self._means, rest, "ready", why, next_at)))
+
+    async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
+        """Write down what came of sending, whatever happens meanwhile."""
+        if handler is LISTS:
+            self._evidence.forget_blocked()
+        if any(answer.state == "sent" for answer in reply.answers):
+            self._pauses.pop(handler.queue, None)
+            self.problems.pop(handler.queue, None)
+        first = self._clock.now() + self._proving.delay
+        reached = {entry.id: entry.reached_by for entry in entries}
+        answers = [
+            replace(
+                one,
+                next_at=one.next_at or (0.0 if one.state == "ready" else first),
+                at=max(one.at, reached[one.id]) if one.state == "unsure" else one.at,
+            )
+            for one in reply.answers
+        ]
+        await unbroken(self._written(answers, reply))
+
+    async def _written(self, answers: Sequence[Answered], reply: Reply) -> None:
+        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
+        await self._proving.settled(reply.outcomes)
+
+    def _pause(self, handler: Handler, error: WorkerError) -> float:
+        """Leave a kind alone for a while, longer each time; return until when."""
+        self.problems[handler.queue] = str(error)
+        asked = error.after if isinstance(error, Temporary) else 0.0
+        tries = self._pauses.get(handler.queue, (0.0, 0))[1] + 1
+        until = self._clock.now() + max(asked, min(LONGEST_PAUSE, 2.0**tries))
+        self._pauses[handler.queue] = until, tries
+        return until
+
+
+def _with(entry: Entry, remotes: dict[str, str], told: dict[str, str]) -> Entry:
+    """Give a claimed entry what was found out for sending it."""
+    return replace(entry, remote=remotes.get(entry.id, entry.remote), said=told.get(entry.item, ""))
+
+
+async def unbroken(work: Coroutine[Any, Any, None]) -> None:
+    """Finish this even when cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -1,0 +1,128 @@
+"""The verbs: what a rule may ask for, as frozen values with a lane, a target and, where there is one, an inverse."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct, field
+
+from worker.models import AskedDisposition, Destination, PatternType
+
+Lane = Literal["placement", "verdict", "block", "allow", "notice", "keep"]
+
+
+class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
+    """Something to be done, and why. The reason does not take part in equality."""
+
+    because: str = ""
+
+    lane: ClassVar[Lane]
+
+    @property
+    def wish(self) -> tuple[object, ...]:
+        """What is wanted, without the reason."""
+        return (type(self).__name__, *(getattr(self, name) for name in self.__struct_fields__ if name != "because"))
+
+    @property
+    def on(self) -> str:
+        """The target as far as the action itself names it; empty for the message the event is about."""
+        return ""
+
+    @property
+    def irreversible(self) -> bool:
+        """Whether nobody but an administrator of the mail system can take it back."""
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        """Compare wishes."""
+        return isinstance(other, Action) and self.wish == other.wish
+
+    def __ne__(self, other: object) -> bool:
+        """Compare wishes; the one that Struct brings compares identities."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """Hash the wish."""
+        return hash(self.wish)
+
+
+class Move(Action, frozen=True):
+    """Move a delivered message to a folder; RecoverableItemsPurges cannot be undone."""
+
+    destination: Destination
+
+    lane = "placement"
+
+    @property
+    def irreversible(self) -> bool:
+        """A purge is."""
+        return self.destination == "RecoverableItemsPurges"
+
+
+class Release(Action, frozen=True):
+    """Deliver a quarantined message to its recipients."""
+
+    lane = "placement"
+
+
+class Reclassify(Action, frozen=True):
+    """Ask Cloudflare to judge a message anew; a request for review, not a command."""
+
+    expected_disposition: AskedDisposition
+
+    lane = "verdict"
+
+
+class ListAction(Action, frozen=True):
+    """An action on a list of the account, whose target is a pattern."""
+
+    pattern: Annotated[str, Meta(min_length=1, max_length=1024)]
+    pattern_type: PatternType = "EMAIL"
+
+    @property
+    def on(self) -> str:
+        """The pattern's type and its lower-case text."""
+        return f"{self.pattern_type}:{self.pattern.lower()}"
+
+
+class BlockSender(ListAction, frozen=True):
+    """Block future mail of a sender; with ``for_`` the block ends after that time."""
+
+    for_: timedelta | None = field(default=None)
+
+    lane = "block"
+
+    def __post_init__(self) -> None:
+        """Refuse a block that would end before it begins."""
+        if self.for_ is not None and self.for_ <= timedelta(0):
+            raise ValueError(f"a block that lasts {self.for_} makes no sense; for_ takes a time above zero")
+
+
+class Unblock(ListAction, frozen=True):
+    """Take back a block that this worker made; others' blocks are never touched."""
+
+    lane = "block"
+
+
+class Notify(Action, frozen=True):
+    """Tell a channel what happened; its address is the setting WORKER_NOTIFY_<CHANNEL>."""
+
+    channel: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+
+    lane = "notice"
+
+    @property
+    def on(self) -> str:
+        """The channel."""
+        return self.channel
+
+
+class Keep(Action, frozen=True):
+    """Leave everything about the message as it is; at a higher priority this is an exemption."""
+
+    lane = "keep"
+
+
+AnyAction = Move | Release | Reclassify | BlockSender | Unblock | Notify | Keep
+ACTIONS: dict[str, type[Action]] = {
+    kind.__name__: kind for kind in (Move, Release, Reclassify, BlockSender, Unblock, Notify, Keep)
+}

@@ -1,0 +1,23 @@
+"""The API client's room: everything that is said to Cloudflare Email Security, and heard from it."""
+
+from worker.api.client import Client, Slow
+from worker.api.clock import ApiClock, Clock
+from worker.api.credential import Credential
+from worker.api.envelope import Page
+from worker.api.pacing import Budget, Urgency
+from worker.api.transport import HttpTransport, Request, Response, Transport
+
+__all__ = [
+    "ApiClock",
+    "Budget",
+    "Client",
+    "Clock",
+    "Credential",
+    "HttpTransport",
+    "Page",
+    "Request",
+    "Response",
+    "Slow",
+    "Transport",
+    "Urgency",
+]

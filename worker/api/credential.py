@@ -1,0 +1,47 @@
+"""The API client's room: the one object that holds a secret, and prints as three stars."""
+
+from hashlib import sha256
+from typing import Self
+
+from worker.errors import SettingsError
+
+
+class Credential:
+    """An API token, or an e-mail address with its global key. Nothing but ``headers`` ever shows it."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    @classmethod
+    def from_text(cls, token: str) -> Self:
+        """Take a bearer token; raise SettingsError when it cannot be one."""
+        return cls({"Authorization": "Bearer " + _plain(token, "CLOUDFLARE_API_TOKEN")})
+
+    @classmethod
+    def from_key(cls, email: str, key: str) -> Self:
+        """Take a user's e-mail address and global API key; raise SettingsError when they cannot be ones."""
+        return cls({"X-Auth-Email": _plain(email, "CLOUDFLARE_EMAIL"), "X-Auth-Key": _plain(key, "CLOUDFLARE_API_KEY")})
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that prove who is asking."""
+        return dict(self._headers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that name this credential without telling it."""
+        return sha256("\n".join(self._headers.values()).encode()).hexdigest()[:12]
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def _plain(text: str, setting: str) -> str:
+    """Strip a secret and refuse what cannot travel in a header, without showing it."""
+    text = text.strip()
+    if not text:
+        raise SettingsError(f"{setting} is empty; put the credential there, or its file into WORKER_SECRETS")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise SettingsError(f"{setting} holds spaces, line breaks or other characters that no credential has")
+    return text

@@ -1,0 +1,197 @@
+"""The API client's room: what an answer means, read without any effect."""
+
+from collections.abc import Callable, Iterable, Mapping
+from email.message import Message
+from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+
+import msgspec
+from msgspec import Raw, Struct
+
+from worker.api.transport import Response
+from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
+from worker.text import escaped
+
+T = TypeVar("T")
+Reader = Callable[[Raw], T]
+"""Reads an envelope's result, such as ``msgspec.json.Decoder(list[Raw]).decode``; raises msgspec's errors."""
+
+REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING, SERVER_FAULT = 300, 401, 403, 404, 500
+TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
+UNREADABLE = (ValueError, OverflowError, RecursionError)
+"""What reading hostile JSON raises; all of msgspec's errors are ValueErrors."""
+UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
+"""Words that tell the 403 of a missing subscription from that of a missing permission; the codes do not."""
+
+
+class Operation(Struct, frozen=True):
+    """What is asked of the API: a method and a template of a path."""
+
+    method: str
+    path: str
+    writes: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class ResultInfo(Struct, frozen=True):
+    """How to go on reading: a cursor (search), or counts (everything else)."""
+
+    next: str | None = None
+    count: int | None = None
+    per_page: int | None = None
+    total_count: int | None = None
+
+
+class Envelope(Struct, frozen=True):
+    """The wrapping of every answer; what cannot be relied on is left as it came."""
+
+    success: bool
+    result: Raw = Raw(b"null")
+    errors: Any = None
+    result_info: ResultInfo | None = None
+
+
+class Answer(Struct, Generic[T], frozen=True):
+    """A successful answer: its request left at ``begun`` by the API's time, ``sent`` by the monotonic clock."""
+
+    status: int
+    result: T
+    info: ResultInfo | None
+    headers: Mapping[str, str]
+    begun: float
+    sent: float
+    url: str = ""
+
+
+class Page(Struct, frozen=True):
+    """A page of records as they came; ``next`` says how to go on, ``total`` how many there are (when the API does)."""
+
+    records: tuple[Raw, ...]
+    next: str | None
+    begun: float
+    total: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the listing ends with this page."""
+        return self.next is None
+
+
+records: Reader[list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
+nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbours)
+envelope = msgspec.json.Decoder(Envelope)
+
+
+def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
+    """Make a page of a listing by page numbers; an answer without counts is all there is."""
+    found, info = len(answer.result), answer.info
+    if info is None or not found:
+        more = False
+    elif info.total_count is not None:
+        more = (page - 1) * per_page + found < info.total_count
+    else:
+        more = found == per_page
+    following = str(page + 1) if more else None
+    return Page(tuple(answer.result), following, answer.begun, info.total_count if info else None)
+
+
+def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[T, ...]:
+    """Read each record; a broken one costs only itself."""
+    return tuple(reading for record in found for reading in _reading(read, record))
+
+
+def _reading(read: Reader[T], record: Raw) -> tuple[T, ...]:
+    try:
+        return (read(record),)
+    except UNREADABLE:
+        return ()
+
+
+def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Return path and query of a 202's Location; None unless it lies below ``root`` where the question was asked."""
+    named = answer.headers.get("location", "")
+    try:
+        location, asked = urlsplit(urljoin(answer.url, named)), urlsplit(answer.url)
+    except ValueError:
+        return None
+    before, here, rest = location.path.partition(root + "/")
+    elsewhere = answer.url and (*location[:2], before) != (*asked[:2], asked.path.partition(root)[0])
+    if not named or not here or elsewhere or ".." in unquote(rest).split("/"):
+        return None
+    return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
+
+
+def understood(operation: Operation, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
+    """Return the result, or raise what the answer means; whatever makes no sense is a fault, never an empty result."""
+    if response.status == TOO_MANY:
+        raise Paced(f"{operation}: the API's request quota is spent; waiting as long as it said")
+    told = _told(operation, response)
+    decided = response.status not in {TIMEOUT, TOO_EARLY} and response.status < SERVER_FAULT
+    if not decided or told.success is not (response.status < REDIRECT):
+        raise fault(operation, f"answered {response.status}: {_said(told)}", response)
+    if not told.success:
+        _refused(operation, response.status, _said(told))
+    try:
+        return read(told.result), told.result_info
+    except UNREADABLE as error:
+        raise fault(
+            operation, f"answered {response.status} with an unknown kind of result: {error}", response
+        ) from None
+
+
+def fault(operation: Operation, problem: str, response: Response | None = None) -> WorkerError:
+    """Make the error of an answer that decides nothing: a read may be tried again, a write must be looked after."""
+    sentence = f"{operation}: the API {escaped(problem)}"
+    if operation.writes:
+        return Unsure(sentence)
+    return ServerFault(sentence, after=retry_after(response.headers) if response else 0.0)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Read the seconds of a Retry-After header, 0 when there are none."""
+    told = headers.get("retry-after", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0
+
+
+def is_json(response: Response) -> bool:
+    """Tell the API's own answers from pages that something on the way made."""
+    header = Message()
+    header["content-type"] = response.headers.get("content-type", "")
+    return header.get_content_subtype().rpartition("+")[2] == "json"
+
+
+def _told(operation: Operation, response: Response) -> Envelope:
+    """Unwrap; raise when this is not the API's envelope."""
+    if not is_json(response):
+        kind = response.headers.get("content-type", "no content type")
+        raise fault(operation, f"answered {response.status} with {kind} instead of JSON", response)
+    try:
+        return envelope.decode(response.body)
+    except UNREADABLE as error:
+        raise fault(operation, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
+
+
+def _said(told: Envelope) -> str:
+    """Gather the API's own words, without control characters and not too many."""
+    errors = told.errors if isinstance(told.errors, list) else []
+    words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
+    return escaped("; ".join(filter(None, words))) or "no reason given"
+
+
+def _refused(operation: Operation, status: int, said: str) -> NoReturn:
+    """Raise the error that says what to do next about a 4xx."""
+    sentence = f"{operation}: the API answered {status}: {said}"
+    if status == UNKNOWN_CREDENTIAL:
+        raise Unauthorised(f"{sentence}. Is the credential right, and not expired?")
+    if status == FORBIDDEN and any(word in said.lower() for word in UNENTITLED):
+        raise NotEntitled(f"{sentence}. The account's subscription does not include this")
+    if status == FORBIDDEN:
+        needed = "Write" if operation.writes else "Read"
+        raise Unauthorised(
+            f'{sentence}. The credential needs the permission "Cloud Email Security: {needed}" for this account'
+        )
+    if status == MISSING:
+        raise NotFound(sentence)
+    raise Rejected(sentence, status=status)

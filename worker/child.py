@@ -1,0 +1,154 @@
+"""The daemon's hold on one child process of the rule host: start it, ask it, watch it, end it."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from mmap import mmap
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from msgspec.msgpack import encode
+
+import worker
+from worker.hosted import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY
+from worker.judge import NOBODY
+
+LAST_WORDS = 0.5
+"""Seconds that a child has for writing its traceback and dying, before it is killed."""
+BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from worker.hosted import main; main(*map(int, sys.argv[1:4]))"
+TRACE_LINE = re.compile(r'  File "(.+)", line (\d+) in ')
+
+
+class Stopped(Exception):
+    """A child is gone: why, what it was at (NOBODY: no rule was at work), and the lines it stood at, inmost first."""
+
+    def __init__(self, why: str, event: int, rule: int, lines: Sequence[tuple[str, int]]) -> None:
+        super().__init__(why)
+        self.why, self.event, self.rule, self.lines = why, event, rule, lines
+
+    def place(self, folder: str) -> tuple[str, int] | None:
+        """Return the innermost line that lies in this folder."""
+        return next((one for one in self.lines if one[0].rpartition("/")[0] == folder), None)
+
+
+class Child:
+    """One child process, from its start to its end."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        notes: mmap,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self.pid = process.pid
+        self._process, self._notes = process, notes
+        self._reader, self._writer = streams
+        self._too_long = 0.0
+
+    @classmethod
+    async def start(cls, python: str) -> Self:
+        """Start a child with an empty environment and no descriptors but its socket and the shared memory."""
+        ours, theirs = socket.socketpair()
+        shared = os.memfd_create("notes")
+        os.truncate(shared, NOTE.size)
+        with theirs, os.fdopen(shared, "rb+"):
+            process = _spawn(python, theirs.fileno(), shared)
+            notes = mmap(shared, NOTE.size)
+        return cls(process, notes, await asyncio.open_unix_connection(sock=ours))
+
+    async def ask(self, frame: object, deadline: float) -> bytes:
+        """Send a frame and return the answer; raises Stopped when the child died or was silent for the deadline."""
+        NOTE.pack_into(self._notes, 0, 0, 0, NOBODY)
+        body = encode(frame)
+        self._writer.write(HEAD.pack(len(body)) + body)
+        answer = asyncio.ensure_future(self._answer())
+        try:
+            await self._watch(answer, deadline)
+            return await answer
+        except (EOFError, OSError) as end:
+            raise self._stopped(end) from end
+        finally:
+            answer.cancel()
+
+    async def _answer(self) -> bytes:
+        """Read one frame; raises EOFError, with the child's last words if it had any."""
+        head = await self._reader.readexactly(HEAD.size)
+        size: int = HEAD.unpack(head)[0]
+        if size > FRAME_LIMIT:
+            raise asyncio.IncompleteReadError(head + await self._reader.read(), None)
+        return await self._reader.readexactly(size)
+
+    async def _watch(self, answer: asyncio.Future[bytes], deadline: float) -> None:
+        """Return when there is an answer, or when the child was killed because its note had not changed for too long.
+
+        On a stalled machine an innocent rule uses no CPU either, so it is given ten times as long.
+        """
+        clock = asyncio.get_running_loop().time
+        calls, since, spent = 0, clock(), self._cpu()
+        while not (await asyncio.wait({answer}, timeout=deadline / 5))[0]:
+            now, seen = clock(), self._note()[0]
+            if seen != calls:
+                calls, since, spent = seen, now, self._cpu()
+            elif now - since >= 10 * deadline or (now - since >= deadline and self._cpu() - spent >= deadline / 2):
+                self._too_long = deadline
+                self._process.send_signal(signal.SIGUSR1)
+                await asyncio.wait({answer}, timeout=LAST_WORDS)
+                self._process.kill()
+                return
+
+    def _stopped(self, end: Exception) -> Stopped:
+        """Say how the child ended and what it was doing."""
+        # A child that lost its socket may still be judging; its note says something only once it has ended.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_WORDS)
+        self._process.kill()
+        code = self._process.wait()
+        words = end.partial.decode(errors="replace") if isinstance(end, asyncio.IncompleteReadError) else ""
+        lines = [(file, int(line)) for file, line in TRACE_LINE.findall(words)]
+        return Stopped(self._why(code), *self._note()[1:], lines)
+
+    def _why(self, code: int) -> str:
+        """Say how the child ended."""
+        if self._too_long:
+            return f"it did not end within {self._too_long:g} s"
+        if code == OUT_OF_MEMORY:
+            return f"it needed more than {MEMORY >> 20} MB of memory"
+        return f"it ended its process ({signal.Signals(-code).name if code < 0 else f'exit status {code}'})"
+
+    def _note(self) -> tuple[int, int, int]:
+        """Read the child's note: calls so far, event, rule."""
+        calls, event, rule = NOTE.unpack_from(self._notes)
+        return calls, event, rule
+
+    def _cpu(self) -> float:
+        """Return the seconds of CPU the child has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> None:
+        """Kill the child and let go of everything about it."""
+        self._writer.transport.abort()
+        self._process.kill()
+        self._process.wait()
+        self._notes.close()
+
+
+def _spawn(python: str, link: int, shared: int) -> subprocess.Popen[bytes]:
+    """Start the interpreter, isolated; it finds the two packages it needs by the paths in its arguments."""
+    paths = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (worker, msgspec))
+    return subprocess.Popen(  # noqa: S603 (every argument is ours)
+        [python, "-I", "-S", "-c", BOOT, str(link), str(shared), str(os.getpid()), *paths],
+        env={},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(link, shared),
+        start_new_session=True,
+    )

@@ -1,0 +1,290 @@
+"""What people ask of the ledger, and order: status, gaps, waiting, approve, refuse, brake."""
+
+import getpass
+import time
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from worker.cli import edge, show
+from worker.errors import RuleError, SettingsError
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.store.entry import Entry
+    from worker.store.values import Coverage
+
+Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker waiting` shows.")]
+Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
+Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
+WAITING = ("id", "rule", "action", "target", "sender", "subject", "why", "for")
+BRAKES = ("account", "rule", "lane", "who", "because", "since")
+GAPS = ("account", "source", "start", "end", "length", "why")
+ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
+
+
+class Person(NamedTuple):
+    """Who decides, and why."""
+
+    who: str
+    because: str
+
+    @property
+    def name(self) -> str:
+        """The name for the record."""
+        return self.who or getpass.getuser()
+
+
+def status(*, as_json: edge.Json = False) -> None:
+    """Show what was done, what waits, and how far all is read.
+
+    Example: worker status
+    """
+    found = edge.wait(_status(edge.settings()))
+    if as_json:
+        show.document(found)
+        return
+    for account in found:
+        _tell(account)
+
+
+def gaps(*, as_json: edge.Json = False) -> None:
+    """List every stretch of time that is not read yet.
+
+    Nothing listed is the proof that nothing was missed; ends with 1 when there is something.
+
+    Example: worker gaps
+    """
+    found = edge.wait(_gaps(edge.settings()))
+    show.listing(found, GAPS, as_json=as_json, empty="no gap is open: everything was read")
+    edge.found(found)
+
+
+def waiting(*, as_json: edge.Json = False) -> None:
+    """List what waits for a person.
+
+    Example: worker waiting, then worker approve ID or worker refuse ID
+    """
+    found = edge.wait(_waiting(edge.settings()))
+    show.listing(found, WAITING, as_json=as_json, empty="nothing waits for a person")
+
+
+def approve(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "") -> None:
+    """Let something that waits be carried out.
+
+    Whatever belongs to the same decision goes with it.
+
+    Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
+    """
+    edge.wait(_decide(edge.settings(), "approve", id_, rule, Person(who, because)))
+
+
+def refuse(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "") -> None:
+    """Refuse something that waits.
+
+    Whatever belongs to the same decision goes with it.
+
+    Example: worker refuse --rule executive_lookalike --because "a newsletter"
+    """
+    edge.wait(_decide(edge.settings(), "refuse", id_, rule, Person(who, because)))
+
+
+def brake(
+    turn: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, the brakes that are on.")] = "",
+    *,
+    rule: Rule = "",
+    because: Because = "",
+    who: As = "",
+    as_json: edge.Json = False,
+) -> None:
+    """Stop all acting, or that of one rule, at once.
+
+    Reading and judging go on, and nothing is forgotten.
+
+    Example: worker brake on --because "wrong mails are moved"
+    """
+    settings = edge.settings()
+    if turn not in {"", "on", "off"}:
+        raise SettingsError(f"a brake is on or off, not {turn!r}")
+    if turn:
+        edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", rule, Person(who, because)))
+    else:
+        show.listing(edge.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+
+
+async def _status(settings: "Settings") -> list[dict[str, Any]]:
+    """Gather what status shows, per account."""
+    from worker.sources import Messages, Reports
+
+    found = []
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            sources = [(name, await ledger.coverage(account, name)) for name in (Messages.name, Reports.name)]
+            counts = await ledger.counts(account)
+            found.append({
+                "account": account,
+                "entries": counts,
+                "waiting": sum(states.get("waiting", 0) for states in counts.values()),
+                "sources": [_source(name, coverage) for name, coverage in sources],
+                "brakes": [_brake_row(account, each) for each in await ledger.brakes(account)],
+                "unreadable records": len(await ledger.broken(account)),
+                "rule failures": len(await ledger.mishaps(account)),
+                "bytes": await ledger.sizes(),
+            })  # fmt: skip
+    return found
+
+
+def _source(name: str, coverage: "Coverage") -> show.Row:
+    """Describe how far a source is read."""
+    from worker.coverage import gaps as missing
+    from worker.coverage import reaches
+
+    gaps = missing(coverage.closed, coverage.since, reaches(coverage))
+    return {
+        "source": name,
+        "since": show.moment(coverage.since),
+        "until": show.moment(reaches(coverage)),
+        "open gaps": len(gaps),
+    }
+
+
+def _tell(account: dict[str, Any]) -> None:
+    """Print the status of one account."""
+    typer.echo(f"account {account['account']}, {account['waiting']} waiting for a person\n")
+    states = sorted({state for counts in account["entries"].values() for state in counts})
+    rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in account["entries"].items()]
+    show.table(("action", *states), rows)
+    typer.echo()
+    show.table(("source", "since", "until", "open gaps"), [tuple(row.values()) for row in account["sources"]])
+    typer.echo()
+    show.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
+    typer.echo(f"{account['unreadable records']} unreadable records, {account['rule failures']} rule failures")
+    typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
+
+
+async def _gaps(settings: "Settings") -> list[show.Row]:
+    """Gather the gaps of all sources."""
+    from worker.sources import Messages, Reports
+
+    found: list[show.Row] = []
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            for source in (Messages, Reports):
+                late = 3 * settings.poll_every * source.pace + settings.request_timeout
+                coverage = await ledger.coverage(account, source.name)
+                found += [{"account": account, "source": source.name, **gap} for gap in _missing(coverage, late)]
+    return found
+
+
+def _missing(coverage: "Coverage", late: float) -> Iterator[dict[str, Any]]:
+    """Yield each stretch that is not read: the gaps, and what lies after the head once that is late."""
+    from worker.coverage import gaps as missing
+    from worker.coverage import reaches
+
+    end = reaches(coverage)
+    for start, stop in missing(coverage.closed, coverage.since, end):
+        why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
+        yield _gap(start, stop, why[0] if why else "its turn has not come yet")
+    if end and time.time() - end > late:
+        yield _gap(end, time.time(), "nothing was read since: is the worker running, and ready?")
+
+
+def _gap(start: float, end: float, why: str) -> dict[str, Any]:
+    length = show.span(end - start)
+    return {"start": show.moment(start), "end": show.moment(end), "length": length, "why": why}
+
+
+async def _waiting(settings: "Settings") -> list[show.Row]:
+    """Gather what waits."""
+    rows = []
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            rows += [_waiting_row(entry) for entry in await ledger.entries(account, states=("waiting",))]
+    return rows
+
+
+def _waiting_row(entry: "Entry") -> show.Row:
+    """Describe an entry that waits."""
+    return {
+        "id": entry.id,
+        "account": entry.account,
+        "rule": entry.rules,
+        "action": wish(entry),
+        "target": entry.target,
+        "sender": entry.sender,
+        "subject": entry.subject,
+        "why": entry.said,
+        "because": entry.because,
+        "for": show.span(max(0.0, time.time() - entry.created_at)),
+        "item": entry.item,
+    }
+
+
+def wish(entry: "Entry") -> str:
+    """Write an action in a few words."""
+    name, *rest = entry.action.wish
+    return " ".join([str(name), *(str(part) for part in rest if part is not None)])
+
+
+async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person") -> None:
+    """Order that what waits be approved or refused."""
+    if bool(id_) == bool(rule):
+        raise SettingsError(f"say what to {verb}: an id that `worker waiting` shows, or --rule NAME")
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            for entry in await ledger.entries(account, states=("waiting",), limit=100_000):
+                if id_ in {entry.id, entry.item} or rule in entry.rules:
+                    subject = id_ or f"rule:{rule}"
+                    await ledger.order(account, verb, subject, person.name, person.because, time.time())
+                    typer.echo(ORDERED)
+                    return
+    raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
+
+
+async def _brakes(settings: "Settings") -> list[show.Row]:
+    """Gather the brakes that are on."""
+    rows = []
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            rows += [_brake_row(account, each) for each in await ledger.brakes(account)]
+    return rows
+
+
+def _brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+    since = show.moment(brake.at)
+    return {
+        "account": account,
+        "rule": brake.rule or "all",
+        "lane": brake.lane or "all",
+        "who": brake.who,
+        "because": brake.because,
+        "since": since,
+    }
+
+
+async def _brake(settings: "Settings", verb: str, rule: str, person: "Person") -> None:
+    """Order a brake for every account."""
+    if rule:
+        await _known(settings, rule)
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            subject = f"rule:{rule}" if rule else ""
+            await ledger.order(account, verb, subject, person.name, person.because, time.time())
+    typer.echo(ORDERED)
+
+
+async def _known(settings: "Settings", rule: str) -> None:
+    """Refuse a brake for a rule that does not exist: it would look like one and hold nothing."""
+    from worker.host import Host
+
+    try:
+        async with Host(settings.rules) as host:
+            names = [each.name for each in host.bundle.rules]
+    except RuleError:
+        return  # files that cannot be loaded must not keep anybody from braking
+    if rule not in names:
+        near = get_close_matches(rule, names, n=1, cutoff=0.0)
+        raise SettingsError(f"there is no rule {rule!r}" + (f"; did you mean {near[0]}?" if near else ""))

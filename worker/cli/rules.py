@@ -1,0 +1,100 @@
+"""`worker check` and `worker rules`: what is in the rule files, and whether it would run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import edge, show
+from worker.errors import RuleError, SettingsError
+from worker.text import escaped
+
+if TYPE_CHECKING:
+    from worker.host import BundleInfo
+    from worker.rules import RuleInfo
+
+LONGEST = 1000
+"""Characters of one problem."""
+COLUMNS = ("rule", "mode", "hears", "asks", "may", "limit", "where")
+
+
+def check(
+    path: Annotated[Path | None, typer.Argument(help="Folder of rule files; WORKER_RULES without it.")] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Also ask the API: token, permissions, subscription.")] = False,
+    as_json: edge.Json = False,
+) -> None:
+    """Load the rules, run their examples, and name what is wrong.
+
+    Nothing is changed anywhere, also with --live.
+
+    Example: worker check rules --live
+    """
+    read = edge.settings()
+    problems: list[str] = []
+    try:
+        # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
+        bundle: BundleInfo | None = loaded(path or read.rules, frozenset(read.channels) if live else None)
+    except RuleError as error:
+        bundle, problems = None, str(error).splitlines()
+    rules = bundle.rules if bundle else ()
+    if live:
+        from worker.cli.live import probed
+
+        problems += edge.wait(probed(read, rules))
+    if as_json:
+        show.document({"rules": [_row(rule) for rule in rules], "problems": problems})
+    else:
+        _tell(rules, problems, live=live)
+    edge.found(problems)
+
+
+def rules(*, as_json: edge.Json = False) -> None:
+    """List the rules and what each of them may do.
+
+    Each fact but Now and Policies costs a call for every event that gets as far as touching it.
+
+    Example: worker rules --json
+    """
+    bundle = loaded(edge.settings().rules)
+    show.listing((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
+
+
+def loaded(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
+    """Load a folder; raises SettingsError when there is none, RuleError when its rules cannot be taken."""
+    if not folder.is_dir():
+        raise SettingsError(f"there is no folder {folder}: set WORKER_RULES to the folder of the rule files")
+    return edge.wait(_loaded(folder, channels))
+
+
+async def _loaded(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
+    """Load it the way the daemon does: in a child process, so that not even an endless loop does any harm."""
+    from worker.host import Host
+
+    async with Host(folder, channels=channels) as host:
+        return host.bundle
+
+
+def _row(rule: "RuleInfo") -> show.Row:
+    """Describe one rule."""
+    return {
+        "rule": rule.name,
+        "mode": rule.mode.name.lower(),
+        "hears": f"{rule.trigger} {', '.join(rule.dispositions or ())}".strip(),
+        "asks": rule.facts,
+        "may": rule.actions,
+        "limit": f"{rule.limit.count} per {show.span(rule.limit.per)} by {rule.limit.by}",
+        "where": f"{Path(rule.file).name}:{rule.line}",
+        "doc": rule.doc,
+        "priority": rule.priority,
+        "fingerprint": rule.fingerprint,
+    }
+
+
+def _tell(rules: "tuple[RuleInfo, ...]", problems: list[str], *, live: bool) -> None:
+    """Say what was found."""
+    for problem in problems:
+        typer.echo(escaped(problem, LONGEST))
+    if not problems:
+        asked = ", and the API lets them do their work" if live else ""
+        typer.echo(f"{len(rules)} rules, and all their examples pass{asked}")

@@ -1,0 +1,98 @@
+"""`worker sandbox`: the emulated account on a port, until Ctrl-C."""
+
+import asyncio
+import signal
+import time
+from typing import Annotated
+
+import typer
+
+from worker.cli import edge
+from worker.errors import SettingsError
+
+
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 takes a free port.")] = 8788,
+    account: Annotated[str, typer.Option(help="The account's id.")] = "023e105f4ecef8ad9ca31a8372d0c353",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same mail.")] = 1,
+    messages: Annotated[int, typer.Option(help="How many messages of the last hour are there at the start.")] = 2000,
+    arrivals: Annotated[str, typer.Option(help="How many more arrive, such as 5/s or 30/m.")] = "5/s",
+    latency: Annotated[str, typer.Option(help="How long each answer takes.")] = "50ms",
+    lag: Annotated[str, typer.Option(help="How far reads are behind writes.")] = "0s",
+    quota: Annotated[str, typer.Option(help="Requests per credential, and in what time; none for no limit.")] = (
+        "1200/300s"
+    ),
+    faults: Annotated[str, typer.Option(help="What goes wrong: none, rough or hostile.")] = "none",
+) -> None:
+    """Serve an emulated account that takes any token.
+
+    What was done to it is at /_sandbox/effects, /_sandbox/requests and /_sandbox/messages.
+
+    Example: worker sandbox --port 8788 --messages 500 --faults rough
+    """
+    edge.wait(
+        _serve(
+            port=port,
+            latency=_seconds("--latency", latency),
+            account=account,
+            seed=seed,
+            messages=messages,
+            arrivals=_rate(arrivals),
+            lag=_seconds("--lag", lag),
+            quota=_quota(quota),
+            faults=faults,
+        )
+    )
+
+
+async def _serve(*, port: int, latency: float, account: str, seed: int, messages: int, **world: object) -> None:
+    """Serve until a signal comes."""
+    from worker.sandbox import Faults, World, serve
+
+    try:
+        table = Faults(str(world.pop("faults")), seed=seed)
+    except ValueError as problem:
+        raise SettingsError(f"--faults: {problem}") from None
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    mail = World(account, seed=seed, now=time.time, messages=messages, faults=table, **world)  # type: ignore[arg-type]
+    try:
+        async with serve(mail, port=port, latency=latency) as url:
+            typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
+            typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
+            typer.echo("export CLOUDFLARE_API_TOKEN=any")
+            typer.echo(f"# what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
+            await stop.wait()
+    except OSError as error:
+        raise SettingsError(f"--port {port} cannot be had ({error.strerror}): choose another one") from None
+
+
+def _seconds(option: str, said: str) -> float:
+    """Read a duration."""
+    from worker.rules import seconds
+
+    try:
+        return seconds(said)
+    except ValueError as problem:
+        raise SettingsError(f"{option}: {problem}") from None
+
+
+def _rate(said: str) -> float:
+    """Read ``5/s`` as arrivals per second."""
+    number, _, per = said.partition("/")
+    try:
+        return float(number) / _seconds("--arrivals", f"1{per or 's'}")
+    except ValueError:
+        raise SettingsError(f"--arrivals {said!r} is not a rate; write one such as 5/s") from None
+
+
+def _quota(said: str) -> tuple[int, float] | None:
+    """Read ``1200/300s``; none is no limit."""
+    if said == "none":
+        return None
+    requests, _, window = said.partition("/")
+    if not requests.isdecimal() or not window:
+        raise SettingsError(f"--quota {said!r} is not one; write requests and a window such as 1200/300s, or none")
+    return int(requests), _seconds("--quota", window)

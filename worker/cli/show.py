@@ -1,0 +1,86 @@
+"""Showing: tables for people, JSON for programs. Whatever a stranger wrote is made harmless on the way."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import typer
+
+from worker.text import escaped
+
+WIDTH = 100
+LONGEST = 120
+"""Characters of one cell, before the table wraps it."""
+WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
+"""Columns that are never broken into lines: people copy them."""
+Row = Mapping[str, Any]
+
+
+def listing(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """Print rows: as JSON everything they hold, as a table the columns named, or ``empty`` when there are none."""
+    shown = list(rows)
+    if as_json:
+        document(shown)
+    elif shown:
+        table(columns, [[row.get(column, "") for column in columns] for row in shown])
+    else:
+        typer.echo(empty)
+
+
+def document(value: Any) -> None:  # noqa: ANN401 (anything msgspec writes)
+    """Print one JSON document."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table of at most 100 columns; colours only on a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, width=_width(), highlight=False)
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for column in columns:
+        grid.add_column(column, overflow="fold", no_wrap=column in WHOLE)
+    for row in rows:
+        grid.add_row(*(Text(cell(value)) for value in row))
+    console.print(grid)
+
+
+def cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
+    """Write one value for a person."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(each) for each in value)
+    return "" if value is None else escaped(str(value), LONGEST)
+
+
+def moment(seconds: float) -> datetime | None:
+    """Return API time as something both JSON and people can read; None for "not yet"."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def span(seconds: float) -> str:
+    """Write a duration in its two largest units."""
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms" if seconds else "0s"
+    parts, left = [], round(seconds)
+    for name, size in units:
+        if left >= size:
+            parts.append(f"{left // size}{name}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def _width() -> int:
+    """Take the terminal's width, up to a hundred."""
+    try:
+        return min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns)
+    except (OSError, ValueError):
+        return WIDTH

@@ -1,0 +1,145 @@
+"""The stage of the demo: an emulated account in which an outbreak arrives, and what is measured of it afterwards."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from worker.daemon import House
+from worker.daemon.once import unsettled
+from worker.sandbox import ACCOUNT, Switches, World, serve
+from worker.settings import Settings
+from worker.store.entry import Entry
+
+HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
+WAVES, PAUSE = 40, 0.5
+PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
+"""What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""
+ARRIVALS = WAVES * sum(PER_WAVE.values())
+PATIENCE = 60.0
+WENT_WRONG = ("failed", "unsure", "waiting", "held")
+CAUGHT = ("outbreak", "outbreak_spoof", "phish")
+"""Kinds of mail that none of the shipped rules leaves in an inbox."""
+
+
+class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
+    """What the demo prints. Times in seconds."""
+
+    messages_read: int
+    new_messages: int
+    decisions: int
+    entries: dict[str, dict[str, int]]
+    api_calls: int
+    calls_per_1000_messages: float
+    calls_per_1000_actions: float
+    visible_to_answered_p50: float
+    visible_to_answered_p99: float
+    answered_to_proved_p50: float
+    answered_to_proved_p99: float
+    repeated_effects: int
+    left_in_inboxes: int
+    open_gaps: int
+    unproved: int
+
+    @property
+    def good(self) -> bool:
+        """Whether everything wanted was done once and proved, and everything was read."""
+        return not (self.repeated_effects or self.left_in_inboxes or self.open_gaps or self.unproved)
+
+
+@asynccontextmanager
+async def stage(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[World, Settings]]:
+    """Serve an account with an hour of mail, and give the settings of a worker that enforces its rules there."""
+    world = World(seed=1, now=time.time, messages=HISTORY, lag=LAG, switches=Switches(report_after=5.0))
+    async with serve(world, latency=LATENCY) as url:
+        yield world, Settings.load({
+            "CLOUDFLARE_BASE_URL": f"{url}/client/v4",
+            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+            "CLOUDFLARE_API_TOKEN": "any",
+            "WORKER_STORE_URL": f"sqlite:///{folder / 'demo.db'}",
+            "WORKER_RULES": str(rules),
+            "WORKER_CEILING": "enforce",
+            "WORKER_SETTLE": "3s",
+            "WORKER_POLL_EVERY": "1s",
+            "WORKER_NOTIFY_SOC": "log://",
+            "WORKER_LISTEN": listen,
+            "WORKER_LOG_LEVEL": "warning",
+        })  # fmt: skip
+
+
+async def outbreak(world: World, told: Callable[[int], None], stopping: asyncio.Event) -> None:
+    """Let an outbreak arrive, unless the worker is stopped; ``told`` hears how many messages have arrived."""
+    for wave in range(WAVES):
+        if stopping.is_set():
+            return
+        for kind, count in PER_WAVE.items():
+            world.arrive(count, kind)
+        told((wave + 1) * sum(PER_WAVE.values()))
+        await asyncio.sleep(PAUSE)
+
+
+async def quiet(house: House, since: float) -> bool:
+    """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and not house.stopping.is_set():
+        if all(intake.reached > since for desk in house.desks for intake in desk.intakes) and not await _busy(house):
+            return True
+        await asyncio.sleep(PAUSE)
+    return False
+
+
+async def _busy(house: House) -> bool:
+    """Tell whether anything is on its way."""
+    far = house.rooms.clock.now() + PATIENCE
+    for desk in house.desks:
+        states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}
+        if "held" in states or await unsettled(house, desk) or await house.rooms.ledger.held(desk.account, far):
+            return True
+    return False
+
+
+async def figures(house: House, world: World, since: float) -> Figures:
+    """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
+    (desk,) = house.desks
+    entries = await house.rooms.ledger.entries(desk.account, limit=1_000_000)
+    acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
+    fresh = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
+    fresh = [(entry, visible) for entry, visible in fresh if visible >= since]
+    answered = [max(0.0, entry.answered_at - visible) for entry, visible in fresh]
+    proved = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
+    calls = sum(desk.client.calls.values())
+    return Figures(
+        messages_read=desk.totals["read"],
+        new_messages=desk.totals["new"],
+        decisions=desk.totals["decisions"],
+        entries=await house.rooms.ledger.counts(desk.account),
+        api_calls=calls,
+        calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
+        calls_per_1000_actions=_per_1000(calls, len(acted)),
+        visible_to_answered_p50=percentile(answered, 50),
+        visible_to_answered_p99=percentile(answered, 99),
+        answered_to_proved_p50=percentile(proved, 50),
+        answered_to_proved_p99=percentile(proved, 99),
+        repeated_effects=len(world.repeats()),
+        left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
+        open_gaps=sum([len(await intake.gaps()) for intake in desk.intakes]),
+        unproved=len([entry for entry in entries if _unproved(entry)]),
+    )
+
+
+def _unproved(entry: Entry) -> bool:
+    """Tell whether an entry came to no good end."""
+    return entry.state in WENT_WRONG or (entry.state in {"claimed", "sent"})
+
+
+def _per_1000(calls: int, things: int) -> float:
+    return round(1000 * calls / things, 1) if things else 0.0
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Return the smallest value that so many percent do not exceed; 0 of nothing."""
+    ordered = sorted(values)
+    return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 2) if ordered else 0.0

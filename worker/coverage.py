@@ -1,0 +1,101 @@
+"""What has been read of a source, as a set of closed intervals: where the head is, what is missing, what is read next.
+
+Pure: times are API time in seconds since the epoch, an interval is (start, end) with start < end.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from worker.store.values import Coverage, Slice
+
+Interval = tuple[float, float]
+
+BACK = 90.0
+"""Seconds the head reaches back into what is read: mail becomes searchable a little after its scan time."""
+LONGEST = 3600.0
+"""Seconds a slice of a gap or a sweep may span; a head further behind than this leaves a gap instead."""
+SHORTEST = 60.0
+"""Seconds below which a slice that is too slow is no longer halved."""
+
+
+def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Return the same points as the fewest intervals, in order."""
+    result: list[Interval] = []
+    for start, end in sorted(intervals):
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(end, result[-1][1]))
+        else:
+            result.append((start, end))
+    return tuple(result)
+
+
+def gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
+    """Return what lies between ``since`` and ``until`` and is not closed, oldest first."""
+    return tuple(_between(merged(closed), since, until))
+
+
+def _between(closed: tuple[Interval, ...], since: float, until: float) -> Iterator[Interval]:
+    reached = since
+    for start, end in closed:
+        if reached < min(start, until):
+            yield reached, min(start, until)
+        reached = max(reached, end)
+    if reached < until:
+        yield reached, until
+
+
+def reaches(coverage: Coverage) -> float:
+    """Return how far the newest closed interval reaches, 0 when nothing is read."""
+    return coverage.closed[-1][1] if coverage.closed else 0.0
+
+
+def next_head(source: str, coverage: Coverage, now: float) -> Slice:
+    """Return the head slice in hand, else the one from a little before the end of coverage until now."""
+    for slice_ in coverage.open:
+        if slice_.kind == "head":
+            return slice_
+    end = reaches(coverage)
+    start = end - BACK if now - end <= LONGEST else now - BACK
+    return Slice(source=source, kind="head", start=min(start, now - BACK), end=now, opened=now)
+
+
+def next_gap(source: str, coverage: Coverage, now: float) -> Slice | None:
+    """Return the gap slice in hand that is due, else the newest stretch of the newest gap, at most an hour long."""
+    mine = [slice_ for slice_ in coverage.open if slice_.kind == "gap"]
+    for slice_ in sorted(mine, key=lambda slice_: -slice_.end):
+        if slice_.next_at <= now:
+            return slice_
+    taken = [(slice_.start, slice_.end) for slice_ in coverage.open if slice_.kind in {"head", "gap"}]
+    missing = gaps((*coverage.closed, *taken), coverage.since, reaches(coverage))
+    if not missing:
+        return None
+    start, end = missing[-1]
+    why = "not read yet since the first start" if start <= coverage.since else "nothing was read for a while"
+    return Slice(source=source, kind="gap", start=max(start, end - LONGEST), end=end, why=why, opened=now)
+
+
+def halves(slice_: Slice, next_at: float) -> tuple[Slice, ...]:
+    """Split a slice that was too slow, newest half first; a short one stays whole and is tried again at ``next_at``."""
+    middle = (slice_.start + slice_.end) / 2
+    if middle - slice_.start < SHORTEST / 2:
+        return (_again(slice_, slice_.start, slice_.end, next_at),)
+    return _again(slice_, middle, slice_.end, 0.0), _again(slice_, slice_.start, middle, 0.0)
+
+
+def _again(slice_: Slice, start: float, end: float, next_at: float) -> Slice:
+    why = "the search took more than 60 s to answer"
+    return Slice(source=slice_.source, kind="gap", start=start, end=end, why=why, opened=slice_.opened, next_at=next_at)
+
+
+def next_sweep(source: str, coverage: Coverage, now: float) -> Slice:
+    """Return the hour to be swept next as it was written down, else the newest one."""
+    for slice_ in coverage.open:
+        if slice_.kind == "sweep":
+            return slice_
+    return Slice(source=source, kind="sweep", start=max(now - LONGEST, coverage.since), end=now, opened=now)
+
+
+def after_sweep(swept: Slice, now: float, back_to: float) -> Slice:
+    """Return the hour before the one just swept; the newest again when the sweep has come back far enough."""
+    end = swept.start if swept.start > back_to else now
+    start = max(end - LONGEST, back_to)
+    return Slice(source=swept.source, kind="sweep", start=start, end=end, opened=now)

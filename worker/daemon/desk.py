@@ -1,0 +1,176 @@
+"""A desk: what is open for one account, and the loops that keep its work going."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
+from worker.engine import Judge
+from worker.executor import Executor
+from worker.facts import Facts
+from worker.host import Host
+from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.looks import Looks
+from worker.notifiers import Channels
+from worker.settings import Account, Settings
+from worker.sources import Messages, Reports, Source
+from worker.store.ledger import Ledger
+from worker.store.values import Standing
+from worker.telemetry import Metrics, Outlets
+
+SOONEST = 1.0
+"""Seconds between two polls while there is something new."""
+OVERLAP_EVERY = 60.0
+SWEEP_EVERY = 60.0
+
+
+class Loop(NamedTuple):
+    """Work that is done again and again: ``step`` does a piece and returns the seconds until the next."""
+
+    name: str
+    step: Callable[[], Awaitable[float]]
+
+
+class Rooms(NamedTuple):
+    """What all desks share."""
+
+    settings: Settings
+    outlets: Outlets
+    clock: Clock
+    ledger: Ledger
+    host: Host
+    channels: Channels
+    gather_notices: float = 60.0
+    """Seconds that notices of one channel and rule wait for each other."""
+
+
+class Line(NamedTuple):
+    """A way to the API: one per credential, however many accounts it opens, since they share its budget."""
+
+    transport: HttpTransport
+    budget: Budget
+    credential: str
+    """The fingerprint, under which the ledger keeps what was spent."""
+
+
+class Desk:
+    """One account: what reads it, and what acts in it."""
+
+    def __init__(self, account: str, line: Line, rooms: Rooms, *, prefix: str = "") -> None:
+        """Put the rooms together; ``prefix`` tells the loops of several accounts apart."""
+        self.account, self.line, self._rooms, self._prefix = account, line, rooms, prefix
+        self.wake = asyncio.Event()
+        self.totals: Counter[str] = Counter()
+        """What was read and decided since the start: records, new sights, decisions."""
+        self._greeting, self._greeted = asyncio.Lock(), False
+        self.client = client = _client(account, line, rooms)
+        looks, facts = Looks(), Facts(client, rooms.clock)
+        ceiling, stale = rooms.settings.ceiling, rooms.settings.stale
+        judge = Judge(rules=rooms.host, facts=facts, clock=rooms.clock, ceiling=ceiling, stale=stale)
+        self.intakes = tuple(
+            Intake(
+                account=account,
+                source=source,
+                judge=judge,
+                ledger=rooms.ledger,
+                looks=looks,
+                clock=rooms.clock,
+                pace=_pace(source, rooms.settings),
+                first=self._greet,
+                spent=line.budget.spent,
+                told=self._progress,
+                wake=self.wake,
+            )
+            for source in (Messages(client, self._clean_too), Reports(client))
+        )
+        self.held = HeldEvents(account=account, judge=judge, ledger=rooms.ledger, clock=rooms.clock, wake=self.wake)
+        self.executor = Executor(
+            account=account,
+            client=client,
+            budget=line.budget,
+            ledger=rooms.ledger,
+            looks=looks,
+            clock=rooms.clock,
+            standing=self.standing,
+            settle=rooms.settings.settle,
+            busy=lambda: any(intake.walking for intake in self.intakes),
+            policies=facts.policies,
+            notify=rooms.channels.notify,
+            wake=self.wake,
+            timeout=rooms.settings.request_timeout,
+            gather_notices=rooms.gather_notices,
+        )
+
+    def name_of(self, intake: Intake) -> str:
+        """Return what a source of this account is called in logs, metrics and readiness."""
+        return self._prefix + intake.source.name
+
+    def loops(self) -> list[Loop]:
+        """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
+        heads = [Loop(self.name_of(intake), intake.head) for intake in self.intakes]
+        behind = [Loop(f"{self.name_of(intake)} behind the head", intake.behind) for intake in self.intakes]
+        return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
+
+    def standing(self) -> Standing:
+        """Return what must hold when an entry is claimed: the ceiling and the rules as they are now."""
+        host, settings = self._rooms.host, self._rooms.settings
+        named = {rule.name: rule for rule in host.bundle.rules}
+        return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
+
+    def hears(self, trigger: str) -> bool:
+        """Tell whether any rule is about such events."""
+        return any(rule.trigger == trigger for rule in self._rooms.host.bundle.rules)
+
+    async def _greet(self) -> None:
+        """Ask the API for something small, once: the answer tells what time it is there."""
+        async with self._greeting:
+            if not self._greeted:
+                await self.client.settings.domains(Urgency.HEAD)
+                self._greeted = True
+
+    def _clean_too(self) -> bool:
+        """Tell whether some rule wants to hear of clean mail."""
+        return any("NONE" in (rule.dispositions or ()) for rule in self._rooms.host.bundle.rules)
+
+    def _progress(self, progress: Progress) -> None:
+        """Count what a page came to."""
+        metrics = self._rooms.outlets.metrics
+        self.totals.update({"read": progress.records, "new": progress.new, "decisions": progress.drafts})
+        metrics.messages_read.labels(progress.source).inc(progress.records)
+        metrics.broken.labels(progress.source).inc(progress.broken)
+        for rule in progress.mishaps:
+            metrics.rule_failures.labels(rule).inc()
+
+
+def _client(account: str, line: Line, rooms: Rooms) -> Client:
+    """Open the client of an account, its calls counted."""
+    metrics: Metrics = rooms.outlets.metrics
+
+    def called(operation: str, status: int, seconds: float) -> None:
+        metrics.requests.labels(operation, str(status or "none")).inc()
+        metrics.seconds.labels(operation).observe(seconds)
+
+    return Client(line.transport, line.budget, rooms.clock, account, jitter=random.random, on_call=called)
+
+
+def _pace(source: Source, settings: Settings) -> Pace:
+    """Return how often a source is read; what changes seldom is asked seldom."""
+    return Pace(
+        soonest=min(SOONEST, settings.poll_every) * source.pace,
+        latest=settings.poll_every * source.pace,
+        lookback=settings.lookback,
+        settle=settings.settle,
+        overlap=settings.overlap,
+        overlap_every=OVERLAP_EVERY * source.pace,
+        sweep=settings.sweep,
+        sweep_every=SWEEP_EVERY,
+    )
+
+
+def credential_of(account: Account) -> Credential:
+    """Make the credential of an account; raises SettingsError for text that cannot be one."""
+    if account.token:
+        return Credential.from_text(account.token.get_secret_value())
+    return Credential.from_key(account.email, account.key.get_secret_value() if account.key else "")

@@ -1,0 +1,162 @@
+"""The house: everything that is open while the worker runs, and how its loops are kept going."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from worker import notifiers
+from worker.api import ApiClock, Budget, Clock, HttpTransport
+from worker.daemon.desk import Desk, Line, Loop, Rooms, credential_of
+from worker.daemon.readiness import TURNS, Progress, readiness
+from worker.daemon.waking import Wakes
+from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
+from worker.host import Host
+from worker.settings import Account, Settings
+from worker.store.ledger import Ledger, open_ledger
+from worker.telemetry import Log, Outlets
+from worker.web import Readiness
+
+REFUSED_AGAIN = 60.0
+"""Seconds until something is tried again that the API refused."""
+NOT_ENTITLED_AGAIN = 3600.0
+HEARD = {"messages": "Message", "reports": "Report"}
+"""What a rule must be about so that a source is needed."""
+
+
+class House:
+    """The open rooms of one process, and what they are troubled by."""
+
+    def __init__(self, rooms: Rooms, desks: Iterable[Desk]) -> None:
+        """Keep what is open."""
+        self.rooms, self.desks = rooms, tuple(desks)
+        self.stopping = asyncio.Event()
+        self.missing: dict[str, tuple[float, str]] = {}
+        """Per source: seconds not read yet, and why not when something is in the way."""
+        self._troubles: dict[str, WorkerError] = {}
+
+    @property
+    def log(self) -> Log:
+        """The operations log."""
+        return self.rooms.outlets.log
+
+    async def begin(self) -> None:
+        """Say what runs, in the log and in the audit records."""
+        bundle, settings = self.rooms.host.bundle, self.rooms.settings
+        self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
+        await self.write({"verb": "started", "ceiling": settings.ceiling.name.lower()})
+        await self.write_bundle()
+
+    async def end(self) -> None:
+        """Say that it ended as it should."""
+        await self.write({"verb": "stopped"})
+        for desk in self.desks:
+            await self.rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), self.rooms.clock.now())
+        self.log.info("stopped")
+
+    async def write(self, record: dict[str, Any]) -> None:
+        """Write a record that is about no entry, for every account."""
+        for desk in self.desks:
+            await self.rooms.ledger.write(desk.account, [record], self.rooms.clock.now())
+
+    async def write_bundle(self) -> None:
+        """Record which rules judge from now on."""
+        bundle = self.rooms.host.bundle
+        named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
+        told = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
+        await self.write({"verb": "bundle taken", **told})
+        self.rooms.outlets.metrics.generation.set(bundle.generation)
+
+    def overslept(self, name: str) -> None:
+        """Note that the watchdog had to wake a loop."""
+        self.rooms.outlets.metrics.overslept.inc()
+        self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
+
+    async def keep(self, loop: Loop, wakes: Wakes) -> None:
+        """Take turn after turn until the worker is to stop."""
+        while not self.stopping.is_set():
+            await wakes.rest(loop.name, await self.turn(loop))
+
+    async def turn(self, loop: Loop) -> float:
+        """Take one turn; return the seconds until the next. What the API does not do now is asked again later."""
+        try:
+            pause = await loop.step()
+        except NotEntitled as error:
+            return self._trouble(loop.name, error, NOT_ENTITLED_AGAIN)
+        except Permanent as error:
+            return self._trouble(loop.name, error, REFUSED_AGAIN)
+        except Temporary as error:
+            return self._trouble(loop.name, error, max(error.after, self.rooms.settings.poll_every))
+        if self._troubles.pop(loop.name, None):
+            self.log.info("works again", loop=loop.name)
+        return pause
+
+    def _trouble(self, name: str, error: WorkerError, pause: float) -> float:
+        """Say what is wrong when it begins or becomes something else, not each time it is tried again."""
+        if type(self._troubles.get(name)) is not type(error):
+            self.log.warning("cannot go on", loop=name, problem=str(error), again_in_seconds=round(pause))
+        self._troubles[name] = error
+        return pause
+
+    def readiness(self) -> Readiness:
+        """Say whether the work is being done, and why not."""
+        troubles = dict(self._troubles)
+        sources = [each for desk in self.desks for each in self._sources(desk, troubles)]
+        told = {name: str(error) for name, error in troubles.items()}
+        return readiness(sources, told, self.rooms.clock.now(), stopping=self.stopping.is_set())
+
+    def _sources(self, desk: Desk, troubles: dict[str, WorkerError]) -> Iterable[Progress]:
+        """Yield how far each source is read; one outside of the subscription is no trouble while no rule needs it."""
+        settings = self.rooms.settings
+        for intake in desk.intakes:
+            name = desk.name_of(intake)
+            if isinstance(troubles.get(name), NotEntitled) and not desk.hears(HEARD[intake.source.name]):
+                del troubles[name]
+                continue
+            missing, slow = self.missing.get(name, (0.0, ""))
+            allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
+            yield Progress(name, intake.reached, missing, slow, allowed)
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
+) -> AsyncIterator[House]:
+    """Open the ledger, the rules, and a desk per account; nothing here waits for the API.
+
+    Raises SettingsError, RuleError or StoreError.
+    """
+    accounts = settings.accounts()
+    addresses = {name: address.get_secret_value() for name, address in settings.channels.items()}
+    channels = notifiers.opened(addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text))
+    async with AsyncExitStack() as stack:
+        owner = secrets.token_hex(8)
+        ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
+        host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
+        rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
+        lines = await _lines(stack, rooms, accounts)
+        many = len(accounts) > 1
+        yield House(rooms, (Desk(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
+
+
+async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account]) -> dict[str, Line]:
+    """Open one line per credential, and return each account's."""
+    settings, lines, of_account = rooms.settings, dict[str, Line](), dict[str, Line]()
+    for account in accounts:
+        credential = credential_of(account)
+        key = credential.fingerprint
+        if key not in lines:
+            spent = await _spent(rooms.ledger, [key, *(each.id for each in accounts)])
+            transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
+            budget = Budget(rooms.clock, *settings.budget, settings.budget_share, spent)
+            lines[key] = Line(await stack.enter_async_context(transport), budget, key)
+        of_account[account.id] = lines[key]
+    return of_account
+
+
+async def _spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
+    """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
+    written = [sorted(await ledger.spent(name)) for name in names]
+    return max(written, key=lambda spent: (spent[-1][0] if spent else 0.0, sum(count for _, count in spent)))

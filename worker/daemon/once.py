@@ -1,0 +1,98 @@
+"""One round: read what is due, act, wait for proof, and say what came of it."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from worker.daemon import upkeep
+from worker.daemon.desk import Desk
+from worker.daemon.house import HEARD, House, opened
+from worker.errors import NotEntitled
+from worker.settings import Settings
+from worker.store.entry import OPEN, Entry
+from worker.telemetry import Outlets
+
+PATIENCE = 3
+"""Settle times to wait for proof."""
+LONGEST_REST = 1.0
+
+
+class Summary(Struct, kw_only=True):
+    """What a round came to, over all accounts."""
+
+    entries: dict[str, dict[str, int]] = {}
+    """By action and state, as the whole ledger holds them."""
+    calls: dict[str, int] = {}
+    """Requests of this round, by operation."""
+    unsettled: int = 0
+    open_gaps: int = 0
+
+
+async def once(settings: Settings, outlets: Outlets) -> Summary:
+    """Take one round; raises what the API raises when it cannot be asked."""
+    summary = Summary()
+    async with opened(settings, outlets, gather_notices=0.0) as house:
+        await house.begin()
+        await upkeep.orders(house)
+        for desk in house.desks:
+            await _read(desk)
+            summary.unsettled += await _settled(house, desk)
+            await _add(summary, house, desk)
+        await house.end()
+    return summary
+
+
+async def _read(desk: Desk) -> None:
+    """Read the present, then what is missing before it, then judge what was held for a fact."""
+    for intake in desk.intakes:
+        try:
+            await intake.head()
+            await _to_the_end(intake.behind)
+        except NotEntitled:
+            if desk.hears(HEARD[intake.source.name]):
+                raise
+    await _to_the_end(desk.held.step)
+
+
+async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
+    """Step until there is nothing more to do at once."""
+    while await step() <= 0:
+        pass
+
+
+async def _settled(house: House, desk: Desk) -> int:
+    """Act and look for proof; return how many entries are still open when the patience is over."""
+    rooms = house.rooms
+    until = rooms.clock.monotonic() + PATIENCE * rooms.settings.settle
+    while True:
+        moved = await desk.executor.step()
+        left = await unsettled(house, desk)
+        if not left or rooms.clock.monotonic() > until:
+            return len(left)
+        if not moved:
+            await rooms.clock.sleep(await _rest(house, desk))
+
+
+async def unsettled(house: House, desk: Desk) -> list[Entry]:
+    """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
+    now = house.rooms.clock.now()
+    entries = await house.rooms.ledger.open(desk.account, now, states=tuple(OPEN), due=False)
+    return [entry for entry in entries if entry.ready_at <= now]
+
+
+async def _rest(house: House, desk: Desk) -> float:
+    """Return how long there is nothing to do."""
+    now = house.rooms.clock.now()
+    due = await house.rooms.ledger.next_due(desk.account, now)
+    return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
+
+
+async def _add(summary: Summary, house: House, desk: Desk) -> None:
+    """Add what one account came to."""
+    for kind, states in (await house.rooms.ledger.counts(desk.account)).items():
+        summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
+    for (operation, _), count in desk.client.calls.items():
+        summary.calls[operation] = summary.calls.get(operation, 0) + count
+    for intake in desk.intakes:
+        summary.open_gaps += len(await intake.gaps())

@@ -1,0 +1,47 @@
+"""Readiness: how far what is read reaches, and what stands in the way. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from worker.web import Readiness
+
+TURNS = 3
+"""Polls that may fail to reach the present before a source counts as behind."""
+
+
+class Progress(NamedTuple):
+    """How far a source is read. Times in seconds; ``reached`` is API time, 0 when nothing is read yet."""
+
+    name: str
+    reached: float
+    missing: float
+    slow: str
+    """Why a gap cannot be closed for the time being; empty when nothing stands in the way."""
+    allowed: float
+    """How old the end of what is read may be."""
+
+
+def readiness(sources: Iterable[Progress], troubles: Mapping[str, str], now: float, *, stopping: bool) -> Readiness:
+    """Say whether the worker does its work, and each reason why not."""
+    sources = list(sources)
+    why = ["the worker is stopping"] if stopping else []
+    why += [f"{name}: {problem}" for name, problem in troubles.items()]
+    why += [sentence for source in sources if (sentence := _behind(source, now))]
+    figures = {
+        source.name: {
+            "covered_seconds_ago": round(now - source.reached, 1),
+            "missing_seconds": round(source.missing, 1),
+        }
+        for source in sources
+        if source.reached
+    }
+    return Readiness(ready=not why, why=tuple(why), sources=figures)
+
+
+def _behind(source: Progress, now: float) -> str:
+    """Say how a source lags behind, empty when it does not."""
+    if not source.reached:
+        return f"{source.name}: nothing is read yet"
+    if now - source.reached > source.allowed:
+        return f"{source.name}: read until {now - source.reached:.0f} s ago, at most {source.allowed:.0f} s are allowed"
+    return f"{source.name}: {source.slow}" if source.slow else ""

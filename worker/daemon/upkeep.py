@@ -1,0 +1,205 @@
+"""Upkeep: besides reading and acting: people's orders, new rules, records out, figures, retention."""
+
+import re
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from worker import coverage
+from worker.audit import Stream
+from worker.daemon.desk import Desk, Loop
+from worker.daemon.house import House
+from worker.errors import RuleError, StoreError
+
+ORDERS_EVERY = RULES_EVERY = 1.0
+RECORDS_EVERY = 0.5
+FIGURES_EVERY = 10.0
+ENTRIES_EVERY = 60.0
+"""Counting reads every entry that is kept, so it is done more seldom."""
+HOURLY = 3600.0
+SWEPT_TOO = 7 * 86400.0
+"""Seconds beyond the sweep for which sights are kept."""
+REMEMBERED = 10_000
+"""Entries that are answered and not yet proved, whose time is measured."""
+
+
+def loops(house: House, records: "Records") -> list[Loop]:
+    """Return the loops of upkeep."""
+    return [
+        Loop("orders", lambda: orders(house)),
+        Loop("rules", Watch(house).step),
+        Loop("records", records.step),
+        Loop("audit head", records.tell_head),
+        Loop("figures", lambda: figures(house)),
+        Loop("entries", lambda: entries(house)),
+        Loop("retention", lambda: retention(house)),
+    ]
+
+
+async def orders(house: House) -> float:
+    """Take up what people ordered."""
+    rooms = house.rooms
+    for desk in house.desks:
+        taken = await rooms.ledger.take_orders(desk.account, rooms.clock.now())
+        for order in taken:
+            house.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
+        if taken:
+            desk.wake.set()
+    return ORDERS_EVERY
+
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp(folder: Path) -> Stamp:
+    """Return what changes when a rule file does; links are followed, as a ConfigMap swaps a link to change a file."""
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        with suppress(OSError):  # gone since it was listed
+            state = path.stat()
+            found.append((path.name, state.st_mtime_ns, state.st_size))
+    return tuple(found)
+
+
+class Watch:
+    """Takes up changed rule files; bad ones leave the running rules as they are."""
+
+    def __init__(self, house: House) -> None:
+        """Begin with the files as they are."""
+        self._house = house
+        self._folder = house.rooms.settings.rules
+        self._taken = self._seen = stamp(self._folder)
+
+    async def step(self) -> float:
+        """Look at the files; what has changed is taken up once it has stopped changing."""
+        now = stamp(self._folder)
+        settled, self._seen = now == self._seen, now
+        if settled and now != self._taken:
+            self._taken = now
+            await self._take_up()
+        return RULES_EVERY
+
+    async def _take_up(self) -> None:
+        """Load, and say what came of it: in the log, as a metric and in the audit records."""
+        house, metrics = self._house, self._house.rooms.outlets.metrics
+        try:
+            bundle = await house.rooms.host.load()
+        except RuleError as error:
+            metrics.refused.set(1)
+            problem = str(error)
+            house.log.warning("rules refused; the ones before go on", problem=problem)
+            await house.write({"verb": "bundle refused", "why": problem})
+            return
+        metrics.refused.set(0)
+        house.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
+        await house.write_bundle()
+
+
+class Records:
+    """Hands audit records on to stdout, in order and at least once, and times what they tell."""
+
+    def __init__(self, house: House) -> None:
+        """Go on after the last record that is known to be out."""
+        rooms = house.rooms
+        self._metrics = rooms.outlets.metrics
+        self._streams = [
+            Stream(rooms.ledger, desk.account, rooms.outlets.records, told=self._measure) for desk in house.desks
+        ]
+        self._log = house.log
+        self._sent: OrderedDict[str, float] = OrderedDict()
+        self._heads: dict[str, Told] = {}
+
+    async def step(self) -> float:
+        """Hand on everything that is there."""
+        try:
+            for stream in self._streams:
+                await stream.step()
+        except OSError as error:
+            raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
+        return RECORDS_EVERY
+
+    async def tell_head(self) -> float:
+        """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
+        for account, head in self._heads.items():
+            self._log.info("audit head", account=account, number=head.number, hash=head.hash)
+        return HOURLY
+
+    def _measure(self, line: bytes) -> None:
+        """Measure how long it took until an entry was answered, and then until it was proved."""
+        told = msgspec.json.decode(line, type=Told)
+        at = told.at.timestamp()
+        self._heads[told.account] = told
+        if told.to == "sent":
+            self._sent[told.entry] = at
+            if len(self._sent) > REMEMBERED:
+                self._sent.popitem(last=False)
+            if first := re.fullmatch(r"([^/]+)/.*/1", told.cause):
+                self._metrics.answered.observe(max(0.0, at - datetime.fromisoformat(first[1]).timestamp()))
+        elif told.to == "done" and told.entry in self._sent:
+            self._metrics.proved.observe(max(0.0, at - self._sent.pop(told.entry)))
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What of a record is measured."""
+
+    account: str
+    number: int
+    hash: str
+    at: datetime
+    entry: str = ""
+    to: str = ""
+    cause: str = ""
+
+
+async def figures(house: House) -> float:
+    """Measure what is not counted as it happens."""
+    rooms, metrics = house.rooms, house.rooms.outlets.metrics
+    now = rooms.clock.now()
+    metrics.ready.set(house.readiness().ready)
+    metrics.generation.set(rooms.host.bundle.generation)
+    for desk in house.desks:
+        metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
+        await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
+        for intake in desk.intakes:
+            name = desk.name_of(intake)
+            house.missing[name] = missing = await _missing(house, desk, intake.source.name)
+            metrics.gap.labels(desk.account, intake.source.name).set(missing[0])
+            if intake.reached:
+                metrics.coverage_age.labels(desk.account, intake.source.name).set(now - intake.reached)
+    return FIGURES_EVERY
+
+
+async def entries(house: House) -> float:
+    """Count the entries by action and state."""
+    gauge = house.rooms.outlets.metrics.entries
+    counted = [(desk.account, await house.rooms.ledger.counts(desk.account)) for desk in house.desks]
+    gauge.clear()
+    for account, kinds in counted:
+        for kind, states in kinds.items():
+            for state, count in states.items():
+                gauge.labels(account, kind, state).set(count)
+    return ENTRIES_EVERY
+
+
+async def _missing(house: House, desk: Desk, source: str) -> tuple[float, str]:
+    """Return the seconds of a source that are not read, and why they cannot be for now."""
+    found = await house.rooms.ledger.coverage(desk.account, source)
+    gaps = coverage.gaps(found.closed, found.since, coverage.reaches(found))
+    now = house.rooms.clock.now()
+    slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at > now), "")
+    return sum(end - start for start, end in gaps), slow
+
+
+async def retention(house: House) -> float:
+    """Let lapse what waited too long, and forget what is old."""
+    rooms, settings = house.rooms, house.rooms.settings
+    now = rooms.clock.now()
+    for desk in house.desks:
+        await rooms.ledger.lapse(desk.account, now, settings.lapse)
+        await rooms.ledger.prune(desk.account, now, now - settings.sweep - SWEPT_TOO, now - settings.keep)
+    for table, size in (await rooms.ledger.sizes()).items():
+        rooms.outlets.metrics.store_bytes.labels(table).set(size)
+    return HOURLY

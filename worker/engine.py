@@ -1,0 +1,233 @@
+"""Judging: sights go to the rules, facts are fetched when a rule touches one, decisions become drafts of entries."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from worker.actions import Keep
+from worker.api import Clock
+from worker.deciding import Decision, decide, lowered
+from worker.errors import WorkerError
+from worker.facts import SHARED, Facts
+from worker.judge import Event, Said
+from worker.models import Message, Report
+from worker.rules import APPROVE, OBSERVE, Mode
+from worker.sources import message_reading
+from worker.store.entry import State
+from worker.store.values import Broken, Draft, Held, Mishap, Reading, Sight
+
+AGAIN = (60.0, 300.0, 1800.0)
+"""Seconds until a held event is tried again; hourly after these."""
+HOURLY = 3600.0
+GIVEN_UP = 86400.0
+AT_ONCE = 8
+"""Facts asked for side by side."""
+ABOUT_A_MESSAGE = frozenset({"placement", "verdict"})
+
+
+class Rules(Protocol):
+    """Where rules live: the child process, or the same judging in this process when days are simulated."""
+
+    async def propose(self, events: Sequence[Event]) -> list[Said]:
+        """Return what the rules say about each event."""
+
+
+class Judged(Struct, frozen=True):
+    """What judging some sights came to."""
+
+    drafts: tuple[Draft, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    held: tuple[Held, ...] = ()
+
+
+class Heard(Struct, frozen=True):
+    """What the rules said of some events, and why a fact could not be had for others, by the event's key."""
+
+    said: dict[str, Said]
+    problems: dict[str, str]
+
+
+class Judge:
+    """Judges sights of one account."""
+
+    def __init__(self, *, rules: Rules, facts: Facts, clock: Clock, ceiling: Mode, stale: float) -> None:
+        """Keep what is handed in; ``stale`` is the age in seconds beyond which a person is asked."""
+        self._rules = rules
+        self._facts = facts
+        self._clock = clock
+        self._ceiling = ceiling
+        self._stale = stale
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def new(self, sights: Sequence[Sight]) -> Judged:
+        """Judge what a page brought; an event that needs a call of its own is held, so that the page need not wait."""
+        heard = await self._hear(sights, everything=False)
+        now = self._clock.now()
+        held = [
+            Held(sight=sight, why=why, since=now, tries=0, next_at=now)
+            for sight in sights
+            if (why := heard.problems.get(sight.key) or self._wants(heard.said[sight.key], sight))
+        ]
+        apart = {item.sight.key for item in held}
+        return self._judged(heard, {sight: sight.reading for sight in sights if sight.key not in apart}, held)
+
+    async def held(self, held: Sequence[Held]) -> Judged:
+        """Judge held events with the facts they ask for; what still cannot be had is held longer, or given up."""
+        heard = await self._hear([item.sight for item in held], everything=True)
+        subjects: dict[Sight, Reading] = {}
+        for sight in (item.sight for item in held if item.sight.key not in heard.problems):
+            try:
+                subjects[sight] = await self._subject(sight, heard.said[sight.key])
+            except WorkerError as problem:
+                heard.problems[sight.key] = str(problem)
+        longer = [self._longer(item, why) for item in held if (why := heard.problems.get(item.sight.key))]
+        return self._judged(heard, subjects, longer)
+
+    async def _hear(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
+        """Ask the rules, fetch what they touch, and ask them again, until they have what can be had now."""
+        heard = Heard({}, {})
+        asking = {sight.key: _event(sight) for sight in sights}
+        while asking:
+            said = await self._rules.propose(list(asking.values()))
+            heard.said.update({one.key: one for one in said})
+            wanting = [one for one in said if one.asked and (everything or SHARED.issuperset(one.asked))]
+            informed = await asyncio.gather(*(self._informed(asking[one.key], one, heard) for one in wanting))
+            asking = {event.key: event for event in informed if event}
+        return heard
+
+    async def _informed(self, event: Event, said: Said, heard: Heard) -> Event | None:
+        """Return the event with the facts it asks for; None, and why, when one cannot be had now."""
+        facts = dict(event.facts)
+        thing = _thing_id(event)
+        for name in said.asked:
+            try:
+                async with self._slots:
+                    facts[name] = await self._facts.ask(name, thing)
+            except WorkerError as problem:
+                heard.problems[event.key] = f"{name} could not be had: {problem}"
+                return None
+        return replace(event, facts=facts)
+
+    def _wants(self, said: Said, sight: Sight) -> str:
+        """Say what has to be asked for this event alone before it can be judged; empty when nothing is missing."""
+        if said.asked:
+            return f"asks for {', '.join(said.asked)}"
+        return "looks for the message it names" if _names_a_message(sight, said) else ""
+
+    async def _subject(self, sight: Sight, said: Said) -> Reading:
+        """Return what the effects are to touch: the message itself, or the one a report names."""
+        if not _names_a_message(sight, said):
+            return sight.reading
+        report = msgspec.json.decode(sight.reading.raw, type=Report)
+        return message_reading(msgspec.Raw(await self._facts.message_of(report)), self._clock.now())
+
+    def _longer(self, held: Held, why: str) -> Held:
+        now = self._clock.now()
+        pause = AGAIN[held.tries] if held.tries < len(AGAIN) else HOURLY
+        return replace(
+            held, why=why, tries=held.tries + 1, next_at=now + pause, last=now + pause > held.since + GIVEN_UP
+        )
+
+    def _judged(self, heard: Heard, subjects: dict[Sight, Reading], held: Sequence[Held]) -> Judged:
+        """Turn what was said into drafts, mishaps, and records that rules cannot read."""
+        drafts: list[Draft] = []
+        mishaps: list[Mishap] = []
+        broken: list[Broken] = []
+        for sight, subject in subjects.items():
+            said = heard.said[sight.key]
+            raw = sight.reading.raw
+            mishaps += [
+                Mishap(rule=f.rule, fingerprint=f.fingerprint, cause=sight.key, problem=f.problem, raw=raw)
+                for f in said.failed
+            ]
+            if said.unreadable:
+                broken.append(Broken(raw, said.unreadable))
+            decisions = decide(lowered(proposal, self._ceiling) for proposal in said.proposals)
+            drafts += self._drafts(sight, subject, decisions)
+        return Judged(tuple(drafts), tuple(mishaps), tuple(broken), tuple(held))
+
+    def _drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> list[Draft]:
+        """Write down what is to be entered for one event."""
+        to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
+        if not to_do:
+            return []
+        now = self._clock.now()
+        known_at = sight.reading.thing.time if sight.number == 1 else now
+        stale = now - known_at > self._stale
+        plain = _plain(sight, subject, known_at)
+        return [_draft(plain, decision, sight.key, subject.thing.id, stale=stale) for decision in to_do]
+
+
+def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
+    """Return what all drafts of one event have in common."""
+    message = msgspec.json.decode(subject.raw, type=Message) if subject.thing.kind == "Message" else None
+    return Draft(
+        lane="keep",
+        target="",
+        cause=sight.key,
+        action=Keep(),
+        mode=OBSERVE,
+        state="observed",
+        rules=(),
+        fingerprints=(),
+        because="",
+        item="",
+        verdict=subject.state,
+        sender=message.sender[:320] if message else "",
+        recipients=tuple(address[:320] for address in message.client_recipients[:50]) if message else (),
+        subject=message.subject[:200] if message else "",
+        scanned_at=subject.thing.time,
+        known_at=known_at,
+    )
+
+
+def _draft(plain: Draft, decision: Decision, key: str, message: str, *, stale: bool) -> Draft:
+    """Complete a draft for one decision."""
+    action = decision.action
+    state, why = _state(decision, stale=stale)
+    sentence = f"{key}#{decision.rules[0]}"
+    return replace(
+        plain,
+        lane=action.lane,
+        target=action.on or message,
+        action=action,
+        mode=decision.mode,
+        state=state,
+        why_waiting=why,
+        rules=decision.rules,
+        fingerprints=decision.fingerprints,
+        because=f"outranked by {decision.fallen}: {action.because}" if decision.fallen else action.because,
+        item=f"dispute/{sentence}" if decision.disputed else sentence,
+    )
+
+
+def _state(decision: Decision, *, stale: bool) -> tuple[State, str]:
+    """Return the state in which a decision is entered, and why it waits if it does."""
+    if decision.fallen:
+        return "moot", ""
+    if decision.mode is OBSERVE:
+        return "observed", ""
+    if decision.disputed:
+        return "waiting", "rules of equal priority want different things"
+    if decision.mode is APPROVE:
+        return "waiting", "the rule, the ceiling or the action asks for a person's approval"
+    return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
+
+
+def _names_a_message(sight: Sight, said: Said) -> bool:
+    """Tell whether an event that is not a message itself leads to effects on one."""
+    wanted = {action.lane for proposal in said.proposals for action in proposal.actions}
+    return sight.reading.thing.kind == "Report" and not wanted.isdisjoint(ABOUT_A_MESSAGE)
+
+
+def _event(sight: Sight) -> Event:
+    return Event(key=sight.key, kind=sight.reading.thing.kind, raw=sight.reading.raw)
+
+
+def _thing_id(event: Event) -> str:
+    return event.key.split("/", 2)[2].rpartition("/")[0]

@@ -1,0 +1,185 @@
+"""Evidence: what the API is asked before and after acting, with as few calls as that takes."""
+
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from worker.api import Client, Clock, Slow, Urgency
+from worker.errors import NotFound, ServerFault
+from worker.looks import Looks
+from worker.models import Submission
+from worker.proof import Asked, Listed, Logged
+from worker.sources import message_reading, scan_time
+from worker.store.entry import Look
+
+T = TypeVar("T")
+WORTH_A_PAGE = 100
+"""Single reads that a page of a window search may cost instead."""
+FAULTS = 3
+"""Answers in a row that make no sense, after which it is not the one message."""
+SINGLES = 100
+"""Messages asked for one by one in one round; the others have their turn in the next."""
+
+
+class Seen(Struct, frozen=True):
+    """Looks by message, and the messages that the API says it does not have."""
+
+    looks: dict[str, Look]
+    missing: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
+    """Messages of which the API gave no answer that makes sense."""
+
+
+class Evidence:
+    """Reads of one account; what they show of messages is kept in Looks for whoever wants to know next."""
+
+    def __init__(self, client: Client, looks: Looks, clock: Clock) -> None:
+        """Begin without a list read."""
+        self._client = client
+        self._looks = looks
+        self._clock = clock
+        self._faults = 0
+        self._listed = Listed(-1.0, ())
+        self._asked = (0.0, Asked(-1.0, ()))
+
+    def known(self, messages: Mapping[str, float]) -> dict[str, Look]:
+        """Return the looks that need no call: those begun at or after the time given for a message."""
+        return {message: look for message, since in messages.items() if (look := self._looks.of(message, since))}
+
+    async def look(self, messages: Mapping[str, float], urgency: Urgency) -> Seen:
+        """Look at messages: what is known since a time, else one search over their scan times, else one by one.
+
+        At most a hundred are asked for one by one, so some may be in neither part of the answer.
+        """
+        looks = self.known(messages)
+        wanted = messages.keys() - looks.keys()
+        if len(wanted) > 1:
+            looks |= await self._search(wanted, None, urgency)
+        missing, unreadable = set[str](), set[str]()
+        for message in sorted(wanted - set(looks))[:SINGLES]:
+            try:
+                look = await self._get(message, urgency)
+            except NotFound:
+                missing.add(message)
+                continue
+            if look:
+                looks[message] = look
+            else:
+                unreadable.add(message)
+        return Seen(looks, frozenset(missing), frozenset(unreadable))
+
+    async def touched(self, messages: Iterable[str], action: str) -> dict[str, Look]:
+        """Return looks at those messages to which something was done (MOVED, QUARANTINE_RELEASED) by now."""
+        return await self._search(set(messages), action, Urgency.PROVE)
+
+    async def _search(self, wanted: set[str], action: str | None, urgency: Urgency) -> dict[str, Look]:
+        """Walk one search over the scan times of messages, as long as that is cheaper and something is missing."""
+        times = _times(wanted)
+        if not times:
+            return {}
+        start, end = min(times) - 1, max(times) + 1
+        found: dict[str, Look] = {}
+        cursor, pages = None, 0
+        while True:
+            try:
+                page = await self._client.investigate.search(
+                    start=start, end=end, cursor=cursor, detections_only=False, message_action=action, urgency=urgency
+                )
+            except Slow:
+                return found
+            pages, cursor = pages + 1, page.next
+            read = self._read(page.records, page.begun)
+            found |= {message: look for message, look in read.items() if message in wanted}
+            if cursor is None or len(found) == len(wanted):
+                return found
+            if _needed(pages, start, end, read) > len(wanted) / WORTH_A_PAGE + 1:
+                return found
+
+    async def _get(self, message: str, urgency: Urgency) -> Look | None:
+        """Look at one message; None when the answer makes no sense, which must not keep the others waiting."""
+        begun = self._clock.now()
+        raw = await self._bearing(self._client.investigate.get(message, urgency))
+        return self._read((raw,), begun).get(message) if raw is not None else None
+
+    async def _bearing(self, asking: Awaitable[T]) -> T | None:
+        """Bear with answers about single messages that make no sense; raise ServerFault when they become the rule."""
+        try:
+            answer = await asking
+        except ServerFault:
+            self._faults += 1
+            if self._faults < FAULTS:
+                return None
+            self._faults = 0
+            raise
+        self._faults = 0
+        return answer
+
+    def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Look]:
+        """Read records to looks and remember them; a broken record shows nothing."""
+        looks: dict[str, Look] = {}
+        for raw in records:
+            try:
+                reading = message_reading(raw, begun)
+            except (msgspec.MsgspecError, ValueError, OverflowError):
+                continue
+            if reading.look is not None:
+                looks[reading.thing.id] = reading.look
+                self._looks.saw(reading.thing.id, reading.look)
+        return looks
+
+    async def log(self, message: str, urgency: Urgency) -> Logged | None:
+        """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
+        begun = self._clock.now()
+        log = await self._bearing(self._client.investigate.action_log(message, urgency))
+        return Logged(begun, log.entries) if log is not None else None
+
+    async def blocked(self, since: float, urgency: Urgency) -> Listed:
+        """Return the whole block list as it was at ``since`` or later."""
+        if self._listed.at < since:
+            begun = self._clock.now()
+            self._listed = Listed(begun, await self._client.settings.all_blocked(urgency))
+        return self._listed
+
+    def forget_blocked(self) -> None:
+        """Read the block list anew next time: we have changed it."""
+        self._listed = Listed(-1.0, ())
+
+    async def asked(self, reaching: float, since: float, urgency: Urgency) -> Asked:
+        """Return the team's submissions made after ``reaching``, as they were at ``since`` or later."""
+        known_from, known = self._asked
+        if known.at < since or known_from > reaching:
+            self._asked = (reaching, await self._submissions(reaching, urgency))
+        return self._asked[1]
+
+    async def _submissions(self, reaching: float, urgency: Urgency) -> Asked:
+        begun, found, page = self._clock.now(), list[Submission](), "1"
+        whole = True
+        while page:
+            answer = await self._client.submissions.submissions(
+                start=reaching, end=max(begun, reaching + 1), type="TEAM", page=page, urgency=urgency
+            )
+            found += answer.submissions
+            whole = whole and not answer.broken
+            page = answer.next or ""
+        return Asked(begun if whole else 0.0, tuple(found))
+
+
+def _times(messages: Iterable[str]) -> list[float]:
+    """Return the scan times inside ids; ids without one are asked for one by one."""
+    times = []
+    for message in messages:
+        try:
+            times.append(scan_time(message))
+        except ValueError:
+            continue
+    return times
+
+
+def _needed(pages: int, start: float, end: float, read: dict[str, Look]) -> float:
+    """Estimate how many pages a walk takes altogether, from how far back its newest-first pages have come."""
+    if not read:
+        return pages + 1.0
+    covered = end - min(_times(read) or [start])
+    return max(pages + 1.0, pages * (end - start) / covered if covered > 0 else 0.0)

@@ -1,0 +1,173 @@
+"""Executor: from the ledger to the API and back: what is due is claimed, carried out, answered and proved."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from math import inf
+
+from worker.acting import Acting
+from worker.api import Budget, Client, Clock
+from worker.errors import Permanent, Temporary, Unsure
+from worker.evidence import Evidence
+from worker.handlers import MOVES, Handler, Means, Notifier
+from worker.looks import Looks
+from worker.preparing import Ask, Preparing
+from worker.proving import Proving
+from worker.store.ledger import Ledger
+from worker.store.values import Standing
+
+SHORTEST_REST, LONGEST_REST = 0.25, 5.0
+IDLE_REST = 900.0
+"""Seconds to rest while nothing is due: whoever makes something due wakes the executor."""
+GATHER_NOTICES = 60.0
+
+
+class Executor:
+    """Carries out one account's entries: each effect once, or not at all until it is known not to have happened."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        client: Client,
+        budget: Budget,
+        ledger: Ledger,
+        looks: Looks,
+        clock: Clock,
+        standing: Callable[[], Standing],
+        settle: float,
+        busy: Callable[[], bool],
+        policies: Ask,
+        notify: Notifier | None,
+        wake: asyncio.Event,
+        timeout: float = 20.0,
+        gather_notices: float = GATHER_NOTICES,
+    ) -> None:
+        """Take what it stands on.
+
+        ``settle`` and ``timeout`` (the deadline of a request) are seconds; ``busy`` tells whether a source is in the
+        middle of reading; ``wake`` is set when entries were made ready.
+        """
+        self._account, self._ledger, self._clock = account, ledger, clock
+        self._busy, self._wake, self._timeout = busy, wake, timeout
+        self._recovered = False
+        self._first = policies
+        self._in_hand: dict[Handler, asyncio.Task[int]] = {}
+        self._acted = asyncio.Event()
+        evidence = Evidence(client, looks, clock)
+        self._proving = Proving(
+            account=account, ledger=ledger, evidence=evidence, clock=clock, settle=settle, busy=self._more_to_come
+        )
+        self._acting = Acting(
+            account=account,
+            ledger=ledger,
+            means=Means(client, notify, clock),
+            budget=budget,
+            evidence=evidence,
+            preparing=Preparing(
+                account=account, ledger=ledger, evidence=evidence, clock=clock, policies=policies, settle=settle
+            ),
+            proving=self._proving,
+            standing=standing,
+            busy=busy,
+            timeout=timeout,
+            gather_notices=gather_notices,
+        )
+
+    async def run(self) -> None:
+        """Act and prove, side by side, until cancelled."""
+        while not await self._recover():
+            await self._clock.sleep(LONGEST_REST)
+        async with _together() as group:
+            group.create_task(self._keep_acting(group), name="acting")
+            group.create_task(self._keep_proving(), name="proving")
+
+    async def step(self) -> int:
+        """Act on what is due and look for proof of what was sent, once; return how many entries moved on."""
+        if not await self._recover():
+            return 0
+        async with _together() as group:
+            tasks = await self._start(group)
+        return sum(task.result() for task in tasks) + await self._proving.step()
+
+    async def drain(self) -> None:
+        """Start nothing new, and return when the batches in hand are answered and written."""
+        self._acting.stopping = True
+        await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What keeps entries from being carried out or proved now, in a sentence by kind; empty when all is well."""
+        return self._acting.problems | self._proving.problems
+
+    async def _recover(self) -> bool:
+        """Take what a predecessor left claimed for unsure: its requests may still be on their way.
+
+        Not before the API has answered anything at all: until then nobody knows what time it is.
+        """
+        if self._recovered:
+            return True
+        try:
+            await self._first()
+        except (Temporary, Permanent, Unsure):
+            return False
+        now = self._clock.now()
+        await self._ledger.abandon(self._account, now, now + self._timeout)
+        self._recovered = True
+        return True
+
+    async def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[int]]:
+        """Start what is due of each kind of which nothing is in hand: kinds do not wait for each other."""
+        started = []
+        for handler, entries in (await self._acting.due(self._in_hand)).items():
+            task = group.create_task(self._acting.act(handler, entries), name=handler.queue)
+            self._in_hand[handler] = task
+            task.add_done_callback(partial(self._done, handler))
+            started.append(task)
+        return started
+
+    def _done(self, handler: Handler, _: asyncio.Task[int]) -> None:
+        del self._in_hand[handler]
+        self._acted.set()
+
+    async def _keep_acting(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            await self._start(group)
+            await self._rest(self._acting.resume, self._wake)
+
+    async def _keep_proving(self) -> None:
+        while True:
+            self._acted.clear()
+            if not await self._proving.step():
+                await self._rest(self._proving.resume, self._acted)
+
+    async def _rest(self, resume: float, wake: asyncio.Event) -> None:
+        """Sleep until something is due, was put off until now, or is out of hand, or until ``wake`` is set."""
+        now = self._clock.now()
+        due = await self._ledger.next_due(self._account, now)
+        later = min((at for at in (resume, due or inf) if at > now), default=inf)
+        longest = LONGEST_REST if due is not None and due <= now else IDLE_REST
+        sleep = asyncio.ensure_future(self._clock.sleep(min(longest, max(SHORTEST_REST, later - now))))
+        woken = asyncio.ensure_future(wake.wait())
+        try:
+            await asyncio.wait((sleep, woken, *self._in_hand.values()), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            woken.cancel()
+            await asyncio.gather(sleep, woken, return_exceptions=True)
+
+    def _more_to_come(self) -> bool:
+        """Tell whether more will soon want proof, which then takes fewer calls together."""
+        return self._busy() or MOVES in self._in_hand
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """Run tasks side by side, and raise the first error as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None

@@ -1,0 +1,217 @@
+"""Handlers: how entries of each kind of action are sent: how many together, which ones, and what the answer means."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import cast
+
+from msgspec import Struct
+
+from worker.actions import Action, BlockSender, Move, Notify, Reclassify, Release, Unblock
+from worker.api import Client, Clock
+from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
+from worker.errors import Rejected, Temporary, WorkerError
+from worker.models import Destination
+from worker.proof import comment
+from worker.store.entry import Entry, State
+from worker.store.values import Answered, Outcome
+from worker.text import escaped
+
+MOST_LISTED = 1000
+CONFLICT = 409
+NOTICE_LINES = 10
+"""Entries that one notice tells about; it says how many more there are."""
+NOTICE_AGAIN = 5.0
+"""Seconds until a notice that was not taken is tried again; four times as long after each attempt."""
+WORDS = 300
+
+Notifier = Callable[[str, str], Awaitable[None]]
+
+
+class Means(Struct, frozen=True):
+    """What sending needs: the API, the channels for notices if there are any, and the time."""
+
+    client: Client
+    notify: Notifier | None
+    clock: Clock
+
+
+class Reply(Struct, frozen=True):
+    """What came of sending a batch; ``outcomes`` are proved by the answer itself."""
+
+    answers: tuple[Answered, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+
+class Handler(Struct, frozen=True):
+    """How one kind of action is sent; at most ``size`` entries of one ``group`` travel together."""
+
+    queue: str
+    """Entries of one queue are sent one batch after the other; queues do not wait for each other."""
+    size: int
+    group: Callable[[Entry], str]
+    send: Callable[[Means, Sequence[Entry]], Awaitable[Reply]]
+    gathers: float = 0.0
+    """Seconds for which a batch that is not full may wait for more while more is being read."""
+    round: int = 5000
+    """How many entries are taken in hand at once."""
+
+
+def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Group entries that may travel together, in their order, into batches of the handler's size."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(handler.group(entry), []).append(entry)
+    for group in groups.values():
+        for first in range(0, len(group), handler.size):
+            yield group[first : first + handler.size]
+
+
+def answered(
+    means: Means, entries: Sequence[Entry], state: State, said: str = "", next_at: float = 0.0
+) -> tuple[Answered, ...]:
+    """Give all entries of a batch the same answer, now."""
+    now = means.clock.now()
+    return tuple(Answered(id=entry.id, state=state, said=said, at=now, next_at=next_at) for entry in entries)
+
+
+def _together(_: Entry) -> str:
+    return ""
+
+
+# -- placement --------------------------------------------------------------------------------------------------------
+
+
+async def _move(means: Means, entries: Sequence[Entry]) -> Reply:
+    """Move messages to one folder. Items do not say which message they are about, so only a whole failure is one."""
+    items = await means.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
+    failed = [item for item in items if not item.success]
+    if not items:
+        return Reply(answered(means, entries, "sent", "the answer named no message"))
+    if not failed:
+        return Reply(answered(means, entries, "sent"))
+    said = f"{len(items) - len(failed)} of {len(items)} moved; {_words(failed)}"
+    whole = len(entries) == 1 or (len(failed) == len(items) and len(items) >= len(entries))
+    return Reply(answered(means, entries, "failed" if whole else "sent", said))
+
+
+def _destination(entry: Entry) -> Destination:
+    return cast("Move", entry.action).destination
+
+
+def _words(items: Sequence[MoveItem]) -> str:
+    """Return the API's own words about what failed, each once."""
+    return "; ".join(sorted({escaped(item.status or "no reason given", WORDS) for item in items})[:3])
+
+
+async def _release(means: Means, entries: Sequence[Entry]) -> Reply:
+    """Release messages; each answers for itself, by recipient."""
+    told = {item.id: item for item in await means.client.investigate.release([entry.target for entry in entries])}
+    said = {entry.id: _said_of(told.get(entry.target)) for entry in entries}
+    answers = tuple(answered(means, [entry], "sent", said[entry.id])[0] for entry in entries)
+    found = (_released(entry, told.get(entry.target), said[entry.id]) for entry in entries)
+    return Reply(answers, tuple(outcome for outcome in found if outcome))
+
+
+def _released(entry: Entry, item: Released | None, said: str) -> Outcome | None:
+    """Say what the answer itself proves: delivered to everybody, or to some; nobody may become somebody later."""
+    if item is None or not item.delivered:
+        return None
+    state: State = "waiting" if item.failed or item.undelivered else "done"
+    return Outcome(id=entry.id, state=state, proof="answered", said=said)
+
+
+def _said_of(item: Released | None) -> str:
+    """Tell a person what became of the recipients."""
+    if item is None:
+        return "the answer does not name this message"
+    missed = (*(item.failed or ()), *(item.undelivered or ()))
+    reached = len(item.delivered or ())
+    if not missed:
+        return f"delivered to {reached} of {reached}"
+    names = ", ".join(escaped(one, 100) for one in missed[:5])
+    return f"delivered to {reached} of {reached + len(missed)}; not to {names}"
+
+
+# -- the other lanes --------------------------------------------------------------------------------------------------
+
+
+async def _reclassify(means: Means, entries: Sequence[Entry]) -> Reply:
+    """Ask for another verdict, of one message at a time: nothing else would tell which request was taken."""
+    (entry,) = entries
+    wanted = cast("Reclassify", entry.action).expected_disposition
+    await means.client.investigate.reclassify(entry.target, wanted)
+    return Reply(answered(means, entries, "sent"))
+
+
+async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
+    """Make and remove list entries, all or none. An entry that is there already may be ours: the list will tell."""
+    blocks = [entry for entry in entries if isinstance(entry.action, BlockSender)]
+    unblocks = [entry for entry in entries if isinstance(entry.action, Unblock)]
+    now = means.clock.now()
+    posts = [_post(cast("BlockSender", entry.action), comment(entry, now)) for entry in blocks]
+    try:
+        made = await means.client.settings.batch_block(posts, [entry.remote for entry in unblocks])
+    except Rejected as refusal:
+        if len(entries) > 1 or refusal.status != CONFLICT:
+            raise
+        return Reply(answered(means, entries, "unsure", str(refusal)))
+    now = means.clock.now()
+    answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(blocks, made, strict=True)]
+    answers += [Answered(id=entry.id, state="sent", remote=entry.remote, at=now) for entry in unblocks]
+    return Reply(tuple(answers))
+
+
+def _post(action: BlockSender, comments: str) -> tuple[str, str, str]:
+    return action.pattern, action.pattern_type, comments
+
+
+async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:
+    """Hand one text about some entries to a channel. What it did not take may have arrived all the same."""
+    channel = entries[0].target
+    if means.notify is None:
+        said = f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}"
+        return Reply(answered(means, entries, "failed", said))
+    try:
+        await means.notify(channel, notice(entries))
+    except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
+        asked = error.after if isinstance(error, Temporary) else 0.0
+        again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
+        words = str(error) if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+        return Reply(answered(means, entries, "unsure", escaped(words, WORDS), again))
+    outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
+    return Reply(answered(means, entries, "sent"), outcomes)
+
+
+def notice(entries: Sequence[Entry]) -> str:
+    """Write one text about entries of one rule, at most ten of them by name; harmless in a terminal."""
+    rule = escaped(", ".join(entries[0].rules), 200)
+    many = "1 notice" if len(entries) == 1 else f"{len(entries)} notices"
+    lines = [f"{rule}: {many}", *(_line(entry) for entry in entries[:NOTICE_LINES])]
+    if len(entries) > NOTICE_LINES:
+        lines.append(f"and {len(entries) - NOTICE_LINES} more, up to entry {entries[-1].id}")
+    return "\n".join(lines)
+
+
+def _line(entry: Entry) -> str:
+    about = f"{escaped(entry.subject, 100)!r} from {escaped(entry.sender, 100)}" if entry.sender else "a list or report"
+    came = f" · {escaped(entry.said, WORDS)}" if entry.said else ""
+    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {about}{came} · entry {entry.id}"
+
+
+def _channel_and_rule(entry: Entry) -> str:
+    return f"{entry.target}/{','.join(entry.rules)}"
+
+
+MOVES = Handler(queue="move", size=MOST_MOVED, group=_destination, send=_move, gathers=1.0)
+RELEASES = Handler(queue="release", size=MOST_RELEASED, group=_together, send=_release, gathers=1.0)
+RECLASSIFIES = Handler(queue="reclassify", size=1, group=_together, send=_reclassify, round=50)
+LISTS = Handler(queue="block", size=MOST_LISTED, group=_together, send=_list)
+NOTICES = Handler(queue="notice", size=MOST_LISTED, group=_channel_and_rule, send=_notify)
+
+HANDLERS: dict[type[Action], Handler] = {
+    Move: MOVES,
+    Release: RELEASES,
+    Reclassify: RECLASSIFIES,
+    BlockSender: LISTS,
+    Unblock: LISTS,
+    Notify: NOTICES,
+}

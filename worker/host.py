@@ -1,0 +1,189 @@
+"""The rule host: rules live in a child process, and what one does to its process costs that rule its say, nobody else.
+
+The daemon reads rule files and never runs one. A child that is stuck or dies is replaced, and the page goes to the new
+one without the call that did it.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder
+from msgspec.structs import replace
+
+from worker.child import Child, Stopped
+from worker.grammar import Problem
+from worker.hosted import Loaded, Page
+from worker.judge import NOBODY, Event, Failure, Said, Skip
+from worker.loader import Sources, read, refusal
+from worker.rules import OBSERVE, Proposal, RuleInfo
+
+PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
+"""What one frame carries at most; a larger event travels alone."""
+STRIKES, HOUR = 3, 3600.0
+"""A rule that stops the child this often within this many seconds is lowered to OBSERVE until its code changes."""
+_LOADED, _ANSWERS = Decoder(Loaded), Decoder(list[Said])
+
+
+class BundleInfo(Struct, frozen=True):
+    """The running rules; the generation grows with each bundle taken up."""
+
+    generation: int = 0
+    fingerprint: str = ""
+    rules: tuple[RuleInfo, ...] = ()
+
+
+class Host:
+    """Judges pages in a child process; an async context manager that loads on entering and raises RuleError."""
+
+    def __init__(
+        self,
+        rules: Path,
+        *,
+        channels: frozenset[str] | None = None,
+        deadline: float = 0.5,
+        load_deadline: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        python: str = sys.executable,
+    ) -> None:
+        """Take the folder, the known channels (None: unchecked), and seconds allowed for one call and for one file."""
+        self.bundle = BundleInfo()
+        self._folder, self._channels, self._python, self._clock = rules, channels, python, clock
+        self._deadline, self._load_deadline = deadline, load_deadline
+        self._sources = Sources("", {})
+        self._child: Child | None = None
+        self._turn = asyncio.Lock()
+        self._strikes: dict[str, list[float]] = {}
+        self._lowered: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.load()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end()
+
+    @property
+    def lowered(self) -> frozenset[str]:
+        """The running rules that only observe now, because they stopped the child too often."""
+        return frozenset(rule.name for rule in self.bundle.rules if rule.fingerprint in self._lowered)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, 0 while there is none."""
+        return self._child.pid if self._child else 0
+
+    async def load(self) -> BundleInfo:
+        """Take up the folder as it is now; raises RuleError and keeps what was running."""
+        sources = read(self._folder, self._channels)
+        if self.bundle.generation and sources == self._sources:
+            return self.bundle
+        child, loaded = await self._start(sources)
+        async with self._turn:
+            self._end()
+            self._child, self._sources = child, sources
+            self.bundle = BundleInfo(self.bundle.generation + 1, loaded.fingerprint, loaded.rules)
+        return self.bundle
+
+    async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
+        """Start a child and have it load; raises RuleError."""
+        child = await Child.start(self._python)
+        try:
+            return child, _loaded(await child.ask(sources, self._load_deadline))
+        except Stopped as stop:
+            child.end()
+            name = list(sources.files)[stop.event]
+            file, line = stop.place(sources.folder) or (f"{sources.folder}/{name}", 0)
+            raise refusal([Problem(f"it cannot be loaded: {stop.why}", file, line)]) from stop
+        except BaseException:
+            child.end()
+            raise
+
+    def _end(self) -> None:
+        """Let the child go."""
+        if self._child:
+            self._child.end()
+            self._child = None
+
+    async def propose(self, events: Sequence[Event]) -> list[Said]:
+        """Return what the rules say, one answer per event in the order given."""
+        async with self._turn:
+            return [said for page in pages(events) for said in self._with_lowered(await self._page(page))]
+
+    def _with_lowered(self, answers: list[Said]) -> list[Said]:
+        """Let lowered rules only observe."""
+        if not self._lowered:
+            return answers
+        return [
+            replace(one, proposals=tuple(self._at_most_observed(said) for said in one.proposals)) for one in answers
+        ]
+
+    def _at_most_observed(self, said: Proposal) -> Proposal:
+        """Lower one proposal if its rule is lowered."""
+        return replace(said, mode=OBSERVE) if said.fingerprint in self._lowered else said
+
+    async def _page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
+        """Have a page judged, without the calls that stop the child."""
+        unexplained: list[Stopped] = []
+        while len(unexplained) < 2:  # noqa: PLR2004 (one may have been anybody's doing: again before it means something)
+            try:
+                return await self._judged(Page(tuple(events), skip))
+            except Stopped as stop:
+                if stop.rule == NOBODY:
+                    unexplained.append(stop)
+                else:
+                    skip += self._blamed(stop, events)
+        if len(events) == 1:
+            return [Said(key=events[0].key, unreadable=f"the rule host cannot read it: {unexplained[-1].why}")]
+        half = len(events) // 2
+        return [*await self._page(events[:half], skip), *await self._page(events[half:], skip)]
+
+    async def _judged(self, page: Page) -> list[Said]:
+        """Ask the child, or a new one; whatever interrupts it leaves no child that would answer late."""
+        if not self._child:
+            self._child, _ = await self._start(self._sources)
+        try:
+            return _ANSWERS.decode(await self._child.ask(page, self._deadline))
+        except BaseException:
+            self._end()
+            raise
+
+    def _blamed(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
+        """Name the call not to be made again; a lowered rule is not asked about the rest of the page either."""
+        rule = self.bundle.rules[stop.rule]
+        file, line = stop.place(self._sources.folder) or (rule.file, rule.line)
+        failure = Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
+        now = self._clock()
+        strikes = [at for at in self._strikes.get(rule.fingerprint, ()) if now - at < HOUR]
+        self._strikes[rule.fingerprint] = [*strikes, now]
+        if len(strikes) + 1 >= STRIKES:
+            self._lowered.add(rule.fingerprint)
+        spared = events if rule.fingerprint in self._lowered else [events[stop.event]]
+        return tuple(Skip(key=event.key, failure=failure) for event in spared)
+
+
+def _loaded(answer: bytes) -> Loaded:
+    """Read what became of the sources; raises RuleError when they cannot be taken."""
+    loaded = _LOADED.decode(answer)
+    if loaded.problems:
+        raise refusal(loaded.problems)
+    return loaded
+
+
+def pages(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Split events into what fits a frame."""
+    page: list[Event] = []
+    size = 0
+    for event in events:
+        weight = len(event.raw) + sum(map(len, event.facts.values()))
+        if page and (len(page) == PAGE_EVENTS or size + weight > PAGE_BYTES):
+            yield page
+            page, size = [], 0
+        page.append(event)
+        size += weight
+    if page:
+        yield page

@@ -1,0 +1,115 @@
+"""The child's side of the rule host: a process in which rules live, with one socket and nothing else of the world.
+
+Frames go both ways: four bytes of length, then msgpack. First the daemon sends ``Sources`` and hears ``Loaded``; then
+it sends one ``Page`` after the other and hears what was said about each event. Tracebacks of a stuck or dying child
+go out on the same socket, as bare text: its first four letters, read as a length, are far above any frame.
+"""
+
+import ctypes
+import faulthandler
+import gc
+import os
+import resource
+import signal
+from io import BufferedIOBase
+from mmap import mmap
+from struct import Struct as Layout
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder, encode
+
+from worker.grammar import Problem
+from worker.judge import NOBODY, Event, Skip, judge
+from worker.loader import Sources, build
+from worker.rules import RuleInfo
+
+HEAD = Layout("<I")
+FRAME_LIMIT = 64 << 20
+"""Bytes of one frame."""
+NOTE = Layout("<QII")
+"""Shared memory: calls so far, number of the event (while loading: of the file), number of the rule."""
+MEMORY = 512 << 20
+"""Bytes of address space a child may use."""
+OUT_OF_MEMORY = 112
+"""Exit status of a child that came to this limit."""
+PR_SET_PDEATHSIG = 1
+
+Frame = TypeVar("Frame")
+
+
+class Page(Struct, frozen=True, omit_defaults=True):
+    """Events to be judged, and calls not to be made again."""
+
+    events: tuple[Event, ...]
+    skip: tuple[Skip, ...] = ()
+
+
+class Loaded(Struct, frozen=True, omit_defaults=True):
+    """What became of the sources."""
+
+    rules: tuple[RuleInfo, ...] = ()
+    fingerprint: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def main(link: int, notes: int, daemon: int) -> None:
+    """Run the child: ``link`` and ``notes`` are descriptors, ``daemon`` is the process that started it."""
+    memory = mmap(notes, NOTE.size)
+    confine(link, daemon)
+    try:
+        serve(link, memory)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+def confine(link: int, daemon: int) -> None:
+    """Give up everything but the socket, and die with the daemon."""
+    # The mapping stays when its descriptor is closed; Python kept a duplicate of it, which goes here too.
+    os.closerange(3, link)
+    os.closerange(link + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != daemon:
+        os._exit(0)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Room for the standard modules that rule files import, opened one at a time.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (link + 16, link + 16))
+    faulthandler.enable(file=link, all_threads=False)
+    # The chain ends in the signal's default: once the traceback is out, the process dies of it.
+    faulthandler.register(signal.SIGUSR1, file=link, all_threads=False, chain=True)
+
+
+def serve(link: int, memory: mmap) -> None:
+    """Load the bundle, then judge pages until the daemon closes the socket."""
+    calls = 0
+
+    def note(first: int, second: int = NOBODY) -> None:
+        nonlocal calls
+        calls += 1
+        NOTE.pack_into(memory, 0, calls, first, second)
+
+    with open(link, "rb", closefd=False) as asked:
+        sources = receive(asked, Decoder(Sources))
+        if sources is None:
+            return
+        bundle, problems = build(sources, note)
+        send(link, Loaded(tuple(rule.info for rule in bundle.rules), bundle.fingerprint, problems))
+        gc.freeze()
+        pages = Decoder(Page)
+        while page := receive(asked, pages):
+            send(link, judge(bundle, page.events, skip=page.skip, note=note))
+
+
+def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
+    """Read one frame; None when the daemon is gone."""
+    head = asked.read(HEAD.size)
+    return decoder.decode(asked.read(HEAD.unpack(head)[0])) if len(head) == HEAD.size else None
+
+
+def send(link: int, frame: object) -> None:
+    """Write one frame."""
+    body = encode(frame)
+    left = memoryview(HEAD.pack(len(body)) + body)
+    while left:
+        left = left[os.write(link, left) :]

@@ -1,0 +1,287 @@
+"""Intake: one source is read slice by slice, page by page; each page is judged and entered in one transaction.
+
+The head runs by itself; everything behind it (overlap, gaps, sweep) and held events run beside it and never hold it up.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from worker import coverage as reading
+from worker.api import Clock, Slow
+from worker.coverage import Interval
+from worker.engine import Judge, Judged
+from worker.errors import Rejected
+from worker.looks import Looks
+from worker.sources import Fetched, Source
+from worker.store.ledger import Ledger
+from worker.store.values import Coverage, News, Page, Slice
+
+SLOW_AGAIN = 300.0
+"""Seconds until a slice that is too slow to be answered is tried again."""
+HELD_PAUSE = 1.0
+"""Seconds between two looks for held events that are due."""
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How a source is read; all in seconds."""
+
+    soonest: float
+    latest: float
+    lookback: float
+    settle: float
+    overlap: float
+    overlap_every: float
+    sweep: float
+    sweep_every: float
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """What reading one page came to, for whoever counts."""
+
+    source: str
+    records: int
+    new: int
+    drafts: int
+    mishaps: tuple[str, ...]
+    broken: int
+
+
+class Intake:
+    """Reads one source of one account to its end, for ever. The head and what lies behind it are stepped apart."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        source: Source,
+        judge: Judge,
+        ledger: Ledger,
+        looks: Looks,
+        clock: Clock,
+        pace: Pace,
+        first: Callable[[], Awaitable[object]],
+        spent: Callable[[], list[tuple[float, int]]],
+        told: Callable[[Progress], None],
+        wake: asyncio.Event,
+    ) -> None:
+        """Keep what is handed in; ``wake`` is set when entries were made ready.
+
+        ``first`` asks the API anything at all: its answer tells the time, without which no interval can be named.
+        """
+        self.source = source
+        self.account = account
+        self.walking = False
+        self.reached = 0.0
+        self._judge = judge
+        self._ledger = ledger
+        self._looks = looks
+        self._clock = clock
+        self._pace = pace
+        self._first = first
+        self._begun = False
+        self._spent = spent
+        self._told = told
+        self._wake = wake
+        self._turn = asyncio.Lock()
+        self._pause = pace.soonest
+        self._overlap_at = clock.monotonic() + pace.overlap_every
+        self._sweep_at = clock.monotonic() + pace.sweep_every
+
+    async def head(self) -> float:
+        """Read from a little before the end of coverage until now; return the seconds until the next time.
+
+        Something new halves the pause, nothing new lengthens it, never beyond the latest.
+        """
+        coverage = await self._coverage()
+        slice_ = reading.next_head(self.source.name, coverage, self._clock.now())
+        new = await self._walk(slice_, self._since(coverage))
+        quicker, slower = self._pace.soonest, self._pause * 1.5
+        self._pause = min(max(quicker if new else slower, quicker), self._pace.latest)
+        return self._pause
+
+    async def behind(self) -> float:
+        """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
+        coverage = await self._coverage()
+        now = self._clock.now()
+        if not coverage.closed:
+            return self._pace.soonest
+        slice_ = self._overlap(now) or reading.next_gap(self.source.name, coverage, now) or self._sweep(coverage, now)
+        if slice_ is None:
+            return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
+        await self._walk(slice_, self._since(coverage))
+        return 0.0
+
+    async def gaps(self) -> tuple[Interval, ...]:
+        """Return what is not read between the beginning and the head."""
+        coverage = await self._coverage()
+        return reading.gaps(coverage.closed, coverage.since, reading.reaches(coverage))
+
+    async def _coverage(self) -> Coverage:
+        if not self._begun:
+            await self._first()
+            self._begun = True
+        coverage = await self._ledger.coverage(self.account, self.source.name)
+        self.reached = reading.reaches(coverage)
+        return coverage
+
+    def _since(self, coverage: Coverage) -> float:
+        return coverage.since or self._clock.now() - self._pace.lookback
+
+    def _overlap(self, now: float) -> Slice | None:
+        """Return the last stretch again, once a minute: mail is indexed late, verdicts change early."""
+        if not self._pace.overlap or self._clock.monotonic() < self._overlap_at:
+            return None
+        self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
+        return Slice(source=self.source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
+
+    def _sweep(self, coverage: Coverage, now: float) -> Slice | None:
+        """Return the next hour of the long way back; where it stands is written down, so a restart goes on there."""
+        if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
+            return None
+        self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
+        return reading.next_sweep(self.source.name, coverage, now)
+
+    async def _walk(self, slice_: Slice, since: float) -> int:
+        """Read a slice to its end; return how many new sights it held."""
+        new = 0
+        try:
+            self.walking = True
+            async with aclosing(self._pages(slice_)) as pages:
+                async for after, fetched in pages:
+                    self.walking = fetched.next is not None
+                    new += await self._enter(after, fetched, since)
+        except Slow:
+            await self._cut(slice_)
+        finally:
+            self.walking = False
+        return new
+
+    async def _pages(self, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
+        """Yield each page with the slice as it stands after it, fetching one page ahead."""
+        ahead = asyncio.ensure_future(self._fetch(slice_))
+        try:
+            while True:
+                slice_, fetched = await ahead
+                after = replace(slice_, end=min(slice_.end, fetched.began) if slice_.cursor is None else slice_.end)
+                after = replace(after, cursor=fetched.next)
+                if fetched.next is not None:
+                    ahead = asyncio.ensure_future(self._fetch(after))
+                yield after, fetched
+                if fetched.next is None:
+                    return
+                slice_ = after
+        finally:
+            ahead.cancel()
+
+    async def _fetch(self, slice_: Slice) -> tuple[Slice, Fetched]:
+        """Read one page; a cursor that is refused begins the slice again, which loses nothing."""
+        try:
+            return slice_, await self.source.fetch(slice_)
+        except Rejected:
+            if slice_.cursor is None:
+                raise
+        begun = replace(slice_, cursor=None)
+        return begun, await self.source.fetch(begun)
+
+    async def _enter(self, after: Slice, fetched: Fetched, since: float) -> int:
+        """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
+        for one in fetched.readings:
+            if one.look is not None:
+                self._looks.saw(one.thing.id, one.look)
+        async with self._turn:
+            now = self._clock.now()
+            news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
+            judged = await self._judge.new(news.sights)
+            page = self._advanced(self._page(judged, news, fetched), after, since)
+            await self._ledger.enter(page)
+        if page.closes and after.kind == "head":
+            self.reached = max(self.reached, after.end)
+        self._tell(fetched, news, judged)
+        return len(news.sights)
+
+    def _page(self, judged: Judged, news: News, fetched: Fetched) -> Page:
+        return Page(
+            account=self.account,
+            now=self._clock.now(),
+            source=self.source.name,
+            news=news,
+            drafts=judged.drafts,
+            mishaps=judged.mishaps,
+            broken=(*fetched.broken, *judged.broken),
+            held=judged.held,
+            spent=tuple(self._spent()),
+        )
+
+    def _advanced(self, page: Page, after: Slice, since: float) -> Page:
+        """Say how far the slice is read; an overlap leaves no trace, and after an hour of the sweep comes the next."""
+        if after.kind == "overlap":
+            return page
+        closes = after.cursor is None
+        if closes and after.kind == "sweep":
+            back_to = max(page.now - (self.source.swept or self._pace.sweep), since)
+            return replace(page, slice=after, instead=(reading.after_sweep(after, page.now, back_to),))
+        return replace(page, slice=after, closes=closes, since=since)
+
+    async def _cut(self, slice_: Slice) -> None:
+        """Put two halves in the place of a slice that was too slow; a minute stays an open gap."""
+        now = self._clock.now()
+        if slice_.kind in {"overlap", "sweep"}:
+            return
+        since = (await self._coverage()).since or slice_.start
+        instead = reading.halves(slice_, now + SLOW_AGAIN)
+        await self._ledger.enter(
+            Page(account=self.account, now=now, source=self.source.name, slice=slice_, instead=instead, since=since)
+        )
+
+    def _tell(self, fetched: Fetched, news: News, judged: Judged) -> None:
+        if judged.drafts:
+            self._wake.set()
+        self._told(
+            Progress(
+                source=self.source.name,
+                records=len(fetched.readings) + len(fetched.broken),
+                new=len(news.sights),
+                drafts=len(judged.drafts),
+                mishaps=tuple(mishap.rule for mishap in judged.mishaps),
+                broken=len(fetched.broken) + len(judged.broken),
+            )
+        )
+
+
+class HeldEvents:
+    """Judges events that were held for a fact, beside the sources, so that no page waits for them."""
+
+    def __init__(self, *, account: str, judge: Judge, ledger: Ledger, clock: Clock, wake: asyncio.Event) -> None:
+        """Keep what is handed in; ``wake`` is set when entries were made ready."""
+        self.account = account
+        self._judge = judge
+        self._ledger = ledger
+        self._clock = clock
+        self._wake = wake
+
+    async def step(self) -> float:
+        """Judge the held events that are due; return the seconds until the next look for some."""
+        due = await self._ledger.held(self.account, self._clock.now())
+        if not due:
+            return HELD_PAUSE
+        judged = await self._judge.held(due)
+        still = {item.sight.key for item in judged.held}
+        await self._ledger.enter(
+            Page(
+                account=self.account,
+                now=self._clock.now(),
+                source="held",
+                drafts=judged.drafts,
+                mishaps=judged.mishaps,
+                broken=judged.broken,
+                held=judged.held,
+                judged=tuple(item.sight.key for item in due if item.sight.key not in still),
+            )
+        )
+        if judged.drafts:
+            self._wake.set()
+        return 0.0

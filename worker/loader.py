@@ -1,0 +1,272 @@
+"""The loader: rule files become a checked, fingerprinted bundle, whole or not at all. Every problem is told at once.
+
+Reading and building are apart, because the daemon reads files, and only its child process ever runs them.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from msgspec import Struct
+
+from worker.actions import AnyAction, Keep, Notify
+from worker.errors import RuleError
+from worker.grammar import Header, Misread, Problem, bare, check_mark, check_source, fingerprint, header
+from worker.judge import Bundle, Failure, LoadedRule, ask, place, told
+from worker.models import FACTS, TRIGGERS
+from worker.rules import ENFORCE, Example, Proposal, RuleInfo, examples, marked
+
+PACKAGE = "_rules_in_hand"
+"""The package that rule files believe to be in while they are loaded."""
+
+
+class Sources(Struct, frozen=True):
+    """The files of a rules folder as read, and the channels that have an address (None: not checked)."""
+
+    folder: str
+    files: dict[str, bytes]
+    channels: frozenset[str] | None = None
+
+
+class _Parsed(Struct, frozen=True):
+    """A file that is Python and imports nothing forbidden."""
+
+    file: str
+    code: CodeType
+    bare: str
+    lines: dict[str, int]
+
+
+def load(folder: Path, channels: frozenset[str] | None = None) -> Bundle:
+    """Load a folder of rule files in this process; raises RuleError with every problem, one per line."""
+    bundle, problems = build(read(folder, channels))
+    if problems:
+        raise refusal(problems)
+    return bundle
+
+
+def refusal(problems: Sequence[Problem]) -> RuleError:
+    """Make one error of all problems; it lies where the first one lies."""
+    told_apart = [RuleError(one.text, file=one.file, line=one.line) for one in problems]
+    error = RuleError("\n".join(str(one) for one in told_apart))
+    error.file, error.line = told_apart[0].file, told_apart[0].line
+    return error
+
+
+def read(folder: Path, channels: frozenset[str] | None = None) -> Sources:
+    """Read the files of a folder without running any; names that begin with a dot are passed over.
+
+    A ConfigMap shows each file twice, once below ``..data``.
+    """
+    try:
+        found = sorted(one for one in folder.iterdir() if one.suffix == ".py" and one.name[0] != "." and one.is_file())
+        files = {one.name: one.read_bytes() for one in found}
+    except OSError as problem:
+        why = f"the rules folder cannot be read ({problem.strerror}); set WORKER_RULES to a folder of rule files"
+        raise RuleError(why, file=str(problem.filename or folder)) from problem
+    if all(_is_neighbour(name) for name in files):
+        raise RuleError("no rule file in this folder; put one there, or set WORKER_RULES to another", file=str(folder))
+    return Sources(str(folder), files, channels)
+
+
+def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) -> tuple[Bundle, tuple[Problem, ...]]:
+    """Run the files and check all they hold; the bundle is only good when there is no problem.
+
+    ``note`` is told the number of each file before it is run.
+    """
+    problems: list[Problem] = []
+    parsed = {name: one for name in sources.files if (one := _parse(sources, name, problems))}
+    rules: list[LoadedRule] = []
+    if all(name in parsed for name in sources.files if _is_neighbour(name)):
+        shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
+        with _importable(parsed):
+            for number, name in enumerate(sources.files):
+                if name in parsed and not _is_neighbour(name):
+                    note(number)
+                    rules += _rules(parsed[name], shared, sources.channels, problems)
+    problems += _twice(rules)
+    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), tuple(problems)
+
+
+def _is_neighbour(name: str) -> bool:
+    """Say whether a file only lends to others."""
+    return name.startswith("_")
+
+
+def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | None:
+    """Read one file as far as that goes without running it."""
+    file, found = f"{sources.folder}/{name}", list[Problem]()
+    try:
+        tree = ast.parse(sources.files[name], file)
+        neighbours = {f".{one.removesuffix('.py')}" for one in sources.files if _is_neighbour(one)}
+        found += (Problem(text, file, line) for text, line in check_source(tree, neighbours))
+        code = compile(tree, file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError) as problem:
+        line = getattr(problem, "lineno", None) or 1
+        problems.append(Problem(f"this is not Python: {getattr(problem, 'msg', problem)}", file, line))
+        return None
+    if not name.removesuffix(".py").isidentifier():
+        found.append(Problem("rename the file: letters, digits and _ before .py", file))
+    problems += found
+    lines = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return None if found else _Parsed(file, code, bare(tree), lines)
+
+
+@contextmanager
+def _importable(parsed: Mapping[str, _Parsed]) -> Iterator[None]:
+    """Let parsed files import each other as one package for a while."""
+    finder = _Finder({f"{PACKAGE}.{name.removesuffix('.py')}": one.code for name, one in parsed.items()})
+    package = ModuleType(PACKAGE)
+    package.__path__ = []
+    sys.modules[PACKAGE] = package
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+            del sys.modules[name]
+
+
+class _Finder:
+    """Finds and runs the modules of the folder in hand, and no others."""
+
+    def __init__(self, codes: Mapping[str, CodeType]) -> None:
+        self._codes = codes
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        """Answer the import system."""
+        return ModuleSpec(name, self) if name in self._codes else None  # type: ignore[arg-type]
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """Leave the making of the module to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a file."""
+        exec(self._codes[module.__name__], vars(module))  # noqa: S102 (what a rule file is for; in the child process)
+
+
+def _rules(
+    parsed: _Parsed, shared: Sequence[str], channels: frozenset[str] | None, problems: list[Problem]
+) -> list[LoadedRule]:
+    """Run one file and take its rules, or say why not."""
+    stem = parsed.file.rpartition("/")[2].removesuffix(".py")
+    try:
+        module = import_module(f"{PACKAGE}.{stem}")
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule file may raise anything; the others are still read)
+        file, line = place(problem.__traceback__, parsed.file) or (parsed.file, 1)
+        problems.append(Problem(f"it cannot be loaded: {told(problem)}", file, line))
+        return []
+    # A rule imported from elsewhere is not a rule of this file, and one name may be bound twice.
+    own = {id(one): one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__}
+    functions = [one for one in own.values() if callable(one) and (marked(one) or _forgotten(one))]
+    if not functions:
+        problems.append(Problem("no rule in this file; begin its name with _ if others import from it", parsed.file, 1))
+    loaded = []
+    for function in functions:
+        line = parsed.lines.get(function.__name__, 1)
+        rule, found = _rule(function, parsed, line, shared)
+        found = [*found, *_examples(rule, channels)] if rule else found
+        problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in found)
+        loaded += [rule] if rule else []
+    return loaded
+
+
+def _forgotten(function: object) -> bool:
+    """Say whether somebody wrote examples and forgot the rule."""
+    return "__examples__" in getattr(function, "__dict__", {})
+
+
+def _rule(
+    function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[str]
+) -> tuple[LoadedRule | None, list[str]]:
+    """Check one rule's mark, docstring and signature."""
+    mark, doc = marked(function), (function.__doc__ or "").strip()
+    if mark is None:
+        return None, ["it has examples and no @rule above them"]
+    problems = [] if doc else ["it has no docstring; its first line is the reason given for what it does"]
+    read_as = Header()
+    try:
+        read_as = header(function)
+    except Misread as problem:
+        problems.append(str(problem))
+    problems += check_mark(mark, read_as.trigger)
+    info = RuleInfo(
+        name=function.__name__,
+        file=parsed.file,
+        line=line,
+        doc=doc.partition("\n")[0].strip(),
+        trigger=read_as.trigger,
+        facts=read_as.facts,
+        actions=read_as.actions,
+        mode=mark.mode,
+        limit=mark.limit,
+        priority=mark.priority,
+        dispositions=mark.dispositions,
+        fingerprint=fingerprint(function.__name__, parsed.bare, *shared),
+    )
+    return (None if problems else LoadedRule(info, function)), problems
+
+
+def _examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
+    """Hold a rule to its examples."""
+    for number, example in enumerate(examples(rule.function), 1):
+        if problem := contradiction(rule, example):
+            yield f"example {number}: {problem}"
+    yield from _one_sided(rule)
+    named = {one.channel for e in examples(rule.function) for one in e.gives if isinstance(one, Notify)}
+    if channels is not None:
+        for channel in sorted(named - channels):
+            yield f"channel {channel!r} has no address; set WORKER_NOTIFY_{channel.upper()}"
+
+
+def contradiction(rule: LoadedRule, example: Example) -> str:
+    """Say in how far a rule does not do what its example says; empty when it does."""
+    wanted = [TRIGGERS[rule.info.trigger], *(FACTS[name] for name in rule.info.facts)]
+    if len(example.given) != len(wanted) or not all(map(isinstance, example.given, wanted)):
+        given = ", ".join(type(one).__name__ for one in example.given)
+        return f"it is given ({given}), and the rule takes ({', '.join(kind.__name__ for kind in wanted)})"
+    answer = ask(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
+    if isinstance(answer, Failure):
+        return f"{answer.problem} (line {answer.line})"
+    said = answer.actions if isinstance(answer, Proposal) else ()
+    return "" if said == example.gives else f"it gives {shown(example.gives)}, and the rule says {shown(said)}"
+
+
+def shown(actions: Sequence[AnyAction]) -> str:
+    """Write actions as a person would, without their reasons."""
+    return (
+        " and ".join(f"{one.wish[0]}({', '.join(repr(part) for part in one.wish[1:])})" for one in actions) or "nothing"
+    )
+
+
+def _one_sided(rule: LoadedRule) -> Iterator[str]:
+    """Demand of a rule that enforces an example that acts, and one that does not."""
+    if rule.info.mode < ENFORCE:
+        return
+    stays = [not one.gives or (_only_keeps(one) and rule.info.actions != ("Keep",)) for one in examples(rule.function)]
+    if all(stays):
+        yield "a rule that enforces needs an example in which it acts"
+    if not any(stays):
+        yield "a rule that enforces needs an example in which it does not act (gives=None)"
+
+
+def _only_keeps(example: Example) -> bool:
+    """Say whether the answer leaves the message as it is."""
+    return all(isinstance(action, Keep) for action in example.gives)
+
+
+def _twice(rules: Iterable[LoadedRule]) -> Iterator[Problem]:
+    """Find names that two files use; a name is a rule's identity for ever."""
+    first: dict[str, RuleInfo] = {}
+    for rule in rules:
+        other = first.setdefault(rule.info.name, rule.info)
+        if other is not rule.info:
+            text = f"{rule.info.name}: the name is taken by {other.file}:{other.line}; rename one of them"
+            yield Problem(text, rule.info.file, rule.info.line)

@@ -1,0 +1,78 @@
+"""Notifiers: where notices of a channel go: a URL that apprise knows, or log:// for the operations log."""
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from worker.errors import SettingsError, Temporary
+
+Send = Callable[[str], Awaitable[None]]
+"""Delivers one notice; raises Temporary when it was not taken."""
+LOG = "log://"
+TITLE = "Email Security worker"
+
+
+class Channels:
+    """Every channel by its name. A notice that was not taken is tried again: it arrives at least once."""
+
+    def __init__(self, sends: Mapping[str, Send]) -> None:
+        """Take what delivers to each channel."""
+        self._sends = dict(sends)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The channels that rules may name."""
+        return frozenset(self._sends)
+
+    async def notify(self, channel: str, text: str) -> None:
+        """Deliver a notice; raises Temporary when the channel did not take it, or is not set up (any more)."""
+        if channel not in self._sends:
+            raise Temporary(f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}", after=300)
+        await self._sends[channel](text)
+
+
+def opened(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
+    """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address nobody knows.
+
+    The address is never shown: it often holds a password.
+    """
+    return Channels({channel: _opened(channel, address, log) for channel, address in addresses.items()})
+
+
+def _opened(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
+    """Open one channel."""
+    if address == LOG:
+
+        async def to_log(text: str) -> None:
+            log(channel, text)
+
+        return to_log
+    return _by_apprise(channel, _apprise(channel, address))
+
+
+def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
+    """Hand the address to apprise, which is imported only here: it is large, and many have no such channel."""
+    import apprise  # noqa: PLC0415
+
+    service = apprise.Apprise()
+    with warnings.catch_warnings():
+        # The first address makes the library load all its services; one of them needs a module that Python is to lose.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        known = service.add(address)
+    if not known:
+        raise SettingsError(
+            f"WORKER_NOTIFY_{channel.upper()} is not an address apprise knows: write one such as "
+            "slack://…, mailto://…, json://host/path, or log://"
+        )
+    return service
+
+
+def _by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
+    """Send through apprise, in a thread: the library waits for the network."""
+
+    async def send(text: str) -> None:
+        if not await asyncio.to_thread(service.notify, body=text, title=TITLE, body_format="text"):
+            raise Temporary(f"channel {channel!r} did not take the notice: look whether its address still works")
+
+    return send

@@ -1,0 +1,198 @@
+"""Preparing: what is looked at before an entry is claimed, and which entries have nothing (left) to do."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Struct, field
+
+from worker.actions import BlockSender, Reclassify
+from worker.api import Clock, Urgency
+from worker.errors import NotFound
+from worker.evidence import Evidence, Seen
+from worker.models import Policies
+from worker.proof import Advice, Listed, advise, asks_for, base, mark, owner, pattern_of, requested_at
+from worker.store.entry import Entry, Look
+from worker.store.ledger import Ledger
+from worker.store.values import Claim
+
+FRESH = 60.0
+"""Seconds for which a read of a message, or of what was asked for, counts as a look."""
+LIST_FRESH = 300.0
+UNKNOWN_AGAIN = 10.0
+UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
+"""Seconds between looks at a message that only gets answers without sense, and until a person is told."""
+PROTECTED = {
+    "domains": "is one of our own domains",
+    "allow policies": "is allowed by an allow policy",
+    "trusted": "is a trusted domain",
+}
+
+Ask = Callable[[], Awaitable[Policies]]
+
+
+class Prepared(Struct):
+    """What preparing came to: entries that may be claimed, and those that are dealt with or put off."""
+
+    claims: dict[str, Claim] = field(default_factory=dict)
+    remotes: dict[str, str] = field(default_factory=dict)
+    """For an unblock: the list entry to remove."""
+    moots: list[tuple[str, str]] = field(default_factory=list)
+    waits: list[tuple[str, str]] = field(default_factory=list)
+    later: dict[str, float] = field(default_factory=dict)
+    """Entries that cannot be looked at now, and when they can."""
+
+    def advised(self, entry: Entry, advice: Advice, look: Look) -> None:
+        """Take down what a look came to."""
+        if advice.do == "go":
+            self.claims[entry.id] = Claim(entry.id, look)
+        elif advice.do == "moot":
+            self.moots.append((entry.id, advice.why))
+        else:
+            self.waits.append((entry.id, advice.why))
+
+
+class Preparing:
+    """Looks before acting, for one account."""
+
+    def __init__(
+        self, *, account: str, ledger: Ledger, evidence: Evidence, clock: Clock, policies: Ask, settle: float
+    ) -> None:
+        """Keep what is handed in; ``policies`` gives the account's own lists."""
+        self._account = account
+        self._ledger = ledger
+        self._evidence = evidence
+        self._clock = clock
+        self._policies = policies
+        self._settle = settle
+        self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
+            "placement": self._messages,
+            "verdict": self._verdicts,
+            "block": self._lists,
+            "notice": self._notices,
+        }
+
+    async def prepare(self, entries: Sequence[Entry]) -> Prepared:
+        """Look at the targets of entries of one lane, and write down what turned out moot or a person's to decide.
+
+        Raises what the API raises; nothing is concluded then.
+        """
+        prepared = await self._prepare[entries[0].lane](entries)
+        now = self._clock.now()
+        if prepared.moots:
+            await self._ledger.retire(self._account, prepared.moots, now)
+        if prepared.waits:
+            await self._ledger.postpone(self._account, prepared.waits, now)
+        return prepared
+
+    async def _notices(self, entries: Sequence[Entry]) -> Prepared:
+        return Prepared(claims={entry.id: Claim(entry.id) for entry in entries})
+
+    async def _messages(self, entries: Sequence[Entry]) -> Prepared:
+        """Look at messages; where others may have had a hand in one, read its action log."""
+        now = self._clock.now()
+        seen = await self._evidence.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
+        ours = await self._ours("placement", entries)
+        prepared = Prepared()
+        for entry in entries:
+            look = seen.looks.get(entry.target)
+            if look is None:
+                self._not_found(entry, seen, prepared)
+            elif advice := await self._advice(entry, look, ours.get(entry.target, ())):
+                prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
+            else:
+                prepared.later[entry.id] = now + UNKNOWN_AGAIN
+        return prepared
+
+    async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry]) -> Advice | None:
+        """Say what a look comes to, with the action log where that is needed; None when there is no log."""
+        if advice := advise(entry, look, ours, None):
+            return advice
+        try:
+            log = await self._evidence.log(entry.target, Urgency.ACT)
+        except NotFound:
+            return None
+        return advise(entry, look, ours, log)
+
+    def _not_found(self, entry: Entry, seen: Seen, prepared: Prepared) -> None:
+        """Put off what was not seen; what the API does not know a settle time later is gone for good."""
+        now, since = self._clock.now(), max(entry.created_at, entry.ready_at)
+        if entry.target in seen.missing and now > since + self._settle:
+            prepared.moots.append((entry.id, "the API does not know this message (any more)"))
+        elif entry.target in seen.missing:
+            prepared.later[entry.id] = now + UNKNOWN_AGAIN
+        elif entry.target in seen.unreadable and now > since + UNREADABLE_FOR:
+            prepared.waits.append((entry.id, "the API gives no answer about this message that makes sense"))
+        elif entry.target in seen.unreadable:
+            prepared.later[entry.id] = now + UNREADABLE_AGAIN
+
+    async def _verdicts(self, entries: Sequence[Entry]) -> Prepared:
+        """Look at messages, and whether the verdict was asked for already since they were scanned."""
+        prepared = await self._messages(entries)
+        asking = [entry for entry in entries if entry.id in prepared.claims and isinstance(entry.action, Reclassify)]
+        if not asking:
+            return prepared
+        first = min(entry.scanned_at for entry in asking)
+        asked = await self._evidence.asked(first, self._clock.now() - FRESH, Urgency.ACT)
+        for entry in asking:
+            if any(asks_for(one, entry) and requested_at(one) > entry.scanned_at for one in asked.entries):
+                del prepared.claims[entry.id]
+                prepared.moots.append((entry.id, "the team has asked for this verdict already"))
+        return prepared
+
+    async def _lists(self, entries: Sequence[Entry]) -> Prepared:
+        """Look at the block list, fresh where something is to be removed from it, and at the account's own lists."""
+        fresh = LIST_FRESH if all(isinstance(entry.action, BlockSender) for entry in entries) else FRESH
+        listed = await self._evidence.blocked(self._clock.now() - fresh, Urgency.ACT)
+        policies = await self._policies()
+        ours = await self._ours("block", entries)
+        prepared = Prepared()
+        for entry in entries:
+            if isinstance(entry.action, BlockSender):
+                why = _no_block(entry, listed, policies, ours.get(entry.target, ()))
+                remote = ""
+            else:
+                remote, why = _listed_by_us(entry, listed, ours.get(entry.target, ()))
+            if why:
+                prepared.moots.append((entry.id, why))
+            else:
+                prepared.claims[entry.id] = Claim(entry.id)
+                prepared.remotes[entry.id] = remote
+        return prepared
+
+    async def _ours(self, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+        """Return what this ledger tried before in a lane, by target, but for the entries themselves."""
+        return await ours(self._ledger, self._account, lane, entries)
+
+
+async def ours(ledger: Ledger, account: str, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Return what the ledger tried before in a lane on the targets of entries, but for the entries themselves."""
+    tried: dict[str, list[Entry]] = {}
+    themselves = {entry.id for entry in entries}
+    for one in await ledger.tried(account, lane, [entry.target for entry in entries]):
+        if one.id not in themselves:
+            tried.setdefault(one.target, []).append(one)
+    return tried
+
+
+def _no_block(entry: Entry, listed: Listed, policies: Policies, ours: Sequence[Entry]) -> str:
+    """Say why a sender is not to be blocked; empty when nothing speaks against it."""
+    pattern = entry.target.partition(":")[2]
+    if protected := policies.protects(pattern):
+        return f"{pattern} {PROTECTED[protected]}: never blocked"
+    gone = {one.remote for one in ours if not isinstance(one.action, BlockSender) and one.state == "done"}
+    for one in listed.entries:
+        if pattern_of(one) == entry.target and one.id not in gone:
+            whose = "ours" if one.comments.startswith(mark(entry)) or owner(one, ours) else "not this worker's"
+            return f"blocked already by entry {one.id}, which is {whose}"
+    return ""
+
+
+def _listed_by_us(entry: Entry, listed: Listed, ours: Sequence[Entry]) -> tuple[str, str]:
+    """Return the list entry of ours that an unblock may remove, or why there is none."""
+    equal = [one for one in listed.entries if pattern_of(one) == entry.target]
+    for one in equal:
+        if owner(one, ours):
+            return one.id, ""
+    made = {one.remote for one in ours if isinstance(one.action, BlockSender)}
+    if any(one.id in made for one in equal):
+        return "", "a person changed its comment and so adopted it: never removed"
+    return "", "there is no block of ours (any more)"

@@ -1,0 +1,355 @@
+"""Proof: what may be concluded about an entry from what the API shows. Pure: no clock, no network, no ledger."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from worker.actions import BlockSender, Move, Reclassify, Release
+from worker.models import BlockedSender, LogEntry, Submission
+from worker.store.entry import FOLLOWS, Entry, Look, State
+from worker.store.values import Outcome, Proof
+from worker.text import escaped
+
+SECOND = 2.0
+"""The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
+FIRST_LOOKS = (2.0, 10.0, 60.0)
+"""Seconds after an answer at which proof is looked for, besides the learned delay and SETTLE."""
+LISTED_LATE = 5.0
+"""How many times SETTLE a request for another verdict may stay unlisted before it is taken as never made."""
+LISTED_BY = 86400.0
+RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
+WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
+UNTIL = ", until "
+
+
+class Advice(Struct, frozen=True):
+    """What a look before acting comes to: go ahead, nothing to do, or a person decides."""
+
+    do: Literal["go", "moot", "wait"]
+    why: str = ""
+
+
+class Logged(Struct, frozen=True):
+    """The action log of one message, as of ``at``."""
+
+    at: float
+    entries: tuple[LogEntry, ...]
+
+
+class Listed(Struct, frozen=True):
+    """The whole block list, as of ``at``."""
+
+    at: float
+    entries: tuple[BlockedSender, ...]
+
+
+class Asked(Struct, frozen=True):
+    """The team's submissions since some moment, as of ``at``; 0 when a record among them could not be read."""
+
+    at: float
+    entries: tuple[Submission, ...]
+
+
+GO = Advice("go")
+
+
+# -- before acting ----------------------------------------------------------------------------------------------------
+
+
+def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: Logged | None) -> Advice | None:
+    """Say whether to act on a message that looks so; None when its action log must be read first.
+
+    ``ours`` are this ledger's other entries about the placement of the message that were ever tried.
+    """
+    if (judged := _disposition(entry.verdict)) and judged != _disposition(look.verdict):
+        return Advice("moot", f"the verdict is {_disposition(look.verdict)} now and was {judged} when it was judged")
+    if isinstance(entry.action, Move) and look.quarantined:
+        return Advice("moot", "the message is in quarantine: there is nothing to move")
+    if isinstance(entry.action, Release) and not look.quarantined:
+        return Advice("moot", "the message is not in quarantine (any more)")
+    if isinstance(entry.action, Move) and "MOVE" in look.operations and not _moved_by_us(entry, ours):
+        since = " since the first attempt, and a move is not repeated" if entry.attempts else " by someone else"
+        return Advice("moot", "already moved" + since)
+    if not _may_be_touched(entry, look, ours):
+        return GO
+    return None if log is None else _advise_by_log(entry, log, ours)
+
+
+def base(look: Look, ours: Sequence[Entry]) -> Look:
+    """Return what a claim compares with later: a move of ours counts as seen even where this read lags behind it."""
+    if "MOVE" in look.operations or not any(isinstance(one.action, Move) for one in ours):
+        return look
+    return Look(look.at, look.verdict, look.quarantined, (*look.operations, "MOVE"), look.status)
+
+
+def _disposition(state: str) -> str:
+    """Return the verdict of a message's state; empty for what is no such state."""
+    verdict, bar, _ = state.partition("|")
+    return verdict if bar else ""
+
+
+def _moved_by_us(entry: Entry, ours: Sequence[Entry]) -> bool:
+    """Tell whether a MOVE may be our own doing: of an earlier entry, or known at this entry's claim before."""
+    known = entry.attempts > 0 and entry.look is not None and "MOVE" in entry.look.operations
+    return known or any(isinstance(one.action, Move) for one in ours)
+
+
+def _may_be_touched(entry: Entry, look: Look, ours: Sequence[Entry]) -> bool:
+    """Tell whether operations show that somebody else may have had a hand in it."""
+    if entry.approved_by:
+        return not {"MOVE", "QUARANTINE_RELEASE"}.isdisjoint(look.operations)
+    if not isinstance(entry.action, Move):
+        return False
+    released = "QUARANTINE_RELEASE" in look.operations and not any(isinstance(one.action, Release) for one in ours)
+    return released or "MOVE" in look.operations
+
+
+def _advise_by_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Advice:
+    """Judge by who did what, and when: a move by others ends ours, a release by others asks a person once."""
+    hands = [line for line in log.entries if _touches(line) and not any(_explains(one, line) for one in ours)]
+    moves = [line for line in hands if line.operation == "MOVE"]
+    if isinstance(entry.action, Move) and moves:
+        return Advice("moot", f"already moved by someone else: {told(moves)}")
+    if entry.approved_by:
+        later = [line for line in hands if _when(line) > entry.created_at and told([line]) not in entry.said]
+        return Advice("moot", f"touched since it was decided: {told(later)}") if later else GO
+    return Advice("wait", f"somebody let this mail through: {told(hands)}") if hands else GO
+
+
+def _touches(line: LogEntry) -> bool:
+    return line.operation == "MOVE" or line.operation in RELEASES
+
+
+def _explains(ours: Entry, line: LogEntry) -> bool:
+    """Tell whether an entry of ours caused this line: the same act, the same folder, and within its request."""
+    ended = ours.answered_at if ours.answered_at >= ours.claimed_at else ours.reached_by
+    if not ours.claimed_at - SECOND <= _when(line) <= ended + SECOND:
+        return False
+    if isinstance(ours.action, Move):
+        return line.operation == "MOVE" and line.folder in {"", ours.action.destination}
+    return isinstance(ours.action, Release) and line.operation in RELEASES
+
+
+def told(lines: Sequence[LogEntry]) -> str:
+    """Tell lines of an action log to a person, at most five of them."""
+    return "; ".join(_told(line) for line in lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")  # noqa: PLR2004 (said above)
+
+
+def _told(line: LogEntry) -> str:
+    where = f" to {escaped(line.folder, 60)}" if line.folder else ""
+    status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WENT_WELL else ""
+    when = f" at {line.completed_at.astimezone(UTC):%F %T}Z" if line.completed_at else ""
+    return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
+
+
+def _when(line: LogEntry) -> float:
+    return line.completed_at.timestamp() if line.completed_at else 0.0
+
+
+# -- after acting -----------------------------------------------------------------------------------------------------
+
+
+def reached(entry: Entry) -> float:
+    """Return the latest moment at which the last attempt could have reached the API."""
+    return entry.answered_at if entry.state == "sent" else max(entry.reached_by, entry.claimed_at)
+
+
+def deadline(entry: Entry, settle: float) -> float:
+    """Return from when on a read of this entry's target may say no."""
+    return reached(entry) + SECOND + settle * (LISTED_LATE if isinstance(entry.action, Reclassify) else 1.0)
+
+
+def next_look(entry: Entry, now: float, settle: float, delay: float) -> float:
+    """Return when to look again: after the learned delay, 2, 10 and 60 s, and when a look may say no."""
+    begun, last = max(entry.answered_at, entry.claimed_at), deadline(entry, settle)
+    times = [begun + after for after in (delay, *FIRST_LOOKS) if begun + after < last]
+    later = now + min(3600.0, max(settle, now - begun))
+    return min((at for at in (*times, last) if at > now), default=later)
+
+
+def wants_log(entry: Entry, look: Look | None, now: float, settle: float) -> bool:
+    """Tell whether a move can be judged by its action log only; so it is too when the answer named failures."""
+    if had_moved(entry):
+        return True
+    if look is None:
+        return False
+    if entry.state == "sent" and entry.said and now >= entry.answered_at + FIRST_LOOKS[1]:
+        return True
+    return "move_failed" in look.status or (look.at >= deadline(entry, settle) and "MOVE" not in look.operations)
+
+
+def judge_move(
+    entry: Entry, look: Look | None, log: Logged | None, settle: float, ours: Sequence[Entry] = ()
+) -> Outcome | None:
+    """Judge a move by a look begun after the claim and, where it was read, the action log.
+
+    ``ours`` are this ledger's other entries about the message: what they did shortly before is not this entry's.
+    """
+    if log is not None and (logged := _judge_log(entry, log, ours)):
+        return logged
+    if look is not None and "MOVE" in look.operations and not had_moved(entry) and "move_failed" not in look.status:
+        return _outcome(
+            entry, "done", "seen", "a move of this message is shown since the request, which named the folder"
+        )
+    if log is not None and log.at >= deadline(entry, settle) and (look is None or look.at >= deadline(entry, settle)):
+        return again(entry, "no move is shown or logged since the request")
+    return None
+
+
+def had_moved(entry: Entry) -> bool:
+    """Tell whether the message showed a MOVE when it was claimed; then only its log can show another."""
+    return entry.look is not None and "MOVE" in entry.look.operations
+
+
+def _judge_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Outcome | None:
+    """Judge by what the action log tells since the claim; any move since then means: never again."""
+    moves = [
+        line
+        for line in log.entries
+        if line.operation == "MOVE"
+        and _when(line) >= entry.claimed_at - SECOND
+        and not (_when(line) < entry.claimed_at and any(_explains(one, line) for one in ours))
+    ]
+    if not moves:
+        return None
+    wanted = entry.action.destination if isinstance(entry.action, Move) else ""
+    mine = [line for line in moves if line.folder in {"", wanted}]
+    if not mine:
+        return _outcome(entry, "moot", "log", f"moved by someone else since the request: {told(moves)}")
+    well = [line for line in mine if line.status.lower() in WENT_WELL]
+    if len(well) == len(mine) or len(well) >= (len(entry.recipients) or len(mine)):
+        return _outcome(entry, "done", "log", told(well[:1]))
+    words = sorted({escaped(line.status, 200) for line in mine if line not in well})
+    return _outcome(entry, "failed", "log", f"{len(well)} of {len(mine)} moved; {'; '.join(words[:3])}")
+
+
+def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
+    """Judge a release by a look begun after the claim."""
+    if not look.quarantined:
+        return _outcome(entry, "done", "seen", "the message is not in quarantine any more")
+    if look.at < deadline(entry, settle):
+        return None
+    if "delivered" in look.status:
+        return _outcome(
+            entry, "waiting", "seen", "delivered to some recipients only; the rest is for a person to decide"
+        )
+    return again(entry, "the message is still in quarantine")
+
+
+def judge_block(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
+    """Judge a block by the whole list: an entry whose comment carries our id, or an equal one that does not."""
+    equal = [one for one in listed.entries if pattern_of(one) == entry.target]
+    for one in equal:
+        if one.comments.startswith(mark(entry)):
+            said = f"entry {one.id} with this pattern exists"
+            return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.id)
+    if listed.at < deadline(entry, settle):
+        return None
+    if equal:
+        return _outcome(entry, "moot", "seen", f"blocked already by entry {equal[0].id}, which is not this worker's")
+    return again(entry, "the list does not show it")
+
+
+def judge_unblock(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:
+    """Judge an unblock by the whole list: it is done when no entry of ours with this pattern is left."""
+    if not any(owner(one, ours) for one in listed.entries):
+        return _outcome(entry, "done", "seen", "the entry is gone from the list")
+    return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
+
+
+def judge_reclassify(entry: Entry, asked: Asked, settle: float) -> Outcome | None:
+    """Judge a request for another verdict by the team's submissions since the claim."""
+    for one in asked.entries:
+        if asks_for(one, entry) and requested_at(one) >= entry.claimed_at - SECOND:
+            said = f"submission {escaped(one.submission_id, 60)} asks for it"
+            return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.submission_id[:200])
+    if entry.state == "sent":
+        late = asked.at >= entry.answered_at + LISTED_BY
+        return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions") if late else None
+    return again(entry, "no submission is listed") if asked.at >= deadline(entry, settle) else None
+
+
+def judge_notice(entry: Entry) -> Outcome:
+    """Judge a notice: taken when it was answered; else it is sent again, since it may arrive twice but not never."""
+    return _outcome(entry, "done", "answered", "") if entry.state == "sent" else again(entry, entry.said)
+
+
+def judge_missing(entry: Entry, at: float, settle: float) -> Outcome | None:
+    """Judge an entry whose message the API does not find."""
+    late = at >= deadline(entry, settle)
+    return _outcome(entry, "failed", "seen", "the API does not know this message any more") if late else None
+
+
+def again(entry: Entry, why: str) -> Outcome:
+    """Let an entry be tried again; the ledger ends it when it was tried often enough."""
+    return _outcome(entry, "ready", "seen", why)
+
+
+def steps(state: State, outcome: Outcome) -> tuple[Outcome, ...]:
+    """Return the outcomes that lead from a state to the one found; what was sent may have to be unsure in between."""
+    if outcome.state == state or outcome.state in FOLLOWS[state]:
+        return (outcome,)
+    return Outcome(id=outcome.id, state="unsure", said=outcome.said), outcome
+
+
+def _outcome(entry: Entry, state: State, proof: Proof, said: str) -> Outcome:
+    return Outcome(id=entry.id, state=state, proof=proof, said=said)
+
+
+# -- lists ------------------------------------------------------------------------------------------------------------
+
+
+def mark(entry: Entry) -> str:
+    """Return how the comment of our list entry begins."""
+    return f"worker {entry.id} "
+
+
+def comment(entry: Entry, now: float) -> str:
+    """Return the comment of a list entry that we make now, at most 1,024 characters."""
+    rule = escaped(entry.rules[0] if entry.rules else "a person", 200)
+    ends = entry.action.for_ if isinstance(entry.action, BlockSender) else None
+    if ends is None:
+        return mark(entry) + rule
+    end = datetime.fromtimestamp(now, UTC) + ends
+    return f"{mark(entry)}{rule}{UNTIL}{end:%FT%TZ}"
+
+
+def pattern_of(listed: BlockedSender) -> str:
+    """Return the target that a list entry stands for; empty for a regular expression, which is no pattern of ours."""
+    return "" if listed.is_regex else f"{listed.pattern_type}:{listed.pattern.lower()}"
+
+
+def owner(listed: BlockedSender, ours: Sequence[Entry]) -> Entry | None:
+    """Return the block of ours that made this list entry and whose comment nobody has edited since."""
+    for entry in ours:
+        if isinstance(entry.action, BlockSender) and pattern_of(listed) == entry.target:
+            known, ends = entry.remote in {"", listed.id}, comment(entry, 0.0)
+            if known and _unedited(listed.comments, ends):
+                return entry
+    return None
+
+
+def _unedited(comments: str, written: str) -> bool:
+    """Compare comments except for the time at the end, which depends on when the entry was made."""
+    if UNTIL not in written:
+        return comments == written
+    head, _, time = comments.rpartition(UNTIL)
+    return head == written.rpartition(UNTIL)[0] and len(time) == len("2026-01-01T00:00:00Z") and time.endswith("Z")
+
+
+# -- submissions ------------------------------------------------------------------------------------------------------
+
+
+def asks_for(submission: Submission, entry: Entry) -> bool:
+    """Tell whether the team asks here for the verdict that an entry asks for, of the same mail."""
+    if not isinstance(entry.action, Reclassify) or submission.type.upper() != "TEAM":
+        return False
+    same = submission.original_postfix_id == entry.target.partition("-")[0]
+    return same and submission.requested_disposition == entry.action.expected_disposition
+
+
+def requested_at(submission: Submission) -> float:
+    """Return when a submission was made, 0 when it does not tell."""
+    return submission.requested_at.timestamp() if submission.requested_at else 0.0

@@ -1,0 +1,274 @@
+"""Proving: entries that were sent, or may have been, are looked at until the API shows what became of them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from math import inf
+
+from worker.actions import BlockSender, Move, Notify, Reclassify, Release, Unblock
+from worker.api import Clock, Urgency
+from worker.errors import NotFound, Permanent, Temporary, Unsure
+from worker.evidence import SINGLES, Evidence, Seen
+from worker.preparing import ours
+from worker.proof import (
+    deadline,
+    had_moved,
+    judge_block,
+    judge_missing,
+    judge_move,
+    judge_notice,
+    judge_reclassify,
+    judge_release,
+    judge_unblock,
+    next_look,
+    steps,
+    wants_log,
+)
+from worker.store.entry import Entry, Look
+from worker.store.ledger import Ledger
+from worker.store.values import Outcome
+
+FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
+HEAD = 60.0
+"""Seconds after its scan for which a message is certain to be read again by the next polls, without a call of ours."""
+POLLS = 10.0
+"""Seconds after an answer within which the polls are left to show it."""
+PATIENCE = 5.0
+"""Seconds for which proof waits for more to prove while a source is in the middle of reading."""
+PAUSE = 5.0
+TOGETHER = 1.0
+"""Seconds by which a look may be early when others are due."""
+
+Found = tuple[list[Outcome], list[Entry]]
+"""What was found, and of which entries nothing could be said yet; the others have their turn in the next round."""
+
+
+class Proving:
+    """Finds proof for one account. ``delay`` is the learned time, in seconds, after which an act is shown."""
+
+    def __init__(
+        self, *, account: str, ledger: Ledger, evidence: Evidence, clock: Clock, settle: float, busy: Callable[[], bool]
+    ) -> None:
+        """Keep what is handed in."""
+        self._account = account
+        self._ledger = ledger
+        self._evidence = evidence
+        self._clock = clock
+        self._settle = settle
+        self._busy = busy
+        self._paused: dict[type, float] = {}
+        self.problems: dict[str, str] = {}
+        """What keeps a kind from being proved now, in a sentence."""
+        self.delay = min(FIRST_DELAY, settle)
+        self.resume = inf
+        """When something that is due but was put off is to be taken up again, in API time."""
+        self._prove: dict[type, Callable[[Sequence[Entry]], Awaitable[Found]]] = {
+            Move: self._moves,
+            Release: self._releases,
+            Reclassify: self._verdicts,
+            BlockSender: self._blocks,
+            Unblock: self._unblocks,
+            Notify: self._notices,
+        }
+
+    async def step(self) -> int:
+        """Look for proof of everything due; return of how many entries something was found."""
+        self.resume = inf
+        due = await self._due()
+        moved = 0
+        for kind, prove in self._prove.items():
+            entries = [entry for entry in due if isinstance(entry.action, kind)]
+            if not entries or self._put_off(self._paused.get(kind, 0.0)):
+                continue
+            try:
+                outcomes, silent = await prove(entries)
+            except (Temporary, Permanent, Unsure) as error:
+                self.problems[f"proof of {kind.__name__}"] = str(error)
+                self._paused[kind] = self._clock.now() + PAUSE
+                self._put_off(self._paused[kind])
+                continue
+            self.problems.pop(f"proof of {kind.__name__}", None)
+            await self._write(entries, outcomes, silent)
+            moved += len(outcomes)
+        return moved
+
+    async def _due(self) -> tuple[Entry, ...]:
+        """Return what is due, and with it what will be in a moment: it can share a search."""
+        now = self._clock.now()
+        soon = await self._ledger.open(self._account, now + TOGETHER)
+        return soon if any(entry.next_at <= now for entry in soon) else ()
+
+    def _put_off(self, until: float) -> bool:
+        """Tell whether a time is still to come, and remember to be back then."""
+        if until <= self._clock.now():
+            return False
+        self.resume = min(self.resume, until)
+        return True
+
+    async def settled(self, outcomes: Sequence[Outcome]) -> None:
+        """Write what the answers themselves have proved of entries that were just sent."""
+        await self._settle_all([steps("sent", outcome) for outcome in outcomes])
+
+    async def _write(self, entries: Sequence[Entry], outcomes: Sequence[Outcome], silent: Sequence[Entry]) -> None:
+        """Write what was found, and for the others when to look again."""
+        now = self._clock.now()
+        states = {entry.id: entry.state for entry in entries}
+        later = [
+            Outcome(id=one.id, state=one.state, said=one.said, next_at=next_look(one, now, self._settle, self.delay))
+            for one in silent
+        ]
+        await self._settle_all([*(steps(states[one.id], one) for one in outcomes), *((one,) for one in later)])
+
+    async def _settle_all(self, paths: Sequence[tuple[Outcome, ...]]) -> None:
+        """Settle each outcome by its steps, all first steps together."""
+        now = self._clock.now()
+        for number in (0, 1):
+            if step := [path[number] for path in paths if len(path) > number]:
+                await self._ledger.settle(self._account, step, now)
+
+    # -- one kind after the other -------------------------------------------------------------------------------------
+
+    async def _moves(self, entries: Sequence[Entry]) -> Found:
+        """Moves: what the polls have shown, else one search for what was moved, else a late look and the action log."""
+        outcomes, rest = self._free(entries, lambda entry, look: judge_move(entry, look, None, self._settle))
+        rest = self._patiently(rest)
+        looks, missing, rest = await self._looks(rest, "MOVED")
+        again = [entry for entry in rest if had_moved(entry)]
+        before = await ours(self._ledger, self._account, "placement", again) if again else {}
+        silent: list[Entry] = []
+        logs = 0
+        for entry in rest:
+            look, log = looks.get(entry.target), None
+            gone = entry.target in missing
+            if not gone and wants_log(entry, look, self._clock.now(), self._settle):
+                if (logs := logs + 1) > SINGLES:
+                    self._put_off(self._clock.now() + SHORTEST_DELAY)
+                    continue
+                try:
+                    log = await self._evidence.log(entry.target, Urgency.PROVE)
+                except NotFound:
+                    gone = True
+            found = (
+                self._gone(entry) if gone else judge_move(entry, look, log, self._settle, before.get(entry.target, ()))
+            )
+            self._sort(entry, found, outcomes, silent)
+            self._learn(entry, found, look)
+        return outcomes, silent
+
+    async def _releases(self, entries: Sequence[Entry]) -> Found:
+        """Releases: what the polls have shown, else one search for what was released, else a late look."""
+        outcomes, rest = self._free(entries, lambda entry, look: judge_release(entry, look, self._settle))
+        rest = self._patiently(rest)
+        looks, missing, rest = await self._looks(rest, "QUARANTINE_RELEASED")
+        silent: list[Entry] = []
+        for entry in rest:
+            look = looks.get(entry.target)
+            shown = judge_release(entry, look, self._settle) if look else None
+            found = self._gone(entry) if entry.target in missing else shown
+            self._sort(entry, found, outcomes, silent)
+            self._learn(entry, found, look)
+        return outcomes, silent
+
+    async def _verdicts(self, entries: Sequence[Entry]) -> Found:
+        """Requests for another verdict: one reading of the team's submissions since the first claim."""
+        if self._put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
+            return [], []
+        reaching = min(entry.claimed_at for entry in entries) - 1
+        asked = await self._evidence.asked(reaching, _since(entries), Urgency.PROVE)
+        return self._sorted((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
+
+    async def _blocks(self, entries: Sequence[Entry]) -> Found:
+        listed = await self._evidence.blocked(_since(entries), Urgency.PROVE)
+        return self._sorted((entry, judge_block(entry, listed, self._settle)) for entry in entries)
+
+    async def _unblocks(self, entries: Sequence[Entry]) -> Found:
+        listed = await self._evidence.blocked(_since(entries), Urgency.PROVE)
+        tried = await ours(self._ledger, self._account, "block", entries)
+        return self._sorted(
+            (entry, judge_unblock(entry, listed, tried.get(entry.target, ()), self._settle)) for entry in entries
+        )
+
+    async def _notices(self, entries: Sequence[Entry]) -> Found:
+        return self._sorted((entry, judge_notice(entry)) for entry in entries)
+
+    # -- what they have in common -------------------------------------------------------------------------------------
+
+    def _free(
+        self, entries: Sequence[Entry], judge: Callable[[Entry, Look], Outcome | None]
+    ) -> tuple[list[Outcome], list[Entry]]:
+        """Judge by what was read since the claim anyway; return what that proves, and the entries it does not."""
+        known = self._evidence.known({entry.target: entry.claimed_at for entry in entries})
+        outcomes, rest = list[Outcome](), list[Entry]()
+        for entry in entries:
+            found = judge(entry, known[entry.target]) if entry.target in known else None
+            if found and found.state == "done":
+                outcomes.append(found)
+                self._learn(entry, found, known[entry.target])
+            else:
+                rest.append(entry)
+        return outcomes, rest
+
+    def _patiently(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Leave out what the next polls will show without a call, and while more is coming what can wait for it."""
+        now = self._clock.now()
+        waits = {
+            entry.id: until
+            for entry in entries
+            if entry.state == "sent" and (until := self._patience(entry)) > now and now < deadline(entry, self._settle)
+        }
+        for entry in entries:
+            if entry.id in waits:
+                self._put_off(min(waits[entry.id], deadline(entry, self._settle)))
+        return [entry for entry in entries if entry.id not in waits]
+
+    def _patience(self, entry: Entry) -> float:
+        """Return until when it is cheaper to wait than to ask."""
+        polled = entry.answered_at + POLLS if entry.answered_at - entry.scanned_at < HEAD else 0.0
+        return max(polled, entry.next_at + PATIENCE if self._busy() else 0.0)
+
+    async def _looks(
+        self, entries: Sequence[Entry], action: str
+    ) -> tuple[dict[str, Look], frozenset[str], list[Entry]]:
+        """Look at messages: early ones only among those to which it was done, late ones however they are now.
+
+        Returns the looks, the messages that are gone, and the entries whose turn it was.
+        """
+        now = self._clock.now()
+        late = {entry.target: at for entry in entries if (at := deadline(entry, self._settle)) <= now}
+        early = [entry.target for entry in entries if entry.target not in late]
+        looks = await self._evidence.touched(early, action) if early else {}
+        seen = await self._evidence.look(late, Urgency.PROVE) if late else Seen({})
+        looks |= seen.looks
+        unasked = late.keys() - looks.keys() - seen.missing - seen.unreadable
+        turn = [entry for entry in entries if entry.target not in unasked]
+        if len(turn) < len(entries):
+            self._put_off(self._clock.now() + SHORTEST_DELAY)
+        return looks, seen.missing, turn
+
+    def _gone(self, entry: Entry) -> Outcome | None:
+        return judge_missing(entry, self._clock.now(), self._settle)
+
+    def _sorted(self, found: Iterable[tuple[Entry, Outcome | None]]) -> Found:
+        outcomes, silent = list[Outcome](), list[Entry]()
+        for entry, outcome in found:
+            self._sort(entry, outcome, outcomes, silent)
+        return outcomes, silent
+
+    def _sort(self, entry: Entry, found: Outcome | None, outcomes: list[Outcome], silent: list[Entry]) -> None:
+        if found is None:
+            silent.append(entry)
+        else:
+            outcomes.append(found)
+
+    def _learn(self, entry: Entry, found: Outcome | None, look: Look | None) -> None:
+        """Ask sooner next time when it was shown at once, later when it was not."""
+        if found is None or found.proof != "seen" or look is None or entry.answered_at < entry.claimed_at:
+            return
+        age = max(0.0, look.at - entry.answered_at)
+        longer = self.delay + (age - self.delay) / 2
+        self.delay = min(
+            self._settle, max(SHORTEST_DELAY, longer if age > 2 * self.delay else min(age, self.delay * 0.9))
+        )
+
+
+def _since(entries: Sequence[Entry]) -> float:
+    """Return from when on a reading serves all these entries: each was due by then."""
+    return max(max(entry.next_at, entry.claimed_at) for entry in entries)

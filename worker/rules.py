@@ -1,0 +1,185 @@
+"""The sentences: how a function becomes a rule, and what it says about an event.
+
+The decorators only mark; the loader reads the marks, so importing a rule file does nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+
+from msgspec import Struct
+
+from worker.actions import Action, AnyAction
+from worker.models import DISPOSITIONS, Disposition
+
+By = Literal["rule", "sender", "recipient"]
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+Given = TypeVarTuple("Given")
+Answer = TypeVar("Answer")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Mode(IntEnum):
+    """How far a rule may go; only a reviewed change of its file raises it."""
+
+    OFF = 0
+    OBSERVE = 1
+    APPROVE = 2
+    ENFORCE = 3
+
+
+OFF, OBSERVE, APPROVE, ENFORCE = Mode
+
+
+class Limit(Struct, frozen=True):
+    """At most ``count`` distinct targets in a sliding window of ``per`` seconds, by rule, sender or recipient."""
+
+    count: int
+    per: float = 3600.0
+    by: By = "rule"
+
+
+class Mark(Struct, frozen=True):
+    """What ``@rule`` wrote on a function."""
+
+    mode: Mode
+    limit: Limit
+    priority: int
+    dispositions: tuple[str, ...] | None
+
+
+class Example(Struct, frozen=True):
+    """What ``@example`` wrote on a function: arguments, and what the rule must answer."""
+
+    given: tuple[Any, ...]
+    gives: tuple[AnyAction, ...]
+
+
+class RuleInfo(Struct, frozen=True, kw_only=True):
+    """A loaded rule as the daemon knows it; the function itself stays in the child process."""
+
+    name: str
+    file: str
+    line: int
+    doc: str
+    trigger: str
+    facts: tuple[str, ...]
+    actions: tuple[str, ...]
+    mode: Mode
+    limit: Limit
+    priority: int
+    dispositions: tuple[str, ...] | None
+    fingerprint: str
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """What one rule says about one event: a sentence that stands or falls whole."""
+
+    rule: str
+    actions: tuple[AnyAction, ...]
+    mode: Mode
+    priority: int
+    fingerprint: str = ""
+
+
+def limit(count: int, *, per: str = "1h", by: By = "rule") -> Limit:
+    """Allow ``count`` distinct targets per window such as ``30m``, ``1h`` or ``1d``; the rest waits for a person."""
+    if count < 0:
+        msg = f"a limit of {count} makes no sense; write 0 or more"
+        raise ValueError(msg)
+    return Limit(count, seconds(per), by)
+
+
+def seconds(duration: str) -> float:
+    """Read ``90s``, ``2m``, ``1h``, ``3d`` or ``50ms`` as seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", duration.strip())
+    if not found:
+        msg = f"{duration!r} is not a duration; write a number and ms, s, m, h or d, such as 15m"
+        raise ValueError(msg)
+    number, unit = found.groups()
+    return float(number) / 1000 if unit == "ms" else float(number) * UNITS[unit]
+
+
+def per_hour(count: int) -> Limit:
+    """Allow ``count`` distinct targets an hour."""
+    return limit(count, per="1h")
+
+
+@overload
+def rule(function: Rule, /) -> Rule: ...
+@overload
+def rule(
+    *,
+    mode: Mode = ...,
+    limit: Limit = ...,
+    priority: int = ...,
+    dispositions: Iterable[Disposition] | None = ...,
+) -> Callable[[Rule], Rule]: ...
+def rule(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    mode: Mode = OBSERVE,
+    limit: Limit = Limit(100),  # noqa: B008 (frozen)
+    priority: int = 0,
+    dispositions: Iterable[Disposition] | None = None,
+) -> Any:
+    """Mark a function as a rule and return it unchanged.
+
+    Without ``dispositions`` it hears every detection; naming NONE makes the worker read clean mail too.
+    """
+    heard = None if dispositions is None else tuple(dispositions)
+    if unknown := sorted(set(heard or ()) - set(DISPOSITIONS)):
+        msg = f"unknown disposition {unknown[0]!r}; known are {', '.join(DISPOSITIONS)}"
+        raise ValueError(msg)
+    return (
+        _marking(Mark(mode, limit, priority, heard))(function)
+        if function
+        else _marking(Mark(mode, limit, priority, heard))
+    )
+
+
+def _marking(mark: Mark) -> Callable[[Rule], Rule]:
+    """Write the mark on a function."""
+
+    def marking(function: Rule) -> Rule:
+        function.__dict__["__rule__"] = mark
+        return function
+
+    return marking
+
+
+def example(
+    *given: *Given, gives: Action | tuple[Action, ...] | None
+) -> Callable[[Callable[[*Given], Answer]], Callable[[*Given], Answer]]:
+    """State what the rule answers to these arguments; the loader holds it to that."""
+    answer = sentence(gives)
+
+    def marking(function: Callable[[*Given], Answer]) -> Callable[[*Given], Answer]:
+        stacked = function.__dict__.get("__examples__", ())
+        function.__dict__["__examples__"] = (Example(given, answer), *stacked)
+        return function
+
+    return marking
+
+
+def sentence(said: object) -> tuple[AnyAction, ...]:
+    """Read what a rule returned as a tuple of actions; raise TypeError for anything else."""
+    actions: tuple[Any, ...] = () if said is None else said if isinstance(said, tuple) else (said,)
+    for action in actions:
+        if not isinstance(action, Action):
+            msg = f"a rule returns actions or None, not {type(action).__name__}"
+            raise TypeError(msg)
+    return actions
+
+
+def marked(function: object) -> Mark | None:
+    """Return the mark of a rule, None for anything else."""
+    mark = getattr(function, "__dict__", {}).get("__rule__")
+    return mark if isinstance(mark, Mark) else None
+
+
+def examples(function: object) -> tuple[Example, ...]:
+    """Return the examples stacked on a rule, top one first."""
+    return tuple(getattr(function, "__dict__", {}).get("__examples__", ()))

@@ -1,0 +1,185 @@
+"""Samples: made-up nouns for examples and tests. Everything not given is harmless and plausible."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from worker.models import (
+    ActionLog,
+    Attachment,
+    BlockedSender,
+    Detection,
+    Disposition,
+    Link,
+    LogEntry,
+    Message,
+    Now,
+    Policies,
+    Properties,
+    Report,
+    ReportFields,
+    SenderInfo,
+    Submission,
+    ThreatCategory,
+    Validation,
+)
+
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+_POSTFIX = "4Njp3P0STMz2c02Q"
+
+
+def message(
+    *,
+    sender: str = "someone@elsewhere.example",
+    from_name: str = "Some One",
+    to: Sequence[str] = ("you@corp.example",),
+    subject: str = "Hello",
+    final_disposition: Disposition = "SPAM",
+    is_quarantined: bool = False,
+    replyto: str = "",
+    envelope_from: str = "",
+    spf: str = "pass",
+    dkim: str = "pass",
+    dmarc: str = "pass",
+    detection_reasons: Sequence[str] = (),
+    threat_categories: Sequence[str] = (),
+    delivery_status: Sequence[str] = ("delivered",),
+    post_delivery_operations: Sequence[str] = (),
+    scanned_at: datetime = NOON,
+    id: str = "",  # noqa: A002 (the API's name)
+    properties: Properties | None = None,
+    is_phish_submission: bool = False,
+) -> Message:
+    """Return a message; a quarantined one has not been delivered."""
+    known_as = id or f"{_POSTFIX}-{scanned_at:%Y-%m-%dT%H:%M:%S}-12345678"
+    return Message(
+        id=known_as,
+        postfix_id=known_as.partition("-")[0],
+        alert_id=known_as.rpartition("-")[0],
+        message_id=f"<{known_as.rpartition('-')[2]}@elsewhere.example>",
+        scanned_at=scanned_at,
+        sent_at=scanned_at,
+        sender=sender,
+        from_name=from_name,
+        replyto=replyto,
+        to=tuple(to),
+        envelope_from=envelope_from or sender,
+        envelope_to=tuple(to),
+        client_recipients=tuple(to),
+        subject=subject,
+        final_disposition=final_disposition,
+        detection_reasons=tuple(detection_reasons),
+        threat_categories=tuple(threat_categories),
+        is_quarantined=is_quarantined,
+        is_phish_submission=is_phish_submission,
+        delivery_status=("quarantined",) if is_quarantined else tuple(delivery_status),
+        post_delivery_operations=tuple(post_delivery_operations),
+        properties=properties or Properties(),
+        validation=Validation(spf=spf, dkim=dkim, dmarc=dmarc),
+    )
+
+
+def detection(
+    *,
+    links: Sequence[str] = (),
+    attachments: Sequence[Attachment] = (),
+    threat_categories: Sequence[str] = (),
+    action: str = "",
+    final_disposition: Disposition = "SPAM",
+    sender_info: SenderInfo | None = None,
+) -> Detection:
+    """Return a detection with these links."""
+    return Detection(
+        action=action,
+        final_disposition=final_disposition,
+        links=tuple(Link(href=href) for href in links),
+        attachments=tuple(attachments),
+        threat_categories=tuple(ThreatCategory(name=name) for name in threat_categories),
+        sender_info=sender_info or SenderInfo(),
+    )
+
+
+def report(
+    *,
+    disposition: Disposition = "MALICIOUS",
+    title: str = "Credential phishing",
+    content: str = "",
+    priority: str = "high",
+    sender: str = "someone@elsewhere.example",
+    to: Sequence[str] = ("you@corp.example",),
+    postfix_id: str = _POSTFIX,
+    occurred_at: datetime = NOON,
+    id: int = 1,  # noqa: A002 (the API's name)
+) -> Report:
+    """Return a PhishGuard report about a mail."""
+    about = ReportFields(to=tuple(to), sender=sender, postfix_id=postfix_id, occurred_at=occurred_at)
+    return Report(
+        id=id,
+        title=title,
+        content=content,
+        priority=priority,
+        disposition=disposition,
+        fields=about,
+        created_at=occurred_at,
+        updated_at=occurred_at,
+    )
+
+
+def submission(
+    *,
+    type: str = "User",  # noqa: A002 (the API's name)
+    requested_disposition: str = "MALICIOUS",
+    original_disposition: str = "NONE",
+    outcome_disposition: str = "",
+    status: str = "",
+    customer_status: str = "unreviewed",
+    requested_by: str = "you@corp.example",
+    subject: str = "Hello",
+    original_postfix_id: str = _POSTFIX,
+) -> Submission:
+    """Return a user's request to look at a mail again."""
+    return Submission(
+        submission_id="5d3f1a52-0000-4000-8000-000000000001",
+        requested_at=NOON,
+        type=type,
+        status=status,
+        customer_status=customer_status,
+        requested_disposition=requested_disposition,
+        original_disposition=original_disposition,
+        outcome_disposition=outcome_disposition,
+        original_postfix_id=original_postfix_id,
+        requested_by=requested_by,
+        subject=subject,
+    )
+
+
+def blocked_sender(
+    pattern: str = "spammer@elsewhere.example", *, pattern_type: str = "EMAIL", comments: str = ""
+) -> BlockedSender:
+    """Return an entry of the block list."""
+    return BlockedSender(id="1", pattern=pattern, pattern_type=pattern_type, comments=comments, created_at=NOON)
+
+
+def action_log(*entries: LogEntry) -> ActionLog:
+    """Return an action log of these entries."""
+    return ActionLog(entries=entries)
+
+
+def log_entry(operation: str = "MOVE", *, folder: str = "", requested_by: str = "", status: str = "OK") -> LogEntry:
+    """Return one line of an action log."""
+    return LogEntry(operation=operation, folder=folder, requested_by=requested_by, status=status, completed_at=NOON)
+
+
+def policies(
+    *,
+    domains: Sequence[str] = ("corp.example",),
+    blocked: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+    trusted: Sequence[str] = (),
+) -> Policies:
+    """Return the lists of an account that owns corp.example."""
+    return Policies(domains=tuple(domains), blocked=tuple(blocked), allowed=tuple(allowed), trusted=tuple(trusted))
+
+
+def now(at: datetime = NOON) -> Now:
+    """Return a time."""
+    return Now(at=at)

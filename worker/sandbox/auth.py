@@ -1,0 +1,47 @@
+"""Who asks, and what they may: any token will do, except that its name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2s
+
+from worker.sandbox.wire import Refused, Request
+
+READ_ONLY = "read-"
+WRONG = "wrong-"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A credential by its label, which does not give it away, and whether it may change anything."""
+
+    label: str
+    valid: bool
+    writes: bool
+
+
+def caller(request: Request) -> Caller | None:
+    """Read the bearer token, or else the e-mail and key; a token that begins with read- or wrong- is what it says."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return Caller(label(token), not token.startswith(WRONG), not token.startswith(READ_ONLY))
+    email, key = request.headers.get("x-auth-email"), request.headers.get("x-auth-key")
+    return Caller(label(f"{email} {key}"), valid=True, writes=True) if email and key else None
+
+
+@lru_cache(maxsize=64)
+def label(token: str) -> str:
+    """Name a credential without giving it away."""
+    return f"token-{blake2s(token.encode(), digest_size=4).hexdigest()}"
+
+
+def admit(who: Caller | None, request: Request) -> str:
+    """Return the label of a caller who may do this."""
+    if who is None:
+        raise Refused(401, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")
+    if not who.valid:
+        raise Refused(401, 10000, "Authentication error")
+    if request.method != "GET" and not who.writes:
+        raise Refused(403, 10000, "Authentication error")
+    return who.label

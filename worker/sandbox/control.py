@@ -1,0 +1,127 @@
+"""/_sandbox/: what was done to the sandbox, and ways to stir it; nothing here counts as a request of the API."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from worker.sandbox.faults import Fault
+from worker.sandbox.wire import JSON_TYPE, Answer, Json, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from worker.sandbox.account import Effect
+    from worker.sandbox.mail import Mail
+    from worker.sandbox.world import World
+
+PREFIX = "/_sandbox/"
+
+
+class WishedFaults(msgspec.Struct, forbid_unknown_fields=True):
+    """POST faults: another table, and faults that come first."""
+
+    table: str | None = None
+    script: list[Fault] = []
+
+
+class WishedMessages(msgspec.Struct, forbid_unknown_fields=True):
+    """POST messages: messages to add (fields as World.add_message takes them), kinds to let arrive, ids to change."""
+
+    add: list[dict[str, Any]] = []
+    arrive: dict[str, int] = {}
+    change: list[Json] = []
+
+
+class WishedSpending(msgspec.Struct, forbid_unknown_fields=True):
+    """POST quota: how many requests somebody else makes."""
+
+    spend: int
+
+
+def handle(world: World, request: Request) -> Answer:
+    """Answer one request under the prefix."""
+    act = ROUTES.get((request.method, request.path.removeprefix(PREFIX)))
+    if act is None:
+        return _answer(404, {"error": f"try one of {', '.join(f'{verb} {path}' for verb, path in ROUTES)}"})
+    world.advance()
+    try:
+        return _answer(200, act(world, request))
+    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as wrong:
+        return _answer(400, {"error": f"{type(wrong).__name__}: {wrong}"})
+
+
+def _answer(status: int, body: object) -> Answer:
+    return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
+
+
+def _effects(world: World, request: Request) -> list[Effect]:
+    """Return the effects, from the number in ``since`` on."""
+    return world.effects[int(request.get("since") or 0) :]
+
+
+def _requests(world: World, _: Request) -> Mapping[str, object]:
+    return world.requests
+
+
+def _messages(world: World, request: Request) -> list[Json]:
+    """Return the truth about each message, whatever a read shows; ``limit`` is 10,000 unless it says otherwise."""
+    offset, limit = int(request.get("offset") or 0), int(request.get("limit") or 10_000)
+    return [_truth(mail) for mail in world.mails[offset : offset + limit]]
+
+
+def _truth(mail: Mail) -> Json:
+    state, fixed = mail.now, mail.fixed()
+    return {
+        "id": mail.id,
+        "kind": mail.kind,
+        "scanned": mail.scanned,
+        "indexed": mail.first,
+        "folder": state.folder,
+        "disposition": state.disposition,
+        "quarantined": state.quarantined,
+        "operations": state.operations or (),
+        "from": fixed.sender,
+        "from_name": fixed.from_name,
+        "recipients": fixed.client_recipients,
+    }
+
+
+def _stir(world: World, request: Request) -> Json:
+    """Add messages, or change what a message is judged as or where it lies."""
+    stirred = msgspec.json.decode(request.body, type=WishedMessages)
+    added = [world.add_message(**fields).id for fields in stirred.add]
+    for kind, count in stirred.arrive.items():
+        added += [mail.id for mail in world.arrive(count, kind)]
+    for change in stirred.change:
+        if "disposition" in change:
+            world.change_verdict(str(change["id"]), str(change["disposition"]))
+        if "folder" in change:
+            world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
+    return {"added": added, "changed": len(stirred.change)}
+
+
+def _faults(world: World, request: Request) -> Json:
+    asked = msgspec.json.decode(request.body, type=WishedFaults)
+    if asked.table is not None:
+        world.faults.use(asked.table)
+    world.faults.script(asked.script)
+    return {"scripted": len(world.faults.written)}
+
+
+def _quota(world: World, request: Request) -> Json:
+    asked = msgspec.json.decode(request.body, type=WishedSpending)
+    world.spend_elsewhere(asked.spend)
+    return {"spent": asked.spend}
+
+
+ROUTES: Mapping[tuple[str, str], Callable[[World, Request], object]] = MappingProxyType({
+    ("GET", "effects"): _effects,
+    ("GET", "requests"): _requests,
+    ("GET", "messages"): _messages,
+    ("POST", "messages"): _stir,
+    ("POST", "faults"): _faults,
+    ("POST", "quota"): _quota,
+})  # fmt: skip

@@ -1,0 +1,147 @@
+"""POST investigate/…/move and investigate/release: where mail lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from worker.sandbox.account import Effect
+from worker.sandbox.mail import DESTINATIONS, PURGED, TEN, Mail, log_entry, moved, released
+from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
+
+if TYPE_CHECKING:
+    from worker.sandbox.life import Life
+
+DONE = "OK"
+NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
+QUARANTINED = "the message is in quarantine"
+NO_INTEGRATION = "no integration with write access for this mailbox"
+NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
+PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
+
+
+def move_one(life: Life, call: Call) -> Answer:
+    """Move one message; the result is a list all the same."""
+    destination = _destination(life, life.reader.mapping(call.request))
+    mail = life.find(call.ids[0], call.now)
+    if mail is None:
+        raise Refused(404, 10002, "message not found")
+    return ok(_move(life, call, mail, destination))
+
+
+def move_many(life: Life, call: Call) -> Answer:
+    """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
+    body = life.reader.mapping(call.request)
+    destination, ids = _destination(life, body), life.reader.ids(body.get("ids"))
+    items: list[Json] = []
+    for ident in ids:
+        mail = life.find(ident, call.now)
+        if mail is None:
+            life.note(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
+            items.append({"success": False, "status": "message not found", "operation": "MOVE"})
+        else:
+            items += _move(life, call, mail, destination)
+    return ok(items)
+
+
+def _destination(life: Life, body: Json) -> str:
+    destination = body.get("destination")
+    if not isinstance(destination, str) or destination not in DESTINATIONS:
+        life.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
+    expected = body.get("expected_disposition")
+    if expected is not None and expected not in TEN:
+        life.reader.wrong("expected_disposition is not a disposition")
+    if life.switches.integration == "refused":
+        raise Refused(400, 10003, NO_INTEGRATION)
+    return destination
+
+
+def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
+    """Move one message: for each of its recipients it may go well or not, and the log says so."""
+    before, fixed = mail.now, mail.fixed()
+    statuses = {one: _hindrance(life, mail, destination) or _luck(life) for one in fixed.client_recipients}
+    log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
+    delivery = tuple(sorted({"moved" if status == DONE else "move_failed" for status in statuses.values()}))
+    reached = "moved" in delivery
+    if reached:
+        mail.become(call.now, moved(before, destination, delivery, log))
+        _perhaps_moved_back(life, call.now, mail)
+    else:
+        failed = before.delivery if before.quarantined else delivery
+        mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
+    detail: Json = {"destination": destination, "from": before.folder, "statuses": statuses}
+    life.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
+    return [_item(call, recipient, status, destination, fixed.message_id) for recipient, status in statuses.items()]
+
+
+def _hindrance(life: Life, mail: Mail, destination: str) -> str | None:
+    if mail.now.quarantined:
+        return QUARANTINED
+    if life.switches.integration == "off":
+        return NO_INTEGRATION
+    if life.switches.google and destination == "RecoverableItemsDeletions":
+        return NO_SOFT_DELETE
+    return NOT_FOUND if mail.now.folder == PURGED else None
+
+
+def _luck(life: Life) -> str:
+    return PROVIDER if life.rng.random() < life.switches.move_failed else DONE
+
+
+def _perhaps_moved_back(life: Life, now: float, mail: Mail) -> None:
+    """Let the user drag it back into the inbox some time later, as some do."""
+    if mail.now.folder not in {"Inbox", PURGED} and life.rng.random() < life.switches.moved_back:
+        when = now + life.switches.moved_back_after * life.rng.random()
+        life.later(when, lambda at: life.move_by_hand(mail.id, "Inbox", "user", at=at))
+
+
+def _item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
+    return {
+        "success": status == DONE,
+        "status": status,
+        "operation": "MOVE",
+        "destination": destination,
+        "recipient": recipient,
+        "message_id": message_id,
+        "completed_at": moment(call.now),
+    }
+
+
+def release(life: Life, call: Call) -> Answer:
+    """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
+    ids = _ids_to_release(life, call)
+    mails = [(ident, life.find(ident, call.now)) for ident in ids]
+    if life.switches.release_unknown == "404" and any(mail is None for _, mail in mails):
+        raise Refused(404, 10002, "message not found")
+    for ident, mail in mails:
+        if mail is None:
+            life.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
+    return ok([_release(life, call, mail) for _, mail in mails if mail is not None])
+
+
+def _ids_to_release(life: Life, call: Call) -> list[str]:
+    """Read the ids out of either form of the body, as far as a switch allows."""
+    body, form = life.reader.json(call.request), life.switches.release_body
+    if isinstance(body, list):
+        if form == "object":
+            life.reader.wrong("the body must be an object with ids")
+        return life.reader.ids(body)
+    if form == "array" or not isinstance(body, dict):
+        life.reader.wrong("the body must be an array of ids")
+    return life.reader.ids(body.get("ids"))
+
+
+def _release(life: Life, call: Call, mail: Mail) -> Json:
+    """Release one message: each recipient it had not reached yet may be reached now."""
+    before, everybody = mail.now, mail.fixed().client_recipients
+    waiting = [one for one in everybody if one not in before.released] if before.quarantined else []
+    reached = tuple(one for one in waiting if life.rng.random() >= life.switches.release_failed)
+    failed = [one for one in everybody if one not in before.released and one not in reached]
+    if before.quarantined:
+        status = DONE if not failed else "delivery failed for some recipients"
+        entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
+        mail.become(call.now, released(before, everybody, reached, entry))
+    detail: Json = {"delivered": reached, "failed": failed}
+    life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
+    item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
+    return item if len(everybody) > 1 else item | {"undelivered": None}

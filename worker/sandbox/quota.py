@@ -1,0 +1,70 @@
+"""The request budget: one window per credential, and a block on everything for whoever crosses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from worker.sandbox.wire import Answer, refuse
+
+
+@dataclass(slots=True)
+class Window:
+    """What one credential has spent since ``begun``; ``blocked`` is until when everything is refused."""
+
+    begun: float
+    spent: int = 0
+    blocked: float = 0.0
+
+
+class Quota:
+    """Counts requests per credential in fixed windows of ``window`` seconds, ``most`` each."""
+
+    def __init__(self, most: int, window: float) -> None:
+        """Take e.g. 1,200 requests in 300 s."""
+        self.most, self.window = most, window
+        self.windows: dict[str, Window] = {}
+
+    def spend(self, credential: str, now: float, requests: int = 1) -> bool:
+        """Count requests; False when they are over the budget or everything is blocked."""
+        mine = self._window(credential, now)
+        if now < mine.blocked:
+            return False
+        mine.spent += requests
+        if mine.spent > self.most:
+            mine.blocked = now + self.window
+            return False
+        return True
+
+    def spend_elsewhere(self, now: float, requests: int) -> None:
+        """Spend as somebody else does with the same user: of every credential seen so far."""
+        for credential in self.windows:
+            self.spend(credential, now, requests)
+
+    def block(self, credential: str, now: float, seconds: float) -> None:
+        """Refuse everything of this credential for some seconds."""
+        self._window(credential, now).blocked = now + seconds
+
+    def _window(self, credential: str, now: float) -> Window:
+        mine = self.windows.setdefault(credential, Window(now))
+        over = mine.blocked <= now if mine.blocked else False
+        if over or (not mine.blocked and now >= mine.begun + self.window):
+            mine.begun, mine.spent, mine.blocked = now, 0, 0.0
+        return mine
+
+    def refusal(self, credential: str, now: float) -> Answer:
+        """Answer 429 with the whole seconds that are left of the block."""
+        text = f"More than {self.most} requests per {self.window:.0f} seconds reached. "
+        answer = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
+        left = max(1, ceil(self.windows[credential].blocked - now))
+        return replace(answer, headers={**answer.headers, "retry-after": str(left)})
+
+    def headers(self, credential: str, now: float) -> dict[str, str]:
+        """Return the two headers that tell how much is left, and of what."""
+        mine = self._window(credential, now)
+        end = mine.blocked or mine.begun + self.window
+        left = 0 if mine.blocked else max(0, self.most - mine.spent)
+        return {
+            "ratelimit": f'"default";r={left};t={max(0, ceil(end - now))}',
+            "ratelimit-policy": f'"burst";q={self.most};w={self.window:.0f}',
+        }

@@ -1,0 +1,67 @@
+"""Which handler answers which path: the table of contents of the emulated API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from worker.sandbox import investigate, phishguard, placement, search, settings, submissions
+from worker.sandbox.life import Life
+from worker.sandbox.wire import Answer, Call, Refused, Request
+
+Handler = Callable[[Life, Call], Answer]
+BASE = ["", "client", "v4", "accounts"]
+ROOM = "email-security"
+
+ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
+    ("GET", "investigate"): search.search,
+    ("GET", "investigate/results/{id}"): search.results,
+    ("POST", "investigate/move"): placement.move_many,
+    ("POST", "investigate/release"): placement.release,
+    ("GET", "investigate/{id}"): investigate.get,
+    ("GET", "investigate/{id}/action_log"): investigate.action_log,
+    ("GET", "investigate/{id}/detections"): investigate.detections,
+    ("POST", "investigate/{id}/move"): placement.move_one,
+    ("POST", "investigate/{id}/reclassify"): investigate.reclassify,
+    ("GET", "phishguard/reports"): phishguard.reports,
+    ("GET", "submissions"): submissions.submissions,
+    **{(method, path): handler for method, path, handler in settings.routes()},
+})  # fmt: skip
+_FIXED = frozenset(segment for _, path in ROUTES for segment in path.split("/")) - {"{id}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler it routes nowhere."""
+
+    operation: str
+    account: str
+    ids: tuple[str, ...]
+    handler: Handler | None
+
+
+def route(request: Request) -> Route:
+    """Find the operation of a request."""
+    parts = request.path.split("/")
+    if parts[:4] != BASE or len(parts) <= len(BASE) + 2 or parts[5] != ROOM:
+        return Route(f"{request.method} ?", "", (), None)
+    segments, account = parts[6:], parts[4]
+    for path, ids in _readings(segments):
+        if handler := ROUTES.get((request.method, path)):
+            return Route(f"{request.method} {path}", account, ids, handler)
+    return Route(f"{request.method} ?", account, (), None)
+
+
+def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the ways to read a path: literally, and with the one segment that is an id."""
+    readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())]
+    for place, segment in enumerate(segments):
+        if segment and segment not in _FIXED:
+            readings.append(("/".join([*segments[:place], "{id}", *segments[place + 1 :]]), (segment,)))
+    return readings
+
+
+def nowhere(request: Request) -> Refused:
+    """Refuse a path that routes nowhere."""
+    return Refused(404, 7003, f"Could not route to {request.path}, perhaps your object identifier is invalid?")

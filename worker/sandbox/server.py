@@ -1,0 +1,96 @@
+"""The sandbox on a real socket: every answer comes from World.handle, delays and broken connections are real."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from worker.sandbox import control
+from worker.sandbox.wire import Answer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from worker.sandbox.world import World
+
+LARGEST_BODY = 64 * 1024 * 1024
+RESET_AT_ONCE = struct.pack("ii", 1, 0)
+
+
+@asynccontextmanager
+async def serve(world: World, host: str = "127.0.0.1", port: int = 0, *, latency: float = 0.0) -> AsyncIterator[str]:
+    """Serve a world and give its address without a path; ``latency`` in seconds is added to each answer of the API."""
+    runner = web.AppRunner(application(world, latency=latency), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def application(world: World, *, latency: float = 0.0) -> web.Application:
+    """Build the application: one handler for the API, one for what lies under /_sandbox/."""
+    app = web.Application(client_max_size=LARGEST_BODY)
+    app.router.add_route("*", control.PREFIX + "{tail:.*}", _controls(world))
+    app.router.add_route("*", "/{tail:.*}", _api(world, latency))
+    return app
+
+
+def _controls(world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = control.handle(world, await _read(request))
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    return handle
+
+
+def _api(world: World, latency: float) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = world.handle(await _read(request))
+        if latency + answer.delay > 0:
+            await asyncio.sleep(latency + answer.delay)
+        return await _send(request, answer)
+
+    return handle
+
+
+async def _read(request: web.Request) -> Request:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Request(request.method, request.path, tuple(request.query.items()), headers, await request.read())
+
+
+async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Send an answer, or as much of it as its cut allows."""
+    if answer.cut in {"before", "after"}:
+        _hang_up(request, reset=True)
+        return web.Response()
+    if answer.cut == "body":
+        return await _send_half(request, answer)
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def _hang_up(request: web.Request, *, reset: bool) -> None:
+    """Break the connection at once, unless the client was quicker; with a reset what is on its way is lost too."""
+    if request.transport is None:
+        return
+    if reset:
+        raw = request.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
+    request.transport.abort()
+
+
+async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Promise the whole body, send half of it, see to it that the half arrives, and hang up."""
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    await response.write(answer.body[: len(answer.body) // 2])
+    _hang_up(request, reset=False)
+    return response

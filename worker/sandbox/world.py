@@ -1,0 +1,109 @@
+"""The whole API as one deterministic function of the account's state, the clock and the request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from worker.sandbox import auth, faults, search
+from worker.sandbox.faults import Fault, Faults
+from worker.sandbox.life import Life
+from worker.sandbox.quota import Quota
+from worker.sandbox.routing import Route, nowhere, route
+from worker.sandbox.switches import Switches
+from worker.sandbox.wire import Answer, Call, Refused, Request, http_date, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.sandbox.auth import Caller
+
+ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
+NOT_ENTITLED = "Email Security is not available in your current subscription"
+
+
+class World(Life):
+    """A Cloudflare account with Email Security.
+
+    ``now`` gives epoch seconds and is all the time there is; ``lag`` is how many seconds reads are behind writes;
+    ``quota`` is (requests, seconds) per credential, or None. Nothing here sleeps, and one seed gives one history.
+    """
+
+    def __init__(
+        self,
+        account: str = ACCOUNT,
+        *,
+        seed: int = 1,
+        now: Callable[[], float],
+        messages: int = 0,
+        history: float = 3600.0,
+        arrivals: float = 0.0,
+        lag: float = 0.0,
+        quota: tuple[int, float] | None = (1200, 300.0),
+        faults: Faults | None = None,
+        switches: Switches | None = None,
+    ) -> None:
+        """Begin with ``messages`` scanned in the last ``history`` seconds; ``arrivals`` more come every second."""
+        super().__init__(account, seed=seed, now=now, lag=lag, switches=switches or Switches())
+        self.limited = quota is not None
+        self.quota = Quota(*(quota or (10**9, 300.0)))
+        self.faults = faults or Faults(seed=seed)
+        self.requests: dict[str, Counter[str]] = {}
+        self.populate(messages, history, arrivals)
+
+    def handle(self, request: Request) -> Answer:
+        """Answer one request, and change the state as it asks."""
+        now = self.advance()
+        way, who = route(request), auth.caller(request)
+        answer = self._through_the_edge(request, now, way, who)
+        self.requests.setdefault(way.operation, Counter())[answer.cut or str(answer.status)] += 1
+        return replace(answer, headers={"date": http_date(now), **answer.headers})
+
+    def spend_elsewhere(self, requests: int) -> None:
+        """Spend the budget of every credential seen so far, as the dashboard and other tokens of a user do."""
+        self.quota.spend_elsewhere(self.advance(), requests)
+
+    def _through_the_edge(self, request: Request, now: float, way: Route, who: Caller | None) -> Answer:
+        """Count the request, and let what goes wrong on the wire go wrong."""
+        if who and not self.quota.spend(who.label, now):
+            return self._paced(who, now)
+        fault = self.faults.next(request)
+        if fault is None:
+            return self._counted(self._carried_out(request, now, way, who, None), now, who)
+        if fault.kind == "paced" and who:
+            self.quota.block(who.label, now, fault.seconds)
+            return self._paced(who, now)
+        answer = faults.instead(fault)
+        if answer is not None:
+            return answer
+        return faults.spoil(fault, self._counted(self._carried_out(request, now, way, who, fault), now, who))
+
+    def _carried_out(self, request: Request, now: float, way: Route, who: Caller | None, fault: Fault | None) -> Answer:
+        try:
+            call = Call(request, now, self._admitted(request, way, who), way.ids)
+            if way.handler is None:
+                raise nowhere(request)
+            if fault is not None and fault.kind == "accepted" and faults.is_search(request):
+                return search.accept(self, call, fault.seconds)
+            return way.handler(self, call)
+        except Refused as refused:
+            return refuse(refused.status, refused.code, refused.message)
+
+    def _admitted(self, request: Request, way: Route, who: Caller | None) -> str:
+        """Return the label of a caller who may do this in this account."""
+        label = auth.admit(who, request)
+        if way.account and way.account != self.account:
+            raise Refused(403, 10000, "Authentication error")
+        if way.account and not self.switches.entitled:
+            raise Refused(403, 10004, NOT_ENTITLED)
+        return label
+
+    def _paced(self, who: Caller, now: float) -> Answer:
+        return self._counted(self.quota.refusal(who.label, now), now, who)
+
+    def _counted(self, answer: Answer, now: float, who: Caller | None) -> Answer:
+        """Add the headers that tell what is left of the budget."""
+        if not self.limited or who is None:
+            return answer
+        return replace(answer, headers={**answer.headers, **self.quota.headers(who.label, now)})

@@ -1,0 +1,172 @@
+"""Who tells us: each source fetches one page of a slice and turns its records into readings."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from worker.api import Client, Urgency
+from worker.models import DISPOSITIONS, Flag, Text, Texts
+from worker.store.entry import Look
+from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
+
+URGENCIES: dict[SliceKind, Urgency] = {
+    "head": Urgency.HEAD,
+    "overlap": Urgency.HEAD,
+    "gap": Urgency.GAPS,
+    "sweep": Urgency.SWEEP,
+}
+
+
+class Fetched(Struct, frozen=True):
+    """One page as it was read; ``next`` is the cursor of the page after it, None at the end of the slice."""
+
+    readings: tuple[Reading, ...]
+    broken: tuple[Broken, ...]
+    next: str | None
+    began: float
+
+
+class Source(Protocol):
+    """Something that can be read in slices of time."""
+
+    @property
+    def name(self) -> str:
+        """The source's name, for ever."""
+
+    @property
+    def pace(self) -> float:
+        """How much more seldom than messages this source is asked."""
+
+    @property
+    def swept(self) -> float:
+        """Seconds back that its sweep reaches at least, 0 for what is set for messages."""
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page; raises what the API raises."""
+
+
+class MessageKey(Struct, frozen=True):
+    """The fields of a message that the daemon itself reads; everything else stays bytes."""
+
+    id: str
+    final_disposition: Text = ""
+    is_quarantined: Flag = False
+    scanned_at: datetime | None = None
+    post_delivery_operations: Texts = ()
+    delivery_status: Texts = ()
+
+
+class ReportKey(Struct, frozen=True):
+    """The fields of a report that the daemon itself reads."""
+
+    id: int
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+_message_key = msgspec.json.Decoder(MessageKey)
+_report_key = msgspec.json.Decoder(ReportKey)
+
+
+class Messages:
+    """Mail that was scanned (``GET investigate``)."""
+
+    name = "messages"
+    pace = 1.0
+    swept = 0.0
+
+    def __init__(self, client: Client, clean_too: Callable[[], bool]) -> None:
+        """Read detections; clean mail too while some rule names NONE."""
+        self._client = client
+        self._clean_too = clean_too
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page of the search."""
+        page = await self._client.investigate.search(
+            start=slice_.start,
+            end=slice_.end,
+            cursor=slice_.cursor,
+            detections_only=not self._clean_too(),
+            urgency=URGENCIES[slice_.kind],
+        )
+        return fetched(page.records, page.next, page.begun, message_reading)
+
+
+class Reports:
+    """What PhishGuard analysts wrote (``GET phishguard/reports``)."""
+
+    name = "reports"
+    pace = 6.0
+    swept = 30 * 86400.0
+
+    def __init__(self, client: Client) -> None:
+        """Read reports of one account."""
+        self._client = client
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page of reports."""
+        page = await self._client.phishguard.reports(
+            start=slice_.start,
+            end=slice_.end,
+            page=int(slice_.cursor or 1),
+            urgency=URGENCIES[slice_.kind],
+        )
+        return fetched(page.records, page.next, page.begun, report_reading)
+
+
+def message_reading(raw: msgspec.Raw, began: float) -> Reading:
+    """Read a message's key fields; raises MsgspecError or ValueError for a record that makes no sense."""
+    key = _message_key.decode(raw)
+    state = f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}"
+    look = Look(began, state, bool(key.is_quarantined), key.post_delivery_operations or (), key.delivery_status or ())
+    thing = Thing("Message", scan_time(key.id, key.scanned_at), key.id)
+    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
+
+
+def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
+    """Read a report's key fields; an updated report is a new state of the same thing."""
+    key = _report_key.decode(raw)
+    created = key.created_at or key.updated_at
+    updated = key.updated_at or key.created_at
+    if created is None or updated is None:
+        msg = "the report has no time"
+        raise ValueError(msg)
+    thing = Thing("Report", created.timestamp(), str(key.id))
+    return Reading(thing=thing, state=f"{updated.astimezone(UTC):%FT%T.%fZ}", raw=bytes(raw))
+
+
+def scan_time(message: str, scanned_at: datetime | None = None) -> float:
+    """Return the time inside a message's id, else its scan time; raises ValueError when there is neither."""
+    inside = message.partition("-")[2].rpartition("-")[0]
+    try:
+        return datetime.fromisoformat(inside).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        if scanned_at is None:
+            msg = f"the id {message[:60]!r} carries no time and the record no scanned_at"
+            raise ValueError(msg) from None
+        return scanned_at.timestamp()
+
+
+def fetched(
+    records: tuple[msgspec.Raw, ...],
+    following: str | None,
+    began: float,
+    read: Callable[[msgspec.Raw, float], Reading],
+) -> Fetched:
+    """Read each record on its own, so that a broken one costs only itself."""
+    readings: list[Reading] = []
+    broken: list[Broken] = []
+    for raw in records:
+        try:
+            readings.append(reading := read(raw, began))
+        except (msgspec.MsgspecError, ValueError, OverflowError) as problem:
+            broken.append(Broken(bytes(raw), str(problem)[:300]))
+            continue
+        if reading.verdict and reading.verdict not in DISPOSITIONS:
+            broken.append(
+                Broken(reading.raw, f"unknown final_disposition {reading.verdict[:60]!r}; rules still hear it")
+            )
+    return Fetched(tuple(readings), tuple(broken), following, began)

@@ -1,0 +1,66 @@
+"""Where databases differ, and nothing else: upserts, sizes, and how an SQLite connection is set up."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+T = TypeVar("T")
+CHUNK = 500
+"""Values in one IN list: few enough for every database, and for a small statement."""
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=10000",
+    "cache_size=-4000",
+    "journal_size_limit=16777216",
+)
+
+
+def chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """Cut values into lists short enough for an IN condition."""
+    rest = iter(values)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], change: Sequence[str] = ()) -> None:
+    """Insert rows; of one that is there already, change these columns, or leave it alone when none is named."""
+    if not rows:
+        return
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    key = list(table.primary_key)
+    if change:
+        new = {name: statement.excluded[name] for name in change}
+        conn.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
+    else:
+        conn.execute(statement.on_conflict_do_nothing(index_elements=key), rows)
+
+
+def sizes(conn: Connection) -> dict[str, int]:
+    """Return the bytes each table takes, its indexes included."""
+    if conn.dialect.name == "postgresql":
+        query = "SELECT relname, pg_total_relation_size(relid) FROM pg_catalog.pg_statio_user_tables"
+    else:
+        query = "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_master m ON m.name = s.name GROUP BY 1"
+    return {str(name): int(size) for name, size in conn.execute(text(query))}
+
+
+def prepare(engine: Engine) -> None:
+    """Make SQLite durable and let every transaction be one that may write, so that none fails half-way for a lock."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection)
+        connection.isolation_level = None  # the driver would otherwise begin transactions of its own
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(conn: Connection) -> None:
+        conn.exec_driver_sql("BEGIN IMMEDIATE")

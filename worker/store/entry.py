@@ -1,0 +1,94 @@
+"""An entry of the ledger: a decided effect on a target, the states it may be in, and which may follow which."""
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from worker.actions import AnyAction, Lane
+from worker.rules import Mode
+
+State = Literal[
+    "observed",  # would have been done; final
+    "held",  # waits behind another entry, or for the rest of its sentence
+    "waiting",  # for a person
+    "ready",  # to be claimed, from ``ready_at`` on
+    "claimed",  # the intent is written; a request may have left
+    "sent",  # answered; not yet shown
+    "unsure",  # may or may not have happened
+    "done",
+    "failed",
+    "moot",  # nothing to do (any more)
+    "refused",
+    "lapsed",
+]
+STATES: tuple[State, ...] = get_args(State)
+OPEN: frozenset[State] = frozenset({"ready", "claimed", "sent", "unsure"})
+FINAL: frozenset[State] = frozenset({"observed", "done", "failed", "moot", "refused", "lapsed"})
+
+FOLLOWS: dict[State, frozenset[State]] = {
+    "observed": frozenset(),
+    "held": frozenset({"ready", "waiting", "moot", "failed"}),
+    "waiting": frozenset({"ready", "refused", "lapsed", "moot"}),
+    "ready": frozenset({"claimed", "waiting", "moot"}),
+    "claimed": frozenset({"sent", "ready", "failed", "unsure"}),
+    "sent": frozenset({"done", "failed", "unsure"}),
+    "unsure": frozenset({"done", "moot", "failed", "ready", "waiting"}),
+    "done": frozenset(),
+    "failed": frozenset(),
+    "moot": frozenset(),
+    "refused": frozenset(),
+    "lapsed": frozenset(),
+}
+
+
+class Look(Struct, frozen=True):
+    """What a message looked like in one read; ``at`` is when that read began, in API time."""
+
+    at: float
+    verdict: str = ""
+    quarantined: bool = False
+    operations: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One row of the ledger. Times are seconds since the epoch in API time, 0 when it has not come to that."""
+
+    id: str
+    account: str
+    lane: Lane
+    target: str
+    cause: str
+    action: AnyAction
+    state: State
+    mode: Mode
+    rules: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+    because: str
+    item: str
+    verdict: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+    scanned_at: float = 0.0
+    known_at: float = 0.0
+    created_at: float = 0.0
+    ready_at: float = 0.0
+    approved_by: str = ""
+    behind: str = ""
+    attempts: int = 0
+    owner: str = ""
+    claimed_at: float = 0.0
+    reached_by: float = 0.0
+    """The latest moment at which the last attempt could have reached the API; no look says no before SETTLE later."""
+    answered_at: float = 0.0
+    next_at: float = 0.0
+    """When this entry is to be looked at again."""
+    look: Look | None = None
+    remote: str = ""
+    """The id the API gave to what this entry made, for list entries."""
+    proof: str = ""
+    said: str = ""
+    """What was said of it last: by the API, by a look, or why it waits."""
+    waits_since: float = 0.0
+    settled_at: float = 0.0

@@ -1,0 +1,50 @@
+"""The lock file beside an SQLite ledger: one daemon at a time, said with its process id."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.errors import StoreError
+
+
+@contextmanager
+def locked(ledger: Path) -> Iterator[None]:
+    """Hold the lock of this ledger; raise StoreError naming the process that holds it.
+
+    The system lets go of it when the process ends, however it ends; the file itself stays.
+    """
+    path = ledger.with_name(ledger.name + ".lock")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"the lock file {path} cannot be made ({error.strerror}): make the folder exist and be writable, "
+            "or change WORKER_STORE_URL"
+        ) from error
+    try:
+        _take(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, path: Path) -> None:
+    """Lock an open file and write our process id into it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+        raise StoreError(
+            f"another worker (process {holder}) holds {path}: stop it, or give this one its own WORKER_STORE_URL"
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be locked ({error.strerror}): WORKER_STORE_URL must lie on a disk that knows file locks"
+        ) from error
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}): free some space on that disk") from error

@@ -1,0 +1,93 @@
+"""Running transactions: a function over a connection goes in, its result comes out, committed or not at all."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from worker.store.dialects import prepare
+from worker.store.tables import metadata
+from worker.store.troubles import trouble
+
+T = TypeVar("T")
+MEMORY = ":memory:"
+
+
+class Runner(Protocol):
+    """Runs one transaction after the other."""
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run ``fn`` in a transaction of its own; raise StoreError, with nothing written, when the database cannot."""
+
+
+class SyncRunner:
+    """Runs transactions at once, without a thread: for simulated time."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; see ``in_memory``."""
+        self.engine = engine
+
+    @classmethod
+    def in_memory(cls) -> "SyncRunner":
+        """Make a ledger with all its tables that lives as long as its runner."""
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        prepare(engine)
+        metadata.create_all(engine)
+        return cls(engine)
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction."""
+        try:
+            with self.engine.begin() as conn:
+                return fn(conn)
+        except DBAPIError as error:
+            raise trouble(error, str(self.engine.url.database or MEMORY)) from error
+
+
+class AsyncRunner:
+    """Runs transactions beside the event loop, one at a time.
+
+    A caller that is cancelled does not take its transaction with it: that ends as it would have, and the connection
+    stays usable.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Keep the engine; see ``at``."""
+        self.engine = engine
+        self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[object]] = set()
+
+    @classmethod
+    def at(cls, path: str) -> "AsyncRunner":
+        """Open an SQLite file, or ``:memory:``; one connection serves everything."""
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
+        prepare(engine.sync_engine)
+        return cls(engine)
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction when its turn has come."""
+        task = asyncio.ensure_future(self._transact(fn))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for what is running, and let go of the file."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self.engine.dispose()
+
+    async def _transact(self, fn: Callable[[Connection], T]) -> T:
+        try:
+            async with self._turn, self.engine.begin() as conn:
+                return await conn.run_sync(fn)
+        except DBAPIError as error:
+            raise trouble(error, str(self.engine.url.database or MEMORY)) from error
+
+    def _ended(self, task: "asyncio.Task[object]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller that was cancelled does not ask for it

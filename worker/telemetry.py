@@ -1,0 +1,132 @@
+"""Telemetry: the operations log, and metrics with their units in their names."""
+
+import logging
+from collections.abc import Collection
+from typing import Any, BinaryIO, NamedTuple, TextIO
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from structlog.typing import EventDict, FilteringBoundLogger
+
+from worker.text import escaped
+
+Log = FilteringBoundLogger
+LONGEST = 2000
+"""Characters of one value in a log line."""
+SECONDS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600)
+STARS = "***"
+SHORTEST = 6
+"""Characters below which a text is no secret, but would be found inside ordinary words."""
+
+
+class Harmless:
+    """A processor that shows no secret, and nothing a terminal would obey."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        """Take every text that must never be printed; the longest first, as one may contain another."""
+        self._secrets = sorted((one for one in secrets if len(one) >= SHORTEST), key=len, reverse=True)
+
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        """Clean every value of a log line."""
+        return {name: self._clean(value) for name, value in event.items()}
+
+    def _clean(self, value: Any) -> Any:  # noqa: ANN401 (whatever is logged)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        text = str(value)
+        for secret in self._secrets:
+            text = text.replace(secret, STARS)
+        return escaped(text, LONGEST)
+
+
+def operations_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
+    """Open the operations log: ``key=value`` on a terminal, a JSON object per line anywhere else."""
+    render = (
+        structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+        if stream.isatty()
+        else structlog.processors.JSONRenderer(serializer=_json)
+    )
+    log: Log = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            Harmless(secrets),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+    )
+    return log
+
+
+def _json(event: EventDict, **_: object) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+class Libraries(logging.Handler):
+    """Passes what libraries log through the standard library on to the operations log."""
+
+    def __init__(self, log: Log) -> None:
+        """Take the log they end up in."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, with the traceback if there is one."""
+        self._log.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info or None)
+
+
+class Outlets(NamedTuple):
+    """Where everything that is said goes: people's log, the audit stream, and the figures."""
+
+    log: Log
+    records: BinaryIO
+    metrics: "Metrics"
+
+
+class Metrics:
+    """What is counted and measured. Rooms get plain callables of it; nobody but web sees the library."""
+
+    def __init__(self) -> None:
+        """Begin at nothing, in a registry of its own."""
+        self.registry = CollectorRegistry()
+        one = self.registry
+        self.messages_read = Counter("worker_messages_read", "Records read of a source", ["source"], registry=one)
+        self.requests = Counter("worker_api_requests", "Requests sent", ["operation", "status"], registry=one)
+        self.budget_left = Gauge(
+            "worker_api_budget_left_requests", "Requests that may leave now", ["credential"], registry=one
+        )
+        self.broken = Counter("worker_records_broken", "Records nobody could read", ["source"], registry=one)
+        self.seconds = Histogram(
+            "worker_api_request_seconds", "How long an answer took", ["operation"], buckets=SECONDS, registry=one
+        )
+        self.entries = Gauge("worker_entries", "Entries of the ledger", ["account", "kind", "state"], registry=one)
+        self.coverage_age = Gauge(
+            "worker_coverage_age_seconds", "Age of the end of what is read", ["account", "source"], registry=one
+        )
+        self.gap = Gauge("worker_gap_seconds", "Time that is not read yet", ["account", "source"], registry=one)
+        self.rule_failures = Counter("worker_rule_failures", "Events a rule had no say on", ["rule"], registry=one)
+        self.answered = Histogram(
+            "worker_time_to_answered_seconds", "From scanned to answered by the API", buckets=SECONDS, registry=one
+        )
+        self.proved = Histogram(
+            "worker_time_to_proved_seconds", "From answered to proved", buckets=SECONDS, registry=one
+        )
+        self.generation = Gauge("worker_bundle_generation", "How often rules were taken", registry=one)
+        self.refused = Gauge("worker_bundle_refused", "1 while the rule files on disk cannot be taken", registry=one)
+        self.overslept = Counter(
+            "worker_overslept", "Pauses that the watchdog ended because the scheduler did not", registry=one
+        )
+        self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
+        self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
+
+    def text(self) -> bytes:
+        """Render everything in the text format that Prometheus reads."""
+        return generate_latest(self.registry)
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name as it is exposed."""
+        suffix = {"counter": "_total"}
+        return tuple(sorted(one.name + suffix.get(one.type, "") for one in self.registry.collect()))

@@ -1,0 +1,73 @@
+"""The web server: /livez, /readyz and /metrics. It knows nothing; it asks the callables it was given."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from worker.errors import SettingsError
+
+PATHS = ("/livez", "/readyz", "/metrics")
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the worker does its work now, and, when not, each reason in a sentence."""
+
+    ready: bool
+    why: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, float]] = {}
+    """Per source: seconds since the end of what is read, and seconds still missing."""
+
+
+@asynccontextmanager
+async def serve(
+    host: str, port: int, *, readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]
+) -> AsyncIterator[str]:
+    """Serve until the block is left, and give the address; port 0 takes a free one.
+
+    Raises SettingsError when the address cannot be had.
+    """
+    runner = web.AppRunner(application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise SettingsError(
+                f"WORKER_LISTEN is {host}:{port}, where nothing can listen ({error.strerror}): "
+                "stop what is there, or choose another port"
+            ) from None
+        bound = runner.addresses[0]
+        yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
+    """Build the three pages."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return _answer(200, {"alive": True})
+
+    async def readyz(_: web.Request) -> web.Response:
+        found = readiness()
+        return _answer(200 if found.ready else 503, found)
+
+    async def metrics_page(_: web.Request) -> web.Response:
+        return web.Response(body=await metrics(), headers={"content-type": TEXT})
+
+    async def nowhere(_: web.Request) -> web.Response:
+        return _answer(404, {"error": f"try one of {', '.join(PATHS)}"})
+
+    app = web.Application()
+    for path, page in zip(PATHS, (livez, readyz, metrics_page), strict=True):
+        app.router.add_get(path, page)
+    app.router.add_route("*", "/{elsewhere:.*}", nowhere)
+    return app
+
+
+def _answer(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
