@@ -155,13 +155,14 @@ class Day:
         self.lives = 0
         self.runner = SyncRunner.in_memory()
         lag = self.rng.choice((0.0, 0.3, 5.0, 60.0))
+        self.faults = self.rng.choice(("none", "rough", "hostile"))
         self.world = World(
             ACCOUNT,
             seed=seed,
             now=self.now,
             lag=lag,
             quota=(1200, 300.0),
-            faults=Faults(self.rng.choice(("none", "rough", "hostile")), seed=seed),
+            faults=Faults(self.faults, seed=seed),
             switches=Switches(
                 late=0.1,
                 late_by=self.rng.choice((300.0, 3600.0)),
@@ -262,13 +263,13 @@ class Day:
         """Let mail arrive: now and then one, sometimes a wave."""
         rng = Random(f"mail {self.seed} {self.lives}")
         while self.moment < DAY and self.loop is not None and self.loop.moment < DAY:
-            await asyncio.sleep(rng.expovariate(1 / 3000.0))
-            for _ in range(rng.choice((1, 1, 1, 2, 12))):
+            await asyncio.sleep(rng.expovariate(1 / 6000.0))
+            for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
 
 
 PACE = Pace(
-    soonest=600.0,
+    soonest=900.0,
     latest=1800.0,
     lookback=3600.0,
     settle=SETTLE,
@@ -313,6 +314,7 @@ class Verdict(NamedTuple):
     lost: list[str]
     repeated: list[str]
     refused: int
+    """429s of a day on which nobody else spent the budget: ours."""
 
 
 def verdict(day: Day) -> Verdict:
@@ -327,7 +329,7 @@ def verdict(day: Day) -> Verdict:
     required = set(_required(day, others))
     repeated = [f"{operation} of {target}: {count}" for (operation, target), count in ours.items() if count > 1]
     lost = [f"{operation} of {target}" for operation, target in required if not ours[(operation, target)]]
-    refused = sum(statuses["429"] for statuses in day.world.requests.values())
+    refused = sum(statuses["429"] for statuses in day.world.requests.values()) if day.faults == "none" else 0
     return Verdict(len(required), lost, repeated, refused)
 
 

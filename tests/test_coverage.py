@@ -91,15 +91,15 @@ def test_a_minute_is_not_halved_but_tried_again_later() -> None:
 
 @given(st.floats(0, 86_399))
 def test_a_sweep_comes_back_over_every_moment_and_begins_anew(since: float) -> None:
-    slice_ = next_sweep("messages", Coverage(since=since), 86_400.0)
+    slice_ = next_sweep("messages", Coverage(since=since), 86_400.0, LONGEST)
     seen = [(slice_.start, slice_.end)]
     while slice_.start > since:
-        slice_ = after_sweep(slice_, 86_400.0, since)
+        slice_ = after_sweep(slice_, 86_400.0, since, LONGEST)
         seen.append((slice_.start, slice_.end))
     assert merged(seen) == ((since, 86_400.0),)
-    assert after_sweep(slice_, 90_000.0, since).end == 90_000.0
+    assert after_sweep(slice_, 90_000.0, since, LONGEST).end == 90_000.0
 
 
 def test_a_sweep_goes_on_where_it_was() -> None:
     begun = Slice(source="messages", kind="sweep", start=1.0, end=2.0)
-    assert next_sweep("messages", Coverage(open=(begun,)), 86_400.0) is begun
+    assert next_sweep("messages", Coverage(open=(begun,)), 86_400.0, LONGEST) is begun

@@ -86,16 +86,16 @@ def _again(slice_: Slice, start: float, end: float, next_at: float) -> Slice:
     return Slice(source=slice_.source, kind="gap", start=start, end=end, why=why, opened=slice_.opened, next_at=next_at)
 
 
-def next_sweep(source: str, coverage: Coverage, now: float) -> Slice:
-    """Return the hour to be swept next as it was written down, else the newest one."""
+def next_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
+    """Return the stretch to be swept next as it was written down, else the newest one of ``stride`` seconds."""
     for slice_ in coverage.open:
         if slice_.kind == "sweep":
             return slice_
-    return Slice(source=source, kind="sweep", start=max(now - LONGEST, coverage.since), end=now, opened=now)
+    return Slice(source=source, kind="sweep", start=max(now - stride, coverage.since), end=now, opened=now)
 
 
-def after_sweep(swept: Slice, now: float, back_to: float) -> Slice:
-    """Return the hour before the one just swept; the newest again when the sweep has come back far enough."""
+def after_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
+    """Return the stretch before the one just swept; the newest again when the sweep has come back far enough."""
     end = swept.start if swept.start > back_to else now
-    start = max(end - LONGEST, back_to)
+    start = max(end - stride, back_to)
     return Slice(source=swept.source, kind="sweep", start=start, end=end, opened=now)

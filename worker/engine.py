@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from worker.actions import Keep
@@ -14,7 +14,7 @@ from worker.deciding import Decision, decide, lowered
 from worker.errors import WorkerError
 from worker.facts import SHARED, Facts
 from worker.judge import Event, Said
-from worker.models import Message, Report
+from worker.models import Noun, Report, Text, Texts
 from worker.rules import APPROVE, OBSERVE, Mode
 from worker.sources import message_reading
 from worker.store.entry import State
@@ -43,6 +43,17 @@ class Judged(Struct, frozen=True):
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
     held: tuple[Held, ...] = ()
+
+
+class People(Noun, frozen=True, kw_only=True):
+    """What of a message is written into entries, for people and limits."""
+
+    sender: Text = field(name="from", default="")
+    client_recipients: Texts = ()
+    subject: Text = ""
+
+
+_people = msgspec.json.Decoder(People)
 
 
 class Heard(Struct, frozen=True):
@@ -165,7 +176,7 @@ class Judge:
 
 def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
     """Return what all drafts of one event have in common."""
-    message = msgspec.json.decode(subject.raw, type=Message) if subject.thing.kind == "Message" else None
+    people = _people.decode(subject.raw) if subject.thing.kind == "Message" else People()
     return Draft(
         lane="keep",
         target="",
@@ -178,9 +189,9 @@ def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
         because="",
         item="",
         verdict=subject.state,
-        sender=message.sender[:320] if message else "",
-        recipients=tuple(address[:320] for address in message.client_recipients[:50]) if message else (),
-        subject=message.subject[:200] if message else "",
+        sender=people.sender[:320],
+        recipients=tuple([address[:320] for address in people.client_recipients[:50]]),
+        subject=people.subject[:200],
         scanned_at=subject.thing.time,
         known_at=known_at,
     )

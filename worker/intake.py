@@ -139,11 +139,11 @@ class Intake:
         return Slice(source=self.source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
 
     def _sweep(self, coverage: Coverage, now: float) -> Slice | None:
-        """Return the next hour of the long way back; where it stands is written down, so a restart goes on there."""
+        """Return the next stretch of the long way back; where it stands is written down, so a restart goes on there."""
         if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
             return None
         self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
-        return reading.next_sweep(self.source.name, coverage, now)
+        return reading.next_sweep(self.source.name, coverage, now, self.source.stride)
 
     async def _walk(self, slice_: Slice, since: float) -> int:
         """Read a slice to its end; return how many new sights it held."""
@@ -217,13 +217,15 @@ class Intake:
         )
 
     def _advanced(self, page: Page, after: Slice, since: float) -> Page:
-        """Say how far the slice is read; an overlap leaves no trace, and after an hour of the sweep comes the next."""
+        """Say how far the slice is read; an overlap leaves no trace, and a stretch of the sweep names the next."""
         if after.kind == "overlap":
             return page
         closes = after.cursor is None
         if closes and after.kind == "sweep":
             back_to = max(page.now - (self.source.swept or self._pace.sweep), since)
-            return replace(page, slice=after, instead=(reading.after_sweep(after, page.now, back_to),))
+            return replace(
+                page, slice=after, instead=(reading.after_sweep(after, page.now, back_to, self.source.stride),)
+            )
         return replace(page, slice=after, closes=closes, since=since)
 
     async def _cut(self, slice_: Slice) -> None:

@@ -44,6 +44,14 @@ class Source(Protocol):
     def swept(self) -> float:
         """Seconds back that its sweep reaches at least, 0 for what is set for messages."""
 
+    @property
+    def stride(self) -> float:
+        """Seconds that one slice of its sweep spans."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds between two slices of its sweep."""
+
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page; raises what the API raises."""
 
@@ -77,6 +85,8 @@ class Messages:
     name = "messages"
     pace = 1.0
     swept = 0.0
+    stride = 3600.0
+    rest = 10.0
 
     def __init__(self, client: Client, clean_too: Callable[[], bool]) -> None:
         """Read detections; clean mail too while some rule names NONE."""
@@ -100,7 +110,8 @@ class Reports:
 
     name = "reports"
     pace = 6.0
-    swept = 30 * 86400.0
+    swept = stride = 30 * 86400.0
+    rest = 3600.0
 
     def __init__(self, client: Client) -> None:
         """Read reports of one account."""

@@ -17,6 +17,7 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
         await until(
             lambda: house.rooms.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
+        house.rooms.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
         await upkeep.entries(house)
         async with web.get(url + "/metrics") as answer:
             page = await answer.text()

@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 from tests.daemon.bench import MOVES, Bench, until
 from tests.language import rule_files
 from worker import daemon
+from worker.daemon import upkeep
 from worker.daemon.upkeep import stamp
 from worker.errors import RuleError, StoreError
 from worker.sandbox import ACCOUNT
@@ -61,6 +62,16 @@ async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
         await house.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
         await until(lambda: "order taken" in bench.log.getvalue())
         assert [brake.who for brake in await house.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
+
+
+async def test_an_order_wakes_who_acts(bench: Bench) -> None:
+    async with bench.house() as house:
+        (desk,) = house.desks
+        await upkeep.orders(house)
+        assert not desk.wake.is_set()
+        await house.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
+        await upkeep.orders(house)
+        assert desk.wake.is_set()
 
 
 async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:

@@ -1,7 +1,6 @@
 """A rig for faults: an account on a real socket, and workers that are real processes, to be killed and told to stop."""
 
 import asyncio
-import os
 import re
 import signal
 import sqlite3
@@ -16,6 +15,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession
 
 from tests.language import rule_files
+from tests.serving import passed_on
 from worker.sandbox import ACCOUNT, Answer, Request, World, serve
 
 ROOT = Path(__file__).parents[2]
@@ -35,16 +35,14 @@ def moves(message: Message) -> Move | None:
 
 
 class Trapped(World):
-    """An account that tells, right after it has carried a request out and before it answers, that it has."""
+    """An account whose answers a test may see, and change, when the request is carried out and nothing is sent yet."""
 
-    trap: Callable[[], None] | None = None
+    trap: Callable[[Request, Answer], Answer | None] | None = None
 
     def handle(self, request: Request) -> Answer:
-        """Carry out, tell, and only then answer."""
+        """Carry out, let the trap have its way, and only then answer."""
         answer = super().handle(request)
-        if self.trap:
-            self.trap()
-        return answer
+        return (self.trap and self.trap(request, answer)) or answer
 
     @property
     def asked(self) -> int:
@@ -137,7 +135,7 @@ class Rig:
         rule_files(self.rules, **(rules or {"moves": MOVES}))
         self.ledger = folder / "worker.db"
         self.environment = {
-            "PATH": os.environ["PATH"],
+            **passed_on(),
             "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
             "CLOUDFLARE_API_TOKEN": TOKEN,
             "WORKER_STORE_URL": f"sqlite:///{self.ledger}",
@@ -213,7 +211,9 @@ async def until(true: Callable[[], bool], why: Callable[[], str] = str, patience
     await until_it(told, why, patience)
 
 
-async def until_it(true: Callable[[], Awaitable[bool]], why: Callable[[], str] = str, patience: float = PATIENCE) -> None:
+async def until_it(
+    true: Callable[[], Awaitable[bool]], why: Callable[[], str] = str, patience: float = PATIENCE
+) -> None:
     """Wait until something is true that has to be asked for."""
     deadline = time.monotonic() + patience
     while not await true():

@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
-from worker.sandbox import Faults, Switches
+from worker.sandbox import Answer, Faults, Request, Switches
 from worker.sandbox.faults import TABLES
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,9 @@ def seeded(life: int) -> Random:
 def account(rng: Random) -> Trapped:
     """Return an account whose wire and people are against us; no 429 is made up, so each that comes is our fault."""
     table = {kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"}
-    people = Switches(lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0)
+    people = Switches(
+        lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
+    )
     faults = Faults(table, seed=rng.randrange(10**6))
     return Trapped(
         seed=rng.randrange(10**6), now=time.time, messages=60, history=600.0, lag=0.3, faults=faults, switches=people
@@ -106,13 +108,16 @@ async def after_requests(world: Trapped, daemon: Daemon, count: int) -> None:
     """Kill it between the effect of a request and its answer."""
     last = world.asked + count
 
-    def trap() -> None:
+    def trap(_: Request, __: Answer) -> None:
         if world.asked >= last:
             daemon.kill()
 
     world.trap = trap
     try:
-        await until(lambda: daemon.process.returncode is not None, lambda: f'{last} {world.asked} {world.requests} {daemon.log[-3000:]}')
+        await until(
+            lambda: daemon.process.returncode is not None,
+            lambda: f"{last} {world.asked} {world.requests} {daemon.log[-3000:]}",
+        )
     finally:
         world.trap = None
 
@@ -166,4 +171,9 @@ async def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice(tmp_
     total = len(set(wanted(rig.world)))
     print(f"{KILLS} kills, {total} wanted, {len(lost)} lost, {len(repeated)} repeated, {rig.world.asked} requests")  # noqa: T201
     assert (lost, repeated, rig.world.statuses("429")) == ([], [], 0)
-    assert {operation for operation, _ in wanted(rig.world)} >= {"move", "release", "reclassify", "block_senders.create"}
+    assert {operation for operation, _ in wanted(rig.world)} >= {
+        "move",
+        "release",
+        "reclassify",
+        "block_senders.create",
+    }

@@ -167,6 +167,14 @@ async def test_a_full_disk_is_named_nothing_is_half_written_and_it_goes_on_with_
             assert len((await ledger.coverage(ME, "messages")).closed) == written + 1
 
 
+async def test_a_disk_that_was_full_before_the_start_is_named(tmp_path: Path) -> None:
+    async with small_disk(tmp_path, "size=64k") as disk:
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "ballast").write_bytes(b"x" * 100_000)
+        with pytest.raises(StoreError, match=r"worker.db.lock cannot be locked \(No space left.*WORKER_STORE_URL"):
+            await open_once(f"sqlite:///{disk}/worker.db")
+
+
 async def test_a_read_only_disk_is_named(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=2m,ro") as disk:
         for exclusive in (True, False):

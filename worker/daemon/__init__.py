@@ -1,6 +1,7 @@
 """The daemon, as a table of contents: what is opened, what runs side by side, and how it ends."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,17 @@ ENDED_AT_ONCE = 3
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
     async with opened(settings, outlets) as house, stopped_by_signals(house), served(house), working(house):
+        _collect_seldom()
         await house.stopping.wait()
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector leave alone what is there for good, and look through the rest less often.
+
+    A page is ten thousand small objects without cycles: looking through them again and again was a sixth of the CPU.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @asynccontextmanager

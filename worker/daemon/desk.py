@@ -21,9 +21,10 @@ from worker.store.values import Standing
 from worker.telemetry import Metrics, Outlets
 
 SOONEST = 1.0
-"""Seconds between two polls while there is something new."""
+"""Least seconds between two polls while there is something new."""
+PART = 3.0
+"""Polls take at most one in so many requests of the share; acting and proving need the others."""
 OVERLAP_EVERY = 60.0
-SWEEP_EVERY = 60.0
 
 
 class Loop(NamedTuple):
@@ -157,15 +158,17 @@ def _client(account: str, line: Line, rooms: Rooms) -> Client:
 
 def _pace(source: Source, settings: Settings) -> Pace:
     """Return how often a source is read; what changes seldom is asked seldom."""
+    requests, window = settings.budget
+    soonest = max(SOONEST, PART * window / (requests * settings.budget_share))
     return Pace(
-        soonest=min(SOONEST, settings.poll_every) * source.pace,
+        soonest=min(soonest, settings.poll_every) * source.pace,
         latest=settings.poll_every * source.pace,
         lookback=settings.lookback,
         settle=settings.settle,
         overlap=settings.overlap,
         overlap_every=OVERLAP_EVERY * source.pace,
         sweep=settings.sweep,
-        sweep_every=SWEEP_EVERY,
+        sweep_every=source.rest,
     )
 
 

@@ -48,7 +48,7 @@ class Wakes:
             misfire_grace_time=None,
             coalesce=True,
         )
-        if not await first(woken, self._stopping, within=None):
+        if not await first(woken, self._stopping, within=2 * seconds + LATE):
             self._overslept(name)
 
 

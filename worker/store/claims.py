@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from worker.actions import Lane
 from worker.rules import APPROVE, ENFORCE, OBSERVE
@@ -19,6 +32,23 @@ from worker.store.values import Claim, Standing
 
 PAUSE = 60.0
 """Seconds until the end of a block asks again under a ceiling that lets nothing be done."""
+
+
+def _next_due() -> Select[float | None]:
+    """Write the question once: it is asked all the time."""
+    account: BindParameter[str] = bindparam("account")
+    mine, at = entries.c.account == account, entries.c.next_at.label("at")
+    holding = or_(brakes.c.lane == entries.c.lane, brakes.c.lane == "")
+    held_back = exists().where(brakes.c.account == account, brakes.c.rule == "", holding)
+    times = union_all(
+        select(at).where(mine, entries.c.state.in_(("sent", "unsure"))),
+        select(at).where(mine, entries.c.state == "ready", ~held_back),
+        select(held.c.next_at.label("at")).where(held.c.account == account),
+    ).subquery()
+    return select(func.min(times.c.at))
+
+
+NEXT_DUE = _next_due()
 
 
 class Braked(NamedTuple):
@@ -74,14 +104,9 @@ def tried(conn: Connection, account: str, lane: str, targets: Sequence[str]) -> 
 
 
 def next_due(conn: Connection, account: str) -> float | None:
-    """Return when the first entry or held event wants attention."""
-    asked = entries.c.account == account, entries.c.state.in_(("sent", "unsure"))
-    times = (
-        conn.scalar(select(func.min(entries.c.next_at)).where(*asked)),
-        conn.scalar(select(func.min(entries.c.next_at)).where(_claimable(conn, account))),
-        conn.scalar(select(func.min(held.c.next_at)).where(held.c.account == account)),
-    )
-    return min((time for time in times if time is not None), default=None)
+    """Return when the first entry or held event wants attention, brakes of single rules left aside."""
+    found: float | None = conn.scalar(NEXT_DUE, {"account": account})
+    return found
 
 
 def claim(pen: Pen, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:

@@ -1,13 +1,15 @@
 """Where databases differ, and nothing else: upserts, sizes, and how an SQLite connection is set up."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, event, text
+from sqlalchemy import Connection, Dialect, Engine, Insert, Table, Update, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
+Shaped = tuple[str, Callable[[Any], Any]]
 CHUNK = 500
 """Values in one IN list: few enough for every database, and for a small statement."""
 PRAGMAS = (
@@ -29,16 +31,40 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
 
 def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], change: Sequence[str] = ()) -> None:
     """Insert rows; of one that is there already, change these columns, or leave it alone when none is named."""
-    if not rows:
-        return
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    write(conn, _upserting(table, tuple(change), conn.dialect.name), rows)
+
+
+@lru_cache(maxsize=64)
+def _upserting(table: Table, change: tuple[str, ...], dialect: str) -> Insert:
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     key = list(table.primary_key)
-    if change:
-        new = {name: statement.excluded[name] for name in change}
-        conn.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
-    else:
-        conn.execute(statement.on_conflict_do_nothing(index_elements=key), rows)
+    if not change:
+        return statement.on_conflict_do_nothing(index_elements=key)
+    new = {name: statement.excluded[name] for name in change}
+    return statement.on_conflict_do_update(index_elements=key, set_=new)
+
+
+def write(conn: Connection, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run a statement for many rows, all with the same keys.
+
+    Compiled once and handed to the driver: the library prepares every row anew, which takes longer than the driver.
+    """
+    if rows:
+        sql, columns = _prepared(statement, conn.dialect, tuple(rows[0]))
+        conn.exec_driver_sql(sql, [tuple([shape(row[name]) for name, shape in columns]) for row in rows])
+
+
+@lru_cache(maxsize=64)
+def _prepared(statement: Insert | Update, dialect: Dialect, keys: tuple[str, ...]) -> tuple[str, list[Shaped]]:
+    """Return a statement as text, and its values in order: their names, and what makes them fit for the driver."""
+    compiled = statement.compile(dialect=dialect, column_keys=list(keys))
+    names = compiled.positiontup or []
+    shapes = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
+    return str(compiled), [(name, shape or _as_it_is) for name, shape in zip(names, shapes, strict=True)]
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
+    return value
 
 
 def sizes(conn: Connection) -> dict[str, int]:

@@ -34,6 +34,8 @@ def _take(handle: int, path: Path) -> None:
     """Lock an open file and write our process id into it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
     except BlockingIOError as error:
         holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
         raise StoreError(
@@ -41,10 +43,6 @@ def _take(handle: int, path: Path) -> None:
         ) from error
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be locked ({error.strerror}): WORKER_STORE_URL must lie on a disk that knows file locks"
+            f"{path} cannot be locked ({error.strerror}): WORKER_STORE_URL must lie on a disk that has some space left "
+            "and knows file locks"
         ) from error
-    try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written ({error.strerror}): free some space on that disk") from error

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, or_, s
 
 from worker.errors import StoreError
 from worker.rules import Mode
-from worker.store.dialects import chunks, upsert
+from worker.store.dialects import chunks, upsert, write
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, State
 from worker.store.records import Chain, about, harmless
 from worker.store.tables import entries, reasons
@@ -204,9 +204,9 @@ class Pen:
         new = [self._known[id_] for id_ in self._new]
         self._changed, self._new = {}, {}
         if changed:
-            self.conn.execute(_update, [{**{n: getattr(e, n) for n in CHANGING}, "_id": e.id} for e in changed])
+            write(self.conn, _update, [{**{n: getattr(e, n) for n in CHANGING}, "_id": e.id} for e in changed])
         if new:
-            self.conn.execute(_insert, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
+            write(self.conn, _insert, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
         upsert(self.conn, reasons, list(self._reasons.values()), REASON_CHANGES)
         self._reasons = {}
 

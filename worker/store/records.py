@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, insert, select
 
+from worker.store.dialects import write
 from worker.store.entry import Entry
 from worker.store.tables import records
 from worker.text import escaped
@@ -21,6 +22,7 @@ NOTHING = "0" * 64
 TEXT_LIMIT = 1000
 PLAIN_LIMIT = 2000
 """Bytes up to which a record cannot hold a text that is too long to be shown."""
+_insert = insert(records)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -90,15 +92,14 @@ class Chain:
     def write(self) -> None:
         """Chain and insert what was noted."""
         last, previous = head(self._conn, self._account)
-        rows = []
+        rows, at = [], instant(self._now)
         for number, said in enumerate(self._new, last + 1):
-            place = {"account": self._account, "number": number, "at": instant(self._now), "previous": previous}
+            place = {"account": self._account, "number": number, "at": at, "previous": previous}
             body = _bounded({**said, **place})
             previous = hashed(previous, body)
             row = {"account": self._account, "number": number, "at": self._now, "hash": previous}
             rows.append({**row, "entry": said.get("entry", ""), "line": canonical({**body, "hash": previous})})
-        if rows:
-            self._conn.execute(insert(records), rows)
+        write(self._conn, _insert, rows)
         self._new.clear()
 
 

@@ -1,6 +1,6 @@
 """The ledger's tables. Portable types only; what is not a column to search by is JSON text."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -38,7 +38,8 @@ class Json(TypeDecorator[Any]):
 
     @cached_property
     def _decode(self) -> Any:  # noqa: ANN401
-        return msgspec.json.Decoder(self.shape).decode
+        # Rows repeat each other's rules, actions and looks; what is decoded is frozen, so that rows can share it.
+        return lru_cache(maxsize=1024)(msgspec.json.Decoder(self.shape).decode)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ANN401, ARG002 (the library's signature)
         """Write a value as text."""

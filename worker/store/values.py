@@ -1,6 +1,7 @@
 """What is handed to and from the ledger: frozen values, no rows. All times are API time in seconds since the epoch."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -43,8 +44,13 @@ class Sight(Struct, frozen=True):
     def key(self) -> str:
         """The event's key, which begins with its time."""
         thing = self.reading.thing
-        when = datetime.fromtimestamp(thing.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{when}/{thing.kind}/{thing.id}/{self.number}"
+        return f"{_written(thing.time)}/{thing.kind}/{thing.id}/{self.number}"
+
+
+@lru_cache(maxsize=4096)
+def _written(time: float) -> str:
+    """Write whole seconds in UTC; remembered, because a key is asked for often and mail shares its seconds."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class News(Struct, frozen=True):

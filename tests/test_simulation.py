@@ -1,0 +1,41 @@
+"""A thousand days, each with its own mail, faults, lag and kills: nothing wanted is lost, nothing is done twice.
+
+WORKER_TEST_DAYS names how many days, WORKER_TEST_FIRST_DAY the seed of the first one; a failing seed is printed, and
+``WORKER_TEST_DAYS=1 WORKER_TEST_FIRST_DAY=<seed>`` lives that day again.
+"""
+
+import os
+
+import pytest
+
+from tests.simulation import Day, verdict
+
+DAYS = int(os.environ.get("WORKER_TEST_DAYS", "1000"))
+FIRST = int(os.environ.get("WORKER_TEST_FIRST_DAY", "1"))
+IN_A_ROW = 25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FIRST, FIRST + DAYS, IN_A_ROW))
+def test_every_wanted_effect_happens_exactly_once(first: int) -> None:
+    wanted = 0
+    for seed in range(first, min(first + IN_A_ROW, FIRST + DAYS)):
+        told = verdict(Day(seed).run())
+        assert (told.lost, told.repeated, told.refused) == ([], [], 0), f"day {seed}"
+        wanted += told.wanted
+    assert wanted > 0
+
+
+def test_a_seed_replays_its_day() -> None:
+    one, other = Day(7).run(), Day(7).run()
+    assert [effect.at for effect in one.world.effects] == [effect.at for effect in other.world.effects]
+    assert one.world.requests == other.world.requests
+
+
+def test_the_judge_of_the_day_sees_what_is_lost_and_what_is_repeated() -> None:
+    day = Day(6).run()
+    first = next(effect for effect in day.world.effects if effect.operation == "move" and effect.by.startswith("token"))
+    day.world.effects.append(first)
+    assert len(verdict(day).repeated) == 1
+    day.world.effects[:] = [effect for effect in day.world.effects if effect.target != first.target]
+    assert any(first.target in lost for lost in verdict(day).lost)
