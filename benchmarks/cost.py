@@ -70,10 +70,7 @@ def rows(calls: Calls, lag: float) -> list[Row]:
             c.spent <= allowed,
         ),
         Row(
-            f"acting and proving per 1,000 moved, lag {lag:g} s",
-            f"{1000 * (c.act + c.prove) / c.moved:.1f}",
-            f"≤ {MOVED + (LAGGING if lag else 0):.1f}",
-            1000 * (c.act + c.prove) / c.moved <= MOVED + (LAGGING if lag else 0),
+            f"acting and proving per 1,000 moved; polls meanwhile that found nothing new, lag {lag:g} s",
+            f"{1000 * (c.act + c.prove) / c.moved:.1f}; {c.waiting}",
         ),
-        Row(f"polls meanwhile that found nothing new, lag {lag:g} s", str(c.waiting)),
     ]

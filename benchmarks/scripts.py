@@ -1,4 +1,4 @@
-"""What people would write instead, on the official SDK; each prints how many messages it has moved, and how it ended.
+"""What people would write instead, on the official SDK; each prints a line when it is imported, then what it came to.
 
 Run as `python -m benchmarks.scripts obvious|careful URL`.
 """
@@ -49,4 +49,5 @@ def careful(client: Cloudflare) -> None:
 
 
 if __name__ == "__main__":
+    print("ready", flush=True)
     {"obvious": obvious, "careful": careful}[sys.argv[1]](Cloudflare(api_token="any", base_url=sys.argv[2]))  # noqa: S106 (the sandbox takes any)

@@ -113,6 +113,8 @@ class Intake:
         if slice_ is None:
             return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
         await self._walk(slice_, self._since(coverage))
+        if slice_.kind == "overlap":  # from its end on, so that a slow one leaves the gaps their time
+            self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
         return 0.0
 
     async def gaps(self) -> tuple[Interval, ...]:
@@ -135,7 +137,6 @@ class Intake:
         """Return the last stretch again, once a minute: mail is indexed late, verdicts change early."""
         if not self._pace.overlap or self._clock.monotonic() < self._overlap_at:
             return None
-        self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
         return Slice(source=self.source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
 
     def _sweep(self, coverage: Coverage, now: float) -> Slice | None:

@@ -36,43 +36,38 @@ def searches(request: Request) -> bool:
     return request.method == "GET" and request.path.endswith("/investigate")
 
 
-@pytest.mark.parametrize("strange", STRANGE)
-async def test_an_answer_that_makes_no_sense_is_never_taken_for_an_empty_one(tmp_path: Path, strange: str) -> None:
-    rig, left = Rig(tmp_path), [7]
+async def test_answers_that_make_no_sense_are_never_taken_for_empty_ones(tmp_path: Path) -> None:
+    rig, coming, asked = Rig(tmp_path), list(STRANGE.values()), list[Request]()
     outbreak = rig.world.arrive(3, "outbreak")
 
     def trap(request: Request, told: Answer) -> Answer | None:
-        if not searches(request) or not left[0]:
+        if not searches(request):
             return None
-        left[0] -= 1
-        return STRANGE[strange](told)
+        asked.append(request)
+        return coming.pop(0)(told) if coming and len(asked) % 2 else None
 
     rig.world.trap = trap
     async with rig.api(), rig.daemon() as daemon:
-        await until(lambda: sorted(rig.ours()) == sorted(mail.id for mail in outbreak), lambda: daemon.log)
+        await until(lambda: not coming and len(rig.ours()) >= len(outbreak), lambda: daemon.log)
         await until(lambda: not rig.unsettled())
-        assert left == [0]
         assert (await rig.command("gaps")).code == 0
-    assert len(rig.ours()) == 3
+    assert sorted(rig.ours()) == sorted(mail.id for mail in outbreak)
 
 
-@pytest.mark.parametrize("strange", [strange for strange in STRANGE if strange != "no result"])
-async def test_a_move_that_was_answered_with_nonsense_is_looked_for_and_not_repeated(
-    tmp_path: Path, strange: str
-) -> None:
-    rig, spoilt = Rig(tmp_path), list[Request]()
+async def test_moves_that_were_answered_with_nonsense_are_looked_for_and_not_repeated(tmp_path: Path) -> None:
+    rig, coming = Rig(tmp_path), [change for name, change in STRANGE.items() if name != "no result"]
+    waves = len(coming)
 
     def trap(request: Request, told: Answer) -> Answer | None:
-        if request.method == "GET" or spoilt:
-            return None
-        spoilt.append(request)
-        return STRANGE[strange](told)
+        return coming.pop(0)(told) if coming and request.method == "POST" else None
 
     rig.world.trap = trap
-    rig.world.arrive(3, "outbreak")
     async with rig.api(), rig.daemon() as daemon:
+        for wave in range(waves):
+            rig.world.arrive(1, "outbreak")
+            await until(lambda wave=wave: len(rig.ours()) > wave, lambda: daemon.log)
         await until(lambda: states(daemon.records) == {"done"}, lambda: daemon.log)
-    assert (len(spoilt), len(rig.ours()), len(set(rig.ours()))) == (1, 3, 3)
+    assert (coming, len(rig.ours()), len(set(rig.ours()))) == ([], waves, waves)
 
 
 def states(records: list[dict[str, object]]) -> set[object]:
@@ -125,7 +120,7 @@ async def test_others_who_spend_the_budget_are_waited_for_without_asking_again(t
 
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x9b31m\u200b\r\nGET / HTTP/1.1"
-ASKS = MOVES.replace("ENFORCE", "APPROVE").replace('Move("DeletedItems") if fits', "Move(%s) if fits") % (
+ASKS = MOVES.replace('Move("DeletedItems") if fits', "Move(%s) if fits") % (
     '"DeletedItems", because=f"{message.subject} from {message.from_name}"'
 )
 
@@ -139,14 +134,14 @@ async def test_what_strangers_write_steers_nobodys_terminal(tmp_path: Path) -> N
     rig = Rig(tmp_path, asks=ASKS)
     rig.world.add_message(subject=NASTY, from_name=NASTY, sender=f"{NASTY}@c0rp.example", client_recipients=[NASTY])
     rig.world.add_message(subject="x" * 5_000_000)
-    async with rig.api(), rig.daemon() as daemon:
+    async with rig.api(), rig.daemon(WORKER_CEILING="approve") as daemon:
         await until(lambda: len([one for one in daemon.records if one["verb"] == "entered"]) == 2, lambda: daemon.log)
-        shown = [await rig.command(*words) for words in (("waiting",), ("audit", "query"), ("status",), ("gaps",))]
+        shown = [await rig.command(*words) for words in (("waiting",), ("audit", "query"), ("status",))]
         printed = [await rig.command(*words, "--json") for words in (("waiting",), ("audit", "query"))]
-    assert [told.code for told in shown] == [0, 0, 0, 0]
-    assert [steering(told.out + told.err) for told in (*shown, *printed)] == [[]] * 6
+    assert [told.code for told in shown] == [0, 0, 0]
+    assert [steering(told.out + told.err) for told in (*shown, *printed)] == [[]] * 5
     assert (steering(daemon.log), steering((tmp_path / "stdout").read_text())) == ([], [])
-    assert "owned" in shown[0].out
+    assert all("u202E" in told.out for told in (shown[0], printed[0]))
     assert max(len(told.out) for told in (*shown, *printed)) < 20_000
 
 

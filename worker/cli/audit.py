@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 app = typer.Typer(help="Ask what was done, by whom and why.")
-COLUMNS = ("number", "at", "verb", "rule", "action", "target")
+COLUMNS = ("number", "at", "verb", "to", "rule", "action", "target")
 VERDICT = ("account", "records", "first", "last", "hash", "problem")
 
 
@@ -103,11 +103,12 @@ def _account(line: bytes) -> str:
 
 
 def _row(record: dict[str, Any]) -> show.Row:
-    """Describe a record."""
+    """Describe a record; the pattern of a block is its target already."""
     action = record.get("action") or {}
+    wish = [action[name] for name in ("type", "destination", "expected_disposition") if name in action]
     rules = [each[0] for each in record.get("rules", ())]
     at = datetime.fromisoformat(record["at"])
-    return {**record, "at": at, "rule": rules, "action": " ".join(map(str, action.values()))}
+    return {**record, "at": at, "rule": rules, "action": " ".join(wish)}
 
 
 def _verdict(account: str, verdict: "Verdict") -> show.Row:

@@ -3,6 +3,7 @@
 import getpass
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -20,7 +21,7 @@ Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker wai
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
-WAITING = ("id", "rule", "action", "target", "sender", "subject", "why", "for")
+WAITING = ("id", "rule", "action", "sender", "subject", "why", "for")
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
 GAPS = ("account", "source", "start", "end", "length", "why")
 ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
@@ -226,7 +227,10 @@ def _waiting_row(entry: "Entry") -> show.Row:
 def wish(entry: "Entry") -> str:
     """Write an action in a few words."""
     name, *rest = entry.action.wish
-    return " ".join([str(name), *(str(part) for part in rest if part is not None)])
+    said = (
+        f"for {show.span(part.total_seconds())}" if isinstance(part, timedelta) else str(part) for part in rest if part
+    )
+    return " ".join([str(name), *said])
 
 
 async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person") -> None:

@@ -47,8 +47,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for column in columns:
         grid.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     for row in rows:
-        grid.add_row(*(Text(cell(value)) for value in row))
+        grid.add_row(*(Text(_in_column(column, value)) for column, value in zip(columns, row, strict=True)))
     console.print(grid)
+
+
+def _in_column(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
+    """Write one value for its column: several in one that is never broken stand below each other, or none would fit."""
+    if column in WHOLE and isinstance(value, list | tuple):
+        return "\n".join(map(cell, value))
+    return cell(value)
 
 
 def cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)

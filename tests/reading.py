@@ -1,0 +1,130 @@
+"""What tests of reading stand on: a sandbox, a ledger in memory, rules in this process, and time moved by hand."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from msgspec.json import Decoder
+
+from tests.support import TestClock, client_of
+from worker import Message, Move
+from worker.actions import AnyAction
+from worker.engine import Judge
+from worker.facts import Facts
+from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.judge import Event, Failure, Said
+from worker.looks import Looks
+from worker.rules import ENFORCE, Mode, Proposal
+from worker.sandbox import ACCOUNT, Switches, World
+from worker.sources import Messages, Reports
+from worker.store.entry import Entry
+from worker.store.ledger import Ledger
+from worker.store.runner import SyncRunner
+
+DAY = 86_400.0
+PACE = Pace(
+    soonest=1.0,
+    latest=8.0,
+    lookback=3600.0,
+    settle=120.0,
+    overlap=900.0,
+    overlap_every=60.0,
+    sweep=3 * DAY,
+    sweep_every=60.0,
+)
+Answer = Callable[[Event], Said]
+_message = Decoder(Message).decode
+
+
+def says(event: Event, *actions: AnyAction, mode: Mode = ENFORCE, rule: str = "r", priority: int = 0) -> Said:
+    """Return one rule's sentence about an event."""
+    proposal = Proposal(rule=rule, actions=actions, mode=mode, priority=priority, fingerprint="f")
+    return Said(key=event.key, proposals=(proposal,))
+
+
+def malicious_is_moved(event: Event) -> Said:
+    """The rule most tests need: delivered malicious mail is moved."""
+    if event.kind != "Message":
+        return Said(key=event.key)
+    message = _message(event.raw)
+    wanted = message.final_disposition == "MALICIOUS" and not message.is_quarantined
+    return says(event, Move("DeletedItems", because="malicious")) if wanted else Said(key=event.key)
+
+
+class Rules:
+    """Rules in this process: one function that answers for all of them."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.heard: list[Event] = []
+
+    async def propose(self, events: Sequence[Event]) -> list[Said]:
+        """Answer each event."""
+        self.heard += events
+        return [self.answer(event) for event in events]
+
+
+class Room:
+    """One account and what reads it."""
+
+    def __init__(
+        self, answer: Answer = malicious_is_moved, *, lag: float = 0.0, ceiling: Mode = ENFORCE, **switches: float
+    ) -> None:
+        self.clock = TestClock()
+        switches.setdefault("reports", 0.0)
+        self.world = World(now=self.clock.now, lag=lag, quota=(100_000, 300.0), switches=Switches(**switches))  # type: ignore[arg-type]
+        self.client, self.budget = client_of(self.world, self.clock, quota=100_000)
+        self.runner, self.rules, self.ceiling = SyncRunner.in_memory(), Rules(answer), ceiling
+        self.told: list[Progress] = []
+        self.starts = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Let another process take over, which knows only what the ledger knows."""
+        self.starts += 1
+        self.looks, self.wake = Looks(), asyncio.Event()
+        self.ledger = Ledger(self.runner, f"process {self.starts}")
+        self.facts = Facts(self.client, self.clock)
+        self.judge = Judge(rules=self.rules, facts=self.facts, clock=self.clock, ceiling=self.ceiling, stale=DAY)
+        self.messages = self._intake(Messages(self.client, lambda: False))
+        self.reports = self._intake(Reports(self.client))
+        self.held = HeldEvents(account=ACCOUNT, judge=self.judge, ledger=self.ledger, clock=self.clock, wake=self.wake)
+
+    def _intake(self, source: Messages | Reports) -> Intake:
+        return Intake(
+            account=ACCOUNT,
+            source=source,
+            judge=self.judge,
+            ledger=self.ledger,
+            looks=self.looks,
+            clock=self.clock,
+            pace=PACE,
+            first=self.facts.policies,
+            spent=self.budget.spent,
+            told=self.told.append,
+            wake=self.wake,
+        )
+
+    async def read(self, seconds: float = 0.0) -> None:
+        """Read the head and everything behind it, for some seconds."""
+        end = self.clock.now() + seconds
+        while True:
+            pause = await self.messages.head()
+            while not (behind := await self.messages.behind()):
+                pass
+            if self.clock.now() + min(pause, behind) > end:
+                self.clock.time = end
+                return
+            self.clock.advance(min(pause, behind))
+
+    async def entries(self) -> tuple[Entry, ...]:
+        """Everything in the ledger, oldest first."""
+        return (await self.ledger.entries(ACCOUNT, limit=10_000))[::-1]
+
+    async def targets(self) -> list[str]:
+        """The targets of everything in the ledger."""
+        return sorted(entry.target for entry in await self.entries())
+
+
+def fails(event: Event, *, rule: str = "bad") -> Said:
+    """Return what is said of an event on which a rule failed."""
+    return Said(key=event.key, failed=(Failure(rule=rule, fingerprint="f", problem="ValueError: no"),))

@@ -1,0 +1,192 @@
+"""Judging: facts are fetched when a rule touches one, decisions become drafts."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tests.reading import DAY, Room, fails, malicious_is_moved, says
+from worker import APPROVE, OBSERVE, Keep, Move, Notify, Release, Report
+from worker.judge import Event, Said
+from worker.sandbox import ACCOUNT, Fault
+
+
+def touches(fact: str, then: Move | Release) -> Callable[[Event], Said]:
+    """Return a rule that asks for a fact and, once it is there, wants something."""
+    return lambda event: says(event, then) if fact in event.facts else Said(key=event.key, asked=(fact,))
+
+
+async def test_a_fact_is_fetched_once_for_an_event_and_only_when_touched() -> None:
+    room = Room(lambda e: touches("Detection", Move("JunkEmail"))(e) if b"MALICIOUS" in e.raw else Said(key=e.key))
+    mail = room.world.add_message()
+    room.world.add_message(disposition="SPAM")
+    await room.read()
+    assert await room.targets() == []
+    await room.held.step()
+    assert await room.targets() == [mail.id]
+    assert room.world.requests["GET investigate/{id}/detections"]["200"] == 1
+
+
+async def test_facts_that_cost_nothing_do_not_hold_an_event() -> None:
+    room = Room(touches("Now", Move("JunkEmail")))
+    mail = room.world.add_message()
+    await room.read()
+    assert await room.targets() == [mail.id]
+    assert b"2026" in room.rules.heard[-1].facts["Now"]
+
+
+async def test_an_event_whose_fact_cannot_be_had_is_held_and_judged_when_it_is_there() -> None:
+    room = Room(touches("Detection", Move("JunkEmail")))
+    mail = room.world.add_message()
+    await room.read()
+    room.world.faults.script([Fault("html", "GET", "investigate/", count=5)])
+    await room.held.step()
+    assert await room.targets() == []
+    room.clock.advance(61)
+    await room.held.step()
+    assert await room.targets() == [mail.id]
+
+
+async def test_an_event_is_given_up_after_a_day_and_that_is_on_record() -> None:
+    room = Room(touches("Detection", Move("JunkEmail")))
+    room.world.add_message()
+    await room.read()
+    room.world.faults.script([Fault("html", "GET", "investigate/", count=9999)])
+    for _ in range(40):
+        await room.held.step()
+        room.clock.advance(3600)
+    assert await room.ledger.held(ACCOUNT, room.clock.now() + 10 * DAY) == ()
+    records = [msgspec.json.decode(line) for line in await room.ledger.records(ACCOUNT)]
+    assert [r["verb"] for r in records if r["verb"] == "given up"] == ["given up"]
+
+
+async def test_a_report_is_about_the_message_it_names() -> None:
+    room = Room(lambda event: says(event, Move("DeletedItems")) if event.kind == "Report" else Said(key=event.key))
+    mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"])
+    room.world.add_report(mail)
+    await room.reports.head()
+    await room.held.step()
+    (entry,) = await room.entries()
+    assert (entry.target, entry.verdict) == (mail.id, "NONE|delivered")
+    assert "/Report/" in entry.cause
+
+
+async def test_a_report_whose_message_is_not_found_says_where_it_was_looked_for() -> None:
+    room = Room(lambda event: says(event, Move("DeletedItems")))
+    mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"])
+    room.world.add_report(mail, fields={"to": ["ben@corp.example"], "postfix_id": "4Nowhere", "occurred_at": None})
+    await room.reports.head()
+    await room.held.step()
+    room.clock.advance(61)
+    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    assert "4Nowhere to ben@corp.example" in held.why
+
+
+async def test_a_report_that_leads_to_no_effect_on_mail_costs_no_call() -> None:
+    room = Room(lambda event: says(event, Notify("soc")))
+    room.world.add_report(room.world.add_message(disposition="NONE"))
+    await room.reports.head()
+    assert [entry.lane for entry in await room.entries()] == ["notice"]
+    assert "GET investigate" not in room.world.requests
+
+
+async def test_the_ceiling_turns_everything_into_what_would_have_been_done() -> None:
+    room = Room(ceiling=OBSERVE)
+    room.world.add_message()
+    await room.read()
+    assert [entry.state for entry in await room.entries()] == ["observed"]
+
+
+async def test_approval_is_asked_under_the_ceiling_approve() -> None:
+    room = Room(ceiling=APPROVE)
+    room.world.add_message()
+    await room.read()
+    (entry,) = await room.entries()
+    assert (entry.state, "approval" in entry.said) == ("waiting", True)
+
+
+async def test_old_mail_waits_for_a_person() -> None:
+    room = Room()
+    mail = room.world.add_message(scanned=room.clock.now() + 60)
+    room.clock.advance(30)
+    await room.read()
+    room.clock.advance(2 * DAY)
+    await room.read()
+    (entry,) = await room.entries()
+    assert (entry.target, entry.state) == (mail.id, "waiting")
+    assert "WORKER_STALE" in entry.said
+
+
+async def test_a_changed_verdict_of_old_mail_is_news_of_today() -> None:
+    room = Room()
+    mail = room.world.add_message(disposition="SPAM")
+    await room.read()
+    room.clock.advance(2 * DAY)
+    room.world.change_verdict(mail.id, "MALICIOUS")
+    await room.read(3 * 3600 + 60 * 72)
+    assert [entry.state for entry in await room.entries()] == ["ready"]
+
+
+async def test_an_exempted_mail_is_entered_as_outranked_with_its_reason() -> None:
+    def answer(event: Event) -> Said:
+        kept = says(event, Keep(), rule="gate", priority=100).proposals
+        return Said(key=event.key, proposals=(*malicious_is_moved(event).proposals, *kept))
+
+    room = Room(answer)
+    room.world.add_message()
+    await room.read()
+    (entry,) = await room.entries()
+    assert (entry.state, entry.because) == ("moot", "outranked by gate: malicious")
+
+
+async def test_rules_that_disagree_wait_as_one_dispute() -> None:
+    def answer(event: Event) -> Said:
+        both = *says(event, Move("JunkEmail"), rule="a").proposals, *says(event, Release(), rule="b").proposals
+        return Said(key=event.key, proposals=both)
+
+    room = Room(answer)
+    room.world.add_message()
+    await room.read()
+    assert {entry.item.startswith("dispute/") for entry in await room.entries()} == {True}
+
+
+async def test_a_failing_rule_has_no_say_and_is_kept_with_the_event() -> None:
+    room = Room(fails)
+    room.world.add_message()
+    await room.read()
+    (mishap,) = await room.ledger.mishaps(ACCOUNT)
+    assert (mishap.rule, mishap.problem) == ("bad", "ValueError: no")
+    assert ("bad",) in {progress.mishaps for progress in room.told}
+
+
+async def test_a_record_rules_cannot_read_is_kept_as_broken() -> None:
+    room = Room(lambda event: Said(key=event.key, unreadable="Expected `str`"))
+    room.world.add_message()
+    await room.read()
+    assert len(await room.ledger.broken(ACCOUNT)) == 1
+
+
+async def test_policies_are_asked_for_once_in_five_minutes() -> None:
+    room = Room()
+    for _ in range(3):
+        await room.facts.policies()
+    assert room.world.requests["GET settings/domains"]["200"] == 1
+    room.clock.advance(301)
+    assert "corp.example" in (await room.facts.policies()).domains
+    assert room.world.requests["GET settings/domains"]["200"] == 2
+
+
+async def test_clean_mail_has_an_empty_detection() -> None:
+    room = Room()
+    clean = room.world.add_message(disposition="NONE")
+    assert msgspec.json.decode(await room.facts.ask("Detection", clean.id))["links"] == []
+
+
+async def test_a_report_without_a_message_is_told_so() -> None:
+    room = Room(lambda event: says(event, Move("DeletedItems")))
+    number = room.world.add_report(room.world.add_message(disposition="NONE"), fields={"to": []})
+    await room.reports.head()
+    await room.held.step()
+    room.clock.advance(61)
+    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    assert held.why == f"report {number} names no message"
+    assert msgspec.json.decode(held.sight.reading.raw, type=Report).fields.postfix_id == ""

@@ -1,0 +1,74 @@
+"""The whole path of a message, from the API's page to a proved and chained record."""
+
+import msgspec
+
+from tests.desk import RULE, SETTLE
+from tests.reading import Room, says
+from worker import BlockSender, Move, Reclassify, Release
+from worker.audit import verify
+from worker.executor import Executor
+from worker.judge import Event, Said
+from worker.rules import ENFORCE
+from worker.sandbox import ACCOUNT
+from worker.store.values import Standing
+
+
+def executor_of(room: Room) -> Executor:
+    return Executor(
+        account=ACCOUNT,
+        client=room.client,
+        budget=room.budget,
+        ledger=room.ledger,
+        looks=room.looks,
+        clock=room.clock,
+        standing=lambda: Standing(ceiling=ENFORCE, rules={"lookalike": RULE}),
+        settle=SETTLE,
+        busy=lambda: False,
+        policies=room.facts.policies,
+        notify=None,
+        wake=room.wake,
+    )
+
+
+def wants(event: Event) -> Said:
+    """Release and reclassify what is quarantined, block who writes suspicious mail, move what is malicious."""
+    told = msgspec.json.decode(event.raw)
+    if told["is_quarantined"]:
+        return says(event, Release(), Reclassify("NONE"), rule="lookalike")
+    if told["final_disposition"] == "SUSPICIOUS":
+        return says(event, BlockSender(told["from"]), rule="lookalike")
+    return says(event, Move("DeletedItems"), rule="lookalike")
+
+
+async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> None:
+    room = Room(wants)
+    moved = room.world.add_message()
+    released = room.world.add_message(disposition="SPAM", quarantined=True)
+    room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test")
+    executor = executor_of(room)
+    for _ in range(40):
+        await room.read(5)
+        await executor.step()
+    assert {entry.state for entry in await room.entries()} == {"done"}
+    ours = {(e.operation, e.target) for e in room.world.effects if e.by.startswith("token")}
+    assert ours == {
+        ("move", moved.id),
+        ("release", released.id),
+        ("reclassify", released.id),
+        ("block_senders.create", "email:fee@parcel.test"),
+    }
+    assert room.world.repeats() == []
+    lines = await room.ledger.records(ACCOUNT)
+    assert {"entered", "claimed", "answered", "settled"} <= {msgspec.json.decode(line)["verb"] for line in lines}
+    assert not verify(lines).problem
+
+
+async def test_our_own_release_is_no_news() -> None:
+    room = Room(wants)
+    mail = room.world.add_message(disposition="SPAM", quarantined=True)
+    executor = executor_of(room)
+    for _ in range(40):
+        await room.read(5)
+        await executor.step()
+    assert not mail.now.quarantined
+    assert [type(entry.action).__name__ for entry in await room.entries()] == ["Release", "Reclassify"]

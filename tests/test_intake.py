@@ -1,0 +1,176 @@
+"""Every interval is read to its end, whatever comes between."""
+
+import pytest
+
+from tests.reading import PACE, Room, malicious_is_moved
+from worker.errors import Rejected, ServerFault
+from worker.intake import SLOW_AGAIN
+from worker.sandbox import ACCOUNT, Fault
+from worker.store.values import Coverage
+
+
+async def coverage(room: Room, source: str = "messages") -> Coverage:
+    return await room.ledger.coverage(ACCOUNT, source)
+
+
+async def test_the_first_start_reads_back_as_far_as_it_is_told_and_no_further() -> None:
+    room = Room()
+    inside = room.world.add_message(scanned=room.clock.now() - 3500)
+    room.world.add_message(scanned=room.clock.now() - 3700)
+    await room.read()
+    assert await room.targets() == [inside.id]
+    assert await room.messages.gaps() == ()
+
+
+async def test_new_mail_is_found_and_the_next_poll_comes_soon() -> None:
+    room = Room()
+    await room.read()
+    quiet = [await room.messages.head() for _ in range(8)]
+    assert quiet[-1] == PACE.latest
+    room.clock.advance(8.0)
+    mail = room.world.add_message()
+    assert await room.messages.head() == PACE.soonest
+    assert await room.targets() == [mail.id]
+    assert room.wake.is_set()
+
+
+async def test_what_was_read_is_not_judged_again() -> None:
+    room = Room()
+    room.world.add_message()
+    await room.read()
+    judged = len(room.rules.heard)
+    await room.messages.head()
+    room.restart()
+    await room.read()
+    assert len(room.rules.heard) == judged == 1
+
+
+async def test_mail_indexed_late_inside_the_overlap_is_not_missed() -> None:
+    room = Room()
+    late = room.world.add_message(scanned=room.clock.now(), indexed=room.clock.now() + 600)
+    await room.read(599)
+    assert await room.targets() == []
+    await room.read(120)
+    assert await room.targets() == [late.id]
+
+
+async def test_mail_indexed_later_than_the_overlap_is_found_by_the_sweep() -> None:
+    room = Room()
+    late = room.world.add_message(scanned=room.clock.now(), indexed=room.clock.now() + 5000)
+    await room.read(5400)
+    room.restart()
+    await room.read(1800)
+    assert await room.targets() == [late.id]
+
+
+async def test_a_changed_verdict_is_judged_again() -> None:
+    room = Room()
+    mail = room.world.add_message(disposition="SPAM")
+    await room.read()
+    room.world.change_verdict(mail.id, "MALICIOUS")
+    await room.read(60)
+    (entry,) = await room.entries()
+    assert entry.cause.endswith("/2")
+
+
+async def test_downtime_is_a_gap_that_is_read_newest_first() -> None:
+    room = Room()
+    await room.read()
+    mails = [room.world.add_message(scanned=room.clock.now() + hour * 3600, indexed=0.0) for hour in range(1, 6)]
+    room.clock.advance(6 * 3600)
+    room.restart()
+    await room.messages.head()
+    assert await room.messages.gaps() != ()
+    await room.messages.behind()
+    assert await room.targets() == [mails[-1].id]
+    await room.read()
+    assert await room.targets() == sorted(mail.id for mail in mails)
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_broken_walk_goes_on_from_the_page_it_had_reached() -> None:
+    room = Room()
+    for n in range(2500):
+        room.world.add_message(scanned=room.clock.now() - 1800 + n % 600, disposition="SPAM")
+    await room.messages.head()
+    room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=99)]])
+    with pytest.raises(ServerFault):
+        await room.messages.behind()
+    (open_slice,) = (await coverage(room)).open
+    assert open_slice.cursor is not None
+    room.world.faults.written.clear()
+    room.restart()
+    await room.read()
+    assert sum(progress.new for progress in room.told) == 2500
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_cursor_that_expired_begins_its_slice_again() -> None:
+    room = Room()
+    for n in range(1500):
+        room.world.add_message(scanned=room.clock.now() - 1800 + n % 600, disposition="SPAM")
+    await room.messages.head()
+    room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=5)]])
+    with pytest.raises(ServerFault):
+        await room.messages.behind()
+    room.clock.advance(3700)
+    room.restart()
+    await room.read()
+    assert sum(progress.new for progress in room.told) == 1500
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_search_that_is_too_slow_is_halved_down_to_a_minute_that_stays_a_gap() -> None:
+    room = Room()
+    await room.messages.head()
+    room.world.faults.script([Fault("accepted", "GET", "investigate", count=10_000, seconds=1e6)])
+    for _ in range(100):
+        await room.messages.behind()
+    slow = [slice_ for slice_ in (await coverage(room)).open if slice_.next_at]
+    assert slow
+    assert all(slice_.end - slice_.start < 60 and "60 s" in slice_.why for slice_ in slow)
+    room.world.faults.written.clear()
+    room.clock.advance(SLOW_AGAIN + 1)
+    await room.read()
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_refused_search_is_an_error_not_an_empty_page() -> None:
+    room = Room()
+    await room.read()
+    closed = (await coverage(room)).closed
+    room.clock.time += 9e6
+    room.world.clock = lambda: room.clock.now() - 9e6
+    with pytest.raises(Rejected):
+        await room.messages.head()
+    assert (await coverage(room)).closed == closed
+
+
+async def test_a_report_that_is_updated_is_judged_again() -> None:
+    room = Room()
+    mail = room.world.add_message(disposition="NONE")
+    number = room.world.add_report(mail)
+    await room.reports.head()
+    room.clock.advance(3600)
+    room.world.update_report(number, title="seen again")
+    while await room.reports.behind() == 0.0:
+        pass
+    assert [event.kind for event in room.rules.heard] == ["Report", "Report"]
+
+
+async def test_a_record_that_makes_no_sense_costs_only_itself_and_is_kept() -> None:
+    room = Room()
+    room.world.add_message(scanned_at=["not", "a", "time"])
+    good = room.world.add_message()
+    await room.read()
+    assert await room.targets() == [good.id]
+    assert len(await room.ledger.broken(ACCOUNT)) == 1
+
+
+async def test_looks_are_left_for_whoever_acts() -> None:
+    room = Room(malicious_is_moved)
+    mail = room.world.add_message(quarantined=True)
+    await room.read()
+    look = room.looks.of(mail.id, since=0.0)
+    assert look is not None
+    assert look.quarantined
