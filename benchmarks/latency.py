@@ -27,13 +27,13 @@ class Times(NamedTuple):
 
 def measure(warm: int = WARM, seconds: int = SECONDS) -> Times:
     """Let mail come one by one and follow each message to its proof."""
-    with sandbox(Options(latency=LATENCY, lag=LAG, log=True)) as account:
-        with daemon(account, WORKER_BUDGET=BUDGET, WORKER_BUDGET_SHARE=SHARE) as worker:
-            worker.until_ready()
-            visible = account.fill(Fill(warm + seconds, 1, start=1.0, end=1.0 + warm + seconds))
-            time.sleep(warm + seconds)
-            worker.until_done(len(visible))
-            log, records, moved = account.log(), worker.records(), account.moved()
+    settings = {"WORKER_BUDGET": BUDGET, "WORKER_BUDGET_SHARE": SHARE}
+    with sandbox(Options(latency=LATENCY, lag=LAG, log=True)) as account, daemon(account, **settings) as worker:
+        worker.until_ready()
+        visible = account.fill(Fill(warm + seconds, 1, start=1.0, end=1.0 + warm + seconds))
+        time.sleep(warm + seconds)
+        worker.until_done(len(visible))
+        log, records, moved = account.log(), worker.records(), account.moved()
     begin = min(visible.values()) + warm
     counted = {message: at for message, at in visible.items() if at >= begin}
     answered = [moved[message] + LATENCY - at for message, at in counted.items()]

@@ -37,7 +37,7 @@ T = TypeVar("T")
 DAWN = 1_767_225_600.0
 """Midnight of the first of January 2026, as seconds since the epoch."""
 DAY = 86_400.0
-EVENING = 5 * 3600.0
+EVENING = 4 * 3600.0
 """Quiet hours after the day: no more mail, faults or kills, but time to prove and to find what is late."""
 SETTLE = 120.0
 LABEL = "authorization"
@@ -270,11 +270,11 @@ class Day:
 
 PACE = Pace(
     soonest=900.0,
-    latest=1800.0,
+    latest=3600.0,
     lookback=3600.0,
     settle=SETTLE,
     overlap=2700.0,
-    overlap_every=1800.0,
+    overlap_every=2400.0,
     sweep=4 * 3600.0,
     sweep_every=1800.0,
 )

@@ -4,7 +4,9 @@ import asyncio
 import selectors
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TypeVarTuple
+
+Args = TypeVarTuple("Args")
 
 
 class Dead(BaseException):
@@ -41,7 +43,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds."""
         return self.moment
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:  # noqa: ANN401
+    def call_soon(
+        self,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
         """Count a step; a task steps only through here, so the count names every await point there is."""
         self.steps += 1
         if self.steps == self._dies_at:

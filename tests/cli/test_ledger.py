@@ -119,6 +119,31 @@ def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
     assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
 
 
+def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None:
+    waiting = worked.json("waiting")
+    release = next(row for row in waiting if row["action"] == "Release")
+    both = {row["id"] for row in waiting if row["item"] == release["item"]}
+    _, out, _ = worked.type("approve", release["id"])
+    worked.type("run", "--once")
+    assert (len(both), out.startswith("approve 2 that belong together")) == (2, True)
+    assert not both & {row["id"] for row in worked.json("waiting")}
+
+
+def test_a_lane_can_be_braked_and_let_go(worked: Shell) -> None:
+    assert worked.type("brake", "on", "--lane", "block")[0] == 0
+    worked.json("run", "--once")
+    assert [row["lane"] for row in worked.json("brake")] == ["block"]
+    worked.type("brake", "off", "--lane", "block")
+    worked.json("run", "--once")
+    assert worked.json("brake") == []
+
+
+@pytest.mark.parametrize("words", [("--lane", "blocks"), ("--lane", "block", "--rule", "malicious_mail")])
+def test_a_lane_that_does_not_exist_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
+    code, _, err = worked.type("brake", "on", *words)
+    assert (code, "placement, verdict, block, notice" in err) == (2, True)
+
+
 @pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])
 def test_a_decision_about_nothing_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
     code, _, err = worked.type(*words)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.cli.show import cell, span
+from worker.cli.show import cell, span, table
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
@@ -17,3 +17,11 @@ def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
 )
 def test_a_duration_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
     assert span(seconds) == written
+
+
+def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("number", "rule", "target"), [(7, ("rule_of_a_long_name",) * 5, "a message")])
+    out = capsys.readouterr().out
+    assert out.count("rule_of_a_long_name") == 5
+    assert "7 " in out
+    assert "a message" in out

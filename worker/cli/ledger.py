@@ -23,6 +23,7 @@ Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, fo
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
 WAITING = ("id", "rule", "action", "sender", "subject", "why", "for")
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
+LANES = ("placement", "verdict", "block", "notice")
 GAPS = ("account", "source", "start", "end", "length", "why")
 ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
 
@@ -97,21 +98,26 @@ def brake(
     turn: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, the brakes that are on.")] = "",
     *,
     rule: Rule = "",
+    lane: Annotated[str, typer.Option("--lane", help=f"One kind of effect: {', '.join(LANES)}.")] = "",
     because: Because = "",
     who: As = "",
     as_json: edge.Json = False,
 ) -> None:
-    """Stop all acting, or that of one rule, at once.
+    """Stop all acting, or that of one rule or lane, at once.
 
-    Reading and judging go on, and nothing is forgotten.
+    Reading and judging go on, and nothing is forgotten. A lane that fails twenty times in a row for one reason is
+    braked by the worker itself; `worker brake off --lane NAME` lets it go on.
 
     Example: worker brake on --because "wrong mails are moved"
     """
     settings = edge.settings()
     if turn not in {"", "on", "off"}:
         raise SettingsError(f"a brake is on or off, not {turn!r}")
+    if lane and (rule or lane not in LANES):
+        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it")
     if turn:
-        edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", rule, Person(who, because)))
+        subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
+        edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, Person(who, because)))
     else:
         show.listing(edge.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
@@ -239,12 +245,14 @@ async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: 
         raise SettingsError(f"say what to {verb}: an id that `worker waiting` shows, or --rule NAME")
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            for entry in await ledger.entries(account, states=("waiting",), limit=100_000):
-                if id_ in {entry.id, entry.item} or rule in entry.rules:
-                    subject = id_ or f"rule:{rule}"
-                    await ledger.order(account, verb, subject, person.name, person.because, time.time())
-                    typer.echo(ORDERED)
-                    return
+            entries = await ledger.entries(account, states=("waiting",), limit=100_000)
+            items = {entry.item for entry in entries if id_ in {entry.id, entry.item}}
+            meant = [entry for entry in entries if entry.item in items or rule in entry.rules]
+            if meant:
+                (subject,) = items or {f"rule:{rule}"}
+                await ledger.order(account, verb, subject, person.name, person.because, time.time())
+                typer.echo(f"{verb} {len(meant)} that belong together: {ORDERED}" if len(meant) > 1 else ORDERED)
+                return
     raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
 
 
@@ -269,13 +277,12 @@ def _brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; 
     }
 
 
-async def _brake(settings: "Settings", verb: str, rule: str, person: "Person") -> None:
+async def _brake(settings: "Settings", verb: str, subject: str, person: "Person") -> None:
     """Order a brake for every account."""
-    if rule:
-        await _known(settings, rule)
+    if subject.startswith("rule:"):
+        await _known(settings, subject.removeprefix("rule:"))
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            subject = f"rule:{rule}" if rule else ""
             await ledger.order(account, verb, subject, person.name, person.because, time.time())
     typer.echo(ORDERED)
 

@@ -48,7 +48,14 @@ def _next_due() -> Select[float | None]:
     return select(func.min(times.c.at))
 
 
-NEXT_DUE = _next_due()
+def _due_lanes() -> Select[Lane]:
+    """Write the question once: it is asked all the time."""
+    mine = entries.c.account == bindparam("account"), entries.c.state == "ready"
+    now: BindParameter[float] = bindparam("now")
+    return select(entries.c.lane).where(*mine, entries.c.next_at <= now, entries.c.ready_at <= now).distinct()
+
+
+NEXT_DUE, DUE_LANES = _next_due(), _due_lanes()
 
 
 class Braked(NamedTuple):
@@ -75,9 +82,7 @@ def braked(conn: Connection, account: str) -> Braked:
 
 def due_lanes(conn: Connection, account: str, now: float) -> tuple[Lane, ...]:
     """Return the lanes in which something may be claimed now: most of the time, none."""
-    ready = entries.c.account == account, entries.c.state == "ready"
-    due_now = entries.c.next_at <= now, entries.c.ready_at <= now
-    return tuple(conn.scalars(select(entries.c.lane).where(*ready, *due_now).distinct()))
+    return tuple(conn.scalars(DUE_LANES, {"account": account, "now": now}))
 
 
 def due(conn: Connection, account: str, now: float, limit: int, lane: str) -> tuple[Entry, ...]:

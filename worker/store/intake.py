@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Text, bindparam, delete, insert, select
 
 from worker.store.dialects import chunks, upsert
 from worker.store.news import keep
@@ -20,17 +20,21 @@ READING = frozenset({"head", "gap"})
 """The kinds of slices that make coverage grow."""
 
 
+ACCOUNT, SOURCE = bindparam("account", type_=Text), bindparam("source", type_=Text)
+CLOSED = select(intervals.c.start, intervals.c.end).order_by(intervals.c.start)
+CLOSED = CLOSED.where(intervals.c.account == ACCOUNT, intervals.c.source == SOURCE)
+IN_HAND = select(*(slices.c[name] for name in Slice.__struct_fields__)).order_by(slices.c.start)
+IN_HAND = IN_HAND.where(slices.c.account == ACCOUNT, slices.c.source == SOURCE)
+SINCE = select(meta.c.value).where(meta.c.name == bindparam("name", type_=Text))
+
+
 def coverage(conn: Connection, account: str, source: str) -> Coverage:
     """Return what is read of a source, and what is being read."""
-    closed = select(intervals.c.start, intervals.c.end).where(
-        intervals.c.account == account, intervals.c.source == source
-    )
-    mine = select(*(slices.c[name] for name in Slice.__struct_fields__))
-    mine = mine.where(slices.c.account == account, slices.c.source == source)
-    since = conn.scalar(select(meta.c.value).where(meta.c.name == _since(account, source)))
+    mine = {"account": account, "source": source}
+    since = conn.scalar(SINCE, {"name": _since(account, source)})
     return Coverage(
-        closed=tuple((row.start, row.end) for row in conn.execute(closed.order_by(intervals.c.start))),
-        open=tuple(Slice(**row._mapping) for row in conn.execute(mine.order_by(slices.c.start))),  # noqa: SLF001
+        closed=tuple((row.start, row.end) for row in conn.execute(CLOSED, mine)),
+        open=tuple(Slice(**row._mapping) for row in conn.execute(IN_HAND, mine)),  # noqa: SLF001
         since=float(since or 0.0),
     )
 

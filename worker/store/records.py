@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Text, bindparam, insert, select
 
 from worker.store.dialects import write
 from worker.store.entry import Entry
@@ -91,6 +91,8 @@ class Chain:
 
     def write(self) -> None:
         """Chain and insert what was noted."""
+        if not self._new:
+            return
         last, previous = head(self._conn, self._account)
         rows, at = [], instant(self._now)
         for number, said in enumerate(self._new, last + 1):
@@ -113,8 +115,12 @@ def _bounded(body: dict[str, Any]) -> dict[str, Any]:
     return body if plain else {name: told(value) for name, value in body.items()}
 
 
+_MINE = bindparam("account", type_=Text)
+_LAST = select(records.c.number, records.c.hash).where(records.c.account == _MINE)
+_LAST = _LAST.order_by(records.c.number.desc()).limit(1)
+
+
 def head(conn: Connection, account: str) -> tuple[int, str]:
     """Return number and hash of an account's last record."""
-    last = select(records.c.number, records.c.hash).where(records.c.account == account)
-    row = conn.execute(last.order_by(records.c.number.desc()).limit(1)).first()
+    row = conn.execute(_LAST, {"account": account}).first()
     return (row.number, row.hash) if row else (0, NOTHING)

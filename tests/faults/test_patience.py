@@ -1,0 +1,158 @@
+"""Long waits, in time that jumps: who is told to wait keeps the place, what is not answered stays an open gap."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
+from tests.faults.rig import Trapped
+from tests.simulation import Rules
+from worker import coverage
+from worker.engine import Judge
+from worker.errors import Temporary
+from worker.facts import Facts
+from worker.intake import Intake, Pace
+from worker.looks import Looks
+from worker.rules import ENFORCE
+from worker.sandbox import ACCOUNT, Answer, Fault, Request
+from worker.sources import Messages
+from worker.store.ledger import Ledger
+from worker.store.runner import SyncRunner
+from worker.store.values import Coverage
+
+PACE = Pace(
+    soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
+)  # fmt: skip
+
+
+class Reader(NamedTuple):
+    """An account, and one source of it that is read into a ledger."""
+
+    world: Trapped
+    ledger: Ledger
+    source: Intake
+
+    async def turns(self, step: Callable[[], Awaitable[float]], count: int) -> None:
+        """Take turns as the daemon does."""
+        for _ in range(count):
+            try:
+                pause = await step()
+            except Temporary as error:
+                pause = max(10.0, error.after)
+            await asyncio.sleep(pause)
+
+    async def covered(self) -> Coverage:
+        """Return what is read, and what is being read."""
+        return await self.ledger.coverage(ACCOUNT, "messages")
+
+    def searches(self, status: str) -> int:
+        """Count the searches that were answered so."""
+        return self.world.requests["GET investigate"][status]
+
+
+def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | None = None) -> Reader:
+    """Make a reader of half an hour of mail; another life of it goes on with the same ledger and account."""
+    world = world or Trapped(now=lambda: EPOCH + loop_time(), messages=4000, history=1500.0)
+    ledger = Ledger(runner or SyncRunner.in_memory(), owner=f"life {life}")
+    asks, time = client(Inside(world)), clock()
+    facts = Facts(asks, time)
+    judge = Judge(rules=Rules(), facts=facts, clock=time, ceiling=ENFORCE, stale=86_400.0)
+    source = Intake(
+        account=ACCOUNT,
+        source=Messages(asks, lambda: True),
+        judge=judge,
+        ledger=ledger,
+        looks=Looks(),
+        clock=time,
+        pace=PACE,
+        first=facts.policies,
+        spent=list,
+        told=lambda _: None,
+        wake=asyncio.Event(),
+    )
+    return Reader(world, ledger, source)
+
+
+async def everything(one: Reader) -> bool:
+    """Tell whether all mail was read and nothing is open."""
+    covered, now = await one.covered(), one.world.clock()
+    return not covered.open and not coverage.gaps(covered.closed, covered.since, now - 60)
+
+
+def pages_of(world: Trapped, do: Callable[[int], object]) -> list[Request]:
+    """Collect the searches that were answered with a page, and do something after each."""
+    pages: list[Request] = []
+
+    def trap(request: Request, told: Answer) -> None:
+        if request.path.endswith("/investigate") and told.status == 200:
+            pages.append(request)
+            do(len(pages))
+
+    world.trap = trap
+    return pages
+
+
+def test_others_who_have_spent_the_budget_are_waited_for_and_the_walk_goes_on_where_it_was() -> None:
+    async def day() -> None:
+        one = reader()
+        pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
+        await one.turns(one.source.head, 1)
+        begun = loop_time()
+        await one.turns(one.source.behind, 2)
+        assert 300 <= loop_time() - begun < 330
+        await one.turns(one.source.head, 1)
+        assert await everything(one)
+        assert (one.searches("429"), len(pages)) == (1, len({page.query for page in pages}))
+
+    quickly(day)
+
+
+def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> None:
+    async def day() -> None:
+        runner, one = SyncRunner.in_memory(), reader()
+        one = reader(runner=runner, world=one.world)
+        pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
+        await one.turns(one.source.head, 1)
+        walk = asyncio.create_task(one.turns(one.source.behind, 2))
+        await asyncio.wait((walk,), timeout=100)
+        walk.cancel()
+        two = reader(life=2, runner=runner, world=one.world)
+        await two.turns(two.source.behind, 2)
+        await two.turns(two.source.head, 1)
+        assert await everything(two)
+        assert len(pages) == len({page.query for page in pages})
+
+    quickly(day)
+
+
+def test_a_search_that_is_never_answered_is_halved_stays_an_open_gap_and_is_read_when_it_is() -> None:
+    async def day() -> None:
+        one = reader()
+        await one.turns(one.source.head, 1)
+        one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
+        await one.turns(one.source.behind, 8)
+        covered, now = await one.covered(), one.world.clock()
+        later = [slice_ for slice_ in covered.open if slice_.next_at > now]
+        assert later
+        assert all(slice_.end - slice_.start <= 60 and "60 s" in slice_.why for slice_ in later)
+        assert coverage.gaps(covered.closed, covered.since, now - 900)
+        one.world.faults.written.clear()
+        await one.turns(one.source.behind, 400)
+        await one.turns(one.source.head, 1)
+        assert await everything(one)
+
+    quickly(day)
+
+
+def test_a_head_that_is_never_answered_loses_nothing_either() -> None:
+    async def day() -> None:
+        one = reader()
+        one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
+        await one.turns(one.source.head, 5)
+        assert not (await one.covered()).closed
+        one.world.faults.written.clear()
+        await one.turns(one.source.head, 2)
+        await one.turns(one.source.behind, 60)
+        assert await everything(one)
+
+    quickly(day)
