@@ -1,6 +1,7 @@
 """The API client's room: everything that is said to Cloudflare Email Security, and heard from it."""
 
-from worker.api.client import Client, Slow
+from worker.api.calls import Slow
+from worker.api.client import Client
 from worker.api.clock import ApiClock, Clock
 from worker.api.credential import Credential
 from worker.api.envelope import Page

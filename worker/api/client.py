@@ -1,156 +1,33 @@
-"""The API client's room: every call to the API passes here, is paid for, and is either retried or not."""
+"""The API client's room: the API of one account, by resource."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import quote
+from functools import cached_property
 
-import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-
-from worker.api.clock import Clock
-from worker.api.envelope import Answer, Operation, Reader, T, fault, is_json, promised, understood
+from worker.api.calls import Calls
 from worker.api.investigate import Investigate
-from worker.api.pacing import Budget, Urgency
 from worker.api.phishguard import PhishGuard
 from worker.api.settings import Lists
 from worker.api.submissions import Submissions
-from worker.api.transport import Request, Response, Transport
-from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsure
-
-ATTEMPTS = 5
-"""Of a read, with pauses of 0.5, 2, 8 and 20 s (at most) between them."""
-LONGEST_PAUSE = 20.0
-ACCEPTED = 202
-LONGEST_SEARCH = 60.0
-"""Seconds of polling after which a search is given up as too large."""
 
 
-class Slow(Temporary):
-    """A search was not finished within a minute; ask for a shorter interval."""
+class Client(Calls):
+    """What can be asked of one account, grouped as the API groups it."""
 
+    @cached_property
+    def investigate(self) -> Investigate:
+        """Messages, and what is done to them."""
+        return Investigate(self)
 
-class Client:
-    """The API of one account. Reads are retried in place; a write is sent once."""
+    @cached_property
+    def phishguard(self) -> PhishGuard:
+        """What analysts report."""
+        return PhishGuard(self)
 
-    def __init__(
-        self,
-        transport: Transport,
-        budget: Budget,
-        clock: Clock,
-        account: str,
-        *,
-        jitter: Callable[[], float] = lambda: 1.0,
-        on_call: Callable[[str, int, float], None] = lambda *_: None,
-    ) -> None:
-        """Take what shakes pauses (``jitter``: 0 to 1), and who hears of each call (operation, status, seconds)."""
-        self._transport, self._budget, self._clock = transport, budget, clock
-        self._root = f"/accounts/{quote(account, safe='')}/email-security"
-        self._jitter, self._on_call = jitter, on_call
-        self.calls: Counter[tuple[str, int]] = Counter()
-        self.investigate = Investigate(self)
-        self.phishguard = PhishGuard(self)
-        self.submissions = Submissions(self)
-        self.settings = Lists(self)
+    @cached_property
+    def submissions(self) -> Submissions:
+        """Requests to judge a message anew."""
+        return Submissions(self)
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        read: Reader[T],
-        *,
-        urgency: Urgency,
-        where: Mapping[str, str] | None = None,
-        query: Iterable[tuple[str, str]] = (),
-        body: object = None,
-        writes: bool = False,
-    ) -> Answer[T]:
-        """Ask for ``path`` below ``/accounts/{account}/email-security``, its ``{names}`` filled from ``where``.
-
-        A read raises Unreachable or ServerFault after five attempts; 429s do not count, the budget waits them out.
-        A write raises Unreachable or Paced (not carried out), Unsure (who knows). Both raise Permanent errors.
-        """
-        filled = path.format_map({name: quote(value, safe="") for name, value in (where or {}).items()})
-        encoded = None if body is None else msgspec.json.encode(body)
-        request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)
-        return await self._ask(Operation(method, path, writes), request, read, urgency)
-
-    async def finished(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
-        """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise Slow after a minute."""
-        waited, pause = 0.0, 1.0
-        while answer.status == ACCEPTED:
-            if waited >= LONGEST_SEARCH:
-                raise Slow("the API did not finish a search within a minute; ask for a shorter interval")
-            pause = min(pause, LONGEST_SEARCH - waited)
-            await self._clock.sleep(pause)
-            waited, pause = waited + pause, pause * 2
-            answer = await self._follow(answer, read, urgency)
-        return answer
-
-    async def _follow(self, answer: Answer[T], read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Ask the address that a 202 named, which must lie below this account's."""
-        operation = Operation("GET", "(the address of a 202)")
-        place = promised(answer, self._root)
-        if place is None:
-            raise fault(operation, "answered 202 with a Location outside of this account")
-        request = Request(method="GET", path=place[0], query=place[1])
-        try:
-            return await self._ask(operation, request, read, urgency)
-        except (NotFound, Rejected) as error:
-            raise ServerFault(f"the API forgot a search it had promised to finish: {error}") from None
-
-    async def _ask(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Send a write once, a read until it is answered or five attempts have failed."""
-        if operation.writes:
-            return await self._once(operation, request, read, urgency)
-        retrying = AsyncRetrying(
-            sleep=self._clock.sleep,
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=self._pause,
-            retry=retry_if_exception_type((Unreachable, ServerFault)),
-            reraise=True,
-        )
-        answer: Answer[T] = await retrying(self._read, operation, request, read, urgency)
-        return answer
-
-    def _pause(self, state: RetryCallState) -> float:
-        """Return the seconds before the next attempt; longer when the API asked for it."""
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.after if isinstance(error, Temporary) else 0.0
-        pause = min(LONGEST_PAUSE, 0.5 * 4.0 ** (state.attempt_number - 1))
-        return max(asked, pause * (1 + self._jitter()) / 2)
-
-    async def _read(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Make one attempt that a 429 does not end."""
-        while True:
-            try:
-                return await self._once(operation, request, read, urgency)
-            except Paced:
-                continue
-            except Unsure as error:
-                raise ServerFault(str(error)) from None
-
-    async def _once(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Wait for a turn, send, and read the answer."""
-        turn = await self._budget.turn(urgency)
-        sent = self._clock.monotonic()
-        response = await self._sent(operation, request, sent)
-        if is_json(response):  # anything else was not made by the API, nor was its Date
-            self._clock.heard(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
-        self._budget.heard(response.status, response.headers, turn)
-        result, info = understood(operation, response, read)
-        # Reckoned backwards, since before the very first answer nobody knows what time it is.
-        begun = self._clock.now() - (self._clock.monotonic() - sent)
-        return Answer(response.status, result, info, response.headers, begun, sent, response.url)
-
-    async def _sent(self, operation: Operation, request: Request, sent: float) -> Response:
-        """Send and count; 0 stands for the status of a request that got no answer."""
-        status = 0
-        try:
-            response = await self._transport.send(request)
-            status = response.status
-        except (Unreachable, Unsure) as error:
-            raise type(error)(f"{operation}: {error}") from None
-        finally:
-            self.calls[str(operation), status] += 1
-            self._on_call(str(operation), status, self._clock.monotonic() - sent)
-        return response
+    @cached_property
+    def settings(self) -> Lists:
+        """The account's own lists."""
+        return Lists(self)

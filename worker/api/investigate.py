@@ -2,20 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
 
+from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Page, nothing, records
 from worker.api.pacing import Urgency
 from worker.errors import Rejected, ServerFault
-from worker.models import ActionLog, Detection, LogEntry
-
-if TYPE_CHECKING:
-    from worker.api.client import Client
-    from worker.models import AskedDisposition, Destination
+from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry
 
 SearchPage = Page
 BAD_REQUEST = 400
@@ -85,8 +81,8 @@ released = msgspec.json.Decoder(tuple[Released, ...]).decode
 class Investigate:
     """``/investigate``: mail, and what is done to it."""
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
         self._bare_list = False
 
     async def search(
@@ -114,8 +110,8 @@ class Investigate:
             "cursor": cursor,
         }
         given = [(name, value) for name, value in asked.items() if value is not None]
-        answer = await self._client.call("GET", "/investigate", records, query=given, urgency=urgency)
-        found = await self._client.finished(answer, records, urgency=urgency)
+        answer = await self._calls.call("GET", "/investigate", records, query=given, urgency=urgency)
+        found = await self._calls.finished(answer, records, urgency=urgency)
         following = (found.info and found.info.next) or None
         if following and following == cursor:
             raise ServerFault("GET /investigate: the API named the page just read as the next one")
@@ -124,7 +120,7 @@ class Investigate:
     async def get(self, id: str, urgency: Urgency = Urgency.PROVE) -> Raw:  # noqa: A002 (the API's word)
         """Return one message as it is now; raise NotFound."""
         path = "/investigate/{id}"
-        return (await self._client.call("GET", path, _one, where={"id": id}, urgency=urgency)).result
+        return (await self._calls.call("GET", path, _one, where={"id": id}, urgency=urgency)).result
 
     async def action_log(self, id: str, urgency: Urgency = Urgency.FACTS) -> ActionLog:  # noqa: A002
         """Return everything done to a message, oldest first; entries without a time come last.
@@ -132,25 +128,25 @@ class Investigate:
         An entry that cannot be read is a ServerFault: leaving it out could make somebody do again what it tells.
         """
         path = "/investigate/{id}/action_log"
-        return (await self._client.call("GET", path, _log, where={"id": id}, urgency=urgency)).result
+        return (await self._calls.call("GET", path, _log, where={"id": id}, urgency=urgency)).result
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
         path = "/investigate/{id}/detections"
-        return (await self._client.call("GET", path, detection, where={"id": id}, urgency=urgency)).result
+        return (await self._calls.call("GET", path, detection, where={"id": id}, urgency=urgency)).result
 
-    async def move(self, ids: Sequence[str], destination: "Destination") -> tuple[MoveItem, ...]:
+    async def move(self, ids: Sequence[str], destination: Destination) -> tuple[MoveItem, ...]:
         """Move at most 1,000 messages to a folder, and return an item per recipient; some may have failed."""
         _bounded(ids, MOST_MOVED)
         body = {"destination": destination, "ids": ids}
         path = "/investigate/move"
-        return (await self._client.call("POST", path, moved, body=body, urgency=Urgency.ACT, writes=True)).result
+        return (await self._calls.call("POST", path, moved, body=body, urgency=Urgency.ACT, writes=True)).result
 
-    async def move_one(self, id: str, destination: "Destination") -> tuple[MoveItem, ...]:  # noqa: A002
+    async def move_one(self, id: str, destination: Destination) -> tuple[MoveItem, ...]:  # noqa: A002
         """Move one message, and return an item per recipient."""
         where, body = {"id": id}, {"destination": destination}
         path = "/investigate/{id}/move"
-        answer = await self._client.call("POST", path, moved, where=where, body=body, urgency=Urgency.ACT, writes=True)
+        answer = await self._calls.call("POST", path, moved, where=where, body=body, urgency=Urgency.ACT, writes=True)
         return answer.result
 
     async def release(self, ids: Sequence[str]) -> tuple[Released, ...]:
@@ -172,13 +168,13 @@ class Investigate:
     async def _release(self, ids: Sequence[str], *, bare: bool) -> tuple[Released, ...]:
         body = ids if bare else {"ids": ids}
         path = "/investigate/release"
-        return (await self._client.call("POST", path, released, body=body, urgency=Urgency.ACT, writes=True)).result
+        return (await self._calls.call("POST", path, released, body=body, urgency=Urgency.ACT, writes=True)).result
 
-    async def reclassify(self, id: str, expected_disposition: "AskedDisposition") -> None:  # noqa: A002
+    async def reclassify(self, id: str, expected_disposition: AskedDisposition) -> None:  # noqa: A002
         """Ask for a new verdict; the answer only says that the request was taken."""
         where, body = {"id": id}, {"expected_disposition": expected_disposition}
         path = "/investigate/{id}/reclassify"
-        await self._client.call("POST", path, nothing, where=where, body=body, urgency=Urgency.ACT, writes=True)
+        await self._calls.call("POST", path, nothing, where=where, body=body, urgency=Urgency.ACT, writes=True)
 
 
 def _one(result: Raw) -> Raw:

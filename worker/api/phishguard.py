@@ -1,13 +1,9 @@
 """The API client's room: what PhishGuard analysts report."""
 
-from typing import TYPE_CHECKING
-
+from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Page, numbered, records
 from worker.api.pacing import Urgency
-
-if TYPE_CHECKING:
-    from worker.api.client import Client
 
 ReportPage = Page
 
@@ -15,13 +11,13 @@ ReportPage = Page
 class PhishGuard:
     """``/phishguard``; a subscription of its own, without which NotEntitled is raised."""
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def reports(
         self, *, start: float, end: float, urgency: Urgency, page: int | str = 1, per_page: int = 1000
     ) -> Page:
         """Return one page of the reports between two API times; ``next`` is a page number."""
         query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
-        answer = await self._client.call("GET", "/phishguard/reports", records, query=query, urgency=urgency)
+        answer = await self._calls.call("GET", "/phishguard/reports", records, query=query, urgency=urgency)
         return numbered(answer, int(page), per_page)

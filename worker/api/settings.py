@@ -1,18 +1,16 @@
 """The API client's room: the account's lists: blocked senders, own domains, allow policies, trusted domains."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 
+from worker.api.calls import Calls
 from worker.api.envelope import Page, nothing, numbered, readable, records
 from worker.api.pacing import Urgency
 from worker.errors import ServerFault
 from worker.models import BlockedSender
-
-if TYPE_CHECKING:
-    from worker.api.client import Client
 
 PER_PAGE = 1000
 READINGS = 3
@@ -88,8 +86,8 @@ trusted_domain = msgspec.json.Decoder(TrustedDomain).decode
 class Lists:
     """``/settings``: entries come as they are, in no promised order."""
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def blocked(self, *, urgency: Urgency, page: int | str = 1, pattern: str | None = None) -> BlockedPage:
         """Return one page of the block list; with ``pattern`` only entries of exactly that."""
@@ -127,14 +125,14 @@ class Lists:
             "posts": [block.body() for block in wanted],
         }
         path = BLOCK_SENDERS + "/batch"
-        answer = await self._client.call("POST", path, batch_result, body=body, urgency=Urgency.ACT, writes=True)
+        answer = await self._calls.call("POST", path, batch_result, body=body, urgency=Urgency.ACT, writes=True)
         made = answer.result.posts or ()
         return tuple(next((entry.id for entry in made if block.made(entry)), "") for block in wanted)
 
     async def block_one(self, pattern: str, type: str, comments: str) -> str:  # noqa: A002 (the API's word)
         """Add one entry and return its id; raise Rejected with status 409 when the pattern is listed already."""
         body = NewBlock(pattern, type, comments).body()
-        answer = await self._client.call(
+        answer = await self._calls.call(
             "POST", BLOCK_SENDERS, blocked_sender, body=body, urgency=Urgency.ACT, writes=True
         )
         return answer.result.id
@@ -142,7 +140,7 @@ class Lists:
     async def delete(self, id: str) -> None:  # noqa: A002 (the API's word)
         """Remove one entry of the block list; raise NotFound when it is gone already."""
         path = BLOCK_SENDERS + "/{id}"
-        await self._client.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
+        await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
 
     async def _page(
         self, path: str, page: int | str, urgency: Urgency, extra: tuple[tuple[str, str], ...] = ()
@@ -150,7 +148,7 @@ class Lists:
         """Read one page of a list, oldest entry first: a new one is added at the end and shifts nothing."""
         order = (("order", "created_at"), ("direction", "asc"))
         query = (("page", str(page)), ("per_page", str(PER_PAGE)), *order, *extra)
-        answer = await self._client.call("GET", path, records, query=query, urgency=urgency)
+        answer = await self._calls.call("GET", path, records, query=query, urgency=urgency)
         return numbered(answer, int(page), PER_PAGE)
 
     async def _all(self, path: str, urgency: Urgency) -> list[Raw]:

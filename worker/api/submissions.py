@@ -1,16 +1,14 @@
 """The API client's room: requests to judge a mail again."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
+from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Page, numbered, readable, records
 from worker.api.pacing import Urgency
 from worker.models import Submission
-
-if TYPE_CHECKING:
-    from worker.api.client import Client
 
 submission = msgspec.json.Decoder(Submission).decode
 
@@ -25,8 +23,8 @@ class SubmissionPage(Page, frozen=True, kw_only=True):
 class Submissions:
     """``/submissions``."""
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def submissions(
         self,
@@ -42,7 +40,7 @@ class Submissions:
         query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
         # Oldest first: what comes in while pages are turned is added at the end and shifts nothing.
         query += [("order", "requested_at"), ("direction", "asc"), *([("type", type)] if type else [])]
-        answer = await self._client.call("GET", "/submissions", records, query=query, urgency=urgency)
+        answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
         found = numbered(answer, int(page), per_page)
         read = readable(submission, found.records)
         return SubmissionPage(
