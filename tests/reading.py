@@ -87,7 +87,9 @@ class Room:
         self.judge = Judge(rules=self.rules, facts=self.facts, clock=self.clock, ceiling=self.ceiling, stale=DAY)
         self.messages = self._intake(Messages(self.client, lambda: False))
         self.reports = self._intake(Reports(self.client))
-        self.held = HeldEvents(account=ACCOUNT, judge=self.judge, ledger=self.ledger, clock=self.clock, wake=self.wake)
+        self.held = HeldEvents(
+            account=ACCOUNT, judge=self.judge, ledger=self.ledger, clock=self.clock, spent=list, wake=self.wake
+        )
 
     def _intake(self, source: Messages | Reports) -> Intake:
         return Intake(

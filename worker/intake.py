@@ -89,7 +89,7 @@ class Intake:
         self._turn = asyncio.Lock()
         self._pause = pace.soonest
         self._overlap_at = clock.monotonic() + pace.overlap_every
-        self._sweep_at = clock.monotonic() + pace.sweep_every
+        self._sweep_at = clock.monotonic()
 
     async def head(self) -> float:
         """Read from a little before the end of coverage until now; return the seconds until the next time.
@@ -258,10 +258,20 @@ class Intake:
 class HeldEvents:
     """Judges events that were held for a fact, beside the sources, so that no page waits for them."""
 
-    def __init__(self, *, account: str, judge: Judge, ledger: Ledger, clock: Clock, wake: asyncio.Event) -> None:
+    def __init__(
+        self,
+        *,
+        account: str,
+        judge: Judge,
+        ledger: Ledger,
+        clock: Clock,
+        spent: Callable[[], list[tuple[float, int]]],
+        wake: asyncio.Event,
+    ) -> None:
         """Keep what is handed in; ``wake`` is set when entries were made ready."""
         self.account = account
         self._judge = judge
+        self._spent = spent
         self._ledger = ledger
         self._clock = clock
         self._wake = wake
@@ -283,6 +293,7 @@ class HeldEvents:
                 broken=judged.broken,
                 held=judged.held,
                 judged=tuple(item.sight.key for item in due if item.sight.key not in still),
+                spent=tuple(self._spent()),
             )
         )
         if judged.drafts:

@@ -1,6 +1,7 @@
 """Notifiers: where notices of a channel go: a URL that apprise knows, or log:// for the operations log."""
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -55,11 +56,13 @@ def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library ha
     """Hand the address to apprise, which is imported only here: it is large, and many have no such channel."""
     import apprise  # noqa: PLC0415
 
-    service = apprise.Apprise()
+    service, library = apprise.Apprise(), logging.getLogger("apprise")
     with warnings.catch_warnings():
         # The first address makes the library load all its services; one of them needs a module that Python is to lose.
         warnings.simplefilter("ignore", DeprecationWarning)
+        library.disabled = True  # it would say which part of an address is wrong, and show it
         known = service.add(address)
+        library.disabled = False
     if not known:
         raise SettingsError(
             f"WORKER_NOTIFY_{channel.upper()} is not an address apprise knows: write one such as "

@@ -49,6 +49,10 @@ class Trapped(World):
         """How many requests came."""
         return sum(sum(statuses.values()) for statuses in self.requests.values())
 
+    def was_asked(self, count: int) -> Callable[[], bool]:
+        """Return what tells whether so many requests came."""
+        return lambda: self.asked >= count
+
     def statuses(self, *names: str) -> int:
         """How many requests ended so."""
         return sum(statuses[name] for statuses in self.requests.values() for name in names)
@@ -127,7 +131,7 @@ class Daemon:
 class Rig:
     """A folder with rules and a ledger, an account, and the environment of the workers there."""
 
-    def __init__(self, folder: Path, world: Trapped | None = None, **rules: str) -> None:
+    def __init__(self, folder: Path, world: Trapped | None = None, /, **rules: str) -> None:
         """Begin with the rules given by the stem of their file, or with one that moves."""
         self.folder, self.world = folder, world or Trapped(now=time.time)
         self.rules = folder / "rules"
@@ -189,6 +193,10 @@ class Rig:
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
         return Told(process.returncode or 0, out.decode(), err.decode())
+
+    def moved(self, count: int) -> Callable[[], bool]:
+        """Return what tells whether so many messages were moved."""
+        return lambda: len(set(self.ours())) >= count
 
     def unsettled(self) -> int:
         """Count what the ledger still has in hand."""

@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
 from worker.sandbox import Answer, Faults, Request, Switches
-from worker.sandbox.faults import TABLES
+from worker.sandbox.faults import TABLES, Kind
 
 pytestmark = pytest.mark.slow
 KILLS = 10
@@ -67,7 +67,9 @@ def seeded(life: int) -> Random:
 
 def account(rng: Random) -> Trapped:
     """Return an account whose wire and people are against us; no 429 is made up, so each that comes is our fault."""
-    table = {kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"}
+    table: dict[Kind, float] = {
+        kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"
+    }
     people = Switches(
         lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
     )

@@ -10,7 +10,7 @@ from worker.sandbox import Faults, Switches
 
 pytestmark = pytest.mark.slow
 KEY = "an-0ld-api-key-never-to-be-seen"
-ADDRESS = "slack://T0KEN-A/T0KEN-B/T0KEN-C"
+ADDRESS = "json://ann:T0KEN-B@127.0.0.1:9/hook"
 
 
 def children(pid: int) -> list[Path]:
@@ -55,7 +55,7 @@ async def test_the_token_is_nowhere_on_the_worst_day(tmp_path: Path) -> None:
     [
         ("check CLOUDFLARE_API_TOKEN", "wrong-", Switches()),
         ("subscription", "", Switches(entitled=False)),
-        ("refused", "read-", Switches()),
+        ("can read but not change anything", "read-", Switches()),
     ],
     ids=["a wrong token", "no subscription", "a token that may only read"],
 )
@@ -84,3 +84,8 @@ async def test_an_address_and_its_key_are_kept_as_well(tmp_path: Path) -> None:
         await until_it(daemon.is_ready, lambda: daemon.log)
         assert leaks(*map(known_to, children(daemon.process.pid))) == []
     assert leaks(kept(tmp_path)) == []
+
+
+async def test_an_address_of_a_channel_that_nobody_knows_is_refused_without_any_part_of_it(tmp_path: Path) -> None:
+    told = await Rig(tmp_path).command("run", WORKER_NOTIFY_SOC="slack://T0KEN-A/T0KEN-B/T0KEN-C")
+    assert (told.code, "WORKER_NOTIFY_SOC" in told.err, "T0KEN" in told.err) == (2, True, False)

@@ -65,7 +65,7 @@ async def test_moves_that_were_answered_with_nonsense_are_looked_for_and_not_rep
     async with rig.api(), rig.daemon() as daemon:
         for wave in range(waves):
             rig.world.arrive(1, "outbreak")
-            await until(lambda wave=wave: len(rig.ours()) > wave, lambda: daemon.log)
+            await until(rig.moved(wave + 1), lambda: daemon.log)
         await until(lambda: states(daemon.records) == {"done"}, lambda: daemon.log)
     assert (coming, len(rig.ours()), len(set(rig.ours()))) == ([], waves, waves)
 
@@ -90,19 +90,19 @@ async def test_an_api_nobody_reaches_is_waited_for_at_start_and_later(tmp_path: 
     rig, port = Rig(tmp_path), free_port()
     rig.environment["CLOUDFLARE_BASE_URL"] = f"http://127.0.0.1:{port}/client/v4"
 
-    def said(event: str) -> list[str]:
-        return [one["loop"] for one in daemon.events if one["event"] == event]
+    def said(event: str, count: int) -> Callable[[], bool]:
+        return lambda: [one["loop"] for one in daemon.events if one["event"] == event].count("messages") == count
 
     async with rig.daemon() as daemon:
         for outage in (1, 2):
-            await until(lambda outage=outage: said("cannot go on").count("messages") == outage, lambda: daemon.log)
+            await until(said("cannot go on", outage), lambda: daemon.log)
             told = await daemon.ready()
             assert (told["ready"], "could not connect" in str(told["why"])) == (False, True)
             rig.world.arrive(2, "outbreak")
             async with rig.api(port=port):
                 await until_it(daemon.is_ready, lambda: daemon.log)
-                await until(lambda outage=outage: len(rig.ours()) == 2 * outage, lambda: daemon.log)
-        assert said("works again").count("messages") == 2
+                await until(rig.moved(2 * outage), lambda: daemon.log)
+        await until(said("works again", 2), lambda: daemon.log)
     assert len(set(rig.ours())) == 4
 
 

@@ -86,7 +86,14 @@ class Desk:
             )
             for source in (Messages(client, self._clean_too), Reports(client))
         )
-        self.held = HeldEvents(account=account, judge=judge, ledger=rooms.ledger, clock=rooms.clock, wake=self.wake)
+        self.held = HeldEvents(
+            account=account,
+            judge=judge,
+            ledger=rooms.ledger,
+            clock=rooms.clock,
+            spent=line.budget.spent,
+            wake=self.wake,
+        )
         self.executor = Executor(
             account=account,
             client=client,

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
 from msgspec.structs import asdict, replace
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, bindparam, insert, or_, select, update
 
 from worker.errors import StoreError
 from worker.rules import Mode
@@ -51,7 +52,12 @@ STANDING = or_(
 )
 """What matters to a new wish: what is not settled, what was done, and blocks that ended."""
 _insert = insert(entries)
-_update = update(entries).where(entries.c.id == bindparam("_id")).values({name: bindparam(name) for name in CHANGING})
+
+
+@lru_cache(maxsize=64)
+def _updating(names: frozenset[str]) -> Update:
+    """Write some columns of an entry; those left out cost no change to the indexes they are in."""
+    return update(entries).where(entries.c.id == bindparam("_id")).values({name: bindparam(name) for name in names})
 
 
 class Mint:
@@ -65,7 +71,13 @@ class Mint:
 
     def __call__(self, now: float) -> str:
         """Return a new id."""
-        return _digits(int(now * 1000), 10) + self._mark + _digits(next(self._count), 6)
+        return _beginning(int(now * 1000)) + self._mark + _digits(next(self._count), 6)
+
+
+@lru_cache(maxsize=8)
+def _beginning(milliseconds: int) -> str:
+    """Write the time in an id; a page's thousand ids share it."""
+    return _digits(milliseconds, 10)
 
 
 def _digits(number: int, width: int) -> str:
@@ -106,7 +118,7 @@ class Pen:
         self._known: dict[str, Entry] = {}
         self._spots: dict[Spot, list[str]] = {}
         self._surveyed: set[Spot] = set()
-        self._changed: dict[str, None] = {}
+        self._changed: dict[str, frozenset[str]] = {}
         self._new: dict[str, None] = {}
         self._final: list[Entry] = []
         self._reasons: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -183,10 +195,10 @@ class Pen:
 
     def touch(self, entry: Entry) -> None:
         """Write an entry's row anew, without a record."""
-        self._known[entry.id] = entry
+        before, self._known[entry.id] = self._known[entry.id], entry
         if entry.id not in self._new:
-            self._changed.pop(entry.id, None)
-            self._changed[entry.id] = None
+            names = frozenset(name for name in CHANGING if getattr(entry, name) != getattr(before, name))
+            self._changed[entry.id] = names | self._changed.pop(entry.id, frozenset())
 
     def give_reason(self, entry: Entry, thing: str, item: str, **values: Any) -> None:  # noqa: ANN401 (columns)
         """Note that a thing asked for an entry, in a sentence; saying so again takes the place of the earlier word."""
@@ -200,13 +212,13 @@ class Pen:
 
     def flush(self) -> None:
         """Write the rows: first what changed, so that an open place is free before it is taken again."""
-        changed = [self._known[id_] for id_ in self._changed]
+        changed = {id_: names for id_, names in self._changed.items() if names}
         new = [self._known[id_] for id_ in self._new]
         self._changed, self._new = {}, {}
-        if changed:
-            write(self.conn, _update, [{**{n: getattr(e, n) for n in CHANGING}, "_id": e.id} for e in changed])
-        if new:
-            write(self.conn, _insert, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
+        for names, ids in groupby(changed, changed.__getitem__):
+            rows = [{**{n: getattr(self._known[id_], n) for n in names}, "_id": id_} for id_ in ids]
+            write(self.conn, _updating(names), rows)
+        write(self.conn, _insert, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
         upsert(self.conn, reasons, list(self._reasons.values()), REASON_CHANGES)
         self._reasons = {}
 

@@ -1,0 +1,40 @@
+"""What the benchmarks count and compute; how quick anything is, no test says."""
+
+from benchmarks import cost, peers
+from benchmarks.account import Seen
+from benchmarks.table import percentile
+
+
+def seen(at: float, operation: str = "GET investigate", *, proof: bool = False, fresh: int = 0) -> Seen:
+    return Seen(at=at, operation=operation, proof=proof, records=fresh, fresh=fresh)
+
+
+def test_calls_are_sorted_by_what_they_were_for() -> None:
+    log = [
+        seen(0.0, "GET settings/domains"),
+        seen(1.0),
+        seen(2.0, fresh=1000),
+        seen(3.0, fresh=500),
+        seen(4.0, "POST investigate/move"),
+        seen(5.0, proof=True),
+        seen(6.0),
+    ]
+    calls = cost.sorted_out(log, 1500)
+    assert (calls.start, calls.read, calls.act, calls.prove, calls.waiting) == (2, 2, 1, 1, 1)
+    assert (calls.spent, calls.records) == (6, 1500)
+
+
+def test_what_is_allowed_grows_with_mail_and_with_lag() -> None:
+    calls = cost.Calls(read=10, act=5, prove=5, start=4, waiting=0, records=10_000, moved=5_000)
+    assert calls.allowed(0.0) == 10 + 11 + 12
+    assert calls.allowed(60.0) == calls.allowed(0.0) + 20
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    assert percentile([3.0, 1.0, 2.0, 4.0], 50) == 2.0
+    assert percentile([1.0], 99) == 1.0
+
+
+def test_a_run_at_a_twentieth_is_extrapolated_call_by_call() -> None:
+    full = peers.whole(peers.Run(calls=252, seconds=13.0, moved=250, end="done"))
+    assert (full.calls, full.moved, full.seconds) == (5011, 5000, 260.0)

@@ -1,0 +1,185 @@
+"""What the documentation says is so: its tables are those of the code, its examples run, its links lead somewhere."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from inspect import isfunction
+from pathlib import Path
+
+import pytest
+import typer
+
+from worker import sample
+from worker.actions import ACTIONS
+from worker.cli import app
+from worker.daemon.readiness import TURNS
+from worker.loader import load
+from worker.models import FACTS, TRIGGERS
+from worker.rules import Mode
+from worker.settings import Settings, describe
+from worker.sources import Messages, Reports
+from worker.store.entry import FOLLOWS
+from worker.store.records import NOTHING, canonical, hashed
+from worker.telemetry import Metrics
+
+ROOT = Path(__file__).parents[1]
+README, RULES, OPERATIONS, LEDGER = (
+    (ROOT / name).read_text() for name in ("README.md", "docs/rules.md", "docs/operations.md", "docs/ledger.md")
+)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+HOSTS = {"api.cloudflare.com", "keepachangelog.com", "semver.org", "pay.example"}
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """Give the rows of the table whose first column has this heading."""
+    found = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found, f"no table of {first}s"
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+
+
+def named(text: str, first: str) -> list[str]:
+    """Give the first word in backticks of each row."""
+    return [re.split(r"\W", row[0].strip("`"))[0] for row in table(text, first)]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Give the blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(group: object = None, before: str = "worker") -> Iterator[tuple[str, set[str]]]:
+    """Give each command with its options."""
+    within = getattr(group or typer.main.get_command(app), "commands", {})
+    for name, command in within.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before} {name}")
+        else:
+            words = {word for parameter in command.params for word in parameter.opts}
+            yield f"{before} {name}", {word for word in words if word.startswith("--")}
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    told = [(name.strip("`"), default.strip("`"), meaning) for name, default, meaning in table(README, "setting")]
+    assert told == [tuple(row) for row in describe()]
+
+
+@pytest.mark.parametrize("name", [row.name for row in describe()])
+def test_each_setting_is_explained(name: str) -> None:
+    assert f"`{name}`" in OPERATIONS
+
+
+def test_the_table_of_commands_is_that_of_the_command_line() -> None:
+    told = [row[0].strip("`") for row in table(README, "command")]
+    assert sorted(told) == sorted(name for name, _ in commands())
+
+
+def test_the_table_of_options_is_that_of_the_command_line() -> None:
+    told = {
+        command.strip("`"): set(re.findall(r"`(--[a-z]+)`", options))
+        for command, options in table(OPERATIONS, "command")
+    }
+    assert told == dict(commands())
+
+
+def test_every_action_fact_trigger_and_mode_is_in_its_table() -> None:
+    assert named(README, "action") == named(RULES, "action") == list(ACTIONS)
+    assert named(README, "fact") == named(RULES, "fact") == list(FACTS)
+    assert named(RULES, "trigger") == list(TRIGGERS)
+    assert named(RULES, "mode") == list(Mode.__members__)
+
+
+def test_every_sample_is_named() -> None:
+    made = {f"sample.{name}" for name, one in vars(sample).items() if isfunction(one)}
+    assert set(re.findall(r"`(sample\.\w+)`", RULES)) == made
+
+
+def test_the_table_of_metrics_is_that_of_the_registry() -> None:
+    assert sorted(named(OPERATIONS, "metric")) == list(Metrics().names())
+
+
+def test_the_states_of_an_entry_and_what_follows_them_are_those_of_the_ledger() -> None:
+    told = {state.strip("`"): set(re.findall(r"`(\w+)`", following)) for state, _, following in table(LEDGER, "state")}
+    assert told == FOLLOWS
+
+
+def test_the_verbs_of_records_are_those_that_are_written() -> None:
+    told = {verb for row in table(LEDGER, "verb") for verb in re.findall(r"`([a-z ]+)`", row[0])}
+    files = [*(ROOT / "worker/store").glob("*.py"), *(ROOT / "worker/daemon").glob("*.py")]
+    assert told == {verb for file in files for verb in verbs(ast.parse(file.read_text()))}
+
+
+def verbs(tree: ast.Module) -> Iterator[str]:
+    """Give what a file passes as the verb of a record."""
+    place = {"add": 0, "move": 2, "go_on": 2}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = node.args[place[name] : place[name] + 1] if name in place else []
+            yield from (one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str))
+        elif isinstance(node, ast.Dict):
+            said = [
+                value
+                for key, value in zip(node.keys, node.values, strict=True)
+                if ast.unparse(key or value) == "'verb'"
+            ]
+            yield from (one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+@pytest.mark.parametrize("text", blocks(README + RULES, "python"))
+def test_the_rules_that_are_shown_load_and_pass_their_examples(text: str, tmp_path: Path) -> None:
+    (tmp_path / "shown.py").write_text(text)
+    assert len(load(tmp_path, frozenset({"soc"})).rules) == 1
+
+
+def test_the_first_rule_has_ten_lines_at_most() -> None:
+    first = blocks(README, "python")[0]
+    assert len([line for line in first.splitlines() if line]) <= 10
+
+
+def test_the_program_that_verifies_records_finds_the_one_that_was_changed() -> None:
+    one = {"number": 1, "previous": NOTHING, "said": "grün"}
+    two = {"number": 2, "previous": hashed(NOTHING, one), "said": ""}
+    lines = [canonical({**body, "hash": hashed(str(body["previous"]), body)}) for body in (one, two)]
+    assert verified(b"\n".join(lines)) == ""
+    assert verified(b"\n".join(lines).replace("ü".encode(), b"u")).startswith("record 1 was changed")
+    assert verified(lines[1] + b"\n" + lines[0]).startswith("record 1 was changed")
+
+
+def verified(records: bytes) -> str:
+    """Run the program in the documentation; return what it objects to."""
+    (program,) = blocks(LEDGER, "python")
+    done = subprocess.run([sys.executable, "-c", program], input=records, capture_output=True, check=False)  # noqa: S603 (our own)
+    return done.stderr.decode()
+
+
+def test_the_file_of_accounts_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    (text,) = blocks(OPERATIONS, "toml")
+    (tmp_path / "accounts.toml").write_text(text)
+    accounts = Settings.load({"WORKER_ACCOUNTS": str(tmp_path / "accounts.toml")}).accounts()
+    assert [bool(account.token) for account in accounts] == [True, False]
+
+
+def test_what_counts_as_late_is_said_in_seconds() -> None:
+    settings = Settings.load({})
+    late = [TURNS * settings.poll_every * source.pace + settings.request_timeout for source in (Messages, Reports)]
+    assert "({:.0f} s for messages, {:.0f} s for reports".format(*late) in " ".join(OPERATIONS.split())
+
+
+@each_page
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@each_page
+def test_a_page_names_no_package_index_and_no_path_of_a_machine(page: Path) -> None:
+    text = page.read_text()
+    assert set(re.findall(r"https?://([^/\s)`\"]+)", text)) <= HOSTS
+    assert re.findall(r"(?<![\w.-])/(?:work|root|home|tmp|Users|mnt)\b|index-url|pypi", text) == []
+
+
+def test_the_readme_can_be_read_at_once() -> None:
+    assert len(README.splitlines()) <= 210
