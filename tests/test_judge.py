@@ -72,7 +72,6 @@ def heard_by(folder: Path, event: Event) -> list[str]:
         "off": speaking("off", mark="(mode=OFF)"),
         "reports": speaking("malicious_reports", "report: Report", "(dispositions=['MALICIOUS'])")
         + speaking("every_report", "report: Report"),
-        "users": speaking("submissions", "submission: Submission") + speaking("blocks", "blocked: BlockedSender"),
     }
     return sorted(one.rule for one in said(folder, event, **files)[0].proposals)
 
@@ -87,8 +86,6 @@ def heard_by(folder: Path, event: Event) -> list[str]:
         ("Message", {"id": "a", "final_disposition": None}, ["clean"]),
         ("Report", {"id": 1, "disposition": "MALICIOUS"}, ["every_report", "malicious_reports"]),
         ("Report", {"id": 1, "disposition": "NONE"}, ["every_report"]),
-        ("Submission", {"submission_id": "1"}, ["submissions"]),
-        ("BlockedSender", {}, ["blocks"]),
     ],
 )
 def test_a_rule_hears_what_its_header_names(

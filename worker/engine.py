@@ -13,7 +13,7 @@ from worker.api import Clock
 from worker.deciding import Decision, decide, lowered
 from worker.errors import WorkerError
 from worker.facts import SHARED, Facts
-from worker.judge import Event, Said
+from worker.judge import Event, Failure, Said
 from worker.models import Noun, Report, Text, Texts
 from worker.rules import APPROVE, OBSERVE, Mode
 from worker.sources import message_reading
@@ -153,7 +153,7 @@ class Judge:
             said = heard.said[sight.key]
             raw = sight.reading.raw
             mishaps += [
-                Mishap(rule=f.rule, fingerprint=f.fingerprint, cause=sight.key, problem=f.problem, raw=raw)
+                Mishap(rule=f.rule, fingerprint=f.fingerprint, cause=sight.key, problem=_place(f) + f.problem, raw=raw)
                 for f in said.failed
             ]
             if said.unreadable:
@@ -228,6 +228,11 @@ def _state(decision: Decision, *, stale: bool) -> tuple[State, str]:
     if decision.mode is APPROVE:
         return "waiting", "the rule, the ceiling or the action asks for a person's approval"
     return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
+
+
+def _place(failure: Failure) -> str:
+    """Say where in its file a rule failed, when that is known."""
+    return f"{failure.file}:{failure.line}: " if failure.file else ""
 
 
 def _names_a_message(sight: Sight, said: Said) -> bool:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 import worker
 from worker.actions import ACTIONS
-from worker.models import FACTS, TRIGGERS
+from worker.models import FACTS, OF_A_MESSAGE, TRIGGERS
 from worker.rules import Limit, Mark, Mode
 
 PURE_MODULES = frozenset(
@@ -100,6 +100,8 @@ def header(function: Callable[..., Any]) -> Header:
     for parameter, name in zip(code.co_varnames[1:], names[1:], strict=False):
         if name not in FACTS or hints[parameter] is not FACTS[name]:
             raise Misread(f"parameter {parameter} asks for an unknown fact; known are {', '.join(FACTS)}")
+    if names[0] != "Message" and (strange := OF_A_MESSAGE.intersection(names)):
+        raise Misread(f"{min(strange)} is a fact of a message; a rule about a {names[0]} cannot ask for it")
     if len(set(names)) < len(names):
         raise Misread("the rule asks for the same fact twice")
     return Header(names[0], tuple(names[1:]), _admitted(hints))
@@ -140,7 +142,7 @@ def _tuple_members(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 (any annotatio
     return tuple(kind for part in get_args(hint) if part is not ... for kind in _members(part))
 
 
-def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
+def check_mark(mark: Mark) -> Iterator[str]:
     """Find what makes no sense in a decorator. Types are looked at too: nobody has to run mypy."""
     if not _is(mark.mode, Mode):
         yield f"mode is {mark.mode!r}; write one of {', '.join(mode.name for mode in Mode)}"
@@ -148,8 +150,6 @@ def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
         yield f"priority is {mark.priority!r}; write a whole number"
     if not _is(mark.limit, Limit) or mark.limit.count < 0 or not SHORTEST <= mark.limit.per <= LONGEST:
         yield f"limit is {mark.limit!r}; write per_hour(50), or limit(50, per='1h') with a window of 1m to 30d"
-    if mark.dispositions is not None and trigger in {"Submission", "BlockedSender"}:
-        yield f"a {trigger} has no disposition of its own; leave dispositions out and look at its fields"
 
 
 def _is(value: object, kind: type) -> bool:

@@ -157,7 +157,7 @@ def _hear(bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str,
     except (MsgspecError, UnicodeDecodeError) as problem:
         return Said(key=event.key, unreadable=told(problem))
     said: list[Answer] = []
-    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
+    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF[event.kind])):
         if known := skipped.get((event.key, rule.info.name)):
             said.append(known)
             continue

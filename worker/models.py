@@ -275,7 +275,6 @@ class Policies(Noun, frozen=True, kw_only=True):
     """The account's own lists, in lower case; a fact."""
 
     domains: tuple[str, ...] = ()
-    blocked: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
 
@@ -309,7 +308,9 @@ def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any noun)
     return shortened(value) if isinstance(value, Noun) else value
 
 
-TRIGGERS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Message, Report, Submission, BlockedSender)}
-"""What a rule may be about: the type of its first parameter."""
+TRIGGERS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Message, Report)}
+"""What a rule may be about, the type of its first parameter: only what a source brings, so that no rule is deaf."""
 FACTS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Detection, ActionLog, Policies, Now)}
 """What a rule may ask for besides: the types of its other parameters."""
+OF_A_MESSAGE = frozenset({"Detection", "ActionLog"})
+"""Facts that only a rule about a message can ask for."""

@@ -172,12 +172,11 @@ def log_entry(operation: str = "MOVE", *, folder: str = "", requested_by: str = 
 def policies(
     *,
     domains: Sequence[str] = ("corp.example",),
-    blocked: Sequence[str] = (),
     allowed: Sequence[str] = (),
     trusted: Sequence[str] = (),
 ) -> Policies:
     """Return the lists of an account that owns corp.example."""
-    return Policies(domains=tuple(domains), blocked=tuple(blocked), allowed=tuple(allowed), trusted=tuple(trusted))
+    return Policies(domains=tuple(domains), allowed=tuple(allowed), trusted=tuple(trusted))
 
 
 def now(at: datetime = NOON) -> Now:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from sys import intern
 from typing import Protocol
 
 import msgspec
@@ -131,10 +133,17 @@ class Reports:
 def message_reading(raw: msgspec.Raw, began: float) -> Reading:
     """Read a message's key fields; raises MsgspecError or ValueError for a record that makes no sense."""
     key = _message_key.decode(raw)
-    state = f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}"
-    look = Look(began, state, bool(key.is_quarantined), key.post_delivery_operations or (), key.delivery_status or ())
+    state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
+    operations, status = _shared(key.post_delivery_operations or ()), _shared(key.delivery_status or ())
+    look = Look(began, state, bool(key.is_quarantined), operations, status)
     thing = Thing("Message", scan_time(key.id, key.scanned_at), key.id)
     return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
+
+
+@lru_cache(maxsize=256)
+def _shared(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one object for equal words: thousands of looks are remembered, and most say the same."""
+    return words
 
 
 def report_reading(raw: msgspec.Raw, _began: float) -> Reading:

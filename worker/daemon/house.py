@@ -105,6 +105,8 @@ class House:
         troubles = dict(self._troubles)
         sources = [each for desk in self.desks for each in self._sources(desk, troubles)]
         told = {name: str(error) for name, error in troubles.items()}
+        for desk in self.desks:
+            told |= desk.executor.problems
         return readiness(sources, told, self.rooms.clock.now(), stopping=self.stopping.is_set())
 
     def _sources(self, desk: Desk, troubles: dict[str, WorkerError]) -> Iterable[Progress]:

@@ -12,7 +12,7 @@ from worker import coverage
 from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
-from worker.errors import RuleError, StoreError
+from worker.errors import RuleError, StoreError, WorkerError
 
 ORDERS_EVERY = RULES_EVERY = 1.0
 RECORDS_EVERY = 0.5
@@ -111,6 +111,9 @@ class Records:
         self._log = house.log
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._heads: dict[str, Told] = {}
+        self._channels = rooms.channels
+        self._notices: list[str] = []
+        self._failing: set[str] = set()
 
     async def step(self) -> float:
         """Hand on everything that is there."""
@@ -119,7 +122,17 @@ class Records:
                 await stream.step()
         except OSError as error:
             raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
+        while self._notices:
+            await self._notify(self._notices.pop(0))
         return RECORDS_EVERY
+
+    async def _notify(self, text: str) -> None:
+        """Tell every channel; one that does not take it has the log beside it."""
+        for channel in self._channels.names:
+            try:
+                await self._channels.notify(channel, text)
+            except WorkerError as error:
+                self._log.warning("a notice was not taken", channel=channel, problem=str(error))
 
     async def tell_head(self) -> float:
         """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
@@ -132,6 +145,7 @@ class Records:
         told = msgspec.json.decode(line, type=Told)
         at = told.at.timestamp()
         self._heads[told.account] = told
+        self._tell(told)
         if told.to == "sent":
             self._sent[told.entry] = at
             if len(self._sent) > REMEMBERED:
@@ -141,17 +155,36 @@ class Records:
         elif told.to == "done" and told.entry in self._sent:
             self._metrics.proved.observe(max(0.0, at - self._sent.pop(told.entry)))
 
+    def _tell(self, told: "Told") -> None:
+        """Say loudly what a person has to know: a lane that braked itself, and a rule that begins to fail."""
+        if told.verb == "braked" and told.who == "worker":
+            self._log.error("a lane braked itself", account=told.account, lane=told.in_lane, because=told.because)
+            self._notices.append(
+                f"{told.account}: nothing is done in the lane {told.in_lane} any more, since {told.because}; "
+                f"mend that, then run worker brake off --lane {told.in_lane}"
+            )
+        failing = str(told.rules)
+        if told.verb == "rule failed" and failing not in self._failing:
+            self._failing.add(failing)
+            self._log.warning("a rule failed", rule=told.rules[0][0], on=told.cause, problem=told.why)
+
 
 class Told(msgspec.Struct, frozen=True):
-    """What of a record is measured."""
+    """What of a record is measured, or told to people."""
 
     account: str
     number: int
     hash: str
     at: datetime
+    verb: str = ""
     entry: str = ""
     to: str = ""
     cause: str = ""
+    who: str = ""
+    in_lane: str = ""
+    because: str = ""
+    why: str = ""
+    rules: tuple[tuple[str, ...], ...] = ()
 
 
 async def figures(house: House) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -90,7 +90,8 @@ async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse
     """Promise the whole body, send half of it, see to it that the half arrives, and hang up."""
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_length = len(answer.body)
-    await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
+    with suppress(ConnectionResetError):  # a client that was killed meanwhile
+        await response.prepare(request)
+        await response.write(answer.body[: len(answer.body) // 2])
     _hang_up(request, reset=False)
     return response

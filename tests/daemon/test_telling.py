@@ -1,0 +1,48 @@
+"""What a person has to know is said at once, and once."""
+
+from tests.daemon.bench import Bench, until
+from tests.language import rule_files
+from worker.daemon import upkeep
+from worker.sandbox import ACCOUNT, Switches
+from worker.sandbox import World as Account
+from worker.store.values import Mishap, Page
+
+FAILS = '''
+    @rule
+    def divides(message: Message) -> Move | None:
+        """It divides by nothing."""
+        return Move("JunkEmail") if 1 / len(message.subject) > 1 else None
+'''
+
+
+async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(bench: Bench) -> None:
+    bench.world = Account(now=bench.world.clock, switches=Switches(integration="off"))
+    bench.world.arrive(25, "outbreak")
+    async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://"):
+        await until(lambda: any(told["event"] == "notice" for told in bench.told()))
+    (said,) = [told for told in bench.told() if told["event"] == "a lane braked itself"]
+    assert (said["lane"], said["level"]) == ("placement", "error")
+    (notice,) = [told for told in bench.told() if told["event"] == "notice"]
+    assert "worker brake off --lane placement" in notice["text"]
+
+
+async def test_a_rule_that_fails_is_named_once_with_its_file_and_line(bench: Bench) -> None:
+    rule_files(bench.rules, divides=FAILS)
+    for _ in range(3):
+        bench.world.add_message(subject="")
+    async with bench.api(), bench.worker():
+        await until(lambda: any(told["event"] == "a rule failed" for told in bench.told()))
+    (said,) = [told for told in bench.told() if told["event"] == "a rule failed"]
+    assert said["rule"] == "divides"
+    assert "/divides.py:6: ZeroDivisionError" in said["problem"]
+
+
+async def test_each_failing_rule_is_named(bench: Bench) -> None:
+    async with bench.house() as house:
+        mishaps = [
+            Mishap(rule=name, fingerprint="f", cause=f"a/Message/b/{n}", problem="no", raw=b"{}")
+            for n, name in enumerate(("one", "other", "one"))
+        ]
+        await house.rooms.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
+        await upkeep.Records(house).step()
+    assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
