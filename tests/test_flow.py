@@ -1,5 +1,7 @@
 """The whole path of a message, from the API's page to a proved and chained record."""
 
+from dataclasses import replace
+
 import msgspec
 
 from tests.desk import RULE, SETTLE
@@ -72,3 +74,21 @@ async def test_our_own_release_is_no_news() -> None:
         await executor.step()
     assert not mail.now.quarantined
     assert [type(entry.action).__name__ for entry in await room.entries()] == ["Release", "Reclassify"]
+
+
+async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_never_repeated() -> None:
+    room = Room(wants)
+    mail = room.world.add_message()
+    executor = executor_of(room)
+    await room.read()
+    while {entry.state for entry in await room.entries()} != {"done"}:
+        await executor.step()
+        await room.read(5)
+    mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed",)))
+    for _ in range(10):
+        await room.read(60)
+        await executor.step()
+    verbs = [msgspec.json.decode(line)["verb"] for line in await room.ledger.records(ACCOUNT)]
+    assert verbs.count("drift") == 1
+    assert len(room.world.repeats()) == 0
+    assert [entry.state for entry in await room.entries()] == ["done"]

@@ -213,6 +213,7 @@ class Intake:
             drafts=judged.drafts,
             mishaps=judged.mishaps,
             broken=(*fetched.broken, *judged.broken),
+            failing=tuple(one.thing.id for one in fetched.readings if one.look and "move_failed" in one.look.status),
             held=judged.held,
             spent=tuple(self._spent()),
         )

@@ -163,6 +163,10 @@ class Records:
                 f"{told.account}: nothing is done in the lane {told.in_lane} any more, since {told.because}; "
                 f"mend that, then run worker brake off --lane {told.in_lane}"
             )
+        if told.verb == "drift":
+            self._metrics.drift.inc()
+            self._log.error("what was proved is contradicted", entry=told.entry, target=told.target, why=told.why)
+            self._notices.append(f"{told.account}: entry {told.entry} on {told.target}: {told.why}; look at it by hand")
         failing = str(told.rules)
         if told.verb == "rule failed" and failing not in self._failing:
             self._failing.add(failing)
@@ -184,6 +188,7 @@ class Told(msgspec.Struct, frozen=True):
     in_lane: str = ""
     because: str = ""
     why: str = ""
+    target: str = ""
     rules: tuple[tuple[str, ...], ...] = ()
 
 

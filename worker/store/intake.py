@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, delete, insert, select
 
+from worker.store import drift
 from worker.store.dialects import chunks, upsert
 from worker.store.news import keep
 from worker.store.pen import Pen
@@ -48,6 +49,7 @@ def enter(pen: Pen, page: Page) -> Entered:
     place(pen, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(pen, page)
     _keep_broken(pen, page)
+    drift.note(pen, page.failing)
     _advance(pen, page)
     keep_spent(pen.conn, page.account, page.spent, page.now)
     return Entered(dict(pen.entered))

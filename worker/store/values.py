@@ -149,6 +149,8 @@ class Page(Struct, frozen=True, kw_only=True):
     drafts: tuple[Draft, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
+    failing: tuple[str, ...] = ()
+    """Ids of messages of which a move is shown to have failed."""
     held: tuple[Held, ...] = ()
     """Events to be held (again), or given up."""
     judged: tuple[str, ...] = ()

@@ -1,0 +1,22 @@
+"""Drift: what was proved and is later contradicted goes on record, once, and is never repeated by itself."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from worker.store.dialects import chunks
+from worker.store.pen import Pen
+from worker.store.records import about
+from worker.store.tables import entries
+
+DRIFTED = "drift: "
+WHY = "the API shows a failed move of this message, after it had shown that it was moved"
+
+
+def note(pen: Pen, messages: Iterable[str]) -> None:
+    """Note each move that was proved done of messages that now show a failed one."""
+    for chunk in chunks(tuple(messages)):
+        moved = (entries.c.lane == "placement") & (entries.c.kind == "Move") & (entries.c.state == "done")
+        for entry in pen.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
+            pen.touch(replace(entry, said=DRIFTED + entry.said))
+            pen.chain.add("drift", **about(entry), why=WHY)
