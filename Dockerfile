@@ -36,6 +36,6 @@ VOLUME ["/data"]
 EXPOSE 8080
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python3", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/livez', timeout=4)"]
+    CMD ["python3", "-c", "import os; from urllib.request import urlopen; urlopen('http://127.0.0.1:' + os.environ['WORKER_LISTEN'].rpartition(':')[2] + '/livez', timeout=4)"]
 ENTRYPOINT ["worker"]
 CMD ["run"]

@@ -14,7 +14,8 @@ IDLE = 15.0
 RATE = 4000
 """Messages a second that the API can hand over at most: four pages of a thousand."""
 CORE, RESTING, READING, FLAT = 0.30, 115.0, 150.0, 10.0
-PAGES = "GET investigate"
+PAGES, AHEAD = "GET investigate", 3
+"""What is counted, and how many pages are handed out that are not entered yet."""
 
 
 class Sample(NamedTuple):
@@ -60,7 +61,7 @@ def _watch(account: Sandbox, worker: Daemon, matching: int) -> list[Sample]:
 
 def rows(size: Size) -> list[Row]:
     """Write the figures down."""
-    begun = next(sample for sample in size.samples if sample.pages * 1000 >= BEGUN and len(sample.cpu) > 1)
+    begun = next(sample for sample in size.samples if (sample.pages - AHEAD) * 1000 >= BEGUN)
     last = size.samples[-1]
     read = size.messages - begun.pages * 1000
     used = [(end - begin) / read * RATE for begin, end in zip(begun.cpu, last.cpu, strict=True)]

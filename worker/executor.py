@@ -129,6 +129,7 @@ class Executor:
 
     def _done(self, handler: Handler, _: asyncio.Task[int]) -> None:
         del self._in_hand[handler]
+        self._wake.set()  # it may end while nobody waits for it, and more of its kind be ready by then
         self._acted.set()
 
     async def _keep_acting(self, group: asyncio.TaskGroup) -> None:

@@ -34,7 +34,7 @@ def _collect_seldom() -> None:
     A page is ten thousand small objects without cycles: looking through them again and again was a sixth of the CPU.
     """
     gc.freeze()
-    gc.set_threshold(2_000, 10, 10)
+    gc.set_threshold(5_000, 10, 10)
 
 
 @asynccontextmanager
