@@ -9,7 +9,7 @@ from worker.api import Clock, Urgency
 from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
 from worker.models import Policies
-from worker.proof import Advice, Listed, advise, asks_for, base, mark, owner, pattern_of, requested_at
+from worker.proof import Advice, Listed, advise, asks_for, base, contradicted, mark, owner, pattern_of, requested_at
 from worker.store.entry import Entry, Look
 from worker.store.ledger import Ledger
 from worker.store.values import Claim
@@ -18,6 +18,7 @@ FRESH = 60.0
 """Seconds for which a read of a message, or of what was asked for, counts as a look."""
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
+SOONEST = 1.0
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 PROTECTED = {
@@ -89,18 +90,41 @@ class Preparing:
     async def _messages(self, entries: Sequence[Entry]) -> Prepared:
         """Look at messages; where others may have had a hand in one, read its action log."""
         now = self._clock.now()
-        seen = await self._evidence.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
+        seen = await self._seen(entries)
         ours = await self._ours("placement", entries)
         prepared = Prepared()
         for entry in entries:
             look = seen.looks.get(entry.target)
             if look is None:
                 self._not_found(entry, seen, prepared)
+            elif self._doubted(entry, look):
+                prepared.later[entry.id] = max(self._believed(entry), now + SOONEST)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ())):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
         return prepared
+
+    async def _seen(self, entries: Sequence[Entry]) -> Seen:
+        """Look at messages, and once more at those whose look contradicts the sight and may be older than it."""
+        now = self._clock.now()
+        seen = await self._evidence.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
+        again = {
+            entry.target: self._believed(entry)
+            for entry in entries
+            if (look := seen.looks.get(entry.target)) and self._doubted(entry, look) and self._believed(entry) <= now
+        }
+        if not again:
+            return seen
+        newer = await self._evidence.look(again, Urgency.ACT)
+        return Seen(seen.looks | newer.looks, seen.missing | newer.missing, seen.unreadable | newer.unreadable)
+
+    def _believed(self, entry: Entry) -> float:
+        """Return from when on a look may contradict the sight: what began sooner may be older, or lag behind it."""
+        return entry.created_at + self._settle
+
+    def _doubted(self, entry: Entry, look: Look) -> bool:
+        return look.at < self._believed(entry) and bool(contradicted(entry, look))
 
     async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry]) -> Advice | None:
         """Say what a look comes to, with the action log where that is needed; None when there is no log."""

@@ -63,18 +63,25 @@ def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: Logged | None) 
 
     ``ours`` are this ledger's other entries about the placement of the message that were ever tried.
     """
-    if (judged := _disposition(entry.verdict)) and judged != _disposition(look.verdict):
-        return Advice("moot", f"the verdict is {_disposition(look.verdict)} now and was {judged} when it was judged")
-    if isinstance(entry.action, Move) and look.quarantined:
-        return Advice("moot", "the message is in quarantine: there is nothing to move")
-    if isinstance(entry.action, Release) and not look.quarantined:
-        return Advice("moot", "the message is not in quarantine (any more)")
+    if why := contradicted(entry, look):
+        return Advice("moot", why)
     if isinstance(entry.action, Move) and "MOVE" in look.operations and not _moved_by_us(entry, ours):
         since = " since the first attempt, and a move is not repeated" if entry.attempts else " by someone else"
         return Advice("moot", "already moved" + since)
     if not _may_be_touched(entry, look, ours):
         return GO
     return None if log is None else _advise_by_log(entry, log, ours)
+
+
+def contradicted(entry: Entry, look: Look) -> str:
+    """Say in what a look contradicts the sight that was judged; empty when it does not."""
+    if (judged := _disposition(entry.verdict)) and judged != _disposition(look.verdict):
+        return f"the verdict is {_disposition(look.verdict)} now and was {judged} when it was judged"
+    if isinstance(entry.action, Move) and look.quarantined:
+        return "the message is in quarantine: there is nothing to move"
+    if isinstance(entry.action, Release) and not look.quarantined:
+        return "the message is not in quarantine (any more)"
+    return ""
 
 
 def base(look: Look, ours: Sequence[Entry]) -> Look:

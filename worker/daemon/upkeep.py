@@ -15,7 +15,7 @@ from worker.daemon.house import House
 from worker.errors import RuleError, StoreError, WorkerError
 
 ORDERS_EVERY = RULES_EVERY = 1.0
-RECORDS_EVERY = 0.5
+RECORDS_EVERY = 2.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
 """Counting reads every entry that is kept, so it is done more seldom."""

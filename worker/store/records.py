@@ -1,7 +1,7 @@
 """The audit records: canonical JSON, chained per account, so that an edit shows to anyone who kept a later one.
 
 A record's hash is sha256 over the 32 bytes of the previous record's hash (zeros before the first) followed by the
-record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``.
+record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``, which is written last.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,11 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 
 def hashed(previous: str, body: Mapping[str, Any]) -> str:
     """Return the hash of a record, given the hash before it and the record without its own."""
-    return sha256(bytes.fromhex(previous) + canonical(body)).hexdigest()
+    return _digest(previous, canonical(body))
+
+
+def _digest(previous: str, line: bytes) -> str:
+    return sha256(bytes.fromhex(previous) + line).hexdigest()
 
 
 def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -98,21 +102,22 @@ class Chain:
         for number, said in enumerate(self._new, last + 1):
             place = {"account": self._account, "number": number, "at": at, "previous": previous}
             body = _bounded({**said, **place})
-            previous = hashed(previous, body)
+            previous = _digest(previous, body)
             row = {"account": self._account, "number": number, "at": self._now, "hash": previous}
-            rows.append({**row, "entry": said.get("entry", ""), "line": canonical({**body, "hash": previous})})
+            line = body[:-1] + b',"hash":"' + previous.encode() + b'"}'
+            rows.append({**row, "entry": said.get("entry", ""), "line": line})
         write(self._conn, _insert, rows)
         self._new.clear()
 
 
-def _bounded(body: dict[str, Any]) -> dict[str, Any]:
-    """Make a record's texts harmless; most are, which shows in the short, plain JSON they give."""
+def _bounded(body: dict[str, Any]) -> bytes:
+    """Write a record with its texts made harmless; most are, which shows in the short, plain JSON they give."""
     try:
         line = canonical(body)
     except UnicodeEncodeError:  # half a character
         line = b"\x7f"
     plain = len(line) <= PLAIN_LIMIT and line.isascii() and b"\x7f" not in line
-    return body if plain else {name: told(value) for name, value in body.items()}
+    return line if plain else canonical({name: told(value) for name, value in body.items()})
 
 
 _MINE = bindparam("account", type_=Text)
