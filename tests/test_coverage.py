@@ -103,3 +103,18 @@ def test_a_sweep_comes_back_over_every_moment_and_begins_anew(since: float) -> N
 def test_a_sweep_goes_on_where_it_was() -> None:
     begun = Slice(source="messages", kind="sweep", start=1.0, end=2.0)
     assert next_sweep("messages", Coverage(open=(begun,)), 86_400.0, LONGEST) is begun
+
+
+def test_a_head_begins_behind_what_a_head_was_too_slow_to_read() -> None:
+    slow = Slice(source="messages", kind="gap", start=9_500.0, end=9_990.0)
+    assert next_head("messages", Coverage(open=(slow,)), now=10_000.0).start == 9_990.0
+    assert next_head("messages", Coverage(closed=((0.0, 9_500.0),), open=(slow,)), now=10_000.0).start == 9_990.0
+    older = Slice(source="messages", kind="gap", start=100.0, end=200.0)
+    assert next_head("messages", Coverage(closed=((200.0, 9_990.0),), open=(older,)), now=10_000.0).start == 9_900.0
+
+
+def test_what_only_slow_heads_have_left_is_a_gap_too() -> None:
+    slow = Slice(source="messages", kind="gap", start=9_500.0, end=9_990.0, next_at=20_000.0)
+    gap = next_gap("messages", Coverage(open=(slow,), since=9_000.0), now=10_000.0)
+    assert gap is not None
+    assert (gap.start, gap.end) == (9_000.0, 9_500.0)

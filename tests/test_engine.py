@@ -190,3 +190,21 @@ async def test_a_report_without_a_message_is_told_so() -> None:
     (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
     assert held.why == f"report {number} names no message"
     assert msgspec.json.decode(held.sight.reading.raw, type=Report).fields.postfix_id == ""
+
+
+async def test_a_report_whose_message_cannot_be_read_is_held_and_ends_nothing() -> None:
+    room = Room(lambda event: says(event, Move("DeletedItems")))
+    mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"], scanned_at=[1])
+    room.world.add_report(mail)
+    await room.reports.head()
+    await room.held.step()
+    room.clock.advance(61)
+    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    assert "cannot be read" in held.why
+
+
+async def test_a_message_with_a_number_for_a_subject_is_shown_without_one() -> None:
+    room = Room(lambda event: says(event, Move("DeletedItems")))
+    mail = room.world.add_message(subject=5)
+    await room.read()
+    assert [(entry.target, entry.subject) for entry in await room.entries()] == [(mail.id, "")]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.language import BAD, GOOD, mail, rule_files
 from worker import Move
-from worker.errors import RuleError
+from worker.errors import RuleError, Temporary
 from worker.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
 from worker.judge import Event, Said
 from worker.rules import ENFORCE, OBSERVE
@@ -247,3 +248,16 @@ async def test_many_and_large_events_travel_in_pages(tmp_path: Path) -> None:
         assert await host.propose([]) == []
     assert [said.key for said in answers] == [event.key for event in (*many, *large)]
     assert heard(answers) == [["good"]] * len(answers)
+
+
+async def test_a_child_that_cannot_be_started_again_just_now_is_tried_again_later(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    rule_files(tmp_path, bad=BAD.replace("{does}", "os._exit(1)"))
+    async with Host(tmp_path, python=str(python)) as host:
+        python.unlink()
+        with pytest.raises(Temporary, match="cannot be started again"):
+            await host.propose([mail("1", subject="bad")])
+        python.symlink_to(sys.executable)
+        (said,) = await host.propose([mail("1", subject="good")])
+        assert not said.failed

@@ -1,12 +1,17 @@
 """Every interval is read to its end, whatever comes between."""
 
+from itertools import pairwise
+
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import PACE, Room, malicious_is_moved
+from worker.coverage import next_gap
 from worker.errors import Rejected, ServerFault
 from worker.intake import SLOW_AGAIN
 from worker.sandbox import ACCOUNT, Fault
-from worker.store.values import Coverage
+from worker.sources import message_reading
+from worker.store.values import Coverage, Page
 
 
 async def coverage(room: Room, source: str = "messages") -> Coverage:
@@ -174,3 +179,62 @@ async def test_looks_are_left_for_whoever_acts() -> None:
     look = room.looks.of(mail.id, since=0.0)
     assert look is not None
     assert look.quarantined
+
+
+async def test_a_first_search_that_is_too_slow_keeps_the_whole_look_back() -> None:
+    room = Room()
+    mail = room.world.add_message(scanned=room.clock.now() - 1800)
+    room.world.faults.script([Fault("accepted", "GET", "investigate", seconds=100.0)])
+    await room.messages.head()
+    await room.read(60)
+    assert await room.targets() == [mail.id]
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pile_up() -> None:
+    room = Room()
+    mail = room.world.add_message(scanned=room.clock.now() - 5)
+    room.world.faults.script([Fault("accepted", "GET", "investigate", count=3, seconds=1e6)])
+    for _ in range(3):
+        await room.messages.head()
+    slices = (await coverage(room)).open
+    assert len(slices) <= 6
+    assert all(one.end <= other.start for one, other in pairwise(slices))
+    await room.read(60)
+    assert await room.targets() == [mail.id]
+
+
+async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_gap() -> None:
+    room = Room()
+    await room.read(7200)
+    late = room.world.add_message(scanned=room.clock.now() - 6000)
+    room.world.faults.script([Fault("accepted", "GET", "investigate", count=8, seconds=1e6)])
+    slow = []
+    for _ in range(60):
+        while not await room.messages.behind():
+            slow += [one.why for one in (await coverage(room)).open if one.kind == "gap"]
+        room.clock.advance(60)
+    assert slow
+    assert await room.targets() == [late.id]
+    assert [one.kind for one in (await coverage(room)).open] == ["sweep"]
+
+
+async def test_a_cursor_that_is_not_found_begins_its_slice_again() -> None:
+    room = Room()
+    await room.messages.head()
+    taken = next_gap("messages", await coverage(room), room.clock.now())
+    assert taken is not None
+    lost = replace(taken, cursor="gone")
+    page = Page(account=ACCOUNT, now=room.clock.now(), source="messages", slice=lost)
+    await room.ledger.enter(page)
+    await room.read()
+    assert await room.messages.gaps() == ()
+
+
+async def test_what_somebody_else_has_read_is_judged_too() -> None:
+    room = Room()
+    mail = room.world.add_message(scanned=room.clock.now() - 5 * 86_400.0)
+    await room.read()
+    raw = await room.client.investigate.get(mail.id)
+    await room.messages.seen([message_reading(raw, room.clock.now())])
+    assert await room.targets() == [mail.id]

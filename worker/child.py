@@ -58,7 +58,11 @@ class Child:
         shared = os.memfd_create("notes")
         os.truncate(shared, NOTE.size)
         with theirs, os.fdopen(shared, "rb+"):
-            process = _spawn(python, theirs.fileno(), shared)
+            try:
+                process = _spawn(python, theirs.fileno(), shared)
+            except OSError:
+                ours.close()
+                raise
             notes = mmap(shared, NOTE.size)
         return cls(process, notes, await asyncio.open_unix_connection(sock=ours))
 

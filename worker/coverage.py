@@ -48,14 +48,24 @@ def reaches(coverage: Coverage) -> float:
     return coverage.closed[-1][1] if coverage.closed else 0.0
 
 
+def horizon(coverage: Coverage) -> float:
+    """Return how far reading has come at all: what is closed, and what is left to be read as a gap."""
+    begun = (slice_.end for slice_ in coverage.open if slice_.kind == "gap")
+    return max(reaches(coverage), *begun, 0.0)
+
+
 def next_head(source: str, coverage: Coverage, now: float) -> Slice:
-    """Return the head slice in hand, else the one from a little before the end of coverage until now."""
+    """Return the head slice in hand, else the one from a little before the end of coverage until now.
+
+    It begins behind gaps that a head was too slow to read, which are read by themselves.
+    """
     for slice_ in coverage.open:
         if slice_.kind == "head":
             return slice_
-    end = reaches(coverage)
+    end, left = reaches(coverage), horizon(coverage)
     start = end - BACK if now - end <= LONGEST else now - BACK
-    return Slice(source=source, kind="head", start=min(start, now - BACK), end=now, opened=now)
+    start = max(start, left) if end < left < now else min(start, now - BACK)
+    return Slice(source=source, kind="head", start=start, end=now, opened=now)
 
 
 def next_gap(source: str, coverage: Coverage, now: float) -> Slice | None:
@@ -65,7 +75,7 @@ def next_gap(source: str, coverage: Coverage, now: float) -> Slice | None:
         if slice_.next_at <= now:
             return slice_
     taken = [(slice_.start, slice_.end) for slice_ in coverage.open if slice_.kind in {"head", "gap"}]
-    missing = gaps((*coverage.closed, *taken), coverage.since, reaches(coverage))
+    missing = gaps((*coverage.closed, *taken), coverage.since, horizon(coverage))
     if not missing:
         return None
     start, end = missing[-1]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from worker.actions import Keep
 from worker.api import Clock
 from worker.deciding import Decision, decide, lowered
-from worker.errors import WorkerError
+from worker.errors import Permanent, WorkerError
 from worker.facts import SHARED, Facts
 from worker.judge import Event, Failure, Said
 from worker.models import Noun, Report, Text, Texts
@@ -134,8 +134,11 @@ class Judge:
         """Return what the effects are to touch: the message itself, or the one a report names."""
         if not _names_a_message(sight, said):
             return sight.reading
-        report = msgspec.json.decode(sight.reading.raw, type=Report)
-        return message_reading(msgspec.Raw(await self._facts.message_of(report)), self._clock.now())
+        try:
+            report = msgspec.json.decode(sight.reading.raw, type=Report)
+            return message_reading(msgspec.Raw(await self._facts.message_of(report)), self._clock.now())
+        except (msgspec.MsgspecError, ValueError) as problem:
+            raise Permanent(f"the message it names cannot be read: {problem}") from None
 
     def _longer(self, held: Held, why: str) -> Held:
         now = self._clock.now()
@@ -174,9 +177,17 @@ class Judge:
         return [_draft(plain, decision, sight.key, subject.thing.id, stale=stale) for decision in to_do]
 
 
+def _people_of(subject: Reading) -> People:
+    """Say who a message is from and to; what makes no sense there is left out, for it is only shown and counted."""
+    try:
+        return _people.decode(subject.raw) if subject.thing.kind == "Message" else People()
+    except msgspec.MsgspecError:
+        return People()
+
+
 def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
     """Return what all drafts of one event have in common."""
-    people = _people.decode(subject.raw) if subject.thing.kind == "Message" else People()
+    people = _people_of(subject)
     return Draft(
         lane="keep",
         target="",

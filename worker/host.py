@@ -16,6 +16,7 @@ from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
 from worker.child import Child, Stopped
+from worker.errors import RuleError, Temporary
 from worker.grammar import Problem
 from worker.hosted import Loaded, Page
 from worker.judge import NOBODY, Event, Failure, Said, Skip
@@ -25,6 +26,8 @@ from worker.rules import OBSERVE, Proposal, RuleInfo
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
 """What one frame carries at most; a larger event travels alone."""
 STRIKES, HOUR = 3, 3600.0
+RESTART_AFTER = 5.0
+"""Seconds until a child that could not be started is tried again."""
 """A rule that stops the child this often within this many seconds is lowered to OBSERVE until its code changes."""
 _LOADED, _ANSWERS = Decoder(Loaded), Decoder(list[Said])
 
@@ -145,12 +148,19 @@ class Host:
     async def _judged(self, page: Page) -> list[Said]:
         """Ask the child, or a new one; whatever interrupts it leaves no child that would answer late."""
         if not self._child:
-            self._child, _ = await self._start(self._sources)
+            self._child, _ = await self._again()
         try:
             return _ANSWERS.decode(await self._child.ask(page, self._deadline))
         except BaseException:
             self._end()
             raise
+
+    async def _again(self) -> tuple[Child, Loaded]:
+        """Start anew with rules that were taken before; raise Temporary when this machine cannot just now."""
+        try:
+            return await self._start(self._sources)
+        except (RuleError, OSError) as error:
+            raise Temporary(f"the rule host cannot be started again: {error}", after=RESTART_AFTER) from None
 
     def _blamed(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
         """Name the call not to be made again; a lowered rule is not asked about the rest of the page either."""

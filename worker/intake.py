@@ -4,8 +4,9 @@ The head runs by itself; everything behind it (overlap, gaps, sweep) and held ev
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,11 +15,11 @@ from worker import coverage as reading
 from worker.api import Clock, Slow
 from worker.coverage import Interval
 from worker.engine import Judge, Judged
-from worker.errors import Rejected
+from worker.errors import NotFound, Rejected
 from worker.looks import Looks
 from worker.sources import Fetched, Source
 from worker.store.ledger import Ledger
-from worker.store.values import Coverage, News, Page, Slice
+from worker.store.values import Coverage, News, Page, Reading, Slice
 
 SLOW_AGAIN = 300.0
 """Seconds until a slice that is too slow to be answered is tried again."""
@@ -107,7 +108,7 @@ class Intake:
         """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
         coverage = await self._coverage()
         now = self._clock.now()
-        if not coverage.closed:
+        if not reading.horizon(coverage):
             return self._pace.soonest
         slice_ = self._overlap(now) or reading.next_gap(self.source.name, coverage, now) or self._sweep(coverage, now)
         if slice_ is None:
@@ -120,7 +121,7 @@ class Intake:
     async def gaps(self) -> tuple[Interval, ...]:
         """Return what is not read between the beginning and the head."""
         coverage = await self._coverage()
-        return reading.gaps(coverage.closed, coverage.since, reading.reaches(coverage))
+        return reading.gaps(coverage.closed, coverage.since, reading.horizon(coverage))
 
     async def _coverage(self) -> Coverage:
         if not self._begun:
@@ -154,9 +155,9 @@ class Intake:
             async with aclosing(self._pages(slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    new += await self._enter(after, fetched, since)
+                    new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
         except Slow:
-            await self._cut(slice_)
+            await self._cut(slice_, since)
         finally:
             self.walking = False
         return new
@@ -182,13 +183,17 @@ class Intake:
         """Read one page; a cursor that is refused begins the slice again, which loses nothing."""
         try:
             return slice_, await self.source.fetch(slice_)
-        except Rejected:
+        except (Rejected, NotFound):
             if slice_.cursor is None:
                 raise
         begun = replace(slice_, cursor=None)
         return begun, await self.source.fetch(begun)
 
-    async def _enter(self, after: Slice, fetched: Fetched, since: float) -> int:
+    async def seen(self, readings: Sequence[Reading]) -> None:
+        """Enter what somebody else has read of this source: it is judged like everything that is read here."""
+        await self._enter(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
+
+    async def _enter(self, fetched: Fetched, advanced: Callable[[Page], Page]) -> int:
         """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
@@ -197,10 +202,10 @@ class Intake:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
             judged = await self._judge.new(news.sights)
-            page = self._advanced(self._page(judged, news, fetched), after, since)
+            page = advanced(self._page(judged, news, fetched))
             await self._ledger.enter(page)
-        if page.closes and after.kind == "head":
-            self.reached = max(self.reached, after.end)
+        if page.closes and page.slice and page.slice.kind == "head":
+            self.reached = max(self.reached, page.slice.end)
         self._tell(fetched, news, judged)
         return len(news.sights)
 
@@ -224,22 +229,28 @@ class Intake:
             return page
         closes = after.cursor is None
         if closes and after.kind == "sweep":
-            back_to = max(page.now - (self.source.swept or self._pace.sweep), since)
-            return replace(
-                page, slice=after, instead=(reading.after_sweep(after, page.now, back_to, self.source.stride),)
-            )
+            return replace(page, slice=after, instead=(self._next_sweep(after, page.now, since),))
         return replace(page, slice=after, closes=closes, since=since)
 
-    async def _cut(self, slice_: Slice) -> None:
-        """Put two halves in the place of a slice that was too slow; a minute stays an open gap."""
-        now = self._clock.now()
-        if slice_.kind in {"overlap", "sweep"}:
+    async def _cut(self, slice_: Slice, since: float) -> None:
+        """Put two halves in the place of a slice that was too slow; a minute stays an open gap.
+
+        The sweep steps on, and what it could not read again becomes a gap, unless it is one already.
+        """
+        if slice_.kind == "overlap":
             return
-        since = (await self._coverage()).since or slice_.start
+        now = self._clock.now()
         instead = reading.halves(slice_, now + SLOW_AGAIN)
-        await self._ledger.enter(
-            Page(account=self.account, now=now, source=self.source.name, slice=slice_, instead=instead, since=since)
-        )
+        if slice_.kind == "sweep":
+            left = (await self._ledger.coverage(self.account, self.source.name)).open
+            known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
+            instead = (*(() if known else instead), self._next_sweep(slice_, now, since))
+        page = Page(account=self.account, now=now, source=self.source.name, slice=slice_, instead=instead, since=since)
+        await self._ledger.enter(page)
+
+    def _next_sweep(self, swept: Slice, now: float, since: float) -> Slice:
+        back_to = max(now - (self.source.swept or self._pace.sweep), since)
+        return reading.after_sweep(swept, now, back_to, self.source.stride)
 
     def _tell(self, fetched: Fetched, news: News, judged: Judged) -> None:
         if judged.drafts:

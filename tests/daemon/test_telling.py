@@ -46,3 +46,11 @@ async def test_each_failing_rule_is_named(bench: Bench) -> None:
         await house.rooms.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
         await upkeep.Records(house).step()
     assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
+
+
+async def test_a_channel_that_cannot_be_reached_ends_nothing_and_its_address_is_not_told(bench: Bench) -> None:
+    bench.world = Account(now=bench.world.clock, switches=Switches(integration="off"))
+    bench.world.arrive(25, "outbreak")
+    async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="json://127.0.0.1:1/secret-part"):
+        await until(lambda: any(told["event"] == "a notice was not taken" for told in bench.told()))
+    assert "secret-part" not in bench.log.getvalue()

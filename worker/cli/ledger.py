@@ -147,9 +147,9 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
 def _source(name: str, coverage: "Coverage") -> show.Row:
     """Describe how far a source is read."""
     from worker.coverage import gaps as missing
-    from worker.coverage import reaches
+    from worker.coverage import horizon, reaches
 
-    gaps = missing(coverage.closed, coverage.since, reaches(coverage))
+    gaps = missing(coverage.closed, coverage.since, horizon(coverage))
     return {
         "source": name,
         "since": show.moment(coverage.since),
@@ -189,9 +189,9 @@ async def _gaps(settings: "Settings") -> list[show.Row]:
 def _missing(coverage: "Coverage", late: float) -> Iterator[dict[str, Any]]:
     """Yield each stretch that is not read: the gaps, and what lies after the head once that is late."""
     from worker.coverage import gaps as missing
-    from worker.coverage import reaches
+    from worker.coverage import horizon
 
-    end = reaches(coverage)
+    end = horizon(coverage)
     for start, stop in missing(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
         yield _gap(start, stop, why[0] if why else "its turn has not come yet")

@@ -12,7 +12,7 @@ from worker import coverage
 from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
-from worker.errors import RuleError, StoreError, WorkerError
+from worker.errors import RuleError, StoreError
 
 ORDERS_EVERY = RULES_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -131,8 +131,8 @@ class Records:
         for channel in self._channels.names:
             try:
                 await self._channels.notify(channel, text)
-            except WorkerError as error:
-                self._log.warning("a notice was not taken", channel=channel, problem=str(error))
+            except Exception as error:  # noqa: BLE001 (a channel is other people's code, and its words may hold the address)
+                self._log.warning("a notice was not taken", channel=channel, problem=type(error).__name__)
 
     async def tell_head(self) -> float:
         """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
@@ -225,9 +225,8 @@ async def entries(house: House) -> float:
 async def _missing(house: House, desk: Desk, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
     found = await house.rooms.ledger.coverage(desk.account, source)
-    gaps = coverage.gaps(found.closed, found.since, coverage.reaches(found))
-    now = house.rooms.clock.now()
-    slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at > now), "")
+    gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
+    slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
 
 
