@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tests.support import BEGIN, TOKEN, TestClock, client_of
+from tests.support import BEGIN, TOKEN, Meddle, TestClock, client_of, untouched
 from worker.actions import AnyAction
+from worker.api import Request, Response
 from worker.executor import Executor
 from worker.looks import Looks
 from worker.models import Policies
@@ -15,7 +16,7 @@ from worker.sandbox.mail import Mail
 from worker.store.entry import Entry
 from worker.store.ledger import Ledger
 from worker.store.runner import SyncRunner
-from worker.store.values import Draft, Page, Standing
+from worker.store.values import Draft, Page, Reading, Standing
 
 RULE = RuleInfo(
     name="lookalike", file="rules/a.py", line=1, doc="", trigger="Message", facts=(), actions=(), mode=ENFORCE,
@@ -29,14 +30,17 @@ class Desk:
 
     def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
         self.clock, self.settle, self.busy = TestClock(), SETTLE, False
+        self.meddle: Meddle = untouched
         self.world = World(
             now=self.clock.now, lag=lag, quota=(100_000, 300.0), switches=Switches(submission_delay=0.5, **switches)
         )
-        self.client, self.budget = client_of(self.world, self.clock, token=who, quota=100_000)
+        self.client, self.budget = client_of(self.world, self.clock, token=who, quota=100_000, meddle=self._meddled)
         self.runner, self.looks, self.policies = SyncRunner.in_memory(), Looks(), Policies(domains=("corp.example",))
         self.heard: list[tuple[str, str]] = []
+        self.news: list[tuple[str, str]] = []
         self.ceiling: Mode = ENFORCE
         self.channel: Callable[[str, str], Awaitable[None]] = self.notify
+        self.greeting: Callable[[], Awaitable[object]] = self.lists
         self.starts = 0
         self.restart()
 
@@ -48,12 +52,19 @@ class Desk:
         self.executor = Executor(
             account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, looks=self.looks,
             clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
-            policies=self.lists, notify=self.channel, wake=self.wake,
+            first=self.greeting, policies=self.lists, seen=self.hear, notify=self.channel, wake=self.wake,
         )  # fmt: skip
+
+    def _meddled(self, request: Request, answer: Response) -> Response:
+        return self.meddle(request, answer)
 
     def standing(self) -> Standing:
         """What rules there are."""
         return Standing(ceiling=self.ceiling, rules={RULE.name: RULE})
+
+    async def hear(self, readings: Sequence[Reading]) -> None:
+        """Keep what contradicts what was judged."""
+        self.news += [(reading.thing.id, reading.state) for reading in readings]
 
     async def lists(self) -> Policies:
         """The account's own lists."""

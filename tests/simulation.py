@@ -248,7 +248,9 @@ class Day:
             standing=lambda: Standing(ceiling=ENFORCE, rules=INFO, stale=10 * DAY),
             settle=SETTLE,
             busy=lambda: any(intake.walking for intake in intakes),
+            first=facts.policies,
             policies=facts.policies,
+            seen=intakes[0].seen,
             notify=None,
             wake=wake,
         )

@@ -1,12 +1,14 @@
 """What tests of the worker's loops stand on: a clock that is moved by hand, and the sandbox without a network."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from worker.api import Budget, Client, Request, Response
 from worker.errors import Unreachable, Unsure
 from worker.sandbox import ACCOUNT, World
 from worker.sandbox import Request as Asked
+from worker.sandbox.wire import refuse
 
 BEGIN = 1_790_000_000.0
 """When virtual time begins, in seconds since the epoch."""
@@ -43,11 +45,29 @@ class TestClock:
         """Our time is the sandbox's own; its Date tells nothing new."""
 
 
-class WorldTransport:
-    """Carries requests to a sandbox in the same process; a cut answer is what it would be on the wire."""
+Meddle = Callable[[Request, Response], Response]
 
-    def __init__(self, world: World, clock: TestClock, token: str = TOKEN) -> None:
-        self.world, self.clock, self.token = world, clock, token
+
+def untouched(_: Request, answer: Response) -> Response:
+    """Leave an answer as the sandbox gave it."""
+    return answer
+
+
+def refusing(path: str, status: int = 400) -> Meddle:
+    """Answer with a refusal wherever a path ends so."""
+    refusal = refuse(status, 10001, "it is not valid")
+    given = Response(status=status, headers=refusal.headers, body=refusal.body)
+    return lambda request, answer: given if request.path.endswith(path) else answer
+
+
+class WorldTransport:
+    """Carries requests to a sandbox in the same process; a cut answer is what it would be on the wire.
+
+    ``meddle`` makes something else of answers.
+    """
+
+    def __init__(self, world: World, clock: TestClock, token: str = TOKEN, meddle: Meddle = untouched) -> None:
+        self.world, self.clock, self.token, self.meddle = world, clock, token, meddle
 
     async def send(self, request: Request) -> Response:
         """Ask the sandbox."""
@@ -68,10 +88,12 @@ class WorldTransport:
         await asyncio.sleep(0)
         if answer.cut:
             raise Unsure("the connection was reset before the answer was whole")
-        return Response(status=answer.status, headers=answer.headers, body=answer.body)
+        return self.meddle(request, Response(status=answer.status, headers=answer.headers, body=answer.body))
 
 
-def client_of(world: World, clock: TestClock, *, token: str = TOKEN, quota: int = 1200) -> tuple[Client, Budget]:
+def client_of(
+    world: World, clock: TestClock, *, token: str = TOKEN, quota: int = 1200, meddle: Meddle = untouched
+) -> tuple[Client, Budget]:
     """Return a client of a sandbox, and its budget."""
     budget = Budget(clock, quota=quota)
-    return Client(WorldTransport(world, clock, token), budget, clock, ACCOUNT, jitter=lambda: 0.0), budget
+    return Client(WorldTransport(world, clock, token, meddle), budget, clock, ACCOUNT, jitter=lambda: 0.0), budget

@@ -2,10 +2,15 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.desk import RULE, Desk
-from worker.actions import BlockSender, Move, Notify
+from worker.actions import BlockSender, Move, Notify, Release
+from worker.api import Request, Response
 from worker.errors import Temporary
 from worker.sandbox import ACCOUNT, Fault
+from worker.store.entry import Look
+from worker.store.values import Standing
 
 JUNK = Move(destination="JunkEmail")
 
@@ -132,3 +137,72 @@ async def test_a_token_that_may_only_read_fails_what_it_cannot_do() -> None:
     await desk.run(5)
     assert await desk.states() == ["failed", "failed"]
     assert desk.world.effects == []
+
+
+async def test_senders_whose_addresses_are_refused_do_not_stop_the_blocking_of_others() -> None:
+    desk = Desk()
+    # The API takes no pattern of more than 1,000 characters, as whoever sends mail may make his address.
+    for number in range(40):
+        await desk.enter(BlockSender(pattern=f"{number}{'x' * 1000}@evil.example"))
+    await desk.enter(BlockSender(pattern="good@evil.example"))
+    await desk.run(3600)
+    assert (await desk.states()).count("failed") == 40
+    assert (await desk.entries())[-1].state == "done"
+    assert await desk.ledger.brakes(ACCOUNT) == ()
+
+
+@pytest.mark.parametrize(("action", "path"), [(Release(), "investigate/release"), (JUNK, "investigate/move")])
+async def test_nothing_is_claimed_on_a_look_older_than_a_minute(action: Move | Release, path: str) -> None:
+    desk = Desk()
+    mails = desk.old(800 if isinstance(action, Release) else 4500, quarantined=isinstance(action, Release))
+
+    def slow(request: Request, answer: Response) -> Response:
+        desk.clock.advance(18 if request.path.endswith(path) else 0)
+        return answer
+
+    desk.meddle = slow
+    await desk.enter(action, mails)
+    await desk.run(400)
+    entries = await desk.entries()
+    assert Counter(entry.state for entry in entries) == {"done": len(mails)}
+    assert max(entry.claimed_at - entry.look.at for entry in entries if entry.look) <= 60
+
+
+async def test_what_cannot_leave_soon_after_its_claim_is_ready_again_and_no_attempt() -> None:
+    desk = Desk()
+
+    def shut() -> Standing:
+        desk.budget.heard(429, {"retry-after": "300"})
+        return Desk.standing(desk)
+
+    desk.standing = shut  # type: ignore[method-assign]
+    desk.restart()
+    await desk.enter(JUNK, desk.old(3))
+    begun = desk.clock.now()
+    await desk.executor.step()
+    assert [(entry.state, entry.attempts) for entry in await desk.entries()] == [("ready", 0)] * 3
+    assert (desk.ours(), desk.clock.now()) == ([], begun)
+
+
+async def test_a_problem_is_over_when_nothing_is_left_that_could_have_it() -> None:
+    desk = Desk()
+    desk.world.faults.script([Fault("reset", "GET", "settings/block_senders", count=5)])
+    await desk.enter(BlockSender(pattern="ada@c0rp.example"))
+    await desk.run(1, until=lambda: bool(desk.executor.problems))
+    assert list(desk.executor.problems) == ["block"]
+    await desk.ledger.retire(ACCOUNT, [((await desk.only()).id, "overtaken")], desk.clock.now())
+    for _ in range(2):
+        await desk.run(60)
+    assert desk.executor.problems == {}
+
+
+async def test_a_problem_of_proof_is_over_when_proof_was_found() -> None:
+    desk = Desk()
+    desk.world.faults.script([Fault("html", "GET", "investigate", count=5)])
+    mail = desk.old()[0]
+    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    await desk.enter(JUNK, [mail])
+    await desk.run(60, until=lambda: bool(desk.executor.problems))
+    assert list(desk.executor.problems) == ["proof of Move"]
+    await desk.run(60)
+    assert (await desk.states(), desk.executor.problems) == (["done"], {})

@@ -82,3 +82,9 @@ def test_a_channel_is_a_name_that_a_setting_can_have(channel: str) -> None:
 def test_a_block_lasts_longer_than_no_time(time: timedelta) -> None:
     with pytest.raises(ValueError, match=r"a block that lasts .* makes no sense"):
         BlockSender("a@b.example", for_=time)
+
+
+def test_a_block_lasts_ten_years_at_most() -> None:
+    assert BlockSender("a@b.example", for_=timedelta(days=3653)).for_
+    with pytest.raises(ValueError, match="ten years at most"):
+        BlockSender("a@b.example", for_=timedelta(days=4_000_000))

@@ -58,7 +58,7 @@ async def test_a_checkpoint_with_another_hash_does_not_hold() -> None:
     await chain(desk)
     desk.now = T0 + 10
     await desk.wish()
-    await desk.ledger.prune(ME, desk.now, 0.0, desk.now)
+    await desk.ledger.prune(ME, desk.now, {}, desk.now)
     lines = await desk.ledger.records(ME)
     assert (verify(lines).first, verify(lines).problem) == (6, "")
     assert verify([*lines[:-1], forged(lines[-1], cut="0" * 64)]).broken_at == 6
@@ -128,7 +128,7 @@ async def test_what_a_reader_may_not_have_got_is_handed_on_again() -> None:
 async def test_records_after_a_pruned_beginning_are_handed_on_too() -> None:
     desk = Desk()
     await chain(desk)
-    await desk.ledger.prune(ME, T0 + 10, 0.0, T0 + 10)
+    await desk.ledger.prune(ME, T0 + 10, {}, T0 + 10)
     out = BytesIO()
     stream = Stream(desk.ledger, ME, out)
     assert await stream.step() == 2

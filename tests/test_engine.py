@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from worker import APPROVE, OBSERVE, Keep, Move, Notify, Release, Report
@@ -116,6 +117,7 @@ async def test_old_mail_waits_for_a_person() -> None:
     assert "WORKER_STALE" in entry.said
 
 
+@pytest.mark.slow
 async def test_a_changed_verdict_of_old_mail_is_news_of_today() -> None:
     room = Room()
     mail = room.world.add_message(disposition="SPAM")

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.desk import Desk
+from tests.support import refusing
 from worker.actions import Move
 from worker.sandbox import Fault
 from worker.store.entry import Look
@@ -90,3 +91,38 @@ async def test_acting_and_proving_cost_a_few_calls_per_thousand(lag: float, most
     await desk.run(300)
     assert Counter(await desk.states()) == {"done": 1500}
     assert desk.calls() <= most * 1.5 + 1
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_one_message_that_the_api_refuses_does_not_keep_the_others_waiting(status: int) -> None:
+    desk = Desk()
+    mails = desk.old(5)
+    bad = desk.world.add_message(id="odd-one", scanned=desk.clock.now() - 3600)
+    desk.world.by_id[bad.id].head = b'{"id": 7'
+    desk.meddle = refusing("investigate/" + bad.id, status)
+    await desk.enter(JUNK, [*mails, bad])
+    await desk.run(20)
+    assert Counter(await desk.states()) == {"done": 5, "ready": 1}
+    await desk.run(4500, every=30)
+    assert Counter(await desk.states()) == {"done": 5, "waiting": 1}
+
+
+async def test_one_message_whose_proof_is_refused_does_not_keep_the_others_waiting() -> None:
+    desk = Desk()
+    mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(5)]
+    for mail in mails:
+        desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    desk.meddle = refusing("investigate/odd-0")
+    await desk.enter(JUNK, mails)
+    await desk.run(300)
+    assert Counter(await desk.states())["done"] == 4
+
+
+async def test_a_refusal_of_every_message_is_a_problem_and_concludes_nothing() -> None:
+    desk = Desk(who="nobody")
+    mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(5)]
+    desk.meddle = lambda request, answer: refusing(request.path, 403)(request, answer)
+    await desk.enter(JUNK, mails)
+    await desk.run(300)
+    assert set(await desk.states()) == {"ready"}
+    assert "403" in desk.executor.problems["move"]

@@ -10,7 +10,10 @@ from random import Random
 import pytest
 
 from tests.desk import Desk
+from tests.support import refusing, untouched
 from worker.actions import BlockSender, Move, Reclassify, Release
+from worker.api import Urgency
+from worker.facts import Facts
 from worker.sandbox import ACCOUNT, Fault, Faults
 from worker.store.entry import Look
 from worker.store.values import Claim, Standing
@@ -235,3 +238,28 @@ async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(se
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
     assert sorted(desk.ours("release")) == sorted(mail.id for mail in held)
     assert len(desk.ours("block_senders.create")) == 1
+
+
+async def test_lists_that_may_not_be_read_hold_up_only_what_needs_them() -> None:
+    desk = Desk()
+    desk.meddle = refusing("settings/allow_policies", 403)
+    desk.lists = Facts(desk.client, desk.clock).policies  # type: ignore[method-assign]
+    desk.restart()
+    await desk.enter(JUNK, desk.old(3))
+    await desk.enter(BLOCK)
+    await desk.run(60)
+    assert await desk.states() == ["done"] * 3 + ["ready"]
+    assert list(desk.executor.problems) == ["block"]
+
+
+async def test_what_keeps_it_from_starting_is_a_problem_until_it_starts() -> None:
+    desk = Desk()
+    desk.meddle = refusing("settings/domains", 401)
+    desk.greeting = lambda: desk.client.settings.domains(Urgency.HEAD)
+    desk.restart()
+    await desk.enter(JUNK, desk.old(1))
+    assert await desk.executor.step() == 0
+    assert "401" in desk.executor.problems["start"]
+    desk.meddle = untouched
+    await desk.run(30)
+    assert (await desk.states(), desk.executor.problems) == (["done"], {})

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import msgspec
 
-from tests.desk import RULE, SETTLE
-from tests.reading import Room, says
+from tests.desk import RULE
+from tests.reading import DAY, PACE, Room, says
 from worker import BlockSender, Move, Reclassify, Release
+from worker.api import Urgency
 from worker.audit import verify
 from worker.executor import Executor
 from worker.judge import Event, Said
 from worker.rules import ENFORCE
 from worker.sandbox import ACCOUNT
+from worker.sources import message_reading
 from worker.store.values import Standing
 
 
@@ -24,9 +26,11 @@ def executor_of(room: Room) -> Executor:
         looks=room.looks,
         clock=room.clock,
         standing=lambda: Standing(ceiling=ENFORCE, rules={"lookalike": RULE}),
-        settle=SETTLE,
+        settle=PACE.settle,
         busy=lambda: False,
+        first=room.facts.policies,
         policies=room.facts.policies,
+        seen=room.messages.seen,
         notify=None,
         wake=room.wake,
     )
@@ -92,3 +96,64 @@ async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_n
     assert verbs.count("drift") == 1
     assert len(room.world.repeats()) == 0
     assert [entry.state for entry in await room.entries()] == ["done"]
+
+
+def by_verdict(event: Event) -> Said:
+    """Move what is malicious to one folder and bulk mail to another."""
+    verdict = msgspec.json.decode(event.raw)["final_disposition"]
+    moves = {"MALICIOUS": (Move("DeletedItems"),), "BULK": (Move("JunkEmail"),)}
+    return says(event, *moves.get(verdict, ()), rule="lookalike")
+
+
+async def test_a_read_that_lags_behind_a_changed_verdict_does_not_lose_what_it_asks_for() -> None:
+    room = Room(by_verdict)
+    await room.read()
+    mail = room.world.add_message(disposition="SPAM")
+    await room.read(30)
+    room.world.change_verdict(mail.id, "MALICIOUS")
+    room.clock.advance(1)
+    await room.messages.head()
+    executor = executor_of(room)
+    room.world.lag = 20.0
+    for _ in range(3):
+        room.clock.advance(1)
+        await room.messages.head()
+        await executor.step()
+    room.world.lag = 0.0
+    for _ in range(40):
+        await room.read(10)
+        await executor.step()
+    assert mail.now.folder == "DeletedItems"
+    assert room.world.repeats() == []
+
+
+async def test_a_verdict_that_only_the_look_before_acting_shows_is_judged_and_acted_on() -> None:
+    room = Room(by_verdict)
+    mail = room.world.add_message(disposition="MALICIOUS")
+    await room.read()
+    room.clock.advance(4 * DAY)
+    room.world.change_verdict(mail.id, "BULK")
+    executor = executor_of(room)
+    for _ in range(100):
+        await executor.step()
+        room.clock.advance(5)
+    assert [entry.state for entry in await room.entries()] == ["moot", "done"]
+    assert mail.now.folder == "JunkEmail"
+
+
+async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_acting_show_it() -> None:
+    room = Room(by_verdict)
+    mail = room.world.add_message(disposition="MALICIOUS")
+    await room.read()
+    room.clock.advance(4 * DAY)
+    room.world.change_verdict(mail.id, "BULK")
+    read = await room.client.investigate.get(mail.id, Urgency.ACT)
+    await room.messages.seen([message_reading(read, room.clock.now())])
+    room.clock.advance(4 * DAY)
+    room.world.change_verdict(mail.id, "MALICIOUS")
+    executor = executor_of(room)
+    for _ in range(200):
+        await executor.step()
+        room.clock.advance(5)
+    assert [entry.state for entry in await room.entries()] == ["moot", "moot", "done"]
+    assert mail.now.folder == "DeletedItems"

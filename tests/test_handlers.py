@@ -95,6 +95,16 @@ async def test_a_release_that_reached_some_is_for_a_person() -> None:
     assert {one.id for one in reply.outcomes if one.state == "waiting"} == partly
 
 
+async def test_a_release_that_leaves_somebody_out_of_its_answer_is_not_done_yet() -> None:
+    world = sandbox()
+    mails = [world.add_message(quarantined=True, client_recipients=TWO) for _ in range(2)]
+    left_out = entry(Release(), mails[0].id, 1, recipients=(*TWO, "c@corp.example"))
+    whole = entry(Release(), mails[1].id, 2, recipients=tuple(TWO))
+    reply = await send(world, [left_out, whole])
+    assert states(reply) == ["sent", "sent"]
+    assert [one.id for one in reply.outcomes] == ["E2"]
+
+
 async def test_a_request_for_another_verdict_is_one_call() -> None:
     world = sandbox()
     mail = world.add_message()
@@ -162,14 +172,14 @@ async def test_a_channel_that_does_not_take_it_is_asked_again_later_each_time() 
         raise Temporary("the line is busy", after=300)
 
     async def break_down(_: str, __: str) -> None:
-        raise OSError("no route")
+        raise OSError("no route to https://soc:secret@hooks.example\x1b[2J")
 
     once, often = entry(Notify(channel="soc"), attempts=1), entry(Notify(channel="soc"), attempts=3)
     busy = (await send(sandbox(), [once], refuse)).answers[0]
     broken = (await send(sandbox(), [once], break_down)).answers[0]
     later = (await send(sandbox(), [often], break_down)).answers[0]
     assert (busy.state, busy.said, busy.next_at) == ("unsure", "the line is busy", BEGIN + 300)
-    assert (broken.said, broken.next_at < later.next_at) == ("OSError: no route", True)
+    assert (broken.said, broken.next_at < later.next_at) == ("channel 'soc': OSError", True)
 
 
 async def test_without_an_address_a_notice_fails_and_names_the_setting() -> None:

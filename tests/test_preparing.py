@@ -1,10 +1,13 @@
 """What a look finds before any call."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
-from worker.actions import BlockSender, Move, Reclassify, Unblock
+from tests.support import untouched
+from worker.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.sandbox import ACCOUNT
+from worker.store.entry import Look
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
@@ -126,6 +129,26 @@ async def test_a_message_the_api_does_not_know_is_looked_for_until_it_cannot_be_
     assert await desk.states() == ["moot"]
 
 
+async def test_a_look_that_may_be_older_than_the_sight_ends_nothing() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    desk.looks.saw(mail.id, Look(desk.clock.now(), "SPAM|delivered", quarantined=False))
+    await desk.enter(JUNK, [mail])
+    await desk.run(5)
+    assert await desk.states() == ["ready"]
+    await desk.run(SETTLE + 5)
+    assert await desk.states() == ["done"]
+    assert len(desk.ours()) == 1
+
+
+async def test_mail_that_was_in_quarantine_when_it_was_judged_is_not_moved_without_any_delay() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True)
+    await desk.enter(JUNK, [mail], verdict="MALICIOUS|quarantined")
+    await desk.run(1)
+    assert await desk.states() == ["moot"]
+
+
 async def test_a_verdict_that_was_asked_for_already_is_moot() -> None:
     desk = Desk()
     (mail,) = desk.old()
@@ -142,7 +165,7 @@ async def test_a_verdict_that_has_changed_meanwhile_is_not_asked_for() -> None:
     (mail,) = desk.old()
     await desk.enter(SPAM, [mail])
     desk.world.change_verdict(mail.id, "BULK")
-    await desk.run(5)
+    await desk.run(2 * SETTLE + 5)
     assert (await desk.only()).said == "the verdict is BULK now and was MALICIOUS when it was judged"
     assert desk.ours("reclassify") == []
 
@@ -170,3 +193,70 @@ async def test_a_sender_is_blocked_again_after_an_unblock() -> None:
     assert await desk.states() == ["done"] * 3
     operations = [one.operation.rpartition(".")[2] for one in desk.world.effects]
     assert operations == ["create", "delete", "create"]
+
+
+async def test_a_changed_verdict_is_told_as_news_and_ends_the_entry_when_it_is_still_so_a_settle_time_later() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail])
+    desk.world.change_verdict(mail.id, "SPAM")
+    await desk.run(SETTLE - 1)
+    assert (await desk.states(), desk.news) == (["ready"], [])
+    await desk.run(SETTLE)
+    assert (await desk.states(), desk.news) == (["ready"], [(mail.id, "SPAM|delivered")])
+    await desk.run(2)
+    assert (await desk.states(), desk.news) == (["moot"], [(mail.id, "SPAM|delivered")] * 2)
+    assert desk.ours() == []
+
+
+async def test_a_verdict_that_comes_back_after_a_contradiction_lets_the_entry_go() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail])
+    desk.world.change_verdict(mail.id, "SPAM")
+    await desk.run(SETTLE + 5)
+    desk.world.change_verdict(mail.id, "MALICIOUS")
+    await desk.run(SETTLE + 5)
+    assert await desk.states() == ["done"]
+
+
+async def test_a_contradiction_that_was_read_by_others_is_looked_at_anew_before_it_is_told() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail], state="waiting")
+    desk.clock.advance(SETTLE + 1)
+    desk.looks.saw(mail.id, Look(desk.clock.now(), "SPAM|delivered"))
+    await desk.ledger.order(ACCOUNT, "approve", (await desk.only()).id, "ada", "", desk.clock.now())
+    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.run(10)
+    assert (await desk.states(), desk.news) == (["done"], [])
+
+
+async def test_mail_that_our_own_release_let_out_contradicts_no_other_wish_about_it() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True, disposition="SPAM")
+    await desk.enter(Release(), [mail])
+    await desk.enter(Reclassify(expected_disposition="NONE"), [mail], state="waiting")
+    await desk.run(SETTLE + 5)
+    await desk.ledger.order(ACCOUNT, "approve", (await desk.entries())[1].id, "ada", "", desk.clock.now())
+    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.run(30)
+    assert (await desk.states(), desk.news) == (["done", "done"], [])
+
+
+async def test_a_block_among_entries_that_cannot_be_read_is_not_taken_for_gone() -> None:
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.run(10)
+    desk.meddle = lambda request, answer: (
+        replace(answer, body=answer.body.replace(b'"comments":"', b'"comments":7,"x":"'))
+        if request.path.endswith("block_senders")
+        else answer
+    )
+    desk.clock.advance(400)
+    await desk.enter(Unblock(pattern="ada@c0rp.example"), sight=2)
+    await desk.run(1000)
+    assert await desk.states() == ["done", "ready"]
+    desk.meddle = untouched
+    await desk.run(400)
+    assert await desk.states() == ["done", "done"]

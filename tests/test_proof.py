@@ -331,7 +331,6 @@ def test_an_unanswered_request_is_repeated_late_and_an_accepted_one_never() -> N
     assert state_of(judge_reclassify(asking, Asked(T + none, ()), SETTLE)) == "ready"
     assert judge_reclassify(sent, Asked(T + 86_399, ()), SETTLE) is None
     assert state_of(judge_reclassify(sent, Asked(T + 86_400, ()), SETTLE)) == "failed"
-    assert judge_reclassify(asking, Asked(0.0, ()), SETTLE) is None
 
 
 def test_a_notice_without_an_answer_goes_out_again() -> None:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+from msgspec.structs import replace
+
 from tests.desk import Desk
-from worker.actions import BlockSender, Move, Release
+from worker.actions import BlockSender, Move, Reclassify, Release
 from worker.sandbox import Fault
 from worker.store.entry import Look
 
@@ -98,3 +100,21 @@ async def test_many_that_did_not_happen_are_known_so_one_log_each() -> None:
     assert set(await desk.states()) == {"done"}
     assert desk.world.requests["GET investigate/{id}/action_log"] == {"200": 130}
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+async def test_a_submission_that_cannot_be_read_leaves_an_unanswered_request_to_a_person_after_a_day() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    desk.meddle = lambda request, answer: (
+        replace(answer, body=answer.body.replace(b'"result":[', b'"result":[7'))
+        if request.path.endswith("/submissions")
+        else answer
+    )
+    desk.world.faults.script([Fault("html", "POST", "investigate/")])
+    await desk.enter(Reclassify(expected_disposition="NONE"), [mail])
+    await desk.run(80_000, every=600)
+    assert await desk.states() == ["unsure"]
+    await desk.run(20_000, every=600)
+    entry = await desk.only()
+    assert (entry.state, "cannot be read" in entry.said) == ("waiting", True)
+    assert desk.ours("reclassify") == []

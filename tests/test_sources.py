@@ -1,5 +1,8 @@
 """Each record of a page is read on its own."""
 
+import time
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
@@ -60,3 +63,22 @@ def test_a_broken_record_costs_only_itself() -> None:
         "the id 'no time' car",
         "unknown final_dispos",
     ]
+
+
+@pytest.fixture
+def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_from_utc")
+def test_a_time_that_names_no_zone_is_utc() -> None:
+    assert scan_time("odd", sample.NOON.replace(tzinfo=None)) == sample.NOON.timestamp()
+    named, bare = (
+        report_reading(msgspec.Raw(msgspec.json.encode({"id": 7, "created_at": at})), 0.0)
+        for at in ("2026-01-05T12:00:00Z", "2026-01-05T12:00:00")
+    )
+    assert (bare.thing, bare.state) == (named.thing, named.state)

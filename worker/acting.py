@@ -11,11 +11,11 @@ from worker.api import Budget, Clock, Urgency
 from worker.errors import NotFound, Paced, Permanent, Rejected, Temporary, Unreachable, Unsure, WorkerError
 from worker.evidence import Evidence
 from worker.handlers import HANDLERS, LISTS, NOTICES, Handler, Means, Reply, answered, batches
-from worker.preparing import Preparing
+from worker.preparing import FRESH, Preparing
 from worker.proving import Proving
 from worker.store.entry import FINAL, Entry
 from worker.store.ledger import Ledger
-from worker.store.values import Answered, Standing
+from worker.store.values import ALONE, Answered, Claim, Standing
 
 LANES = {kind.lane: {HANDLERS[one] for one in HANDLERS if one.lane == kind.lane} for kind in HANDLERS}
 REFUSALS = 20
@@ -75,12 +75,21 @@ class Acting:
         now = self._clock.now()
         self._held = {id_: until for id_, until in self._held.items() if until > now}
         by_handler: dict[Handler, list[Entry]] = {}
-        for entry in await self._ready(now, but):
+        waiting = await self._ready(now, but)
+        for entry in waiting:
             handler = HANDLERS[type(entry.action)]
             if handler not in but and not self._put_off(max(self._held.get(entry.id, 0.0), self._paused(handler))):
                 by_handler.setdefault(handler, []).append(entry)
+        self._forgive(but, {HANDLERS[type(entry.action)] for entry in waiting})
         ready = {handler: self._gathered(handler, entries) for handler, entries in by_handler.items()}
         return {handler: entries[: handler.round] for handler, entries in ready.items() if entries}
+
+    def _forgive(self, in_hand: Container[Handler], waiting: Container[Handler]) -> None:
+        """Drop the problem of a kind of which nothing is left that could have it."""
+        for handler in HANDLERS.values():
+            over = handler not in in_hand and handler not in waiting
+            if over and handler.queue in self.problems and not self._put_off(self._paused(handler)):
+                del self.problems[handler.queue]
 
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
         """Return what is ready, lane by lane, so that a long queue of one does not hide the others."""
@@ -129,7 +138,10 @@ class Acting:
     # -- one kind -----------------------------------------------------------------------------------------------------
 
     async def act(self, handler: Handler, entries: Sequence[Entry]) -> int:
-        """Prepare entries of one kind, then claim and send batch after batch; return how many moved on."""
+        """Prepare entries of one kind, then claim and send batch after batch; return how many moved on.
+
+        What was looked at too long ago when its turn comes is left for the next time, and looked at again.
+        """
         try:
             prepared = await self._preparing.prepare(entries)
         except (Temporary, Permanent, Unsure) as error:
@@ -142,13 +154,13 @@ class Acting:
             now = self._clock.now()
             if self.stopping or self._put_off(max(now + self._wait(), self._paused(handler))):
                 break
-            claims = [prepared.claims[entry.id] for entry in batch]
+            claims = [claim for entry in batch if _fresh(claim := prepared.claims[entry.id], now)]
             claimed = await self._ledger.claim(self._account, claims, self._standing(), now, now + self._timeout)
-            self._held |= {entry.id: now + REFUSED_AGAIN for entry in batch}
+            self._held |= {claim.id: now + REFUSED_AGAIN for claim in claims}
             if claimed:
                 told = await self._told(handler, claimed)
                 await self._deliver(handler, [_with(entry, prepared.remotes, told) for entry in claimed])
-            moved += len(batch)
+            moved += len(claims)
         return moved
 
     async def _told(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
@@ -178,7 +190,9 @@ class Acting:
                             continue
                         why, next_at = str(refusal), self._pause(handler, refusal)
                         return
-                    reply = Reply(answered(self._means, part, "failed", str(refusal)))
+                    # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
+                    own = ALONE if handler is LISTS else ""
+                    reply = Reply(answered(self._means, part, "failed", own + str(refusal)))
                 except (Unreachable, Paced) as error:
                     parts.append(part)
                     why, next_at = str(error), self._pause(handler, error)
@@ -229,6 +243,10 @@ class Acting:
         until = self._clock.now() + max(asked, min(LONGEST_PAUSE, 2.0**tries))
         self._pauses[handler.queue] = until, tries
         return until
+
+
+def _fresh(claim: Claim, now: float) -> bool:
+    return claim.look is None or claim.look.at >= now - FRESH
 
 
 def _with(entry: Entry, remotes: dict[str, str], told: dict[str, str]) -> Entry:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 
 from worker.models import AskedDisposition, Destination, PatternType
 
+LONGEST_BLOCK = timedelta(days=3653)
 Lane = Literal["placement", "verdict", "block", "allow", "notice", "keep"]
 
 
@@ -92,9 +93,11 @@ class BlockSender(ListAction, frozen=True):
     lane = "block"
 
     def __post_init__(self) -> None:
-        """Refuse a block that would end before it begins."""
+        """Refuse a block that would end before it begins, or after anybody's calendar."""
         if self.for_ is not None and self.for_ <= timedelta(0):
             raise ValueError(f"a block that lasts {self.for_} makes no sense; for_ takes a time above zero")
+        if self.for_ is not None and self.for_ > LONGEST_BLOCK:
+            raise ValueError("a block lasts ten years at most; leave for_ out for one that never ends")
 
 
 class Unblock(ListAction, frozen=True):

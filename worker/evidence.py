@@ -4,15 +4,16 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from worker.api import Client, Clock, Slow, Urgency
-from worker.errors import NotFound, ServerFault
+from worker.errors import NotFound, Rejected, ServerFault, Unauthorised
 from worker.looks import Looks
 from worker.models import Submission
 from worker.proof import Asked, Listed, Logged
 from worker.sources import message_reading, scan_time
 from worker.store.entry import Look
+from worker.store.values import Reading
 
 T = TypeVar("T")
 WORTH_A_PAGE = 100
@@ -30,6 +31,17 @@ class Seen(Struct, frozen=True):
     missing: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()
     """Messages of which the API gave no answer that makes sense."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """What was read just now, of which nobody but us has heard."""
+
+    def and_then(self, later: "Seen") -> "Seen":
+        """Return what is known after a second look."""
+        return Seen(
+            self.looks | later.looks,
+            self.missing | later.missing,
+            self.unreadable | later.unreadable,
+            self.readings | later.readings,
+        )
 
 
 class Evidence:
@@ -49,38 +61,41 @@ class Evidence:
         return {message: look for message, since in messages.items() if (look := self._looks.of(message, since))}
 
     async def look(self, messages: Mapping[str, float], urgency: Urgency) -> Seen:
-        """Look at messages: what is known since a time, else one search over their scan times, else one by one.
-
-        At most a hundred are asked for one by one, so some may be in neither part of the answer.
-        """
+        """Look at messages: what is known since a time, else anew."""
         looks = self.known(messages)
-        wanted = messages.keys() - looks.keys()
-        if len(wanted) > 1:
-            looks |= await self._search(wanted, None, urgency)
+        return Seen(looks).and_then(await self.anew(messages.keys() - looks.keys(), urgency))
+
+    async def anew(self, messages: Iterable[str], urgency: Urgency) -> Seen:
+        """Look at messages by one search over their scan times, else one by one.
+
+        At most a hundred are asked for one by one, so some may be in no part of the answer.
+        """
+        wanted = set(messages)
+        found = await self._search(wanted, None, urgency) if len(wanted) > 1 else {}
         missing, unreadable = set[str](), set[str]()
-        for message in sorted(wanted - set(looks))[:SINGLES]:
+        for message in sorted(wanted - found.keys())[:SINGLES]:
             try:
-                look = await self._get(message, urgency)
+                reading = await self._get(message, urgency)
             except NotFound:
                 missing.add(message)
                 continue
-            if look:
-                looks[message] = look
+            if reading:
+                found[message] = reading
             else:
                 unreadable.add(message)
-        return Seen(looks, frozenset(missing), frozenset(unreadable))
+        return Seen(_looks(found), frozenset(missing), frozenset(unreadable), found)
 
     async def touched(self, messages: Iterable[str], action: str) -> dict[str, Look]:
         """Return looks at those messages to which something was done (MOVED, QUARANTINE_RELEASED) by now."""
-        return await self._search(set(messages), action, Urgency.PROVE)
+        return _looks(await self._search(set(messages), action, Urgency.PROVE))
 
-    async def _search(self, wanted: set[str], action: str | None, urgency: Urgency) -> dict[str, Look]:
+    async def _search(self, wanted: set[str], action: str | None, urgency: Urgency) -> dict[str, Reading]:
         """Walk one search over the scan times of messages, as long as that is cheaper and something is missing."""
         times = _times(wanted)
         if not times:
             return {}
         start, end = min(times) - 1, max(times) + 1
-        found: dict[str, Look] = {}
+        found: dict[str, Reading] = {}
         cursor, pages = None, 0
         while True:
             try:
@@ -91,23 +106,23 @@ class Evidence:
                 return found
             pages, cursor = pages + 1, page.next
             read = self._read(page.records, page.begun)
-            found |= {message: look for message, look in read.items() if message in wanted}
+            found |= {message: reading for message, reading in read.items() if message in wanted}
             if cursor is None or len(found) == len(wanted):
                 return found
             if _needed(pages, start, end, read) > len(wanted) / WORTH_A_PAGE + 1:
                 return found
 
-    async def _get(self, message: str, urgency: Urgency) -> Look | None:
-        """Look at one message; None when the answer makes no sense, which must not keep the others waiting."""
+    async def _get(self, message: str, urgency: Urgency) -> Reading | None:
+        """Read one message; None when the answer makes no sense, which must not keep the others waiting."""
         begun = self._clock.now()
         raw = await self._bearing(self._client.investigate.get(message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
     async def _bearing(self, asking: Awaitable[T]) -> T | None:
-        """Bear with answers about single messages that make no sense; raise ServerFault when they become the rule."""
+        """Bear with single messages of which no answer makes sense, or any is refused; raise when that is the rule."""
         try:
             answer = await asking
-        except ServerFault:
+        except (ServerFault, Rejected, Unauthorised):
             self._faults += 1
             if self._faults < FAULTS:
                 return None
@@ -116,18 +131,18 @@ class Evidence:
         self._faults = 0
         return answer
 
-    def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Look]:
-        """Read records to looks and remember them; a broken record shows nothing."""
-        looks: dict[str, Look] = {}
+    def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Reading]:
+        """Read records and remember their looks; a broken record shows nothing."""
+        readings: dict[str, Reading] = {}
         for raw in records:
             try:
                 reading = message_reading(raw, begun)
             except (msgspec.MsgspecError, ValueError, OverflowError):
                 continue
             if reading.look is not None:
-                looks[reading.thing.id] = reading.look
+                readings[reading.thing.id] = reading
                 self._looks.saw(reading.thing.id, reading.look)
-        return looks
+        return readings
 
     async def log(self, message: str, urgency: Urgency) -> Logged | None:
         """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
@@ -139,7 +154,8 @@ class Evidence:
         """Return the whole block list as it was at ``since`` or later."""
         if self._listed.at < since:
             begun = self._clock.now()
-            self._listed = Listed(begun, await self._client.settings.all_blocked(urgency))
+            listed = await self._client.settings.all_blocked(urgency)
+            self._listed = Listed(begun, listed.blocked, whole=not listed.broken)
         return self._listed
 
     def forget_blocked(self) -> None:
@@ -163,7 +179,7 @@ class Evidence:
             found += answer.submissions
             whole = whole and not answer.broken
             page = answer.next or ""
-        return Asked(begun if whole else 0.0, tuple(found))
+        return Asked(begun, tuple(found), whole=whole)
 
 
 def _times(messages: Iterable[str]) -> list[float]:
@@ -177,7 +193,11 @@ def _times(messages: Iterable[str]) -> list[float]:
     return times
 
 
-def _needed(pages: int, start: float, end: float, read: dict[str, Look]) -> float:
+def _looks(readings: Mapping[str, Reading]) -> dict[str, Look]:
+    return {message: reading.look for message, reading in readings.items() if reading.look}
+
+
+def _needed(pages: int, start: float, end: float, read: Mapping[str, Reading]) -> float:
     """Estimate how many pages a walk takes altogether, from how far back its newest-first pages have come."""
     if not read:
         return pages + 1.0

@@ -1,7 +1,7 @@
 """Executor: from the ledger to the API and back: what is due is claimed, carried out, answered and proved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
@@ -12,7 +12,7 @@ from worker.errors import Permanent, Temporary, Unsure
 from worker.evidence import Evidence
 from worker.handlers import MOVES, Handler, Means, Notifier
 from worker.looks import Looks
-from worker.preparing import Ask, Preparing
+from worker.preparing import Ask, Preparing, Tell
 from worker.proving import Proving
 from worker.store.ledger import Ledger
 from worker.store.values import Standing
@@ -38,7 +38,9 @@ class Executor:
         standing: Callable[[], Standing],
         settle: float,
         busy: Callable[[], bool],
+        first: Callable[[], Awaitable[object]],
         policies: Ask,
+        seen: Tell,
         notify: Notifier | None,
         wake: asyncio.Event,
         timeout: float = 20.0,
@@ -47,12 +49,14 @@ class Executor:
         """Take what it stands on.
 
         ``settle`` and ``timeout`` (the deadline of a request) are seconds; ``busy`` tells whether a source is in the
-        middle of reading; ``wake`` is set when entries were made ready.
+        middle of reading; ``wake`` is set when entries were made ready. ``first`` asks the API anything at all: its
+        answer tells the time. ``seen`` hears of readings that contradict what was judged: they are news.
         """
         self._account, self._ledger, self._clock = account, ledger, clock
         self._busy, self._wake, self._timeout = busy, wake, timeout
         self._recovered = False
-        self._first = policies
+        self._first = first
+        self._unanswered: dict[str, str] = {}
         self._in_hand: dict[Handler, asyncio.Task[int]] = {}
         self._acted = asyncio.Event()
         evidence = Evidence(client, looks, clock)
@@ -66,7 +70,13 @@ class Executor:
             budget=budget,
             evidence=evidence,
             preparing=Preparing(
-                account=account, ledger=ledger, evidence=evidence, clock=clock, policies=policies, settle=settle
+                account=account,
+                ledger=ledger,
+                evidence=evidence,
+                clock=clock,
+                policies=policies,
+                tell=seen,
+                settle=settle,
             ),
             proving=self._proving,
             standing=standing,
@@ -99,7 +109,7 @@ class Executor:
     @property
     def problems(self) -> dict[str, str]:
         """What keeps entries from being carried out or proved now, in a sentence by kind; empty when all is well."""
-        return self._acting.problems | self._proving.problems
+        return self._unanswered | self._acting.problems | self._proving.problems
 
     async def _recover(self) -> bool:
         """Take what a predecessor left claimed for unsure: its requests may still be on their way.
@@ -110,8 +120,10 @@ class Executor:
             return True
         try:
             await self._first()
-        except (Temporary, Permanent, Unsure):
+        except (Temporary, Permanent, Unsure) as error:
+            self._unanswered = {"start": str(error)}
             return False
+        self._unanswered = {}
         now = self._clock.now()
         await self._ledger.abandon(self._account, now, now + self._timeout)
         self._recovered = True

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
 from worker.api import Client, Clock, Urgency
 from worker.errors import NotFound
-from worker.models import Detection, Noun, Now, Policies, Report
+from worker.models import Detection, Noun, Now, Policies, Report, epoch
 
 CACHED = 300.0
 """Seconds for which the account's lists are taken as known."""
-AROUND = timedelta(hours=1)
-"""How far around a report's own time its message is looked for; the scan and the report name different moments."""
+AROUND = 3600.0
+"""Seconds around a report's own time in which its message is looked for; scan and report name different moments."""
 
 
 class MissingMessage(NotFound):
@@ -66,13 +66,13 @@ class Facts:
         if not about.postfix_id or when is None:
             msg = f"report {report.id} names no message"
             raise MissingMessage(msg)
-        start, end = when - AROUND, min(when + AROUND, datetime.fromtimestamp(self._clock.now(), UTC))
+        start, end = epoch(when) - AROUND, min(epoch(when) + AROUND, self._clock.now())
         recipient = about.to[0] if about.to else None
         cursor = None
         while True:
             page = await self._client.investigate.search(
-                start=start.timestamp(),
-                end=end.timestamp(),
+                start=start,
+                end=end,
                 cursor=cursor,
                 detections_only=False,
                 recipient=recipient,

@@ -115,7 +115,10 @@ def _released(entry: Entry, item: Released | None, said: str) -> Outcome | None:
     """Say what the answer itself proves: delivered to everybody, or to some; nobody may become somebody later."""
     if item is None or not item.delivered:
         return None
-    state: State = "waiting" if item.failed or item.undelivered else "done"
+    missed = item.failed or item.undelivered
+    if not missed and len(item.delivered) < len(entry.recipients):
+        return None  # somebody is in no list: a look will tell
+    state: State = "waiting" if missed else "done"
     return Outcome(id=entry.id, state=state, proof="answered", said=said)
 
 
@@ -175,7 +178,8 @@ async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
         asked = error.after if isinstance(error, Temporary) else 0.0
         again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
-        words = str(error) if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+        # Whatever a library says may hold the channel's address, and with it a password.
+        words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
         return Reply(answered(means, entries, "unsure", escaped(words, WORDS), again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
     return Reply(answered(means, entries, "sent"), outcomes)

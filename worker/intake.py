@@ -126,8 +126,10 @@ class Intake:
     async def _coverage(self) -> Coverage:
         if not self._begun:
             await self._first()
-            self._begun = True
         coverage = await self._ledger.coverage(self.account, self.source.name)
+        if not self._begun and coverage.closed:  # a worker that dies every minute still reads again what comes late
+            self._overlap_at = self._clock.monotonic()
+        self._begun = True
         self.reached = reading.reaches(coverage)
         return coverage
 

@@ -42,6 +42,11 @@ TEXT_LIMIT = 4096
 CUT = "… [cut at 4,096 characters]"
 
 
+def epoch(when: datetime | None) -> float:
+    """Return seconds since the epoch, 0 for no time; a time that names no zone is UTC, as all of the API's are."""
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
+
+
 @cache
 def _blanks(kind: type["Noun"]) -> tuple[tuple[str, Any], ...]:
     """Each field that has an empty value to stand in for null."""

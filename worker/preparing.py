@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct, field
 
-from worker.actions import BlockSender, Reclassify
+from worker.actions import BlockSender, Reclassify, Unblock
 from worker.api import Clock, Urgency
 from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
@@ -12,13 +12,13 @@ from worker.models import Policies
 from worker.proof import Advice, Listed, advise, asks_for, base, contradicted, mark, owner, pattern_of, requested_at
 from worker.store.entry import Entry, Look
 from worker.store.ledger import Ledger
-from worker.store.values import Claim
+from worker.store.values import Claim, Reading
 
 FRESH = 60.0
 """Seconds for which a read of a message, or of what was asked for, counts as a look."""
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
-SOONEST = 1.0
+TOLD_FOR = 86400.0
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 PROTECTED = {
@@ -28,6 +28,7 @@ PROTECTED = {
 }
 
 Ask = Callable[[], Awaitable[Policies]]
+Tell = Callable[[Sequence[Reading]], Awaitable[None]]
 
 
 class Prepared(Struct):
@@ -55,15 +56,25 @@ class Preparing:
     """Looks before acting, for one account."""
 
     def __init__(
-        self, *, account: str, ledger: Ledger, evidence: Evidence, clock: Clock, policies: Ask, settle: float
+        self,
+        *,
+        account: str,
+        ledger: Ledger,
+        evidence: Evidence,
+        clock: Clock,
+        policies: Ask,
+        tell: Tell,
+        settle: float,
     ) -> None:
-        """Keep what is handed in; ``policies`` gives the account's own lists."""
+        """Keep what is handed in; ``policies`` gives the account's own lists, ``tell`` hears what was not known."""
         self._account = account
         self._ledger = ledger
         self._evidence = evidence
         self._clock = clock
         self._policies = policies
+        self._tell = tell
         self._settle = settle
+        self._told: dict[str, float] = {}
         self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
             "placement": self._messages,
             "verdict": self._verdicts,
@@ -92,39 +103,54 @@ class Preparing:
         now = self._clock.now()
         seen = await self._seen(entries)
         ours = await self._ours("placement", entries)
-        prepared = Prepared()
+        prepared, against = Prepared(), list[Entry]()
         for entry in entries:
             look = seen.looks.get(entry.target)
             if look is None:
                 self._not_found(entry, seen, prepared)
-            elif self._doubted(entry, look):
-                prepared.later[entry.id] = max(self._believed(entry), now + SOONEST)
+            elif _differs(entry, look):
+                against.append(entry)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ())):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
+        await self._contradicted(against, seen, prepared)
         return prepared
 
     async def _seen(self, entries: Sequence[Entry]) -> Seen:
-        """Look at messages, and once more at those whose look contradicts the sight and may be older than it."""
+        """Look at messages, and anew at those whose remembered look contradicts the sight that was judged."""
         now = self._clock.now()
         seen = await self._evidence.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
         again = {
-            entry.target: self._believed(entry)
+            entry.target
             for entry in entries
-            if (look := seen.looks.get(entry.target)) and self._doubted(entry, look) and self._believed(entry) <= now
+            if (look := seen.looks.get(entry.target)) and _differs(entry, look) and self._believed(entry) <= now
         }
-        if not again:
-            return seen
-        newer = await self._evidence.look(again, Urgency.ACT)
-        return Seen(seen.looks | newer.looks, seen.missing | newer.missing, seen.unreadable | newer.unreadable)
+        return seen.and_then(await self._evidence.anew(again - seen.readings.keys(), Urgency.ACT))
 
     def _believed(self, entry: Entry) -> float:
         """Return from when on a look may contradict the sight: what began sooner may be older, or lag behind it."""
-        return entry.created_at + self._settle
+        return self._told.get(entry.id, entry.created_at) + self._settle
 
-    def _doubted(self, entry: Entry, look: Look) -> bool:
-        return look.at < self._believed(entry) and bool(contradicted(entry, look))
+    async def _contradicted(self, entries: Sequence[Entry], seen: Seen, prepared: Prepared) -> None:
+        """Tell what contradicts the judged sight as news; it ends an entry when it still does a settle time later.
+
+        Most often the news does: it retires what older sights asked for.
+        """
+        news = [entry for entry in entries if seen.looks[entry.target].at >= self._believed(entry)]
+        readings = {entry.target: seen.readings[entry.target] for entry in news if entry.target in seen.readings}
+        if readings:
+            await self._tell(tuple(readings.values()))
+        now = self._clock.now()
+        self._told = {id_: at for id_, at in self._told.items() if at > now - TOLD_FOR}
+        for entry in entries:
+            if entry.target in readings and entry.id in self._told:
+                prepared.moots.append((entry.id, contradicted(entry, seen.looks[entry.target])))
+                continue
+            if entry.target in readings:
+                self._told[entry.id] = now
+            believed = self._believed(entry)
+            prepared.later[entry.id] = believed if believed > now else now + UNKNOWN_AGAIN
 
     async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry]) -> Advice | None:
         """Say what a look comes to, with the action log where that is needed; None when there is no log."""
@@ -175,7 +201,9 @@ class Preparing:
                 remote = ""
             else:
                 remote, why = _listed_by_us(entry, listed, ours.get(entry.target, ()))
-            if why:
+            if why and not remote and isinstance(entry.action, Unblock) and not listed.whole:
+                prepared.later[entry.id] = self._clock.now() + UNREADABLE_AGAIN  # what cannot be read may be ours
+            elif why:
                 prepared.moots.append((entry.id, why))
             else:
                 prepared.claims[entry.id] = Claim(entry.id)
@@ -195,6 +223,11 @@ async def ours(ledger: Ledger, account: str, lane: str, entries: Sequence[Entry]
         if one.id not in themselves:
             tried.setdefault(one.target, []).append(one)
     return tried
+
+
+def _differs(entry: Entry, look: Look) -> bool:
+    """Tell whether a look shows another state than the one that was judged, in which there is nothing to do."""
+    return look.verdict != entry.verdict and bool(contradicted(entry, look))
 
 
 def _no_block(entry: Entry, listed: Listed, policies: Policies, ours: Sequence[Entry]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from worker.actions import BlockSender, Move, Reclassify, Release
-from worker.models import BlockedSender, LogEntry, Submission
+from worker.models import BlockedSender, LogEntry, Submission, epoch
 from worker.store.entry import FOLLOWS, Entry, Look, State
 from worker.store.values import Outcome, Proof
 from worker.text import escaped
@@ -39,17 +39,19 @@ class Logged(Struct, frozen=True):
 
 
 class Listed(Struct, frozen=True):
-    """The whole block list, as of ``at``."""
+    """The block list, as of ``at``; not ``whole`` when an entry could not be read."""
 
     at: float
     entries: tuple[BlockedSender, ...]
+    whole: bool = True
 
 
 class Asked(Struct, frozen=True):
-    """The team's submissions since some moment, as of ``at``; 0 when a record among them could not be read."""
+    """The team's submissions since some moment, as of ``at``; not ``whole`` when one could not be read."""
 
     at: float
     entries: tuple[Submission, ...]
+    whole: bool = True
 
 
 GO = Advice("go")
@@ -147,12 +149,12 @@ def told(lines: Sequence[LogEntry]) -> str:
 def _told(line: LogEntry) -> str:
     where = f" to {escaped(line.folder, 60)}" if line.folder else ""
     status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WENT_WELL else ""
-    when = f" at {line.completed_at.astimezone(UTC):%F %T}Z" if line.completed_at else ""
+    when = f" at {datetime.fromtimestamp(_when(line), UTC):%F %T}Z" if line.completed_at else ""
     return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
 
 
 def _when(line: LogEntry) -> float:
-    return line.completed_at.timestamp() if line.completed_at else 0.0
+    return epoch(line.completed_at)
 
 
 # -- after acting -----------------------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ def _judge_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Outcome | No
         line
         for line in log.entries
         if line.operation == "MOVE"
-        and _when(line) >= entry.claimed_at - SECOND
+        and (line.completed_at is None or _when(line) >= entry.claimed_at - SECOND)
         and not (_when(line) < entry.claimed_at and any(_explains(one, line) for one in ours))
     ]
     if not moves:
@@ -252,18 +254,18 @@ def judge_block(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
         if one.comments.startswith(mark(entry)):
             said = f"entry {one.id} with this pattern exists"
             return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.id)
-    if listed.at < deadline(entry, settle):
-        return None
-    if equal:
+    if equal and listed.whole and listed.at >= deadline(entry, settle):
         return _outcome(entry, "moot", "seen", f"blocked already by entry {equal[0].id}, which is not this worker's")
-    return again(entry, "the list does not show it")
+    return _not_there(entry, listed, settle, "the list does not show it")
 
 
 def judge_unblock(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:
     """Judge an unblock by the whole list: it is done when no entry of ours with this pattern is left."""
-    if not any(owner(one, ours) for one in listed.entries):
+    if any(owner(one, ours) for one in listed.entries):
+        return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
+    if listed.whole:
         return _outcome(entry, "done", "seen", "the entry is gone from the list")
-    return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
+    return _not_there(entry, listed, settle, "the list does not show it any more")
 
 
 def judge_reclassify(entry: Entry, asked: Asked, settle: float) -> Outcome | None:
@@ -275,7 +277,15 @@ def judge_reclassify(entry: Entry, asked: Asked, settle: float) -> Outcome | Non
     if entry.state == "sent":
         late = asked.at >= entry.answered_at + LISTED_BY
         return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions") if late else None
-    return again(entry, "no submission is listed") if asked.at >= deadline(entry, settle) else None
+    return _not_there(entry, asked, settle, "no submission is listed")
+
+
+def _not_there(entry: Entry, found: Listed | Asked, settle: float, why: str) -> Outcome | None:
+    """Let a complete and late reading say no; what cannot be read whole for a day is for a person."""
+    if found.whole:
+        return again(entry, why) if found.at >= deadline(entry, settle) else None
+    late = found.at >= reached(entry) + LISTED_BY
+    return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: look there") if late else None
 
 
 def judge_notice(entry: Entry) -> Outcome:
@@ -359,4 +369,4 @@ def asks_for(submission: Submission, entry: Entry) -> bool:
 
 def requested_at(submission: Submission) -> float:
     """Return when a submission was made, 0 when it does not tell."""
-    return submission.requested_at.timestamp() if submission.requested_at else 0.0
+    return epoch(submission.requested_at)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from worker.api import Client, Urgency
-from worker.models import DISPOSITIONS, Flag, Text, Texts
+from worker.models import DISPOSITIONS, Flag, Text, Texts, epoch
 from worker.store.entry import Look
 from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
 
@@ -154,8 +154,8 @@ def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
     if created is None or updated is None:
         msg = "the report has no time"
         raise ValueError(msg)
-    thing = Thing("Report", created.timestamp(), str(key.id))
-    return Reading(thing=thing, state=f"{updated.astimezone(UTC):%FT%T.%fZ}", raw=bytes(raw))
+    thing = Thing("Report", epoch(created), str(key.id))
+    return Reading(thing=thing, state=f"{datetime.fromtimestamp(epoch(updated), UTC):%FT%T.%fZ}", raw=bytes(raw))
 
 
 def scan_time(message: str, scanned_at: datetime | None = None) -> float:
@@ -167,7 +167,7 @@ def scan_time(message: str, scanned_at: datetime | None = None) -> float:
         if scanned_at is None:
             msg = f"the id {message[:60]!r} carries no time and the record no scanned_at"
             raise ValueError(msg) from None
-        return scanned_at.timestamp()
+        return epoch(scanned_at)
 
 
 def fetched(

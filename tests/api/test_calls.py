@@ -53,6 +53,27 @@ def test_pauses_are_shaken_by_what_was_handed_in_and_as_long_as_asked() -> None:
     assert quickly(day) == [0, 0.25, 9.25]
 
 
+def test_a_fault_that_asks_for_more_than_a_minute_is_the_callers_to_wait_for() -> None:
+    line = Line(answer("busy", 503, retry_after="60"), answer("busy", 503, retry_after="99999999"))
+    with pytest.raises(ServerFault) as fault:
+        quickly(lambda: read(line))
+    assert (line.times, fault.value.after) == ([0, 60], 3600)
+
+
+def test_a_write_whose_turn_is_not_soon_is_handed_back_unsent() -> None:
+    async def day() -> tuple[float, float]:
+        line = Line(answer([]), answer([]))
+        api = client(line, quota=3, share=1.0)
+        for _ in range(2):
+            await api.call("GET", "/investigate", records, urgency=HEAD)
+        with pytest.raises(Paced) as paced:
+            await api.call("POST", "/investigate/move", nothing, urgency=Urgency.ACT, body={}, writes=True)
+        assert len(line.asked) == 2
+        return loop_time() - 100, paced.value.after
+
+    assert quickly(day) == (0, 301)
+
+
 def test_a_429_is_waited_out_and_does_not_count_as_an_attempt() -> None:
     slow = Response(status=429, headers={"retry-after": "300"}, body=b"")
     line = Line(*[slow] * 7, answer([]))

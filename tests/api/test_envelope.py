@@ -132,7 +132,8 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
         (0, ResultInfo(total_count=99), None),
         (10, ResultInfo(), "3"),
         (9, ResultInfo(count=9), None),
-        (10, None, None),
+        (10, None, "3"),
+        (9, None, None),
     ],
 )
 def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo | None, following: str | None) -> None:

@@ -75,10 +75,10 @@ def test_senders_are_blocked_and_let_go_in_one_request() -> None:
         first, second = await api.batch_block(
             [("A@x.example", "EMAIL", "worker 1"), ("y.example", "DOMAIN", "worker 2")]
         )
-        listed = {entry.id: (entry.pattern, entry.comments) for entry in await api.all_blocked(FACTS)}
+        listed = {entry.id: (entry.pattern, entry.comments) for entry in (await api.all_blocked(FACTS)).blocked}
         assert listed == {first: ("A@x.example", "worker 1"), second: ("y.example", "worker 2")}
         (third,) = await api.batch_block([("z.example", "DOMAIN", "worker 3")], deletes=[first])
-        assert {entry.id for entry in await api.all_blocked(FACTS)} == {second, third}
+        assert {entry.id for entry in (await api.all_blocked(FACTS)).blocked} == {second, third}
         assert (await api.blocked(pattern="z.example", urgency=FACTS)).blocked[0].id == third
 
     quickly(day)
@@ -150,8 +150,18 @@ def test_a_list_that_changes_while_it_is_read_is_read_again_and_then_not_believe
             for first, second in readings
             for rows, total in ((page, first), ([{"id": "x"}], second))
         ]
-        return len(await client(Line(*answers)).settings.all_blocked(FACTS))
+        return len((await client(Line(*answers)).settings.all_blocked(FACTS)).blocked)
 
     assert quickly(lambda: day((1002, 1001), (1001, 1001))) == 1001
     with pytest.raises(ServerFault, match="kept changing"):
         quickly(lambda: day(*[(1002, 1001)] * 3))
+
+
+def test_entries_of_the_block_list_that_cannot_be_read_are_counted() -> None:
+    rows: list[object] = [{"id": "1"}, {"id": "2", "comments": ["worker"]}, 7]
+
+    async def day() -> tuple[int, int]:
+        listed = await client(Line(answer(rows, info={"total_count": 3}))).settings.all_blocked(FACTS)
+        return len(listed.blocked), listed.broken
+
+    assert quickly(day) == (1, 2)

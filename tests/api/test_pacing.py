@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.api.desk import EPOCH, clock, loop_time, quickly, settled
 from worker.api import ApiClock, Budget, Urgency
 from worker.api.pacing import BACKGROUND
+from worker.errors import Paced
 
 HEAD = Urgency.HEAD
 
@@ -154,6 +155,23 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
         return loop_time() - 100, estimate, closed - EPOCH - 100
 
     assert quickly(day) == (float(retry_after),) * 3
+
+
+def test_who_cannot_wait_for_a_429_to_end_hears_so_at_once() -> None:
+    async def day() -> tuple[float, float]:
+        budget = Budget(clock(), quota=200, share=0.75)
+        for _ in range(100):
+            await budget.turn(HEAD)
+        waiting = [asyncio.create_task(budget.turn(Urgency.ACT, patience)) for patience in (1.5, 400.0)]
+        await asyncio.sleep(0.5)
+        budget.heard(429, {"retry-after": "300"})
+        with pytest.raises(Paced):
+            await waiting[0]
+        refused = loop_time() - 100
+        await waiting[1]
+        return refused, loop_time() - 100
+
+    assert quickly(day) == (0.5, 300.5)
 
 
 def test_a_429_that_names_no_time_stops_everybody_for_a_window() -> None:

@@ -10,6 +10,8 @@ from tests.api.desk import Server, http, serving
 from worker.api import Credential, HttpTransport, Request, Response
 from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 SECRET = "s3cr3t-token"  # noqa: S105 (looked for where it must not be)
 READ = Request(method="GET", path="/accounts/a/x%2Fy%3Az", query=(("start", "2026-01-01T00:00:00Z"), ("q", "a b&c")))
 WRITE = Request(method="POST", path="/accounts/a/move", body=b'{"ids":[]}')

@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.cli.shell import Shell
+
+pytestmark = pytest.mark.slow  # it starts a server
 
 
 def test_records_can_be_asked_for_and_verified(worked: Shell, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from tests.serving import passed_on
 from worker.cli.stage import percentile
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 ROOT = Path(__file__).parents[2]
 
 

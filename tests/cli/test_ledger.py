@@ -15,6 +15,8 @@ from worker.sandbox import Switches
 from worker.store.ledger import open_ledger
 from worker.store.values import Page, Slice
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 
 @pytest.mark.parametrize("command", ["status", "gaps", "waiting", "brake"])
 def test_a_ledger_that_is_not_there_is_not_made_to_be_looked_at(shell: Shell, command: str) -> None:

@@ -9,6 +9,8 @@ from tests.language import rule_files
 from tests.serving import Serving, sandbox
 from worker.sandbox import Switches
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 
 def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
     """Check against the account."""

@@ -16,6 +16,8 @@ from tests.daemon.bench import PATIENCE, TOKEN, Bench, until
 from tests.serving import passed_on
 from worker.errors import StoreError
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 
 async def test_a_part_that_dies_ends_the_worker_with_its_cause(bench: Bench) -> None:
     class Full(io.BytesIO):

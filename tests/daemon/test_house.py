@@ -1,6 +1,7 @@
 """The house: what the API refuses, what is told of it, and what can be seen from outside."""
 
 import msgspec
+import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import TOKEN, Bench, until
@@ -9,6 +10,8 @@ from worker import daemon
 from worker.daemon import upkeep
 from worker.sandbox import ACCOUNT, Switches
 from worker.store.values import Page, Slice
+
+pytestmark = pytest.mark.slow  # it starts a server
 
 
 async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) -> None:

@@ -16,6 +16,8 @@ from worker.daemon.upkeep import stamp
 from worker.errors import RuleError, StoreError
 from worker.sandbox import ACCOUNT
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 
 async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> None:
     async with bench.api(), bench.worker() as house:

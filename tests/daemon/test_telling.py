@@ -1,11 +1,15 @@
 """What a person has to know is said at once, and once."""
 
+import pytest
+
 from tests.daemon.bench import Bench, until
 from tests.language import rule_files
 from worker.daemon import upkeep
 from worker.sandbox import ACCOUNT, Switches
 from worker.sandbox import World as Account
 from worker.store.values import Mishap, Page
+
+pytestmark = pytest.mark.slow  # it starts a server
 
 FAILS = '''
     @rule

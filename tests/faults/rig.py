@@ -194,6 +194,10 @@ class Rig:
             out, err = await process.communicate()
         return Told(process.returncode or 0, out.decode(), err.decode())
 
+    async def has_read_all(self) -> bool:
+        """Ask whether any gap is open."""
+        return (await self.command("gaps")) == Told(0, "no gap is open: everything was read\n", "")
+
     def moved(self, count: int) -> Callable[[], bool]:
         """Return what tells whether so many messages were moved."""
         return lambda: len(set(self.ours())) >= count

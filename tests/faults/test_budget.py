@@ -35,12 +35,12 @@ async def test_a_successor_of_one_that_was_killed_leaves_what_that_one_spent(tmp
     world.limited = False  # nothing tells what is left: only what is remembered can keep us from asking too often
     rig = Rig(tmp_path, world, asking=ASKING)
     rig.environment["WORKER_BUDGET"] = "500/20s"
-    rig.world.arrive(420, "outbreak")
+    rig.world.arrive(460, "outbreak")
     async with rig.api():
         for spent in (150, 300):
             async with rig.daemon() as daemon:
                 await until(world.was_asked(spent), lambda: daemon.log)
         async with rig.daemon() as daemon:
-            await until(rig.moved(420), lambda: daemon.log)
-    assert (world.statuses("429"), len(rig.ours())) == (0, 420)
+            await until(rig.moved(460), lambda: daemon.log)
+    assert (world.statuses("429"), len(rig.ours())) == (0, 460)
     assert world.asked > 500

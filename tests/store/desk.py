@@ -106,7 +106,7 @@ class Desk:
 
     async def claim(self, *entries: Entry, under: Standing | None = None) -> list[str]:
         """Try to claim entries; return the ids of those that were."""
-        claims = [Claim(entry.id) for entry in entries]
+        claims = [Claim(entry.id, Look(at=self.now)) for entry in entries]
         claimed = await self.ledger.claim(ME, claims, under or standing(), self.now, self.now + 20)
         return [entry.id for entry in claimed]
 

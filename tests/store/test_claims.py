@@ -27,6 +27,16 @@ async def test_a_claim_writes_who_when_and_what_it_looked_like() -> None:
     assert await desk.claim(entry) == []
 
 
+async def test_nothing_is_claimed_on_a_look_that_is_older_than_a_minute() -> None:
+    desk = Desk()
+    move, block = await desk.wish(), await desk.wish(BLOCK)
+    for look in (Look(at=T0 - 61), None):
+        assert await desk.ledger.claim(ME, [Claim(move.id, look)], standing(), T0, T0 + 20) == ()
+        assert await desk.state(move) == "ready"
+    claims = [Claim(move.id, Look(at=T0 - 60)), Claim(block.id)]
+    assert len(await desk.ledger.claim(ME, claims, standing(), T0, T0 + 20)) == 2
+
+
 async def test_due_entries_come_in_key_order() -> None:
     desk = Desk()
     await desk.enter(desk.draft(message="late", scanned_at=T0 + 9), desk.draft(message="early"))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.desk import JUNK, ME, T0, TRASH, Desk
-from worker.actions import BlockSender, Notify
+from worker.actions import BlockSender, Move, Notify
 from worker.store.entry import Entry
 
 SOC = Notify(channel="soc")
@@ -74,6 +74,18 @@ async def test_approving_one_side_of_a_dispute_refuses_the_other_sentence_whole(
     assert await order(desk, "approve", "dispute/m1/1#one") == "1 approved"
     states = [await desk.state(entry) for entry in sides]
     assert states == ["ready", "held", "refused", "refused", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("joins", [JUNK, TRASH])
+async def test_the_other_side_is_refused_whichever_joined_an_earlier_entry(joins: Move) -> None:
+    desk = Desk()
+    await desk.wish(joins, state="waiting", item="report", cause="report/7/1")
+    for side, action in (("one", JUNK), ("two", TRASH)):
+        await desk.enter(desk.draft(action, state="waiting", item=f"dispute/m1/1#{side}"))
+    assert await order(desk, "approve", "dispute/m1/1#one") == "1 approved"
+    states = {entry.action: entry.state for entry in await desk.ledger.entries(ME)}
+    # What the report asks for as well stands on the report's word.
+    assert states == {JUNK: "ready", TRASH: "refused" if joins == JUNK else "waiting"}
 
 
 async def test_a_refused_sentence_lets_its_notice_tell() -> None:

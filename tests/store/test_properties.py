@@ -16,7 +16,7 @@ from tests.store.desk import JUNK, ME, TRASH, Desk, info, reading, standing
 from worker.actions import AnyAction, BlockSender, Notify, Reclassify, Release, Unblock
 from worker.audit import verify
 from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit
-from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, State
+from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, Look, State
 from worker.store.tables import reasons
 from worker.store.values import Answered, Claim, Outcome, Page, Sight
 
@@ -89,7 +89,7 @@ class Days(RuleBasedStateMachine):
         """Claim what is due."""
         rules = [replace(info(name), limit=limit) for name, limit in LIMITS.items()]
         due = at_once(self.desk.ledger.due(ME, self.desk.now, most))
-        claims, under = [Claim(entry.id) for entry in due], standing(*rules, ceiling=ceiling)
+        claims, under = [Claim(entry.id, Look(at=self.desk.now)) for entry in due], standing(*rules, ceiling=ceiling)
         at_once(self.desk.ledger.claim(ME, claims, under, self.desk.now, self.desk.now + 20))
 
     @precondition(lambda self: self.entries("claimed"))
@@ -158,7 +158,7 @@ class Days(RuleBasedStateMachine):
         assert not [row for row in stand if entries[row.entry].state in FINAL]
         for entry in entries.values():
             if entry.state == "held" and entry.lane != "notice":
-                assert entries[entry.behind].state not in FINAL
+                assert entries[entry.behind].state in OPEN
             if entry.state == "held" and entry.lane == "notice":
                 assert entry.item in {row.item for row in stand}
 

@@ -8,7 +8,7 @@ from tests.store.desk import JUNK, ME, T0, Desk, info, standing
 from worker.actions import BlockSender, Reclassify, Release, Unblock
 from worker.errors import LeaseLost, StoreError
 from worker.store.entry import Entry
-from worker.store.values import Answered, Outcome
+from worker.store.values import ALONE, Answered, Outcome
 
 HOUR = timedelta(hours=1)
 ADDRESS = "evil@example.net"
@@ -144,6 +144,17 @@ async def test_a_later_block_without_end_takes_the_end_away() -> None:
     assert (await desk.wish(BlockSender(pattern=ADDRESS, for_=HOUR), cause="c/1")).state == "moot"
 
 
+async def test_a_block_that_waited_for_a_person_meets_the_end_when_a_stronger_wish_joins_it() -> None:
+    desk = Desk()
+    await block(desk)
+    (end,) = await desk.ledger.entries(ME, states=("ready",))
+    waits = await desk.wish(BlockSender(pattern=ADDRESS), cause="b/1", state="waiting")
+    assert waits.state == "waiting"
+    await desk.enter(desk.draft(BlockSender(pattern=ADDRESS), cause="c/1"))
+    assert [await desk.state(entry) for entry in (waits, end)] == ["moot", "moot"]
+    assert (await desk.now_of(waits)).said == "is blocked already; the block now has no end"
+
+
 @pytest.mark.parametrize("proved", [True, False])
 async def test_after_its_end_a_pattern_may_be_blocked_again(proved: bool) -> None:  # noqa: FBT001 (a parameter)
     desk = Desk()
@@ -200,6 +211,30 @@ async def test_a_lane_that_fails_often_in_a_row_for_one_reason_is_braked() -> No
     assert (brake.lane, brake.who) == ("placement", "worker")
     assert "no integration" in brake.because
     assert (await desk.verbs())[-1] == "braked"
+
+
+async def test_a_lane_is_braked_once() -> None:
+    desk = Desk()
+    entries = [await desk.wish(message=f"m{number}") for number in range(40)]
+    await desk.claim(*entries)
+    for entry in entries:
+        await desk.answer(entry, "failed", "no integration")
+    assert (await desk.verbs()).count("braked") == 1
+
+
+async def test_entries_that_were_refused_each_on_its_own_brake_nothing() -> None:
+    desk = Desk()
+    for number in range(40):
+        await fail(desk, number, f"{ALONE}the pattern is not valid")
+    assert await desk.ledger.brakes(ME) == ()
+    for number in range(20):
+        await fail(desk, 100 + number, f"{ALONE}the pattern is not valid")
+        await fail(desk, 200 + number, "no permission")
+    assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["placement"]
+    await desk.ledger.order(ME, "unbrake", "lane:placement", "ann", "mended", T0)
+    await desk.ledger.take_orders(ME, T0)
+    await fail(desk, 300, f"{ALONE}the pattern is not valid")
+    assert await desk.ledger.brakes(ME) == ()
 
 
 async def test_failures_for_several_reasons_brake_nothing() -> None:

@@ -1,8 +1,11 @@
 """Wishes meet: equal ones join, different ones wait, done ones are moot, newer sights retire older wishes."""
 
-from tests.store.desk import JUNK, ME, T0, TRASH, Desk, reading
-from worker.actions import BlockSender, Move, Notify
-from worker.rules import APPROVE, OBSERVE
+import pytest
+
+from tests.store.desk import JUNK, ME, T0, TRASH, Desk, info, reading, standing
+from worker.actions import BlockSender, Move, Notify, Release
+from worker.rules import APPROVE, OBSERVE, Limit
+from worker.store.entry import State
 from worker.store.values import Draft, Page, Sight
 
 SOC = Notify(channel="soc")
@@ -36,6 +39,21 @@ async def test_a_stronger_equal_wish_makes_a_waiting_entry_ready() -> None:
     assert (ready.state, ready.rules, ready.mode.name) == ("ready", ("r", "s"), "ENFORCE")
 
 
+async def test_what_was_tried_already_is_not_made_ready_by_an_equal_wish() -> None:
+    desk = Desk()
+    partly = await desk.wish(Release())
+    await desk.claim(partly)
+    await desk.answer(partly)
+    await desk.settle(partly, "unsure")
+    await desk.settle(partly, "waiting", "delivered to 2 of 3")
+    await desk.enter(desk.draft(Release(), rules=("s",), cause="b/1"))
+    assert await desk.state(partly) == "waiting"
+    other = await desk.wish(JUNK, cause="c/1")
+    await desk.enter(desk.draft(Release(), cause="d/1"))
+    await desk.carry_out(other)
+    assert [entry.state for entry in await desk.ledger.entries(ME)] == ["done", "waiting"]
+
+
 async def test_a_weaker_equal_wish_leaves_a_ready_entry_ready() -> None:
     desk = Desk()
     ready = await desk.wish()
@@ -52,6 +70,21 @@ async def test_a_different_wish_waits_behind_the_open_one_and_then_has_its_turn(
     assert third.id == second.id
     await desk.carry_out(first)
     assert await desk.state(second) == "ready"
+
+
+@pytest.mark.parametrize("how", ["limit", "touched", "unsure"])
+async def test_what_is_held_has_its_turn_when_a_person_is_asked_about_what_it_waits_behind(how: str) -> None:
+    desk = Desk()
+    first, second = await desk.wish(JUNK), await desk.wish(TRASH, cause="b/1")
+    if how == "limit":
+        await desk.claim(first, under=standing(info(limit=Limit(0))))
+    elif how == "touched":
+        await desk.ledger.postpone(ME, [(first.id, "touched")], T0)
+    else:
+        await desk.claim(first)
+        await desk.answer(first, "unsure")
+        await desk.settle(first, "waiting")
+    assert [await desk.state(entry) for entry in (first, second)] == ["waiting", "ready"]
 
 
 async def test_what_waited_is_moot_when_it_is_what_was_done() -> None:
@@ -189,6 +222,25 @@ async def test_a_notice_leaves_when_its_sentence_is_retired_or_withdrawn() -> No
     assert notice.state == "held"
     await see_again(desk)
     assert await desk.state(notice) == "ready"
+
+
+@pytest.mark.parametrize("state", ["waiting", "ready"])
+async def test_a_new_sight_retires_a_notice_that_stands_alone(state: State) -> None:
+    desk = Desk()
+    await desk.read(reading())
+    notice = await desk.wish(SOC, state=state)
+    await see_again(desk)
+    retired = await desk.now_of(notice)
+    assert (retired.state, retired.said) == ("moot", f"verdict changed, see {Sight(reading(), 2).key}")
+
+
+async def test_a_notice_that_waits_alone_holds_no_other_of_its_sentence_back() -> None:
+    desk = Desk()
+    await desk.enter(desk.draft(SOC, state="waiting"))
+    await desk.enter(desk.draft(JUNK), desk.draft(SOC))
+    told, move, asks = await desk.ledger.entries(ME)
+    await desk.carry_out(move)
+    assert [await desk.state(notice) for notice in (told, asks)] == ["ready", "waiting"]
 
 
 async def test_what_strangers_wrote_is_bounded_and_cannot_steer_a_terminal() -> None:

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from urllib.parse import quote
 
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from worker.api.clock import Clock
 from worker.api.envelope import Answer, Operation, Reader, T, fault, is_json, promised, understood
@@ -16,6 +17,10 @@ from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unr
 ATTEMPTS = 5
 """Of a read, with pauses of 0.5, 2, 8 and 20 s (at most) between them."""
 LONGEST_PAUSE = 20.0
+LONGEST_ASKED = 60.0
+"""Seconds that a fault's Retry-After may name to be waited out in place; beyond that it is the caller's to wait."""
+SOON = 1.0
+"""Seconds that a write may wait for its turn: what was looked at and claimed for it grows old."""
 ACCEPTED = 202
 LONGEST_SEARCH = 60.0
 """Seconds of polling after which a search is given up as too large."""
@@ -98,7 +103,7 @@ class Calls:
             sleep=self._clock.sleep,
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._pause,
-            retry=retry_if_exception_type((Unreachable, ServerFault)),
+            retry=retry_if_exception(_worth_a_pause),
             reraise=True,
         )
         answer: Answer[T] = await retrying(self._read, operation, request, read, urgency)
@@ -123,7 +128,7 @@ class Calls:
 
     async def _once(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Wait for a turn, send, and read the answer."""
-        turn = await self._budget.turn(urgency)
+        turn = await self._budget.turn(urgency, SOON if operation.writes else inf)
         sent = self._clock.monotonic()
         response = await self._sent(operation, request, sent)
         if is_json(response):  # anything else was not made by the API, nor was its Date
@@ -146,3 +151,8 @@ class Calls:
             self.calls[str(operation), status] += 1
             self._on_call(str(operation), status, self._clock.monotonic() - sent)
         return response
+
+
+def _worth_a_pause(error: BaseException) -> bool:
+    """Tell whether a read is tried again in place."""
+    return isinstance(error, (Unreachable, ServerFault)) and error.after <= LONGEST_ASKED

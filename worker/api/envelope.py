@@ -20,6 +20,7 @@ REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING, SERVER_FAULT = 300, 401, 403, 
 TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 """What reading hostile JSON raises; all of msgspec's errors are ValueErrors."""
+MOST_ASKED = 3600.0
 UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words that tell the 403 of a missing subscription from that of a missing permission; the codes do not."""
 
@@ -85,11 +86,11 @@ envelope = msgspec.json.Decoder(Envelope)
 
 
 def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
-    """Make a page of a listing by page numbers; an answer without counts is all there is."""
+    """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last."""
     found, info = len(answer.result), answer.info
-    if info is None or not found:
+    if not found:
         more = False
-    elif info.total_count is not None:
+    elif info is not None and info.total_count is not None:
         more = (page - 1) * per_page + found < info.total_count
     else:
         more = found == per_page
@@ -150,9 +151,9 @@ def fault(operation: Operation, problem: str, response: Response | None = None) 
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Read the seconds of a Retry-After header, 0 when there are none."""
+    """Read the seconds of a Retry-After header, 0 when there are none, an hour at most."""
     told = headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdigit() else 0.0
+    return min(float(told), MOST_ASKED) if told.isascii() and told.isdigit() else 0.0
 
 
 def is_json(response: Response) -> bool:

@@ -11,7 +11,7 @@ from worker.api.clock import written
 from worker.api.envelope import Page, nothing, records
 from worker.api.pacing import Urgency
 from worker.errors import Rejected, ServerFault
-from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry
+from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, epoch
 
 SearchPage = Page
 BAD_REQUEST = 400
@@ -203,4 +203,4 @@ def _moment(told: str | float | None) -> datetime | None:
 
 def _when(entry: LogEntry) -> tuple[bool, float]:
     """Order by time, unknown times last."""
-    return entry.completed_at is None, entry.completed_at.timestamp() if entry.completed_at else 0.0
+    return entry.completed_at is None, epoch(entry.completed_at)

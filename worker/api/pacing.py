@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from math import floor, inf
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from worker.api.clock import Clock
+from worker.errors import Paced
 
 SLACK = 1.0
 """Seconds by which our windows are longer than the API's: requests do not all travel equally fast."""
@@ -68,7 +69,11 @@ class Turn(NamedTuple):
     at: float
 
 
-Waiter: TypeAlias = "asyncio.Future[Turn]"
+class Waiter(NamedTuple):
+    """Somebody who waits for a turn, and until when that makes sense."""
+
+    turn: "asyncio.Future[Turn]"
+    until: float
 
 
 class Others:
@@ -163,25 +168,29 @@ class Budget:
         self._all.starts.extend([self._begun] * min(len(given), self._all.limit - 1))
         return given
 
-    async def turn(self, urgency: Urgency) -> int:
-        """Wait until a request may leave, which must be at once; return the turn's number for ``heard``."""
-        waiter: Waiter = asyncio.get_running_loop().create_future()
+    async def turn(self, urgency: Urgency, patience: float = inf) -> int:
+        """Wait until a request may leave, which must be at once; return the turn's number for ``heard``.
+
+        Raises Paced as soon as it is clear that there will be none within ``patience`` seconds.
+        """
+        waiter = Waiter(asyncio.get_running_loop().create_future(), self._clock.monotonic() + patience)
         self._queues[urgency].append(waiter)
         self._give_turns()
         try:
-            return (await waiter).number
+            return (await waiter.turn).number
         except asyncio.CancelledError:
             self._withdraw(urgency, waiter)
             raise
 
     def _withdraw(self, urgency: Urgency, waiter: Waiter) -> None:
         """Give back the turn, or the place, of somebody who went away."""
-        if waiter.cancelled():
-            self._queues[urgency].remove(waiter)
-        else:
+        if waiter.turn.cancelled():
+            with suppress(ValueError):  # its turn may have come since
+                self._queues[urgency].remove(waiter)
+        elif not waiter.turn.exception():
             self._others.give_back()
             for window in self._windows[urgency]:
-                window.give_back(waiter.result().at)
+                window.give_back(waiter.turn.result().at)
         self._give_turns()
 
     def _give_turns(self) -> None:
@@ -192,10 +201,20 @@ class Budget:
             while queue:
                 at = self._opens(urgency, now)
                 if at > now:
-                    next_at = min(next_at, at)
+                    self._refuse(queue, at, now)
+                    next_at = min(next_at, at) if queue else next_at
                     break
-                self._start(urgency, queue.popleft(), now)
+                waiter = queue.popleft()
+                if not waiter.turn.cancelled():
+                    self._start(urgency, waiter, now)
         self._wake(next_at, now)
+
+    def _refuse(self, queue: deque[Waiter], at: float, now: float) -> None:
+        """Send away who would not wait for so long."""
+        for waiter in [one for one in queue if one.until < at and not one.turn.cancelled()]:
+            queue.remove(waiter)
+            why = "the request budget is spent for now; this is tried again when it is not"
+            waiter.turn.set_exception(Paced(why, after=at - now))
 
     def _opens(self, urgency: Urgency, now: float) -> float:
         """Return when one more request of this urgency fits everywhere."""
@@ -206,7 +225,7 @@ class Budget:
             window.starts.append(now)
         self._others.spend(now)
         self._turns += 1
-        waiter.set_result(Turn(self._turns, now))
+        waiter.turn.set_result(Turn(self._turns, now))
 
     def _wake(self, at: float, now: float) -> None:
         """Keep one timer, at the earliest moment when anybody may go."""

@@ -59,6 +59,13 @@ class BlockedPage(NamedTuple):
     begun: float
 
 
+class BlockedList(NamedTuple):
+    """The whole block list; ``broken`` counts the entries that cannot be read."""
+
+    blocked: tuple[BlockedSender, ...]
+    broken: int
+
+
 class NewBlock(NamedTuple):
     """A sender to block; ``type`` is EMAIL, DOMAIN or IP."""
 
@@ -95,9 +102,11 @@ class Lists:
         found = await self._page(BLOCK_SENDERS, page, urgency, extra)
         return BlockedPage(readable(blocked_sender, found.records), found.next, found.begun)
 
-    async def all_blocked(self, urgency: Urgency) -> tuple[BlockedSender, ...]:
+    async def all_blocked(self, urgency: Urgency) -> BlockedList:
         """Return the whole block list; raise ServerFault when it keeps changing while it is read."""
-        return readable(blocked_sender, await self._all(BLOCK_SENDERS, urgency))
+        found = await self._all(BLOCK_SENDERS, urgency)
+        blocked = readable(blocked_sender, found)
+        return BlockedList(blocked, len(found) - len(blocked))
 
     async def allow_policies(self, urgency: Urgency = Urgency.FACTS) -> tuple[AllowPolicy, ...]:
         """Return all allow policies."""

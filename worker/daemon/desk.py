@@ -105,6 +105,8 @@ class Desk:
             settle=rooms.settings.settle,
             busy=lambda: any(intake.walking for intake in self.intakes),
             policies=facts.policies,
+            first=self._greet,
+            seen=self.intakes[0].seen,
             notify=rooms.channels.notify,
             wake=self.wake,
             timeout=rooms.settings.request_timeout,

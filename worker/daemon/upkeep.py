@@ -11,7 +11,7 @@ import msgspec
 from worker import coverage
 from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
-from worker.daemon.house import House
+from worker.daemon.house import HEARD, House
 from worker.errors import RuleError, StoreError
 
 ORDERS_EVERY = RULES_EVERY = 1.0
@@ -236,7 +236,9 @@ async def retention(house: House) -> float:
     now = rooms.clock.now()
     for desk in house.desks:
         await rooms.ledger.lapse(desk.account, now, settings.lapse)
-        await rooms.ledger.prune(desk.account, now, now - settings.sweep - SWEPT_TOO, now - settings.keep)
+        swept = {HEARD[one.source.name]: max(settings.sweep, one.source.swept) for one in desk.intakes}
+        sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
+        await rooms.ledger.prune(desk.account, now, sights_before, now - settings.keep)
     for table, size in (await rooms.ledger.sizes()).items():
         rooms.outlets.metrics.store_bytes.labels(table).set(size)
     return HOURLY

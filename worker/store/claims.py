@@ -30,6 +30,10 @@ from worker.store.records import instant
 from worker.store.tables import brakes, entries, held
 from worker.store.values import Claim, Standing
 
+FRESH = 60.0
+"""Seconds after which a look is too old to claim on."""
+UNSEEN = frozenset({"block", "notice"})
+"""Lanes whose entries are about no message, so that there is nothing to look at."""
 PAUSE = 60.0
 """Seconds until the end of a block asks again under a ceiling that lets nothing be done."""
 
@@ -117,7 +121,11 @@ def next_due(conn: Connection, account: str) -> float | None:
 def claim(pen: Pen, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:
     """Claim entries in key order; what may not be carried out now waits for a person, or stays as it is."""
     looks = {claim.id: claim.look for claim in claims}
-    ready = [entry for entry in pen.fetch(looks) if entry.state == "ready" and entry.ready_at <= pen.now]
+    ready = [
+        entry
+        for entry in pen.fetch(looks)
+        if entry.state == "ready" and entry.ready_at <= pen.now and _seen(pen, entry, looks[entry.id])
+    ]
     room = Room(pen, standing.rules, ready)
     brake = braked(pen.conn, pen.account)
     claimed = []
@@ -129,6 +137,11 @@ def claim(pen: Pen, claims: Sequence[Claim], standing: Standing, reached_by: flo
             claimed.append(_claimed(pen, entry, looks[entry.id], reached_by, counted))
     room.write()
     return tuple(claimed)
+
+
+def _seen(pen: Pen, entry: Entry, look: Look | None) -> bool:
+    """Tell whether somebody has looked lately enough."""
+    return entry.lane in UNSEEN or (look is not None and pen.now - look.at <= FRESH)
 
 
 def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:

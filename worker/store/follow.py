@@ -1,4 +1,4 @@
-"""What follows when entries settle: the next in line has its turn, notices leave, a block for a time gets its end."""
+"""What follows when entries end: the next in line has its turn, notices leave, a block for a time gets its end."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,11 +9,13 @@ from sqlalchemy import Connection, delete, select, text
 
 from worker.actions import BlockSender, Unblock
 from worker.store.dialects import chunks
-from worker.store.entry import OPEN, Entry, State
+from worker.store.entry import FINAL, OPEN, Entry, State
 from worker.store.pen import Mint, Pen, in_order, last_of
 from worker.store.records import about, instant
 from worker.store.tables import BEHIND_ROWS, entries, reasons
 
+END = "end/"
+"""How the cause of a block's end begins; the block's id follows."""
 NOT_OURS = "no block of ours stands on this pattern"
 
 
@@ -32,17 +34,18 @@ def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[
     """Open a pen for one transaction, and see to everything that follows from what was written with it."""
     pen = Pen(conn, account, now, mint)
     yield pen
-    while (final := pen.take_final()) or pen.free_items:
+    while (ended := pen.take_ended()) or pen.free_items:
         pen.flush()
+        final = [entry for entry in ended if entry.state in FINAL]
         _give_blocks_their_end(pen, final)
         _release_notices(pen, _freed_items(pen, final))
-        _next_in_line(pen, final)
+        _next_in_line(pen, ended)
     pen.close()
 
 
 def ends(entry: Entry) -> bool:
     """Tell whether this entry is the end of a block that was made for a time: the way back, which nothing lowers."""
-    return entry.cause.startswith("end/")
+    return entry.cause.startswith(END)
 
 
 def fate(pen: Pen, wish: Entry) -> Fate:
@@ -99,7 +102,7 @@ def _give_blocks_their_end(pen: Pen, final: Iterable[Entry]) -> None:
             account=pen.account,
             lane=block.lane,
             target=block.target,
-            cause=f"end/{block.id}",
+            cause=END + block.id,
             action=Unblock(pattern=action.pattern, pattern_type=action.pattern_type),
             state="ready",
             mode=block.mode,
@@ -137,10 +140,10 @@ def _release_notices(pen: Pen, items: Iterable[str]) -> None:
             pen.move(notice, "ready", "released", said="")
 
 
-def _next_in_line(pen: Pen, final: Iterable[Entry]) -> None:
-    """Give what waited behind settled entries its turn; the first that is still to be done goes, the others stay."""
+def _next_in_line(pen: Pen, ended: Iterable[Entry]) -> None:
+    """Give what waited behind these entries its turn; the first that is still to be done goes, the others stay."""
     behind: list[Entry] = []
-    for chunk in chunks(entry.id for entry in final):
+    for chunk in chunks(entry.id for entry in ended):
         behind += pen.load(text(BEHIND_ROWS) & entries.c.behind.in_(chunk))
     pen.survey((entry.lane, entry.target) for entry in behind)
     for entry in sorted(behind, key=in_order):

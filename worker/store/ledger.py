@@ -140,8 +140,8 @@ class Ledger:
         """End what has waited for a person longer than ``lapse`` seconds."""
         return await self._write(account, now, orders.lapse, lapse)
 
-    async def prune(self, account: str, now: float, sights_before: float, keep_before: float) -> None:
-        """Delete what is older than it is kept."""
+    async def prune(self, account: str, now: float, sights_before: Mapping[str, float], keep_before: float) -> None:
+        """Delete what is older than it is kept: sights by kind of thing, everything else alike."""
         await self._write(account, now, retention.prune, sights_before, keep_before)
 
     async def entries(

@@ -1,10 +1,12 @@
 """What people order: rows that anyone may write, and that the owner of the account takes up and records."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Text, delete, insert, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
 
+from worker.store.dialects import chunks
 from worker.store.entry import Entry
 from worker.store.follow import go_on
 from worker.store.pen import Pen
@@ -92,6 +94,7 @@ def _meant(pen: Pen, subject: str) -> list[Entry]:
 def _approve(pen: Pen, waiting: Sequence[Entry], wanted: Order) -> str:
     """Let entries go on a person's word; the other sides of their disputes are refused."""
     pen.survey((entry.lane, entry.target) for entry in waiting)
+    items = _items(pen, waiting)
     states = []
     for entry in waiting:
         now = pen.now_of(entry)
@@ -99,21 +102,32 @@ def _approve(pen: Pen, waiting: Sequence[Entry], wanted: Order) -> str:
             approved = replace(now, approved_by=wanted.who)
             told = {"who": wanted.who, "because": wanted.because}
             states.append(go_on(pen, approved, "approved", told).state)
-            _refuse_others(pen, now, wanted)
+            _refuse_others(pen, now, items[entry.id], wanted)
     late = states.count("waiting")
     rest = f", {late} when what is on its way to the same target has ended" if late else ""
     return f"{len(states) - late} approved{rest}"
 
 
-def _refuse_others(pen: Pen, entry: Entry, wanted: Order) -> None:
-    """Refuse the sentences that wanted something else of the same target."""
-    if not entry.item.startswith(DISPUTE):
-        return
-    prefix = entry.item.rpartition("#")[0] + "#"
-    others = entries.c.item.startswith(prefix, autoescape=True) & (entries.c.item != entry.item)
-    sides = {side.item for side in pen.load(others) if (side.lane, side.target) == (entry.lane, entry.target)}
-    for side in pen.load(entries.c.item.in_(sides) & (entries.c.state == "waiting")):
-        _refuse(pen, side, wanted.who, f"the other side was approved: {entry.item}")
+def _items(pen: Pen, waiting: Sequence[Entry]) -> dict[str, set[str]]:
+    """Return the sentences for which each entry stands: also those that joined it later."""
+    items: dict[str, set[str]] = defaultdict(set)
+    for chunk in chunks(entry.id for entry in waiting):
+        for row in pen.conn.execute(select(reasons.c.entry, reasons.c.item).where(reasons.c.entry.in_(chunk))):
+            items[row.entry].add(row.item)
+    return items
+
+
+def _refuse_others(pen: Pen, entry: Entry, mine: set[str], wanted: Order) -> None:
+    """Refuse the sentences that wanted something else of the same target; what others asked for as well stays."""
+    for item in sorted(item for item in mine if item.startswith(DISPUTE)):
+        rivals = reasons.c.item.startswith(item.rpartition("#")[0] + "#", autoescape=True) & reasons.c.item.not_in(mine)
+        spot = (entries.c.account == pen.account, entries.c.lane == entry.lane, entries.c.target == entry.target)
+        sides = pen.conn.scalars(select(reasons.c.item).join(entries).where(*spot, rivals)).all()
+        by_sides = reasons.c.account == pen.account, reasons.c.item.in_(sides)
+        by_others = exists().where(reasons.c.entry == entries.c.id, reasons.c.item.not_in(sides))
+        wanted_by = entries.c.id.in_(select(reasons.c.entry).where(*by_sides))
+        for side in pen.load((entries.c.state == "waiting") & wanted_by & ~by_others):
+            _refuse(pen, side, wanted.who, f"the other side was approved: {item}")
 
 
 def _refuse(pen: Pen, entry: Entry, who: str, because: str) -> None:

@@ -120,7 +120,7 @@ class Pen:
         self._surveyed: set[Spot] = set()
         self._changed: dict[str, frozenset[str]] = {}
         self._new: dict[str, None] = {}
-        self._final: list[Entry] = []
+        self._ended: list[Entry] = []
         self._reasons: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def load(self, condition: ColumnElement[bool]) -> list[Entry]:
@@ -168,7 +168,8 @@ class Pen:
             **self.context,
             **said,
         )
-        self._settled(entry)
+        if entry.state in FINAL:
+            self._ended.append(entry)
         return entry
 
     def move(
@@ -190,7 +191,8 @@ class Pen:
         moved = replace(entry, state=state, **change)
         self.touch(moved)
         self.chain.add(verb, **{"from": entry.state, "to": state, "said": moved.said, **about(moved), **(told or {})})
-        self._settled(moved)
+        if state in FINAL or (entry.state in OPEN and state not in OPEN):
+            self._ended.append(moved)
         return moved
 
     def touch(self, entry: Entry) -> None:
@@ -205,10 +207,10 @@ class Pen:
         key = {"entry": entry.id, "thing": thing, "item": item}
         self._reasons[entry.id, thing, item] = {**key, "account": self.account, **values}
 
-    def take_final(self) -> list[Entry]:
-        """Return what has settled since this was last asked."""
-        final, self._final = self._final, []
-        return final
+    def take_ended(self) -> list[Entry]:
+        """Return what has settled, or went from open to a person, since this was last asked."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def flush(self) -> None:
         """Write the rows: first what changed, so that an open place is free before it is taken again."""
@@ -232,10 +234,6 @@ class Pen:
             self._known[entry.id] = entry
             self._spots.setdefault((entry.lane, entry.target), []).append(entry.id)
         return self._known[entry.id]
-
-    def _settled(self, entry: Entry) -> None:
-        if entry.state in FINAL:
-            self._final.append(entry)
 
 
 def chain_records(pen: Pen, records: Iterable[Mapping[str, Any]]) -> None:

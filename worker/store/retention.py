@@ -1,25 +1,38 @@
 """What is kept for how long; pruning leaves a checkpoint, so that the chain of records still verifies."""
 
-from sqlalchemy import delete, func, select
+from collections.abc import Mapping
 
-from worker.store.entry import FINAL
+from sqlalchemy import Select, delete, func, select
+
+from worker.store.entry import FINAL, STATES
+from worker.store.follow import END
 from worker.store.pen import Pen
 from worker.store.records import head
 from worker.store.tables import broken, counts, entries, maybes, mishaps, orders, records, sights
 
-KINDS = ("Message", "Report", "Submission", "BlockedSender")
+UNSETTLED = frozenset(STATES) - FINAL
 
 
-def prune(pen: Pen, sights_before: float, keep_before: float) -> None:
-    """Delete sights of things older than one time, and what was settled and recorded before another."""
-    for table in (sights, maybes):
-        old = (table.c.account == pen.account, table.c.kind.in_(KINDS), table.c.time < sights_before)
-        pen.conn.execute(delete(table).where(*old))
-    settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before)
-    pen.conn.execute(delete(entries).where(entries.c.account == pen.account, *settled))
+def prune(pen: Pen, sights_before: Mapping[str, float], keep_before: float) -> None:
+    """Delete sights of things older than their kind's time, and what was settled and recorded before another."""
+    for kind, before in sights_before.items():
+        for table in (sights, maybes):
+            old = (table.c.account == pen.account, table.c.kind == kind, table.c.time < before)
+            pen.conn.execute(delete(table).where(*old))
+    # What was final from the first has never settled.
+    settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)
+    needed = entries.c.id.in_(_blocks_to_end(pen))
+    pen.conn.execute(delete(entries).where(entries.c.account == pen.account, *settled, ~needed))
     for table in (counts, mishaps, broken, orders):
         pen.conn.execute(delete(table).where(table.c.account == pen.account, table.c.at < keep_before))
     _prune_records(pen, keep_before)
+
+
+def _blocks_to_end(pen: Pen) -> Select[str]:
+    """Select the blocks whose end is still to come: it takes back only what the ledger knows for its own."""
+    ends = entries.alias()
+    to_come = (ends.c.cause.startswith(END), ends.c.state.in_(UNSETTLED))
+    return select(func.substr(ends.c.cause, len(END) + 1)).where(ends.c.account == pen.account, *to_come)
 
 
 def _prune_records(pen: Pen, keep_before: float) -> None:

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from worker.errors import LeaseLost
-from worker.store.dialects import upsert
 from worker.store.entry import Entry
 from worker.store.intake import keep_spent
 from worker.store.pen import Pen
 from worker.store.records import instant
 from worker.store.tables import brakes, entries
-from worker.store.values import Answered, Outcome, Spent
+from worker.store.values import ALONE, Answered, Outcome, Spent
 
 TRIES = {"Reclassify": 3}
 TRIES_OTHERWISE = 5
@@ -113,12 +112,15 @@ def _settle(pen: Pen, entry: Entry, outcome: Outcome) -> Entry:
 
 
 def _brake_failing(pen: Pen, moved: Iterable[Entry]) -> None:
-    """Brake each lane whose last entries all failed for one reason."""
+    """Brake each lane whose last entries all failed for one reason; those refused each on its own do not count.
+
+    Whoever sends mail chooses which senders are blocked: words that are refused must not stop a lane.
+    """
     pen.flush()
-    for lane in sorted({entry.lane for entry in moved if entry.state == "failed"}):
-        query = select(entries.c.state, entries.c.said).where(
-            entries.c.account == pen.account, entries.c.lane == lane, entries.c.state.in_(("done", "failed"))
-        )
+    failed = (entry for entry in moved if entry.state == "failed" and not entry.said.startswith(ALONE))
+    for lane in sorted({entry.lane for entry in failed}):
+        mine = (entries.c.account == pen.account, entries.c.lane == lane, entries.c.state.in_(("done", "failed")))
+        query = select(entries.c.state, entries.c.said).where(*mine, ~entries.c.said.startswith(ALONE))
         last = pen.conn.execute(query.order_by(entries.c.settled_at.desc(), entries.c.id.desc()).limit(IN_A_ROW)).all()
         if len(last) == IN_A_ROW and len({(row.state, _gist(row.said)) for row in last}) == 1:
             put_brake(pen, "", lane, "worker", f"failed {IN_A_ROW} times in a row: {last[0].said}")
@@ -126,8 +128,11 @@ def _brake_failing(pen: Pen, moved: Iterable[Entry]) -> None:
 
 def put_brake(pen: Pen, rule: str, lane: str, who: str, because: str) -> None:
     """Let nothing be claimed of a rule, of a lane, or at all, until a person takes the brake off."""
+    on = (brakes.c.account == pen.account, brakes.c.rule == rule, brakes.c.lane == lane)
+    if pen.conn.execute(select(brakes.c.rule).where(*on)).first():
+        return
     row = {"account": pen.account, "rule": rule, "lane": lane, "who": who, "because": because, "at": pen.now}
-    upsert(pen.conn, brakes, [row])
+    pen.conn.execute(insert(brakes), row)
     pen.chain.add("braked", rule=rule, in_lane=lane, who=who, because=because)
 
 

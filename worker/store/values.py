@@ -191,6 +191,10 @@ class Claim(Struct, frozen=True):
     look: Look | None = None
 
 
+ALONE = "refused on its own: "
+"""How the words begin about an entry whose own words the API refused: it says nothing about its lane."""
+
+
 class Answered(Struct, frozen=True, kw_only=True):
     """What came of sending one entry: sent, ready (provably not carried out), failed or unsure."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from worker.rules import Mode
 from worker.store.dialects import chunks
 from worker.store.entry import OPEN, Entry
-from worker.store.follow import ends, fate, took_effect
+from worker.store.follow import ends, fate, go_on, took_effect
 from worker.store.pen import Pen, last_of
 from worker.store.records import harmless
 from worker.store.tables import reasons
@@ -66,7 +66,7 @@ def _stands(pen: Pen, draft: Draft) -> bool:
     pen.enter(wish)
     if wish.state not in {"ready", "waiting", "held"}:
         return False
-    _note_reason(pen, wish, draft)
+    _note_reason(pen, wish, draft, draft.item)
     return True
 
 
@@ -78,6 +78,9 @@ def _place_notice(pen: Pen, draft: Draft, pending: Sequence[Draft]) -> None:
         item = draft.item if draft.item in items else items[0]
         notice = replace(notice, state="held", item=item, said="leaves when the rest of its sentence has settled")
     pen.enter(notice)
+    if notice.state in {"ready", "waiting"}:
+        # Under an item of its own, so that it holds no other notice of its sentence back.
+        _note_reason(pen, notice, draft, notice.id)
 
 
 def _twin(pen: Pen, draft: Draft) -> Entry | None:
@@ -87,9 +90,14 @@ def _twin(pen: Pen, draft: Draft) -> Entry | None:
     for entry in on:
         if entry.action != draft.action or entry.state not in {*OPEN, "waiting", "held"}:
             continue
-        if not (entry.state == "waiting" and draft.state == "ready" and busy):
+        if not (busy and _wakes(entry, draft)):
             return entry
     return None
+
+
+def _wakes(entry: Entry, draft: Draft) -> bool:
+    """Tell whether a stronger wish lets a waiting entry go; about one that was tried already a person decides."""
+    return entry.state == "waiting" and draft.state == "ready" and not entry.attempts
 
 
 def _join(pen: Pen, entry: Entry, draft: Draft) -> None:
@@ -104,12 +112,12 @@ def _join(pen: Pen, entry: Entry, draft: Draft) -> None:
         "cause": draft.cause,
         "rules": [list(p) for p in zip(draft.rules, draft.fingerprints, strict=True)],
     }
-    if entry.state == "waiting" and draft.state == "ready":
-        pen.move(joined, "ready", "joined", told=told)
+    if _wakes(entry, draft):
+        go_on(pen, joined, "joined", told)
     else:
         pen.touch(joined)
         pen.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
-    _note_reason(pen, entry, draft)
+    _note_reason(pen, entry, draft, draft.item)
 
 
 def _is_done(pen: Pen, wish: Entry) -> bool:
@@ -135,11 +143,11 @@ def _entry(pen: Pen, draft: Draft) -> Entry:
     )
 
 
-def _note_reason(pen: Pen, entry: Entry, draft: Draft) -> None:
+def _note_reason(pen: Pen, entry: Entry, draft: Draft, item: str) -> None:
     pen.give_reason(
         entry,
         thing_of(draft.cause),
-        draft.item,
+        item,
         cause=draft.cause,
         because=harmless(draft.because, 500),
         mode=draft.mode,
