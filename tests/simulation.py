@@ -265,13 +265,13 @@ class Day:
         """Let mail arrive: now and then one, sometimes a wave."""
         rng = Random(f"mail {self.seed} {self.lives}")
         while self.moment < DAY and self.loop is not None and self.loop.moment < DAY:
-            await asyncio.sleep(rng.expovariate(1 / 7200.0))
+            await asyncio.sleep(rng.expovariate(1 / 9000.0))
             for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
 
 
 PACE = Pace(
-    soonest=1200.0,
+    soonest=1500.0,
     latest=3600.0,
     lookback=3600.0,
     settle=SETTLE,

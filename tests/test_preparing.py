@@ -4,8 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
-from tests.support import untouched
+from tests.support import refusing, untouched
 from worker.actions import BlockSender, Move, Reclassify, Release, Unblock
+from worker.evidence import Evidence
+from worker.preparing import Preparing
 from worker.sandbox import ACCOUNT
 from worker.store.entry import Look
 
@@ -260,3 +262,34 @@ async def test_a_block_among_entries_that_cannot_be_read_is_not_taken_for_gone()
     desk.meddle = untouched
     await desk.run(400)
     assert await desk.states() == ["done", "done"]
+
+
+async def test_a_contradiction_that_went_away_counts_for_nothing_when_it_comes_again() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail])
+    evidence = Evidence(desk.client, desk.looks, desk.clock)
+    preparing = Preparing(
+        account=ACCOUNT, ledger=desk.ledger, evidence=evidence, clock=desk.clock, policies=desk.lists, tell=desk.hear,
+        settle=SETTLE,
+    )  # fmt: skip
+    found: list[str] = []
+    for verdict in ("SPAM", "MALICIOUS", "SPAM", "SPAM"):
+        desk.world.change_verdict(mail.id, verdict)
+        desk.clock.advance(SETTLE + 1)
+        prepared = await preparing.prepare([await desk.only()])
+        found.append("go" if prepared.claims else "moot" if prepared.moots else "later")
+    assert found == ["later", "go", "later", "moot"]
+
+
+async def test_mail_whose_action_log_is_refused_is_for_a_person_after_an_hour() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True)
+    desk.world.release_by_hand(mail.id)
+    desk.clock.advance(5)
+    desk.meddle = refusing("action_log")
+    await desk.enter(JUNK, [mail])
+    await desk.run(3500, every=60)
+    assert await desk.states() == ["ready"]
+    await desk.run(600, every=60)
+    assert (await desk.only()).said == "the API does not tell what was done to this message by others"

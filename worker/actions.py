@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from worker.models import AskedDisposition, Destination, PatternType
 
 LONGEST_BLOCK = timedelta(days=3653)
+
 Lane = Literal["placement", "verdict", "block", "allow", "notice", "keep"]
 
 

@@ -19,6 +19,7 @@ FRESH = 60.0
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
 TOLD_FOR = 86400.0
+"""Seconds for which it is remembered that a contradiction was told; beyond that it is told once more."""
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 PROTECTED = {
@@ -106,12 +107,16 @@ class Preparing:
         prepared, against = Prepared(), list[Entry]()
         for entry in entries:
             look = seen.looks.get(entry.target)
+            if look and _differs(entry, look):
+                against.append(entry)
+                continue
+            self._told.pop(entry.id, None)
             if look is None:
                 self._not_found(entry, seen, prepared)
-            elif _differs(entry, look):
-                against.append(entry)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ())):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
+            elif now > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR:
+                prepared.waits.append((entry.id, "the API does not tell what was done to this message by others"))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
         await self._contradicted(against, seen, prepared)

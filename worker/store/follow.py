@@ -160,4 +160,6 @@ def go_on(pen: Pen, entry: Entry, verb: str, told: dict[str, Any] | None = None)
         )
     stays = replace(entry, behind=found.behind)
     pen.touch(stays)
+    if told:
+        pen.chain.add(verb, entry=entry.id, lane=entry.lane, target=entry.target, why=found.why, **told)
     return stays
