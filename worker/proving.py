@@ -93,8 +93,8 @@ class Proving:
     async def _due(self) -> tuple[Entry, ...]:
         """Return what is due, and with it what will be in a moment: it can share a search."""
         now = self._clock.now()
-        soon = await self._ledger.open(self._account, now + TOGETHER)
-        return soon if any(entry.next_at <= now for entry in soon) else ()
+        first = await self._ledger.next_look(self._account)
+        return await self._ledger.open(self._account, now + TOGETHER) if first is not None and first <= now else ()
 
     def _put_off(self, until: float) -> bool:
         """Tell whether a time is still to come, and remember to be back then."""

@@ -60,6 +60,9 @@ def _due_lanes() -> Select[Lane]:
 
 
 NEXT_DUE, DUE_LANES = _next_due(), _due_lanes()
+NEXT_LOOK = select(func.min(entries.c.next_at)).where(
+    entries.c.account == bindparam("account"), entries.c.state.in_(("sent", "unsure"))
+)
 
 
 class Braked(NamedTuple):
@@ -115,6 +118,12 @@ def tried(conn: Connection, account: str, lane: str, targets: Sequence[str]) -> 
 def next_due(conn: Connection, account: str) -> float | None:
     """Return when the first entry or held event wants attention, brakes of single rules left aside."""
     found: float | None = conn.scalar(NEXT_DUE, {"account": account})
+    return found
+
+
+def next_look(conn: Connection, account: str) -> float | None:
+    """Return when the first entry that is sent or unsure is to be looked at."""
+    found: float | None = conn.scalar(NEXT_LOOK, {"account": account})
     return found
 
 

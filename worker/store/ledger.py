@@ -97,6 +97,10 @@ class Ledger:
         """Return entries of some states in key order: those that are due, or all."""
         return await self._run(claims.open_entries, account, states, now if due else None)
 
+    async def next_look(self, account: str) -> float | None:
+        """Return when the first entry that is sent or unsure is to be looked at."""
+        return await self._run(claims.next_look, account)
+
     async def tried(self, account: str, lane: str, targets: Sequence[str]) -> tuple[Entry, ...]:
         """Return what was ever claimed of a lane on some targets, oldest first: our own hands there."""
         return await self._run(claims.tried, account, lane, targets)
