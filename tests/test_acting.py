@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.desk import RULE, Desk
+from tests.support import client_of
 from worker.actions import BlockSender, Move, Notify, Release
 from worker.api import Request, Response
 from worker.errors import Temporary
@@ -131,12 +132,18 @@ async def test_an_outage_costs_nothing_but_time() -> None:
     assert {entry.attempts for entry in await desk.entries()} == {1}
 
 
-async def test_a_token_that_may_only_read_fails_what_it_cannot_do() -> None:
+async def test_a_token_that_may_only_read_loses_nothing_and_a_better_one_goes_on() -> None:
     desk = Desk(who="read-only")
     await desk.enter(JUNK, desk.old(2))
-    await desk.run(5)
-    assert await desk.states() == ["failed", "failed"]
+    await desk.run(300)
+    assert await desk.states() == ["ready", "ready"]
+    assert "Cloud Email Security: Write" in desk.executor.problems["move"]
     assert desk.world.effects == []
+    assert desk.world.requests["POST investigate/move"]["403"] < 12
+    desk.client, desk.budget = client_of(desk.world, desk.clock, quota=100_000)
+    desk.restart()
+    await desk.run(120)
+    assert await desk.states() == ["done", "done"]
 
 
 async def test_senders_whose_addresses_are_refused_do_not_stop_the_blocking_of_others() -> None:

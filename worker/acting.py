@@ -8,7 +8,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from worker.api import Budget, Clock, Urgency
-from worker.errors import NotFound, Paced, Permanent, Rejected, Temporary, Unreachable, Unsure, WorkerError
+from worker.errors import (
+    NotEntitled,
+    NotFound,
+    Paced,
+    Permanent,
+    Rejected,
+    Temporary,
+    Unauthorised,
+    Unreachable,
+    Unsure,
+    WorkerError,
+)
 from worker.evidence import Evidence
 from worker.handlers import HANDLERS, LISTS, NOTICES, Handler, Means, Reply, answered, batches
 from worker.preparing import FRESH, Preparing
@@ -193,7 +204,8 @@ class Acting:
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
                     own = ALONE if handler is LISTS else ""
                     reply = Reply(answered(self._means, part, "failed", own + str(refusal)))
-                except (Unreachable, Paced) as error:
+                except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
+                    # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
                     parts.append(part)
                     why, next_at = str(error), self._pause(handler, error)
                     return

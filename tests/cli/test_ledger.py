@@ -75,7 +75,7 @@ def test_the_status_shows_what_waits_and_how_far_all_is_read(worked: Shell) -> N
 
 def test_no_open_gap_is_told_as_the_proof_it_is(worked: Shell) -> None:
     worked.set(WORKER_POLL_EVERY="1h")
-    assert worked.type("gaps")[:2] == (0, "no gap is open: everything was read\n")
+    assert worked.type("gaps")[:2] == (0, "no gap is open: all is read up to the last poll\n")
 
 
 def test_a_gap_is_listed_with_its_length_and_reason_and_is_a_finding(worked: Shell) -> None:

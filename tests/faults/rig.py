@@ -196,7 +196,7 @@ class Rig:
 
     async def has_read_all(self) -> bool:
         """Ask whether any gap is open."""
-        return (await self.command("gaps")) == Told(0, "no gap is open: everything was read\n", "")
+        return (await self.command("gaps")) == Told(0, "no gap is open: all is read up to the last poll\n", "")
 
     def moved(self, count: int) -> Callable[[], bool]:
         """Return what tells whether so many messages were moved."""

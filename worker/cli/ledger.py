@@ -61,7 +61,7 @@ def gaps(*, as_json: edge.Json = False) -> None:
     Example: worker gaps
     """
     found = edge.wait(_gaps(edge.settings()))
-    show.listing(found, GAPS, as_json=as_json, empty="no gap is open: everything was read")
+    show.listing(found, GAPS, as_json=as_json, empty="no gap is open: all is read up to the last poll")
     edge.found(found)
 
 

@@ -36,6 +36,7 @@ class House:
         self.missing: dict[str, tuple[float, str]] = {}
         """Per source: seconds not read yet, and why not when something is in the way."""
         self._troubles: dict[str, WorkerError] = {}
+        self._held_up: dict[str, str] = {}
 
     @property
     def log(self) -> Log:
@@ -99,6 +100,15 @@ class House:
             self.log.warning("cannot go on", loop=name, problem=str(error), again_in_seconds=round(pause))
         self._troubles[name] = error
         return pause
+
+    def tell_problems(self) -> None:
+        """Say what holds effects up when it begins, and when it is over; once each."""
+        now = {name: said for desk in self.desks for name, said in desk.executor.problems.items()}
+        for name in now.keys() - self._held_up.keys():
+            self.log.warning("effects are held up", kind=name, problem=now[name])
+        for name in self._held_up.keys() - now.keys():
+            self.log.info("effects go on again", kind=name)
+        self._held_up = now
 
     def readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""

@@ -64,7 +64,9 @@ async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
 async def _settled(house: House, desk: Desk) -> int:
     """Act and look for proof; return how many entries are still open when the patience is over."""
     rooms = house.rooms
-    until = rooms.clock.monotonic() + PATIENCE * rooms.settings.settle
+    patience = PATIENCE * rooms.settings.settle
+    until = rooms.clock.monotonic() + patience
+    house.log.info("acting, and waiting for proof", account=desk.account, at_most_seconds=round(patience))
     while True:
         moved = await desk.executor.step()
         left = await unsettled(house, desk)

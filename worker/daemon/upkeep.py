@@ -197,6 +197,7 @@ async def figures(house: House) -> float:
     rooms, metrics = house.rooms, house.rooms.outlets.metrics
     now = rooms.clock.now()
     metrics.ready.set(house.readiness().ready)
+    house.tell_problems()
     metrics.generation.set(rooms.host.bundle.generation)
     for desk in house.desks:
         metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)

@@ -39,7 +39,8 @@ def _take(handle: int, path: Path) -> None:
     except BlockingIOError as error:
         holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
         raise StoreError(
-            f"another worker (process {holder}) holds {path}: stop it, or give this one its own WORKER_STORE_URL"
+            f"another worker (process {holder}) holds {path}: one ledger has one worker, so stop that one first; "
+            "WORKER_STORE_URL names the ledger"
         ) from error
     except OSError as error:
         raise StoreError(
