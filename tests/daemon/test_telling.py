@@ -58,3 +58,17 @@ async def test_a_channel_that_cannot_be_reached_ends_nothing_and_its_address_is_
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="json://127.0.0.1:1/secret-part"):
         await until(lambda: any(told["event"] == "a notice was not taken" for told in bench.told()))
     assert "secret-part" not in bench.log.getvalue()
+
+
+async def test_a_missing_permission_is_said_once_and_keeps_it_from_being_ready(bench: Bench) -> None:
+    bench.world.arrive(4, "outbreak")
+    bench.environment["CLOUDFLARE_API_TOKEN"] = "read-only"  # noqa: S105 (the sandbox takes any)
+    async with bench.api(), bench.house() as house:
+        (desk,) = house.desks
+        await desk.intakes[0].head()
+        await desk.executor.step()
+        house.tell_problems()
+        house.tell_problems()
+        assert any("Cloud Email Security: Write" in why for why in house.readiness().why)
+    (said,) = [told for told in bench.told() if told["event"] == "effects are held up"]
+    assert "Cloud Email Security: Write" in said["problem"]
