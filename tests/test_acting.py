@@ -158,6 +158,7 @@ async def test_senders_whose_addresses_are_refused_do_not_stop_the_blocking_of_o
     assert await desk.ledger.brakes(ACCOUNT) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("action", "path"), [(Release(), "investigate/release"), (JUNK, "investigate/move")])
 async def test_nothing_is_claimed_on_a_look_older_than_a_minute(action: Move | Release, path: str) -> None:
     desk = Desk()

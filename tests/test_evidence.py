@@ -51,6 +51,7 @@ async def test_a_search_that_never_ends_gives_way_to_single_reads() -> None:
     assert desk.world.requests["GET investigate/{id}"] == {"200": 3}
 
 
+@pytest.mark.slow
 async def test_an_old_thousand_is_looked_at_by_window_and_moved_by_destination() -> None:
     desk = Desk()
     mails = desk.old(1000)
@@ -73,6 +74,7 @@ async def test_ids_that_carry_no_time_are_asked_for_one_by_one() -> None:
     assert "GET investigate" not in desk.world.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lag", "most"), [(0, 2.2), (5, 6.2), (60, 6.2)])
 async def test_acting_and_proving_cost_a_few_calls_per_thousand(lag: float, most: float) -> None:
     desk = Desk(lag=lag)
@@ -118,6 +120,7 @@ async def test_one_message_whose_proof_is_refused_does_not_keep_the_others_waiti
     assert Counter(await desk.states())["done"] == 4
 
 
+@pytest.mark.slow
 async def test_a_refusal_of_every_message_is_a_problem_and_concludes_nothing() -> None:
     desk = Desk(who="nobody")
     mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(5)]

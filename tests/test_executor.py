@@ -32,6 +32,7 @@ async def turns(most: int = 10_000, until: Callable[[], object] = lambda: False)
         await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 async def test_a_thousand_moves_take_one_call_to_act_and_one_to_prove() -> None:
     desk = Desk()
     mails = desk.old(1000)

@@ -246,6 +246,7 @@ async def test_mail_that_our_own_release_let_out_contradicts_no_other_wish_about
     assert (await desk.states(), desk.news) == (["done", "done"], [])
 
 
+@pytest.mark.slow
 async def test_a_block_among_entries_that_cannot_be_read_is_not_taken_for_gone() -> None:
     desk = Desk()
     await desk.enter(BLOCK)

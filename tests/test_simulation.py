@@ -26,12 +26,14 @@ def test_every_wanted_effect_happens_exactly_once(first: int) -> None:
     assert wanted > 0
 
 
+@pytest.mark.slow
 def test_a_seed_replays_its_day() -> None:
     one, other = Day(7).run(), Day(7).run()
     assert [effect.at for effect in one.world.effects] == [effect.at for effect in other.world.effects]
     assert one.world.requests == other.world.requests
 
 
+@pytest.mark.slow
 def test_the_judge_of_the_day_sees_what_is_lost_and_what_is_repeated() -> None:
     day = Day(6).run()
     first = next(effect for effect in day.world.effects if effect.operation == "move" and effect.by.startswith("token"))

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ class Far(Inside):
         return response
 
 
+@pytest.mark.slow
 @given(st.integers(0, 9999), st.floats(0.3, 0.9), st.lists(st.floats(0.5, 30), max_size=3), st.integers(0, 12))
 @settings(deadline=None, max_examples=40)
 def test_whatever_we_do_the_api_never_says_429(seed: int, share: float, lives: list[float], others: int) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -19,6 +20,8 @@ from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, Look, State
 from worker.store.tables import reasons
 from worker.store.values import Answered, Claim, Outcome, Page, Sight
+
+pytestmark = pytest.mark.slow  # hundreds of invented days
 
 T = TypeVar("T")
 PATTERN = "evil@example.net"
