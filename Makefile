@@ -14,11 +14,12 @@ help: ## this list
 demo: install ## watch an outbreak arrive in a sandbox and be dealt with
 	$(BIN)/worker demo
 
-test: check ## everything: check, fast tests, slow tests, branch coverage
+test: check ## everything: check, fast tests, slow tests, branch coverage, a thousand simulated days
 	$(BIN)/coverage erase
 	$(BIN)/pytest -m "not slow" -n 2 --cov --cov-report=
-	$(BIN)/pytest -m slow -n 2 --dist worksteal --cov --cov-append --cov-report=
+	$(BIN)/pytest -m "slow and not simulated" -n 2 --dist worksteal --cov --cov-append --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
+	$(BIN)/pytest -m simulated -n 2 --dist worksteal
 
 check: install-dev ## lint, format, types and import directions
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ IN_A_ROW = 25
 
 
 @pytest.mark.slow
+@pytest.mark.simulated
 @pytest.mark.parametrize("first", range(FIRST, FIRST + DAYS, IN_A_ROW))
 def test_every_wanted_effect_happens_exactly_once(first: int) -> None:
     wanted = 0
