@@ -102,7 +102,7 @@ async def test_approval_is_asked_under_the_ceiling_approve() -> None:
     room.world.add_message()
     await room.read()
     (entry,) = await room.entries()
-    assert (entry.state, "approval" in entry.said) == ("waiting", True)
+    assert (entry.state, entry.said) == ("waiting", "WORKER_CEILING is approve")
 
 
 async def test_old_mail_waits_for_a_person() -> None:

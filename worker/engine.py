@@ -174,7 +174,8 @@ class Judge:
         known_at = sight.reading.thing.time if sight.number == 1 else now
         stale = now - known_at > self._stale
         plain = _plain(sight, subject, known_at)
-        return [_draft(plain, decision, sight.key, subject.thing.id, stale=stale) for decision in to_do]
+        asking = "WORKER_CEILING is approve" if self._ceiling is APPROVE else "the rule asks, or it cannot be undone"
+        return [_draft(plain, one, sight.key, subject.thing.id, asking, stale=stale) for one in to_do]
 
 
 def _people_of(subject: Reading) -> People:
@@ -208,10 +209,10 @@ def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
     )
 
 
-def _draft(plain: Draft, decision: Decision, key: str, message: str, *, stale: bool) -> Draft:
+def _draft(plain: Draft, decision: Decision, key: str, message: str, asking: str, *, stale: bool) -> Draft:
     """Complete a draft for one decision."""
     action = decision.action
-    state, why = _state(decision, stale=stale)
+    state, why = _state(decision, asking, stale=stale)
     sentence = f"{key}#{decision.rules[0]}"
     return replace(
         plain,
@@ -228,7 +229,7 @@ def _draft(plain: Draft, decision: Decision, key: str, message: str, *, stale: b
     )
 
 
-def _state(decision: Decision, *, stale: bool) -> tuple[State, str]:
+def _state(decision: Decision, asking: str, *, stale: bool) -> tuple[State, str]:
     """Return the state in which a decision is entered, and why it waits if it does."""
     if decision.fallen:
         return "moot", ""
@@ -237,7 +238,7 @@ def _state(decision: Decision, *, stale: bool) -> tuple[State, str]:
     if decision.disputed:
         return "waiting", "rules of equal priority want different things"
     if decision.mode is APPROVE:
-        return "waiting", "the rule, the ceiling or the action asks for a person's approval"
+        return "waiting", asking
     return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
 
 

@@ -21,7 +21,7 @@ Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker wai
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
-WAITING = ("id", "rule", "action", "sender", "subject", "why", "for")
+WAITING = ("id", "rule", "action", "sender", "because", "for")
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
 LANES = ("placement", "verdict", "block", "notice")
 GAPS = ("account", "source", "start", "end", "length", "why")
