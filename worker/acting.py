@@ -22,9 +22,9 @@ from worker.errors import (
 )
 from worker.evidence import Evidence
 from worker.handlers import HANDLERS, LISTS, NOTICES, Handler, Means, Reply, answered, batches
-from worker.preparing import FRESH, Preparing
+from worker.preparing import Preparing
 from worker.proving import Proving
-from worker.store.entry import FINAL, Entry
+from worker.store.entry import FINAL, FRESH, Entry
 from worker.store.ledger import Ledger
 from worker.store.values import ALONE, Answered, Claim, Standing
 

@@ -157,7 +157,7 @@ class Executor:
                 await self._rest(self._proving.resume, self._acted)
 
     async def _rest(self, resume: float, wake: asyncio.Event) -> None:
-        """Sleep until something is due, was put off until now, or is out of hand, or until ``wake`` is set."""
+        """Sleep until something is due or was put off until now, or until ``wake`` is set."""
         now = self._clock.now()
         due = await self._ledger.next_due(self._account, now)
         later = min((at for at in (resume, due or inf) if at > now), default=inf)
@@ -165,7 +165,7 @@ class Executor:
         sleep = asyncio.ensure_future(self._clock.sleep(min(longest, max(SHORTEST_REST, later - now))))
         woken = asyncio.ensure_future(wake.wait())
         try:
-            await asyncio.wait((sleep, woken, *self._in_hand.values()), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sleep, woken), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleep.cancel()
             woken.cancel()

@@ -10,12 +10,10 @@ from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
 from worker.models import Policies
 from worker.proof import Advice, Listed, advise, asks_for, base, contradicted, mark, owner, pattern_of, requested_at
-from worker.store.entry import Entry, Look
+from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger
 from worker.store.values import Claim, Reading
 
-FRESH = 60.0
-"""Seconds for which a read of a message, or of what was asked for, counts as a look."""
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
 TOLD_FOR = 86400.0

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from worker.actions import Lane
 from worker.rules import APPROVE, ENFORCE, OBSERVE
 from worker.store.dialects import chunks
-from worker.store.entry import Entry, Look
+from worker.store.entry import FRESH, Entry, Look
 from worker.store.follow import ends
 from worker.store.limits import Room
 from worker.store.pen import FIELDS, Pen, entry_of
@@ -30,8 +30,6 @@ from worker.store.records import instant
 from worker.store.tables import brakes, entries, held
 from worker.store.values import Claim, Standing
 
-FRESH = 60.0
-"""Seconds after which a look is too old to claim on."""
 UNSEEN = frozenset({"block", "notice"})
 """Lanes whose entries are about no message, so that there is nothing to look at."""
 PAUSE = 60.0

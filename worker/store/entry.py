@@ -25,6 +25,9 @@ STATES: tuple[State, ...] = get_args(State)
 OPEN: frozenset[State] = frozenset({"ready", "claimed", "sent", "unsure"})
 FINAL: frozenset[State] = frozenset({"observed", "done", "failed", "moot", "refused", "lapsed"})
 
+FRESH = 60.0
+"""Seconds after which a look is too old to claim on."""
+
 FOLLOWS: dict[State, frozenset[State]] = {
     "observed": frozenset(),
     "held": frozenset({"ready", "waiting", "moot", "failed"}),
