@@ -36,6 +36,7 @@ define fill
 	@cat pyproject.toml $(1) | cmp -s - .venv/$@.done || { set -e; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"$(PYTHON) is older than Python 3.11: name a newer one with make PYTHON=python3.13" or 0)'; \
+	echo "Installing into .venv, once: about half a minute"; \
 	$(PYTHON) -m venv .venv; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(foreach file,$(1),-r $(file)); \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .; \

@@ -1,21 +1,18 @@
-"""A desk to test the executor from: a sandbox, a ledger in memory, one rule, and time that is moved by hand."""
+"""A desk to test the executor from: an account of the sandbox, one rule, and time that is moved by hand."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tests.support import BEGIN, TOKEN, Meddle, TestClock, client_of, untouched
+from tests.account import Account
+from tests.support import BEGIN, TOKEN, Meddle, untouched
 from worker.actions import AnyAction
 from worker.api import Request, Response
 from worker.executor import Executor
-from worker.looks import Looks
 from worker.models import Policies
 from worker.rules import ENFORCE, Limit, Mode, RuleInfo
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail
 from worker.store.entry import Entry
-from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
 from worker.store.values import Draft, Page, Reading, Standing
 
 RULE = RuleInfo(
@@ -25,30 +22,23 @@ RULE = RuleInfo(
 SETTLE = 60.0
 
 
-class Desk:
+class Desk(Account):
     """One account and what acts on it; ``executor`` is made anew by ``restart``."""
 
     def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
-        self.clock, self.settle, self.busy = TestClock(), SETTLE, False
+        super().__init__(lag=lag, token=who, meddle=self._meddled, submission_delay=0.5, **switches)
+        self.settle, self.busy, self.policies = SETTLE, False, Policies(domains=("corp.example",))
         self.meddle: Meddle = untouched
-        self.world = World(
-            now=self.clock.now, lag=lag, quota=(100_000, 300.0), switches=Switches(submission_delay=0.5, **switches)
-        )
-        self.client, self.budget = client_of(self.world, self.clock, token=who, quota=100_000, meddle=self._meddled)
-        self.runner, self.looks, self.policies = SyncRunner.in_memory(), Looks(), Policies(domains=("corp.example",))
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.ceiling: Mode = ENFORCE
         self.channel: Callable[[str, str], Awaitable[None]] = self.notify
         self.greeting: Callable[[], Awaitable[object]] = self.lists
-        self.starts = 0
         self.restart()
 
     def restart(self) -> None:
         """Let another process take over, which knows only what the ledger knows."""
-        self.starts += 1
-        self.looks, self.wake = Looks(), asyncio.Event()
-        self.ledger = Ledger(self.runner, f"process {self.starts}")
+        self.begin()
         self.executor = Executor(
             account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, looks=self.looks,
             clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
@@ -101,10 +91,6 @@ class Desk:
                 due = await self.ledger.next_due(ACCOUNT, self.clock.now())
                 rest = end - self.clock.now()
                 self.clock.advance(rest if due is None else min(rest, max(every, due - self.clock.now())))
-
-    async def entries(self) -> tuple[Entry, ...]:
-        """Everything in the ledger, oldest first."""
-        return (await self.ledger.entries(ACCOUNT, limit=10_000))[::-1]
 
     async def states(self) -> list[str]:
         """The states of everything in the ledger, oldest first."""

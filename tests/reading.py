@@ -1,24 +1,20 @@
-"""What tests of reading stand on: a sandbox, a ledger in memory, rules in this process, and time moved by hand."""
+"""What tests of reading stand on: an account of the sandbox, rules in this process, and time moved by hand."""
 
-import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec.json import Decoder
 
-from tests.support import TestClock, client_of
+from tests.account import Account
 from worker import Message, Move
 from worker.actions import AnyAction
 from worker.engine import Judge
 from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.judge import Event, Failure, Said
-from worker.looks import Looks
 from worker.rules import ENFORCE, Mode, Proposal
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT
 from worker.sources import Messages, Reports
-from worker.store.entry import Entry
-from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
 
 DAY = 86_400.0
 PACE = Pace(
@@ -63,26 +59,25 @@ class Rules:
         return [self.answer(event) for event in events]
 
 
-class Room:
+class Room(Account):
     """One account and what reads it."""
 
     def __init__(
-        self, answer: Answer = malicious_is_moved, *, lag: float = 0.0, ceiling: Mode = ENFORCE, **switches: float
+        self,
+        answer: Answer = malicious_is_moved,
+        *,
+        lag: float = 0.0,
+        ceiling: Mode = ENFORCE,
+        **switches: Any,  # noqa: ANN401
     ) -> None:
-        self.clock = TestClock()
-        switches.setdefault("reports", 0.0)
-        self.world = World(now=self.clock.now, lag=lag, quota=(100_000, 300.0), switches=Switches(**switches))  # type: ignore[arg-type]
-        self.client, self.budget = client_of(self.world, self.clock, quota=100_000)
-        self.runner, self.rules, self.ceiling = SyncRunner.in_memory(), Rules(answer), ceiling
+        super().__init__(lag=lag, **{"reports": 0.0} | switches)
+        self.rules, self.ceiling = Rules(answer), ceiling
         self.told: list[Progress] = []
-        self.starts = 0
         self.restart()
 
     def restart(self) -> None:
         """Let another process take over, which knows only what the ledger knows."""
-        self.starts += 1
-        self.looks, self.wake = Looks(), asyncio.Event()
-        self.ledger = Ledger(self.runner, f"process {self.starts}")
+        self.begin()
         self.facts = Facts(self.client, self.clock)
         self.judge = Judge(rules=self.rules, facts=self.facts, clock=self.clock, ceiling=self.ceiling, stale=DAY)
         self.messages = self._intake(Messages(self.client, lambda: False))
@@ -117,10 +112,6 @@ class Room:
                 self.clock.time = end
                 return
             self.clock.advance(min(pause, behind))
-
-    async def entries(self) -> tuple[Entry, ...]:
-        """Everything in the ledger, oldest first."""
-        return (await self.ledger.entries(ACCOUNT, limit=10_000))[::-1]
 
     async def targets(self) -> list[str]:
         """The targets of everything in the ledger."""

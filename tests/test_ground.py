@@ -2,12 +2,15 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.serving import passed_on
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "worker").rglob("*.py"))
@@ -64,6 +67,21 @@ def test_the_base_of_the_image_can_be_chosen() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert lines[0] == "ARG BASE_IMAGE=docker.io/library/python:3.13-slim"
     assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE_IMAGE}"}
+
+
+def test_an_install_is_told_before_its_silence_and_only_when_there_is_one(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-build.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / "python").symlink_to("/bin/true")
+    told = "Installing into .venv, once: about half a minute\n"
+    assert [installed(tmp_path), installed(tmp_path)] == [told, ""]
+
+
+def installed(folder: Path) -> str:
+    """Run make install with a Python that does nothing; return what it prints."""
+    words = ("make", "install", f"PYTHON={folder}/python", f"BIN={folder}")
+    return subprocess.check_output(words, cwd=folder, text=True, env=passed_on())  # noqa: S603 (our own)
 
 
 @each_source

@@ -3,12 +3,15 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 
+import msgspec
 import pytest
 from aiohttp import web
 
 from worker.errors import SettingsError, Temporary
 from worker.notifiers import opened
+from worker.telemetry import operations_log
 
 Notices = list[tuple[str, str]]
 
@@ -62,6 +65,15 @@ async def test_the_operations_log_is_a_channel_too() -> None:
     await channels.notify("soc", "text")
     assert notices == [("soc", "text")]
     assert channels.names == {"soc"}
+
+
+async def test_the_lines_of_a_notice_are_one_in_the_operations_log_and_nobody_can_add_to_them() -> None:
+    out = StringIO()
+    log = operations_log(out)
+    channels = opened({"soc": "log://"}, lambda channel, text: log.info("notice", channel=channel, text=text))
+    await channels.notify("soc", "rule: 2 notices\n- bad · 'Hi | all is well\x1b[2J'\n- worse")
+    told = msgspec.json.decode(out.getvalue())["text"]
+    assert told == r"rule: 2 notices | bad · 'Hi \u007C all is well\u001B[2J' | worse"
 
 
 async def test_a_channel_without_an_address_names_the_setting() -> None:

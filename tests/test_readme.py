@@ -13,6 +13,7 @@ import typer
 
 from worker import sample
 from worker.actions import ACTIONS
+from worker.audit import VERBS
 from worker.cli import app
 from worker.daemon.readiness import TURNS
 from worker.loader import load
@@ -107,6 +108,7 @@ def test_the_states_of_an_entry_and_what_follows_them_are_those_of_the_ledger() 
 
 def test_the_verbs_of_records_are_those_that_are_written() -> None:
     told = {verb for row in table(LEDGER, "verb") for verb in re.findall(r"`([a-z ]+)`", row[0])}
+    assert sorted(told) == sorted(VERBS)
     files = [*(ROOT / "worker/store").glob("*.py"), *(ROOT / "worker/daemon").glob("*.py")]
     assert told == {verb for file in files for verb in verbs(ast.parse(file.read_text()))}
 

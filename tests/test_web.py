@@ -40,6 +40,7 @@ async def test_a_worker_that_is_not_ready_says_why() -> None:
         assert await answer.json() == {
             "ready": False,
             "why": ["messages are read until 15 m ago"],
+            "warnings": [],
             "sources": sources,
         }
 

@@ -46,10 +46,15 @@ def _opened(channel: str, address: str, log: Callable[[str, str], None]) -> Send
     if address == LOG:
 
         async def to_log(text: str) -> None:
-            log(channel, text)
+            log(channel, _in_one_line(text))
 
         return to_log
     return _by_apprise(channel, _apprise(channel, address))
+
+
+def _in_one_line(text: str) -> str:
+    """Put bars between the lines of a notice; a bar that stood there is shown by its number, and so ends none."""
+    return " | ".join(line.removeprefix("- ") for line in text.replace("|", "\\u007C").split("\n"))
 
 
 def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)

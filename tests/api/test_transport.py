@@ -1,8 +1,10 @@
 """One request out, one whole answer back; and what it is called when that fails."""
 
+import asyncio
 import gzip
 import socket
 import traceback
+from contextlib import suppress
 
 import pytest
 
@@ -84,6 +86,51 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with transport(url) as line:
         with pytest.raises(Unreachable, match="could not connect"):
             await line.send(WRITE)
+
+
+async def test_where_what_and_what_to_do_are_one_sentence_without_the_libraries_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+    async with transport(f"http://{place}") as line:
+        with pytest.raises(Unreachable) as caught:
+            await line.send(READ)
+    said = f"could not connect to the API at {place} (Connection refused): look at the network and CLOUDFLARE_BASE_URL"
+    assert str(caught.value) == said
+
+
+async def test_a_name_that_nobody_knows_is_told_in_the_words_for_names() -> None:
+    async with transport("https://nowhere.invalid") as line:
+        with pytest.raises(Unreachable, match=r"at nowhere\.invalid:443 \([A-Z][\w ]+\): look at") as caught:
+            await line.send(READ)
+    assert "Unknown error" not in str(caught.value)
+
+
+async def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://me:{SECRET}@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    async with HttpTransport("http://api.example/v4", Credential.from_text("t")) as line:
+        with pytest.raises(Unreachable, match=r"api\.example:80 through the proxy 127\.0\.0\.1:1 ") as caught:
+            await line.send(READ)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [b"", http("200 OK", b"half", length=99) + b"close"], ids=["reset", "cut"])
+async def test_the_api_is_lost_when_two_in_a_row_fail_and_back_at_the_first_answer(answer: bytes) -> None:
+    async with serving(answer, REUSED, answer, answer, REUSED) as server, transport(server.url) as line:
+        lost = []
+        for _ in range(5):
+            with suppress(Unsure):
+                await line.send(READ)
+            lost.append(bool(line.lost))
+    assert lost == [False, False, False, True, False]
+
+
+async def test_two_that_fail_side_by_side_are_one_failure() -> None:
+    async with transport("http://127.0.0.1:1") as line:
+        await asyncio.gather(line.send(READ), line.send(READ), return_exceptions=True)
+        assert line.lost == ""
+        await asyncio.gather(line.send(READ), return_exceptions=True)
+        assert "could not connect" in line.lost
 
 
 async def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:

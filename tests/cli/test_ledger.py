@@ -1,4 +1,4 @@
-"""What people ask of the ledger and order: run --once, status, gaps, waiting, approve, refuse, brake."""
+"""What people ask of the ledger and order: run --once, gaps, waiting, approve, refuse, brake."""
 
 import asyncio
 import os
@@ -62,17 +62,6 @@ def test_a_round_needs_no_phishguard_unless_a_rule_hears_reports(shell: Shell, t
     assert (code, "phishguard/reports" in err) == (3, True)
 
 
-def test_the_status_shows_what_waits_and_how_far_all_is_read(worked: Shell) -> None:
-    (found,) = worked.json("status")
-    assert found["waiting"] == found["entries"]["Move"]["waiting"] + sum(
-        states.get("waiting", 0) for kind, states in found["entries"].items() if kind != "Move"
-    )
-    assert [source["open gaps"] for source in found["sources"]] == [0, 0]
-    code, out, _ = worked.type("status")
-    assert (code, f"{found['waiting']} waiting for a person" in out) == (0, True)
-    assert max(map(len, out.splitlines())) <= 100
-
-
 def test_no_open_gap_is_told_as_the_proof_it_is(worked: Shell) -> None:
     worked.set(WORKER_POLL_EVERY="1h")
     assert worked.type("gaps")[:2] == (0, "no gap is open: all is read up to the last poll\n")
@@ -116,7 +105,9 @@ def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
 
 
 def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
-    assert worked.type("refuse", "--rule", "malicious_mail")[0] == 0
+    of_it = [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+    code, out, _ = worked.type("refuse", "--rule", "malicious_mail")
+    assert (code, out.startswith(f"refuse all that waits of 'malicious_mail', {len(of_it)} in number: ")) == (0, True)
     worked.json("run", "--once")
     assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
 
@@ -127,7 +118,7 @@ def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None
     both = {row["id"] for row in waiting if row["item"] == release["item"]}
     _, out, _ = worked.type("approve", release["id"])
     worked.type("run", "--once")
-    assert (len(both), out.startswith("approve 2 that belong together")) == (2, True)
+    assert (len(both), out.startswith("approve it and 1 more of the same decision: ordered")) == (2, True)
     assert not both & {row["id"] for row in worked.json("waiting")}
 
 
@@ -168,6 +159,8 @@ def test_a_brake_on_a_rule_that_does_not_exist_would_hold_nothing(worked: Shell)
     code, _, err = worked.type("brake", "on", "--rule", "malicious_male")
     assert (code, "did you mean malicious_mail?" in err) == (2, True)
     assert worked.type("brake", "on", "--rule", "malicious_mail")[0] == 0
+    code, _, err = worked.type("brake", "on", "--rule", "foo")
+    assert (code, err) == (2, "worker: there is no rule 'foo': `worker rules` lists those there are\n")
 
 
 def test_broken_rule_files_keep_nobody_from_braking(worked: Shell) -> None:

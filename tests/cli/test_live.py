@@ -8,6 +8,7 @@ from tests.cli.shell import Shell
 from tests.language import rule_files
 from tests.serving import Serving, sandbox
 from worker.sandbox import Switches
+from worker.sandbox.faults import Fault
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -20,7 +21,8 @@ def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
 
 
 def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Serving) -> None:
-    assert live(shell, account) == (0, "6 rules, and all their examples pass, and the API lets them do their work\n")
+    told = "6 rules, and all their examples pass, and the API allows what WORKER_CEILING=approve needs\n"
+    assert live(shell, account, WORKER_CEILING="approve") == (0, told)
     assert account.world.effects == []
 
 
@@ -28,11 +30,10 @@ def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Servi
     ("more", "told"),
     [
         ({"CLOUDFLARE_API_TOKEN": "wrong-s3cret"}, "check CLOUDFLARE_API_TOKEN"),
-        ({"CLOUDFLARE_API_TOKEN": "read-s3cret"}, "can read but not change anything"),
+        ({"CLOUDFLARE_API_TOKEN": "read-s3cret", "WORKER_CEILING": "approve"}, "or keep WORKER_CEILING at observe"),
         ({"CLOUDFLARE_ACCOUNT_ID": "f" * 32}, "CLOUDFLARE_ACCOUNT_ID"),
-        ({"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUEST_TIMEOUT": "100ms"}, "cannot be asked"),
     ],
-    ids=["a wrong token", "a token that only reads", "an unknown account", "an API nobody reaches"],
+    ids=["a wrong token", "a token that only reads", "an unknown account"],
 )
 def test_what_is_wrong_with_a_credential_is_told_apart(
     shell: Shell, account: Serving, more: dict[str, str], told: str
@@ -41,6 +42,36 @@ def test_what_is_wrong_with_a_credential_is_told_apart(
     assert code == 1
     assert told in out.replace("\n", " ")
     assert "s3cret" not in out
+
+
+def test_to_observe_a_token_that_only_reads_is_enough(shell: Shell, account: Serving) -> None:
+    code, out = live(shell, account, CLOUDFLARE_API_TOKEN="read-s3cret")  # noqa: S106 (the sandbox takes any)
+    remark, summary = out.splitlines()
+    assert (code, "Write before WORKER_CEILING is approve or enforce" in remark) == (0, True)
+    assert summary.endswith("WORKER_CEILING=observe needs")
+    assert shell.json("check", "--live")["remarks"] == [remark]
+
+
+NOWHERE = {"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUEST_TIMEOUT": "100ms"}
+
+
+def test_an_api_that_is_away_could_not_be_asked_and_is_no_problem_of_ours(shell: Shell, account: Serving) -> None:
+    code, out = live(shell, account, **NOWHERE)
+    question, summary = out.splitlines()
+    assert (code, "the API cannot be asked now" in question) == (3, True)
+    assert summary == "6 rules, and all their examples pass"
+    found = shell.json("check", "--live", code=3)
+    assert (found["problems"], found["unanswered"]) == ([], [question])
+
+
+def test_an_answer_that_is_lost_is_no_answer(shell: Shell, account: Serving) -> None:
+    account.world.faults.script([Fault("lost", "POST", "settings/block_senders/batch")])
+    code, out = live(shell, account)
+    assert (code, "no whole answer came" in out) == (3, True)
+
+
+def test_what_has_to_be_fixed_counts_also_while_the_api_is_away(shell: Shell, account: Serving) -> None:
+    assert live(shell, account, **NOWHERE, WORKER_NOTIFY_SOC="")[0] == 1
 
 
 @pytest.mark.parametrize(

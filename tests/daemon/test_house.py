@@ -5,10 +5,12 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import TOKEN, Bench, until
-from tests.language import rule_files
+from tests.language import BAD, rule_files
 from worker import daemon
+from worker.api import Request
 from worker.daemon import upkeep
-from worker.sandbox import ACCOUNT, Switches
+from worker.errors import Unsure
+from worker.sandbox import ACCOUNT, Fault, Switches
 from worker.store.values import Page, Slice
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -82,6 +84,31 @@ async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(
         assert not ready.ready
         assert "could not connect" in ready.why[0]
     assert [line["event"] for line in bench.told()] == ["cannot go on"]
+
+
+async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        for loop in house.desks[0].loops()[:2]:
+            await house.turn(loop)
+        line, ask = house.desks[0].line.transport, Request(method="GET", path="/accounts/a")
+        bench.world.faults.script([Fault("reset")] * 3)
+        for ready in (True, False, False):
+            with pytest.raises(Unsure):
+                await line.send(ask)
+            assert house.readiness().ready == ready
+        assert [why.partition(":")[0] for why in house.readiness().why] == ["messages, reports"]
+        await line.send(ask)
+        assert house.readiness().ready
+
+
+async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Bench) -> None:
+    rule_files(bench.rules, exits=BAD.replace("{does}", "os._exit(7)"))
+    for number in range(3):
+        bench.world.add_message(subject=f"bad {number}")
+    async with bench.api(), bench.house() as house:
+        await house.turn(house.desks[0].loops()[0])
+        (warning,) = house.readiness().warnings
+        assert "rule bad only observes" in warning
 
 
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:

@@ -34,3 +34,14 @@ def test_a_gap_that_cannot_be_closed_for_now_is_not_ready() -> None:
 def test_every_trouble_is_told_and_stopping_comes_first() -> None:
     found = readiness([source()], {"reports": "could not connect to the API"}, NOW, stopping=True)
     assert found.why == ("the worker is stopping", "reports: could not connect to the API")
+
+
+def test_what_stops_several_is_said_once_with_their_names() -> None:
+    troubles = {"messages": "could not connect", "start": "no permission", "reports": "could not connect"}
+    found = readiness([source()], troubles, NOW, stopping=False)
+    assert found.why == ("messages, reports: could not connect", "start: no permission")
+
+
+def test_a_warning_keeps_nothing_from_being_ready() -> None:
+    found = readiness([source()], {}, NOW, stopping=False, warnings=["rule a only observes"])
+    assert (found.ready, found.warnings) == (True, ("rule a only observes",))

@@ -1,6 +1,7 @@
 """The daemon at work: mail, restarts, orders, rules that change."""
 
 import io
+import socket
 import time
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tests.language import rule_files
 from worker import daemon
 from worker.daemon import upkeep
 from worker.daemon.upkeep import stamp
-from worker.errors import RuleError, StoreError
+from worker.errors import RuleError, SettingsError, StoreError
 from worker.sandbox import ACCOUNT
+from worker.settings import Settings
+from worker.telemetry import Metrics, Outlets, operations_log
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -57,6 +60,15 @@ async def test_rules_that_cannot_be_loaded_keep_it_from_starting(bench: Bench) -
     with pytest.raises(RuleError, match=r"broken\.py"):
         async with bench.house():
             pass
+    assert not (bench.folder / "worker.db").exists()
+
+
+async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings.load({**bench.environment, "WORKER_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"})
+        with pytest.raises(SettingsError, match=r"nothing can listen \(address already in use\): stop what is there"):
+            await daemon.run(settings, Outlets(operations_log(bench.log), bench.records, Metrics()))
+    assert not (bench.folder / "worker.db").exists()
 
 
 async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
@@ -90,11 +102,26 @@ async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench
         await until(lambda: b'"bundle refused"' in bench.records.getvalue())
         async with web.get(url + "/metrics") as answer:
             assert "worker_bundle_refused 1.0" in await answer.text()
+        assert "broken.py:2" in house.readiness().warnings[0]
         assert [rule.name for rule in house.rooms.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
         await until(lambda: house.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
+        assert house.readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
+
+
+async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_same_ones_are_not(bench: Bench) -> None:
+    async with bench.house() as house:
+        watch = upkeep.Watch(house)
+        for _ in range(2):
+            await watch.step()
+        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
+        rule_files(bench.rules, moves=MOVES + "\n# changed\n")
+        watch = upkeep.Watch(house)
+        for _ in range(2):
+            await watch.step()
+        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
 
 
 def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_a_rule_that_misbehaves_loses_its_say_and_all_others_go_on(tmp_pat
         mails = [rig.world.add_message(subject=f"bad {number}") for number in range(2)]
         await until(lambda: len(rig.ours()) == len(mails) and not rig.unsettled(), lambda: daemon.log)
         assert {rule for rule, _ in mishaps(rig)} == set(DOES)
-        (status,) = msgspec.json.decode((await rig.command("status", "--json")).out)
+        (status,) = msgspec.json.decode((await rig.command("status", "--json")).out)["accounts"]
         told = [record for record in daemon.records if record["verb"] == "rule failed"]
     assert status["rule failures"] == len(DOES) * len(mails) == len(told)
     assert len(rig.ours()) == len(set(rig.ours()))

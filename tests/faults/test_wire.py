@@ -169,6 +169,6 @@ async def test_a_record_that_makes_no_sense_is_kept_and_counted_and_costs_only_i
     async with told_of(rig, None, 7, "text", [], {}, {"id": None}, bare, new), rig.daemon() as daemon:
         await until(lambda: len(rig.ours()) == len(outbreak), lambda: daemon.log)
         await until_it(daemon.is_ready, lambda: daemon.log)
-        (account,) = msgspec.json.decode((await rig.command("status", "--json")).out)
+        (account,) = msgspec.json.decode((await rig.command("status", "--json")).out)["accounts"]
     assert account["unreadable records"] == 7
     assert {record["source"] for record in daemon.records if record["verb"] == "broken record"} == {"messages"}

@@ -145,8 +145,8 @@ class Calls:
         try:
             response = await self._transport.send(request)
             status = response.status
-        except (Unreachable, Unsure) as error:
-            raise type(error)(f"{operation}: {error}") from None
+        except Unsure as error:
+            raise Unsure(f"{operation}: {error}") from None
         finally:
             self.calls[str(operation), status] += 1
             self._on_call(str(operation), status, self._clock.monotonic() - sent)

@@ -1,7 +1,10 @@
 """The API client's room: one request out, one whole answer back, over HTTP."""
 
 import asyncio
+import os
 from collections.abc import Mapping
+from socket import gaierror
+from ssl import SSLError
 from typing import Protocol, Self
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -59,6 +62,12 @@ class HttpTransport:
         self._base = _checked(base_url)
         self._credential = credential
         self._timeout = timeout
+        self._doubted = False
+        self.lost = ""
+        """What keeps the API from being reached: two requests in a row failed so, the second sent after the first had.
+
+        One that fails alone says nothing. Empty when the last one was answered, however.
+        """
 
     async def __aenter__(self) -> Self:
         """Open the pool of connections; proxies come from the usual variables."""
@@ -79,10 +88,13 @@ class HttpTransport:
     async def send(self, request: Request) -> Response:
         """Send once; raise Unreachable when provably nothing was sent, Unsure when no whole answer came."""
         query = "?" + urlencode(request.query) if request.query else ""
+        doubted = self._doubted
         answer = await self._sent(request, URL(self._base + request.path + query, encoded=True))
         # Raised out here so that no aiohttp error, which knows our headers, hangs on to ours as its context.
         if isinstance(answer, WorkerError):
+            self._doubted, self.lost = True, str(answer) if doubted else self.lost
             raise answer
+        self._doubted, self.lost = False, ""
         return answer
 
     async def _sent(self, request: Request, url: URL) -> Response | WorkerError:
@@ -113,7 +125,7 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
     try:
         return await send(request)
     except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
-        raise _Failed(Unreachable(f"could not connect to the API: {_reason(error)}")) from None
+        raise _Failed(Unreachable(_unconnected(request, error))) from None
     except (ClientError, OSError) as error:
         raise _Failed(_unsure(error)) from None
 
@@ -122,10 +134,27 @@ def _unsure(error: BaseException) -> Unsure:
     return Unsure(f"the API was asked but no whole answer came: {_reason(error)}")
 
 
+def _unconnected(request: ClientRequest, error: BaseException) -> str:
+    """Say where no connection came about, why, and where to look; of a proxy's address only what is no secret."""
+    where = f"{request.url.host}:{request.url.port}"
+    if request.proxy:
+        where += f" through the proxy {request.proxy.host}:{request.proxy.port}"
+    return f"could not connect to the API at {where} ({_reason(error)}): look at the network and CLOUDFLARE_BASE_URL"
+
+
 def _reason(error: BaseException) -> str:
     """Say what went wrong in a few harmless words."""
-    text = "the deadline passed" if isinstance(error, asyncio.TimeoutError) else str(error)
+    if isinstance(error, asyncio.TimeoutError):
+        return "the deadline passed"
+    text = _by_system(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
     return escaped(text or type(error).__name__)
+
+
+def _by_system(error: OSError) -> str:
+    """Return the system's words without addresses; those of TLS and name lookups have numbers of their own."""
+    if error.errno is None or isinstance(error, SSLError | gaierror):
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 def _checked(base_url: str) -> str:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from worker.cli import audit, demo, edge, ledger, rules, sandbox
+from worker.cli import audit, demo, edge, ledger, rules, sandbox, status
 from worker.cli import run as running
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app.command()(sandbox.sandbox)
 app.command()(rules.check)
 app.command()(rules.rules)
 app.command(cls=running.WithSettings)(running.run)
-app.command()(ledger.status)
+app.command()(status.status)
 app.command()(ledger.gaps)
 app.command()(ledger.waiting)
 app.command()(ledger.approve)

@@ -1,6 +1,10 @@
 """`worker audit`: what was done, by whom and why; and whether that record is whole."""
 
-from datetime import datetime
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +17,14 @@ from worker.errors import SettingsError
 if TYPE_CHECKING:
     from worker.audit import Verdict
     from worker.settings import Settings
+    from worker.store.ledger import Ledger
 
 app = typer.Typer(help="Ask what was done, by whom and why.")
-COLUMNS = ("number", "at", "verb", "to", "rule", "action", "target")
-VERDICT = ("account", "records", "first", "last", "hash", "problem")
+COLUMNS = ("number", "at", "verb", "rule", "who", "what")
+AFTER = "Only records after this number, this long ago (2h), or this time (2026-11-20T17:22, UTC)."
+FILES = "Records as JSON lines, the oldest file first; the ledger's without any."
+DIGITS = 18
+"""Digits that the number of a record has at most."""
 
 
 @app.command()
@@ -25,16 +33,21 @@ def query(
     rule: Annotated[str, typer.Option("--rule", metavar="NAME", help="What this rule had a part in.")] = "",
     entry: Annotated[str, typer.Option("--entry", metavar="ID", help="What became of one entry.")] = "",
     target: Annotated[str, typer.Option("--target", metavar="ID", help="What was done to a message or pattern.")] = "",
-    verb: Annotated[str, typer.Option("--verb", metavar="WORD", help="entered, claimed, done, ordered …")] = "",
-    after: Annotated[int, typer.Option("--after", metavar="NUMBER", help="Only records after this one.")] = 0,
+    verb: Annotated[str, typer.Option("--verb", metavar="WORD", help="entered, claimed, settled, ordered …")] = "",
+    after: Annotated[str, typer.Option("--after", metavar="WHEN", help=AFTER)] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as it is chained, one per line.")] = False,
 ) -> None:
     """List audit records, oldest first.
 
-    Example: worker audit query --rule malicious_mail --json
+    The table shows what was wanted, on what, and why; everything a record says is in --json.
+
+    Example: worker audit query --rule malicious_mail --after 2h
     """
-    wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb}
-    records = edge.wait(_records(edge.settings(), wanted, after))
+    from worker.audit import VERBS
+
+    _known("verb", verb, VERBS)
+    wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_beginning(after)}
+    records = edge.wait(_records(edge.settings(), wanted))
     if as_json:
         for record in records:
             typer.echo(record)
@@ -45,32 +58,74 @@ def query(
 
 @app.command()
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="Records as JSON lines; the ledger's without it.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=FILES)] = None,
     *,
     as_json: edge.Json = False,
 ) -> None:
     """Prove that no record was changed, left out or added.
 
-    Keep a hash somewhere else: only that shows a chain that was written anew from its beginning. Ends with 1 when the
-    chain is broken.
+    Files may begin later than the first record, as after a log rotation: what is there is proved, and what is not is
+    named. Keep a hash somewhere else: only that shows a chain that was written anew from its beginning. Ends with 1
+    when the chain is broken.
 
-    Example: worker audit verify records.jsonl
+    Example: worker audit verify records.1.jsonl records.jsonl
     """
     from worker.audit import verify as verified
 
-    chains = _of_file(file) if file else edge.wait(_of_ledger(edge.settings()))
-    verdicts = [(account, verified(lines)) for account, lines in chains.items()]
-    rows = [_verdict(account, verdict) for account, verdict in verdicts]
-    show.listing(rows, VERDICT, as_json=as_json, empty="there are no records")
-    edge.found([verdict for _, verdict in verdicts if verdict.problem])
+    chains = _of_files(files) if files else edge.wait(_of_ledger(edge.settings()))
+    verdicts = {account: verified(lines, cut=bool(files)) for account, lines in chains.items()}
+    if as_json:
+        show.document([_verdict(account, verdict) for account, verdict in verdicts.items()])
+    else:
+        _tell(verdicts)
+    edge.found([verdict for verdict in verdicts.values() if verdict.problem])
 
 
-async def _records(settings: "Settings", wanted: dict[str, str], after: int) -> list[bytes]:
+def _known(what: str, name: str, names: Collection[str]) -> None:
+    """Refuse a name that no record can have: finding nothing would look as if nothing had happened."""
+    if name and name not in names:
+        near = get_close_matches(name, names, n=1)
+        raise SettingsError(
+            f"no record has the {what} {name!r}"
+            + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(sorted(names)) or 'none'}")
+        )
+
+
+def _beginning(after: str) -> dict[str, float]:
+    """Read the number of a record, a duration back from now, or a time."""
+    from worker.rules import seconds
+
+    if not after:
+        return {}
+    if after.isdecimal() and len(after) <= DIGITS:
+        return {"after": int(after)}
+    with suppress(ValueError):
+        return {"since": time.time() - seconds(after)}
+    with suppress(ValueError):
+        at = datetime.fromisoformat(after)
+        return {"since": (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()}
+    takes = "the number of a record, a duration such as 2h, or a time such as 2026-11-20T17:22"
+    raise SettingsError(f"--after takes {takes}, not {after!r}")
+
+
+async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
     """Gather the records of all accounts that fit."""
     from worker.audit import query as asked
 
     async with edge.ledger(settings) as (ledger, accounts):
-        return [line for account in accounts async for line in asked(ledger, account, after=after, **wanted)]
+        found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
+        if not found:
+            _known("rule", wanted["rule"], await _rules(ledger, accounts))
+    return found
+
+
+async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
+    """Name every rule on record."""
+    from worker.audit import query as asked
+    from worker.audit import rules_of
+
+    lines = [line for account in accounts async for line in asked(ledger, account)]
+    return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
 
 
 async def _of_ledger(settings: "Settings") -> dict[str, list[bytes]]:
@@ -81,15 +136,16 @@ async def _of_ledger(settings: "Settings") -> dict[str, list[bytes]]:
         return {account: [line async for line in asked(ledger, account)] for account in accounts}
 
 
-def _of_file(file: Path) -> dict[str, list[bytes]]:
-    """Read the chains in a file, each with its own account."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+def _of_files(files: Iterable[Path]) -> dict[str, list[bytes]]:
+    """Read the chains in files, each with its own account."""
     chains: dict[str, list[bytes]] = {}
-    for line in lines:
-        chains.setdefault(_account(line), []).append(line)
+    for file in files:
+        try:
+            lines = file.read_bytes().splitlines()
+        except OSError as error:
+            raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+        for line in lines:
+            chains.setdefault(_account(line), []).append(line)
     return chains
 
 
@@ -97,21 +153,72 @@ def _account(line: bytes) -> str:
     """Say whose record a line is; one that cannot be read is nobody's, and breaks nobody else's chain."""
     try:
         record = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return ""
     return str(record.get("account", "")) if isinstance(record, dict) else ""
 
 
 def _row(record: dict[str, Any]) -> show.Row:
-    """Describe a record; the pattern of a block is its target already."""
-    action = record.get("action") or {}
-    wish = [action[name] for name in ("type", "destination", "expected_disposition") if name in action]
-    rules = [each[0] for each in record.get("rules", ())]
-    at = datetime.fromisoformat(record["at"])
-    return {**record, "at": at, "rule": rules, "action": " ".join(wish)}
+    """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
+    from worker.audit import rules_of
+
+    verb, to = record["verb"], record.get("to")
+    why = record.get("because") or record.get("why") or record.get("said")
+    on = record.get("target") or record.get("subject") or record.get("in_lane")
+    return {
+        **record,
+        "at": datetime.fromisoformat(record["at"]),
+        "verb": [verb, f"→ {to}"] if to and to != verb else verb,
+        "rule": rules_of(record) or record.get("rule"),
+        "what": [part for part in (_wish(record), on, why) if part],
+    }
+
+
+def _wish(record: dict[str, Any]) -> str:
+    """Write what was wanted; the pattern of a block is its target already."""
+    action = record.get("action") or {"type": record.get("what", "")}
+    return " ".join(action[name] for name in ("type", "destination", "expected_disposition") if name in action)
 
 
 def _verdict(account: str, verdict: "Verdict") -> show.Row:
-    """Describe what came of verifying a chain."""
-    row = {name: getattr(verdict, name) for name in ("records", "first", "last", "hash")}
-    return {"account": account, **row, "problem": verdict.problem or "whole"}
+    """Describe for programs what came of verifying a chain."""
+    names = ("problem", "records", "first", "last", "hash", "previous", "unchecked")
+    return {"account": account, "whole": not verdict.problem, **{name: getattr(verdict, name) for name in names}}
+
+
+def _tell(verdicts: dict[str, "Verdict"]) -> None:
+    """Say for people what came of verifying chains, in lines that keep a hash in one piece."""
+    for account, verdict in verdicts.items():
+        result = f"broken at record {verdict.broken_at}" if verdict.problem else f"{_span(verdict)} whole"
+        typer.echo(f"account {show.cell(account) or 'unknown'}: {result}")
+        for line in _broken(verdict) if verdict.problem else _whole(verdict):
+            typer.echo(f"  {line}")
+    if not verdicts:
+        typer.echo("there are no records")
+
+
+def _span(verdict: "Verdict") -> str:
+    """Name the records that hold."""
+    ends = f"{verdict.first} to {verdict.last}"
+    return f"records {ends} are" if verdict.records > 1 else f"record {verdict.first} is"
+
+
+def _broken(verdict: "Verdict") -> list[str]:
+    """Say where a chain breaks, and how much of it holds."""
+    holds = [f"before that, {_span(verdict)} unchanged"] if verdict.records else []
+    return [show.cell(verdict.problem), *holds]
+
+
+def _whole(verdict: "Verdict") -> list[str]:
+    """Say what was proved, and what could not be."""
+    lines = [f"hash of record {verdict.last}: {verdict.hash}"]
+    if verdict.unchecked:
+        lines += [
+            f"hash of record {verdict.unchecked}: {show.cell(verdict.previous)}",
+            f"Records up to {verdict.unchecked} are not here and were not checked: cut off to hide something, it would",
+            f"look the same. The second hash must be that of record {verdict.unchecked} in an older file; name both",
+            "files, the older one first, to have that compared.",
+        ]
+    elif verdict.first > 1:
+        lines.append(f"records up to {verdict.first - 1} were older than WORKER_KEEP; a later record tells their hash")
+    return lines

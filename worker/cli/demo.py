@@ -60,6 +60,8 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
                 daemon.working(house),
             ):
                 since = time.time()
+                if not quietly:
+                    typer.echo(f"{stage.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
                 with progress(stage.ARRIVALS, quietly=quietly) as told:
                     await stage.outbreak(world, told, house.stopping)
                     await stage.quiet(house, time.time())
@@ -93,7 +95,7 @@ def progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None]]:
 def _in_words(arrived: int, total: int) -> None:
     """Say how far it is, a few times."""
     if arrived % (total // 4) == 0:
-        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} messages", err=True)
+        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} more messages", err=True)
 
 
 def _tell(figures: "Figures") -> None:
@@ -106,7 +108,8 @@ def _tell(figures: "Figures") -> None:
     show.table(
         ("measured", "figure"),
         [
-            ("messages read, of which new", f"{f.messages_read:,}, {f.new_messages:,}"),
+            ("messages and reports read, with repeats", f"{f.messages_read:,}"),
+            ("of which new (clean mail is not read)", f"{f.new_messages:,}"),
             ("decisions", f.decisions),
             ("API calls", f.api_calls),
             ("API calls per 1,000 messages read", f.calls_per_1000_messages),

@@ -63,6 +63,12 @@ def found(something: object) -> None:
         raise typer.Exit(FOUND)
 
 
+def could_not(something: object) -> None:
+    """End the command with 3 when something could not be done or asked."""
+    if something:
+        raise typer.Exit(COULD_NOT)
+
+
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; what went wrong is one sentence on stderr."""
     try:

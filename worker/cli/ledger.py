@@ -1,4 +1,4 @@
-"""What people ask of the ledger, and order: status, gaps, waiting, approve, refuse, brake."""
+"""What people ask of the ledger, and order: gaps, waiting, approve, refuse, brake."""
 
 import getpass
 import time
@@ -38,19 +38,6 @@ class Person(NamedTuple):
     def name(self) -> str:
         """The name for the record."""
         return self.who or getpass.getuser()
-
-
-def status(*, as_json: edge.Json = False) -> None:
-    """Show what was done, what waits, and how far all is read.
-
-    Example: worker status
-    """
-    found = edge.wait(_status(edge.settings()))
-    if as_json:
-        show.document(found)
-        return
-    for account in found:
-        _tell(account)
 
 
 def gaps(*, as_json: edge.Json = False) -> None:
@@ -120,56 +107,6 @@ def brake(
         edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, Person(who, because)))
     else:
         show.listing(edge.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
-
-
-async def _status(settings: "Settings") -> list[dict[str, Any]]:
-    """Gather what status shows, per account."""
-    from worker.sources import Messages, Reports
-
-    found = []
-    async with edge.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            sources = [(name, await ledger.coverage(account, name)) for name in (Messages.name, Reports.name)]
-            counts = await ledger.counts(account)
-            found.append({
-                "account": account,
-                "entries": counts,
-                "waiting": sum(states.get("waiting", 0) for states in counts.values()),
-                "sources": [_source(name, coverage) for name, coverage in sources],
-                "brakes": [_brake_row(account, each) for each in await ledger.brakes(account)],
-                "unreadable records": len(await ledger.broken(account)),
-                "rule failures": len(await ledger.mishaps(account)),
-                "bytes": await ledger.sizes(),
-            })  # fmt: skip
-    return found
-
-
-def _source(name: str, coverage: "Coverage") -> show.Row:
-    """Describe how far a source is read."""
-    from worker.coverage import gaps as missing
-    from worker.coverage import horizon, reaches
-
-    gaps = missing(coverage.closed, coverage.since, horizon(coverage))
-    return {
-        "source": name,
-        "since": show.moment(coverage.since),
-        "until": show.moment(reaches(coverage)),
-        "open gaps": len(gaps),
-    }
-
-
-def _tell(account: dict[str, Any]) -> None:
-    """Print the status of one account."""
-    typer.echo(f"account {account['account']}, {account['waiting']} waiting for a person\n")
-    states = sorted({state for counts in account["entries"].values() for state in counts})
-    rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in account["entries"].items()]
-    show.table(("action", *states), rows)
-    typer.echo()
-    show.table(("source", "since", "until", "open gaps"), [tuple(row.values()) for row in account["sources"]])
-    typer.echo()
-    show.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
-    typer.echo(f"{account['unreadable records']} unreadable records, {account['rule failures']} rule failures")
-    typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
 
 async def _gaps(settings: "Settings") -> list[show.Row]:
@@ -242,7 +179,8 @@ def wish(entry: "Entry") -> str:
 async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person") -> None:
     """Order that what waits be approved or refused."""
     if bool(id_) == bool(rule):
-        raise SettingsError(f"say what to {verb}: an id that `worker waiting` shows, or --rule NAME")
+        raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
+    count = 0
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
             entries = await ledger.entries(account, states=("waiting",), limit=100_000)
@@ -251,9 +189,17 @@ async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: 
             if meant:
                 (subject,) = items or {f"rule:{rule}"}
                 await ledger.order(account, verb, subject, person.name, person.because, time.time())
-                typer.echo(f"{verb} {len(meant)} that belong together: {ORDERED}" if len(meant) > 1 else ORDERED)
-                return
-    raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
+                count += len(meant)
+    if not count:
+        raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
+    typer.echo(f"{verb} {_all_of(rule, count)}: {ORDERED}")
+
+
+def _all_of(rule: str, count: int) -> str:
+    """Say how much an order is about, and why so much."""
+    if rule:
+        return f"all that waits of {rule!r}, {count} in number"
+    return f"it and {count - 1} more of the same decision" if count > 1 else "it"
 
 
 async def _brakes(settings: "Settings") -> list[show.Row]:
@@ -261,11 +207,12 @@ async def _brakes(settings: "Settings") -> list[show.Row]:
     rows = []
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            rows += [_brake_row(account, each) for each in await ledger.brakes(account)]
+            rows += [brake_row(account, each) for each in await ledger.brakes(account)]
     return rows
 
 
-def _brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+def brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+    """Describe a brake that is on."""
     since = show.moment(brake.at)
     return {
         "account": account,
@@ -297,5 +244,8 @@ async def _known(settings: "Settings", rule: str) -> None:
     except RuleError:
         return  # files that cannot be loaded must not keep anybody from braking
     if rule not in names:
-        near = get_close_matches(rule, names, n=1, cutoff=0.0)
-        raise SettingsError(f"there is no rule {rule!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        near = get_close_matches(rule, names, n=1)
+        raise SettingsError(
+            f"there is no rule {rule!r}"
+            + (f"; did you mean {near[0]}?" if near else ": `worker rules` lists those there are")
+        )

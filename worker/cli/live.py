@@ -1,18 +1,19 @@
 """`worker check --live`: whether this credential can do what the rules ask. Nothing is changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from worker.api import ApiClock, Budget, Client, HttpTransport, Urgency
 from worker.daemon.desk import credential_of
-from worker.errors import NotEntitled, NotFound, Rejected, Temporary, Unauthorised, WorkerError
+from worker.errors import NotEntitled, NotFound, Rejected, Temporary, Unauthorised, Unsure, WorkerError
+from worker.rules import OBSERVE
 
 if TYPE_CHECKING:
-    from worker.rules import RuleInfo
+    from worker.rules import Mode, RuleInfo
     from worker.settings import Settings
 
 MICROSOFT_ONLY = ("RecoverableItemsDeletions", "RecoverableItemsPurges")
@@ -20,6 +21,8 @@ PATIENCE = 30.0
 """Seconds for one question."""
 NOTHING: dict[str, list[object]] = {"deletes": [], "patches": [], "puts": [], "posts": []}
 """A batch of nothing: refused without the permission to write, and without effect with it."""
+BUSY = "the API does not let us ask now: others may have spent the request budget; try again in five minutes"
+T = TypeVar("T")
 
 
 class Domain(msgspec.Struct, frozen=True):
@@ -29,84 +32,110 @@ class Domain(msgspec.Struct, frozen=True):
     inbox_provider: str | None = None
 
 
-async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[str]:
-    """Return every problem with every account, each in a sentence; at most six calls an account."""
-    problems: list[str] = []
+class Finding(NamedTuple):
+    """A sentence about an account: what must be fixed, what only a later step needs, or what nobody could answer."""
+
+    kind: Literal["problems", "unanswered", "remarks"]
+    says: str
+
+
+def _problem(says: str) -> Finding:
+    return Finding("problems", says)
+
+
+ONLY_READS = "the token can read but not change anything"
+WRITES_WANTED = _problem(
+    f"{ONLY_READS}: give it the permission Cloud Email Security: Write, or keep WORKER_CEILING at observe"
+)
+WRITES_WANTED_LATER = Finding(
+    "remarks",
+    f"{ONLY_READS}, which is enough to observe: "
+    "give it the permission Cloud Email Security: Write before WORKER_CEILING is approve or enforce",
+)
+
+
+async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:
+    """Ask about every account, and return what is to be said; at most six calls an account."""
+    findings: list[Finding] = []
     for account in settings.accounts():
         clock = ApiClock(sleep=_impatient)
         async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
             budget = Budget(clock, *settings.budget, settings.budget_share)
-            found = await _problems(Client(transport, budget, clock, account.id), clock, rules)
-        problems += [f"account {account.id}: {problem}" for problem in found]
-    return problems
+            found = await _found(Client(transport, budget, clock, account.id), clock, rules, settings.ceiling)
+        findings += [Finding(kind, f"account {account.id}: {says}") for kind, says in found]
+    return findings
 
 
-async def _problems(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]") -> list[str]:
+async def _found(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]", ceiling: "Mode") -> list[Finding]:
     """Ask for reading, then writing, then what the rules need; what fails first makes the rest pointless."""
-    problem = await _reading(client, clock)
-    if problem:
-        return [problem]
-    asked = [await _writing(client), await _reports(client, clock, rules), await _mailboxes(client, rules)]
-    return [problem for problem in asked if problem]
+    unread = await _reading(client, clock)
+    if unread:
+        return [unread]
+    asked = [await _writing(client, ceiling), await _reports(client, clock, rules), await _mailboxes(client, rules)]
+    return [finding for finding in asked if finding]
 
 
-async def _reading(client: Client, clock: ApiClock) -> str:
+async def _reading(client: Client, clock: ApiClock) -> Finding | None:
     """Read the last minute: is the token known, and may it read?"""
     now = clock.now()
-    return await _said(
-        lambda: client.investigate.search(start=now - 60, end=now, per_page=1, urgency=Urgency.FACTS),
+    return await _asked(
+        client.investigate.search(start=now - 60, end=now, per_page=1, urgency=Urgency.FACTS),
         {
-            NotFound: "there is no such account: check CLOUDFLARE_ACCOUNT_ID",
-            NotEntitled: "Email Security is not in this account's subscription",
-            Unauthorised: "the API does not let this credential read Email Security: check CLOUDFLARE_API_TOKEN, "
-            "CLOUDFLARE_ACCOUNT_ID, and that the token has the permission Cloud Email Security: Read or Write",
+            NotFound: _problem("there is no such account: check CLOUDFLARE_ACCOUNT_ID"),
+            NotEntitled: _problem("Email Security is not in this account's subscription"),
+            Unauthorised: _problem(
+                "the API does not let this credential read Email Security: check CLOUDFLARE_API_TOKEN, "
+                "CLOUDFLARE_ACCOUNT_ID, and that the token has the permission Cloud Email Security: Read or Write"
+            ),
         },
     )
 
 
-async def _writing(client: Client) -> str:
-    """Change nothing: only the permission decides whether that is allowed."""
-    return await _said(
-        lambda: client.call(
-            "POST", "/settings/block_senders/batch", _anything, urgency=Urgency.FACTS, body=NOTHING, writes=True
-        ),
+async def _writing(client: Client, ceiling: "Mode") -> Finding | None:
+    """Change nothing: only the permission decides whether that is allowed, and to observe it is not needed."""
+    path = "/settings/block_senders/batch"
+    return await _asked(
+        client.call("POST", path, _anything, urgency=Urgency.FACTS, body=NOTHING, writes=True),
         {
-            Unauthorised: "the token can read but not change anything: give it the permission "
-            "Cloud Email Security: Write, or keep WORKER_CEILING at observe",
-            NotEntitled: "changing things is not in this account's subscription",
-            Rejected: "",  # allowed to, but a batch of nothing is refused
+            Unauthorised: WRITES_WANTED_LATER if ceiling <= OBSERVE else WRITES_WANTED,
+            NotEntitled: _problem("changing things is not in this account's subscription"),
+            Rejected: None,  # allowed to, but a batch of nothing is refused
         },
     )
 
 
-async def _reports(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]") -> str:
+async def _reports(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]") -> Finding | None:
     """Ask for reports if a rule wants to hear of them."""
     hearing = [rule.name for rule in rules if rule.trigger == "Report"]
     if not hearing:
-        return ""
+        return None
     now = clock.now()
-    return await _said(
-        lambda: client.phishguard.reports(start=now - 60, end=now, page=1, urgency=Urgency.FACTS),
-        {NotEntitled: f"PhishGuard is not in the subscription, so {', '.join(hearing)} will never hear anything"},
+    never = _problem(f"PhishGuard is not in the subscription, so {', '.join(hearing)} will never be called")
+    question = client.phishguard.reports(start=now - 60, end=now, page=1, urgency=Urgency.FACTS)
+    return await _asked(question, {NotEntitled: never})
+
+
+async def _mailboxes(client: Client, rules: "Sequence[RuleInfo]") -> Finding | None:
+    """See whether there are mailboxes to move mail in, if a rule moves any."""
+    moving = [rule for rule in rules if "Move" in rule.actions]
+    return await _asked(
+        client.call("GET", "/settings/domains", _domains, urgency=Urgency.FACTS),
+        {},
+        lambda answer: _lacking({domain.inbox_provider for domain in answer.result}, moving),
     )
 
 
-async def _mailboxes(client: Client, rules: "Sequence[RuleInfo]") -> str:
-    """See whether there are mailboxes to move mail in, if a rule moves any."""
-    moving = [rule.name for rule in rules if "Move" in rule.actions]
-    try:
-        answer = await client.call("GET", "/settings/domains", _domains, urgency=Urgency.FACTS)
-    except WorkerError as error:
-        return str(error)
-    if not answer.result:
-        return "no domain is set up, so no mail will ever be seen: add one in the dashboard"
-    providers = {domain.inbox_provider for domain in answer.result}
+def _lacking(providers: set[str | None], moving: "Sequence[RuleInfo]") -> Finding | None:
+    """Say what the rules that move mail do not find, given where the mail of each domain lies."""
+    if not providers:
+        return _problem("no domain is set up, so no mail will ever be seen: add one in the dashboard")
+    names = ", ".join(rule.name for rule in moving)
     if moving and not providers - {None}:
-        return f"no domain has an integration with its mailboxes, so {', '.join(moving)} cannot move anything"
-    missing = _named({rule.file for rule in rules if "Move" in rule.actions})
+        return _problem(f"no domain has an integration with its mailboxes, so {names} cannot move anything")
+    missing = " and ".join(_named({rule.file for rule in moving}))
     if missing and "Microsoft" not in providers:
-        return f"all mailboxes are Google's, where {' and '.join(missing)} do not exist: let rules move to DeletedItems"
-    return ""
+        return _problem(f"all mailboxes are Google's, where {missing} do not exist: let rules move to DeletedItems")
+    return None
 
 
 def _named(files: Iterable[str]) -> list[str]:
@@ -120,18 +149,21 @@ async def _impatient(seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.1))
 
 
-async def _said(ask: Callable[[], Awaitable[object]], sentences: dict[type[WorkerError], str]) -> str:
-    """Return the sentence for what the API answered, empty when it is content."""
+async def _asked(
+    question: Awaitable[T],
+    refusals: Mapping[type[WorkerError], Finding | None],
+    understood: Callable[[T], Finding | None] = lambda _: None,
+) -> Finding | None:
+    """Return what is to be said about the answer to a question, nothing when all is well."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await ask()
+            return understood(await question)
     except TimeoutError:
-        return "the API does not let us ask now: others may have spent the request budget; try again in five minutes"
-    except Temporary as error:
-        return f"the API cannot be asked now: {error}"
+        return Finding("unanswered", BUSY)
+    except (Temporary, Unsure) as error:
+        return Finding("unanswered", f"the API cannot be asked now: {error}")
     except WorkerError as error:
-        return sentences.get(type(error), str(error))
-    return ""
+        return refusals.get(type(error), _problem(str(error)))
 
 
 def _anything(raw: msgspec.Raw) -> msgspec.Raw:

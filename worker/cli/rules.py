@@ -1,5 +1,6 @@
 """`worker check` and `worker rules`: what is in the rule files, and whether it would run."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,27 +27,31 @@ def check(
 ) -> None:
     """Load the rules, run their examples, and name what is wrong.
 
-    Nothing is changed anywhere, also with --live.
+    Nothing is changed anywhere, also with --live. Ends with 1 if something has to be fixed, and with 3 if that is not
+    known because the API did not answer.
 
     Example: worker check rules --live
     """
     read = edge.settings()
-    problems: list[str] = []
+    said: dict[str, list[str]] = {"problems": [], "unanswered": [], "remarks": []}
     try:
         # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
         bundle: BundleInfo | None = loaded(path or read.rules, frozenset(read.channels) if live else None)
     except RuleError as error:
-        bundle, problems = None, str(error).splitlines()
+        bundle, said["problems"] = None, str(error).splitlines()
     rules = bundle.rules if bundle else ()
     if live:
         from worker.cli.live import probed
 
-        problems += edge.wait(probed(read, rules))
+        for kind, sentence in edge.wait(probed(read, rules)):
+            said[kind].append(sentence)
     if as_json:
-        show.document({"rules": [_row(rule) for rule in rules], "problems": problems})
+        show.document({"rules": [_row(rule) for rule in rules], **said})
     else:
-        _tell(rules, problems, live=live)
-    edge.found(problems)
+        allowed = f", and the API allows what WORKER_CEILING={read.ceiling.name.lower()} needs"
+        _tell(rules, said, allowed if live and not said["unanswered"] else "")
+    edge.found(said["problems"])
+    edge.could_not(said["unanswered"])
 
 
 def rules(*, as_json: edge.Json = False) -> None:
@@ -91,10 +96,9 @@ def _row(rule: "RuleInfo") -> show.Row:
     }
 
 
-def _tell(rules: "tuple[RuleInfo, ...]", problems: list[str], *, live: bool) -> None:
-    """Say what was found."""
-    for problem in problems:
-        typer.echo(escaped(problem, LONGEST))
-    if not problems:
-        asked = ", and the API lets them do their work" if live else ""
-        typer.echo(f"{len(rules)} rules, and all their examples pass{asked}")
+def _tell(rules: "tuple[RuleInfo, ...]", said: dict[str, list[str]], allowed: str) -> None:
+    """Say what was found, what has to be fixed first."""
+    for sentence in chain.from_iterable(said.values()):
+        typer.echo(escaped(sentence, LONGEST))
+    if not said["problems"]:
+        typer.echo(f"{len(rules)} rules, and all their examples pass{allowed}")

@@ -16,6 +16,8 @@ LONGEST = 120
 """Characters of one cell, before the table wraps it."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
 """Columns that are never broken into lines: people copy them."""
+STACKED = WHOLE | {"what"}
+"""Columns in which several values stand below each other."""
 Row = Mapping[str, Any]
 
 
@@ -52,8 +54,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _in_column(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
-    """Write one value for its column: several in one that is never broken stand below each other, or none would fit."""
-    if column in WHOLE and isinstance(value, list | tuple):
+    """Write one value for its column; several in one that is never broken would not fit beside each other."""
+    if column in STACKED and isinstance(value, list | tuple):
         return "\n".join(map(cell, value))
     return cell(value)
 

@@ -15,6 +15,7 @@ from worker.settings import Settings
 from worker.store.entry import Entry
 
 HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
+"""Messages of the last hour at the start; seconds that an answer takes; seconds by which reads lag."""
 WAVES, PAUSE = 40, 0.5
 PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
 """What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""

@@ -13,7 +13,7 @@ from worker.daemon.once import Summary, once
 from worker.daemon.waking import Wakes
 from worker.settings import Settings
 from worker.telemetry import Outlets
-from worker.web import serve
+from worker.web import free, serve
 
 __all__ = ["House", "Summary", "once", "opened", "run", "served", "stopped_by_signals", "working"]
 
@@ -23,6 +23,7 @@ ENDED_AT_ONCE = 3
 
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
+    await free(*settings.listen)
     async with opened(settings, outlets) as house, stopped_by_signals(house), served(house), working(house):
         _collect_seldom()
         await house.stopping.wait()

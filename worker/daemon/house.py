@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -35,6 +35,8 @@ class House:
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
         """Per source: seconds not read yet, and why not when something is in the way."""
+        self.refused = ""
+        """Why the rule files on disk are not taken; empty when they are."""
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
 
@@ -116,8 +118,17 @@ class House:
         sources = [each for desk in self.desks for each in self._sources(desk, troubles)]
         told = {name: str(error) for name, error in troubles.items()}
         for desk in self.desks:
-            told |= desk.executor.problems
-        return readiness(sources, told, self.rooms.clock.now(), stopping=self.stopping.is_set())
+            lost = desk.line.transport.lost
+            told = {desk.name_of(intake): lost for intake in desk.intakes if lost} | told | desk.executor.problems
+        now, stopping = self.rooms.clock.now(), self.stopping.is_set()
+        return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
+
+    def _warnings(self) -> Iterator[str]:
+        """Yield what a person has to fix, though everything goes on."""
+        if self.refused:
+            yield f"the rule files on disk are refused and the ones before go on: {self.refused}"
+        for name in sorted(self.rooms.host.lowered):
+            yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
 
     def _sources(self, desk: Desk, troubles: dict[str, WorkerError]) -> Iterable[Progress]:
         """Yield how far each source is read; one outside of the subscription is no trouble while no rule needs it."""
@@ -136,7 +147,7 @@ class House:
 async def opened(
     settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
 ) -> AsyncIterator[House]:
-    """Open the ledger, the rules, and a desk per account; nothing here waits for the API.
+    """Open the rules, the ledger, and a desk per account; nothing here waits for the API.
 
     Raises SettingsError, RuleError or StoreError.
     """
@@ -145,8 +156,9 @@ async def opened(
     channels = notifiers.opened(addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text))
     async with AsyncExitStack() as stack:
         owner = secrets.token_hex(8)
-        ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
+        # The rules first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
+        ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
         rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
         lines = await _lines(stack, rooms, accounts)
         many = len(accounts) > 1

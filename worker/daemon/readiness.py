@@ -1,5 +1,6 @@
 """Readiness: how far what is read reaches, and what stands in the way. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -21,11 +22,18 @@ class Progress(NamedTuple):
     """How old the end of what is read may be."""
 
 
-def readiness(sources: Iterable[Progress], troubles: Mapping[str, str], now: float, *, stopping: bool) -> Readiness:
+def readiness(
+    sources: Iterable[Progress],
+    troubles: Mapping[str, str],
+    now: float,
+    *,
+    stopping: bool,
+    warnings: Iterable[str] = (),
+) -> Readiness:
     """Say whether the worker does its work, and each reason why not."""
     sources = list(sources)
     why = ["the worker is stopping"] if stopping else []
-    why += [f"{name}: {problem}" for name, problem in troubles.items()]
+    why += _once(troubles)
     why += [sentence for source in sources if (sentence := _behind(source, now))]
     figures = {
         source.name: {
@@ -35,7 +43,15 @@ def readiness(sources: Iterable[Progress], troubles: Mapping[str, str], now: flo
         for source in sources
         if source.reached
     }
-    return Readiness(ready=not why, why=tuple(why), sources=figures)
+    return Readiness(ready=not why, why=tuple(why), warnings=tuple(warnings), sources=figures)
+
+
+def _once(troubles: Mapping[str, str]) -> list[str]:
+    """Say each problem once, however much is stopped by it."""
+    stopped: dict[str, list[str]] = defaultdict(list)
+    for name, problem in troubles.items():
+        stopped[problem].append(name)
+    return [f"{', '.join(names)}: {problem}" for problem, names in stopped.items()]
 
 
 def _behind(source: Progress, now: float) -> str:

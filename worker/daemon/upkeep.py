@@ -68,10 +68,11 @@ class Watch:
     """Takes up changed rule files; bad ones leave the running rules as they are."""
 
     def __init__(self, house: House) -> None:
-        """Begin with the files as they are."""
+        """Begin with no files seen: they may have changed since they were loaded at the start."""
         self._house = house
         self._folder = house.rooms.settings.rules
-        self._taken = self._seen = stamp(self._folder)
+        self._taken: Stamp = ()
+        self._seen: Stamp = ()
 
     async def step(self) -> float:
         """Look at the files; what has changed is taken up once it has stopped changing."""
@@ -85,15 +86,19 @@ class Watch:
     async def _take_up(self) -> None:
         """Load, and say what came of it: in the log, as a metric and in the audit records."""
         house, metrics = self._house, self._house.rooms.outlets.metrics
+        before = house.rooms.host.bundle
         try:
             bundle = await house.rooms.host.load()
         except RuleError as error:
             metrics.refused.set(1)
-            problem = str(error)
+            house.refused = problem = str(error)
             house.log.warning("rules refused; the ones before go on", problem=problem)
             await house.write({"verb": "bundle refused", "why": problem})
             return
+        if bundle is before and not house.refused:
+            return  # nothing but times has changed
         metrics.refused.set(0)
+        house.refused = ""
         house.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
         await house.write_bundle()
 

@@ -1,7 +1,8 @@
 """The web server: /livez, /readyz and /metrics. It knows nothing; it asks the callables it was given."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import msgspec
@@ -18,8 +19,17 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
     ready: bool
     why: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What a person has to fix, though reading goes on."""
     sources: Mapping[str, Mapping[str, float]] = {}
     """Per source: seconds since the end of what is read, and seconds still missing."""
+
+
+async def free(host: str, port: int) -> None:
+    """Raise SettingsError when nothing can listen there: to be known before anything is opened or made."""
+    with _told(host, port):
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+        server.close()
 
 
 @asynccontextmanager
@@ -33,17 +43,25 @@ async def serve(
     runner = web.AppRunner(application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        try:
+        with _told(host, port):
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise SettingsError(
-                f"WORKER_LISTEN is {host}:{port}, where nothing can listen ({error.strerror}): "
-                "stop what is there, or choose another port"
-            ) from None
         bound = runner.addresses[0]
         yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def _told(host: str, port: int) -> Iterator[None]:
+    """Name the setting when the address cannot be had."""
+    try:
+        yield
+    except OSError as error:
+        why = str(error.strerror).rpartition(": ")[2]  # before it the address once more
+        raise SettingsError(
+            f"WORKER_LISTEN is {host}:{port}, where nothing can listen ({why}): "
+            "stop what is there, perhaps another worker, or choose another port"
+        ) from None
 
 
 def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
