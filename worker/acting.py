@@ -28,7 +28,7 @@ from worker.store.entry import FINAL, FRESH, Entry
 from worker.store.ledger import Ledger
 from worker.store.values import ALONE, Answered, Claim, Standing
 
-LANES = {kind.lane: {HANDLERS[one] for one in HANDLERS if one.lane == kind.lane} for kind in HANDLERS}
+KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20
 """Refusals in a row after which a batch is no longer halved: then it is not one bad entry that is wrong."""
 LONG_WAIT = 1.0
@@ -103,12 +103,12 @@ class Acting:
                 del self.problems[handler.queue]
 
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
-        """Return what is ready, lane by lane, so that a long queue of one does not hide the others."""
+        """Return what is ready, handler by handler, so that a long queue of one does not hide the others."""
         ready: list[Entry] = []
-        for lane in await self._ledger.due_lanes(self._account, now):
-            handlers = LANES[lane]
-            if any(handler not in but for handler in handlers):
-                ready += await self._ledger.due(self._account, now, max(one.round for one in handlers), lane)
+        due = await self._ledger.due_kinds(self._account, now)
+        for handler, kinds in KINDS.items():
+            if handler not in but and not due.isdisjoint(kinds):
+                ready += await self._ledger.due(self._account, now, handler.round, kinds)
         return ready
 
     def _wait(self) -> float:

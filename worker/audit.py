@@ -159,8 +159,8 @@ class Stream:
         handed = 0
         last = await self._ledger.cursor(self._account, self._name)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
+            self._log.info(b"\n".join(lines))
             for line in lines:
-                self._log.info(line)
                 self._told(line)
             handed += len(lines)
             last = msgspec.json.decode(lines[-1], type=dict[str, Any])["number"]

@@ -45,13 +45,13 @@ async def test_due_entries_come_in_key_order() -> None:
     assert [entry.target for entry in await desk.ledger.due(ME, T0 + 60, limit=2)] == ["early", "later"]
 
 
-async def test_lanes_are_due_one_by_one() -> None:
+async def test_kinds_are_due_one_by_one() -> None:
     desk = Desk()
-    assert await desk.ledger.due_lanes(ME, T0) == ()
+    assert await desk.ledger.due_kinds(ME, T0) == frozenset()
     await desk.enter(desk.draft(), desk.draft(message="m2"), desk.draft(BLOCK, ready_at=T0 + 9))
-    assert await desk.ledger.due_lanes(ME, T0) == ("placement",)
-    assert sorted(await desk.ledger.due_lanes(ME, T0 + 9)) == ["block", "placement"]
-    assert [entry.lane for entry in await desk.ledger.due(ME, T0 + 9, lane="block")] == ["block"]
+    assert await desk.ledger.due_kinds(ME, T0) == {"Move"}
+    assert await desk.ledger.due_kinds(ME, T0 + 9) == {"BlockSender", "Move"}
+    assert [entry.lane for entry in await desk.ledger.due(ME, T0 + 9, kinds=["BlockSender"])] == ["block"]
 
 
 async def test_what_was_ever_claimed_on_a_target_is_known() -> None:

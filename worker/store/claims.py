@@ -1,6 +1,6 @@
 """Claiming: the intent is written before a byte leaves, and everything that may have changed is asked again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from worker.actions import Lane
 from worker.rules import APPROVE, ENFORCE, OBSERVE
 from worker.store.dialects import chunks
 from worker.store.entry import FRESH, Entry, Look
@@ -50,14 +49,14 @@ def _next_due() -> Select[float | None]:
     return select(func.min(times.c.at))
 
 
-def _due_lanes() -> Select[Lane]:
+def _due_kinds() -> Select[str]:
     """Write the question once: it is asked all the time."""
     mine = entries.c.account == bindparam("account"), entries.c.state == "ready"
     now: BindParameter[float] = bindparam("now")
-    return select(entries.c.lane).where(*mine, entries.c.next_at <= now, entries.c.ready_at <= now).distinct()
+    return select(entries.c.kind).where(*mine, entries.c.next_at <= now, entries.c.ready_at <= now).distinct()
 
 
-NEXT_DUE, DUE_LANES = _next_due(), _due_lanes()
+NEXT_DUE, DUE_KINDS = _next_due(), _due_kinds()
 NEXT_LOOK = select(func.min(entries.c.next_at)).where(
     entries.c.account == bindparam("account"), entries.c.state.in_(("sent", "unsure"))
 )
@@ -85,15 +84,15 @@ def braked(conn: Connection, account: str) -> Braked:
     )
 
 
-def due_lanes(conn: Connection, account: str, now: float) -> tuple[Lane, ...]:
-    """Return the lanes in which something may be claimed now: most of the time, none."""
-    return tuple(conn.scalars(DUE_LANES, {"account": account, "now": now}))
+def due_kinds(conn: Connection, account: str, now: float) -> frozenset[str]:
+    """Return the kinds of actions of which something may be claimed now: most of the time, none."""
+    return frozenset(conn.scalars(DUE_KINDS, {"account": account, "now": now}))
 
 
-def due(conn: Connection, account: str, now: float, limit: int, lane: str) -> tuple[Entry, ...]:
-    """Return the entries that may be claimed now, of one lane or of all, in key order."""
+def due(conn: Connection, account: str, now: float, limit: int, kinds: Collection[str]) -> tuple[Entry, ...]:
+    """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
     query = select(*FIELDS).where(_claimable(conn, account), entries.c.next_at <= now, entries.c.ready_at <= now)
-    query = query.where(entries.c.lane == lane) if lane else query
+    query = query.where(entries.c.kind.in_(kinds)) if kinds else query
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id).limit(limit))))
 
 

@@ -1,17 +1,21 @@
 """Where databases differ, and nothing else: upserts, sizes, and how an SQLite connection is set up."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from itertools import islice
+from functools import lru_cache, partial
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, Insert, Table, Update, event, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Dialect, Engine, Table, event, text
 
 T = TypeVar("T")
-Shaped = tuple[str, Callable[[Any], Any]]
+Shape = tuple[str, Callable[[Any], Any]]
+Writing = Callable[[Table, tuple[str, ...], int], str]
+"""Writes a statement for so many rows with these columns."""
 CHUNK = 500
 """Values in one IN list: few enough for every database, and for a small statement."""
+SIZES = (256, 64, 16, 4, 1)
+"""Rows that one statement writes; the most has fewer values than any database allows."""
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -29,42 +33,79 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], change: Sequence[str] = ()) -> None:
+def add(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, all with the same keys."""
+    _run(conn, _inserting, table, rows)
+
+
+def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], change: Sequence[str] = ()) -> None:
     """Insert rows; of one that is there already, change these columns, or leave it alone when none is named."""
-    write(conn, _upserting(table, tuple(change), conn.dialect.name), rows)
+    _run(conn, partial(_upserting, tuple(change)), table, rows)
 
 
-@lru_cache(maxsize=64)
-def _upserting(table: Table, change: tuple[str, ...], dialect: str) -> Insert:
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    key = list(table.primary_key)
-    if not change:
-        return statement.on_conflict_do_nothing(index_elements=key)
-    new = {name: statement.excluded[name] for name in change}
-    return statement.on_conflict_do_update(index_elements=key, set_=new)
+def rewrite(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Change the rows that have these ids; all name the same columns, and their ``id``."""
+    _run(conn, _updating, table, rows)
 
 
-def write(conn: Connection, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run a statement for many rows, all with the same keys.
+def _run(conn: Connection, write: Writing, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run a statement for many rows at a time.
 
-    Compiled once and handed to the driver: the library prepares every row anew, which takes longer than the driver.
+    One statement for each row would ask for the interpreter's lock at every row, and wait for it while others compute.
     """
-    if rows:
-        sql, columns = _prepared(statement, conn.dialect, tuple(rows[0]))
-        conn.exec_driver_sql(sql, [tuple([shape(row[name]) for name, shape in columns]) for row in rows])
+    if not rows:
+        return
+    names = tuple(rows[0])
+    shapes = _shapes(table, names, conn.dialect)
+    values = itemgetter(*names)
+    for part in _parts(rows):
+        shaped = [values({**row, **{name: shape(row[name]) for name, shape in shapes}}) for row in part]
+        conn.exec_driver_sql(write(table, names, len(part)), tuple(chain.from_iterable(shaped)))
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut rows into parts of few different sizes, so that the database knows most statements already."""
+    first = 0
+    for size in SIZES:
+        while len(rows) - first >= size:
+            yield rows[first : first + size]
+            first += size
 
 
 @lru_cache(maxsize=64)
-def _prepared(statement: Insert | Update, dialect: Dialect, keys: tuple[str, ...]) -> tuple[str, list[Shaped]]:
-    """Return a statement as text, and its values in order: their names, and what makes them fit for the driver."""
-    compiled = statement.compile(dialect=dialect, column_keys=list(keys))
-    names = compiled.positiontup or []
-    shapes = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
-    return str(compiled), [(name, shape or _as_it_is) for name, shape in zip(names, shapes, strict=True)]
+def _inserting(table: Table, names: tuple[str, ...], count: int) -> str:
+    return f"INSERT INTO {table.name} ({_columns(names)}) {_values(len(names), count)}"
 
 
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
-    return value
+@lru_cache(maxsize=64)
+def _upserting(change: tuple[str, ...], table: Table, names: tuple[str, ...], count: int) -> str:
+    new = ", ".join(f'"{name}" = excluded."{name}"' for name in change)
+    key = _columns(column.name for column in table.primary_key)
+    return f"{_inserting(table, names, count)} ON CONFLICT ({key}) DO {f'UPDATE SET {new}' if new else 'NOTHING'}"
+
+
+@lru_cache(maxsize=64)
+def _updating(table: Table, names: tuple[str, ...], count: int) -> str:
+    new = {name: f"new.column{number}" for number, name in enumerate(names, 1)}
+    changes = ", ".join(f'"{name}" = {value}' for name, value in new.items() if name != "id")
+    values = _values(len(names), count)
+    return f"UPDATE {table.name} SET {changes} FROM ({values}) AS new WHERE {table.name}.id = {new['id']}"  # noqa: S608 (names of our own)
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _values(width: int, count: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"VALUES {', '.join([row] * count)}"
+
+
+@lru_cache(maxsize=64)
+def _shapes(table: Table, names: tuple[str, ...], dialect: Dialect) -> list[Shape]:
+    """Return the columns whose values have to be made fit for the driver, and what does that."""
+    shapes = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    return [(name, shape) for name, shape in shapes if shape]
 
 
 def sizes(conn: Connection) -> dict[str, int]:

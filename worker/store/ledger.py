@@ -1,13 +1,12 @@
 """The ledger as the loops see it: each method is one transaction, committed when it returns."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.actions import Lane
 from worker.store import claims, intake, news, orders, retention, settling, views
 from worker.store.dialects import sizes, upsert
 from worker.store.entry import Entry
@@ -63,13 +62,13 @@ class Ledger:
         """Return at most 50 held events that are to be tried again."""
         return await self._run(intake.due_held, account, now)
 
-    async def due_lanes(self, account: str, now: float) -> tuple[Lane, ...]:
-        """Return the lanes in which entries are ready to be carried out."""
-        return await self._run(claims.due_lanes, account, now)
+    async def due_kinds(self, account: str, now: float) -> frozenset[str]:
+        """Return the kinds of actions of which entries are ready to be carried out."""
+        return await self._run(claims.due_kinds, account, now)
 
-    async def due(self, account: str, now: float, limit: int = 5000, lane: str = "") -> tuple[Entry, ...]:
-        """Return the entries that may be claimed now, of one lane or of all, in key order."""
-        return await self._run(claims.due, account, now, limit, lane)
+    async def due(self, account: str, now: float, limit: int = 5000, kinds: Collection[str] = ()) -> tuple[Entry, ...]:
+        """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
+        return await self._run(claims.due, account, now, limit, kinds)
 
     async def claim(
         self, account: str, wanted: Sequence[Claim], standing: Standing, now: float, reached_by: float

@@ -4,18 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Temporary
-from worker.store.dialects import chunks, upsert, write
+from worker.store.dialects import add, chunks, upsert
 from worker.store.tables import entries, maybes, sights
 from worker.store.values import News, Page, Reading, Sight, Thing
 
 Key = tuple[float, str]
 Past: TypeAlias = Any
 """A row of the columns that are asked for."""
-_insert = insert(sights)
 RELEASED = ("claimed", "sent", "unsure", "done")
 
 
@@ -60,7 +59,7 @@ def keep(conn: Connection, page: Page) -> None:
     seen = (*page.news.sights, *page.news.echoes)
     if seen:
         try:
-            write(conn, _insert, [_row(page.account, sight) for sight in seen])
+            add(conn, sights, [_row(page.account, sight) for sight in seen])
         except IntegrityError as error:
             raise Temporary(
                 f"{page.source}: another page told of the same things first; this one is read again"

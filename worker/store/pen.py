@@ -1,18 +1,19 @@
 """Writing entries: every change of state passes here, is held to the table of states, and leaves a record."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from itertools import count, groupby
+from itertools import count
+from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import asdict, replace
-from sqlalchemy import ColumnElement, Connection, Row, Update, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from worker.errors import StoreError
 from worker.rules import Mode
-from worker.store.dialects import chunks, upsert, write
+from worker.store.dialects import add, chunks, rewrite, upsert
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, State
 from worker.store.records import Chain, about, harmless
 from worker.store.tables import entries, reasons
@@ -45,19 +46,13 @@ CHANGING = (
     "waits_since",
     "settled_at",
 )
+_changing = attrgetter(*CHANGING)
 REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
 STANDING = or_(
     entries.c.state.in_((*OPEN, "waiting", "held", "done")),
     (entries.c.state == "moot") & (entries.c.lane == "block"),
 )
 """What matters to a new wish: what is not settled, what was done, and blocks that ended."""
-_insert = insert(entries)
-
-
-@lru_cache(maxsize=64)
-def _updating(names: frozenset[str]) -> Update:
-    """Write some columns of an entry; those left out cost no change to the indexes they are in."""
-    return update(entries).where(entries.c.id == bindparam("_id")).values({name: bindparam(name) for name in names})
 
 
 class Mint:
@@ -199,8 +194,10 @@ class Pen:
         """Write an entry's row anew, without a record."""
         before, self._known[entry.id] = self._known[entry.id], entry
         if entry.id not in self._new:
-            names = frozenset(name for name in CHANGING if getattr(entry, name) != getattr(before, name))
-            self._changed[entry.id] = names | self._changed.pop(entry.id, frozenset())
+            pairs = zip(CHANGING, _changing(entry), _changing(before), strict=True)
+            names = frozenset([name for name, new, old in pairs if new is not old and new != old])
+            if names:
+                self._changed[entry.id] = names | self._changed.get(entry.id, frozenset())
 
     def give_reason(self, entry: Entry, thing: str, item: str, **values: Any) -> None:  # noqa: ANN401 (columns)
         """Note that a thing asked for an entry, in a sentence; saying so again takes the place of the earlier word."""
@@ -213,14 +210,16 @@ class Pen:
         return ended
 
     def flush(self) -> None:
-        """Write the rows: first what changed, so that an open place is free before it is taken again."""
-        changed = {id_: names for id_, names in self._changed.items() if names}
+        """Write the rows: first what left an open place, so that it is free before it is taken again."""
+        changed: dict[tuple[bool, frozenset[str]], list[Entry]] = defaultdict(list)
+        for id_, names in self._changed.items():
+            entry = self._known[id_]
+            changed[entry.state in OPEN, names].append(entry)
         new = [self._known[id_] for id_ in self._new]
         self._changed, self._new = {}, {}
-        for names, ids in groupby(changed, changed.__getitem__):
-            rows = [{**{n: getattr(self._known[id_], n) for n in names}, "_id": id_} for id_ in ids]
-            write(self.conn, _updating(names), rows)
-        write(self.conn, _insert, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
+        for (_, names), group in sorted(changed.items(), key=lambda item: item[0][0]):
+            rewrite(self.conn, entries, [{"id": one.id, **{n: getattr(one, n) for n in names}} for one in group])
+        add(self.conn, entries, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
         upsert(self.conn, reasons, list(self._reasons.values()), REASON_CHANGES)
         self._reasons = {}
 

@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Text, bindparam, insert, select
+from sqlalchemy import Connection, Text, bindparam, select
 
-from worker.store.dialects import write
+from worker.store.dialects import add
 from worker.store.entry import Entry
 from worker.store.tables import records
 from worker.text import escaped
@@ -22,7 +22,6 @@ NOTHING = "0" * 64
 TEXT_LIMIT = 1000
 PLAIN_LIMIT = 2000
 """Bytes up to which a record cannot hold a text that is too long to be shown."""
-_insert = insert(records)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -73,7 +72,7 @@ def about(entry: Entry) -> dict[str, Any]:
         "target": entry.target,
         "action": action,
         "mode": entry.mode.name.lower(),
-        "rules": [list(pair) for pair in zip(entry.rules, entry.fingerprints, strict=True)],
+        "rules": tuple(zip(entry.rules, entry.fingerprints, strict=True)),
         "cause": entry.cause,
         "item": entry.item,
     }
@@ -100,13 +99,20 @@ class Chain:
         last, previous = head(self._conn, self._account)
         rows, at = [], instant(self._now)
         for number, said in enumerate(self._new, last + 1):
-            place = {"account": self._account, "number": number, "at": at, "previous": previous}
-            body = _bounded({**said, **place})
+            said |= {"account": self._account, "number": number, "at": at, "previous": previous}
+            body = _bounded(said)
             previous = _digest(previous, body)
-            row = {"account": self._account, "number": number, "at": self._now, "hash": previous}
-            line = body[:-1] + b',"hash":"' + previous.encode() + b'"}'
-            rows.append({**row, "entry": said.get("entry", ""), "line": line})
-        write(self._conn, _insert, rows)
+            rows.append(
+                {
+                    "account": self._account,
+                    "number": number,
+                    "at": self._now,
+                    "entry": said.get("entry", ""),
+                    "hash": previous,
+                    "line": body[:-1] + b',"hash":"' + previous.encode() + b'"}',
+                }
+            )
+        add(self._conn, records, rows)
         self._new.clear()
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from worker.store.dialects import prepare
@@ -41,6 +41,10 @@ class SyncRunner:
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction."""
+        return self.transact(fn)
+
+    def transact(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction at once."""
         try:
             with self.engine.begin() as conn:
                 return fn(conn)
@@ -49,45 +53,29 @@ class SyncRunner:
 
 
 class AsyncRunner:
-    """Runs transactions beside the event loop, one at a time.
+    """Runs transactions beside the event loop, one at a time, in a thread of its own.
 
     A caller that is cancelled does not take its transaction with it: that ends as it would have, and the connection
     stays usable.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         """Keep the engine; see ``at``."""
-        self.engine = engine
-        self._turn = asyncio.Lock()
-        self._running: set[asyncio.Task[object]] = set()
+        self._transactions = SyncRunner(engine)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     @classmethod
     def at(cls, path: str) -> "AsyncRunner":
         """Open an SQLite file, or ``:memory:``; one connection serves everything."""
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
-        prepare(engine.sync_engine)
+        engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        prepare(engine)
         return cls(engine)
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction when its turn has come."""
-        task = asyncio.ensure_future(self._transact(fn))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return await asyncio.shield(asyncio.wrap_future(self._thread.submit(self._transactions.transact, fn)))
 
     async def close(self) -> None:
         """Wait for what is running, and let go of the file."""
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self.engine.dispose()
-
-    async def _transact(self, fn: Callable[[Connection], T]) -> T:
-        try:
-            async with self._turn, self.engine.begin() as conn:
-                return await conn.run_sync(fn)
-        except DBAPIError as error:
-            raise trouble(error, str(self.engine.url.database or MEMORY)) from error
-
-    def _ended(self, task: "asyncio.Task[object]") -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that was cancelled does not ask for it
+        await asyncio.to_thread(self._thread.shutdown)
+        self._transactions.engine.dispose()

@@ -1,5 +1,6 @@
 """The ledger's tables. Portable types only; what is not a column to search by is JSON text."""
 
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -41,13 +42,17 @@ class Json(TypeDecorator[Any]):
         # Rows repeat each other's rules, actions and looks; what is decoded is frozen, so that rows can share it.
         return lru_cache(maxsize=1024)(msgspec.json.Decoder(self.shape).decode)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ANN401, ARG002 (the library's signature)
-        """Write a value as text."""
-        return msgspec.json.encode(value).decode()
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002 (the library's signature)
+        """Return what writes a value as text."""
+        return _written
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
-        """Read a value from text."""
-        return self._decode(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], Any]:  # noqa: ARG002
+        """Return what reads a value from text."""
+        return self._decode  # type: ignore[no-any-return]
+
+
+def _written(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+    return msgspec.json.encode(value).decode()
 
 
 metadata = MetaData()
