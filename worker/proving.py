@@ -34,6 +34,8 @@ POLLS = 10.0
 PATIENCE = 5.0
 """Seconds for which proof waits for more to prove while a source is in the middle of reading."""
 PAUSE = 5.0
+AT_ONCE = 250
+"""Outcomes written in one transaction: many thousands may be found by one search, and memory is to stay flat."""
 TOGETHER = 1.0
 """Seconds by which a look may be early when others are due."""
 
@@ -121,8 +123,9 @@ class Proving:
         """Settle each outcome by its steps, all first steps together."""
         now = self._clock.now()
         for number in (0, 1):
-            if step := [path[number] for path in paths if len(path) > number]:
-                await self._ledger.settle(self._account, step, now)
+            step = [path[number] for path in paths if len(path) > number]
+            for first in range(0, len(step), AT_ONCE):
+                await self._ledger.settle(self._account, step[first : first + AT_ONCE], now)
 
     # -- one kind after the other -------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ Writing = Callable[[Table, tuple[str, ...], int], str]
 """Writes a statement for so many rows with these columns."""
 CHUNK = 500
 """Values in one IN list: few enough for every database, and for a small statement."""
-SIZES = (256, 64, 16, 4, 1)
+SIZES = (64, 8, 1)
 """Rows that one statement writes; the most has fewer values than any database allows."""
 PRAGMAS = (
     "journal_mode=WAL",
