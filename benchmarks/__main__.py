@@ -36,7 +36,7 @@ class Bench:
     def speed(self) -> list[Row]:
         """Time an outbreak."""
         waves = speed.measure(2 if self.quick else speed.ROUNDS)
-        self.seconds = min(wave.answered for wave in waves)
+        self.seconds = min(wave.taken for wave in waves)
         return speed.rows(waves)
 
     def peers(self) -> list[Row]:

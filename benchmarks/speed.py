@@ -1,5 +1,6 @@
 """Speed: an outbreak becomes visible at one moment; how long until the last message of it is moved."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from benchmarks.account import Fill, Options
@@ -27,6 +28,11 @@ class Wave(NamedTuple):
     cpu: tuple[float, float, float]
     """Of the daemon, the rule host and the sandbox."""
 
+    @property
+    def taken(self) -> float:
+        """From the first request that could see it to the last answer, as a script is timed that is started then."""
+        return self.answered - self.waited
+
 
 def measure(rounds: int = ROUNDS) -> list[Wave]:
     """Let the outbreak come to a worker that is up and idle, in a new account each time."""
@@ -53,19 +59,26 @@ def _settings() -> dict[str, str]:
     return {"WORKER_POLL_EVERY": f"{POLL:g}s"}
 
 
+def _each(seconds: Iterable[float]) -> str:
+    return " ".join(f"{one:.2f}" for one in seconds)
+
+
 def rows(waves: list[Wave]) -> list[Row]:
     """Write the figures down, those of the best round first."""
-    best = min(waves, key=lambda wave: wave.answered)
-    every = " ".join(f"{wave.answered:.2f}" for wave in sorted(waves, key=lambda wave: wave.answered))
+    waves = sorted(waves, key=lambda wave: wave.taken)
+    best = waves[0]
     daemon_cpu, host_cpu, sandbox_cpu = best.cpu
     return [
         Row(
-            f"{MESSAGES // EVERY:,} of {MESSAGES:,} messages, {LATENCY * 1000:.0f} ms a call: visible to last answered",
-            f"{best.answered:.2f} s = {best.answered / FLOOR:.1f} × floor, of it {best.waited:.2f} s until the poll",
+            f"{MESSAGES // EVERY:,} of {MESSAGES:,}, {LATENCY * 1000:.0f} ms a call: first call to last answer",
+            f"{best.taken:.2f} s = {best.taken / FLOOR:.1f} × floor",
             f"≤ {GOAL:g} × {FLOOR:.2f} s",
-            best.answered <= GOAL * FLOOR,
+            best.taken <= GOAL * FLOOR,
         ),
-        Row("all rounds; floor for reading all ten pages", f"{every} s; {OUR_FLOOR:.2f} s"),
+        Row(
+            "all rounds; floor for reading all ten pages", f"{_each(wave.taken for wave in waves)} s; {OUR_FLOOR:.2f} s"
+        ),
+        Row("the same, and the wait for the poll before it", f"{_each(wave.answered for wave in waves)} s"),
         Row(
             "CPU of that round until all was proved and recorded",
             f"daemon {daemon_cpu:.2f} s, rule host {host_cpu:.2f} s (sandbox {sandbox_cpu:.2f} s)",
