@@ -256,7 +256,7 @@ async def test_lists_that_may_not_be_read_hold_up_only_what_needs_them() -> None
 async def test_what_keeps_it_from_starting_is_a_problem_until_it_starts() -> None:
     desk = Desk()
     desk.meddle = refusing("settings/domains", 401)
-    desk.greeting = lambda: desk.client.settings.domains(Urgency.HEAD)
+    desk.greeting = lambda: desk.client.settings.domains.list(urgency=Urgency.HEAD)
     desk.restart()
     await desk.enter(JUNK, desk.old(1))
     assert await desk.executor.step() == 0

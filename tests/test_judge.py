@@ -27,7 +27,7 @@ from worker.judge import (
     told,
 )
 from worker.loader import load
-from worker.models import CUT, TEXT_LIMIT
+from worker.nouns import CUT, TEXT_LIMIT
 from worker.rules import OBSERVE, Limit, RuleInfo
 
 SPEAKS = '''

@@ -10,7 +10,8 @@ from msgspec.json import decode, encode
 from msgspec.structs import fields
 
 from worker import Message, Policies, Report, sample
-from worker.models import CUT, FACTS, TEXT_LIMIT, TRIGGERS, Noun, domain_of, shortened
+from worker.models import FACTS, TRIGGERS
+from worker.nouns import CUT, TEXT_LIMIT, Noun, domain_of, shortened
 
 IDENTITY: dict[str, dict[str, object]] = {
     "Message": {"id": "x"},

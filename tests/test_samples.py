@@ -6,7 +6,8 @@ import pytest
 from msgspec.json import decode, encode
 
 from worker import sample
-from worker.models import FACTS, TRIGGERS, Noun
+from worker.models import FACTS, TRIGGERS
+from worker.nouns import Noun
 
 MAKERS: dict[str, Callable[[], Noun]] = {
     "Message": sample.message,

@@ -14,7 +14,8 @@ from worker.deciding import Decision, decide, lowered
 from worker.errors import Permanent, WorkerError
 from worker.facts import SHARED, Facts
 from worker.judge import Event, Failure, Said
-from worker.models import Noun, Report, Text, Texts
+from worker.models import Report
+from worker.nouns import Noun, Text, Texts
 from worker.rules import APPROVE, OBSERVE, Mode
 from worker.sources import message_reading
 from worker.store.entry import State

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from worker.api import Client, Clock, Slow, Urgency
+from worker.api.bodies import MessageAction, WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unauthorised
 from worker.looks import Looks
 from worker.models import Submission
@@ -85,11 +86,11 @@ class Evidence:
                 unreadable.add(message)
         return Seen(_looks(found), frozenset(missing), frozenset(unreadable), found)
 
-    async def touched(self, messages: Iterable[str], action: str) -> dict[str, Look]:
+    async def touched(self, messages: Iterable[str], action: MessageAction) -> dict[str, Look]:
         """Return looks at those messages to which something was done (MOVED, QUARANTINE_RELEASED) by now."""
         return _looks(await self._search(set(messages), action, Urgency.PROVE))
 
-    async def _search(self, wanted: set[str], action: str | None, urgency: Urgency) -> dict[str, Reading]:
+    async def _search(self, wanted: set[str], action: MessageAction | None, urgency: Urgency) -> dict[str, Reading]:
         """Walk one search over the scan times of messages, as long as that is cheaper and something is missing."""
         times = _times(wanted)
         if not times:
@@ -100,7 +101,12 @@ class Evidence:
         while True:
             try:
                 page = await self._client.investigate.search(
-                    start=start, end=end, cursor=cursor, detections_only=False, message_action=action, urgency=urgency
+                    WhereMessage(message_action=action),
+                    start=start,
+                    end=end,
+                    cursor=cursor,
+                    detections_only=False,
+                    urgency=urgency,
                 )
             except Slow:
                 return found
@@ -154,8 +160,8 @@ class Evidence:
         """Return the whole block list as it was at ``since`` or later."""
         if self._listed.at < since:
             begun = self._clock.now()
-            listed = await self._client.settings.all_blocked(urgency)
-            self._listed = Listed(begun, listed.blocked, whole=not listed.broken)
+            listed = await self._client.settings.block_senders.all(urgency=urgency)
+            self._listed = Listed(begun, listed.entries, whole=not listed.broken)
         return self._listed
 
     def forget_blocked(self) -> None:
@@ -170,15 +176,11 @@ class Evidence:
         return self._asked[1]
 
     async def _submissions(self, reaching: float, urgency: Urgency) -> Asked:
-        begun, found, page = self._clock.now(), list[Submission](), "1"
-        whole = True
-        while page:
-            answer = await self._client.submissions.submissions(
-                start=reaching, end=max(begun, reaching + 1), type="TEAM", page=page, urgency=urgency
-            )
-            found += answer.submissions
-            whole = whole and not answer.broken
-            page = answer.next or ""
+        begun, found, whole = self._clock.now(), list[Submission](), True
+        end = max(begun, reaching + 1)
+        async for page in self._client.submissions.walk(start=reaching, end=end, type="TEAM", urgency=urgency):
+            found += page.entries
+            whole = whole and not page.broken
         return Asked(begun, tuple(found), whole=whole)
 
 

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from worker.api import Client, Clock, Urgency
+from worker.api.bodies import WhereMessage
 from worker.errors import NotFound
-from worker.models import Detection, Noun, Now, Policies, Report, epoch
+from worker.models import Detection, Now, Policies, Report
+from worker.nouns import Noun, epoch
 
 CACHED = 300.0
 """Seconds for which the account's lists are taken as known."""
@@ -71,11 +73,11 @@ class Facts:
         cursor = None
         while True:
             page = await self._client.investigate.search(
+                WhereMessage(recipient=recipient),
                 start=start,
                 end=end,
                 cursor=cursor,
                 detections_only=False,
-                recipient=recipient,
                 urgency=Urgency.FACTS,
             )
             for raw in page.records:
@@ -88,13 +90,12 @@ class Facts:
 
     async def _fresh_policies(self) -> Policies:
         settings = self._client.settings
-        domains = await settings.domains(Urgency.FACTS)
-        allowed = await settings.allow_policies(Urgency.FACTS)
-        trusted = await settings.trusted_domains(Urgency.FACTS)
+        domains, allowed = await settings.domains.all(), await settings.allow_policies.all()
+        trusted = await settings.trusted_domains.all()
         return Policies(
-            domains=_lower(domains),
-            allowed=_lower(p.pattern for p in allowed if p.is_acceptable_sender or p.is_trusted_sender),
-            trusted=_lower(d.pattern for d in trusted if not d.is_regex),
+            domains=_lower(d.domain for d in domains.entries),
+            allowed=_lower(p.pattern for p in allowed.entries if p.is_acceptable_sender or p.is_trusted_sender),
+            trusted=_lower(d.pattern for d in trusted.entries if not d.is_regex),
         )
 
 
@@ -121,5 +122,5 @@ def _postfix_of(raw: msgspec.Raw) -> str:
         return ""
 
 
-def _lower(patterns: Iterable[str | None]) -> tuple[str, ...]:
+def _lower(patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(pattern.lower() for pattern in patterns if pattern)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from worker.actions import Action, BlockSender, Move, Notify, Reclassify, Release, Unblock
 from worker.api import Client, Clock
+from worker.api.bodies import NewBlock
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import Rejected, Temporary, WorkerError
 from worker.models import Destination
@@ -151,20 +152,23 @@ async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
     unblocks = [entry for entry in entries if isinstance(entry.action, Unblock)]
     now = means.clock.now()
     posts = [_post(cast("BlockSender", entry.action), comment(entry, now)) for entry in blocks]
+    deletes = [entry.remote for entry in unblocks]
     try:
-        made = await means.client.settings.batch_block(posts, [entry.remote for entry in unblocks])
+        done = await means.client.settings.block_senders.batch(deletes=deletes, posts=posts)
     except Rejected as refusal:
         if len(entries) > 1 or refusal.status != CONFLICT:
             raise
         return Reply(answered(means, entries, "unsure", str(refusal)))
     now = means.clock.now()
-    answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(blocks, made, strict=True)]
+    made = {entry.comments: entry.id for entry in done.posts or ()}
+    ids = [made.get(post.comments, "") for post in posts]
+    answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(blocks, ids, strict=True)]
     answers += [Answered(id=entry.id, state="sent", remote=entry.remote, at=now) for entry in unblocks]
     return Reply(tuple(answers))
 
 
-def _post(action: BlockSender, comments: str) -> tuple[str, str, str]:
-    return action.pattern, action.pattern_type, comments
+def _post(action: BlockSender, comments: str) -> NewBlock:
+    return NewBlock(pattern=action.pattern, pattern_type=action.pattern_type, comments=comments)
 
 
 async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:

@@ -17,7 +17,8 @@ from msgspec.msgpack import encode
 from msgspec.structs import replace
 
 from worker.actions import AnyAction
-from worker.models import DISPOSITIONS, FACTS, TEXT_LIMIT, TRIGGERS, Noun, shortened
+from worker.models import DISPOSITIONS, FACTS, TRIGGERS
+from worker.nouns import TEXT_LIMIT, Noun, shortened
 from worker.rules import OFF, Proposal, RuleInfo, sentence
 from worker.text import escaped
 

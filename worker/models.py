@@ -5,20 +5,11 @@ Names are Cloudflare's own, except ``from``, which Python forbids: it is ``sende
 """
 
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args
+from typing import Literal, get_args
 
-from msgspec import NODEFAULT, Struct, field
-from msgspec.structs import fields, force_setattr, replace
+from msgspec import field
 
-T = TypeVar("T")
-if TYPE_CHECKING:
-    Nullable = Annotated[T, "null on the wire"]
-else:  # Noun.__post_init__ makes the annotation above true
-    Nullable = Union[T, None]  # noqa: UP007 (a generic alias)
-Text = Nullable[str]
-Texts = Nullable[tuple[str, ...]]
-Flag = Nullable[bool]
+from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of
 
 Disposition = Literal[
     "MALICIOUS",
@@ -37,38 +28,6 @@ Destination = Literal["Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDel
 PatternType = Literal["EMAIL", "DOMAIN", "IP"]
 
 DISPOSITIONS: tuple[str, ...] = get_args(Disposition)
-TEXT_LIMIT = 4096
-"""Characters of any one string that a rule gets to see."""
-CUT = "… [cut at 4,096 characters]"
-
-
-def epoch(when: datetime | None) -> float:
-    """Return seconds since the epoch, 0 for no time; a time that names no zone is UTC, as all of the API's are."""
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
-
-
-@cache
-def _blanks(kind: type["Noun"]) -> tuple[tuple[str, Any], ...]:
-    """Each field that has an empty value to stand in for null."""
-    return tuple((f.name, f.default) for f in fields(kind) if f.default not in (None, NODEFAULT))
-
-
-class Noun(Struct, frozen=True, kw_only=True):
-    """A value as the API tells it; unknown fields are ignored, null reads as empty."""
-
-    def __post_init__(self) -> None:
-        """Turn null into the field's empty value."""
-        for name, blank in _blanks(type(self)):
-            if getattr(self, name) is None:
-                force_setattr(self, name, blank)
-
-
-AnyNoun = TypeVar("AnyNoun", bound=Noun)
-
-
-def domain_of(address: str) -> str:
-    """Return the lower-case domain of an address, empty when there is none."""
-    return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
 class Validation(Noun, frozen=True, kw_only=True):
@@ -191,16 +150,42 @@ class Submission(Noun, frozen=True, kw_only=True):
     subject: Text = ""
 
 
-class BlockedSender(Noun, frozen=True, kw_only=True):
-    """An entry of the block list (``GET settings/block_senders``)."""
+class ListEntry(Noun, frozen=True, kw_only=True):
+    """What the entries of all lists of an account have in common."""
 
     id: Text = ""
-    pattern: Text = ""
-    pattern_type: Text = ""
-    is_regex: Flag = False
     comments: Text = ""
     created_at: datetime | None = None
     modified_at: datetime | None = None
+    last_modified: datetime | None = None
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When it was changed last, or made; ``last_modified`` is the older name of that time."""
+        return self.modified_at or self.last_modified or self.created_at
+
+
+class BlockedSender(ListEntry, frozen=True, kw_only=True):
+    """An entry of the block list (``GET settings/block_senders``)."""
+
+    pattern: Text = ""
+    pattern_type: Text = ""
+    is_regex: Flag = False
+
+
+class AllowPolicy(ListEntry, frozen=True, kw_only=True):
+    """A pattern whose mail is let through (``GET settings/allow_policies``).
+
+    An acceptable sender is exempt from SPAM, SPOOF and BULK, a trusted sender and an exempt recipient from everything.
+    """
+
+    pattern: Text = ""
+    pattern_type: Text = ""
+    is_regex: Flag = False
+    is_acceptable_sender: Flag = False
+    is_trusted_sender: Flag = False
+    is_exempt_recipient: Flag = False
+    verify_sender: Flag = False
 
 
 class Link(Noun, frozen=True, kw_only=True):
@@ -292,25 +277,44 @@ class Policies(Noun, frozen=True, kw_only=True):
         return ""
 
 
+class TraceLine(Noun, frozen=True, kw_only=True):
+    """One line of what the mail servers logged."""
+
+    lineno: Number = 0
+    logged_at: datetime | None = None
+    message: Text = ""
+
+
+class TracePart(Noun, frozen=True, kw_only=True):
+    """One direction of a mail's way; more may come while it is ``pending``."""
+
+    lines: Nullable[tuple[TraceLine, ...]] = ()
+    pending: Flag = False
+
+
+class Trace(Noun, frozen=True, kw_only=True):
+    """How a mail came in and went on (``GET investigate/{id}/trace``); a fact."""
+
+    inbound: Nullable[TracePart] = TracePart()
+    outbound: Nullable[TracePart] = TracePart()
+
+
+class Registrant(ListEntry, frozen=True, kw_only=True):
+    """A person whose name strangers may borrow (``GET settings/impersonation_registry``)."""
+
+    name: Text = ""
+    email: Text = ""
+    is_email_regex: Flag = False
+    provenance: Text = ""
+    directory_id: Number = 0
+    directory_node_id: Number = 0
+    external_directory_node_id: Text = ""
+
+
 class Now(Noun, frozen=True, kw_only=True):
     """The API's time at which an event is judged; a fact."""
 
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def shortened(noun: AnyNoun) -> AnyNoun:
-    """Cut every string longer than 4,096 characters, and say so inside it."""
-    long = {f.name: _cut(getattr(noun, f.name)) for f in fields(noun)}
-    return replace(noun, **long)
-
-
-def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any noun)
-    """Cut one value, whatever its shape."""
-    if isinstance(value, str):
-        return value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + CUT
-    if isinstance(value, tuple):
-        return tuple(_cut(item) for item in value)
-    return shortened(value) if isinstance(value, Noun) else value
 
 
 TRIGGERS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Message, Report)}

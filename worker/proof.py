@@ -7,7 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 from worker.actions import BlockSender, Move, Reclassify, Release
-from worker.models import BlockedSender, LogEntry, Submission, epoch
+from worker.models import BlockedSender, LogEntry, Submission
+from worker.nouns import epoch
 from worker.store.entry import FOLLOWS, Entry, Look, State
 from worker.store.values import Outcome, Proof
 from worker.text import escaped

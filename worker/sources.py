@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from worker.api import Client, Urgency
-from worker.models import DISPOSITIONS, Flag, Text, Texts, epoch
+from worker.models import DISPOSITIONS
+from worker.nouns import Flag, Text, Texts, epoch
 from worker.store.entry import Look
 from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page, quickly
 from worker.api import Page, Response, Urgency
+from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
 from worker.models import ActionLog, LogEntry
 from worker.sandbox import ACCOUNT, Fault, Switches, World
@@ -79,7 +80,11 @@ def test_all_conditions_are_asked_for() -> None:
     async def day() -> None:
         line = Line(answer([], info={"next": ""}))
         read = await client(line).investigate.search(
-            start=EPOCH, end=EPOCH + 1, cursor="c", message_action="MOVED", recipient="r@x", query="q", urgency=HEAD
+            WhereMessage(message_action="MOVED", recipient="r@x", query="q"),
+            start=EPOCH,
+            end=EPOCH + 1,
+            cursor="c",
+            urgency=HEAD,
         )
         assert read.complete
         assert dict(line.asked[0].query) == {

@@ -6,7 +6,10 @@ import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api import Urgency
+from worker.api.bodies import BlockChange, NewBlock, WhereBlocked
+from worker.api.submissions import WhereSubmission
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unsure
+from worker.models import PatternType
 from worker.sandbox import ACCOUNT, Fault, Switches, World
 
 FACTS = Urgency.FACTS
@@ -14,6 +17,10 @@ FACTS = Urgency.FACTS
 
 def world(switches: Switches | None = None) -> World:
     return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, switches=switches or Switches())
+
+
+def new(pattern: str, type: PatternType = "DOMAIN") -> NewBlock:  # noqa: A002 (the API's word)
+    return NewBlock(pattern=pattern, pattern_type=type, comments=f"worker {pattern}")
 
 
 def test_reports_are_read_page_by_page() -> None:
@@ -48,12 +55,12 @@ def test_a_reclassification_is_found_among_the_submissions() -> None:
         api = client(inside)
         await api.investigate.reclassify(mail.id, "SPAM")
         await asyncio.sleep(5)
-        found = await api.submissions.submissions(start=EPOCH, end=EPOCH + 200, type="TEAM", urgency=Urgency.PROVE)
-        (submission,) = found.submissions
+        found = await api.submissions.list(WhereSubmission(type="TEAM"), start=EPOCH, end=EPOCH + 200)
+        (submission,) = found.entries
         assert (submission.original_postfix_id, submission.requested_disposition) == (mail.id.split("-")[0], "SPAM")
         assert (found.complete, found.broken, len(found.records), found.total) == (True, 0, 1, 1)
-        nobody = await api.submissions.submissions(start=EPOCH, end=EPOCH + 200, type="USER", urgency=FACTS)
-        assert nobody.submissions == ()
+        nobody = await api.submissions.list(WhereSubmission(type="USER"), start=EPOCH, end=EPOCH + 200)
+        assert nobody.entries == ()
 
     quickly(day)
 
@@ -61,8 +68,8 @@ def test_a_reclassification_is_found_among_the_submissions() -> None:
 def test_a_broken_submission_is_counted_and_costs_only_itself() -> None:
     async def day() -> None:
         line = Line(answer([{"submission_id": "a"}, {"submission_id": 5}]))
-        found = await client(line).submissions.submissions(start=0, end=1, urgency=FACTS)
-        assert ([each.submission_id for each in found.submissions], found.broken, len(found.records)) == (["a"], 1, 2)
+        found = [page async for page in client(line).submissions.walk(start=0, end=1)][0]
+        assert ([each.submission_id for each in found.entries], found.broken, len(found.records)) == (["a"], 1, 2)
         assert ("direction", "asc") in line.asked[0].query
 
     quickly(day)
@@ -71,29 +78,32 @@ def test_a_broken_submission_is_counted_and_costs_only_itself() -> None:
 def test_senders_are_blocked_and_let_go_in_one_request() -> None:
     async def day() -> None:
         inside = Inside(world())
-        api = client(inside).settings
-        first, second = await api.batch_block(
-            [("A@x.example", "EMAIL", "worker 1"), ("y.example", "DOMAIN", "worker 2")]
-        )
-        listed = {entry.id: (entry.pattern, entry.comments) for entry in (await api.all_blocked(FACTS)).blocked}
-        assert listed == {first: ("A@x.example", "worker 1"), second: ("y.example", "worker 2")}
-        (third,) = await api.batch_block([("z.example", "DOMAIN", "worker 3")], deletes=[first])
-        assert {entry.id for entry in (await api.all_blocked(FACTS)).blocked} == {second, third}
-        assert (await api.blocked(pattern="z.example", urgency=FACTS)).blocked[0].id == third
+        api = client(inside).settings.block_senders
+        made = await api.batch(posts=[new("A@x.example", "EMAIL"), new("y.example")])
+        first, second = made.posts or ()
+        assert {(one.id, one.pattern) for one in (await api.all()).entries} == {
+            (first.id, "A@x.example"),
+            (second.id, "y.example"),
+        }
+        (third,) = (await api.batch(posts=[new("z.example")], deletes=[first.id])).posts or ()
+        assert {entry.id for entry in (await api.all()).entries} == {second.id, third.id}
+        assert (await api.list(WhereBlocked(pattern="z.example"))).entries == (third,)
 
     quickly(day)
 
 
 def test_one_sender_is_blocked_once_and_let_go_once() -> None:
     async def day() -> None:
-        api = client(Inside(world())).settings
-        entry = await api.block_one("x.example", "DOMAIN", "worker 1")
+        api = client(Inside(world())).settings.block_senders
+        entry = await api.create(new("x.example"))
         with pytest.raises(Rejected) as twice:
-            await api.block_one("x.example", "DOMAIN", "worker 2")
+            await api.create(new("x.example"))
         assert twice.value.status == 409
-        await api.delete(entry)
+        assert (await api.edit(entry.id, BlockChange(comments="mine"))).comments == "mine"
+        assert (await api.get(entry.id)).comments == "mine"
+        await api.delete(entry.id)
         with pytest.raises(NotFound):
-            await api.delete(entry)
+            await api.delete(entry.id)
 
     quickly(day)
 
@@ -103,26 +113,26 @@ def test_a_lost_deletion_is_unsure_and_not_sent_again() -> None:
         inside = Inside(world())
         inside.world.faults.script([Fault("lost", "DELETE", "settings/block_senders")])
         with pytest.raises(Unsure, match=r"^DELETE /settings/block_senders/{id}"):
-            await client(inside).settings.delete("entry")
+            await client(inside).settings.block_senders.delete("entry")
         return inside.world.requests["DELETE settings/block_senders/{id}"].total()
 
     assert quickly(day) == 1
 
 
-@pytest.mark.parametrize("result", [{}, {"posts": None}, {"posts": [{"id": "i", "pattern": "x.example"}]}])
-def test_an_entry_that_the_answer_does_not_show_has_no_id(result: object) -> None:
-    async def day() -> tuple[str, ...]:
-        return await client(Line(answer(result))).settings.batch_block([("x.example", "DOMAIN", "c")])
+@pytest.mark.parametrize("result", [{}, {"posts": None}])
+def test_what_the_answer_to_a_batch_does_not_tell_is_none(result: object) -> None:
+    async def day() -> object:
+        return (await client(Line(answer(result))).settings.block_senders.batch(posts=[new("x.example")])).posts
 
-    assert quickly(day) == ("",)
+    assert quickly(day) is None
 
 
 def test_the_accounts_own_lists() -> None:
     async def day() -> None:
         api = client(Inside(world())).settings
-        assert await api.domains() == ("corp.example", "corp-eu.example")
-        assert [policy.pattern for policy in await api.allow_policies()] == ["billing@partner.example"]
-        assert [domain.pattern for domain in await api.trusted_domains()] == ["partner.example"]
+        assert [one.domain for one in (await api.domains.all()).entries] == ["corp.example", "corp-eu.example"]
+        assert [one.pattern for one in (await api.allow_policies.all()).entries] == ["billing@partner.example"]
+        assert [one.pattern for one in (await api.trusted_domains.all()).entries] == ["partner.example"]
 
     quickly(day)
 
@@ -134,8 +144,9 @@ def test_a_long_list_is_read_whole_and_broken_entries_cost_only_themselves() -> 
             answer(rows, info={"total_count": 1003}),
             answer([{"domain": 5}, {}, {"domain": "Last"}], info={"total_count": 1003}),
         )
-        found = await client(line).settings.domains()
-        assert (len(found), found[0], found[-1]) == (1001, "d0.example", "last")
+        found = await client(line).settings.domains.all()
+        assert (len(found.entries), found.broken) == (1002, 1)
+        assert (found.entries[0].domain, found.entries[-1].domain) == ("D0.example", "Last")
         assert [dict(asked.query)["page"] for asked in line.asked] == ["1", "2"]
 
     quickly(day)
@@ -150,7 +161,7 @@ def test_a_list_that_changes_while_it_is_read_is_read_again_and_then_not_believe
             for first, second in readings
             for rows, total in ((page, first), ([{"id": "x"}], second))
         ]
-        return len((await client(Line(*answers)).settings.all_blocked(FACTS)).blocked)
+        return len((await client(Line(*answers)).settings.block_senders.all()).entries)
 
     assert quickly(lambda: day((1002, 1001), (1001, 1001))) == 1001
     with pytest.raises(ServerFault, match="kept changing"):
@@ -161,7 +172,7 @@ def test_entries_of_the_block_list_that_cannot_be_read_are_counted() -> None:
     rows: list[object] = [{"id": "1"}, {"id": "2", "comments": ["worker"]}, 7]
 
     async def day() -> tuple[int, int]:
-        listed = await client(Line(answer(rows, info={"total_count": 3}))).settings.all_blocked(FACTS)
-        return len(listed.blocked), listed.broken
+        listed = await client(Line(answer(rows, info={"total_count": 3}))).settings.block_senders.all()
+        return len(listed.entries), listed.broken
 
     assert quickly(day) == (1, 2)

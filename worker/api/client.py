@@ -5,7 +5,7 @@ from functools import cached_property
 from worker.api.calls import Calls
 from worker.api.investigate import Investigate
 from worker.api.phishguard import PhishGuard
-from worker.api.settings import Lists
+from worker.api.settings import Settings
 from worker.api.submissions import Submissions
 
 
@@ -28,6 +28,6 @@ class Client(Calls):
         return Submissions(self)
 
     @cached_property
-    def settings(self) -> Lists:
+    def settings(self) -> Settings:
         """The account's own lists."""
-        return Lists(self)
+        return Settings(self)

@@ -1,19 +1,24 @@
 """The API client's room: searching mail, looking at one, moving, releasing, reclassifying."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 from msgspec import Raw, Struct
 
+from worker.api.bodies import WhereMessage
+from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import written
-from worker.api.envelope import Page, nothing, records
+from worker.api.envelope import Page, Reader, T, nothing, readable, records
+from worker.api.nouns import Preview
 from worker.api.pacing import Urgency
+from worker.api.walking import pages
 from worker.errors import Rejected, ServerFault
-from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, epoch
+from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
+from worker.nouns import epoch
 
-SearchPage = Page
 BAD_REQUEST = 400
 MOST_MOVED, MOST_RELEASED = 1000, 100
 
@@ -71,11 +76,30 @@ class Named(Struct, frozen=True):
     id: str
 
 
+class RawMail(Struct, frozen=True):
+    """A mail as it came."""
+
+    raw: str
+
+
 named = msgspec.json.Decoder(Named).decode
+message = msgspec.json.Decoder(Message).decode
 detection = msgspec.json.Decoder(Detection).decode
+raw_mail = msgspec.json.Decoder(RawMail).decode
+trace = msgspec.json.Decoder(Trace).decode
+preview = msgspec.json.Decoder(Preview).decode
 lines = msgspec.json.Decoder(tuple[WireLogEntry, ...]).decode
 moved = msgspec.json.Decoder(tuple[MoveItem, ...]).decode
 released = msgspec.json.Decoder(tuple[Released, ...]).decode
+
+
+class SearchPage(Page, frozen=True):
+    """A page of a search, its records as they came; ``next`` is a cursor."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The records that can be read."""
+        return readable(message, self.records)
 
 
 class Investigate:
@@ -85,8 +109,19 @@ class Investigate:
         self._calls = calls
         self._bare_list = False
 
+    @cached_property
+    def bulk(self) -> Bulk:
+        """Jobs that move or release whatever a search finds."""
+        return Bulk(self._calls, self._counting)
+
+    def _counting(self, search: BulkSearch) -> AsyncGenerator[Page, None]:
+        clean_too = search.detections_only is False
+        where, start, end = search.as_search(), search.start, search.end
+        return self.walk(where, start=start, end=end, urgency=Urgency.ACT, detections_only=not clean_too)
+
     async def search(
         self,
+        where: WhereMessage | None = None,
         *,
         start: float,
         end: float,
@@ -94,60 +129,98 @@ class Investigate:
         cursor: str | None = None,
         detections_only: bool = True,
         per_page: int = 1000,
-        message_action: str | None = None,
-        recipient: str | None = None,
-        query: str | None = None,
-    ) -> Page:
+    ) -> SearchPage:
         """Return one page of the mail scanned between two API times; raise Slow when that takes over a minute."""
-        asked = {
-            "start": written(start),
-            "end": written(end),
-            "detections_only": "true" if detections_only else "false",
-            "per_page": str(per_page),
-            "message_action": message_action,
-            "recipient": recipient,
-            "query": query,
-            "cursor": cursor,
-        }
-        given = [(name, value) for name, value in asked.items() if value is not None]
-        answer = await self._calls.call("GET", "/investigate", records, query=given, urgency=urgency)
+        interval = {"start": written(start), "end": written(end), "detections_only": flag(detections_only)}
+        query = [*interval.items(), ("per_page", str(per_page)), *(where.asked() if where else ())]
+        query += [("cursor", cursor)] if cursor else []
+        answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
         found = await self._calls.finished(answer, records, urgency=urgency)
         following = (found.info and found.info.next) or None
         if following and following == cursor:
             raise ServerFault("GET /investigate: the API named the page just read as the next one")
-        return Page(tuple(found.result), following, answer.begun)
+        return SearchPage(tuple(found.result), following, answer.begun)
 
-    async def get(self, id: str, urgency: Urgency = Urgency.PROVE) -> Raw:  # noqa: A002 (the API's word)
-        """Return one message as it is now; raise NotFound."""
-        path = "/investigate/{id}"
-        return (await self._calls.call("GET", path, _one, where={"id": id}, urgency=urgency)).result
+    def walk(
+        self,
+        where: WhereMessage | None = None,
+        *,
+        start: float,
+        end: float,
+        urgency: Urgency,
+        cursor: str | None = None,
+        detections_only: bool = True,
+    ) -> AsyncGenerator[SearchPage, None]:
+        """Yield page after page of a search, from a saved cursor on; a refused cursor begins the search again."""
 
-    async def action_log(self, id: str, urgency: Urgency = Urgency.FACTS) -> ActionLog:  # noqa: A002
+        async def ask(at: str | None) -> SearchPage:
+            return await self.search(
+                where, start=start, end=end, urgency=urgency, cursor=at, detections_only=detections_only
+            )
+
+        return pages(ask, cursor)
+
+    async def get(self, id: str, urgency: Urgency = Urgency.PROVE, *, submission: bool = False) -> Raw:  # noqa: A002 (the API's word)
+        """Return one message as it is now, or as it was submitted, which is another store; raise NotFound."""
+        return await self._read(id, "", _one, urgency, _submitted(submission))
+
+    async def action_log(
+        self,
+        id: str,  # noqa: A002
+        urgency: Urgency = Urgency.FACTS,
+        *,
+        submission: bool = False,
+    ) -> ActionLog:
         """Return everything done to a message, oldest first; entries without a time come last.
 
         An entry that cannot be read is a ServerFault: leaving it out could make somebody do again what it tells.
         """
-        path = "/investigate/{id}/action_log"
-        return (await self._calls.call("GET", path, _log, where={"id": id}, urgency=urgency)).result
+        return await self._read(id, "/action_log", _log, urgency, _submitted(submission))
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
-        path = "/investigate/{id}/detections"
-        return (await self._calls.call("GET", path, detection, where={"id": id}, urgency=urgency)).result
+        return await self._read(id, "/detections", detection, urgency)
+
+    async def raw(self, id: str, urgency: Urgency = Urgency.FACTS) -> str:  # noqa: A002
+        """Return the text of a detected mail as it came (EML); raise NotFound for one that was not detected."""
+        return (await self._read(id, "/raw", raw_mail, urgency)).raw
+
+    async def trace(self, id: str, urgency: Urgency = Urgency.FACTS) -> Trace:  # noqa: A002
+        """Return what the mail servers logged about a message; more comes while a part of it is pending."""
+        return await self._read(id, "/trace", trace, urgency)
+
+    async def preview(self, id: str, urgency: Urgency = Urgency.FACTS) -> Preview:  # noqa: A002
+        """Return a picture of a detected mail; that it was looked at goes on its action log."""
+        return await self._read(id, "/preview", preview, urgency)
+
+    async def preview_clean(self, id: str) -> Preview:  # noqa: A002
+        """Have a picture made of a mail that was not detected and still lies in the inbox; raise NotFound."""
+        return await self._write("/investigate/preview", preview, {"id": id})
+
+    async def _read(
+        self,
+        id: str,  # noqa: A002
+        part: str,
+        read: Reader[T],
+        urgency: Urgency,
+        query: tuple[tuple[str, str], ...] = (),
+    ) -> T:
+        path = "/investigate/{id}" + part
+        return (await self._calls.call("GET", path, read, where={"id": id}, query=query, urgency=urgency)).result
+
+    async def _write(self, path: str, read: Reader[T], body: object, id: str = "") -> T:  # noqa: A002
+        where = {"id": id} if id else None
+        answer = await self._calls.call("POST", path, read, where=where, body=body, urgency=Urgency.ACT, writes=True)
+        return answer.result
 
     async def move(self, ids: Sequence[str], destination: Destination) -> tuple[MoveItem, ...]:
         """Move at most 1,000 messages to a folder, and return an item per recipient; some may have failed."""
         _bounded(ids, MOST_MOVED)
-        body = {"destination": destination, "ids": ids}
-        path = "/investigate/move"
-        return (await self._calls.call("POST", path, moved, body=body, urgency=Urgency.ACT, writes=True)).result
+        return await self._write("/investigate/move", moved, {"destination": destination, "ids": ids})
 
     async def move_one(self, id: str, destination: Destination) -> tuple[MoveItem, ...]:  # noqa: A002
         """Move one message, and return an item per recipient."""
-        where, body = {"id": id}, {"destination": destination}
-        path = "/investigate/{id}/move"
-        answer = await self._calls.call("POST", path, moved, where=where, body=body, urgency=Urgency.ACT, writes=True)
-        return answer.result
+        return await self._write("/investigate/{id}/move", moved, {"destination": destination}, id)
 
     async def release(self, ids: Sequence[str]) -> tuple[Released, ...]:
         """Deliver at most 100 quarantined messages; ids that the API does not know are missing in the answer.
@@ -166,15 +239,33 @@ class Investigate:
         return answer
 
     async def _release(self, ids: Sequence[str], *, bare: bool) -> tuple[Released, ...]:
-        body = ids if bare else {"ids": ids}
-        path = "/investigate/release"
-        return (await self._calls.call("POST", path, released, body=body, urgency=Urgency.ACT, writes=True)).result
+        return await self._write("/investigate/release", released, ids if bare else {"ids": ids})
 
-    async def reclassify(self, id: str, expected_disposition: AskedDisposition) -> None:  # noqa: A002
-        """Ask for a new verdict; the answer only says that the request was taken."""
-        where, body = {"id": id}, {"expected_disposition": expected_disposition}
-        path = "/investigate/{id}/reclassify"
-        await self._calls.call("POST", path, nothing, where=where, body=body, urgency=Urgency.ACT, writes=True)
+    async def reclassify(
+        self,
+        id: str,  # noqa: A002
+        expected_disposition: AskedDisposition,
+        *,
+        eml: bytes | None = None,
+        escalated_submission_id: str | None = None,
+    ) -> None:
+        """Ask for a new verdict; the answer only says that the request was taken.
+
+        ``eml`` is the mail itself, without which a mail that was not detected cannot be reviewed.
+        """
+        body: dict[str, str | bytes] = {"expected_disposition": expected_disposition}
+        body |= {} if eml is None else {"eml_content": eml}  # bytes are written in base64
+        body |= {} if escalated_submission_id is None else {"escalated_submission_id": escalated_submission_id}
+        await self._write("/investigate/{id}/reclassify", nothing, body, id)
+
+
+def flag(value: bool) -> str:  # noqa: FBT001 (the only thing it is about)
+    """Write a truth value as the API takes it."""
+    return "true" if value else "false"
+
+
+def _submitted(submission: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001
+    return (("submission", "true"),) if submission else ()
 
 
 def _one(result: Raw) -> Raw:

@@ -1,11 +1,12 @@
 """The API client's room: what PhishGuard analysts report."""
 
+from collections.abc import AsyncGenerator
+
 from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Page, numbered, records
 from worker.api.pacing import Urgency
-
-ReportPage = Page
+from worker.api.walking import pages
 
 
 class PhishGuard:
@@ -21,3 +22,13 @@ class PhishGuard:
         query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
         answer = await self._calls.call("GET", "/phishguard/reports", records, query=query, urgency=urgency)
         return numbered(answer, int(page), per_page)
+
+    def walk(
+        self, *, start: float, end: float, urgency: Urgency = Urgency.FACTS, page: str | None = None
+    ) -> AsyncGenerator[Page, None]:
+        """Yield page after page of the reports, from a saved one on."""
+
+        async def ask(at: str | None) -> Page:
+            return await self.reports(start=start, end=end, urgency=urgency, page=at or 1)
+
+        return pages(ask, page)

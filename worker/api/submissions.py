@@ -1,23 +1,35 @@
 """The API client's room: requests to judge a mail again."""
 
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.clock import written
-from worker.api.envelope import Page, numbered, readable, records
+from worker.api.envelope import nothing, numbered, records
+from worker.api.listing import Listed, listed
 from worker.api.pacing import Urgency
-from worker.models import Submission
+from worker.api.walking import pages
+from worker.models import AskedDisposition, Submission
 
-submission = msgspec.json.Decoder(Submission).decode
+_submission = msgspec.json.Decoder(Submission)
 
 
-class SubmissionPage(Page, frozen=True, kw_only=True):
-    """A page of submissions; ``submissions`` are the records that can be read, ``broken`` counts the others."""
+class WhereSubmission(Where, frozen=True, kw_only=True):
+    """Conditions on submissions: TEAM are the security team's, USER those of the people."""
 
-    submissions: tuple[Submission, ...]
-    broken: int
+    type: Literal["TEAM", "USER"] | None = None
+    status: str | None = None
+    direction: Literal["asc", "desc"] | None = None
+    escalated_from_user: bool | None = None
+    order: str | None = None
+    original_disposition: AskedDisposition | None = None
+    outcome_disposition: AskedDisposition | None = None
+    query: str | None = None
+    requested_disposition: AskedDisposition | None = None
+    submission_id: str | None = None
 
 
 class Submissions:
@@ -26,28 +38,44 @@ class Submissions:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def submissions(
+    async def list(
+        self,
+        where: WhereSubmission | None = None,
+        *,
+        start: float,
+        end: float,
+        urgency: Urgency = Urgency.FACTS,
+        page: int | str = 1,
+        per_page: int = 1000,
+    ) -> Listed[Submission]:
+        """Return one page of the submissions between two API times; ``next`` is a page number."""
+        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
+        query += where.asked() if where else ()
+        answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
+        return listed(numbered(answer, int(page), per_page), _submission)
+
+    def walk(
         self,
         *,
         start: float,
         end: float,
-        urgency: Urgency,
         type: Literal["TEAM", "USER"] | None = None,  # noqa: A002 (the API's word)
-        page: int | str = 1,
-        per_page: int = 1000,
-    ) -> SubmissionPage:
-        """Return one page of the submissions between two API times, oldest first; ``next`` is a page number."""
-        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
-        # Oldest first: what comes in while pages are turned is added at the end and shifts nothing.
-        query += [("order", "requested_at"), ("direction", "asc"), *([("type", type)] if type else [])]
-        answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
-        found = numbered(answer, int(page), per_page)
-        read = readable(submission, found.records)
-        return SubmissionPage(
-            records=found.records,
-            next=found.next,
-            begun=found.begun,
-            total=found.total,
-            submissions=read,
-            broken=len(found.records) - len(read),
-        )
+        urgency: Urgency = Urgency.FACTS,
+        page: str | None = None,
+    ) -> AsyncGenerator[Listed[Submission], None]:
+        """Yield page after page, oldest first: what comes in while pages are turned is added at the end."""
+        where = WhereSubmission(type=type, order="requested_at", direction="asc")
+
+        async def ask(at: str | None) -> Listed[Submission]:
+            return await self.list(where, start=start, end=end, urgency=urgency, page=at or 1)
+
+        return pages(ask, page)
+
+    async def create(
+        self,
+        type: Literal["reclassification", "missed_detection"],  # noqa: A002
+        messages: Sequence[Mapping[str, object]],
+    ) -> None:
+        """Ask for new verdicts; nobody documents what the items hold, and the answer only says that it was taken."""
+        body = {"type": type, "messages": messages}
+        await self._calls.call("POST", "/submissions", nothing, body=body, urgency=Urgency.ACT, writes=True)

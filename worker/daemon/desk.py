@@ -137,7 +137,7 @@ class Desk:
         """Ask the API for something small, once: the answer tells what time it is there."""
         async with self._greeting:
             if not self._greeted:
-                await self.client.settings.domains(Urgency.HEAD)
+                await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
                 self._greeted = True
 
     def _clean_too(self) -> bool:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from worker.sandbox.account import Effect
-from worker.sandbox.mail import SIX, Mail, State
-from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok, ok_raw
+from worker.sandbox import reviewing
+from worker.sandbox.wire import Answer, Call, Json, Refused, ok, ok_raw
 
 if TYPE_CHECKING:
     from worker.sandbox.life import Life
-
-GRANTED = 2 / 3
+    from worker.sandbox.mail import Mail, State
 
 
 def get(life: Life, call: Call) -> Answer:
@@ -73,58 +69,8 @@ def _attachments(mail: Mail, state: State) -> list[Json]:
 def reclassify(life: Life, call: Call) -> Answer:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
     body = life.reader.mapping(call.request)
-    wanted = body.get("expected_disposition")
-    if not isinstance(wanted, str) or wanted not in SIX:
-        life.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
     mail = life.find(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    wish = Wish(mail, wanted, call.by, call.now, stored=mail.stored or bool(body.get("eml_content")))
-    life.note(Effect(call.now, "reclassify", mail.id, call.by, changed=True, detail={"disposition": wanted}))
-    life.later(call.now + life.switches.submission_delay, partial(_submit, life, wish))
+    reviewing.ask(life, reviewing.read_wish(life, mail, call.by, call.now, body))
     return ok({}, status=202)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A request for another verdict; without a stored body nobody can review it."""
-
-    mail: Mail
-    disposition: str
-    by: str
-    at: float
-    stored: bool
-
-
-def _submit(life: Life, wish: Wish, at: float) -> None:
-    """Put the request on record."""
-    mail = wish.mail
-    ident = life.add_submission(
-        at=at,
-        type="Team",
-        requested_at=moment(wish.at),
-        requested_by=wish.by,
-        requested_disposition=wish.disposition,
-        original_disposition=_six(mail.now.disposition),
-        original_postfix_id=mail.postfix,
-        subject=mail.fixed().subject,
-        status="pending" if wish.stored else "invalid",
-        outcome=None if wish.stored else "invalid submission: no message body",
-    )
-    mail.become(at, mail.now.logged("RECLASSIFY", wish.at, wish.by))
-    if wish.stored:
-        life.later(at + life.switches.review_delay, partial(_review, life, wish, ident))
-
-
-def _review(life: Life, wish: Wish, ident: str, at: float) -> None:
-    """Decide about a request: two in three are granted, and then the verdict changes."""
-    granted = life.rng.random() < GRANTED
-    outcome = wish.disposition if granted else wish.mail.now.disposition
-    said = "accepted" if granted else "rejected"
-    life.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=_six(outcome))
-    if granted:
-        life.change_verdict(wish.mail.id, wish.disposition, at=at)
-
-
-def _six(disposition: str) -> str | None:
-    return disposition if disposition in SIX else None

@@ -7,8 +7,9 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from worker.sandbox import blocking, traffic
+from worker.sandbox import exempting, reviewing, traffic
 from worker.sandbox.account import Account, Effect
+from worker.sandbox.furniture import furnish
 from worker.sandbox.mail import Mail, first_state, log_entry, moved, released
 from worker.sandbox.timeline import Timeline
 from worker.sandbox.wire import Json, moment
@@ -16,6 +17,7 @@ from worker.sandbox.wire import Json, moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.sandbox.mail import State
     from worker.sandbox.switches import Switches
 
 HANDS = ("auto", "analyst")
@@ -38,7 +40,8 @@ class Life(Account):
         super().__init__(account, seed=seed, now=now, lag=lag, switches=switches)
         self.mail_rng = Random(f"mail {seed}")
         self.life_rng = Random(f"life {seed}")
-        self._furnish(now() - 90 * DAY)
+        self.people_rng = Random(f"people {seed}")
+        furnish(self, now() - 90 * DAY)
 
     def populate(self, messages: int, history: float, arrivals: float) -> None:
         """Begin with ``messages`` scanned in the last ``history`` seconds; ``arrivals`` more come every second."""
@@ -48,19 +51,7 @@ class Life(Account):
         if arrivals > 0:
             self.later(begun + 1 / arrivals, partial(self._arrive_for_ever, 1 / arrivals))
 
-    def _furnish(self, since: float) -> None:
-        """Set up own domains, a trusted partner and an acceptable sender."""
-        provider = "Google" if self.switches.google else "Microsoft"
-        for name in traffic.OUR_DOMAINS:
-            self.add_entry("domains", since, domain=name, inbox_provider=provider, status="ACTIVE")
-        plain = {"is_regex": False, "comments": None}
-        recent = {"is_recent": True, "is_similarity": True}
-        self.add_entry("trusted_domains", since, pattern=traffic.PARTNER, **recent, **plain)
-        flags = {"is_acceptable_sender": True, "is_exempt_recipient": False, "is_trusted_sender": False}
-        sender = {"pattern": f"billing@{traffic.PARTNER}", "pattern_type": "EMAIL", "verify_sender": True}
-        self.add_entry("allow_policies", since, **sender, **flags, **plain)
-
-    def add_entry(self, name: str, at: float | None = None, **fields: object) -> str:
+    def add_entry(self, name: str, /, at: float | None = None, **fields: object) -> str:
         """Add an entry to a settings list by hand, with exactly these fields. Returns its id."""
         when = self._at(at)
         ident = f"00000000-0000-4000-8000-{self.number():012x}"
@@ -83,13 +74,20 @@ class Life(Account):
         fields = traffic.compose(self.mail_rng, int(at), nature)
         late = self.life_rng.random() < self.switches.late
         indexed = at + self.switches.late_by * self.life_rng.random() if late else at
-        state = first_state(nature.disposition, quarantined=nature.quarantined)
-        if blocking.mark(self.lists.get("block_senders", {}), fields):
-            state = replace(state, disposition="MALICIOUS")
+        state = self._judged(fields, nature.disposition, held=nature.quarantined)
         mail = self.keep(Mail(fields, int(at), indexed, state))
         mail.kind, mail.links = name, nature.links
         self._befall(mail)
+        self._befall_users(mail)
+        self._auto_move(mail, mail.first)
         return mail
+
+    def _judged(self, fields: Json, disposition: str, *, held: bool, folder: str = "Inbox") -> State:
+        """Return how new mail begins, after the lists of the account had their say; spared mail is not held."""
+        verdict = exempting.judge(self.lists, fields, disposition, self.switches.precedence)
+        spared = verdict == "NONE" != disposition
+        quarantined = (held and not spared) or exempting.held(self.lists, fields, verdict)
+        return first_state(verdict, quarantined=quarantined, folder=folder)
 
     def _befall(self, mail: Mail) -> None:
         """Draw what others will do with a message, and when."""
@@ -104,6 +102,36 @@ class Life(Account):
         if mail.kind in {"clean", "phish", "outbreak"} and rng.random() < switches.reports:
             when = mail.first + switches.report_after * rng.random()
             self.later(when, lambda at: self.add_report(mail, at=at))
+
+    def _befall_users(self, mail: Mail) -> None:
+        """Draw whether somebody who got a message sends it in."""
+        if self.people_rng.random() < self.switches.user_submissions and not mail.now.quarantined:
+            sent = mail.first + self.switches.user_submission_after * self.people_rng.random()
+            self.later(sent, lambda at: self.submit_by_user(mail, at=at))
+
+    def submit_by_user(self, mail: Mail, *, at: float | None = None) -> str:
+        """Let a recipient send a message in, and draw what the security team makes of that. Returns its id."""
+        when, switches, fixed = self._at(at), self.switches, mail.fixed()
+        original = reviewing.six(mail.now.disposition)
+        about: Json = {"original_postfix_id": mail.postfix, "original_disposition": original, "subject": fixed.subject}
+        ident = self.add_submission(at=when, requested_by=next(iter(fixed.client_recipients), None), **about)
+        fate, handled = self.people_rng.random(), when + switches.review_delay * self.people_rng.random()
+        if fate < switches.user_submissions_reviewed:
+            self.later(handled, lambda at: self.change_submission(ident, at=at, customer_status="reviewed"))
+        elif fate < switches.user_submissions_reviewed + switches.user_submissions_escalated:
+            self.later(handled, lambda at: self.escalate(mail, ident, at=at))
+        if switches.phishguard:  # others wait until somebody escalates what their users send in
+            self.later(when + switches.review_delay, lambda at: self._analyse(mail, ident, at))
+        return ident
+
+    def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:
+        """Take the submission of a user further, as an analyst does in the dashboard."""
+        stored = mail.stored
+        reviewing.ask(self, reviewing.Wish(mail, "MALICIOUS", "analyst", self._at(at), stored=stored, escalates=ident))
+
+    def _analyse(self, mail: Mail, ident: str, at: float) -> None:
+        outcome = reviewing.six(mail.now.disposition)
+        self.change_submission(ident, at=at, status="completed", outcome="analysed", outcome_disposition=outcome)
 
     def add_message(
         self,
@@ -125,12 +153,11 @@ class Life(Account):
         if "sender" in fields:
             fields["from"] = fields.pop("sender")
         ident = str(fields.get("id") or traffic.message_id_of(self.mail_rng, at))
-        state = first_state(disposition, quarantined=quarantined, folder=folder)
         whole = traffic.skeleton(ident, at) | fields
-        if blocking.mark(self.lists.get("block_senders", {}), whole):
-            state = replace(state, disposition="MALICIOUS")
+        state = self._judged(whole, disposition, held=quarantined, folder=folder)
         mail = self.keep(Mail(whole, at, now if indexed is None else indexed, state))
         mail.links = links
+        self._auto_move(mail, mail.first)
         return mail
 
     def change_verdict(self, ident: str, disposition: str, *, by: str = "cloudflare", at: float | None = None) -> None:
@@ -140,6 +167,18 @@ class Life(Account):
         mail.become(when, replace(before, disposition=disposition))
         detail: Json = {"disposition": disposition, "from": before.disposition}
         self.note(Effect(when, "verdict", ident, by, before.disposition != disposition, detail))
+        self._auto_move(mail, when)
+
+    def _auto_move(self, mail: Mail, since: float) -> None:
+        """Let Cloudflare move what an auto-move is set up for, unless the verdict is another one by then."""
+        folder = dict(self.switches.auto_moves).get(disposition := mail.now.disposition)
+
+        def act(at: float) -> None:
+            if mail.now.disposition == disposition and mail.now.folder != folder:
+                self.move_by_hand(mail.id, str(folder), "auto", at=at)
+
+        if folder is not None:
+            self.later(since + self.switches.auto_move_after, act)
 
     def move_by_hand(self, ident: str, folder: str, by: str = "analyst", *, at: float | None = None) -> None:
         """Move a message as an analyst or an auto-move does, or as a user does, which Cloudflare does not notice."""

@@ -37,6 +37,11 @@ class State:
         entry = log_entry(operation, at, "OK", by)
         return replace(self, operations=_with(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
+    def previewed(self, at: float, by: str, status: str = "OK") -> State:
+        """Return the state after somebody tried to look at a picture of it, which a status other than OK denied."""
+        after = replace(self, log=(*self.log, log_entry("PREVIEW", at, status, by)))
+        return replace(after, operations=_with(self.operations, "PREVIEW")) if status == "OK" else after
+
 
 def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
     """Write one entry of a message's action log."""
@@ -109,10 +114,11 @@ _read = msgspec.json.Decoder(Fixed).decode
 class Mail(Timeline[State]):
     """One message: encoded fixed part without its closing brace, and the timeline of its state.
 
-    ``since`` at the beginning is when the index first knows it, which may be later than ``scanned``.
+    ``since`` at the beginning is when the index first knows it, which may be later than ``scanned``. ``original`` is
+    the text of a real message; one of our own making is written again whenever somebody asks.
     """
 
-    __slots__ = ("first", "head", "id", "kind", "links", "scanned")
+    __slots__ = ("first", "head", "id", "kind", "links", "original", "scanned")
 
     def __init__(self, fields: Json, scanned: int, indexed: float, state: State) -> None:
         """Encode ``fields``, the documented ones that never change."""
@@ -123,6 +129,7 @@ class Mail(Timeline[State]):
         self.first = indexed
         self.kind = ""
         self.links: tuple[str, ...] = ()
+        self.original = b""
 
     @property
     def now(self) -> State:

@@ -22,7 +22,7 @@ PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
 def move_one(life: Life, call: Call) -> Answer:
     """Move one message; the result is a list all the same."""
-    destination = _destination(life, life.reader.mapping(call.request))
+    destination = destination_of(life, life.reader.mapping(call.request))
     mail = life.find(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
@@ -32,7 +32,7 @@ def move_one(life: Life, call: Call) -> Answer:
 def move_many(life: Life, call: Call) -> Answer:
     """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
     body = life.reader.mapping(call.request)
-    destination, ids = _destination(life, body), life.reader.ids(body.get("ids"))
+    destination, ids = destination_of(life, body), life.reader.ids(body.get("ids"))
     items: list[Json] = []
     for ident in ids:
         mail = life.find(ident, call.now)
@@ -44,7 +44,8 @@ def move_many(life: Life, call: Call) -> Answer:
     return ok(items)
 
 
-def _destination(life: Life, body: Json) -> str:
+def destination_of(life: Life, body: Json) -> str:
+    """Read where to move to, and whether anything may be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
         life.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
@@ -57,12 +58,23 @@ def _destination(life: Life, body: Json) -> str:
 
 
 def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
-    """Move one message: for each of its recipients it may go well or not, and the log says so."""
-    before, fixed = mail.now, mail.fixed()
-    statuses = {one: _hindrance(life, mail, destination) or _luck(life) for one in fixed.client_recipients}
+    """Move one message and answer with an item per recipient."""
+    statuses, named = move(life, call, mail, destination), mail.fixed().message_id
+    return [_item(call, recipient, status, destination, named) for recipient, status in statuses.items()]
+
+
+def move(life: Life, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+    """Move one message: for each of its recipients it may go well or not, and the log says so.
+
+    ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
+    """
+    before, everybody = mail.now, mail.fixed().client_recipients
+    tried = only or everybody
+    statuses = {one: _hindrance(life, mail, destination) or _luck(life) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
-    delivery = tuple(sorted({"moved" if status == DONE else "move_failed" for status in statuses.values()}))
-    reached = "moved" in delivery
+    came = {"moved" if status == DONE else "move_failed" for status in statuses.values()}
+    delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
+    reached = "moved" in came
     if reached:
         mail.become(call.now, moved(before, destination, delivery, log))
         _perhaps_moved_back(life, call.now, mail)
@@ -71,7 +83,7 @@ def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
         mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
     detail: Json = {"destination": destination, "from": before.folder, "statuses": statuses}
     life.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
-    return [_item(call, recipient, status, destination, fixed.message_id) for recipient, status in statuses.items()]
+    return statuses
 
 
 def _hindrance(life: Life, mail: Mail, destination: str) -> str | None:
@@ -116,7 +128,7 @@ def release(life: Life, call: Call) -> Answer:
     for ident, mail in mails:
         if mail is None:
             life.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
-    return ok([_release(life, call, mail) for _, mail in mails if mail is not None])
+    return ok([release_one(life, call, mail) for _, mail in mails if mail is not None])
 
 
 def _ids_to_release(life: Life, call: Call) -> list[str]:
@@ -131,7 +143,7 @@ def _ids_to_release(life: Life, call: Call) -> list[str]:
     return life.reader.ids(body.get("ids"))
 
 
-def _release(life: Life, call: Call, mail: Mail) -> Json:
+def release_one(life: Life, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now."""
     before, everybody = mail.now, mail.fixed().client_recipients
     waiting = [one for one in everybody if one not in before.released] if before.quarantined else []

@@ -26,22 +26,24 @@ def search(account: Account, call: Call) -> Answer:
     """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
-    window = _window(reader, call)
-    tests = _tests(reader, request, account)
-    found = _found(account, call.now, window, tests, _position(account, reader, call))
+    span = window(reader, call)
+    chosen = filters(reader, request, account)
+    matches = found(account, call.now, span, chosen, position(account, call))
     skipped = size * (_page(reader, request, account) - 1)
-    rows = list(islice(found, skipped, skipped + size + 1))
-    more = _cursor(account, call, rows[size - 1][0]) if len(rows) > size else None
+    rows = list(islice(matches, skipped, skipped + size + 1))
+    more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
     old = account.switches.deprecated
     page = b",".join([mail.encoded(state, deprecated=old) for mail, state in rows[:size]])
-    return ok_raw(b"[" + page + b"]", _info(min(size, len(rows)), size, more))
+    return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
 
 
-def _info(count: int, size: int, following: str | None) -> Json:
+def info(count: int, size: int, following: str | None) -> Json:
+    """Return the result_info of a list that is walked by cursors."""
     return {"count": count, "page": 0, "per_page": size, "total_count": 0, "next": following, "previous": None}
 
 
-def _window(reader: Reader, call: Call) -> tuple[float, float]:
+def window(reader: Reader, call: Call) -> tuple[float, float]:
+    """Return the first and the last moment a request asks about, in epoch seconds."""
     start = reader.time(call.request, "start", call.now - 30 * DAY)
     end = reader.time(call.request, "end", call.now)
     if start > call.now:
@@ -62,19 +64,19 @@ def _page(reader: Reader, request: Request, account: Account) -> int:
     return reader.number(request, "page", 1, 10**9)
 
 
-def _found(
-    account: Account, now: float, window: tuple[float, float], tests: list[Test], position: tuple[int, str] | None
+def found(
+    account: Account, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
 ) -> Iterator[tuple[Mail, State]]:
-    """Walk the window from its newest message, or from below the position of a cursor."""
+    """Walk the window from its newest message, or from below the place of a cursor."""
     mails = account.mails
     low = bisect_left(mails, window[0], key=_scanned)
     high = bisect_right(mails, window[1], key=_scanned)
-    if position is not None:
-        high = min(high, _below(mails, *position))
-    for place in range(high - 1, low - 1, -1):
-        mail = mails[place]
+    if place is not None:
+        high = min(high, _below(mails, *place))
+    for index in range(high - 1, low - 1, -1):
+        mail = mails[index]
         state = account.seen(mail, now)
-        if state is not None and all(test(mail, state) for test in tests):
+        if state is not None and all(test(mail, state) for test in chosen):
             yield mail, state
 
 
@@ -93,23 +95,23 @@ def _scanned(mail: Mail) -> int:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def _tests(reader: Reader, request: Request, account: Account) -> list[Test]:
-    """Return the filters of a request, the cheap ones first."""
-    tests: list[Test] = []
+def filters(reader: Reader, request: Request, account: Account, verdicts: frozenset[str] = SIX) -> list[Test]:
+    """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
+    chosen: list[Test] = []
     if reader.flag(request, "detections_only", default=True):
-        tests.append(lambda _, state: state.disposition != "NONE")
-    if verdict := reader.one_of(request, "final_disposition", SIX):
+        chosen.append(lambda _, state: state.disposition != "NONE")
+    if verdict := reader.one_of(request, "final_disposition", verdicts):
         bec = verdict == "MALICIOUS" and account.switches.malicious_includes_bec
         wanted = {verdict, "MALICIOUS-BEC"} if bec else {verdict}
-        tests.append(lambda _, state: state.disposition in wanted)
+        chosen.append(lambda _, state: state.disposition in wanted)
     if delivery := reader.one_of(request, "delivery_status", DELIVERIES):
-        tests.append(lambda _, state: delivery in state.delivery)
+        chosen.append(lambda _, state: delivery in state.delivery)
     if action := reader.one_of(request, "message_action", frozenset(ACTIONS)):
-        tests.append(lambda _, state: ACTIONS[action] in (state.operations or ()))
+        chosen.append(lambda _, state: ACTIONS[action] in (state.operations or ()))
     asked = [(match, text) for name, match in MATCHERS.items() if (text := request.get(name))]
     if asked:
-        tests.append(lambda mail, _: _all_match(mail, asked))
-    return tests
+        chosen.append(lambda mail, _: _all_match(mail, asked))
+    return chosen
 
 
 def _all_match(mail: Mail, asked: list[tuple[Matcher, str]]) -> bool:
@@ -155,34 +157,39 @@ MATCHERS: Mapping[str, Matcher] = MappingProxyType({
 # -- cursors ----------------------------------------------------------------------------------------------------------
 
 
-def _cursor(account: Account, call: Call, last: Mail) -> str:
+def _after(account: Account, call: Call, last: Mail) -> str:
+    return cursor(account, call, last.scanned, last.id)
+
+
+def cursor(account: Account, call: Call, number: int, ident: str) -> str:
+    """Return a cursor for what follows a row, which its number and its id find again."""
     issued = int(call.now)
-    seal = _seal(account, call.request, issued, last.scanned, last.id)
-    return urlsafe_b64encode(msgspec.json.encode((issued, last.scanned, last.id, seal))).decode()
+    seal = _seal(account, call.request, issued, number, ident)
+    return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
 
 
-def _seal(account: Account, request: Request, issued: int, scanned: int, ident: str) -> str:
+def _seal(account: Account, request: Request, issued: int, number: int, ident: str) -> str:
     filters = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
-    text = msgspec.json.encode((account.seed, issued, scanned, ident, filters))
+    text = msgspec.json.encode((account.seed, request.path, issued, number, ident, filters))
     return blake2s(text, digest_size=8).hexdigest()
 
 
-def _position(account: Account, reader: Reader, call: Call) -> tuple[int, str] | None:
-    """Read the cursor: garbage, other filters than it was made for, and old age are refused."""
-    text = call.request.get("cursor")
+def position(account: Account, call: Call) -> tuple[int, str] | None:
+    """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
+    reader, text = account.reader, call.request.get("cursor")
     if not text:
         return None
     try:
-        issued, scanned, ident, seal = msgspec.json.decode(
+        issued, number, ident, seal = msgspec.json.decode(
             urlsafe_b64decode(text.encode()), type=tuple[int, int, str, str]
         )
     except (ValueError, msgspec.MsgspecError):
         reader.wrong("cursor is not valid")
-    if seal != _seal(account, call.request, issued, scanned, ident):
+    if seal != _seal(account, call.request, issued, number, ident):
         reader.wrong("cursor does not belong to these filters")
     if call.now > issued + account.switches.cursor_life:
         reader.wrong("cursor has expired")
-    return scanned, ident
+    return number, ident
 
 
 # -- slow searches ----------------------------------------------------------------------------------------------------
@@ -210,5 +217,5 @@ def results(account: Account, call: Call) -> Answer:
 
 
 def _still_running(where: str) -> Answer:
-    answer = ok([], _info(0, 0, None), 202)
+    answer = ok([], info(0, 0, None), 202)
     return replace(answer, headers={**answer.headers, "location": where})

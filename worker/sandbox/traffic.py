@@ -41,7 +41,7 @@ LOOSE = ("no alignment", "none", "none", "neutral")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of mail; ``weight`` is its share in a hundred."""
+    """One kind of mail; ``weight`` is its share in a hundred, ``shown`` what its links look like to a reader."""
 
     weight: int
     disposition: str
@@ -52,6 +52,9 @@ class Kind:
     validation: tuple[str | None, ...] = PASS
     links: tuple[str, ...] = ()
     quarantined: bool = False
+    body: str = "Please see below."
+    shown: str = "Open the page"
+    files: tuple[str, ...] = ()
 
 
 # Names no real organisation can have: all domains end in .example or .test.
@@ -60,43 +63,52 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
         26, "BULK", ("news.shop.example", "mail.travel.example", "list.hobby.example"),
         ("Shop News", "Travel Weekly", "Hobby List"),
         ("Your week in {n} offers", "Neue Angebote: {n} %", "週刊ニュース {n}"),
-        ("Graymail: list headers present",), PASS, ("https://shop.example/sale",)),
+        ("Graymail: list headers present",), PASS, ("https://shop.example/sale",),
+        body="The best offers of the week, picked for you.", shown="Unsubscribe"),
     "spam": Kind(
         20, "SPAM", ("cheap-pills.test", "win-now.test", "seo-rank.test"), ("Best Price", "Prize Desk", "Rank Up"),
         ("You won {n} times", "Cheapest deal no. {n}", "Rank first in {n} days"),
-        ("Sender reputation is poor", "Bulk content similar to known spam"), LOOSE, ("https://win-now.test/claim",)),
+        ("Sender reputation is poor", "Bulk content similar to known spam"), LOOSE, ("https://win-now.test/claim",),
+        body="Act now, this offer ends tonight.", shown="Claim it"),
     "suspicious": Kind(
         9, "SUSPICIOUS", ("file-drop.test", "parcel-track.test"), ("File Drop", "Parcel Desk"),
         ("A file was shared with you ({n})", "Parcel {n} could not be delivered"),
-        ("Young domain", "Link to a recently registered site"), LOOSE, ("https://parcel-track.test/fee",)),
+        ("Young domain", "Link to a recently registered site"), LOOSE, ("https://parcel-track.test/fee",),
+        body="A small fee is open before we can go on."),
     "spoof": Kind(
         6, "SPOOF", ("corp.example", "corp-eu.example"), ("IT Service Desk", "Payroll"),
         ("Password expires in {n} days", "Payslip {n}"),
-        ("Header from fails DMARC", "Envelope and header differ"), FAIL),
+        ("Header from fails DMARC", "Envelope and header differ"), FAIL,
+        body="Answer this message with your staff number."),
     "clean": Kind(
         15, "NONE", ("supplier.example", "customer.example", PARTNER), ("Mina Roth", "Ola Berg", "Sam Duarte"),
-        ("Re: order {n}", "Minutes of meeting {n}", "Запрос {n}")),
+        ("Re: order {n}", "Minutes of meeting {n}", "Запрос {n}"), body="Thank you, that is fine with us."),
     "phish": Kind(
         4, "MALICIOUS", ("secure-login.test", "mailbox-quota.test"), ("Mail Admin", "Security Team"),
         ("Mailbox {n} % full", "Unusual sign-in no. {n}"), ("Credential harvester link", "Brand impersonation"),
-        FAIL, ("https://secure-login.test/verify",)),
+        FAIL, ("https://secure-login.test/verify",),
+        body="Your mailbox will be closed unless you confirm your password.", shown="https://corp.example/login"),
     "phish_held": Kind(
         8, "MALICIOUS", ("secure-login.test", "tax-refund.test"), ("Tax Office", "Mail Admin"),
         ("Refund {n} is waiting", "Final notice {n}"), ("Known phishing campaign", "Malicious attachment"),
-        FAIL, ("https://tax-refund.test/form",), quarantined=True),
+        FAIL, ("https://tax-refund.test/form",), quarantined=True,
+        body="Open the attached form to receive your refund.", files=("refund.html",)),
     "outbreak": Kind(
         6, "MALICIOUS", ("c0rp.example", "invoice-desk.example"), ("Ada Cole",),
         ("Urgent payment {n}", "Please handle invoice {n} today"),
-        ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",)),
+        ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",),
+        body="I am in a meeting. Pay this today and tell nobody.", shown="https://corp.example/invoice"),
     "outbreak_spoof": Kind(
         2, "SPOOF", ("c0rp.example",), ("Ada Cole", "Ben Osei"), ("Are you at your desk? ({n})",),
-        ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",)),
+        ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",),
+        body="I need a favour, quickly."),
     "partner_held": Kind(
         3, "SPAM", (PARTNER,), ("Partner Billing", "Partner Gateway"), ("Statement {n}", "Delivery note {n}"),
-        ("Bulk content similar to known spam",), PASS, ("https://portal.partner.example/doc",), quarantined=True),
+        ("Bulk content similar to known spam",), PASS, ("https://portal.partner.example/doc",), quarantined=True,
+        body="Your statement is attached.", shown="All statements", files=("statement.pdf",)),
     "partner_bulk_held": Kind(
         1, "BULK", (PARTNER,), ("Partner News",), ("Partner circular {n}",), ("Graymail: list headers present",),
-        PASS, quarantined=True),
+        PASS, quarantined=True, body="News for all our partners."),
 })  # fmt: skip
 _NAMES = tuple(KINDS)
 _STEPS = tuple(sum(kind.weight for kind in list(KINDS.values())[: n + 1]) for n in range(len(KINDS)))

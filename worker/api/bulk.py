@@ -1,0 +1,197 @@
+"""The API client's room: jobs that move or release whatever a search finds, and what keeps them from finding all."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Struct
+
+from worker.api.bodies import MessageAction, Where, WhereMessage
+from worker.api.calls import Calls
+from worker.api.clock import written
+from worker.api.envelope import Answer, Page, nothing, records
+from worker.api.listing import Listed, listed
+from worker.api.nouns import BulkJob, BulkMessage
+from worker.api.pacing import Urgency
+from worker.api.walking import pages
+from worker.errors import Rejected
+from worker.models import AskedDisposition, Destination, Disposition, Message
+
+BULK = "/investigate/bulk"
+JobAction = Literal["MOVE", "RELEASE"]
+JobStatus = Literal["PENDING", "DISCOVERING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
+RowStatus = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
+_job = msgspec.json.Decoder(BulkJob)
+_row = msgspec.json.Decoder(BulkMessage)
+_message = msgspec.json.Decoder(Message)
+Row = TypeVar("Row", bound=Struct)
+
+
+class BulkSearch(Where, frozen=True, kw_only=True):
+    """What a job is to find, scanned between two API times in seconds; at least one more condition is asked for."""
+
+    start: float
+    end: float
+    action_log: bool | None = None
+    alert_id: str | None = None
+    delivery_status: str | None = None
+    detections_only: bool | None = None
+    domain: str | None = None
+    exact_subject: str | None = None
+    final_disposition: Disposition | None = None
+    message_action: MessageAction | None = None
+    message_id: str | None = None
+    metric: str | None = None
+    query: str | None = None
+    recipient: str | None = None
+    sender: str | None = None
+    smtp_helo_ip: str | None = None
+    subject: str | None = None
+    submissions: bool | None = None
+
+    def body(self) -> dict[str, object]:
+        """Write it as the API takes it."""
+        return {**msgspec.to_builtins(self), "start": written(self.start), "end": written(self.end)}
+
+    def as_search(self) -> WhereMessage:
+        """Return the conditions that a search knows too; it finds what the job will, or more."""
+        known = {name: value for name in WhereMessage.__struct_fields__ if (value := getattr(self, name)) is not None}
+        if self.final_disposition not in get_args(AskedDisposition):
+            known.pop("final_disposition", None)
+        return WhereMessage(**known)
+
+    def finds(self, message: Message) -> bool:
+        """Tell whether a message that was found meets the conditions that a search does not know."""
+        verdict = self.final_disposition is None or message.final_disposition == self.final_disposition
+        return verdict and (self.exact_subject is None or message.subject == self.exact_subject)
+
+
+Counting = Callable[[BulkSearch], AsyncGenerator[Page, None]]
+"""Walks the search that finds what a job would find, or more."""
+
+
+class Bulk:
+    """``/investigate/bulk``."""
+
+    def __init__(self, calls: Calls, walk: Counting) -> None:
+        self._calls, self._walk = calls, walk
+
+    async def list(
+        self,
+        *,
+        action_type: JobAction | None = None,
+        status: JobStatus | None = None,
+        cursor: str | None = None,
+        per_page: int = 1000,
+        urgency: Urgency = Urgency.FACTS,
+    ) -> Listed[BulkJob]:
+        """Return one page of the jobs; ``next`` is a cursor."""
+        asked = {"action_type": action_type, "status": status, "per_page": str(per_page), "cursor": cursor}
+        return await self._listed(BULK, asked, _job, "", urgency)
+
+    def walk(
+        self, *, status: JobStatus | None = None, cursor: str | None = None
+    ) -> AsyncGenerator[Listed[BulkJob], None]:
+        """Yield page after page of the jobs, from a saved cursor on."""
+
+        async def ask(at: str | None) -> Listed[BulkJob]:
+            return await self.list(status=status, cursor=at)
+
+        return pages(ask, cursor)
+
+    async def create(
+        self,
+        action: JobAction,
+        search: BulkSearch,
+        *,
+        expected: int,
+        destination: Destination | None = None,
+        comment: str | None = None,
+    ) -> BulkJob:
+        """Begin a job, after counting by a search that it would touch at most ``expected`` messages.
+
+        Raises ValueError for a search without any condition but time, and Rejected when more would be touched.
+        """
+        self._check(action, search, expected, destination)
+        await self._count(search, expected)
+        body: dict[str, object] = {"action": action, "search_params": search.body()}
+        body |= {} if destination is None else {"destination": destination}
+        body |= {} if comment is None else {"comment": comment}
+        call = self._calls.call("POST", BULK, _job.decode, body=body, urgency=Urgency.ACT, writes=True)
+        return (await call).result
+
+    async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> BulkJob:  # noqa: A002 (the API's word)
+        """Return a job as it is now; raise NotFound."""
+        call = self._calls.call("GET", BULK + "/{id}", _job.decode, where={"id": id}, urgency=urgency)
+        return (await call).result
+
+    async def messages(
+        self,
+        id: str,  # noqa: A002
+        *,
+        status: RowStatus | None = None,
+        cursor: str | None = None,
+        per_page: int = 1000,
+        urgency: Urgency = Urgency.FACTS,
+    ) -> Listed[BulkMessage]:
+        """Return one page of a job's messages, a row for each recipient; ``next`` is a cursor."""
+        asked = {"status": status, "per_page": str(per_page), "cursor": cursor}
+        return await self._listed(BULK + "/{id}/messages", asked, _row, id, urgency)
+
+    def walk_messages(self, id: str, *, cursor: str | None = None) -> AsyncGenerator[Listed[BulkMessage], None]:  # noqa: A002
+        """Yield page after page of a job's messages, from a saved cursor on."""
+
+        async def ask(at: str | None) -> Listed[BulkMessage]:
+            return await self.messages(id, cursor=at)
+
+        return pages(ask, cursor)
+
+    async def cancel(self, id: str) -> BulkJob:  # noqa: A002
+        """Stop a job; what it has done stays done. Raises Rejected when it has ended."""
+        path = BULK + "/{id}/cancel"
+        call = self._calls.call("POST", path, _job.decode, where={"id": id}, urgency=Urgency.ACT, writes=True)
+        return (await call).result
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        """Forget a job that has ended; raise Rejected when it has not."""
+        path = BULK + "/{id}"
+        await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
+
+    @staticmethod
+    def _check(action: JobAction, search: BulkSearch, expected: int, destination: Destination | None) -> None:
+        """Refuse a job that could touch everything, or that says too little."""
+        narrowed = set(search.body()) - {"start", "end", "detections_only", "action_log", "submissions"}
+        if not narrowed or search.end <= search.start:
+            raise ValueError(
+                "POST /investigate/bulk needs a time that ends after it begins and one more condition, "
+                "such as sender or subject: without one it would touch every message"
+            )
+        if expected < 1:
+            raise ValueError(f"POST /investigate/bulk expects {expected} messages; say how many it may touch at most")
+        if (action == "MOVE") is not (destination is not None):
+            raise ValueError("POST /investigate/bulk needs a destination for MOVE, and none for RELEASE")
+
+    async def _count(self, search: BulkSearch, expected: int) -> None:
+        """Refuse when a search finds more than was expected."""
+        found = 0
+        async for page in self._walk(search):
+            messages = listed(page, _message)
+            found += sum(search.finds(one) for one in messages.entries) + messages.broken
+            if found > expected:
+                raise Rejected(
+                    f"POST /investigate/bulk was not sent: it would touch {found} messages or more where at most "
+                    f"{expected} were expected"
+                )
+
+    async def _listed(
+        self, path: str, asked: dict[str, str | None], read: msgspec.json.Decoder[Row], id_: str, urgency: Urgency
+    ) -> Listed[Row]:
+        query = [(name, value) for name, value in asked.items() if value is not None]
+        where = {"id": id_} if id_ else None
+        answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)
+        return listed(_page(answer), read)
+
+
+def _page(answer: Answer[list[msgspec.Raw]]) -> Page:
+    following = (answer.info and answer.info.next) or None
+    return Page(tuple(answer.result), following, answer.begun)

@@ -1,0 +1,161 @@
+"""The API client's room: what all lists of an account have in common, written once."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from worker.api.bodies import Where
+from worker.api.calls import Calls
+from worker.api.envelope import Page, nothing, numbered, readable, records
+from worker.api.pacing import Urgency
+from worker.api.walking import pages
+from worker.errors import ServerFault
+
+Item = TypeVar("Item", bound=Struct)
+New = TypeVar("New", bound=Struct)
+Change = TypeVar("Change", bound=Struct)
+Asked = TypeVar("Asked", bound=Where)
+PER_PAGE = 1000
+READINGS = 3
+"""How often a list that changes while its pages are turned is read before giving up."""
+MOST_IN_A_BATCH = 1000
+
+
+class Listed(Page, Generic[Item], frozen=True, kw_only=True):
+    """A page of a list; ``broken`` counts the records that cannot be read, ``next`` is a page number or a cursor."""
+
+    entries: tuple[Item, ...]
+    broken: int
+
+
+class Whole(Struct, Generic[Item], frozen=True):
+    """A whole list; ``broken`` counts the records that cannot be read."""
+
+    entries: tuple[Item, ...]
+    broken: int
+
+
+class Batched(Struct, Generic[Item], frozen=True):
+    """What a batch did, in the order in which it was asked; a part the API does not tell is None."""
+
+    deletes: tuple[Any, ...] | None = None
+    patches: tuple[Item, ...] | None = None
+    puts: tuple[Item, ...] | None = None
+    posts: tuple[Item, ...] | None = None
+
+
+def listed(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
+    """Read the records of a page."""
+    entries = readable(read.decode, page.records)
+    return Listed(
+        records=page.records,
+        next=page.next,
+        begun=page.begun,
+        total=page.total,
+        entries=entries,
+        broken=len(page.records) - len(entries),
+    )
+
+
+class Listing(Generic[Item, New, Change, Asked]):
+    """A list of the account: read, and its entries made, changed and removed one by one. Writes are sent once."""
+
+    def __init__(self, calls: Calls, name: str, item: type[Item], steady: Asked) -> None:
+        """``steady`` is the order in which something new is added at the end and shifts nothing."""
+        self._calls, self._path, self._steady = calls, f"/settings/{name}", steady
+        self._item = item
+        self._read = msgspec.json.Decoder(item)
+
+    async def list(
+        self,
+        where: Asked | None = None,
+        *,
+        page: int | str = 1,
+        per_page: int = PER_PAGE,
+        urgency: Urgency = Urgency.FACTS,
+    ) -> Listed[Item]:
+        """Return one page of at most 1,000 entries."""
+        query = (("page", str(page)), ("per_page", str(per_page)), *(where.asked() if where else ()))
+        answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
+        return listed(numbered(answer, int(page), per_page), self._read)
+
+    def walk(
+        self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS
+    ) -> AsyncGenerator[Listed[Item], None]:
+        """Yield page after page, from a saved one on."""
+
+        async def ask(at: str | None) -> Listed[Item]:
+            return await self.list(where or self._steady, page=at or 1, urgency=urgency)
+
+        return pages(ask, page)
+
+    async def all(self, *, urgency: Urgency = Urgency.FACTS) -> Whole[Item]:
+        """Return every entry; raise ServerFault when the list keeps changing while it is read.
+
+        It is read again if it changed meanwhile: what slipped through would be taken for absent.
+        """
+        for _ in range(READINGS):
+            read = [page async for page in self.walk(urgency=urgency)]
+            entries = tuple(entry for page in read for entry in page.entries)
+            found = sum(len(page.records) for page in read)
+            if {page.total for page in read} <= {None, found}:
+                return Whole(entries, found - len(entries))
+        raise ServerFault(f"GET {self._path}: the list kept changing while it was read; it is read again later")
+
+    async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> Item:  # noqa: A002 (the API's word)
+        """Return one entry; raise NotFound."""
+        read, path = self._read.decode, self._path + "/{id}"
+        return (await self._calls.call("GET", path, read, where={"id": id}, urgency=urgency)).result
+
+    async def create(self, new: New) -> Item:
+        """Add an entry and return it; raise Rejected, with status 409 when there is an equal one."""
+        return await self._send("POST", self._path, new)
+
+    async def edit(self, id: str, change: Change) -> Item:  # noqa: A002
+        """Change the given fields of an entry and return it; raise NotFound when it is gone."""
+        return await self._send("PATCH", self._path + "/{id}", change, id)
+
+    async def delete(self, id: str) -> None:  # noqa: A002
+        """Remove an entry; raise NotFound when it is gone already."""
+        path = self._path + "/{id}"
+        await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
+
+    async def _send(self, method: str, path: str, body: Struct, id_: str = "") -> Item:
+        read, where = self._read.decode, {"id": id_} if id_ else None
+        call = partial(self._calls.call, method, path, read, urgency=Urgency.ACT, writes=True)
+        return (await call(where=where, body=body)).result
+
+
+class BatchListing(Listing[Item, New, Change, Asked]):
+    """A list of which many entries can be changed at once."""
+
+    async def batch(
+        self,
+        *,
+        deletes: Sequence[str] = (),
+        patches: Mapping[str, Change] | None = None,
+        puts: Mapping[str, New] | None = None,
+        posts: Sequence[New] = (),
+    ) -> Batched[Item]:
+        """Remove, change, replace and add, in this order, all or nothing; at most 1,000 entries together.
+
+        ``patches`` and ``puts`` are by id. The order and the atomicity are documented, the limit is an assumption.
+        """
+        body = {
+            "deletes": [{"id": one} for one in deletes],
+            "patches": [with_id(one, change) for one, change in (patches or {}).items()],
+            "puts": [with_id(one, new) for one, new in (puts or {}).items()],
+            "posts": posts,
+        }
+        if not 1 <= (count := sum(len(part) for part in body.values())) <= MOST_IN_A_BATCH:
+            raise ValueError(f"{count} entries in one batch; between 1 and {MOST_IN_A_BATCH} are allowed")
+        path, read = self._path + "/batch", msgspec.json.Decoder(Batched[self._item]).decode  # type: ignore[name-defined]
+        return (await self._calls.call("POST", path, read, body=body, urgency=Urgency.ACT, writes=True)).result
+
+
+def with_id(id_: str, body: Struct) -> dict[str, Any]:
+    """Write a body that names the entry it is about."""
+    return {"id": id_, **msgspec.to_builtins(body)}

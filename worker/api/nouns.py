@@ -1,0 +1,136 @@
+"""The API client's room: what the API tells of an account that no rule reads."""
+
+from base64 import b64decode
+from datetime import datetime
+
+from worker.models import ListEntry, Message
+from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts
+
+
+class TrustedDomain(ListEntry, frozen=True, kw_only=True):
+    """A domain that is not suspected for being new or similar (``settings/trusted_domains``)."""
+
+    pattern: Text = ""
+    is_regex: Flag = False
+    is_recent: Flag = False
+    is_similarity: Flag = False
+
+
+class ContentPolicy(ListEntry, frozen=True, kw_only=True):
+    """A pattern that is looked for in subjects or bodies (``settings/content_policies``)."""
+
+    name: Text = ""
+    pattern: Text = ""
+    enabled: Flag = False
+    targets: Texts = ()
+    notes: Text = ""
+
+
+class UrlIgnorePattern(ListEntry, frozen=True, kw_only=True):
+    """Links that are left alone (``settings/url_ignore_patterns``)."""
+
+    pattern: Text = ""
+
+
+class SendingDomainRestriction(ListEntry, frozen=True, kw_only=True):
+    """A domain that may only send with TLS, but for some (``settings/sending_domain_restrictions``)."""
+
+    domain: Text = ""
+    exclude: Texts = ()
+
+
+class Authorization(Noun, frozen=True, kw_only=True):
+    """Whether the mailboxes may be reached."""
+
+    authorized: Flag = False
+    timestamp: datetime | None = None
+    status_message: Text = ""
+
+
+class Traffic(Noun, frozen=True, kw_only=True):
+    """How much mail was processed, and in the period before."""
+
+    timestamp: datetime | None = None
+    total_emails_processed: Number = 0
+    total_emails_processed_previous: Number = 0
+
+
+class Domain(ListEntry, frozen=True, kw_only=True):
+    """A domain of the account (``settings/domains``)."""
+
+    domain: Text = ""
+    status: Text = ""
+    allowed_delivery_modes: Texts = ()
+    drop_dispositions: Texts = ()
+    ip_restrictions: Texts = ()
+    regions: Texts = ()
+    folder: Text = ""
+    inbox_provider: Text = ""
+    integration_id: Text = ""
+    o365_tenant_id: Text = ""
+    lookback_hops: Number = 0
+    require_tls_inbound: Flag = False
+    require_tls_outbound: Flag = False
+    transport: Text = ""
+    dmarc_status: Text = ""
+    spf_status: Text = ""
+    authorization: Nullable[Authorization] = Authorization()
+    emails_processed: Nullable[Traffic] = Traffic()
+
+
+class Preview(Noun, frozen=True, kw_only=True):
+    """A picture of a mail."""
+
+    screenshot: str
+
+    @property
+    def png(self) -> bytes:
+        """The picture; raises ValueError when it is none."""
+        return b64decode(self.screenshot, validate=True)
+
+
+class BulkAction(Noun, frozen=True, kw_only=True):
+    """What a bulk job does, and of one of its messages: for whom."""
+
+    type: Text = ""
+    destination: Text = ""
+    expected_disposition: Text = ""
+    client_recipient: Text = ""
+
+
+class BulkJob(Noun, frozen=True, kw_only=True):
+    """A bulk job; discovered = pending + successful + failed + skipped + cancelled."""
+
+    job_id: str
+    action_type: Text = ""
+    status: Text = ""
+    status_message: Text = ""
+    comment: Text = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    action_params: Nullable[BulkAction] = BulkAction()
+    total_messages_discovered: Number = 0
+    messages_pending: Number = 0
+    messages_successful: Number = 0
+    messages_failed: Number = 0
+    messages_skipped: Number = 0
+    messages_cancelled: Number = 0
+
+
+class BulkMessage(Noun, frozen=True, kw_only=True):
+    """What became of one message for one recipient in a bulk job."""
+
+    message_id: str
+    postfix_id: Text = ""
+    alert_id: Text = ""
+    email_message_id: Text = ""
+    action_type: Text = ""
+    action_params: Nullable[BulkAction] = BulkAction()
+    status: Text = ""
+    status_message: Text = ""
+    retry_count: Number = 0
+    retry_after: datetime | None = None
+    created_at: datetime | None = None
+    processed_at: datetime | None = None
+    message: Message | None = None

@@ -1,0 +1,66 @@
+"""What every noun has in common: null reads as empty, what is too long is cut, times are UTC."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields, force_setattr, replace
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Nullable = Annotated[T, "null on the wire"]
+else:  # Noun.__post_init__ makes the annotation above true
+    Nullable = Union[T, None]  # noqa: UP007 (a generic alias)
+Text = Nullable[str]
+Texts = Nullable[tuple[str, ...]]
+Flag = Nullable[bool]
+Number = Nullable[int]
+
+TEXT_LIMIT = 4096
+"""Characters of any one string that a rule gets to see."""
+CUT = "… [cut at 4,096 characters]"
+
+
+def epoch(when: datetime | None) -> float:
+    """Return seconds since the epoch, 0 for no time; a time that names no zone is UTC, as all of the API's are."""
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
+
+
+@cache
+def _blanks(kind: type["Noun"]) -> tuple[tuple[str, Any], ...]:
+    """Each field that has an empty value to stand in for null."""
+    return tuple((f.name, f.default) for f in fields(kind) if f.default not in (None, NODEFAULT))
+
+
+class Noun(Struct, frozen=True, kw_only=True):
+    """A value as the API tells it; unknown fields are ignored, null reads as empty."""
+
+    def __post_init__(self) -> None:
+        """Turn null into the field's empty value."""
+        for name, blank in _blanks(type(self)):
+            if getattr(self, name) is None:
+                force_setattr(self, name, blank)
+
+
+AnyNoun = TypeVar("AnyNoun", bound=Noun)
+
+
+def domain_of(address: str) -> str:
+    """Return the lower-case domain of an address, empty when there is none."""
+    return address.rpartition("@")[2].lower() if "@" in address else ""
+
+
+def shortened(noun: AnyNoun) -> AnyNoun:
+    """Cut every string longer than 4,096 characters, and say so inside it."""
+    long = {f.name: _cut(getattr(noun, f.name)) for f in fields(noun)}
+    return replace(noun, **long)
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any noun)
+    """Cut one value, whatever its shape."""
+    if isinstance(value, str):
+        return value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + CUT
+    if isinstance(value, tuple):
+        return tuple(_cut(item) for item in value)
+    return shortened(value) if isinstance(value, Noun) else value

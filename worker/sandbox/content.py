@@ -1,0 +1,84 @@
+"""What one message says: its headers, text, links and files, whoever wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import md5, sha1, sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.sandbox.wire import Json
+
+# Ends of file names that open something dangerous with one click.
+RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A name, which may be empty, and an address."""
+
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        """Write both, as a header shows them."""
+        return f"{self.name} <{self.address}>" if self.name else f"<{self.address}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One header: some text, or the people it names."""
+
+    name: str
+    text: str = ""
+    people: tuple[Person, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """The header as a reader sees it, without any encoding."""
+        return ", ".join(map(str, self.people)) or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a link leads, and what it looks like; a bare address in a text looks like nothing else."""
+
+    href: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One attachment."""
+
+    name: str
+    kind: str
+    data: bytes
+    encrypted: bool = False
+
+    @property
+    def risky(self) -> bool:
+        """Whether its name alone is a reason to worry."""
+        return self.name.lower().endswith(RISKY)
+
+    def hashes(self) -> Json:
+        """Return the three hashes that the API shows; they name the file, they protect nothing."""
+        return {
+            "md5": md5(self.data, usedforsecurity=False).hexdigest(),
+            "sha1": sha1(self.data, usedforsecurity=False).hexdigest(),
+            "sha256": sha256(self.data).hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All of it; ``text`` is what a reader reads."""
+
+    headers: tuple[Header, ...]
+    text: str
+    links: tuple[Link, ...]
+    files: tuple[File, ...]
+
+    def header(self, name: str) -> str:
+        """Return the value of the first header of a name, empty without one."""
+        return next((one.value for one in self.headers if one.name.lower() == name.lower()), "")
