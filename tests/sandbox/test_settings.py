@@ -146,7 +146,7 @@ def test_a_customer_has_domains_and_people_it_trusts() -> None:
     assert desk.ask("GET", "settings/trusted_domains", is_recent="false").result == []
     [allowed] = desk.ask("GET", "settings/allow_policies", is_acceptable_sender="true").result
     assert desk.ask("GET", f"settings/allow_policies/{allowed['id']}").result == allowed
-    assert desk.ask("POST", "settings/domains", {}).status == 404
+    assert desk.ask("PUT", f"settings/allow_policies/{allowed['id']}", {}).status == 404
 
 
 def test_a_batch_does_deletes_patches_puts_and_posts_in_this_order() -> None:

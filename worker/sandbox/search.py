@@ -169,8 +169,8 @@ def cursor(account: Account, call: Call, number: int, ident: str) -> str:
 
 
 def _seal(account: Account, request: Request, issued: int, number: int, ident: str) -> str:
-    filters = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
-    text = msgspec.json.encode((account.seed, request.path, issued, number, ident, filters))
+    chosen = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
+    text = msgspec.json.encode((account.seed, request.path, issued, number, ident, chosen))
     return blake2s(text, digest_size=8).hexdigest()
 
 

@@ -22,7 +22,7 @@ VERDICTS = ("original_disposition", "requested_disposition", "outcome_dispositio
 # What is sent in, and what somebody who names no disposition is taken to want.
 USUALLY_WANTED = MappingProxyType({"reclassification": "NONE", "missed_detection": "MALICIOUS"})
 MOST_AT_ONCE = 1000
-SEARCHED = ("submission_id", "subject", "requested_by", "original_postfix_id")
+SEARCHED = ("subject", "requested_by")
 
 
 def submissions(account: Account, call: Call) -> Answer:

@@ -1,0 +1,194 @@
+"""A bulk job as time passes: it waits, finds its messages, handles them some at a time, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from heapq import heappop, heappush
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from worker.sandbox import placement, search
+from worker.sandbox.mail import TEN
+from worker.sandbox.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from worker.sandbox.life import Life
+    from worker.sandbox.mail import Mail
+    from worker.sandbox.wire import Call, Json, Request
+
+OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+OPEN = frozenset({"PENDING", "PROCESSING"})
+SKIPPED = "a submission cannot be acted on"
+NOT_HELD = "the message is not in quarantine"
+NOT_DELIVERED = "delivery failed"
+BROKE_DOWN = "an internal error ended the job"
+PASSING = frozenset({placement.PROVIDER, NOT_DELIVERED})  # what may go better the next time
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; moments in epoch seconds."""
+
+    status: str = "PENDING"
+    started: float | None = None
+    ended: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How far one recipient of one message is."""
+
+    status: str = "PENDING"
+    tries: int = 0
+    processed: float | None = None
+    retry_after: float | None = None
+    message: str | None = None
+
+
+class Row(Timeline[Attempt]):
+    """One recipient of one message of a job."""
+
+    __slots__ = ("mail", "recipient")
+
+    def __init__(self, since: float, mail: Mail, recipient: str, attempt: Attempt) -> None:
+        super().__init__(since, attempt)
+        self.mail, self.recipient = mail, recipient
+
+
+@dataclass(slots=True)
+class Job:
+    """A job that ``asked`` created; ``wanted`` is its search. None in ``progress`` once it was deleted.
+
+    ``waiting`` holds (moment from when on, number, the rows of one message).
+    """
+
+    ident: str
+    number: int
+    asked: Call
+    action: str
+    destination: str | None
+    wanted: Request
+    search_params: Json
+    extra: Json
+    progress: Timeline[Progress | None]
+    rows: list[Row] = field(default_factory=list)
+    waiting: list[tuple[float, int, tuple[Row, ...]]] = field(default_factory=list)
+
+    @property
+    def running(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.progress.value is not None and self.progress.value.status not in OVER
+
+    def advance(self, at: float, **changes: object) -> None:
+        """Change how far it is."""
+        self.progress.become(at, replace(self.progress.value or Progress(), **changes))  # type: ignore[arg-type]
+
+    def end(self, at: float, status: str, message: str | None = None) -> None:
+        """End it; what is still open, or in the middle of an attempt, is given up."""
+        for row in self.rows:
+            if row.value.status in OPEN:
+                row.become(at, replace(row.value, status="CANCELLED", processed=at, retry_after=None))
+        self.waiting.clear()
+        self.advance(at, status=status, ended=at, message=message)
+
+
+def start(life: Life, job: Job) -> None:
+    """Let a new job run."""
+    _later(life, job, job.asked.now, _discover)
+
+
+def _later(life: Life, job: Job, at: float, act: Callable[[Life, Job, float], None]) -> None:
+    """Let a job go on a step later, unless it was ended meanwhile."""
+    life.later(at + life.switches.job_step, lambda when: act(life, job, when) if job.running else None)
+
+
+def _discover(life: Life, job: Job, at: float) -> None:
+    """Search as of now, which is what the window ends with where it names no end."""
+    job.advance(at, status="DISCOVERING", started=at)
+    call = replace(job.asked, request=job.wanted, now=at)
+    chosen = search.filters(life.reader, job.wanted, life, TEN)
+    if text := job.wanted.get("exact_subject"):
+        chosen.append(lambda mail, _: mail.fixed().subject == text)
+    if job.search_params.get("submissions"):
+        chosen.append(lambda mail, _: mail.fixed().is_phish_submission)
+    matches = search.found(life, at, search.window(life.reader, call), chosen, None)
+    _later(life, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
+
+
+def _collect(life: Life, job: Job, at: float, found: Iterator[Mail]) -> None:
+    """Take in the next of the messages that were found, and begin with them when there are no more."""
+    page = list(islice(found, life.switches.job_discovers))
+    for mail in page:
+        _take_in(job, mail, at)
+    if page:
+        _later(life, job, at, partial(_collect, found=found))
+    elif life.rng.random() < life.switches.job_failed:
+        job.end(at, "FAILED", BROKE_DOWN)
+    else:
+        job.advance(at, status="PROCESSING")
+        _claim(life, job, at)
+
+
+def _take_in(job: Job, mail: Mail, at: float) -> None:
+    fixed = mail.fixed()
+    attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if fixed.is_phish_submission else Attempt()
+    rows = tuple(Row(at, mail, recipient, attempt) for recipient in fixed.client_recipients)
+    job.rows += rows
+    if not fixed.is_phish_submission:
+        heappush(job.waiting, (at, len(job.rows), rows))
+
+
+def _claim(life: Life, job: Job, at: float) -> None:
+    """Take the next messages in hand; where all of them wait for another try, wait too; where there is none, end."""
+    if not job.waiting:
+        job.end(at, "COMPLETED")
+        return
+    claimed: list[tuple[Row, ...]] = []
+    while job.waiting and job.waiting[0][0] <= at and len(claimed) < life.switches.job_handles:
+        claimed.append(heappop(job.waiting)[2])
+    for row in (row for rows in claimed for row in rows):
+        row.become(at, replace(row.value, status="PROCESSING", retry_after=None))
+    if claimed:
+        _later(life, job, at, partial(_handle, claimed=claimed))
+    else:
+        _later(life, job, job.waiting[0][0], _claim)
+
+
+def _handle(life: Life, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
+    """Do to each message what single requests do to it."""
+    call = replace(job.asked, now=at)
+    for rows in claimed:
+        statuses = _attempt(life, call, job, rows)
+        again = tuple([row for row in rows if _settle(life, row, statuses[row.recipient], at)])
+        if again:
+            heappush(job.waiting, (at + life.switches.job_retry_after, life.number(), again))
+    _claim(life, job, at)
+
+
+def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
+    mail = rows[0].mail
+    if job.destination is not None:
+        return placement.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
+    held = mail.now.quarantined
+    item = placement.release_one(life, call, mail)
+    failed = item["failed"] or ()
+    lost = NOT_DELIVERED if held else NOT_HELD
+    return {row.recipient: lost if row.recipient in failed else placement.DONE for row in rows}
+
+
+def _settle(life: Life, row: Row, status: str, at: float) -> bool:
+    """Write down what came of an attempt, and tell whether there will be another."""
+    tries = row.value.tries
+    if status == placement.DONE:
+        row.become(at, Attempt("COMPLETED", tries, processed=at))
+    elif status in PASSING and tries < life.switches.job_retries:
+        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + life.switches.job_retry_after, message=status))
+        return True
+    else:
+        row.become(at, Attempt("FAILED", tries, processed=at, message=status))
+    return False
