@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import cost, latency, peers, size, speed
+from benchmarks import cost, decode, latency, peers, sandbox, size, speed
 from benchmarks.table import Row, show
 
-PARTS = ("cost", "speed", "peers", "latency", "size")
+PARTS = ("cost", "speed", "peers", "latency", "size", "decode", "sandbox")
 LAGS = (0.0, 60.0)
 
 
@@ -52,6 +52,14 @@ class Bench:
     def size(self) -> list[Row]:
         """Weigh the worker."""
         return size.rows(size.measure(size.MESSAGES // 4) if self.quick else size.measure())
+
+    def decode(self) -> list[Row]:
+        """Read the same page as the SDK."""
+        return decode.rows(decode.measure(11 if self.quick else decode.ROUNDS))
+
+    def sandbox(self) -> list[Row]:
+        """Serve and hold much mail."""
+        return sandbox.rows(sandbox.measure(sandbox.MANY // 10, 5) if self.quick else sandbox.measure())
 
     def run(self) -> list[Row]:
         """Run each part, with a bar that tells which."""

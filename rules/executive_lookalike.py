@@ -1,23 +1,32 @@
-"""Strangers who borrow the name of someone we trust."""
+"""Strangers who borrow the name of somebody in the account's impersonation registry."""
 
-from worker import ENFORCE, Detection, Message, Move, Notify, example, per_hour, rule, sample
+from worker import ENFORCE, Detection, Message, Move, Notify, Registry, example, per_hour, rule, sample
 
-from ._common import EXECUTIVES, OUR_DOMAINS
+from ._common import OUR_DOMAINS
 
+people = sample.registry({"Ada Cole": ("ada@corp.example", "ada.cole@home.example")})
 forged = sample.message(sender="ada@c0rp.example", from_name="Ada Cole", dmarc="fail")
+disguised = sample.message(sender="ada@c0rp.example", from_name="ADA  cole")
 genuine = sample.message(sender="ada@corp.example", from_name="Ada Cole")
+at_home = sample.message(sender="Ada.Cole@home.example", from_name="Ada Cole")
 stranger = sample.message(sender="cole@elsewhere.example", from_name="Adam Cole")
+pay = sample.detection(links=("https://pay.example",))
 
 
 # Mail judged malicious is left to malicious_mail, so that two rules never want different folders for it.
 @rule(mode=ENFORCE, limit=per_hour(1000), dispositions=("SUSPICIOUS", "SPOOF", "SPAM", "BULK", "UNKNOWN"))
-@example(forged, sample.detection(), gives=(Move("JunkEmail"), Notify("soc")))
-@example(forged, sample.detection(links=("https://pay.example",)), gives=(Move("DeletedItems"), Notify("soc")))
-@example(genuine, sample.detection(), gives=None)
-@example(stranger, sample.detection(), gives=None)
-def executive_lookalike(message: Message, detection: Detection) -> tuple[Move, Notify] | None:
+@example(forged, people, sample.detection(), gives=(Move("JunkEmail"), Notify("soc")))
+@example(disguised, people, pay, gives=(Move("DeletedItems"), Notify("soc")))
+@example(genuine, people, sample.detection(), gives=None)
+@example(at_home, people, sample.detection(), gives=None)
+@example(stranger, people, sample.detection(), gives=None)
+@example(forged, sample.registry({"Ada Cole": ()}), pay, gives=None)
+def executive_lookalike(message: Message, registry: Registry, detection: Detection) -> tuple[Move, Notify] | None:
     """A stranger writes under an executive's name."""
-    if message.is_quarantined or message.from_name not in EXECUTIVES or message.domain in OUR_DOMAINS:
+    if message.is_quarantined or message.domain in OUR_DOMAINS:
+        return None
+    known = registry.addresses(message.from_name)
+    if not known or message.sender.lower() in known:
         return None
     why = f"{message.from_name!r} wrote from {message.sender}, dmarc {message.dmarc or 'unknown'}"
     return Move("DeletedItems" if detection.links else "JunkEmail", because=why), Notify("soc", because=why)

@@ -8,8 +8,9 @@ from msgspec.json import encode
 from worker.judge import Event
 
 PRELUDE = (
-    "from worker import (ENFORCE, OBSERVE, OFF, BlockSender, BlockedSender, Detection, Keep, Message, Move, Notify, "
-    "Now, Policies, Release, Report, Submission, example, limit, per_hour, rule, sample)\n"
+    "from worker import (ENFORCE, OBSERVE, OFF, AllowPolicy, AllowSender, BlockSender, BlockedSender, Detection, "
+    "Disallow, Distrust, History, Keep, Message, Move, Notify, Now, Policies, Raw, Reclassify, Registry, Release, "
+    "Report, Submission, Trace, TrustDomain, Unblock, example, limit, per_hour, rule, sample)\n"
 )
 """Line 1 of every rule file made here."""
 GOOD = '''

@@ -14,7 +14,7 @@ from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.judge import Event, Failure, Said
 from worker.rules import ENFORCE, Mode, Proposal
 from worker.sandbox import ACCOUNT
-from worker.sources import Messages, Reports
+from worker.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 
 DAY = 86_400.0
 PACE = Pace(
@@ -82,11 +82,14 @@ class Room(Account):
         self.judge = Judge(rules=self.rules, facts=self.facts, clock=self.clock, ceiling=self.ceiling, stale=DAY)
         self.messages = self._intake(Messages(self.client, lambda: False))
         self.reports = self._intake(Reports(self.client))
+        self.submissions = self._intake(Submissions(self.client))
+        self.blocked = self._intake(BlockedSenders(self.client))
+        self.allowed = self._intake(AllowPolicies(self.client))
         self.held = HeldEvents(
             account=ACCOUNT, judge=self.judge, ledger=self.ledger, clock=self.clock, spent=list, wake=self.wake
         )
 
-    def _intake(self, source: Messages | Reports) -> Intake:
+    def _intake(self, source: Source) -> Intake:
         return Intake(
             account=ACCOUNT,
             source=source,

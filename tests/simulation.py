@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from tests.virtual import Dead, VirtualLoop
-from worker import BlockSender, Message, Move, Reclassify, Release
+from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release
 from worker.actions import AnyAction
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.engine import Judge
@@ -70,7 +70,7 @@ def wanted(message: Message) -> dict[str, tuple[AnyAction, ...]]:
     if message.final_disposition == "MALICIOUS" and not message.is_quarantined:
         said["malicious_mail"] = (Move("DeletedItems"),)
     if message.is_quarantined and message.domain == "partner.example":
-        said["partner_release"] = (Release(), Reclassify("NONE"))
+        said["partner_release"] = (Release(), Reclassify("NONE"), AllowSender(message.sender))
     if message.final_disposition == "SUSPICIOUS":
         said["suspicious_sender"] = (BlockSender(message.sender),)
     return said
@@ -347,5 +347,6 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
         if first.quarantined and sender.endswith("@partner.example"):
             yield "release", mail.id
             yield "reclassify", mail.id
+            yield "allow_policies.create", f"email:{sender.lower()}"
         if first.disposition == "SUSPICIOUS":
             yield "block_senders.create", f"email:{sender.lower()}"

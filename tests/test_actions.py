@@ -5,18 +5,34 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import ValidationError, convert
+from msgspec import ValidationError, convert, json
 from msgspec.msgpack import decode, encode
 
-from worker import BlockSender, Keep, Move, Notify, Reclassify, Release, Unblock
-from worker.actions import ACTIONS, Action, AnyAction
+from worker import (
+    AllowSender,
+    BlockSender,
+    Disallow,
+    Distrust,
+    Keep,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
+from worker.actions import ACTIONS, Action, Adding, AnyAction, Removing
 
 EXAMPLES: tuple[AnyAction, ...] = (
     Move("Inbox"),
     Release(),
     Reclassify("NONE"),
     BlockSender("a@b.example", for_=timedelta(days=3)),
+    AllowSender("b.example", "DOMAIN", "trusted", verify=False, for_=timedelta(days=3)),
+    TrustDomain("b.example", similarity=False, recent=True),
     Unblock("b.example", "DOMAIN"),
+    Disallow("b.example", "DOMAIN"),
+    Distrust("b.example"),
     Notify("soc"),
     Keep(),
 )
@@ -42,7 +58,30 @@ def test_actions_travel_whole(action: AnyAction) -> None:
 def test_fields_take_part_in_equality() -> None:
     assert Move("Inbox") != Move("JunkEmail")
     assert BlockSender("a.example", "DOMAIN") != Unblock("a.example", "DOMAIN")
+    assert AllowSender("a.example") != AllowSender("a.example", verify=False)
     assert Move("Inbox") != "Inbox"
+
+
+def test_what_older_ledgers_hold_reads_and_is_written_as_ever() -> None:
+    held = (
+        b'{"type":"BlockSender","pattern":"a@b.example","pattern_type":"EMAIL","for_":"P3D","because":"why"}',
+        b'{"type":"Unblock","pattern":"b.example","pattern_type":"DOMAIN","because":""}',
+    )
+    assert [json.encode(json.decode(line, type=AnyAction)) for line in held] == list(held)
+
+
+@pytest.mark.parametrize(
+    ("made", "removed"),
+    [
+        (BlockSender("B.example", "DOMAIN"), Unblock("B.example", "DOMAIN")),
+        (AllowSender("b.example", "DOMAIN", "trusted", for_=timedelta(days=1)), Disallow("b.example", "DOMAIN")),
+        (TrustDomain("b.example", recent=True), Distrust("b.example")),
+    ],
+    ids=str,
+)
+def test_a_list_entry_is_taken_back_in_its_own_lane_and_on_its_own_target(made: Adding, removed: Removing) -> None:
+    assert made.inverse() == removed
+    assert (made.lane, made.on) == (removed.lane, removed.on)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +92,10 @@ def test_fields_take_part_in_equality() -> None:
         (Reclassify("NONE"), "verdict", ""),
         (BlockSender("Bad@Evil.Example"), "block", "EMAIL:bad@evil.example"),
         (Unblock("Evil.Example", "DOMAIN"), "block", "DOMAIN:evil.example"),
+        (AllowSender("Good@Fine.Example"), "allow", "EMAIL:good@fine.example"),
+        (Disallow("192.0.2.1", "IP"), "allow", "IP:192.0.2.1"),
+        (TrustDomain("Fine.Example"), "trust", "DOMAIN:fine.example"),
+        (Distrust("Fine.Example"), "trust", "DOMAIN:fine.example"),
         (Notify("soc"), "notice", "soc"),
         (Keep(), "keep", ""),
     ],
@@ -67,9 +110,20 @@ def test_only_a_purge_cannot_be_taken_back() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "x" * 1025])
-def test_a_pattern_is_as_long_as_the_list_takes_it(pattern: str) -> None:
+@pytest.mark.parametrize("kind", ["BlockSender", "AllowSender", "TrustDomain", "Unblock", "Disallow", "Distrust"])
+def test_a_pattern_is_as_long_as_the_list_takes_it(kind: str, pattern: str) -> None:
     with pytest.raises(ValidationError):
-        convert({"type": "BlockSender", "pattern": pattern}, BlockSender)
+        convert({"type": kind, "pattern": pattern}, AnyAction)
+
+
+def test_a_sender_is_allowed_as_acceptable_or_as_trusted_and_as_nothing_else() -> None:
+    with pytest.raises(ValidationError):
+        convert({"type": "AllowSender", "pattern": "a@b.example", "kind": "exempt"}, AllowSender)
+
+
+def test_a_domain_is_trusted_in_something() -> None:
+    with pytest.raises(ValueError, match="this names neither"):
+        TrustDomain("b.example", similarity=False)
 
 
 @pytest.mark.parametrize("channel", ["", "a b", "../x", "x" * 65, "söc"])
@@ -78,13 +132,15 @@ def test_a_channel_is_a_name_that_a_setting_can_have(channel: str) -> None:
         convert({"type": "Notify", "channel": channel}, Notify)
 
 
+@pytest.mark.parametrize("make", [BlockSender, AllowSender, TrustDomain])
 @pytest.mark.parametrize("time", [timedelta(0), timedelta(days=-1)])
-def test_a_block_lasts_longer_than_no_time(time: timedelta) -> None:
-    with pytest.raises(ValueError, match=r"a block that lasts .* makes no sense"):
-        BlockSender("a@b.example", for_=time)
+def test_a_list_entry_lasts_longer_than_no_time(make: type[Adding], time: timedelta) -> None:
+    with pytest.raises(ValueError, match=r"an entry that lasts .* makes no sense"):
+        make("b.example", for_=time)
 
 
-def test_a_block_lasts_ten_years_at_most() -> None:
-    assert BlockSender("a@b.example", for_=timedelta(days=3653)).for_
+@pytest.mark.parametrize("make", [BlockSender, AllowSender, TrustDomain])
+def test_a_list_entry_lasts_ten_years_at_most(make: type[Adding]) -> None:
+    assert make("b.example", for_=timedelta(days=3653)).for_
     with pytest.raises(ValueError, match="ten years at most"):
-        BlockSender("a@b.example", for_=timedelta(days=4_000_000))
+        make("b.example", for_=timedelta(days=4_000_000))

@@ -1,8 +1,17 @@
-"""What the benchmarks count and compute; how quick anything is, no test says."""
+"""What the benchmarks count and compute; how quick anything is, no test says, but beside the official SDK."""
 
-from benchmarks import cost, peers
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cost, decode, peers, sandbox
 from benchmarks.account import Seen
 from benchmarks.table import percentile
+
+ROOT = Path(__file__).parents[1]
 
 
 def seen(at: float, operation: str = "GET investigate", *, proof: bool = False, fresh: int = 0) -> Seen:
@@ -38,3 +47,22 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 def test_a_run_at_a_twentieth_is_extrapolated_call_by_call() -> None:
     full = peers.whole(peers.Run(calls=252, seconds=13.0, moved=250, end="done"))
     assert (full.calls, full.moved, full.seconds) == (5011, 5000, 260.0)
+
+
+@pytest.mark.slow  # it reads a page many times, in a process that no coverage slows down
+def test_decoding_costs_a_twelfth_of_what_the_sdk_takes_for_the_same_bytes_at_most() -> None:
+    command = [sys.executable, "-m", "benchmarks.decode"]
+    done = subprocess.run(  # noqa: S603 (ours)
+        command, env={"PATH": os.environ.get("PATH", "")}, cwd=ROOT, capture_output=True, check=True
+    )
+    assert float(done.stdout) >= 12
+
+
+def test_a_ratio_is_the_middle_one_of_rounds_that_are_each_compared_within_themselves() -> None:
+    assert decode.Costs(ours=[1.0, 2.0, 1.0], theirs=[14.0, 14.0, 16.0]).ratio == 14.0
+
+
+def test_what_fewer_messages_take_is_reckoned_up_to_a_million() -> None:
+    figures = sandbox.Figures(per_cpu=50_000, per_second=1, starts=[3.0, 1.0], memory=0.2, many=100_000, filling=9)
+    assert [row.met for row in sandbox.rows(figures)] == [True, True, True]
+    assert [row.met for row in sandbox.rows(figures._replace(memory=0.3, per_cpu=9.0, starts=[3.0]))] == [False] * 3

@@ -62,7 +62,7 @@ def test_a_head_in_hand_is_finished_first() -> None:
 
 def test_gaps_are_read_newest_first_in_slices_of_an_hour() -> None:
     coverage = Coverage(closed=((50_000.0, 60_000.0),), since=10_000.0)
-    slice_ = next_gap("messages", coverage, now=60_000.0)
+    slice_ = next_gap("messages", coverage, now=60_000.0, stride=LONGEST)
     assert slice_ is not None
     assert (slice_.start, slice_.end, slice_.kind) == (50_000.0 - LONGEST, 50_000.0, "gap")
 
@@ -70,10 +70,10 @@ def test_gaps_are_read_newest_first_in_slices_of_an_hour() -> None:
 def test_a_slice_that_waits_is_passed_over_until_its_time() -> None:
     slow = Slice(source="messages", kind="gap", start=500.0, end=560.0, next_at=1_000.0)
     coverage = Coverage(closed=((560.0, 700.0),), open=(slow,), since=100.0)
-    before = next_gap("messages", coverage, now=999.0)
+    before = next_gap("messages", coverage, now=999.0, stride=LONGEST)
     assert before is not None
     assert (before.start, before.end) == (100.0, 500.0)
-    assert next_gap("messages", coverage, now=1_000.0) is slow
+    assert next_gap("messages", coverage, now=1_000.0, stride=LONGEST) is slow
 
 
 @given(st.floats(0, 1e6), st.floats(1, 7200))
@@ -115,6 +115,6 @@ def test_a_head_begins_behind_what_a_head_was_too_slow_to_read() -> None:
 
 def test_what_only_slow_heads_have_left_is_a_gap_too() -> None:
     slow = Slice(source="messages", kind="gap", start=9_500.0, end=9_990.0, next_at=20_000.0)
-    gap = next_gap("messages", Coverage(open=(slow,), since=9_000.0), now=10_000.0)
+    gap = next_gap("messages", Coverage(open=(slow,), since=9_000.0), now=10_000.0, stride=LONGEST)
     assert gap is not None
     assert (gap.start, gap.end) == (9_000.0, 9_500.0)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import APPROVE, ENFORCE, OBSERVE, OFF, BlockSender, Keep, Move, Notify, Reclassify, Release
+from worker import APPROVE, ENFORCE, OBSERVE, OFF, AllowSender, BlockSender, Keep, Move, Notify, Reclassify, Release
 from worker.actions import AnyAction
 from worker.deciding import decide, lane_of, lowered
 from worker.rules import Mode, Proposal
@@ -16,6 +16,8 @@ actions: st.SearchStrategy[AnyAction] = st.sampled_from(
         Reclassify("NONE"),
         BlockSender("a@b.example"),
         BlockSender("c@d.example"),
+        AllowSender("a@b.example"),
+        AllowSender("a@b.example", kind="trusted"),
         Notify("soc"),
         Keep(),
     ]

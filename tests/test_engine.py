@@ -79,7 +79,7 @@ async def test_a_report_whose_message_is_not_found_says_where_it_was_looked_for(
     await room.held.step()
     room.clock.advance(61)
     (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
-    assert "4Nowhere to ben@corp.example" in held.why
+    assert "no message 4Nowhere with recipient ben@corp.example was scanned between 2026-" in held.why
 
 
 async def test_a_report_that_leads_to_no_effect_on_mail_costs_no_call() -> None:
@@ -180,7 +180,7 @@ async def test_policies_are_asked_for_once_in_five_minutes() -> None:
 async def test_clean_mail_has_an_empty_detection() -> None:
     room = Room()
     clean = room.world.add_message(disposition="NONE")
-    assert msgspec.json.decode(await room.facts.ask("Detection", clean.id))["links"] == []
+    assert msgspec.json.decode(await room.facts.ask("Detection", clean.encoded(clean.now)))["links"] == []
 
 
 async def test_a_report_without_a_message_is_told_so() -> None:

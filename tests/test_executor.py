@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from random import Random
@@ -11,7 +11,7 @@ import pytest
 
 from tests.desk import Desk
 from tests.support import refusing, untouched
-from worker.actions import BlockSender, Move, Reclassify, Release
+from worker.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.api import Urgency
 from worker.facts import Facts
 from worker.sandbox import ACCOUNT, Fault, Faults
@@ -21,6 +21,8 @@ from worker.store.values import Claim, Standing
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
 BLOCK = BlockSender(pattern="ada@c0rp.example")
+ALLOW = AllowSender("carol@shop.example")
+TRUST = TrustDomain("shop.example")
 SPAM = Reclassify(expected_disposition="SPAM")
 
 
@@ -46,18 +48,57 @@ async def test_a_thousand_moves_take_one_call_to_act_and_one_to_prove() -> None:
     assert {mail.now.folder for mail in mails} == {"JunkEmail"}
 
 
-async def test_a_block_ends_with_an_unblock_of_what_we_made() -> None:
+HOUR = timedelta(hours=1)
+
+
+def there(desk: Desk, name: str) -> list[Mapping[str, object]]:
+    """What is on a list now."""
+    return [thing.value for thing in desk.world.lists.get(name, {}).values() if thing.value is not None]
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        (BlockSender(pattern="Ada@C0rp.example", for_=HOUR), "block_senders"),
+        (AllowSender("Carol@Shop.example", for_=HOUR), "allow_policies"),
+        (TrustDomain("Shop.example", for_=HOUR), "trusted_domains"),
+    ],
+)
+async def test_a_list_entry_for_a_time_ends_with_the_removal_of_what_we_made(action: Adding, name: str) -> None:
     desk = Desk()
-    await desk.enter(BlockSender(pattern="Ada@C0rp.example", for_=timedelta(hours=1)))
+    before = there(desk, name)
+    await desk.enter(action)
     await desk.run(10)
     assert await desk.states() == ["done", "ready"]
-    (listed,) = [thing.value for thing in desk.world.lists["block_senders"].values()]
-    assert listed is not None
+    (listed,) = [one for one in there(desk, name) if one not in before]
     assert str(listed["comments"]).startswith("worker ")
     desk.clock.advance(3600)
+    desk.restart()
     await desk.run(10)
     assert await desk.states() == ["done", "done"]
-    assert [one.operation for one in desk.world.effects] == ["block_senders.create", "block_senders.delete"]
+    assert [one.operation for one in desk.world.effects] == [f"{name}.create", f"{name}.delete"]
+
+
+@pytest.mark.parametrize("kind", ["lost", "html_after", "html", "reset", "paced"])
+async def test_the_end_of_what_was_let_through_comes_exactly_once(kind: str) -> None:
+    desk = Desk(lag=5)
+    await desk.enter(AllowSender("carol@shop.example", for_=HOUR))
+    await desk.run(3500)
+    desk.world.faults.script([Fault(kind, "POST", "settings/allow_policies/batch")])  # type: ignore[arg-type]
+    await desk.run(1200)
+    assert await desk.states() == ["done", "done"]
+    assert [one.operation for one in desk.world.effects] == ["allow_policies.create", "allow_policies.delete"]
+
+
+async def test_an_allow_policy_that_others_make_at_that_moment_is_a_409_and_theirs() -> None:
+    desk = Desk(lag=30)
+    desk.world.add_entry("allow_policies", pattern="carol@shop.example", pattern_type="EMAIL", comments="by hand")
+    before = there(desk, "allow_policies")
+    await desk.enter(ALLOW)
+    await desk.run(300)
+    assert await desk.states() == ["moot"]
+    assert desk.world.requests["POST settings/allow_policies/batch"] == {"409": 1}
+    assert there(desk, "allow_policies") == before
 
 
 async def test_a_verdict_is_asked_for_once_and_shown_by_the_teams_submission() -> None:
@@ -99,20 +140,20 @@ async def test_what_did_not_happen_is_tried_again_as_soon_as_that_is_known(kind:
         (Release(), "release", "investigate/release"),
         (SPAM, "reclassify", "investigate/"),
         (BLOCK, "block_senders.create", "settings/block_senders/batch"),
+        (ALLOW, "allow_policies.create", "settings/allow_policies/batch"),
+        (TRUST, "trusted_domains.create", "settings/trusted_domains/batch"),
     ],
 )
 @pytest.mark.parametrize("kind", ["lost", "html", "reset"])
-async def test_every_kind_happens_exactly_once(
-    action: Release | Reclassify | BlockSender, operation: str, path: str, kind: str
-) -> None:
+async def test_every_kind_happens_exactly_once(action: AnyAction, operation: str, path: str, kind: str) -> None:
     desk = Desk(lag=5)
     mails = desk.old(3, quarantined=isinstance(action, Release))
     desk.clock.advance(10)
     desk.world.faults.script([Fault(kind, "POST", path)])  # type: ignore[arg-type]
-    await desk.enter(action, () if action is BLOCK else mails)
+    await desk.enter(action, () if action.on else mails)
     await desk.run(1200)
     assert set(await desk.states()) == {"done"}
-    assert len(desk.ours(operation)) == len(set(desk.ours(operation))) == (1 if action is BLOCK else 3)
+    assert len(desk.ours(operation)) == len(set(desk.ours(operation))) == (1 if action.on else 3)
 
 
 async def test_reads_that_lag_half_a_settle_time_never_make_it_act_twice() -> None:
@@ -154,7 +195,8 @@ async def test_a_process_cancelled_anywhere_leaves_no_effect_behind_and_none_und
     desk.clock.advance(10)
     await desk.enter(JUNK, mails)
     await desk.enter(Release(), held)
-    await desk.enter(BLOCK)
+    for action in (BLOCK, ALLOW, TRUST):
+        await desk.enter(action)
     running = asyncio.ensure_future(desk.executor.step())
     await turns(steps)
     running.cancel()
@@ -164,8 +206,9 @@ async def test_a_process_cancelled_anywhere_leaves_no_effect_behind_and_none_und
     desk.restart()
     await desk.run(400)
     assert set(await desk.states()) == {"done"}
-    assert Counter(desk.ours() + desk.ours("release") + desk.ours("block_senders.create")).most_common(1)[0][1] == 1
-    assert len(desk.world.effects) == 11
+    effects = Counter((one.operation, one.target) for one in desk.world.effects)
+    assert effects.most_common(1)[0][1] == 1
+    assert len(effects) == 13
 
 
 async def test_drain_ends_after_the_batch_in_hand_and_nothing_new_is_claimed() -> None:
@@ -225,7 +268,8 @@ async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(se
     await desk.enter(JUNK, mails[:15])
     await desk.enter(TRASH, mails[15:])
     await desk.enter(Release(), held)
-    await desk.enter(BLOCK)
+    for action in (BLOCK, ALLOW, TRUST):
+        await desk.enter(action)
     for _ in range(rng.randrange(6)):
         running = asyncio.ensure_future(desk.executor.step())
         await turns(rng.randrange(1, 120))
@@ -238,7 +282,8 @@ async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(se
     assert set(await desk.states()) == {"done"}
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
     assert sorted(desk.ours("release")) == sorted(mail.id for mail in held)
-    assert len(desk.ours("block_senders.create")) == 1
+    for name in ("block_senders", "allow_policies", "trusted_domains"):
+        assert len(desk.ours(f"{name}.create")) == 1
 
 
 async def test_lists_that_may_not_be_read_hold_up_only_what_needs_them() -> None:

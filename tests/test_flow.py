@@ -1,12 +1,14 @@
 """The whole path of a message, from the API's page to a proved and chained record."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 
 from tests.desk import RULE
 from tests.reading import DAY, PACE, Room, says
-from worker import BlockSender, Move, Reclassify, Release
+from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.actions import Disallow
 from worker.api import Urgency
 from worker.audit import verify
 from worker.executor import Executor
@@ -37,10 +39,11 @@ def executor_of(room: Room) -> Executor:
 
 
 def wants(event: Event) -> Said:
-    """Release and reclassify what is quarantined, block who writes suspicious mail, move what is malicious."""
+    """Release what is quarantined and allow its sender, block who writes suspicious mail, move what is malicious."""
     told = msgspec.json.decode(event.raw)
     if told["is_quarantined"]:
-        return says(event, Release(), Reclassify("NONE"), rule="lookalike")
+        allow = AllowSender(told["from"], for_=timedelta(days=30)), TrustDomain("near.example", recent=True)
+        return says(event, Release(), Reclassify("NONE"), *allow, rule="lookalike")
     if told["final_disposition"] == "SUSPICIOUS":
         return says(event, BlockSender(told["from"]), rule="lookalike")
     return says(event, Move("DeletedItems"), rule="lookalike")
@@ -49,19 +52,22 @@ def wants(event: Event) -> Said:
 async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> None:
     room = Room(wants)
     moved = room.world.add_message()
-    released = room.world.add_message(disposition="SPAM", quarantined=True)
+    released = room.world.add_message(disposition="SPAM", quarantined=True, sender="Carol@near.example")
     room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test")
     executor = executor_of(room)
     for _ in range(40):
         await room.read(5)
         await executor.step()
-    assert {entry.state for entry in await room.entries()} == {"done"}
+    *done, end = sorted(await room.entries(), key=lambda entry: entry.ready_at)
+    assert ({entry.state for entry in done}, end.action) == ({"done"}, Disallow("Carol@near.example"))
     ours = {(e.operation, e.target) for e in room.world.effects if e.by.startswith("token")}
     assert ours == {
         ("move", moved.id),
         ("release", released.id),
         ("reclassify", released.id),
         ("block_senders.create", "email:fee@parcel.test"),
+        ("allow_policies.create", "email:carol@near.example"),
+        ("trusted_domains.create", "near.example"),
     }
     assert room.world.repeats() == []
     lines = await room.ledger.records(ACCOUNT)
@@ -71,13 +77,13 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> 
 
 async def test_our_own_release_is_no_news() -> None:
     room = Room(wants)
-    mail = room.world.add_message(disposition="SPAM", quarantined=True)
+    mail = room.world.add_message(disposition="SPAM", quarantined=True, sender="carol@near.example")
     executor = executor_of(room)
     for _ in range(40):
         await room.read(5)
         await executor.step()
     assert not mail.now.quarantined
-    assert [type(entry.action).__name__ for entry in await room.entries()] == ["Release", "Reclassify"]
+    assert [entry.lane for entry in await room.entries()] == ["placement", "verdict", "allow", "trust", "allow"]
 
 
 async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_never_repeated() -> None:

@@ -9,7 +9,7 @@ from tests.language import rule_files
 from worker.errors import RuleError
 from worker.grammar import bare
 from worker.loader import load
-from worker.models import FACTS, OF_A_MESSAGE, TRIGGERS
+from worker.models import FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
 
 FILES = {
     "one": '''
@@ -90,13 +90,38 @@ def test_every_trigger_goes_with_every_fact_that_is_about_it(tmp_path: Path, tri
     assert (rule.info.trigger, rule.info.facts) == (trigger, (fact,))
 
 
+@pytest.mark.parametrize("trigger", sorted(TRIGGERS.keys() - {"Message"}))
 @pytest.mark.parametrize("fact", sorted(OF_A_MESSAGE))
-def test_a_rule_about_a_report_cannot_ask_for_a_fact_of_a_message(tmp_path: Path, fact: str) -> None:
-    with pytest.raises(RuleError, match=f"{fact} is a fact of a message"):
-        load(rule_files(tmp_path, any=ANY.format(mark="", trigger="Report", fact=fact)))
+def test_a_rule_about_something_else_cannot_ask_for_a_fact_of_a_message(
+    tmp_path: Path, trigger: str, fact: str
+) -> None:
+    with pytest.raises(RuleError, match=f"{fact} is a fact of a message; a rule about a {trigger} cannot ask for it"):
+        load(rule_files(tmp_path, any=ANY.format(mark="", trigger=trigger, fact=fact)))
 
 
-@pytest.mark.parametrize("trigger", ["Submission", "BlockedSender"])
-def test_a_rule_about_what_no_source_brings_is_refused(tmp_path: Path, trigger: str) -> None:
-    with pytest.raises(RuleError, match="one of Message, Report"):
-        load(rule_files(tmp_path, any=ANY.format(mark="", trigger=trigger, fact="Now")))
+DOES = '''
+    @rule{mark}
+    def does(entry: {trigger}) -> {action} | None:
+        """Why."""
+        return None
+'''
+
+
+@pytest.mark.parametrize("trigger", sorted(NO_MESSAGE))
+@pytest.mark.parametrize("action", ["Move", "Release", "Reclassify"])
+def test_a_rule_about_a_list_cannot_touch_messages(tmp_path: Path, trigger: str, action: str) -> None:
+    with pytest.raises(RuleError, match=f"{action} needs a message, and this rule is about a list"):
+        load(rule_files(tmp_path, does=DOES.format(mark="", trigger=trigger, action=action)))
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_every_trigger_can_notify_and_change_lists(tmp_path: Path, trigger: str) -> None:
+    may = "tuple[Notify, BlockSender] | Unblock"
+    (rule,) = load(rule_files(tmp_path, does=DOES.format(mark="", trigger=trigger, action=may))).rules
+    assert rule.info.actions == ("Notify", "BlockSender", "Unblock")
+
+
+@pytest.mark.parametrize("trigger", ["Submission", "BlockedSender", "AllowPolicy"])
+def test_what_has_no_disposition_cannot_be_narrowed_by_one(tmp_path: Path, trigger: str) -> None:
+    with pytest.raises(RuleError, match=f"a {trigger} has no disposition of its own; leave dispositions= out"):
+        load(rule_files(tmp_path, does=DOES.format(mark="(dispositions=['SPAM'])", trigger=trigger, action="Notify")))

@@ -7,7 +7,22 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support import BEGIN, TestClock, client_of
-from worker.actions import AnyAction, BlockSender, Move, Notify, Reclassify, Release, Unblock
+from worker.actions import (
+    Adding,
+    AllowSender,
+    AnyAction,
+    BlockSender,
+    Disallow,
+    Distrust,
+    ListAction,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    Removing,
+    TrustDomain,
+    Unblock,
+)
 from worker.errors import NotFound, Rejected, Temporary, Unsure
 from worker.handlers import HANDLERS, MOVES, Means, Reply, batches, notice
 from worker.rules import ENFORCE
@@ -113,30 +128,68 @@ async def test_a_request_for_another_verdict_is_one_call() -> None:
     assert [(effect.operation, effect.target) for effect in world.effects] == [("reclassify", mail.id)]
 
 
-async def test_blocks_and_unblocks_are_one_batch() -> None:
+HOUR = timedelta(hours=1)
+each_list = pytest.mark.parametrize(
+    ("name", "adding", "removing"),
+    [
+        ("block_senders", BlockSender("c0rp.example", "DOMAIN", for_=HOUR), Unblock("old.example", "DOMAIN")),
+        ("allow_policies", AllowSender("c0rp.example", "DOMAIN", for_=HOUR), Disallow("old.example", "DOMAIN")),
+        ("trusted_domains", TrustDomain("c0rp.example", for_=HOUR), Distrust("old.example")),
+    ],
+)
+
+
+@each_list
+async def test_what_is_made_and_removed_on_one_list_is_one_batch(name: str, adding: Adding, removing: Removing) -> None:
     world = sandbox()
-    old = world.add_entry("block_senders", pattern="old@c0rp.example", pattern_type="EMAIL", comments="worker E0 x")
-    block = BlockSender(pattern="new@c0rp.example", for_=timedelta(hours=1))
-    reply = await send(world, [entry(block), entry(Unblock(pattern="old@c0rp.example"), number=2, remote=old)])
+    old = world.add_entry(name, pattern="old.example", pattern_type="DOMAIN", comments="worker E0 x")
+    reply = await send(world, [entry(adding), entry(removing, number=2, remote=old)])
     assert states(reply) == ["sent", "sent"]
-    assert world.requests == {"POST settings/block_senders/batch": {"200": 1}}
+    assert world.requests == {f"POST settings/{name}/batch": {"200": 1}}
     made, gone = world.effects[-1], world.effects[-2]
-    assert (made.target, made.detail["id"]) == ("email:new@c0rp.example", reply.answers[0].remote)
+    assert (made.operation, made.target.removeprefix("domain:")) == (f"{name}.create", "c0rp.example")
+    assert made.detail["id"] == reply.answers[0].remote
     assert made.detail["comments"] == "worker E1 lookalike, until 2026-09-21T15:13:20Z"
-    assert (gone.operation, reply.answers[1].remote) == ("block_senders.delete", old)
+    assert (gone.operation, reply.answers[1].remote) == (f"{name}.delete", old)
 
 
-async def test_a_pattern_that_is_listed_already_is_for_the_list_to_judge() -> None:
+@pytest.mark.parametrize(
+    ("action", "flags"),
+    [
+        (AllowSender("a@b.example"), {"is_acceptable_sender", "verify_sender"}),
+        (AllowSender("a@b.example", kind="trusted", verify=False), {"is_trusted_sender"}),
+        (TrustDomain("b.example"), {"is_similarity"}),
+        (TrustDomain("b.example", similarity=False, recent=True), {"is_recent"}),
+    ],
+)
+async def test_a_sender_is_spared_what_was_asked_for_and_nothing_else(action: AnyAction, flags: set[str]) -> None:
     world = sandbox()
-    world.add_entry("block_senders", pattern="ada@c0rp.example", pattern_type="EMAIL")
-    block, bad = entry(BlockSender(pattern="ada@c0rp.example")), entry(BlockSender(pattern="no address"), number=2)
-    assert states(await send(world, [block])) == ["unsure"]
+    await send(world, [entry(action)])
+    (made,) = world.effects
+    listed = world.lists[made.operation.partition(".")[0]][str(made.detail["id"])].value or {}
+    assert {name for name, value in listed.items() if value is True} == flags
+
+
+def test_each_list_has_a_queue_of_its_own() -> None:
+    queues = {kind: handler.queue for kind, handler in HANDLERS.items() if issubclass(kind, ListAction)}
+    assert queues == {kind: kind.lane for kind in queues}
+    assert len(set(queues.values())) == 3
+
+
+@each_list
+async def test_a_pattern_that_is_listed_already_is_for_the_list_to_judge(
+    name: str, adding: Adding, removing: Removing
+) -> None:
+    world = sandbox()
+    world.add_entry(name, pattern="c0rp.example", pattern_type="DOMAIN")
+    bad = entry(replace(adding, pattern="no domain"), number=2)
+    assert states(await send(world, [entry(adding)])) == ["unsure"]
     with pytest.raises(Rejected):
-        await send(world, [block, bad])
+        await send(world, [entry(adding), bad])
     with pytest.raises(Rejected):
         await send(world, [bad])
     with pytest.raises(NotFound):
-        await send(world, [entry(Unblock(pattern="x@c0rp.example"), remote="nowhere")])
+        await send(world, [entry(removing, remote="nowhere")])
 
 
 async def test_an_answer_that_got_lost_is_unsure() -> None:

@@ -181,7 +181,7 @@ async def test_a_block_that_somebody_removed_needs_no_unblock() -> None:
     desk.clock.advance(400)
     await desk.enter(Unblock(pattern="ada@c0rp.example"), sight=2)
     await desk.run(10)
-    assert (await desk.entries())[-1].said == "there is no block of ours (any more)"
+    assert (await desk.entries())[-1].said == "there is no list entry of ours (any more)"
 
 
 async def test_a_sender_is_blocked_again_after_an_unblock() -> None:

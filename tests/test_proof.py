@@ -1,31 +1,28 @@
 """What may be concluded from what the API shows."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.actions import AnyAction, BlockSender, Move, Reclassify, Release, Unblock
-from worker.models import BlockedSender, LogEntry, Submission
+from worker.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.lists import Listed
+from worker.models import LogEntry, Submission
 from worker.proof import (
     Asked,
-    Listed,
     Logged,
     advise,
     base,
-    comment,
     deadline,
-    judge_block,
+    judge_adding,
     judge_missing,
     judge_move,
     judge_notice,
     judge_reclassify,
     judge_release,
-    judge_unblock,
     next_look,
-    owner,
     steps,
     told,
     wants_log,
@@ -40,14 +37,13 @@ ID = "4Njp3P0STMz2c02Q-2026-09-21T12:00:00-12345678"
 JUNK = Move(destination="JunkEmail")
 BLOCK = BlockSender(pattern="Ada@C0rp.example")
 PLAIN = Look(T - 10, "MALICIOUS|delivered")
-TARGETS = {BlockSender: "EMAIL:ada@c0rp.example", Unblock: "EMAIL:ada@c0rp.example"}
 
 
 def entry(action: AnyAction = JUNK, state: State = "unsure", **fields: object) -> Entry:
     given_ = {
         "look": PLAIN, "verdict": "MALICIOUS|delivered", "recipients": ("a@corp.example",), "attempts": 1,
         "created_at": T - 60, "claimed_at": T, "reached_by": T + 20, "answered_at": T if state == "sent" else 0.0,
-        "target": TARGETS.get(type(action), ID),
+        "target": action.on or ID,
     } | fields  # fmt: skip
     plain = Entry(
         id="E1", account="a", lane=action.lane, target="", cause="c", action=action, state=state, mode=ENFORCE,
@@ -249,56 +245,6 @@ def test_a_release_is_done_when_nothing_is_quarantined_and_never_repeated_in_par
     assert state_of(judge_release(sent, replace(late, status=("delivered", "quarantined")), SETTLE)) == "waiting"
 
 
-def listed(comments: str, **fields: object) -> BlockedSender:
-    plain = BlockedSender(id="L1", pattern="ada@C0RP.example", pattern_type="EMAIL", comments=comments)
-    return replace(plain, **fields)
-
-
-def test_a_block_is_ours_only_by_its_comment() -> None:
-    block = entry(BLOCK)
-    ours = judge_block(block, Listed(T + 1, (listed("worker E1 lookalike"),)), SETTLE)
-    assert ours is not None
-    assert (ours.state, ours.remote) == ("done", "L1")
-    other = (listed("worker E11 lookalike"),)
-    assert judge_block(block, Listed(T + 1, other), SETTLE) is None
-    assert state_of(judge_block(block, Listed(T + 142, other), SETTLE)) == "moot"
-    assert (
-        state_of(judge_block(block, Listed(T + 142, (listed("worker E1 lookalike", is_regex=True),)), SETTLE))
-        == "ready"
-    )
-    assert judge_block(block, Listed(T + 141, ()), SETTLE) is None
-
-
-@pytest.mark.parametrize(
-    ("comments", "owned"),
-    [
-        ("worker E1 lookalike", True),
-        ("worker E1 lookalike, kept by ada", False),
-        ("worker E2 lookalike", False),
-        ("", False),
-    ],
-)
-def test_an_edited_comment_means_that_somebody_adopted_it(comments: str, *, owned: bool) -> None:
-    assert bool(owner(listed(comments), (entry(BLOCK, "done", remote="L1"),))) is owned
-    assert owner(listed(comments), (entry(BLOCK, "done", remote="L2"),)) is None
-
-
-def test_the_end_in_a_comment_may_be_any_time_but_nothing_else() -> None:
-    block = entry(BlockSender(pattern="ada@c0rp.example", for_=timedelta(days=1)), "done")
-    assert comment(block, T) == "worker E1 lookalike, until 2026-09-22T14:13:20Z"
-    assert owner(listed(comment(block, T + 5)), (block,)) is block
-    assert owner(listed("worker E1 lookalike, until further notice, says Ada"), (block,)) is None
-    assert owner(listed("worker E1 lookalike"), (block,)) is None
-
-
-def test_an_unblock_is_done_when_no_entry_of_ours_is_left() -> None:
-    unblock, block = entry(Unblock(pattern="ada@c0rp.example")), entry(BLOCK, "done", remote="L1")
-    still = (listed("worker E1 lookalike"),)
-    assert state_of(judge_unblock(unblock, Listed(T + 1, ()), (block,), SETTLE)) == "done"
-    assert judge_unblock(unblock, Listed(T + 1, still), (block,), SETTLE) is None
-    assert state_of(judge_unblock(unblock, Listed(T + 142, still), (block,), SETTLE)) == "ready"
-
-
 def submission(after: float, **fields: object) -> Submission:
     plain = Submission(
         submission_id="S1", requested_at=datetime.fromtimestamp(T + after, UTC), type="Team",
@@ -345,7 +291,14 @@ def test_a_message_that_is_gone_fails_its_entry_late() -> None:
 
 # -- always -----------------------------------------------------------------------------------------------------------
 
-ACTIONS: list[AnyAction] = [JUNK, Release(), Reclassify(expected_disposition="SPAM"), BLOCK]
+ACTIONS: list[AnyAction] = [
+    JUNK,
+    Release(),
+    Reclassify(expected_disposition="SPAM"),
+    BLOCK,
+    AllowSender("ada@c0rp.example"),
+    TrustDomain("c0rp.example"),
+]
 
 
 @given(st.sampled_from(ACTIONS), st.sampled_from(["sent", "unsure"]), st.floats(0, 200_000), st.floats(0.05, 120))
@@ -382,7 +335,7 @@ def test_nothing_is_ever_tried_again_before_it_may_be(
     seen, record = look(looked, *operations, quarantined=isinstance(action, Release)), log(logged, *lines)
     found = (
         judge_release(one, seen, SETTLE) if isinstance(action, Release)
-        else judge_block(one, Listed(T + looked, ()), SETTLE) if isinstance(action, BlockSender)
+        else judge_adding(one, Listed(T + looked, ()), SETTLE) if isinstance(action, Adding)
         else judge_reclassify(one, Asked(T + looked, ()), SETTLE) if isinstance(action, Reclassify)
         else judge_move(one, seen, record, SETTLE)
     )  # fmt: skip

@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from tests.test_proof import BLOCK, SETTLE, T, entry, line, listed, log, look, state_of, submission
-from worker.actions import Reclassify, Unblock
+from tests.test_proof import SETTLE, T, entry, line, log, look, state_of, submission
+from worker.actions import Reclassify
 from worker.models import LogEntry
-from worker.proof import Asked, Listed, judge_block, judge_move, judge_reclassify, judge_unblock
+from worker.proof import Asked, judge_move, judge_reclassify
 
 DAY = 86_400.0
 
@@ -19,21 +19,6 @@ def test_a_logged_move_that_tells_no_time_may_be_since_the_request_so_it_is_not_
     assert state_of(judge_move(entry(), late, log(500), SETTLE)) == "ready"
     assert state_of(judge_move(entry(), late, log(500, timeless("OK")), SETTLE)) == "done"
     assert state_of(judge_move(entry(), late, log(500, timeless("busy")), SETTLE)) == "failed"
-
-
-def test_a_block_list_that_cannot_be_read_whole_says_yes_but_not_no() -> None:
-    block, ours = entry(BLOCK), (listed("worker E1 lookalike"),)
-    assert state_of(judge_block(block, Listed(T + 500, ours, whole=False), SETTLE)) == "done"
-    assert judge_block(block, Listed(T + 500, (), whole=False), SETTLE) is None
-    assert judge_block(block, Listed(T + 500, (listed("by hand"),), whole=False), SETTLE) is None
-    assert state_of(judge_block(block, Listed(T + 21 + DAY, (), whole=False), SETTLE)) == "waiting"
-
-
-def test_an_unblock_is_not_done_while_a_part_of_the_list_cannot_be_read() -> None:
-    unblock, block = entry(Unblock(pattern="ada@c0rp.example")), entry(BLOCK, "done", remote="L1")
-    assert judge_unblock(unblock, Listed(T + 500, (), whole=False), (block,), SETTLE) is None
-    assert state_of(judge_unblock(unblock, Listed(T + 500, (), whole=True), (block,), SETTLE)) == "done"
-    assert state_of(judge_unblock(unblock, Listed(T + 21 + DAY, (), whole=False), (block,), SETTLE)) == "waiting"
 
 
 def test_a_submission_that_cannot_be_read_for_a_day_leaves_an_unanswered_request_to_a_person() -> None:

@@ -20,7 +20,7 @@ from worker.loader import load
 from worker.models import FACTS, TRIGGERS
 from worker.rules import Mode
 from worker.settings import Settings, describe
-from worker.sources import Messages, Reports
+from worker.sources import AllowPolicies, Messages, Reports
 from worker.store.entry import FOLLOWS
 from worker.store.records import NOTHING, canonical, hashed
 from worker.telemetry import Metrics
@@ -86,7 +86,8 @@ def test_the_table_of_options_is_that_of_the_command_line() -> None:
 
 
 def test_every_action_fact_trigger_and_mode_is_in_its_table() -> None:
-    assert named(README, "action") == named(RULES, "action") == list(ACTIONS)
+    told = [name for row in table(README, "action") for name in re.findall(r"`(\w+)\(", row[0])]
+    assert told == named(RULES, "action") == list(ACTIONS)
     assert named(README, "fact") == named(RULES, "fact") == list(FACTS)
     assert named(RULES, "trigger") == list(TRIGGERS)
     assert named(RULES, "mode") == list(Mode.__members__)
@@ -166,8 +167,13 @@ def test_the_file_of_accounts_that_is_shown_can_be_read(tmp_path: Path) -> None:
 
 def test_what_counts_as_late_is_said_in_seconds() -> None:
     settings = Settings.load({})
-    late = [TURNS * settings.poll_every * source.pace + settings.request_timeout for source in (Messages, Reports)]
-    assert "({:.0f} s for messages, {:.0f} s for reports".format(*late) in " ".join(OPERATIONS.split())
+    late = [
+        TURNS * settings.poll_every * source.pace + settings.request_timeout
+        for source in (Messages, Reports, AllowPolicies)
+    ]
+    assert "({:.0f} s for messages, {:.0f} s for reports and submissions, {:.0f} s for lists".format(*late) in " ".join(
+        OPERATIONS.split()
+    )
 
 
 @each_page

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.json import decode, encode
 
-from worker import sample
+from worker import History, sample
 from worker.models import FACTS, TRIGGERS
 from worker.nouns import Noun
 
@@ -14,10 +14,15 @@ MAKERS: dict[str, Callable[[], Noun]] = {
     "Report": sample.report,
     "Submission": sample.submission,
     "BlockedSender": sample.blocked_sender,
+    "AllowPolicy": sample.allow_policy,
     "Detection": lambda: sample.detection(links=("https://pay.example",)),
     "ActionLog": lambda: sample.action_log(sample.log_entry(folder="Inbox")),
     "Policies": sample.policies,
     "Now": sample.now,
+    "Raw": lambda: sample.raw(headers={"X-Mailer": "a"}, links=("https://pay.example",), attachments=("a.html",)),
+    "Trace": lambda: sample.trace(inbound=("connect",), pending=True),
+    "Registry": sample.registry,
+    "History": lambda: sample.history("SPAM", "NONE", "SPAM", more=True),
 }
 
 
@@ -43,3 +48,20 @@ def test_the_ids_of_a_message_belong_together() -> None:
 def test_a_report_is_about_the_sampled_message() -> None:
     assert sample.report().fields.postfix_id == sample.message().postfix_id
     assert sample.submission().original_postfix_id == sample.message().postfix_id
+
+
+def test_a_history_counts_what_it_is_given_and_a_stranger_has_none() -> None:
+    known = sample.history("SPAM", "NONE", "SPAM")
+    assert (known.messages, known.dispositions, known.more) == (3, {"SPAM": 2, "NONE": 1}, False)
+    assert known.first_at is not None
+    assert known.last_at is not None
+    assert known.first_at < known.last_at < sample.NOON
+    assert sample.history() == History()
+
+
+def test_a_registered_name_without_an_address_is_known_all_the_same() -> None:
+    registry = sample.registry({"Ada  COLE": ("Ada@Corp.example",), "Ben Osei": ()})
+    assert registry.addresses("ada cole") == ("ada@corp.example",)
+    assert registry.knows(" BEN osei ")
+    assert registry.addresses("Ben Osei") == ()
+    assert not registry.knows("Adam Cole")

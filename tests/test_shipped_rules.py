@@ -1,19 +1,29 @@
 """The shipped rules: that they load, that they never disagree about one mail, and the reasons they give."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.json import encode
 
 from rules.executive_lookalike import executive_lookalike, forged
 from rules.malicious_mail import malicious_mail, malicious_sender
 from rules.partner_release import partner_release
 from rules.phishguard_reports import phishguard_report
+from rules.user_submissions import user_was_right
 from worker import ENFORCE, Message, sample
+from worker.deciding import decide
 from worker.judge import Bundle, Event, judge
 from worker.loader import load
 from worker.models import DISPOSITIONS
 
-FACTS = {"Detection": b'{"links":[{"href":"https://pay.example"}]}', "Policies": b'{"domains":["corp.example"]}'}
+FACTS = {
+    "Detection": b'{"links":[{"href":"https://pay.example"}]}',
+    "History": b"{}",
+    "Policies": b'{"domains":["corp.example"]}',
+    "Raw": b'{"attachments":[{"filename":"invoice.html"}]}',
+    "Registry": b'{"people":{"ada cole":["ada@corp.example"],"ben osei":["ben@corp.example"]}}',
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +31,8 @@ def bundle() -> Bundle:
     return load(Path(__file__).parents[1] / "rules", frozenset({"soc"}))
 
 
-def test_four_files_are_shipped_and_all_of_them_enforce(bundle: Bundle) -> None:
-    assert len({rule.info.file for rule in bundle.rules}) == 4
+def test_seven_files_are_shipped_and_all_of_them_enforce(bundle: Bundle) -> None:
+    assert len({rule.info.file for rule in bundle.rules}) == 7
     assert {rule.info.mode for rule in bundle.rules} == {ENFORCE}
 
 
@@ -32,21 +42,25 @@ def test_four_files_are_shipped_and_all_of_them_enforce(bundle: Bundle) -> None:
 def test_equal_rules_never_want_two_places_for_one_mail(
     bundle: Bundle, disposition: str, sender: str, *, is_quarantined: bool
 ) -> None:
-    told = f'{{"id":"1","from":"{sender}","from_name":"Ada Cole","final_disposition":"{disposition}",'
+    told = (
+        f'{{"id":"1","from":"{sender}","from_name":"Ada Cole","subject":"Invoice","final_disposition":"{disposition}",'
+    )
     told += f'"is_quarantined":{str(is_quarantined).lower()},"validation":{{"dmarc":"pass"}}}}'
     (said,) = judge(bundle, [Event(key="1", kind="Message", raw=told.encode(), facts=FACTS)])
-    places = {one for said_one in said.proposals for one in said_one.actions if one.lane == "placement"}
     assert said.failed == ()
-    assert len(places) <= 1
+    assert [one for one in decide(said.proposals) if one.disputed] == []
 
 
 def test_reasons_name_what_was_seen() -> None:
-    said = executive_lookalike(forged, sample.detection())
+    said = executive_lookalike(forged, sample.registry(), sample.detection())
     assert said is not None
     assert said[0].because == "'Ada Cole' wrote from ada@c0rp.example, dmarc fail"
     moved = malicious_mail(sample.message(final_disposition="MALICIOUS-BEC"))
     assert moved is not None
     assert moved.because == "judged MALICIOUS-BEC and delivered"
+    sent_in = user_was_right(sample.submission(outcome_disposition="MALICIOUS", subject="Hi"))
+    assert isinstance(sent_in, tuple)
+    assert sent_in[1].because == "you@corp.example was right about 'Hi': thanks are due"
     reported = phishguard_report(sample.report(id=7))
     assert isinstance(reported, tuple)
     assert reported[0].because == "PhishGuard report 7 finds it malicious"
@@ -64,16 +78,28 @@ def test_our_own_people_and_allowed_senders_are_never_blocked() -> None:
     assert not blocked(sample.message(sender="", dmarc="fail"))
 
 
+def test_a_partner_that_is_released_is_allowed_for_a_month_and_only_where_its_mail_is_verified() -> None:
+    said = partner_release(sample.message(sender="Carol@partner.example", is_quarantined=True, dmarc="pass"))
+    assert said is not None
+    allow = said[2]
+    assert (allow.on, allow.kind, allow.verify) == ("EMAIL:carol@partner.example", "acceptable", True)
+    assert allow.for_ == timedelta(days=30)
+
+
 @pytest.mark.parametrize("sender", ["carol@partner.example.evil.example", "carol@xpartner.example", "partner.example"])
 def test_only_the_partner_itself_is_released(sender: str) -> None:
     assert partner_release(sample.message(sender=sender, is_quarantined=True)) is None
 
 
-def test_a_detection_is_asked_for_only_when_a_name_is_borrowed(bundle: Bundle) -> None:
-    told = b'{"id":"1","from":"x@y.example","from_name":"%s","final_disposition":"SPAM"}'
-    strangers, lookalike = judge(
-        bundle,
-        [Event(key=name, kind="Message", raw=told % name.encode()) for name in ("Some One", "Ben Osei")],
-    )
-    assert strangers.asked == ()
-    assert lookalike.asked == ("Detection",)
+def asked(bundle: Bundle, **fields: str) -> tuple[str, ...]:
+    """Tell what is asked for about a delivered message while only the registry is known."""
+    told = {"id": "1", "from": "x@y.example", "subject": "Lunch", "final_disposition": "SPAM"} | fields
+    facts = {"Registry": FACTS["Registry"]}
+    return judge(bundle, [Event(key="1", kind="Message", raw=encode(told), facts=facts)])[0].asked
+
+
+def test_facts_that_cost_a_call_are_asked_for_only_when_the_message_gives_a_reason(bundle: Bundle) -> None:
+    assert asked(bundle, from_name="Some One") == ()
+    assert asked(bundle, from_name="ben  OSEI") == ("Detection",)
+    assert asked(bundle, final_disposition="SUSPICIOUS") == ()
+    assert asked(bundle, final_disposition="SUSPICIOUS", subject="Your INVOICE") == ("History",)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from worker import sample
-from worker.sources import fetched, message_reading, report_reading, scan_time
+from worker.sources import entry_reading, fetched, message_reading, report_reading, scan_time, submission_reading
 from worker.store.values import Thing
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
@@ -82,3 +82,41 @@ def test_a_time_that_names_no_zone_is_utc() -> None:
         for at in ("2026-01-05T12:00:00Z", "2026-01-05T12:00:00")
     )
     assert (bare.thing, bare.state) == (named.thing, named.state)
+
+
+def test_a_submission_is_news_when_its_status_or_its_outcome_changes() -> None:
+    def submission(**fields: object) -> msgspec.Raw:
+        told = {"submission_id": "s", "requested_at": "2026-01-05T12:00:00Z", "customer_status": "unreviewed"}
+        return msgspec.Raw(msgspec.json.encode(told | fields))
+
+    told = [
+        submission_reading(submission(**fields), 0.0)
+        for fields in (
+            {},
+            {"status": None, "customer_status": "reviewed"},
+            {"status": "pending"},
+            {"status": "pending", "outcome_disposition": "SPAM"},
+        )
+    ]
+    assert [one.state for one in told] == ["|", "|", "pending|", "pending|SPAM"]
+    assert {one.thing for one in told} == {Thing("Submission", sample.NOON.timestamp(), "s")}
+
+
+def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
+    def entry(**fields: str) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode({"id": "e", "created_at": "2020-01-05T12:00:00Z"} | fields))
+
+    made, changed, old_name = (
+        entry_reading("AllowPolicy", entry(**fields), 0.0)
+        for fields in (
+            {},
+            {"modified_at": "2026-01-05T12:00:00Z"},
+            {"last_modified": "2026-01-05T12:00:00Z"},
+        )
+    )
+    assert changed.thing == old_name.thing == Thing("AllowPolicy", sample.NOON.timestamp(), "e")
+    assert made.thing.time < changed.thing.time
+    assert (changed.state, changed.verdict) == ("2026-01-05T12:00:00.000000Z", "")
+    for nothing in (b'{"id":"e"}', b'{"created_at":"2020-01-05T12:00:00Z"}'):
+        with pytest.raises(ValueError, match="no id, or no time"):
+            entry_reading("AllowPolicy", msgspec.Raw(nothing), 0.0)

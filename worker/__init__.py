@@ -1,8 +1,34 @@
 """The front door for rule authors: nouns, verbs, and how to make a sentence of them."""
 
 from worker import samples as sample
-from worker.actions import BlockSender, Keep, Move, Notify, Reclassify, Release, Unblock
-from worker.models import ActionLog, BlockedSender, Detection, Message, Now, Policies, Report, Submission
+from worker.actions import (
+    AllowSender,
+    BlockSender,
+    Disallow,
+    Distrust,
+    Keep,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
+from worker.models import (
+    ActionLog,
+    AllowPolicy,
+    BlockedSender,
+    Detection,
+    History,
+    Message,
+    Now,
+    Policies,
+    Raw,
+    Registry,
+    Report,
+    Submission,
+    Trace,
+)
 from worker.rules import APPROVE, ENFORCE, OBSERVE, OFF, example, limit, per_hour, rule
 
 __all__ = [
@@ -11,19 +37,28 @@ __all__ = [
     "OBSERVE",
     "OFF",
     "ActionLog",
+    "AllowPolicy",
+    "AllowSender",
     "BlockSender",
     "BlockedSender",
     "Detection",
+    "Disallow",
+    "Distrust",
+    "History",
     "Keep",
     "Message",
     "Move",
     "Notify",
     "Now",
     "Policies",
+    "Raw",
     "Reclassify",
+    "Registry",
     "Release",
     "Report",
     "Submission",
+    "Trace",
+    "TrustDomain",
     "Unblock",
     "example",
     "limit",

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from worker.actions import LISTS
 from worker.api import Budget, Clock, Urgency
 from worker.errors import (
     NotEntitled,
@@ -21,7 +22,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.evidence import Evidence
-from worker.handlers import HANDLERS, LISTS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
 from worker.preparing import Preparing
 from worker.proving import Proving
 from worker.store.entry import FINAL, FRESH, Entry
@@ -202,7 +203,7 @@ class Acting:
                         why, next_at = str(refusal), self._pause(handler, refusal)
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
-                    own = ALONE if handler is LISTS else ""
+                    own = ALONE if part[0].lane in LISTS else ""
                     reply = Reply(answered(self._means, part, "failed", own + str(refusal)))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
@@ -226,8 +227,8 @@ class Acting:
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
-        if handler is LISTS:
-            self._evidence.forget_blocked()
+        if entries[0].lane in LISTS:
+            self._evidence.forget_listed(entries[0].lane)
         if any(answer.state == "sent" for answer in reply.answers):
             self._pauses.pop(handler.queue, None)
             self.problems.pop(handler.queue, None)

@@ -1,15 +1,18 @@
 """The verbs: what a rule may ask for, as frozen values with a lane, a target and, where there is one, an inverse."""
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from msgspec import Meta, Struct, field
 
 from worker.models import AskedDisposition, Destination, PatternType
 
-LONGEST_BLOCK = timedelta(days=3653)
+LONGEST = timedelta(days=3653)
 
-Lane = Literal["placement", "verdict", "block", "allow", "notice", "keep"]
+Lane = Literal["placement", "verdict", "block", "allow", "trust", "notice", "keep"]
+LISTS: tuple[Lane, ...] = ("block", "allow", "trust")
+"""The lanes of the account's lists: block senders, allow policies, trusted domains."""
+Pattern = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
 class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
@@ -75,9 +78,19 @@ class Reclassify(Action, frozen=True):
 
 
 class ListAction(Action, frozen=True):
-    """An action on a list of the account, whose target is a pattern."""
+    """An action on a list of the account, whose target is a pattern: a domain, unless it says of which type."""
 
-    pattern: Annotated[str, Meta(min_length=1, max_length=1024)]
+    pattern: Pattern
+
+    @property
+    def on(self) -> str:
+        """The pattern's type and its lower-case text."""
+        return f"DOMAIN:{self.pattern.lower()}"
+
+
+class SenderAction(ListAction, frozen=True):
+    """An action on a list of senders."""
+
     pattern_type: PatternType = "EMAIL"
 
     @property
@@ -86,7 +99,25 @@ class ListAction(Action, frozen=True):
         return f"{self.pattern_type}:{self.pattern.lower()}"
 
 
-class BlockSender(ListAction, frozen=True):
+class Unblock(SenderAction, frozen=True):
+    """Take back a block that this worker made; others' blocks are never touched."""
+
+    lane = "block"
+
+
+class Disallow(SenderAction, frozen=True):
+    """Take back an allow policy that this worker made; others' are never touched."""
+
+    lane = "allow"
+
+
+class Distrust(ListAction, frozen=True):
+    """Take back a trusted domain that this worker made; others' are never touched."""
+
+    lane = "trust"
+
+
+class BlockSender(SenderAction, frozen=True):
     """Block future mail of a sender; with ``for_`` the block ends after that time."""
 
     for_: timedelta | None = field(default=None)
@@ -94,17 +125,67 @@ class BlockSender(ListAction, frozen=True):
     lane = "block"
 
     def __post_init__(self) -> None:
-        """Refuse a block that would end before it begins, or after anybody's calendar."""
-        if self.for_ is not None and self.for_ <= timedelta(0):
-            raise ValueError(f"a block that lasts {self.for_} makes no sense; for_ takes a time above zero")
-        if self.for_ is not None and self.for_ > LONGEST_BLOCK:
-            raise ValueError("a block lasts ten years at most; leave for_ out for one that never ends")
+        """Refuse a time that makes no sense."""
+        _check_time(self.for_)
+
+    def inverse(self) -> Unblock:
+        """Return what takes it back."""
+        return Unblock(self.pattern, self.pattern_type)
 
 
-class Unblock(ListAction, frozen=True):
-    """Take back a block that this worker made; others' blocks are never touched."""
+class AllowSender(SenderAction, frozen=True):
+    """Let future mail of a sender through; with ``for_`` that ends after that time.
 
-    lane = "block"
+    An acceptable sender is spared SPAM, SPOOF and BULK, a trusted one every verdict. With ``verify`` only mail that
+    passes SPF, DKIM or DMARC is spared.
+    """
+
+    kind: Literal["acceptable", "trusted"] = "acceptable"
+    verify: bool = True
+    for_: timedelta | None = field(default=None)
+
+    lane = "allow"
+
+    def __post_init__(self) -> None:
+        """Refuse a time that makes no sense."""
+        _check_time(self.for_)
+
+    def inverse(self) -> Disallow:
+        """Return what takes it back."""
+        return Disallow(self.pattern, self.pattern_type)
+
+
+class TrustDomain(ListAction, frozen=True):
+    """Stop suspecting a domain for resembling another, or for being new; with ``for_`` that ends after that time."""
+
+    similarity: bool = True
+    recent: bool = False
+    for_: timedelta | None = field(default=None)
+
+    lane = "trust"
+
+    def __post_init__(self) -> None:
+        """Refuse a time that makes no sense, and trust in nothing."""
+        _check_time(self.for_)
+        if not (self.similarity or self.recent):
+            raise ValueError("a domain is trusted in its similarity, its being recent, or both; this names neither")
+
+    def inverse(self) -> Distrust:
+        """Return what takes it back."""
+        return Distrust(self.pattern)
+
+
+def _check_time(for_: timedelta | None) -> None:
+    """Refuse an entry that would end before it begins, or after anybody's calendar."""
+    if for_ is not None and for_ <= timedelta(0):
+        raise ValueError(f"an entry that lasts {for_} makes no sense; for_ takes a time above zero")
+    if for_ is not None and for_ > LONGEST:
+        raise ValueError("an entry lasts ten years at most; leave for_ out for one that never ends")
+
+
+Adding: TypeAlias = BlockSender | AllowSender | TrustDomain
+"""Makes an entry on a list, which may end by itself; its ``inverse`` removes it."""
+Removing: TypeAlias = Unblock | Disallow | Distrust
 
 
 class Notify(Action, frozen=True):
@@ -126,7 +207,5 @@ class Keep(Action, frozen=True):
     lane = "keep"
 
 
-AnyAction = Move | Release | Reclassify | BlockSender | Unblock | Notify | Keep
-ACTIONS: dict[str, type[Action]] = {
-    kind.__name__: kind for kind in (Move, Release, Reclassify, BlockSender, Unblock, Notify, Keep)
-}
+AnyAction = Move | Release | Reclassify | Adding | Removing | Notify | Keep
+ACTIONS: dict[str, type[Action]] = {kind.__name__: kind for kind in get_args(AnyAction)}

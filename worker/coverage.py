@@ -12,7 +12,7 @@ Interval = tuple[float, float]
 BACK = 90.0
 """Seconds the head reaches back into what is read: mail becomes searchable a little after its scan time."""
 LONGEST = 3600.0
-"""Seconds a slice of a gap or a sweep may span; a head further behind than this leaves a gap instead."""
+"""Seconds a head may be behind; one that is further behind leaves a gap instead."""
 SHORTEST = 60.0
 """Seconds below which a slice that is too slow is no longer halved."""
 
@@ -68,8 +68,8 @@ def next_head(source: str, coverage: Coverage, now: float) -> Slice:
     return Slice(source=source, kind="head", start=start, end=now, opened=now)
 
 
-def next_gap(source: str, coverage: Coverage, now: float) -> Slice | None:
-    """Return the gap slice in hand that is due, else the newest stretch of the newest gap, at most an hour long."""
+def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
+    """Return the gap slice in hand that is due, else the newest ``stride`` seconds at most of the newest gap."""
     mine = [slice_ for slice_ in coverage.open if slice_.kind == "gap"]
     for slice_ in sorted(mine, key=lambda slice_: -slice_.end):
         if slice_.next_at <= now:
@@ -80,7 +80,7 @@ def next_gap(source: str, coverage: Coverage, now: float) -> Slice | None:
         return None
     start, end = missing[-1]
     why = "not read yet since the first start" if start <= coverage.since else "nothing was read for a while"
-    return Slice(source=source, kind="gap", start=max(start, end - LONGEST), end=end, why=why, opened=now)
+    return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
 def halves(slice_: Slice, next_at: float) -> tuple[Slice, ...]:

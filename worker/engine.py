@@ -1,7 +1,7 @@
 """Judging: sights go to the rules, facts are fetched when a rule touches one, decisions become drafts of entries."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,8 +13,9 @@ from worker.api import Clock
 from worker.deciding import Decision, decide, lowered
 from worker.errors import Permanent, WorkerError
 from worker.facts import SHARED, Facts
+from worker.grammar import ABOUT_A_MESSAGE
 from worker.judge import Event, Failure, Said
-from worker.models import Report
+from worker.models import Report, Submission
 from worker.nouns import Noun, Text, Texts
 from worker.rules import APPROVE, OBSERVE, Mode
 from worker.sources import message_reading
@@ -27,7 +28,11 @@ HOURLY = 3600.0
 GIVEN_UP = 86400.0
 AT_ONCE = 8
 """Facts asked for side by side."""
-ABOUT_A_MESSAGE = frozenset({"placement", "verdict"})
+NAMING: dict[str, Callable[[bytes], Report | Submission]] = {
+    "Report": msgspec.json.Decoder(Report).decode,
+    "Submission": msgspec.json.Decoder(Submission).decode,
+}
+"""What names a message without being one."""
 
 
 class Rules(Protocol):
@@ -107,7 +112,7 @@ class Judge:
         while asking:
             said = await self._rules.propose(list(asking.values()))
             heard.said.update({one.key: one for one in said})
-            wanting = [one for one in said if one.asked and (everything or SHARED.issuperset(one.asked))]
+            wanting = [one for one in said if one.asked and (everything or SHARED.keys() >= set(one.asked))]
             informed = await asyncio.gather(*(self._informed(asking[one.key], one, heard) for one in wanting))
             asking = {event.key: event for event in informed if event}
         return heard
@@ -115,11 +120,10 @@ class Judge:
     async def _informed(self, event: Event, said: Said, heard: Heard) -> Event | None:
         """Return the event with the facts it asks for; None, and why, when one cannot be had now."""
         facts = dict(event.facts)
-        thing = _thing_id(event)
         for name in said.asked:
             try:
                 async with self._slots:
-                    facts[name] = await self._facts.ask(name, thing)
+                    facts[name] = await self._facts.ask(name, event.raw)
             except WorkerError as problem:
                 heard.problems[event.key] = f"{name} could not be had: {problem}"
                 return None
@@ -132,12 +136,12 @@ class Judge:
         return "looks for the message it names" if _names_a_message(sight, said) else ""
 
     async def _subject(self, sight: Sight, said: Said) -> Reading:
-        """Return what the effects are to touch: the message itself, or the one a report names."""
+        """Return what the effects are to touch: the message itself, or the one that is named."""
         if not _names_a_message(sight, said):
             return sight.reading
         try:
-            report = msgspec.json.decode(sight.reading.raw, type=Report)
-            return message_reading(msgspec.Raw(await self._facts.message_of(report)), self._clock.now())
+            noun = NAMING[sight.reading.thing.kind](sight.reading.raw)
+            return message_reading(msgspec.Raw(await self._facts.message_of(noun)), self._clock.now())
         except (msgspec.MsgspecError, ValueError) as problem:
             raise Permanent(f"the message it names cannot be read: {problem}") from None
 
@@ -251,12 +255,8 @@ def _place(failure: Failure) -> str:
 def _names_a_message(sight: Sight, said: Said) -> bool:
     """Tell whether an event that is not a message itself leads to effects on one."""
     wanted = {action.lane for proposal in said.proposals for action in proposal.actions}
-    return sight.reading.thing.kind == "Report" and not wanted.isdisjoint(ABOUT_A_MESSAGE)
+    return sight.reading.thing.kind in NAMING and not wanted.isdisjoint(ABOUT_A_MESSAGE)
 
 
 def _event(sight: Sight) -> Event:
     return Event(key=sight.key, kind=sight.reading.thing.kind, raw=sight.reading.raw)
-
-
-def _thing_id(event: Event) -> str:
-    return event.key.split("/", 2)[2].rpartition("/")[0]

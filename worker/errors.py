@@ -13,7 +13,8 @@ WorkerError
 │  ├─ Unauthorised        the token is unknown, or may not do this
 │  ├─ NotEntitled         the subscription does not include this
 │  ├─ NotFound            there is no such thing
-│  └─ Rejected            the API refused the request as it was written
+│  ├─ Rejected            the API refused the request as it was written
+│  └─ Unsent              the client refused it, for what it would do or could not mean
 └─ Unsure                 sent, and no answer came: look before doing it again
 """
 
@@ -88,6 +89,10 @@ class Rejected(Permanent):
         """Keep the status beside the sentence."""
         super().__init__(problem)
         self.status = status
+
+
+class Unsent(Permanent, ValueError):
+    """The client did not send a request that the API could not mean, or that would do far more than anybody wants."""
 
 
 class Unsure(WorkerError):

@@ -1,17 +1,20 @@
 """Evidence: what the API is asked before and after acting, with as few calls as that takes."""
 
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
+from worker.actions import Lane
 from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
+from worker.api.listing import BatchListing
 from worker.errors import NotFound, Rejected, ServerFault, Unauthorised
+from worker.lists import Listed
 from worker.looks import Looks
 from worker.models import Submission
-from worker.proof import Asked, Listed, Logged
+from worker.proof import Asked, Logged
 from worker.sources import message_reading, scan_time
 from worker.store.entry import Look
 from worker.store.values import Reading
@@ -21,8 +24,17 @@ WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
 FAULTS = 3
 """Answers in a row that make no sense, after which it is not the one message."""
+NAMES: dict[Lane, str] = {"block": "block_senders", "allow": "allow_policies", "trust": "trusted_domains"}
+"""What the API calls the list of a lane."""
+NOTHING = Listed(-1.0, ())
 SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
+
+
+def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any]:
+    """Return the list that a lane is about."""
+    found: BatchListing[Any, Any, Any, Any] = getattr(client.settings, NAMES[lane])
+    return found
 
 
 class Seen(Struct, frozen=True):
@@ -54,7 +66,7 @@ class Evidence:
         self._looks = looks
         self._clock = clock
         self._faults = 0
-        self._listed = Listed(-1.0, ())
+        self._listed: dict[Lane, Listed] = {}
         self._asked = (0.0, Asked(-1.0, ()))
 
     def known(self, messages: Mapping[str, float]) -> dict[str, Look]:
@@ -156,17 +168,17 @@ class Evidence:
         log = await self._bearing(self._client.investigate.action_log(message, urgency))
         return Logged(begun, log.entries) if log is not None else None
 
-    async def blocked(self, since: float, urgency: Urgency) -> Listed:
-        """Return the whole block list as it was at ``since`` or later."""
-        if self._listed.at < since:
+    async def listed(self, lane: Lane, since: float, urgency: Urgency) -> Listed:
+        """Return the whole list of a lane as it was at ``since`` or later."""
+        if self._listed.get(lane, NOTHING).at < since:
             begun = self._clock.now()
-            listed = await self._client.settings.block_senders.all(urgency=urgency)
-            self._listed = Listed(begun, listed.entries, whole=not listed.broken)
-        return self._listed
+            whole = await list_of(self._client, lane).all(urgency=urgency)
+            self._listed[lane] = Listed(begun, whole.entries, whole=not whole.broken)
+        return self._listed[lane]
 
-    def forget_blocked(self) -> None:
-        """Read the block list anew next time: we have changed it."""
-        self._listed = Listed(-1.0, ())
+    def forget_listed(self, lane: Lane) -> None:
+        """Read the list of a lane anew next time: we have changed it."""
+        self._listed.pop(lane, None)
 
     async def asked(self, reaching: float, since: float, urgency: Urgency) -> Asked:
         """Return the team's submissions made after ``reaching``, as they were at ``since`` or later."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 import worker
 from worker.actions import ACTIONS
-from worker.models import FACTS, OF_A_MESSAGE, TRIGGERS
+from worker.models import DISPOSITION_OF, FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
 from worker.rules import Limit, Mark, Mode
 
 PURE_MODULES = frozenset(
@@ -24,6 +24,8 @@ PURE_MODULES = frozenset(
 """Modules of the standard library that compute and do nothing else."""
 OUTWARD = frozenset({"__import__", "breakpoint", "compile", "eval", "exec", "input", "open"})
 """Built-in functions that reach out of a rule."""
+ABOUT_A_MESSAGE = frozenset({"placement", "verdict"})
+"""Lanes in which only a message can be touched."""
 SHORTEST, LONGEST = 60.0, 30 * 86400.0
 """Seconds that the window of a limit may last."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
@@ -104,7 +106,11 @@ def header(function: Callable[..., Any]) -> Header:
         raise Misread(f"{min(strange)} is a fact of a message; a rule about a {names[0]} cannot ask for it")
     if len(set(names)) < len(names):
         raise Misread("the rule asks for the same fact twice")
-    return Header(names[0], tuple(names[1:]), _admitted(hints))
+    actions = _admitted(hints)
+    needy = [name for name in actions if ACTIONS[name].lane in ABOUT_A_MESSAGE]
+    if names[0] in NO_MESSAGE and needy:
+        raise Misread(f"{needy[0]} needs a message, and this rule is about a list; it can notify or change lists")
+    return Header(names[0], tuple(names[1:]), actions)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -142,8 +148,10 @@ def _tuple_members(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 (any annotatio
     return tuple(kind for part in get_args(hint) if part is not ... for kind in _members(part))
 
 
-def check_mark(mark: Mark) -> Iterator[str]:
+def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
     """Find what makes no sense in a decorator. Types are looked at too: nobody has to run mypy."""
+    if mark.dispositions is not None and trigger not in {"", *DISPOSITION_OF}:
+        yield f"a {trigger} has no disposition of its own; leave dispositions= out, and test its fields in the rule"
     if not _is(mark.mode, Mode):
         yield f"mode is {mark.mode!r}; write one of {', '.join(mode.name for mode in Mode)}"
     if not _is(mark.priority, int):

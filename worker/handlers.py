@@ -5,13 +5,29 @@ from typing import cast
 
 from msgspec import Struct
 
-from worker.actions import Action, BlockSender, Move, Notify, Reclassify, Release, Unblock
+from worker.actions import (
+    LISTS,
+    Action,
+    Adding,
+    AllowSender,
+    BlockSender,
+    Disallow,
+    Distrust,
+    Lane,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
 from worker.api import Client, Clock
-from worker.api.bodies import NewBlock
+from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import Rejected, Temporary, WorkerError
+from worker.evidence import list_of
+from worker.lists import comment
 from worker.models import Destination
-from worker.proof import comment
 from worker.store.entry import Entry, State
 from worker.store.values import Answered, Outcome
 from worker.text import escaped
@@ -147,14 +163,14 @@ async def _reclassify(means: Means, entries: Sequence[Entry]) -> Reply:
 
 
 async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
-    """Make and remove list entries, all or none. An entry that is there already may be ours: the list will tell."""
-    blocks = [entry for entry in entries if isinstance(entry.action, BlockSender)]
-    unblocks = [entry for entry in entries if isinstance(entry.action, Unblock)]
+    """Make and remove entries of a list, all or none. One that is there already may be ours: the list will tell."""
+    adding = [entry for entry in entries if isinstance(entry.action, Adding)]
+    removing = [entry for entry in entries if not isinstance(entry.action, Adding)]
     now = means.clock.now()
-    posts = [_post(cast("BlockSender", entry.action), comment(entry, now)) for entry in blocks]
-    deletes = [entry.remote for entry in unblocks]
+    posts = [_new(cast("Adding", entry.action), comment(entry, now)) for entry in adding]
+    deletes = [entry.remote for entry in removing]
     try:
-        done = await means.client.settings.block_senders.batch(deletes=deletes, posts=posts)
+        done = await list_of(means.client, entries[0].lane).batch(deletes=deletes, posts=posts)
     except Rejected as refusal:
         if len(entries) > 1 or refusal.status != CONFLICT:
             raise
@@ -162,13 +178,27 @@ async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
     now = means.clock.now()
     made = {entry.comments: entry.id for entry in done.posts or ()}
     ids = [made.get(post.comments, "") for post in posts]
-    answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(blocks, ids, strict=True)]
-    answers += [Answered(id=entry.id, state="sent", remote=entry.remote, at=now) for entry in unblocks]
+    answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(adding, ids, strict=True)]
+    answers += [Answered(id=entry.id, state="sent", remote=entry.remote, at=now) for entry in removing]
     return Reply(tuple(answers))
 
 
-def _post(action: BlockSender, comments: str) -> NewBlock:
-    return NewBlock(pattern=action.pattern, pattern_type=action.pattern_type, comments=comments)
+def _new(action: Adding, comments: str) -> NewBlock | NewAllow | NewTrust:
+    """Write the list entry that an action is to make."""
+    if isinstance(action, BlockSender):
+        return NewBlock(pattern=action.pattern, pattern_type=action.pattern_type, comments=comments)
+    if isinstance(action, TrustDomain):
+        return NewTrust(
+            pattern=action.pattern, is_similarity=action.similarity, is_recent=action.recent, comments=comments
+        )
+    return NewAllow(
+        pattern=action.pattern,
+        pattern_type=action.pattern_type,
+        is_acceptable_sender=action.kind == "acceptable",
+        is_trusted_sender=action.kind == "trusted",
+        verify_sender=action.verify,
+        comments=comments,
+    )
 
 
 async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:
@@ -212,14 +242,20 @@ def _channel_and_rule(entry: Entry) -> str:
 MOVES = Handler(queue="move", size=MOST_MOVED, group=_destination, send=_move, gathers=1.0)
 RELEASES = Handler(queue="release", size=MOST_RELEASED, group=_together, send=_release, gathers=1.0)
 RECLASSIFIES = Handler(queue="reclassify", size=1, group=_together, send=_reclassify, round=50)
-LISTS = Handler(queue="block", size=MOST_LISTED, group=_together, send=_list)
+LIST_HANDLERS: dict[Lane, Handler] = {
+    lane: Handler(queue=lane, size=MOST_LISTED, group=_together, send=_list) for lane in LISTS
+}
 NOTICES = Handler(queue="notice", size=MOST_LISTED, group=_channel_and_rule, send=_notify)
 
 HANDLERS: dict[type[Action], Handler] = {
     Move: MOVES,
     Release: RELEASES,
     Reclassify: RECLASSIFIES,
-    BlockSender: LISTS,
-    Unblock: LISTS,
+    BlockSender: LIST_HANDLERS["block"],
+    Unblock: LIST_HANDLERS["block"],
+    AllowSender: LIST_HANDLERS["allow"],
+    Disallow: LIST_HANDLERS["allow"],
+    TrustDomain: LIST_HANDLERS["trust"],
+    Distrust: LIST_HANDLERS["trust"],
     Notify: NOTICES,
 }

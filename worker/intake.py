@@ -110,7 +110,8 @@ class Intake:
         now = self._clock.now()
         if not reading.horizon(coverage):
             return self._pace.soonest
-        slice_ = self._overlap(now) or reading.next_gap(self.source.name, coverage, now) or self._sweep(coverage, now)
+        gap = reading.next_gap(self.source.name, coverage, now, self.source.stride)
+        slice_ = self._overlap(now) or gap or self._sweep(coverage, now)
         if slice_ is None:
             return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
         await self._walk(slice_, self._since(coverage))

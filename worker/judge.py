@@ -17,7 +17,7 @@ from msgspec.msgpack import encode
 from msgspec.structs import replace
 
 from worker.actions import AnyAction
-from worker.models import DISPOSITIONS, FACTS, TRIGGERS
+from worker.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
 from worker.nouns import TEXT_LIMIT, Noun, shortened
 from worker.rules import OFF, Proposal, RuleInfo, sentence
 from worker.text import escaped
@@ -28,7 +28,6 @@ SENTENCE_LIMIT = 20
 """Actions in one answer of one rule."""
 NOBODY = 0xFFFF_FFFF
 """The rule number noted while no rule is at work."""
-DISPOSITION_OF = {"Message": "final_disposition", "Report": "disposition"}
 
 Note = Callable[[int, int], None]
 Facts = Mapping[str, Noun]
@@ -158,7 +157,7 @@ def _hear(bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str,
     except (MsgspecError, UnicodeDecodeError) as problem:
         return Said(key=event.key, unreadable=told(problem))
     said: list[Answer] = []
-    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF[event.kind])):
+    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
         if known := skipped.get((event.key, rule.info.name)):
             said.append(known)
             continue

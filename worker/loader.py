@@ -196,7 +196,7 @@ def _rule(
         read_as = header(function)
     except Misread as problem:
         problems.append(str(problem))
-    problems += check_mark(mark)
+    problems += check_mark(mark, read_as.trigger)
     info = RuleInfo(
         name=function.__name__,
         file=parsed.file,

@@ -4,12 +4,14 @@ The API sends null, or nothing, where it has nothing to say; here that reads as 
 Names are Cloudflare's own, except ``from``, which Python forbids: it is ``sender``.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from msgspec import field
 
-from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of
+from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of, folded
 
 Disposition = Literal[
     "MALICIOUS",
@@ -311,15 +313,84 @@ class Registrant(ListEntry, frozen=True, kw_only=True):
     external_directory_node_id: Text = ""
 
 
+class Registry(Noun, frozen=True, kw_only=True):
+    """The people whose names strangers may borrow, each name with its addresses, all in lower case; a fact."""
+
+    people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, people: Iterable[tuple[str, str | None]]) -> Self:
+        """Gather addresses by name; a name of which one address is None, for it cannot be told, has none."""
+        found: dict[str, list[str | None]] = defaultdict(list)
+        for name, address in people:
+            found[folded(name)].append(address)
+        return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
+
+    def knows(self, name: str) -> bool:
+        """Tell whether somebody of this name is registered; case and spaces do not matter."""
+        return folded(name) in self.people
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Return the addresses from which people of this name write, in lower case.
+
+        Empty when there is nobody of this name, and when one of the addresses is a regular expression: its syntax is
+        Java's, so what it matches cannot be told here.
+        """
+        return self.people.get(folded(name), ())
+
+
+def _all_or_none(addresses: list[str | None]) -> tuple[str, ...]:
+    told = tuple(one.lower() for one in addresses if one is not None)
+    return told if len(told) == len(addresses) else ()
+
+
+class Raw(Noun, frozen=True, kw_only=True):
+    """A detected mail itself, taken apart (``GET investigate/{id}/raw``); empty for clean mail; a fact.
+
+    ``links`` are addresses found in ``html`` and ``text``, 100 at most. What could not be read is told in ``problems``.
+    """
+
+    headers: tuple[Header, ...] = ()
+    text: Text = ""
+    html: Text = ""
+    links: Texts = ()
+    attachments: tuple[Attachment, ...] = ()
+    problems: Texts = ()
+
+    def header(self, name: str) -> str:
+        """Return the first header of this name, empty when there is none; case does not matter."""
+        return next((one.value for one in self.headers if one.name.lower() == name.lower()), "")
+
+
+class History(Noun, frozen=True, kw_only=True):
+    """Mail from the same address in the 30 days before this message, 1,000 at most; a fact."""
+
+    messages: int = 0
+    dispositions: dict[str, int] = field(default_factory=dict)
+    """How many there were of each disposition; clean mail is ``NONE``."""
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    more: bool = False
+    """There were more than are counted here."""
+
+
 class Now(Noun, frozen=True, kw_only=True):
     """The API's time at which an event is judged; a fact."""
 
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-TRIGGERS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Message, Report)}
+TRIGGERS: dict[str, type[Noun]] = {
+    noun.__name__: noun for noun in (Message, Report, Submission, BlockedSender, AllowPolicy)
+}
 """What a rule may be about, the type of its first parameter: only what a source brings, so that no rule is deaf."""
-FACTS: dict[str, type[Noun]] = {noun.__name__: noun for noun in (Detection, ActionLog, Policies, Now)}
+FACTS: dict[str, type[Noun]] = {
+    noun.__name__: noun for noun in (Detection, ActionLog, Policies, Now, Raw, Trace, Registry, History)
+}
 """What a rule may ask for besides: the types of its other parameters."""
-OF_A_MESSAGE = frozenset({"Detection", "ActionLog"})
+OF_A_MESSAGE = frozenset({"Detection", "ActionLog", "Raw", "Trace", "History"})
 """Facts that only a rule about a message can ask for."""
+DISPOSITION_OF = {"Message": "final_disposition", "Report": "disposition"}
+"""The field by which a rule can narrow what it hears; the other triggers have none."""
+NO_MESSAGE = frozenset({"BlockedSender", "AllowPolicy"})
+"""Triggers that are no message and name none."""

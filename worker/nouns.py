@@ -5,7 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from msgspec import NODEFAULT, Struct
-from msgspec.structs import fields, force_setattr, replace
+from msgspec.structs import astuple, fields, force_setattr, replace
 
 T = TypeVar("T")
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def epoch(when: datetime | None) -> float:
 
 
 @cache
-def _blanks(kind: type["Noun"]) -> tuple[tuple[str, Any], ...]:
-    """Each field that has an empty value to stand in for null."""
-    return tuple((f.name, f.default) for f in fields(kind) if f.default not in (None, NODEFAULT))
+def _blanks(kind: type["Noun"]) -> tuple[tuple[int, str, Any], ...]:
+    """Each field that has an empty value to stand in for null: its place, its name, that value."""
+    return tuple(
+        (place, f.name, f.default) for place, f in enumerate(fields(kind)) if f.default not in (None, NODEFAULT)
+    )
 
 
 class Noun(Struct, frozen=True, kw_only=True):
@@ -38,8 +40,9 @@ class Noun(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Turn null into the field's empty value."""
-        for name, blank in _blanks(type(self)):
-            if getattr(self, name) is None:
+        values = astuple(self)  # all at once: this is a third of what reading a message costs
+        for place, name, blank in _blanks(type(self)):
+            if values[place] is None:
                 force_setattr(self, name, blank)
 
 
@@ -49,6 +52,11 @@ AnyNoun = TypeVar("AnyNoun", bound=Noun)
 def domain_of(address: str) -> str:
     """Return the lower-case domain of an address, empty when there is none."""
     return address.rpartition("@")[2].lower() if "@" in address else ""
+
+
+def folded(name: str) -> str:
+    """Return a name as it is compared: in lower case, each run of spaces as one."""
+    return " ".join(name.casefold().split())
 
 
 def shortened(noun: AnyNoun) -> AnyNoun:

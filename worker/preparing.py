@@ -1,15 +1,16 @@
 """Preparing: what is looked at before an entry is claimed, and which entries have nothing (left) to do."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec import Struct, field
 
-from worker.actions import BlockSender, Reclassify, Unblock
+from worker.actions import LISTS, Adding, Lane, Reclassify
 from worker.api import Clock, Urgency
 from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
+from worker.lists import listed_by_us, no_addition, opposing, related
 from worker.models import Policies
-from worker.proof import Advice, Listed, advise, asks_for, base, contradicted, mark, owner, pattern_of, requested_at
+from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger
 from worker.store.values import Claim, Reading
@@ -20,11 +21,8 @@ TOLD_FOR = 86400.0
 """Seconds for which it is remembered that a contradiction was told; beyond that it is told once more."""
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
-PROTECTED = {
-    "domains": "is one of our own domains",
-    "allow policies": "is allowed by an allow policy",
-    "trusted": "is a trusted domain",
-}
+OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
+"""The lists on which an entry means the opposite."""
 
 Ask = Callable[[], Awaitable[Policies]]
 Tell = Callable[[Sequence[Reading]], Awaitable[None]]
@@ -35,7 +33,7 @@ class Prepared(Struct):
 
     claims: dict[str, Claim] = field(default_factory=dict)
     remotes: dict[str, str] = field(default_factory=dict)
-    """For an unblock: the list entry to remove."""
+    """For a removal: the list entry to remove."""
     moots: list[tuple[str, str]] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
     later: dict[str, float] = field(default_factory=dict)
@@ -49,6 +47,28 @@ class Prepared(Struct):
             self.moots.append((entry.id, advice.why))
         else:
             self.waits.append((entry.id, advice.why))
+
+    def added(self, entry: Entry, why: str, against: str) -> None:
+        """Take down what speaks against a new list entry: of itself, and on a list of the opposite meaning."""
+        asks = f"{against} blocks this sender: a person decides whether it is let through all the same"
+        if against and entry.lane == "block":
+            why = why or f"{against} lets this sender through: never blocked"
+        if why:
+            self.moots.append((entry.id, why))
+        elif against and not (entry.approved_by and (entry.attempts or asks in entry.said)):
+            self.waits.append((entry.id, asks))
+        else:
+            self.claims[entry.id] = Claim(entry.id)
+
+    def removed(self, entry: Entry, remote: str, why: str, again: float) -> None:
+        """Take down which list entry is to be removed, or why none is; ``again`` is set when that is not certain."""
+        if remote:
+            self.claims[entry.id] = Claim(entry.id)
+            self.remotes[entry.id] = remote
+        elif again:
+            self.later[entry.id] = again
+        else:
+            self.moots.append((entry.id, why))
 
 
 class Preparing:
@@ -77,7 +97,7 @@ class Preparing:
         self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
             "placement": self._messages,
             "verdict": self._verdicts,
-            "block": self._lists,
+            **dict.fromkeys(LISTS, self._lists),
             "notice": self._notices,
         }
 
@@ -192,26 +212,43 @@ class Preparing:
         return prepared
 
     async def _lists(self, entries: Sequence[Entry]) -> Prepared:
-        """Look at the block list, fresh where something is to be removed from it, and at the account's own lists."""
-        fresh = LIST_FRESH if all(isinstance(entry.action, BlockSender) for entry in entries) else FRESH
-        listed = await self._evidence.blocked(self._clock.now() - fresh, Urgency.ACT)
+        """Look at a list, fresh where something is to be removed from it, and at what else the account lists."""
+        now, lane = self._clock.now(), entries[0].lane
+        fresh = LIST_FRESH if all(isinstance(entry.action, Adding) for entry in entries) else FRESH
+        listed = await self._evidence.listed(lane, now - fresh, Urgency.ACT)
+        ours = await self._ours(lane, entries)
+        against = await self._against([entry for entry in entries if isinstance(entry.action, Adding)])
         policies = await self._policies()
-        ours = await self._ours("block", entries)
         prepared = Prepared()
         for entry in entries:
-            if isinstance(entry.action, BlockSender):
-                why = _no_block(entry, listed, policies, ours.get(entry.target, ()))
-                remote = ""
+            tried = ours.get(entry.target, ())
+            if isinstance(entry.action, Adding):
+                prepared.added(entry, no_addition(entry, listed, policies, tried), against.get(entry.target, ""))
             else:
-                remote, why = _listed_by_us(entry, listed, ours.get(entry.target, ()))
-            if why and not remote and isinstance(entry.action, Unblock) and not listed.whole:
-                prepared.later[entry.id] = self._clock.now() + UNREADABLE_AGAIN  # what cannot be read may be ours
-            elif why:
-                prepared.moots.append((entry.id, why))
-            else:
-                prepared.claims[entry.id] = Claim(entry.id)
-                prepared.remotes[entry.id] = remote
+                remote, why = listed_by_us(entry, listed, tried)
+                # What cannot be read may be ours.
+                prepared.removed(entry, remote, why, 0.0 if listed.whole else self._clock.now() + UNREADABLE_AGAIN)
         return prepared
+
+    async def _against(self, adding: Sequence[Entry]) -> dict[str, str]:
+        """Return what lets through the patterns that are to be blocked, or blocks those that are to be let through.
+
+        The account's own lists are known to whoever blocks, but late: of what is ours there, read it anew. What is only
+        ready to be blocked counts too, so that of two that would go at once one sees the other.
+        """
+        against: dict[str, str] = {}
+        blocks = any(entry.lane == "block" for entry in adding)
+        targets = sorted({target for entry in adding for target in related(entry.target)})
+        for lane in OPPOSITE[adding[0].lane] if adding else ():
+            tried = by_target(await self._ledger.tried(self._account, lane, targets, ready=not blocks))
+            if blocks and not tried:
+                continue
+            listed = await self._evidence.listed(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
+            for entry in adding:
+                names = (opposing(on, listed, tried.get(on, ())) for on in related(entry.target))
+                if name := next(filter(None, names), ""):
+                    against[entry.target] = name
+        return against
 
     async def _ours(self, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
         """Return what this ledger tried before in a lane, by target, but for the entries themselves."""
@@ -220,39 +257,19 @@ class Preparing:
 
 async def ours(ledger: Ledger, account: str, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Return what the ledger tried before in a lane on the targets of entries, but for the entries themselves."""
-    tried: dict[str, list[Entry]] = {}
     themselves = {entry.id for entry in entries}
-    for one in await ledger.tried(account, lane, [entry.target for entry in entries]):
-        if one.id not in themselves:
-            tried.setdefault(one.target, []).append(one)
-    return tried
+    tried = await ledger.tried(account, lane, [entry.target for entry in entries])
+    return by_target(one for one in tried if one.id not in themselves)
+
+
+def by_target(found: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Sort entries by what they are about, in their order."""
+    sorted_: dict[str, list[Entry]] = {}
+    for one in found:
+        sorted_.setdefault(one.target, []).append(one)
+    return sorted_
 
 
 def _differs(entry: Entry, look: Look) -> bool:
     """Tell whether a look shows another state than the one that was judged, in which there is nothing to do."""
     return look.verdict != entry.verdict and bool(contradicted(entry, look))
-
-
-def _no_block(entry: Entry, listed: Listed, policies: Policies, ours: Sequence[Entry]) -> str:
-    """Say why a sender is not to be blocked; empty when nothing speaks against it."""
-    pattern = entry.target.partition(":")[2]
-    if protected := policies.protects(pattern):
-        return f"{pattern} {PROTECTED[protected]}: never blocked"
-    gone = {one.remote for one in ours if not isinstance(one.action, BlockSender) and one.state == "done"}
-    for one in listed.entries:
-        if pattern_of(one) == entry.target and one.id not in gone:
-            whose = "ours" if one.comments.startswith(mark(entry)) or owner(one, ours) else "not this worker's"
-            return f"blocked already by entry {one.id}, which is {whose}"
-    return ""
-
-
-def _listed_by_us(entry: Entry, listed: Listed, ours: Sequence[Entry]) -> tuple[str, str]:
-    """Return the list entry of ours that an unblock may remove, or why there is none."""
-    equal = [one for one in listed.entries if pattern_of(one) == entry.target]
-    for one in equal:
-        if owner(one, ours):
-            return one.id, ""
-    made = {one.remote for one in ours if isinstance(one.action, BlockSender)}
-    if any(one.id in made for one in equal):
-        return "", "a person changed its comment and so adopted it: never removed"
-    return "", "there is no block of ours (any more)"

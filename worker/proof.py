@@ -6,8 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from worker.actions import BlockSender, Move, Reclassify, Release
-from worker.models import BlockedSender, LogEntry, Submission
+from worker.actions import Move, Reclassify, Release
+from worker.lists import Listed, mark, owner, pattern_of
+from worker.models import LogEntry, Submission
 from worker.nouns import epoch
 from worker.store.entry import FOLLOWS, Entry, Look, State
 from worker.store.values import Outcome, Proof
@@ -22,7 +23,6 @@ LISTED_LATE = 5.0
 LISTED_BY = 86400.0
 RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
 WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
-UNTIL = ", until "
 
 
 class Advice(Struct, frozen=True):
@@ -37,14 +37,6 @@ class Logged(Struct, frozen=True):
 
     at: float
     entries: tuple[LogEntry, ...]
-
-
-class Listed(Struct, frozen=True):
-    """The block list, as of ``at``; not ``whole`` when an entry could not be read."""
-
-    at: float
-    entries: tuple[BlockedSender, ...]
-    whole: bool = True
 
 
 class Asked(Struct, frozen=True):
@@ -248,20 +240,20 @@ def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
     return again(entry, "the message is still in quarantine")
 
 
-def judge_block(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
-    """Judge a block by the whole list: an entry whose comment carries our id, or an equal one that does not."""
+def judge_adding(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
+    """Judge a new list entry by the whole list: one whose comment carries our id, or an equal one that does not."""
     equal = [one for one in listed.entries if pattern_of(one) == entry.target]
     for one in equal:
         if one.comments.startswith(mark(entry)):
             said = f"entry {one.id} with this pattern exists"
             return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.id)
     if equal and listed.whole and listed.at >= deadline(entry, settle):
-        return _outcome(entry, "moot", "seen", f"blocked already by entry {equal[0].id}, which is not this worker's")
+        return _outcome(entry, "moot", "seen", f"listed already as entry {equal[0].id}, which is not this worker's")
     return _not_there(entry, listed, settle, "the list does not show it")
 
 
-def judge_unblock(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:
-    """Judge an unblock by the whole list: it is done when no entry of ours with this pattern is left."""
+def judge_removing(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:
+    """Judge a removal by the whole list: it is done when no entry of ours with this pattern is left."""
     if any(owner(one, ours) for one in listed.entries):
         return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
     if listed.whole:
@@ -314,47 +306,6 @@ def steps(state: State, outcome: Outcome) -> tuple[Outcome, ...]:
 
 def _outcome(entry: Entry, state: State, proof: Proof, said: str) -> Outcome:
     return Outcome(id=entry.id, state=state, proof=proof, said=said)
-
-
-# -- lists ------------------------------------------------------------------------------------------------------------
-
-
-def mark(entry: Entry) -> str:
-    """Return how the comment of our list entry begins."""
-    return f"worker {entry.id} "
-
-
-def comment(entry: Entry, now: float) -> str:
-    """Return the comment of a list entry that we make now, at most 1,024 characters."""
-    rule = escaped(entry.rules[0] if entry.rules else "a person", 200)
-    ends = entry.action.for_ if isinstance(entry.action, BlockSender) else None
-    if ends is None:
-        return mark(entry) + rule
-    end = datetime.fromtimestamp(now, UTC) + ends
-    return f"{mark(entry)}{rule}{UNTIL}{end:%FT%TZ}"
-
-
-def pattern_of(listed: BlockedSender) -> str:
-    """Return the target that a list entry stands for; empty for a regular expression, which is no pattern of ours."""
-    return "" if listed.is_regex else f"{listed.pattern_type}:{listed.pattern.lower()}"
-
-
-def owner(listed: BlockedSender, ours: Sequence[Entry]) -> Entry | None:
-    """Return the block of ours that made this list entry and whose comment nobody has edited since."""
-    for entry in ours:
-        if isinstance(entry.action, BlockSender) and pattern_of(listed) == entry.target:
-            known, ends = entry.remote in {"", listed.id}, comment(entry, 0.0)
-            if known and _unedited(listed.comments, ends):
-                return entry
-    return None
-
-
-def _unedited(comments: str, written: str) -> bool:
-    """Compare comments except for the time at the end, which depends on when the entry was made."""
-    if UNTIL not in written:
-        return comments == written
-    head, _, time = comments.rpartition(UNTIL)
-    return head == written.rpartition(UNTIL)[0] and len(time) == len("2026-01-01T00:00:00Z") and time.endswith("Z")
 
 
 # -- submissions ------------------------------------------------------------------------------------------------------

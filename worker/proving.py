@@ -2,22 +2,24 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
+from typing import get_args
 
-from worker.actions import BlockSender, Move, Notify, Reclassify, Release, Unblock
+from worker.actions import Adding, Move, Notify, Reclassify, Release, Removing
 from worker.api import Clock, Urgency
+from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure
 from worker.evidence import SINGLES, Evidence, Seen
 from worker.preparing import ours
 from worker.proof import (
     deadline,
     had_moved,
-    judge_block,
+    judge_adding,
     judge_missing,
     judge_move,
     judge_notice,
     judge_reclassify,
     judge_release,
-    judge_unblock,
+    judge_removing,
     next_look,
     steps,
     wants_log,
@@ -66,8 +68,8 @@ class Proving:
             Move: self._moves,
             Release: self._releases,
             Reclassify: self._verdicts,
-            BlockSender: self._blocks,
-            Unblock: self._unblocks,
+            **dict.fromkeys(get_args(Adding), self._additions),
+            **dict.fromkeys(get_args(Removing), self._removals),
             Notify: self._notices,
         }
 
@@ -178,15 +180,15 @@ class Proving:
         asked = await self._evidence.asked(reaching, _since(entries), Urgency.PROVE)
         return self._sorted((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
 
-    async def _blocks(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._evidence.blocked(_since(entries), Urgency.PROVE)
-        return self._sorted((entry, judge_block(entry, listed, self._settle)) for entry in entries)
+    async def _additions(self, entries: Sequence[Entry]) -> Found:
+        listed = await self._evidence.listed(entries[0].lane, _since(entries), Urgency.PROVE)
+        return self._sorted((entry, judge_adding(entry, listed, self._settle)) for entry in entries)
 
-    async def _unblocks(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._evidence.blocked(_since(entries), Urgency.PROVE)
-        tried = await ours(self._ledger, self._account, "block", entries)
+    async def _removals(self, entries: Sequence[Entry]) -> Found:
+        listed = await self._evidence.listed(entries[0].lane, _since(entries), Urgency.PROVE)
+        tried = await ours(self._ledger, self._account, entries[0].lane, entries)
         return self._sorted(
-            (entry, judge_unblock(entry, listed, tried.get(entry.target, ()), self._settle)) for entry in entries
+            (entry, judge_removing(entry, listed, tried.get(entry.target, ()), self._settle)) for entry in entries
         )
 
     async def _notices(self, entries: Sequence[Entry]) -> Found:
@@ -228,7 +230,7 @@ class Proving:
         return max(polled, entry.next_at + PATIENCE if self._busy() else 0.0)
 
     async def _looks(
-        self, entries: Sequence[Entry], action: str
+        self, entries: Sequence[Entry], action: MessageAction
     ) -> tuple[dict[str, Look], frozenset[str], list[Entry]]:
         """Look at messages: early ones only among those to which it was done, late ones however they are now.
 

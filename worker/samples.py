@@ -1,25 +1,34 @@
 """Samples: made-up nouns for examples and tests. Everything not given is harmless and plausible."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from worker.models import (
     ActionLog,
+    AllowPolicy,
     Attachment,
     BlockedSender,
     Detection,
     Disposition,
+    Header,
+    History,
     Link,
     LogEntry,
     Message,
     Now,
+    PatternType,
     Policies,
     Properties,
+    Raw,
+    Registry,
     Report,
     ReportFields,
     SenderInfo,
     Submission,
     ThreatCategory,
+    Trace,
+    TraceLine,
+    TracePart,
     Validation,
 )
 
@@ -159,6 +168,32 @@ def blocked_sender(
     return BlockedSender(id="1", pattern=pattern, pattern_type=pattern_type, comments=comments, created_at=NOON)
 
 
+def allow_policy(
+    pattern: str = "friend@elsewhere.example",
+    *,
+    pattern_type: PatternType = "EMAIL",
+    is_regex: bool = False,
+    is_acceptable_sender: bool = True,
+    is_trusted_sender: bool = False,
+    is_exempt_recipient: bool = False,
+    verify_sender: bool = True,
+    comments: str = "",
+) -> AllowPolicy:
+    """Return an allow policy that was just made: for one address, and only where it passes a check."""
+    return AllowPolicy(
+        id="1",
+        pattern=pattern,
+        pattern_type=pattern_type,
+        is_regex=is_regex,
+        is_acceptable_sender=is_acceptable_sender,
+        is_trusted_sender=is_trusted_sender,
+        is_exempt_recipient=is_exempt_recipient,
+        verify_sender=verify_sender,
+        comments=comments,
+        created_at=NOON,
+    )
+
+
 def action_log(*entries: LogEntry) -> ActionLog:
     """Return an action log of these entries."""
     return ActionLog(entries=entries)
@@ -182,3 +217,53 @@ def policies(
 def now(at: datetime = NOON) -> Now:
     """Return a time."""
     return Now(at=at)
+
+
+def raw(
+    *,
+    headers: Mapping[str, str] | None = None,
+    text: str = "Hello.",
+    html: str = "",
+    links: Sequence[str] = (),
+    attachments: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> Raw:
+    """Return a mail taken apart; ``attachments`` are the names of its files."""
+    return Raw(
+        headers=tuple(Header(name=name, value=value) for name, value in (headers or {}).items()),
+        text=text,
+        html=html,
+        links=tuple(links),
+        attachments=tuple(Attachment(filename=name, size=1000) for name in attachments),
+        problems=tuple(problems),
+    )
+
+
+def trace(*, inbound: Sequence[str] = (), outbound: Sequence[str] = (), pending: bool = False) -> Trace:
+    """Return a trace of these lines, all logged at noon; ``pending`` when more may come."""
+    there, back = (
+        TracePart(
+            lines=tuple(TraceLine(lineno=n, logged_at=NOON, message=line) for n, line in enumerate(lines, 1)),
+            pending=pending,
+        )
+        for lines in (inbound, outbound)
+    )
+    return Trace(inbound=there, outbound=back)
+
+
+def registry(people: Mapping[str, Sequence[str]] | None = None) -> Registry:
+    """Return a registry of these names and addresses, or of Ada Cole; a name without any has one nobody can tell."""
+    given = {"Ada Cole": ("ada@corp.example",)} if people is None else people
+    return Registry.of((name, address) for name, addresses in given.items() for address in addresses or (None,))
+
+
+def history(*dispositions: Disposition, more: bool = False) -> History:
+    """Return a history of messages of these dispositions, one a day until yesterday; empty for a stranger."""
+    count = len(dispositions)
+    return History(
+        messages=count,
+        dispositions={name: dispositions.count(name) for name in dict.fromkeys(dispositions)},
+        first_at=NOON - timedelta(days=count) if count else None,
+        last_at=NOON - timedelta(days=1) if count else None,
+        more=more,
+    )

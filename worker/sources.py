@@ -1,16 +1,18 @@
 """Who tells us: each source fetches one page of a slice and turns its records into readings."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from sys import intern
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from worker.api import Client, Urgency
-from worker.models import DISPOSITIONS
+from worker.api import Client, Page, Urgency
+from worker.api.bodies import WhereAllowed, WhereBlocked
+from worker.api.submissions import WhereSubmission
+from worker.models import DISPOSITIONS, ListEntry
 from worker.nouns import Flag, Text, Texts, epoch
 from worker.store.entry import Look
 from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
@@ -21,6 +23,9 @@ URGENCIES: dict[SliceKind, Urgency] = {
     "gap": Urgency.GAPS,
     "sweep": Urgency.SWEEP,
 }
+
+
+MONTH = 30 * 86400.0
 
 
 class Fetched(Struct, frozen=True):
@@ -40,6 +45,10 @@ class Source(Protocol):
         """The source's name, for ever."""
 
     @property
+    def kind(self) -> str:
+        """The noun it brings: what a rule must be about to need this source."""
+
+    @property
     def pace(self) -> float:
         """How much more seldom than messages this source is asked."""
 
@@ -49,7 +58,7 @@ class Source(Protocol):
 
     @property
     def stride(self) -> float:
-        """Seconds that one slice of its sweep spans."""
+        """Seconds that one slice of a gap or of its sweep spans."""
 
     @property
     def rest(self) -> float:
@@ -78,14 +87,26 @@ class ReportKey(Struct, frozen=True):
     updated_at: datetime | None = None
 
 
+class SubmissionKey(Struct, frozen=True):
+    """The fields of a submission that the daemon itself reads."""
+
+    submission_id: str
+    requested_at: datetime
+    status: Text = ""
+    outcome_disposition: Text = ""
+
+
 _message_key = msgspec.json.Decoder(MessageKey)
 _report_key = msgspec.json.Decoder(ReportKey)
+_submission_key = msgspec.json.Decoder(SubmissionKey)
+_entry = msgspec.json.Decoder(ListEntry)
 
 
 class Messages:
     """Mail that was scanned (``GET investigate``)."""
 
     name = "messages"
+    kind = "Message"
     pace = 1.0
     swept = 0.0
     stride = 3600.0
@@ -112,8 +133,9 @@ class Reports:
     """What PhishGuard analysts wrote (``GET phishguard/reports``)."""
 
     name = "reports"
+    kind = "Report"
     pace = 6.0
-    swept = stride = 30 * 86400.0
+    swept = stride = MONTH
     rest = 3600.0
 
     def __init__(self, client: Client) -> None:
@@ -129,6 +151,78 @@ class Reports:
             urgency=URGENCIES[slice_.kind],
         )
         return fetched(page.records, page.next, page.begun, report_reading)
+
+
+class Submissions:
+    """What people sent in to be looked at again (``GET submissions``)."""
+
+    name = "submissions"
+    kind = "Submission"
+    pace = 6.0
+    swept = stride = MONTH
+    rest = 3600.0
+
+    def __init__(self, client: Client) -> None:
+        """Read submissions of one account."""
+        self._client = client
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page of submissions, oldest first."""
+        page = await self._client.submissions.list(
+            WhereSubmission(order="requested_at", direction="asc"),
+            start=slice_.start,
+            end=slice_.end,
+            page=int(slice_.cursor or 1),
+            urgency=URGENCIES[slice_.kind],
+        )
+        return fetched(page.records, page.next, page.begun, submission_reading)
+
+
+class PolicyList:
+    """A list of the account: always read whole, since a change of an old entry has no place in its order.
+
+    Of the entries, those count that were made or changed within the slice.
+    """
+
+    kind: str
+    pace = 30.0
+    swept = stride = MONTH
+    rest = 3600.0
+
+    def __init__(self, ask: Callable[[int, Urgency], Awaitable[Page]]) -> None:
+        """Read the pages that ``ask`` returns."""
+        self._ask = ask
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page of the list."""
+        page = await self._ask(int(slice_.cursor or 1), URGENCIES[slice_.kind])
+        found = fetched(page.records, page.next, page.begun, partial(entry_reading, self.kind))
+        within = [one for one in found.readings if slice_.start <= one.thing.time <= slice_.end]
+        return msgspec.structs.replace(found, readings=tuple(within))
+
+
+class BlockedSenders(PolicyList):
+    """Who is blocked (``GET settings/block_senders``)."""
+
+    name = "blocked senders"
+    kind = "BlockedSender"
+
+    def __init__(self, client: Client) -> None:
+        """Read the block list of one account."""
+        where, entries = WhereBlocked(order="created_at", direction="asc"), client.settings.block_senders
+        super().__init__(lambda page, urgency: entries.list(where, page=page, urgency=urgency))
+
+
+class AllowPolicies(PolicyList):
+    """Whose mail is let through (``GET settings/allow_policies``)."""
+
+    name = "allow policies"
+    kind = "AllowPolicy"
+
+    def __init__(self, client: Client) -> None:
+        """Read the allow policies of one account."""
+        where, entries = WhereAllowed(order="created_at", direction="asc"), client.settings.allow_policies
+        super().__init__(lambda page, urgency: entries.list(where, page=page, urgency=urgency))
 
 
 def message_reading(raw: msgspec.Raw, began: float) -> Reading:
@@ -157,6 +251,25 @@ def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
         raise ValueError(msg)
     thing = Thing("Report", epoch(created), str(key.id))
     return Reading(thing=thing, state=f"{datetime.fromtimestamp(epoch(updated), UTC):%FT%T.%fZ}", raw=bytes(raw))
+
+
+def submission_reading(raw: msgspec.Raw, _began: float) -> Reading:
+    """Read a submission's key fields; how far it is, and what came of it, make its state."""
+    key = _submission_key.decode(raw)
+    thing = Thing("Submission", epoch(key.requested_at), key.submission_id)
+    return Reading(thing=thing, state=f"{key.status or ''}|{key.outcome_disposition or ''}", raw=bytes(raw))
+
+
+def entry_reading(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
+    """Read the key fields of an entry of a list; each change of it is a thing of its own, as old as that change."""
+    entry = _entry.decode(raw)
+    if not entry.id or entry.changed_at is None:
+        msg = "the entry has no id, or no time"
+        raise ValueError(msg)
+    at = epoch(entry.changed_at)
+    return Reading(
+        thing=Thing(kind, at, entry.id), state=f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}", raw=bytes(raw)
+    )
 
 
 def scan_time(message: str, scanned_at: datetime | None = None) -> float:
@@ -191,3 +304,8 @@ def fetched(
                 Broken(reading.raw, f"unknown final_disposition {reading.verdict[:60]!r}; rules still hear it")
             )
     return Fetched(tuple(readings), tuple(broken), following, began)
+
+
+WHEN_NEEDED = (Reports, Submissions, BlockedSenders, AllowPolicies)
+"""What is read only while some rule is about what it brings."""
+SOURCES = (Messages, *WHEN_NEEDED)

@@ -8,7 +8,17 @@ from msgspec import Raw
 
 from tests.api.desk import answer, page
 from worker.api import Page, Response
-from worker.api.envelope import Answer, Operation, ResultInfo, numbered, readable, records, understood
+from worker.api.envelope import (
+    WORDLESS,
+    Answer,
+    Operation,
+    ResultInfo,
+    nothing,
+    numbered,
+    readable,
+    records,
+    understood,
+)
 from worker.errors import (
     NotEntitled,
     NotFound,
@@ -118,6 +128,20 @@ def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
     with pytest.raises(ServerFault) as fault:
         understood(READ, answer("busy", 503, retry_after=told), records)
     assert fault.value.after == after
+
+
+def test_an_answer_without_a_body_is_one_only_where_the_api_gives_such() -> None:
+    ((method, path),), empty = WORDLESS, page(204, "")
+    assert understood(Operation(method, path), empty, nothing) == (None, None)
+    for operation in (Operation("GET", "/settings/domains/{id}"), Operation("GET", "/investigate")):
+        with pytest.raises(ServerFault, match="answered 204"):
+            understood(operation, empty, nothing)
+    with pytest.raises(Unsure, match="answered 204"):
+        understood(Operation("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
+    with pytest.raises(ServerFault):
+        understood(Operation(method, path), page(200, "", "application/json"), nothing)
+    with pytest.raises(ServerFault):
+        understood(Operation(method, path), page(204, "<html>"), nothing)
 
 
 def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:

@@ -68,7 +68,7 @@ def test_a_reclassification_is_found_among_the_submissions() -> None:
 def test_a_broken_submission_is_counted_and_costs_only_itself() -> None:
     async def day() -> None:
         line = Line(answer([{"submission_id": "a"}, {"submission_id": 5}]))
-        found = [page async for page in client(line).submissions.walk(start=0, end=1)][0]
+        found = await anext(client(line).submissions.walk(start=0, end=1))
         assert ([each.submission_id for each in found.entries], found.broken, len(found.records)) == (["a"], 1, 2)
         assert ("direction", "asc") in line.asked[0].query
 

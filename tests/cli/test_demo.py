@@ -42,6 +42,7 @@ async def test_the_demo_proves_everything_it_did() -> None:
     assert (process.returncode, err) == (0, b"")
     assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)
     assert {kind for kind, states in figures["entries"].items() if "done" in states} == {
+        "AllowSender",
         "BlockSender",
         "Move",
         "Notify",

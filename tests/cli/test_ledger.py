@@ -85,8 +85,11 @@ def test_a_gap_is_listed_with_its_length_and_reason_and_is_a_finding(worked: She
 def test_what_was_not_read_since_the_worker_stopped_is_a_gap_too(worked: Shell) -> None:
     worked.set(WORKER_POLL_EVERY="1ms", WORKER_REQUEST_TIMEOUT="1ms")
     gaps = worked.json("gaps", code=1)
-    assert {gap["source"] for gap in gaps} == {"messages", "reports"}
-    assert all("is the worker running" in gap["why"] for gap in gaps)
+    ready, needed = (
+        f"nothing was read since: is the worker running, and {what}?" for what in ("ready", "a rule about it")
+    )
+    told = {gap["source"]: gap["why"] for gap in gaps if gap["source"] != "allow policies"}  # may not be late yet
+    assert told == {"messages": ready, "reports": needed, "submissions": needed}
 
 
 def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
@@ -112,21 +115,29 @@ def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
     assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
 
 
+def test_what_a_sender_would_be_spared_is_told_before_anybody_decides(worked: Shell) -> None:
+    allows = [row for row in worked.json("waiting") if row["action"].startswith("AllowSender")]
+    assert allows
+    assert {row["action"].split(" ", 2)[2] for row in allows} == {"EMAIL acceptable verify for 30d"}
+
+
 def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None:
     waiting = worked.json("waiting")
     release = next(row for row in waiting if row["action"] == "Release")
-    both = {row["id"] for row in waiting if row["item"] == release["item"]}
+    parts = {row["id"] for row in waiting if row["item"] == release["item"]}
     _, out, _ = worked.type("approve", release["id"])
     worked.type("run", "--once")
-    assert (len(both), out.startswith("approve it and 1 more of the same decision: ordered")) == (2, True)
-    assert not both & {row["id"] for row in worked.json("waiting")}
+    assert (len(parts), out.startswith("approve it and 2 more of the same decision: ordered")) == (3, True)
+    assert not parts & {row["id"] for row in worked.json("waiting")}
 
 
 def test_a_lane_can_be_braked_and_let_go(worked: Shell) -> None:
-    assert worked.type("brake", "on", "--lane", "block")[0] == 0
+    for lane in ("block", "trust"):
+        assert worked.type("brake", "on", "--lane", lane)[0] == 0
     worked.json("run", "--once")
-    assert [row["lane"] for row in worked.json("brake")] == ["block"]
-    worked.type("brake", "off", "--lane", "block")
+    assert [row["lane"] for row in worked.json("brake")] == ["block", "trust"]
+    for lane in ("block", "trust"):
+        worked.type("brake", "off", "--lane", lane)
     worked.json("run", "--once")
     assert worked.json("brake") == []
 
@@ -134,7 +145,7 @@ def test_a_lane_can_be_braked_and_let_go(worked: Shell) -> None:
 @pytest.mark.parametrize("words", [("--lane", "blocks"), ("--lane", "block", "--rule", "malicious_mail")])
 def test_a_lane_that_does_not_exist_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
     code, _, err = worked.type("brake", "on", *words)
-    assert (code, "placement, verdict, block, notice" in err) == (2, True)
+    assert (code, "placement, verdict, block, allow, trust, notice" in err) == (2, True)
 
 
 @pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])

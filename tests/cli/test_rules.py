@@ -8,7 +8,7 @@ from tests.language import rule_files
 
 def test_the_shipped_rules_pass_their_examples(shell: Shell) -> None:
     code, out, _ = shell.type("check")
-    assert (code, out) == (0, "6 rules, and all their examples pass\n")
+    assert (code, out) == (0, "10 rules, and all their examples pass\n")
 
 
 def test_a_bad_rule_file_is_named_with_its_line_and_is_a_finding(shell: Shell, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_rules_folder_that_is_not_there_is_named(shell: Shell) -> None:
 def test_the_list_of_rules_says_what_each_may_do(shell: Shell) -> None:
     rules = {rule["rule"]: rule for rule in shell.json("rules")}
     assert rules["malicious_sender"]["may"] == ["BlockSender"]
-    assert rules["executive_lookalike"]["asks"] == ["Detection"]
+    assert rules["executive_lookalike"]["asks"] == ["Registry", "Detection"]
     assert rules["executive_lookalike"]["where"].startswith("executive_lookalike.py:")
 
 

@@ -1,5 +1,10 @@
 """What is shown: harmless, bounded, and short."""
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from worker.cli.show import cell, span, table
@@ -25,3 +30,12 @@ def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytes
     assert out.count("rule_of_a_long_name") == 5
     assert "7 " in out
     assert "a message" in out
+
+
+def test_a_terminal_that_does_not_know_its_width_is_shown_the_whole_table() -> None:
+    ours, theirs = pty.openpty()
+    program = "from worker.cli.show import table; table(['id'], [['something']])"
+    subprocess.run([sys.executable, "-c", program], stdout=theirs, check=True)  # noqa: S603 (ours)
+    assert b"something" in os.read(ours, 4096)
+    os.close(ours)
+    os.close(theirs)

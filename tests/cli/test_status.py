@@ -42,7 +42,7 @@ def test_what_waits_and_how_far_all_is_read_is_shown_without_a_worker(worked: Sh
     assert found["waiting"] == found["entries"]["Move"]["waiting"] + sum(
         states.get("waiting", 0) for kind, states in found["entries"].items() if kind != "Move"
     )
-    assert [source["open gaps"] for source in found["sources"]] == [0, 0]
+    assert [source["open gaps"] for source in found["sources"]] == [0, 0, 0, 0]
     code, out, _ = worked.type("status")
     assert (code, f"{found['waiting']} waiting for a person" in out, "no worker answers" in out) == (0, True, True)
     assert max(len(line) for line in out.splitlines()[1:]) <= 100

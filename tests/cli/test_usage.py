@@ -15,8 +15,14 @@ from worker.settings import NAMES
 
 def commands() -> list[tuple[str, ...]]:
     """Return every command as it is typed."""
-    named = [(command.name or command.callback.__name__,) for command in app.registered_commands if command.callback]
-    return [*named, ("audit", "query"), ("audit", "verify")]
+    groups = [((str(group.name),), group.typer_instance) for group in app.registered_groups]
+    return [
+        (*before, command.name or command.callback.__name__)
+        for before, within in [((), app), *groups]
+        if within
+        for command in within.registered_commands
+        if command.callback
+    ]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

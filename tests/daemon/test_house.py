@@ -8,8 +8,10 @@ from tests.daemon.bench import TOKEN, Bench, until
 from tests.language import BAD, rule_files
 from worker import daemon
 from worker.api import Request
-from worker.daemon import upkeep
+from worker.daemon import House, upkeep
+from worker.daemon.desk import UNHEARD
 from worker.errors import Unsure
+from worker.models import TRIGGERS
 from worker.sandbox import ACCOUNT, Fault, Switches
 from worker.store.values import Page, Slice
 
@@ -96,7 +98,7 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
             with pytest.raises(Unsure):
                 await line.send(ask)
             assert house.readiness().ready == ready
-        assert [why.partition(":")[0] for why in house.readiness().why] == ["messages, reports"]
+        assert [why.partition(":")[0] for why in house.readiness().why] == ["messages"]
         await line.send(ask)
         assert house.readiness().ready
 
@@ -135,12 +137,55 @@ async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_
     bench.world.switches = Switches(phishguard=False)
     async with bench.api(), bench.house() as house:
         messages, reports, *_ = house.desks[0].loops()
-        assert (await house.turn(messages) < 10, await house.turn(reports)) == (True, 3600)
-        await house.turn(messages)
+        assert (await house.turn(messages) < 10, await house.turn(reports)) == (True, UNHEARD)
         assert house.readiness().ready
         rule_files(bench.rules, hears=REPORTS)
         await house.rooms.host.load()
+        assert await house.turn(reports) == 3600
         assert "reports: GET /phishguard/reports" in house.readiness().why[0]
+
+
+ABOUT = """
+@rule{mark}
+def hears(event: {kind}) -> Notify | None:
+    "Hear them."
+    return Notify("soc")
+"""
+
+
+async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        (desk,) = house.desks
+        await turned(house)
+        assert {name for name in bench.world.requests if name in WHERE.values()} == {"GET investigate"}
+        assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+        for kind in TRIGGERS.keys() - {"Message"}:
+            rule_files(bench.rules, hears=ABOUT.format(mark="(mode=OFF)", kind=kind))
+            await house.rooms.host.load()
+            assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+            rule_files(bench.rules, hears=ABOUT.format(mark="", kind=kind))
+            await house.rooms.host.load()
+            before = bench.world.requests[WHERE[kind]]["200"] if WHERE[kind] in bench.world.requests else 0
+            assert not house.readiness().ready
+            await turned(house)
+            assert bench.world.requests[WHERE[kind]]["200"] > before
+            assert house.readiness().ready
+            assert set(house.readiness().sources) == {"messages", desk.needed()[1].source.name}
+
+
+WHERE = {
+    "Message": "GET investigate",
+    "Report": "GET phishguard/reports",
+    "Submission": "GET submissions",
+    "BlockedSender": "GET settings/block_senders",
+    "AllowPolicy": "GET settings/allow_policies",
+}
+
+
+async def turned(house: House) -> None:
+    """Take a turn of everything that reads."""
+    for loop in house.desks[0].loops():
+        await house.turn(loop)
 
 
 async def test_a_credential_that_is_refused_is_tried_again_without_haste(bench: Bench) -> None:

@@ -1,7 +1,5 @@
 """Bodies that the settings lists take: one whole entry per list, about something that its ``about`` makes unique."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 Body = dict[str, object]

@@ -87,7 +87,9 @@ def test_old_fields_show_and_set_their_successors_while_they_are_there() -> None
         desk = Desk(switches=Switches(deprecated=deprecated))
         made = desk.ask("POST", "settings/allow_policies", BODIES["allow_policies"]("ada")).result
         desk.time += 5
-        edited = desk.ask("PATCH", f"settings/allow_policies/{made['id']}", {"is_sender": True, "last_modified": 5}).result
+        edited = desk.ask(
+            "PATCH", f"settings/allow_policies/{made['id']}", {"is_sender": True, "last_modified": 5}
+        ).result
         assert edited["is_trusted_sender"] is deprecated
         if deprecated:
             assert (edited["is_spoof"], edited["is_sender"], edited["is_recipient"]) == (True, True, False)
@@ -103,29 +105,48 @@ def test_what_a_whole_body_must_have_is_said(name: str) -> None:
     assert {field for field, status in statuses.items() if status == 400} == body.keys() - optional
 
 
-WRONG: list[tuple[str, Body]] = [
-    *(("allow_policies", wrong) for wrong in ({"verify_sender": None}, {"pattern_type": "UNKNOWN"}, {"pattern": "x"})),
-    *(("trusted_domains", wrong) for wrong in ({"pattern": "a@b.example"}, {"pattern": "("}, {"is_recent": 1})),
-    *(("content_policies", wrong) for wrong in ({"targets": ["SUBJECT", "FOOT"]}, {"targets": "BODY"}, {"name": 5})),
-    *(("content_policies", wrong) for wrong in ({"pattern": ""}, {"pattern": "x" * 1025}, {"enabled": "true"})),
-    *(("impersonation_registry", wrong) for wrong in ({"email": "ada"}, {"provenance": "ELSEWHERE"}, {"name": None})),
-    *(("impersonation_registry", wrong) for wrong in ({"directory_id": "5"}, {"is_email_regex": True, "email": "("})),
-    *(("sending_domain_restrictions", wrong) for wrong in ({"domain": "a b"}, {"exclude": [5]}, {"exclude": None})),
-    *(("url_ignore_patterns", wrong) for wrong in ({"pattern": ""}, {"pattern": "x" * 1025}, {"comments": "x" * 1025})),
-    *(("domains", wrong) for wrong in ({"lookback_hops": 0}, {"lookback_hops": 21}, {"lookback_hops": True})),
-    *(("domains", wrong) for wrong in ({"regions": ["FR"]}, {"drop_dispositions": ["BAD"]}, {"folder": "Sent"})),
-    *(("domains", wrong) for wrong in ({"ip_restrictions": ["x"]}, {"integration_id": "5"}, {"domain": "nodot"})),
-    ("domains", {"allowed_delivery_modes": ["REVIEW_SUBMISSION"]}),
-    *(("block_senders", {"is_regex": True, "pattern": wrong}) for wrong in ("a{9999999999}", "(" * 512 + ")" * 512)),
-]
+WRONG: dict[str, dict[str, list[object]]] = {
+    "allow_policies": {"verify_sender": [None], "pattern_type": ["UNKNOWN", "DOMAIN"], "comments": [5]},
+    "trusted_domains": {"pattern": ["a@b.example", "("], "is_recent": [1]},
+    "content_policies": {
+        "targets": [["SUBJECT", "FOOT"], "BODY"],
+        "pattern": ["", "x" * 1025],
+        "name": [5],
+        "enabled": ["true"],
+    },
+    "impersonation_registry": {"email": ["ada"], "provenance": ["ELSEWHERE"], "name": [None], "directory_id": ["5"]},
+    "sending_domain_restrictions": {"domain": ["a b", "nodot"], "exclude": [[5], None]},
+    "url_ignore_patterns": {"pattern": ["", "x" * 1025], "comments": ["x" * 1025]},
+    "domains": {
+        "lookback_hops": [0, 21, True],
+        "regions": [["FR"]],
+        "drop_dispositions": [["BAD"]],
+        "allowed_delivery_modes": [["REVIEW_SUBMISSION"]],
+        "ip_restrictions": [["x"]],
+        "integration_id": ["5"],
+        "folder": ["Sent"],
+    },
+}
 
 
-@pytest.mark.parametrize(("name", "wrong"), WRONG)
-def test_a_value_that_does_not_fit_is_refused(name: str, wrong: Body) -> None:
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [(name, field, value) for name, wrong in WRONG.items() for field, values in wrong.items() for value in values],
+)
+def test_a_value_that_does_not_fit_is_refused(name: str, field: str, value: object) -> None:
     desk = Desk()
     path = emptied(desk, name)
-    assert desk.ask("POST", path, BODIES[name]("ada") | wrong).status == 400
-    assert (desk.ask("GET", path).result, desk.world.effects) == ([], [])
+    refused = desk.ask("POST", path, BODIES[name]("ada") | {field: value})
+    assert (refused.status, desk.ask("GET", path).result, desk.world.effects) == (400, [], [])
+    assert refused.body["errors"][0]["message"].split()[0] in {field, "pattern"}
+
+
+@pytest.mark.parametrize("wrong", ["(", "a{9999999999}", "(" * 512 + ")" * 512])
+def test_what_is_no_regular_expression_is_refused_where_one_is_wanted(wrong: str) -> None:
+    block, person = BODIES["block_senders"]("ada"), BODIES["impersonation_registry"]("ada")
+    assert Desk().ask("POST", "settings/block_senders", block | {"is_regex": True, "pattern": wrong}).status == 400
+    person |= {"is_email_regex": True, "email": wrong}
+    assert Desk().ask("POST", "settings/impersonation_registry", person).status == 400
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ async def test_an_order_that_names_nothing_says_so() -> None:
     assert await order(desk, "unbrake", "rule:r") == "there was no such brake"
 
 
+async def test_what_a_person_cancels_is_recorded_and_changes_nothing_here() -> None:
+    desk = Desk()
+    entry = await desk.wish(state="waiting")
+    assert await order(desk, "cancel", entry.item) == "asked of the API by the command itself"
+    assert (await desk.state(entry), (await desk.verbs())[-1]) == ("waiting", "ordered")
+
+
 async def test_a_wish_that_joined_is_approved_under_its_own_item_too() -> None:
     desk = Desk()
     first = await desk.wish(state="waiting", item="one")

@@ -14,7 +14,18 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from tests.store.desk import JUNK, ME, TRASH, Desk, info, reading, standing
-from worker.actions import AnyAction, BlockSender, Notify, Reclassify, Release, Unblock
+from worker.actions import (
+    AllowSender,
+    AnyAction,
+    BlockSender,
+    Disallow,
+    Distrust,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
 from worker.audit import verify
 from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, Look, State
@@ -33,6 +44,11 @@ WISHES: list[AnyAction] = [
     BlockSender(pattern=PATTERN),
     BlockSender(pattern=PATTERN, for_=timedelta(seconds=90)),
     Unblock(pattern=PATTERN),
+    AllowSender(PATTERN),
+    AllowSender(PATTERN, kind="trusted", for_=timedelta(seconds=90)),
+    Disallow(PATTERN),
+    TrustDomain("example.net", for_=timedelta(seconds=90)),
+    Distrust("example.net"),
     Notify(channel="soc"),
 ]
 LIMITS = {"r": Limit(1, 50.0), "s": Limit(1, 200.0, "sender")}
@@ -118,7 +134,9 @@ class Days(RuleBasedStateMachine):
         at_once(self.desk.ledger.order(ME, verb, subject, "ann", "", self.desk.now))
         at_once(self.desk.ledger.take_orders(ME, self.desk.now))
 
-    @rule(verb=st.sampled_from(["brake", "unbrake"]), subject=st.sampled_from(["", "rule:r", "lane:block"]))
+    @rule(
+        verb=st.sampled_from(["brake", "unbrake"]), subject=st.sampled_from(["", "rule:r", "lane:block", "lane:allow"])
+    )
     def a_person_brakes(self, verb: str, subject: str) -> None:
         """Put a brake on or take it off."""
         at_once(self.desk.ledger.order(ME, verb, subject, "ann", "", self.desk.now))

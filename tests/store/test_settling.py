@@ -3,15 +3,22 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store.desk import JUNK, ME, T0, Desk, info, standing
-from worker.actions import BlockSender, Reclassify, Release, Unblock
+from worker.actions import Adding, AllowSender, BlockSender, Disallow, Reclassify, Release, TrustDomain, Unblock
 from worker.errors import LeaseLost, StoreError
 from worker.store.entry import Entry
 from worker.store.values import ALONE, Answered, Outcome
 
 HOUR = timedelta(hours=1)
 ADDRESS = "evil@example.net"
+BLOCK = BlockSender(pattern=ADDRESS, for_=HOUR)
+FOR_AN_HOUR: list[Adding] = [
+    BLOCK,
+    AllowSender(ADDRESS, kind="trusted", for_=HOUR),
+    TrustDomain("example.net", for_=HOUR),
+]
 
 
 async def test_an_answer_and_a_proof_lead_to_done() -> None:
@@ -105,43 +112,73 @@ async def test_an_unsure_answer_may_have_reached_the_api_until_then() -> None:
     assert (await desk.now_of(entry)).reached_by == T0 + 50
 
 
-async def block(desk: Desk, for_: timedelta | None = HOUR, cause: str = "a/1") -> Entry:
-    entry = await desk.wish(BlockSender(pattern=ADDRESS, for_=for_), cause=cause)
+async def block(desk: Desk, action: Adding = BLOCK) -> Entry:
+    entry = await desk.wish(action, cause="a/1")
     await desk.claim(entry)
     await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", remote="17")], desk.now)
     await desk.settle(entry)
     return entry
 
 
-async def test_a_block_for_a_time_gets_its_end() -> None:
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
+async def test_what_is_listed_for_a_time_gets_its_end(action: Adding) -> None:
     desk = Desk()
-    entry = await block(desk)
+    entry = await block(desk, action)
     end = (await desk.ledger.entries(ME))[0]
-    assert (end.action, end.cause, end.remote) == (Unblock(pattern=ADDRESS), f"end/{entry.id}", "17")
+    assert (end.action, end.cause, end.remote) == (action.inverse(), f"end/{entry.id}", "17")
+    assert (end.lane, end.target) == (entry.lane, entry.target)
     assert await desk.ledger.due(ME, T0 + 3599) == ()
     assert [one.id for one in await desk.ledger.due(ME, T0 + 3600)] == [end.id]
     assert await desk.ledger.next_due(ME, T0) == T0 + 3600
 
 
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
 @pytest.mark.parametrize(("hours", "moved"), [(2, 3600), (1, 60), (0.5, 0)])
-async def test_a_later_block_moves_the_end_out_never_in(hours: float, moved: float) -> None:
+async def test_a_later_equal_entry_moves_the_end_out_never_in(action: Adding, hours: float, moved: float) -> None:
     desk = Desk()
-    await block(desk)
+    await block(desk, action)
     end = (await desk.ledger.entries(ME))[0]
     desk.now = T0 + 60 if hours == 1 else T0
-    later = await desk.wish(BlockSender(pattern=ADDRESS, for_=timedelta(hours=hours)), cause="b/1")
-    assert (later.state, "is blocked already" in later.said) == ("moot", True)
+    longer = replace(action, pattern=action.pattern.upper(), for_=timedelta(hours=hours))
+    later = await desk.wish(longer, cause="b/1")
+    assert (later.state, "is listed already" in later.said) == ("moot", True)
     assert (await desk.now_of(end)).ready_at == T0 + 3600 + moved
     assert (await desk.now_of(end)).next_at == T0 + 3600 + moved
 
 
-async def test_a_later_block_without_end_takes_the_end_away() -> None:
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
+async def test_a_later_entry_without_end_takes_the_end_away(action: Adding) -> None:
     desk = Desk()
-    await block(desk)
+    await block(desk, action)
     end = (await desk.ledger.entries(ME))[0]
-    assert (await desk.wish(BlockSender(pattern=ADDRESS), cause="b/1")).state == "moot"
+    assert (await desk.wish(replace(action, for_=None), cause="b/1")).state == "moot"
     assert await desk.state(end) == "moot"
-    assert (await desk.wish(BlockSender(pattern=ADDRESS, for_=HOUR), cause="c/1")).state == "moot"
+    assert (await desk.wish(action, cause="c/1")).state == "moot"
+
+
+@pytest.mark.parametrize("standing", [None, HOUR])
+async def test_a_sender_allowed_in_one_way_is_not_allowed_in_another_nor_for_longer(
+    standing: timedelta | None,
+) -> None:
+    desk = Desk()
+    first = await block(desk, AllowSender(ADDRESS, for_=standing))
+    for more in (AllowSender(ADDRESS, kind="trusted", for_=2 * HOUR), AllowSender(ADDRESS, verify=False)):
+        wish = await desk.wish(more, cause=f"{more.kind}/1")
+        assert (wish.state, wish.said) == (
+            "moot",
+            f"is listed already in another form, see {first.id}; take that back first",
+        )
+    ends = [entry.ready_at for entry in await desk.ledger.entries(ME, states=("ready",))]
+    assert ends == ([T0 + 3600] if standing else [])
+    await desk.carry_out(await desk.wish(Disallow(ADDRESS), cause="back/1"))
+    assert (await desk.wish(AllowSender(ADDRESS, kind="trusted"), cause="again/1")).state == "ready"
+
+
+async def test_a_block_and_an_allow_policy_of_one_pattern_are_two_lanes() -> None:
+    desk = Desk()
+    await block(desk, AllowSender(ADDRESS, for_=HOUR))
+    assert (await desk.wish(Unblock(pattern=ADDRESS), cause="b/1")).state == "moot"
+    assert (await desk.wish(BlockSender(pattern=ADDRESS), cause="c/1")).state == "ready"
 
 
 async def test_a_block_that_waited_for_a_person_meets_the_end_when_a_stronger_wish_joins_it() -> None:
@@ -152,27 +189,27 @@ async def test_a_block_that_waited_for_a_person_meets_the_end_when_a_stronger_wi
     assert waits.state == "waiting"
     await desk.enter(desk.draft(BlockSender(pattern=ADDRESS), cause="c/1"))
     assert [await desk.state(entry) for entry in (waits, end)] == ["moot", "moot"]
-    assert (await desk.now_of(waits)).said == "is blocked already; the block now has no end"
+    assert (await desk.now_of(waits)).said == "is listed already, and has no end now"
 
 
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
 @pytest.mark.parametrize("proved", [True, False])
-async def test_after_its_end_a_pattern_may_be_blocked_again(proved: bool) -> None:  # noqa: FBT001 (a parameter)
+async def test_after_its_end_a_pattern_may_be_listed_again(action: Adding, *, proved: bool) -> None:
     desk = Desk()
-    await block(desk)
+    await block(desk, action)
     desk.now = T0 + 3600
     end = (await desk.ledger.due(ME, desk.now))[0]
     if proved:
         await desk.carry_out(end)
     else:
         await desk.ledger.retire(ME, [(end.id, "gone")], desk.now)
-    asked = BlockSender(pattern=ADDRESS, for_=HOUR)
-    assert (await desk.wish(asked, cause="b/1", state="waiting", known_at=desk.now)).state == "waiting"
-    assert (await desk.wish(BlockSender(pattern=ADDRESS), cause="c/1", known_at=desk.now)).state == "ready"
+    assert (await desk.wish(action, cause="b/1", state="waiting", known_at=desk.now)).state == "waiting"
+    assert (await desk.wish(replace(action, for_=None), cause="c/1", known_at=desk.now)).state == "ready"
 
 
 async def test_a_rule_may_take_our_block_back_before_its_end_but_nobody_elses() -> None:
     desk = Desk()
-    assert (await desk.wish(Unblock(pattern=ADDRESS))).said == "no block of ours stands on this pattern"
+    assert (await desk.wish(Unblock(pattern=ADDRESS))).said == "no list entry of ours stands on this pattern"
     await block(desk)
     end = (await desk.ledger.entries(ME))[0]
     back = await desk.wish(Unblock(pattern=ADDRESS), cause="b/1")

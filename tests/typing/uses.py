@@ -7,18 +7,28 @@ from worker import (
     APPROVE,
     ENFORCE,
     ActionLog,
+    AllowPolicy,
+    AllowSender,
+    BlockedSender,
     BlockSender,
     Detection,
+    Disallow,
+    Distrust,
+    History,
     Keep,
     Message,
     Move,
     Notify,
     Now,
     Policies,
+    Raw,
     Reclassify,
+    Registry,
     Release,
     Report,
     Submission,
+    Trace,
+    TrustDomain,
     Unblock,
     example,
     limit,
@@ -51,6 +61,41 @@ def every_fact(message: Message, policies: Policies, now: Now, log: ActionLog) -
     if policies.protects(message.sender) or log.entries or now.at.hour < 1:
         return Unblock(message.domain, "DOMAIN")
     return BlockSender(message.sender, for_=timedelta(days=1))
+
+
+@rule
+@example(mail, gives=(Disallow("a@b.example"), Distrust("b.example")))
+def lists(message: Message) -> tuple[Disallow, Distrust] | tuple[AllowSender, TrustDomain]:
+    """A rule may let senders through, and take that back."""
+    if message.dmarc == "fail":
+        return Disallow(message.sender), Distrust(message.domain)
+    spared = AllowSender(message.sender, kind="trusted", verify=False, for_=timedelta(days=1))
+    return spared, TrustDomain(message.domain, similarity=False, recent=True)
+
+
+@rule
+@example(mail, sample.registry(), sample.history("SPAM"), sample.raw(), sample.trace(), gives=None)
+def other_facts(message: Message, registry: Registry, history: History, raw: Raw, trace: Trace) -> Move | None:
+    """A rule may look at the mail itself, at people and at the past."""
+    assert_type(registry.addresses(message.from_name), tuple[str, ...])
+    assert_type(history.dispositions.get("SPAM", 0), int)
+    named = any(one.filename.endswith(".html") for one in raw.attachments) or raw.header("X-Mailer")
+    pending = trace.outbound.pending and not trace.inbound.lines
+    return Move("JunkEmail") if registry.knows(message.from_name) and (named or pending) else None
+
+
+@rule
+@example(sample.blocked_sender(), gives=None)
+def about_blocks(entry: BlockedSender) -> Unblock | None:
+    """A rule may be about an entry of the block list."""
+    return Unblock(entry.pattern) if entry.pattern_type == "EMAIL" and entry.changed_at else None
+
+
+@rule
+@example(sample.allow_policy("gmail.com", pattern_type="DOMAIN"), sample.policies(), gives=Notify("soc"))
+def about_allow_policies(policy: AllowPolicy, policies: Policies) -> Notify | None:
+    """A rule may be about an allow policy."""
+    return None if policies.protects(policy.comments) else Notify("soc")
 
 
 @rule

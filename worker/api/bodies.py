@@ -28,9 +28,9 @@ class Where(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Write them as the API takes them; several values of one name repeat it."""
-        said: dict[str, str | bool | list[str]] = msgspec.to_builtins(self)
+        said: dict[str, str | bool | tuple[str, ...]] = msgspec.to_builtins(self)
         for name, value in said.items():
-            for one in value if isinstance(value, list) else [value]:
+            for one in value if isinstance(value, tuple) else [value]:
                 yield name, msgspec.json.encode(one).decode() if isinstance(one, bool) else one
 
 

@@ -14,7 +14,7 @@ from worker.api.listing import Listed, listed
 from worker.api.nouns import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.errors import Rejected
+from worker.errors import Rejected, Unsent
 from worker.models import AskedDisposition, Destination, Disposition, Message
 
 BULK = "/investigate/bulk"
@@ -61,8 +61,11 @@ class BulkSearch(Where, frozen=True, kw_only=True):
         return WhereMessage(**known)
 
     def finds(self, message: Message) -> bool:
-        """Tell whether a message that was found meets the conditions that a search does not know."""
-        verdict = self.final_disposition is None or message.final_disposition == self.final_disposition
+        """Tell whether a message that was found meets the conditions that a search does not know.
+
+        What the search filtered by itself is believed: nobody documents whether its MALICIOUS includes MALICIOUS-BEC.
+        """
+        verdict = self.final_disposition in {None, message.final_disposition, *get_args(AskedDisposition)}
         return verdict and (self.exact_subject is None or message.subject == self.exact_subject)
 
 
@@ -110,7 +113,7 @@ class Bulk:
     ) -> BulkJob:
         """Begin a job, after counting by a search that it would touch at most ``expected`` messages.
 
-        Raises ValueError for a search without any condition but time, and Rejected when more would be touched.
+        Raises Unsent for a search without any condition but time, and Rejected when more would be touched.
         """
         self._check(action, search, expected, destination)
         await self._count(search, expected)
@@ -138,11 +141,18 @@ class Bulk:
         asked = {"status": status, "per_page": str(per_page), "cursor": cursor}
         return await self._listed(BULK + "/{id}/messages", asked, _row, id, urgency)
 
-    def walk_messages(self, id: str, *, cursor: str | None = None) -> AsyncGenerator[Listed[BulkMessage], None]:  # noqa: A002
+    def walk_messages(
+        self,
+        id: str,  # noqa: A002
+        *,
+        status: RowStatus | None = None,
+        cursor: str | None = None,
+        per_page: int = 1000,
+    ) -> AsyncGenerator[Listed[BulkMessage], None]:
         """Yield page after page of a job's messages, from a saved cursor on."""
 
         async def ask(at: str | None) -> Listed[BulkMessage]:
-            return await self.messages(id, cursor=at)
+            return await self.messages(id, status=status, cursor=at, per_page=per_page)
 
         return pages(ask, cursor)
 
@@ -160,16 +170,17 @@ class Bulk:
     @staticmethod
     def _check(action: JobAction, search: BulkSearch, expected: int, destination: Destination | None) -> None:
         """Refuse a job that could touch everything, or that says too little."""
-        narrowed = set(search.body()) - {"start", "end", "detections_only", "action_log", "submissions"}
+        said = {name for name, value in search.body().items() if str(value).strip()}
+        narrowed = said - {"start", "end", "detections_only", "action_log", "submissions"}
         if not narrowed or search.end <= search.start:
-            raise ValueError(
+            raise Unsent(
                 "POST /investigate/bulk needs a time that ends after it begins and one more condition, "
                 "such as sender or subject: without one it would touch every message"
             )
         if expected < 1:
-            raise ValueError(f"POST /investigate/bulk expects {expected} messages; say how many it may touch at most")
+            raise Unsent(f"POST /investigate/bulk expects {expected} messages; say how many it may touch at most")
         if (action == "MOVE") is not (destination is not None):
-            raise ValueError("POST /investigate/bulk needs a destination for MOVE, and none for RELEASE")
+            raise Unsent("POST /investigate/bulk needs a destination for MOVE, and none for RELEASE")
 
     async def _count(self, search: BulkSearch, expected: int) -> None:
         """Refuse when a search finds more than was expected."""

@@ -12,7 +12,7 @@ from worker.api.clock import Clock
 from worker.api.envelope import Answer, Operation, Reader, T, fault, is_json, promised, understood
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
-from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsure
+from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
 
 ATTEMPTS = 5
 """Of a read, with pauses of 0.5, 2, 8 and 20 s (at most) between them."""
@@ -64,8 +64,11 @@ class Calls:
         """Ask for ``path`` below ``/accounts/{account}/email-security``, its ``{names}`` filled from ``where``.
 
         A read raises Unreachable or ServerFault after five attempts; 429s do not count, the budget waits them out.
-        A write raises Unreachable or Paced (not carried out), Unsure (who knows). Both raise Permanent errors.
+        A write raises Unreachable or Paced (not carried out), Unsure (who knows). Both raise Permanent errors,
+        and Unsent for an id that would not stay one part of the path.
         """
+        if "{" in path and not {"", ".", ".."}.isdisjoint((where or {"id": ""}).values()):
+            raise Unsent(f"{method} {path}: an id that is empty or a step in the path would name something else")
         filled = path.format_map({name: quote(value, safe="") for name, value in (where or {}).items()})
         encoded = None if body is None else msgspec.json.encode(body)
         request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)

@@ -16,8 +16,13 @@ T = TypeVar("T")
 Reader = Callable[[Raw], T]
 """Reads an envelope's result, such as ``msgspec.json.Decoder(list[Raw]).decode``; raises msgspec's errors."""
 
-REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING, SERVER_FAULT = 300, 401, 403, 404, 500
+REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING = 300, 401, 403, 404
+DECISIONS = frozenset({2, 4})
+"""The hundreds of statuses that say what became of a request; a redirect and a fault do not."""
 TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
+NO_CONTENT = 204
+WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
+"""Operations that may answer 204 without a body; from any other that is no answer of the API."""
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 """What reading hostile JSON raises; all of msgspec's errors are ValueErrors."""
 MOST_ASKED = 3600.0
@@ -129,7 +134,7 @@ def understood(operation: Operation, response: Response, read: Reader[T]) -> tup
     if response.status == TOO_MANY:
         raise Paced(f"{operation}: the API's request quota is spent; waiting as long as it said")
     told = _told(operation, response)
-    decided = response.status not in {TIMEOUT, TOO_EARLY} and response.status < SERVER_FAULT
+    decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or told.success is not (response.status < REDIRECT):
         raise fault(operation, f"answered {response.status}: {_said(told)}", response)
     if not told.success:
@@ -165,6 +170,8 @@ def is_json(response: Response) -> bool:
 
 def _told(operation: Operation, response: Response) -> Envelope:
     """Unwrap; raise when this is not the API's envelope."""
+    if response.status == NO_CONTENT and not response.body and (operation.method, operation.path) in WORDLESS:
+        return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
         raise fault(operation, f"answered {response.status} with {kind} instead of JSON", response)

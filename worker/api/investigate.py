@@ -15,7 +15,7 @@ from worker.api.envelope import Page, Reader, T, nothing, readable, records
 from worker.api.nouns import Preview
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.errors import Rejected, ServerFault
+from worker.errors import Rejected, ServerFault, Unsent
 from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 from worker.nouns import epoch
 
@@ -215,7 +215,7 @@ class Investigate:
 
     async def move(self, ids: Sequence[str], destination: Destination) -> tuple[MoveItem, ...]:
         """Move at most 1,000 messages to a folder, and return an item per recipient; some may have failed."""
-        _bounded(ids, MOST_MOVED)
+        _bounded("POST /investigate/move", ids, MOST_MOVED)
         return await self._write("/investigate/move", moved, {"destination": destination, "ids": ids})
 
     async def move_one(self, id: str, destination: Destination) -> tuple[MoveItem, ...]:  # noqa: A002
@@ -228,7 +228,7 @@ class Investigate:
         The body is an object since October 2026 and was a bare list before. What is refused with a 400 was not carried
         out, so it is asked again in the other form; the form that worked is kept.
         """
-        _bounded(ids, MOST_RELEASED)
+        _bounded("POST /investigate/release", ids, MOST_RELEASED)
         try:
             return await self._release(ids, bare=self._bare_list)
         except Rejected as refusal:
@@ -279,10 +279,10 @@ def _log(result: Raw) -> ActionLog:
     return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_when)))
 
 
-def _bounded(ids: Sequence[str], most: int) -> None:
+def _bounded(operation: str, ids: Sequence[str], most: int) -> None:
     """Refuse a batch that the API would refuse, or that asks for nothing."""
     if not 1 <= len(ids) <= most:
-        raise ValueError(f"{len(ids)} ids in one request; between 1 and {most} are allowed")
+        raise Unsent(f"{operation}: {len(ids)} ids in one request; between 1 and {most} are allowed")
 
 
 def _moment(told: str | float | None) -> datetime | None:

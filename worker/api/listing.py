@@ -12,7 +12,7 @@ from worker.api.calls import Calls
 from worker.api.envelope import Page, nothing, numbered, readable, records
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.errors import ServerFault
+from worker.errors import ServerFault, Unsent
 
 Item = TypeVar("Item", bound=Struct)
 New = TypeVar("New", bound=Struct)
@@ -151,7 +151,9 @@ class BatchListing(Listing[Item, New, Change, Asked]):
             "posts": posts,
         }
         if not 1 <= (count := sum(len(part) for part in body.values())) <= MOST_IN_A_BATCH:
-            raise ValueError(f"{count} entries in one batch; between 1 and {MOST_IN_A_BATCH} are allowed")
+            raise Unsent(
+                f"POST {self._path}/batch: {count} entries in one batch; between 1 and {MOST_IN_A_BATCH} are allowed"
+            )
         path, read = self._path + "/batch", msgspec.json.Decoder(Batched[self._item]).decode  # type: ignore[name-defined]
         return (await self._calls.call("POST", path, read, body=body, urgency=Urgency.ACT, writes=True)).result
 

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from datetime import datetime
+from typing import Any
 
 from worker.models import ListEntry, Message
 from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts
@@ -99,7 +100,10 @@ class BulkAction(Noun, frozen=True, kw_only=True):
 
 
 class BulkJob(Noun, frozen=True, kw_only=True):
-    """A bulk job; discovered = pending + successful + failed + skipped + cancelled."""
+    """A bulk job; discovered = pending + successful + failed + skipped + cancelled.
+
+    ``search_params`` are the conditions of its search as the API tells them, None when it does not.
+    """
 
     job_id: str
     action_type: Text = ""
@@ -110,6 +114,7 @@ class BulkJob(Noun, frozen=True, kw_only=True):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     action_params: Nullable[BulkAction] = BulkAction()
+    search_params: dict[str, Any] | None = None
     total_messages_discovered: Number = 0
     messages_pending: Number = 0
     messages_successful: Number = 0

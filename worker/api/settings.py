@@ -13,6 +13,7 @@ from worker.api.envelope import nothing
 from worker.api.listing import MOST_IN_A_BATCH, BatchListing, Listing
 from worker.api.nouns import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
+from worker.errors import Unsent
 from worker.models import AllowPolicy, BlockedSender, Registrant
 
 Order = TypeVar("Order", bound=bodies.Ordered)
@@ -40,10 +41,10 @@ class Domains(BatchListing[Domain, bodies.NewDomain, bodies.DomainChange, bodies
     async def delete_all(self, *, i_mean_every_domain: bool = False) -> None:
         """Send the DELETE that names no domain, whose meaning nobody documents: perhaps all protection ends.
 
-        Raises ValueError unless told so; to remove some domains, use ``batch``.
+        Raises Unsent unless told so; to remove some domains, use ``batch``.
         """
         if not i_mean_every_domain:
-            raise ValueError("DELETE /settings/domains names no domain and may remove all; use batch(deletes=…)")
+            raise Unsent("DELETE /settings/domains names no domain and may remove all; use batch(deletes=…)")
         await self._calls.call("DELETE", self._path, nothing, urgency=Urgency.ACT, writes=True)
 
 
@@ -55,7 +56,9 @@ class Restrictions(
     async def delete_many(self, ids: Sequence[str]) -> None:
         """Remove at most 1,000 entries, all or none."""
         if not 1 <= len(ids) <= MOST_IN_A_BATCH:
-            raise ValueError(f"{len(ids)} entries in one batch; between 1 and {MOST_IN_A_BATCH} are allowed")
+            raise Unsent(
+                f"POST {self._path}/batch: {len(ids)} entries; between 1 and {MOST_IN_A_BATCH} are allowed"
+            )
         body = {"deletes": [{"id": one} for one in ids]}
         await self._calls.call("POST", self._path + "/batch", nothing, body=body, urgency=Urgency.ACT, writes=True)
 

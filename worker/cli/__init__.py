@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from worker.cli import audit, demo, edge, ledger, rules, sandbox, status
+from worker.cli import audit, bulk, demo, edge, ledger, rules, sandbox, status
 from worker.cli import run as running
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(ledger.waiting)
 app.command()(ledger.approve)
 app.command()(ledger.refuse)
 app.command()(ledger.brake)
+app.add_typer(bulk.app, name="bulk")
 app.add_typer(audit.app, name="audit")
 
 

@@ -177,7 +177,7 @@ def _row(record: dict[str, Any]) -> show.Row:
 def _wish(record: dict[str, Any]) -> str:
     """Write what was wanted; the pattern of a block is its target already."""
     action = record.get("action") or {"type": record.get("what", "")}
-    return " ".join(action[name] for name in ("type", "destination", "expected_disposition") if name in action)
+    return " ".join(action[name] for name in ("type", "kind", "destination", "expected_disposition") if name in action)
 
 
 def _verdict(account: str, verdict: "Verdict") -> show.Row:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from worker.actions import LISTS
 from worker.cli import edge, show
 from worker.errors import RuleError, SettingsError
 
@@ -23,7 +24,7 @@ Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, fo
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
 WAITING = ("id", "rule", "action", "sender", "because", "for")
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
-LANES = ("placement", "verdict", "block", "notice")
+LANES = ("placement", "verdict", *LISTS, "notice")
 GAPS = ("account", "source", "start", "end", "length", "why")
 ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
 
@@ -111,20 +112,22 @@ def brake(
 
 async def _gaps(settings: "Settings") -> list[show.Row]:
     """Gather the gaps of all sources."""
-    from worker.sources import Messages, Reports
+    from worker.sources import SOURCES, Messages
 
     found: list[show.Row] = []
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            for source in (Messages, Reports):
+            for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
                 coverage = await ledger.coverage(account, source.name)
-                found += [{"account": account, "source": source.name, **gap} for gap in _missing(coverage, late)]
+                missing = "ready" if source is Messages else "a rule about it"
+                why = f"nothing was read since: is the worker running, and {missing}?"
+                found += [{"account": account, "source": source.name, **gap} for gap in _missing(coverage, late, why)]
     return found
 
 
-def _missing(coverage: "Coverage", late: float) -> Iterator[dict[str, Any]]:
-    """Yield each stretch that is not read: the gaps, and what lies after the head once that is late."""
+def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[str, Any]]:
+    """Yield each stretch that is not read: the gaps, and what lies after the head once that is late, and why then."""
     from worker.coverage import gaps as missing
     from worker.coverage import horizon
 
@@ -133,7 +136,7 @@ def _missing(coverage: "Coverage", late: float) -> Iterator[dict[str, Any]]:
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
         yield _gap(start, stop, why[0] if why else "its turn has not come yet")
     if end and time.time() - end > late:
-        yield _gap(end, time.time(), "nothing was read since: is the worker running, and ready?")
+        yield _gap(end, time.time(), behind)
 
 
 def _gap(start: float, end: float, why: str) -> dict[str, Any]:
@@ -169,11 +172,16 @@ def _waiting_row(entry: "Entry") -> show.Row:
 
 def wish(entry: "Entry") -> str:
     """Write an action in a few words."""
-    name, *rest = entry.action.wish
-    said = (
-        f"for {show.span(part.total_seconds())}" if isinstance(part, timedelta) else str(part) for part in rest if part
-    )
-    return " ".join([str(name), *said])
+    action = entry.action
+    fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}
+    return " ".join([type(action).__name__, *(_word(name, value) for name, value in fields.items() if value)])
+
+
+def _word(name: str, value: object) -> str:
+    """Write what one field of an action says: a flag that is set by its name."""
+    if isinstance(value, timedelta):
+        return f"for {show.span(value.total_seconds())}"
+    return name if value is True else str(value)
 
 
 async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person") -> None:

@@ -1,7 +1,8 @@
 """`worker check --live`: whether this credential can do what the rules ask. Nothing is changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ from worker.rules import OBSERVE
 
 if TYPE_CHECKING:
     from worker.rules import Mode, RuleInfo
-    from worker.settings import Settings
+    from worker.settings import Account, Settings
 
 MICROSOFT_ONLY = ("RecoverableItemsDeletions", "RecoverableItemsPurges")
 PATIENCE = 30.0
@@ -59,11 +60,18 @@ async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Find
     findings: list[Finding] = []
     for account in settings.accounts():
         clock = ApiClock(sleep=_impatient)
-        async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
-            budget = Budget(clock, *settings.budget, settings.budget_share)
-            found = await _found(Client(transport, budget, clock, account.id), clock, rules, settings.ceiling)
+        async with asking(settings, account, clock) as client:
+            found = await _found(client, clock, rules, settings.ceiling)
         findings += [Finding(kind, f"account {account.id}: {says}") for kind, says in found]
     return findings
+
+
+@asynccontextmanager
+async def asking(settings: "Settings", account: "Account", clock: ApiClock | None = None) -> AsyncIterator[Client]:
+    """Open a way to the API for the few questions of a command, for whose answers a person waits."""
+    clock = clock or ApiClock(sleep=_impatient)
+    async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
+        yield Client(transport, Budget(clock, *settings.budget, settings.budget_share), clock, account.id)
 
 
 async def _found(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]", ceiling: "Mode") -> list[Finding]:

@@ -57,7 +57,7 @@ def check(
 def rules(*, as_json: edge.Json = False) -> None:
     """List the rules and what each of them may do.
 
-    Each fact but Now and Policies costs a call for every event that gets as far as touching it.
+    Each fact but Now, Policies and Registry costs a call for every event that gets as far as touching it.
 
     Example: worker rules --json
     """

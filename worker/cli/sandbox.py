@@ -3,12 +3,17 @@
 import asyncio
 import signal
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import edge
 from worker.errors import SettingsError
+from worker.text import escaped
+
+if TYPE_CHECKING:
+    from worker.sandbox import World
 
 
 def sandbox(
@@ -24,10 +29,21 @@ def sandbox(
         "1200/300s"
     ),
     faults: Annotated[str, typer.Option(help="What goes wrong: none, rough or hostile.")] = "none",
+    eml: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder whose *.eml files lie in the account too.")
+    ] = None,
 ) -> None:
     """Serve an emulated account that takes any token.
 
     What was done to it is at /_sandbox/effects, /_sandbox/requests and /_sandbox/messages.
+
+    With --eml each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
+    scanned at its Date if that lies within the last 30 days, else now.
+
+    A header X-Sandbox-Disposition that names one of the ten dispositions decides how it is judged. Without one it is
+    the first of these that holds. An attachment that is risky to open, such as .html or .js: MALICIOUS; dmarc=fail in
+    Authentication-Results: SPOOF; a link to an IP address or a name in punycode: SUSPICIOUS; X-Spam-Flag YES: SPAM;
+    List-Unsubscribe or List-Id: BULK; none of them: NONE.
 
     Example: worker sandbox --port 8788 --messages 500 --faults rough
     """
@@ -42,11 +58,14 @@ def sandbox(
             lag=_seconds("--lag", lag),
             quota=_quota(quota),
             faults=faults,
+            eml=eml,
         )
     )
 
 
-async def _serve(*, port: int, latency: float, account: str, seed: int, messages: int, **world: object) -> None:
+async def _serve(
+    *, port: int, latency: float, account: str, seed: int, messages: int, eml: Path | None, **world: object
+) -> None:
     """Serve until a signal comes."""
     from worker.sandbox import Faults, World, serve
 
@@ -58,6 +77,8 @@ async def _serve(*, port: int, latency: float, account: str, seed: int, messages
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     mail = World(account, seed=seed, now=time.time, messages=messages, faults=table, **world)  # type: ignore[arg-type]
+    if eml is not None:
+        _seed(mail, eml)
     try:
         async with serve(mail, port=port, latency=latency) as url:
             typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
@@ -67,6 +88,19 @@ async def _serve(*, port: int, latency: float, account: str, seed: int, messages
             await stop.wait()
     except OSError as error:
         raise SettingsError(f"--port {port} cannot be had ({error.strerror}): choose another one") from None
+
+
+def _seed(world: "World", folder: Path) -> None:
+    """Take in a folder of messages, and name what is not taken in."""
+    from worker.sandbox.folder import seed
+
+    try:
+        seeded = seed(world, folder)
+    except OSError as error:
+        raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
+    for name, why in seeded.skipped:
+        typer.echo(f"skipped {escaped(name)}: {why}", err=True)
+    typer.echo(f"{seeded.taken:,} messages of {escaped(str(folder))} lie there", err=True)
 
 
 def _seconds(option: str, said: str) -> float:

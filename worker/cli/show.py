@@ -88,8 +88,8 @@ def span(seconds: float) -> str:
 
 
 def _width() -> int:
-    """Take the terminal's width, up to a hundred."""
+    """Take the terminal's width, up to a hundred; some terminals of containers say 0."""
     try:
-        return min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns)
+        return min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH)
     except (OSError, ValueError):
         return WIDTH

@@ -86,7 +86,7 @@ async def quiet(house: House, since: float) -> bool:
     """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not house.stopping.is_set():
-        if all(intake.reached > since for desk in house.desks for intake in desk.intakes) and not await _busy(house):
+        if all(intake.reached > since for desk in house.desks for intake in desk.needed()) and not await _busy(house):
             return True
         await asyncio.sleep(PAUSE)
     return False
@@ -126,7 +126,7 @@ async def figures(house: House, world: World, since: float) -> Figures:
         answered_to_proved_p99=percentile(proved, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
-        open_gaps=sum([len(await intake.gaps()) for intake in desk.intakes]),
+        open_gaps=sum([len(await intake.gaps()) for intake in desk.needed()]),
         unproved=len([entry for entry in entries if _unproved(entry)]),
     )
 

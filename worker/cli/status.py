@@ -112,18 +112,18 @@ def _harmless(sentences: tuple[str, ...]) -> tuple[str, ...]:
 
 async def _status(settings: "Settings") -> list[dict[str, Any]]:
     """Gather what the ledger holds, per account."""
-    from worker.sources import Messages, Reports
+    from worker.sources import SOURCES, Messages
 
     found = []
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            sources = [(name, await ledger.coverage(account, name)) for name in (Messages.name, Reports.name)]
+            sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
             counts, mishaps = await ledger.counts(account), await ledger.mishaps(account)
             found.append({
                 "account": account,
                 "entries": counts,
                 "waiting": sum(states.get("waiting", 0) for states in counts.values()),
-                "sources": [_source(name, coverage) for name, coverage in sources],
+                "sources": [_source(one.name, read) for one, read in sources if one is Messages or read.since],
                 "brakes": [brake_row(account, each) for each in await ledger.brakes(account)],
                 "unreadable records": len(await ledger.broken(account)),
                 "rule failures": len(mishaps),

@@ -14,8 +14,9 @@ from worker.host import Host
 from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.looks import Looks
 from worker.notifiers import Channels
+from worker.rules import OFF
 from worker.settings import Account, Settings
-from worker.sources import Messages, Reports, Source
+from worker.sources import WHEN_NEEDED, Messages, Source
 from worker.store.ledger import Ledger
 from worker.store.values import Standing
 from worker.telemetry import Metrics, Outlets
@@ -25,6 +26,8 @@ SOONEST = 1.0
 PART = 3.0
 """Polls take at most one in so many requests of the share; acting and proving need the others."""
 OVERLAP_EVERY = 60.0
+UNHEARD = 5.0
+"""Seconds between two looks whether a rule has come that is about what a source brings."""
 
 
 class Loop(NamedTuple):
@@ -84,7 +87,7 @@ class Desk:
                 told=self._progress,
                 wake=self.wake,
             )
-            for source in (Messages(client, self._clean_too), Reports(client))
+            for source in (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
         )
         self.held = HeldEvents(
             account=account,
@@ -119,8 +122,10 @@ class Desk:
 
     def loops(self) -> list[Loop]:
         """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
-        heads = [Loop(self.name_of(intake), intake.head) for intake in self.intakes]
-        behind = [Loop(f"{self.name_of(intake)} behind the head", intake.behind) for intake in self.intakes]
+        heads = [Loop(self.name_of(one), self._while_needed(one, one.head)) for one in self.intakes]
+        behind = [
+            Loop(f"{self.name_of(one)} behind the head", self._while_needed(one, one.behind)) for one in self.intakes
+        ]
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
     def standing(self) -> Standing:
@@ -129,9 +134,18 @@ class Desk:
         named = {rule.name: rule for rule in host.bundle.rules}
         return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
 
-    def hears(self, trigger: str) -> bool:
-        """Tell whether any rule is about such events."""
-        return any(rule.trigger == trigger for rule in self._rooms.host.bundle.rules)
+    def needed(self) -> tuple[Intake, ...]:
+        """Return what is to be read: mail always, everything else while some rule is about it."""
+        kinds = {Messages.kind, *(rule.trigger for rule in self._rooms.host.bundle.rules if rule.mode is not OFF)}
+        return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
+
+    def _while_needed(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
+        """Make of a step one that costs nothing while no rule is about what it brings."""
+
+        async def turn() -> float:
+            return await step() if intake in self.needed() else UNHEARD
+
+        return turn
 
     async def _greet(self) -> None:
         """Ask the API for something small, once: the answer tells what time it is there."""

@@ -22,8 +22,6 @@ from worker.web import Readiness
 REFUSED_AGAIN = 60.0
 """Seconds until something is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
-HEARD = {"messages": "Message", "reports": "Report"}
-"""What a rule must be about so that a source is needed."""
 
 
 class House:
@@ -114,12 +112,11 @@ class House:
 
     def readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""
-        troubles = dict(self._troubles)
-        sources = [each for desk in self.desks for each in self._sources(desk, troubles)]
-        told = {name: str(error) for name, error in troubles.items()}
+        sources = [each for desk in self.desks for each in self._sources(desk)]
+        told = {name: str(error) for name, error in self._troubles.items()}
         for desk in self.desks:
             lost = desk.line.transport.lost
-            told = {desk.name_of(intake): lost for intake in desk.intakes if lost} | told | desk.executor.problems
+            told = {desk.name_of(intake): lost for intake in desk.needed() if lost} | told | desk.executor.problems
         now, stopping = self.rooms.clock.now(), self.stopping.is_set()
         return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
 
@@ -130,14 +127,11 @@ class House:
         for name in sorted(self.rooms.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
 
-    def _sources(self, desk: Desk, troubles: dict[str, WorkerError]) -> Iterable[Progress]:
-        """Yield how far each source is read; one outside of the subscription is no trouble while no rule needs it."""
+    def _sources(self, desk: Desk) -> Iterable[Progress]:
+        """Yield how far each source is read that some rule needs."""
         settings = self.rooms.settings
-        for intake in desk.intakes:
+        for intake in desk.needed():
             name = desk.name_of(intake)
-            if isinstance(troubles.get(name), NotEntitled) and not desk.hears(HEARD[intake.source.name]):
-                del troubles[name]
-                continue
             missing, slow = self.missing.get(name, (0.0, ""))
             allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
             yield Progress(name, intake.reached, missing, slow, allowed)

@@ -7,8 +7,7 @@ from msgspec import Struct
 
 from worker.daemon import upkeep
 from worker.daemon.desk import Desk
-from worker.daemon.house import HEARD, House, opened
-from worker.errors import NotEntitled
+from worker.daemon.house import House, opened
 from worker.settings import Settings
 from worker.store.entry import OPEN, Entry
 from worker.telemetry import Outlets
@@ -45,13 +44,9 @@ async def once(settings: Settings, outlets: Outlets) -> Summary:
 
 async def _read(desk: Desk) -> None:
     """Read the present, then what is missing before it, then judge what was held for a fact."""
-    for intake in desk.intakes:
-        try:
-            await intake.head()
-            await _to_the_end(intake.behind)
-        except NotEntitled:
-            if desk.hears(HEARD[intake.source.name]):
-                raise
+    for intake in desk.needed():
+        await intake.head()
+        await _to_the_end(intake.behind)
     await _to_the_end(desk.held.step)
 
 
@@ -96,5 +91,5 @@ async def _add(summary: Summary, house: House, desk: Desk) -> None:
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in desk.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count
-    for intake in desk.intakes:
+    for intake in desk.needed():
         summary.open_gaps += len(await intake.gaps())

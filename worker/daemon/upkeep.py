@@ -11,7 +11,7 @@ import msgspec
 from worker import coverage
 from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
-from worker.daemon.house import HEARD, House
+from worker.daemon.house import House
 from worker.errors import RuleError, StoreError
 
 ORDERS_EVERY = RULES_EVERY = 1.0
@@ -207,7 +207,7 @@ async def figures(house: House) -> float:
     for desk in house.desks:
         metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
         await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
-        for intake in desk.intakes:
+        for intake in desk.needed():
             name = desk.name_of(intake)
             house.missing[name] = missing = await _missing(house, desk, intake.source.name)
             metrics.gap.labels(desk.account, intake.source.name).set(missing[0])
@@ -242,7 +242,7 @@ async def retention(house: House) -> float:
     now = rooms.clock.now()
     for desk in house.desks:
         await rooms.ledger.lapse(desk.account, now, settings.lapse)
-        swept = {HEARD[one.source.name]: max(settings.sweep, one.source.swept) for one in desk.intakes}
+        swept = {one.source.kind: max(settings.sweep, one.source.swept) for one in desk.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
         await rooms.ledger.prune(desk.account, now, sights_before, now - settings.keep)
     for table, size in (await rooms.ledger.sizes()).items():

@@ -16,6 +16,7 @@ from worker.sandbox.wire import Json, Reader, Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.sandbox.jobs import Job
     from worker.sandbox.mail import Mail, State
     from worker.sandbox.switches import Switches
 
@@ -62,6 +63,7 @@ class Account:
         self.reports: dict[int, Thing] = {}
         self.submissions: dict[str, Thing] = {}
         self.lists: dict[str, dict[str, Thing]] = {}
+        self.jobs: dict[str, Job] = {}
         self.effects: list[Effect] = []
         self.slow: dict[str, Slow] = {}
         self._due: list[tuple[float, int, Callable[[float], object]]] = []

@@ -63,7 +63,12 @@ def _finding(reason: str, record: Record, state: State, content: Content) -> Jso
     words, file = reason.lower(), next(iter(content.files), None)
     finding: Json = {"attachment": None, "field": "text", "portion": "BODY", "value": None}
     if "attachment" in words and file is not None:
-        finding = {"attachment": file.name, "field": "sha256", "portion": "ATTACHMENT", "value": file.hashes()["sha256"]}
+        finding = {
+            "attachment": file.name,
+            "field": "sha256",
+            "portion": "ATTACHMENT",
+            "value": file.hashes()["sha256"],
+        }
     elif "link" in words and content.links:
         finding |= {"field": "href", "value": content.links[0].href}
     elif any(word in words for word in ("header", "domain", "name", "sender", "impersonation")):

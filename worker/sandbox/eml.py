@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import EmailPolicy
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from worker.sandbox.content import Content, File, Header, Link, Person
 from worker.sandbox.markup import Page, links_in
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from email.policy import Policy
 
 # Beyond these the parser of the standard library would need minutes or gigabytes for one hostile message.
-MOST_PARTS, MOST_HEADER_LINES, LONGEST_DECODED, LONGEST_TEXT = 1000, 20_000, 8000, 256 * 1024
+MOST_PARTS, MOST_HEADER_LINES, LONGEST_DECODED, LONGEST_TEXT = 300, 20_000, 8000, 256 * 1024
 MOST_HEADERS, MOST_LINKS, MOST_PEOPLE = 500, 1000, 100
 # Encodings that are none of text, or slow to read.
 NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
@@ -46,14 +47,19 @@ def read(data: bytes) -> Letter:
     if data.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0].count(b"\n") > MOST_HEADER_LINES:
         raise Broken(f"it has more than {MOST_HEADER_LINES:,} lines of headers")
     try:
-        message = _parsed(data)
-        if not message.keys():
-            raise Broken("it has no headers")
-        return _letter(message)
+        return _letter(_parsed(data))
     except Broken:
         raise
-    except Exception as error:  # noqa: BLE001 (the library fails in ways of its own on what no mail program writes)
+    except Exception as error:  # the library fails in ways of its own on what no mail program writes
         raise Broken(f"it cannot be read ({type(error).__name__})") from error
+
+
+def text(data: bytes) -> str:
+    """Return the text of a message as it is; bytes that are not UTF-8 make each byte a character (Latin-1)."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 class _Bounded(EmailPolicy):
@@ -74,19 +80,19 @@ def _parsed(data: bytes) -> EmailMessage:
     """Parse, counting the parts."""
     parts = 0
 
-    def part(*, policy: Policy) -> EmailMessage:
+    def part(policy: Policy[Message]) -> Message:
         nonlocal parts
         parts += 1
         if parts > MOST_PARTS:
             raise Broken(f"it has more than {MOST_PARTS:,} parts")
         return EmailMessage(policy)
 
-    parsed = BytesParser(policy=POLICY.clone(message_factory=part)).parsebytes(data)
-    assert isinstance(parsed, EmailMessage)  # noqa: S101 (the factory above made it)
-    return parsed
+    return cast("EmailMessage", BytesParser(policy=POLICY.clone(message_factory=part)).parsebytes(data))
 
 
 def _letter(message: EmailMessage) -> Letter:
+    if not message.keys():
+        raise Broken("it has no headers")
     sender, reply_to = _people(message, "From"), _people(message, "Reply-To")
     recipients = (*_people(message, "To"), *_people(message, "Cc")) or _people(message, "Delivered-To")
     return Letter(
@@ -121,7 +127,7 @@ def _content(message: EmailMessage) -> Content:
         if part.is_multipart():
             continue
         data, kind = _bytes(part), part.get_content_type()
-        name = _sound(part.get_filename() or "")
+        name = _name(part)
         if name or part.get_content_disposition() == "attachment" or kind not in {"text/plain", "text/html"}:
             files.append(File(name or "unnamed", kind, data, _encrypted(data)))
         elif kind == "text/html":
@@ -155,6 +161,12 @@ def _sound(text: str) -> str:
     except UnicodeEncodeError:
         data = text.encode("utf-8", "replace")
     return data.decode("utf-8", "replace")
+
+
+def _name(part: EmailMessage) -> str:
+    with suppress(ValueError):  # of a charset that is none
+        return _sound(part.get_filename() or "")
+    return "unnamed"
 
 
 def _bytes(part: EmailMessage) -> bytes:

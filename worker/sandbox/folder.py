@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.sandbox import eml, traffic
 from worker.sandbox.eml import LONGEST_DECODED, Broken
@@ -52,7 +52,9 @@ RULES = (
     Rule("SPOOF", "Sender fails DMARC", lambda it: (_validation(it) or {}).get("dmarc") == "fail"),
     Rule("SUSPICIOUS", "Link to an IP address or a name in punycode", lambda it: any(map(_odd, _hosts(it)))),
     Rule("SPAM", "Marked as spam on its way", lambda it: it.header("X-Spam-Flag").strip().upper() == "YES"),
-    Rule("BULK", "Graymail: list headers present", lambda it: bool(it.header("List-Unsubscribe") + it.header("List-Id"))),
+    Rule(
+        "BULK", "Graymail: list headers present", lambda it: bool(it.header("List-Unsubscribe") + it.header("List-Id"))
+    ),
 )
 
 
@@ -64,24 +66,23 @@ class Seeded:
     skipped: tuple[tuple[str, str], ...]
 
 
-def seed(life: Life, folder: Path) -> Seeded:
-    """Take in the *.eml files of a folder in the order of their names, up to MOST_FILES and LARGEST_TOGETHER bytes.
+def seed(life: Life, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER) -> Seeded:
+    """Take in the *.eml files of a folder in the order of their names: so many, and so many bytes together.
 
     Raises OSError when the folder cannot be read; a file that cannot is skipped.
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".eml")
-    skipped = [(path.name, f"a folder has at most {MOST_FILES:,} messages") for path in paths[MOST_FILES:]]
-    left = LARGEST_TOGETHER
-    taken = 0
-    for path in paths[:MOST_FILES]:
+    skipped = [(path.name, f"only the first {files:,} files are read") for path in paths[files:]]
+    taken, left = 0, together
+    for path in paths[:files]:
         try:
             data = _bytes(path, left)
             take(life, path.name, data)
         except (Broken, OSError) as problem:
             skipped.append((path.name, getattr(problem, "strerror", None) or str(problem)))
         else:
-            left, taken = left - len(data), taken + 1
-    return Seeded(taken, tuple(skipped))
+            taken, left = taken + 1, left - len(data)
+    return Seeded(taken, tuple(sorted(skipped)))
 
 
 def _bytes(path: Path, left: int) -> bytes:
@@ -93,7 +94,7 @@ def _bytes(path: Path, left: int) -> bytes:
     if len(data) > LARGEST:
         raise Broken(f"it is larger than {LARGEST // MB} MB")
     if len(data) > left:
-        raise Broken(f"the files before it make up {LARGEST_TOGETHER // MB:,} MB together")
+        raise Broken("with it the files would be too much to keep in memory")
     return data
 
 
@@ -103,7 +104,7 @@ def take(life: Life, name: str, data: bytes) -> Mail:
     recent = letter.sent is not None and now - RECENT <= letter.sent <= now
     scanned = int(letter.sent if letter.sent is not None and recent else now)
     disposition, reasons = judge(letter.content)
-    fields = _fields(letter) | {"detection_reasons": reasons}
+    fields: dict[str, Any] = _fields(letter) | {"detection_reasons": reasons}
     ident = traffic.message_id_of(Random(f"eml {life.seed} {name!a}"), scanned)
     links = tuple(link.href for link in letter.content.links)
     mail = life.add_message(id=ident, disposition=disposition, scanned=scanned, indexed=scanned, links=links, **fields)

@@ -1,69 +1,133 @@
-"""One message: get, action log, detections, reclassify."""
+"""One message: get, action log, detections, preview, raw, trace, reclassify."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.sandbox import reviewing
-from worker.sandbox.wire import Answer, Call, Json, Refused, ok, ok_raw
+from worker.sandbox import eml, mime, reviewing
+from worker.sandbox.account import Effect
+from worker.sandbox.detecting import detection
+from worker.sandbox.placement import DONE, NO_INTEGRATION
+from worker.sandbox.preview import screenshot
+from worker.sandbox.tracing import trace as traced
+from worker.sandbox.wire import Answer, Call, Refused, ok, ok_raw
+from worker.sandbox.writing import written
 
 if TYPE_CHECKING:
+    from worker.sandbox.content import Content
     from worker.sandbox.life import Life
     from worker.sandbox.mail import Mail, State
+
+ABSENT = "the message is no longer in the inbox"
 
 
 def get(life: Life, call: Call) -> Answer:
     """Answer one message."""
-    mail, state = _message(life, call)
+    mail, state = _message(life, call, submitted=_submitted(life, call))
     return ok_raw(mail.encoded(state, deprecated=life.switches.deprecated))
 
 
 def action_log(life: Life, call: Call) -> Answer:
     """Answer what was tried on a message, in its order, failed attempts too."""
-    return ok(_message(life, call)[1].log)
+    return ok(_message(life, call, submitted=_submitted(life, call))[1].log)
 
 
 def detections(life: Life, call: Call) -> Answer:
     """Answer why a message was detected; there is nothing for one that was not."""
+    mail, state = _detected(life, call)
+    return ok(detection(mail, state, _content(mail)))
+
+
+def raw(life: Life, call: Call) -> Answer:
+    """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
+    mail, _ = _detected(life, call)
+    return ok({"raw": eml.text(mail.original) if mail.original else mime.eml(written(mail))})
+
+
+def trace(life: Life, call: Call) -> Answer:
+    """Answer the way of any message through the mail servers; more may follow soon after the scan."""
+    mail, _ = _message(life, call)
+    pending = call.now < mail.scanned + life.switches.trace_pending
+    horizon = life.horizon(call.now, mail.id)
+    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=life.switches.deprecated))
+
+
+def preview(life: Life, call: Call) -> Answer:
+    """Answer a picture of a detection."""
+    mail, _ = _detected(life, call)
+    return _shown(life, call, mail)
+
+
+def preview_other(life: Life, call: Call) -> Answer:
+    """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
+    mail = _asked_for(life, call)
+    if mail.now.disposition != "NONE":
+        life.reader.wrong("the message is a detection: get its preview by its id")
+    if life.switches.integration != "on":
+        raise _unshown(life, call, mail, Refused(400, 10003, NO_INTEGRATION))
+    if mail.now.folder != "Inbox":
+        raise _unshown(life, call, mail, Refused(404, 10002, ABSENT))
+    return _shown(life, call, mail)
+
+
+def _asked_for(life: Life, call: Call) -> Mail:
+    """Find the message that the body names, in the form or the forms a switch allows."""
+    body, form = life.reader.mapping(call.request), life.switches.preview_body
+    ident, postfix = body.get("id"), body.get("postfix_id")
+    mail = None
+    if isinstance(ident, str) and form != "postfix_id":
+        mail = life.find(ident, call.now)
+    elif isinstance(postfix, str) and form != "id":
+        mail = next((one for one in life.mails if one.postfix == postfix and one.first <= call.now), None)
+    else:
+        life.reader.wrong(f"the body must name the message by {'id or postfix_id' if form == 'both' else form}")
+    if mail is None:
+        raise Refused(404, 10002, "message not found")
+    return mail
+
+
+def _shown(life: Life, call: Call, mail: Mail) -> Answer:
+    """Draw a message, and put on record that somebody looked at it."""
+    fresh = "PREVIEW" not in (mail.now.operations or ())
+    mail.become(call.now, mail.now.previewed(call.now, call.by))
+    life.note(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
+    return ok({"screenshot": screenshot(_content(mail))})
+
+
+def _unshown(life: Life, call: Call, mail: Mail, refused: Refused) -> Refused:
+    """Put on record that somebody tried to look at it."""
+    mail.become(call.now, mail.now.previewed(call.now, call.by, refused.message))
+    life.note(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
+    return refused
+
+
+def _content(mail: Mail) -> Content:
+    return eml.read(mail.original).content if mail.original else written(mail)
+
+
+def _detected(life: Life, call: Call) -> tuple[Mail, State]:
     mail, state = _message(life, call)
     if state.disposition == "NONE":
         raise Refused(404, 10002, "no detection for this message")
-    return ok(_detection(mail, state))
+    return mail, state
 
 
-def _message(life: Life, call: Call) -> tuple[Mail, State]:
+def _submitted(life: Life, call: Call) -> bool:
+    return life.reader.flag(call.request, "submission", default=False) is True
+
+
+def _message(life: Life, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
+    """Find a message; where only the submissions count, one that somebody sent in."""
     mail = life.find(call.ids[0], call.now)
     state = life.seen(mail, call.now) if mail is not None else None
-    if mail is None or state is None:
+    if mail is None or state is None or (submitted and not _sent_in(life, call, mail)):
         raise Refused(404, 10002, "message not found")
     return mail, state
 
 
-def _detection(mail: Mail, state: State) -> Json:
-    fixed = mail.fixed()
-    findings = [
-        {"detail": reason, "detection": state.disposition, "name": "model", "reason": reason, "score": 0.9}
-        for reason in fixed.detection_reasons
-    ]
-    return {
-        "action": "QUARANTINED" if state.quarantined else "DELIVERED",
-        "attachments": _attachments(mail, state),
-        "findings": findings or None,
-        "headers": [{"name": "Subject", "value": fixed.subject or ""}, {"name": "From", "value": fixed.sender or ""}],
-        "links": [{"href": href, "text": None} for href in mail.links],
-        "sender_info": {"as_name": "Example Net", "as_number": 64500, "geo": "NL", "ip": fixed.smtp_helo_server_ip},
-        "threat_categories": [{"id": 1, "name": "IPReputation", "description": None}],
-        "validation": fixed.validation or {},
-        "final_disposition": state.disposition,
-    }
-
-
-def _attachments(mail: Mail, state: State) -> list[Json]:
-    """Held campaigns carry a file; no other kind of mail does."""
-    if mail.kind != "phish_held":
-        return []
-    name, kind = "refund.html", "text/html"
-    return [{"size": 4812, "content_type": kind, "detection": state.disposition, "encrypted": False, "name": name}]
+def _sent_in(life: Life, call: Call, mail: Mail) -> bool:
+    rows = life.shown(life.submissions, call.now)
+    return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 
 
 def reclassify(life: Life, call: Call) -> Answer:

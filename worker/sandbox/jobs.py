@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import heappop, heappush
@@ -10,15 +9,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from worker.sandbox import placement, search
-from worker.sandbox.mail import TEN
 from worker.sandbox.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from worker.sandbox.life import Life
     from worker.sandbox.mail import Mail
-    from worker.sandbox.wire import Call, Json, Request
+    from worker.sandbox.wire import Call, Json
 
 OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 OPEN = frozenset({"PENDING", "PROCESSING"})
@@ -62,19 +60,18 @@ class Row(Timeline[Attempt]):
 
 @dataclass(slots=True)
 class Job:
-    """A job that ``asked`` created; ``wanted`` is its search. None in ``progress`` once it was deleted.
+    """A job that ``asked`` created, and its search; None in ``progress`` once it was deleted.
 
-    ``waiting`` holds (moment from when on, number, the rows of one message).
+    ``destination`` is None where it releases. ``waiting`` holds (moment from when on, number, rows of one message).
     """
 
     ident: str
     number: int
     asked: Call
-    action: str
     destination: str | None
-    wanted: Request
-    search_params: Json
-    extra: Json
+    window: tuple[float, float]
+    tests: list[search.Test]
+    said: Json
     progress: Timeline[Progress | None]
     rows: list[Row] = field(default_factory=list)
     waiting: list[tuple[float, int, tuple[Row, ...]]] = field(default_factory=list)
@@ -108,15 +105,9 @@ def _later(life: Life, job: Job, at: float, act: Callable[[Life, Job, float], No
 
 
 def _discover(life: Life, job: Job, at: float) -> None:
-    """Search as of now, which is what the window ends with where it names no end."""
+    """Search in what can be seen by now."""
     job.advance(at, status="DISCOVERING", started=at)
-    call = replace(job.asked, request=job.wanted, now=at)
-    chosen = search.filters(life.reader, job.wanted, life, TEN)
-    if text := job.wanted.get("exact_subject"):
-        chosen.append(lambda mail, _: mail.fixed().subject == text)
-    if job.search_params.get("submissions"):
-        chosen.append(lambda mail, _: mail.fixed().is_phish_submission)
-    matches = search.found(life, at, search.window(life.reader, call), chosen, None)
+    matches = search.found(life, at, job.window, job.tests, None)
     _later(life, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
@@ -124,7 +115,7 @@ def _collect(life: Life, job: Job, at: float, found: Iterator[Mail]) -> None:
     """Take in the next of the messages that were found, and begin with them when there are no more."""
     page = list(islice(found, life.switches.job_discovers))
     for mail in page:
-        _take_in(job, mail, at)
+        _take_in(life, job, mail, at)
     if page:
         _later(life, job, at, partial(_collect, found=found))
     elif life.rng.random() < life.switches.job_failed:
@@ -134,13 +125,14 @@ def _collect(life: Life, job: Job, at: float, found: Iterator[Mail]) -> None:
         _claim(life, job, at)
 
 
-def _take_in(job: Job, mail: Mail, at: float) -> None:
+def _take_in(life: Life, job: Job, mail: Mail, at: float) -> None:
     fixed = mail.fixed()
-    attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if fixed.is_phish_submission else Attempt()
+    skipped = fixed.is_phish_submission
+    attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if skipped else Attempt()
     rows = tuple(Row(at, mail, recipient, attempt) for recipient in fixed.client_recipients)
     job.rows += rows
-    if not fixed.is_phish_submission:
-        heappush(job.waiting, (at, len(job.rows), rows))
+    if rows and not skipped:
+        heappush(job.waiting, (at, life.number(), rows))
 
 
 def _claim(life: Life, job: Job, at: float) -> None:
@@ -174,11 +166,10 @@ def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping
     mail = rows[0].mail
     if job.destination is not None:
         return placement.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
-    held = mail.now.quarantined
-    item = placement.release_one(life, call, mail)
-    failed = item["failed"] or ()
-    lost = NOT_DELIVERED if held else NOT_HELD
-    return {row.recipient: lost if row.recipient in failed else placement.DONE for row in rows}
+    lost = NOT_DELIVERED if mail.now.quarantined else NOT_HELD
+    placement.release_one(life, call, mail)
+    reached = mail.now.released if lost == NOT_DELIVERED else ()
+    return {row.recipient: placement.DONE if row.recipient in reached else lost for row in rows}
 
 
 def _settle(life: Life, row: Row, status: str, at: float) -> bool:

@@ -97,6 +97,7 @@ class Fixed(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     detection_reasons: tuple[str, ...] = ()
     envelope_from: str | None = None
     from_name: str | None = None
+    is_phish_submission: bool = False
     message_id: str | None = None
     replyto: str | None = None
     sender: str | None = None

@@ -35,7 +35,9 @@ def _plain(content: Content) -> str:
 
 
 def _html(content: Content) -> str:
-    links = "".join(f'<p><a href="{escape(link.href)}">{escape(link.text or link.href)}</a></p>' for link in content.links)
+    links = "".join(
+        f'<p><a href="{escape(link.href)}">{escape(link.text or link.href)}</a></p>' for link in content.links
+    )
     return _part("text/html", f"<html><body><pre>{escape(content.text)}</pre>{links}</body></html>\n".encode())
 
 

@@ -16,13 +16,14 @@ NOT_SUBSCRIBED = "PhishGuard is not available in your current subscription"
 
 def reports(account: Account, call: Call) -> Answer:
     """Answer a page of the reports created in the window, newest first."""
-    if not account.switches.phishguard:
+    subscribed, unsubscribed = account.switches.phishguard, account.switches.unsubscribed
+    if not subscribed and unsubscribed == "403":
         raise Refused(403, 10004, NOT_SUBSCRIBED)
     reader, request = account.reader, call.request
     start = reader.time(request, "start", call.now - 30 * DAY)
     end = reader.time(request, "end", call.now)
     size = reader.number(request, "per_page", 20, 1000)
-    things = {str(ident): report for ident, report in account.reports.items()}
+    things = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
     rows = [row for row in account.shown(things, call.now) if start <= when(row, "created_at") <= end]
     rows.sort(key=lambda row: when(row, "created_at"), reverse=True)
     return page_of(rows, reader.number(request, "page", 1, 10**9), size)

@@ -50,7 +50,7 @@ def destination_of(life: Life, body: Json) -> str:
     if not isinstance(destination, str) or destination not in DESTINATIONS:
         life.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
     expected = body.get("expected_disposition")
-    if expected is not None and expected not in TEN:
+    if expected is not None and not (isinstance(expected, str) and expected in TEN):
         life.reader.wrong("expected_disposition is not a disposition")
     if life.switches.integration == "refused":
         raise Refused(400, 10003, NO_INTEGRATION)

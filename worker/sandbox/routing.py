@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from worker.sandbox import investigate, phishguard, placement, search, settings, submissions
+from worker.sandbox import bulk, investigate, phishguard, placement, search, settings, submissions
 from worker.sandbox.life import Life
 from worker.sandbox.wire import Answer, Call, Refused, Request
 
@@ -17,15 +17,26 @@ ROOM = "email-security"
 ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("GET", "investigate"): search.search,
     ("GET", "investigate/results/{id}"): search.results,
+    ("GET", "investigate/bulk"): bulk.listing,
+    ("POST", "investigate/bulk"): bulk.create,
+    ("GET", "investigate/bulk/{id}"): bulk.get,
+    ("DELETE", "investigate/bulk/{id}"): bulk.delete,
+    ("POST", "investigate/bulk/{id}/cancel"): bulk.cancel,
+    ("GET", "investigate/bulk/{id}/messages"): bulk.messages,
     ("POST", "investigate/move"): placement.move_many,
+    ("POST", "investigate/preview"): investigate.preview_other,
     ("POST", "investigate/release"): placement.release,
     ("GET", "investigate/{id}"): investigate.get,
     ("GET", "investigate/{id}/action_log"): investigate.action_log,
     ("GET", "investigate/{id}/detections"): investigate.detections,
+    ("GET", "investigate/{id}/preview"): investigate.preview,
+    ("GET", "investigate/{id}/raw"): investigate.raw,
+    ("GET", "investigate/{id}/trace"): investigate.trace,
     ("POST", "investigate/{id}/move"): placement.move_one,
     ("POST", "investigate/{id}/reclassify"): investigate.reclassify,
     ("GET", "phishguard/reports"): phishguard.reports,
     ("GET", "submissions"): submissions.submissions,
+    ("POST", "submissions"): submissions.create,
     **{(method, path): handler for method, path, handler in settings.routes()},
 })  # fmt: skip
 _FIXED = frozenset(segment for _, path in ROUTES for segment in path.split("/")) - {"{id}"}
@@ -55,7 +66,7 @@ def route(request: Request) -> Route:
 
 def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the ways to read a path: literally, and with the one segment that is an id."""
-    readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())]
+    readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())] if "{id}" not in segments else []
     for place, segment in enumerate(segments):
         if segment and segment not in _FIXED:
             readings.append(("/".join([*segments[:place], "{id}", *segments[place + 1 :]]), (segment,)))

@@ -39,7 +39,7 @@ def application(world: World, *, latency: float = 0.0) -> web.Application:
     """Build the application: one handler for the API, one for what lies under /_sandbox/."""
     app = web.Application(client_max_size=LARGEST_BODY)
     app.router.add_route("*", control.PREFIX + "{tail:.*}", _controls(world))
-    app.router.add_route("*", "/{tail:.*}", _api(world, latency))
+    app.router.add_route("*", "/{tail:(?s:.*)}", _api(world, latency))
     return app
 
 

@@ -62,12 +62,10 @@ class Listing:
     def delete_many(self, life: Life, call: Call) -> Answer:
         """Take the entries of an array of {id} out; without any the request is refused, or by a switch means all."""
         asked = _objects(life, "the body", life.reader.json(call.request) if call.request.body else [])
+        if not asked and life.switches.domains_without_ids == "400":
+            life.reader.wrong("the body must name the ids to delete")
         with drafted(life, call, self.name, self.shape) as draft:
-            idents = [_ident(life, one) for one in asked]
-            if not idents and life.switches.domains_without_ids == "all":
-                idents = list(draft.entries)
-            if not idents:
-                life.reader.wrong("the body must name the ids to delete")
+            idents = [_ident(life, one) for one in asked] or list(draft.entries)
             gone = [draft.delete(ident) for ident in idents]
         return ok(gone)
 

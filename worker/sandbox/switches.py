@@ -24,6 +24,8 @@ class Switches:
     malicious_includes_bec: bool = False
     release_body: Literal["both", "object", "array"] = "both"
     release_unknown: Literal["omitted", "404"] = "omitted"
+    preview_body: Literal["id", "postfix_id", "both"] = "id"
+    trace_pending: float = 60.0
     duplicates: Literal["409", "second"] = "409"
     integration: Literal["on", "off", "refused"] = "on"
     cursor_life: float = 3600.0

@@ -66,7 +66,9 @@ def _hops(mail: Mail, record: Record, date: str) -> list[Header]:
     servers = (record.smtp_helo_server_ip, record.smtp_previous_hop_ip)
     hops = [f"from mail ([{server}]) by {HOST} with ESMTPS id {mail.postfix}; {date}" for server in servers if server]
     headers = [Header("Received", hop) for hop in hops]
-    return [*headers, Header("X-Originating-IP", f"[{record.x_originating_ip}]")] if record.x_originating_ip else headers
+    return (
+        [*headers, Header("X-Originating-IP", f"[{record.x_originating_ip}]")] if record.x_originating_ip else headers
+    )
 
 
 def _checks(record: Record) -> list[Header]:
@@ -80,7 +82,9 @@ def _recipients(record: Record) -> tuple[str, ...]:
     return record.to or record.envelope_to or record.client_recipients
 
 
-def _people(names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]) -> tuple[Person, ...]:
+def _people(
+    names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
+) -> tuple[Person, ...]:
     """Pair addresses with names, as far as there are any."""
     known = [name or "" for name in names][: len(addresses)]
     padded = [*known, *[""] * (len(addresses) - len(known))]
@@ -98,6 +102,8 @@ def _sent(record: Record, scanned: int) -> datetime:
 def _file(name: str, links: tuple[Link, ...]) -> File:
     """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
     if name.endswith(".pdf"):
-        return File(name, "application/pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
+        return File(
+            name, "application/pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+        )
     forms = "".join(f'<form action="{escape(link.href)}"><input name="card"></form>' for link in links)
     return File(name, "text/html", f"<!doctype html><title>{escape(name)}</title>{forms}\n".encode())

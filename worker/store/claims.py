@@ -19,6 +19,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from worker.actions import LISTS
 from worker.rules import APPROVE, ENFORCE, OBSERVE
 from worker.store.dialects import chunks
 from worker.store.entry import FRESH, Entry, Look
@@ -29,10 +30,10 @@ from worker.store.records import instant
 from worker.store.tables import brakes, entries, held
 from worker.store.values import Claim, Standing
 
-UNSEEN = frozenset({"block", "notice"})
+UNSEEN = frozenset({*LISTS, "notice"})
 """Lanes whose entries are about no message, so that there is nothing to look at."""
 PAUSE = 60.0
-"""Seconds until the end of a block asks again under a ceiling that lets nothing be done."""
+"""Seconds until the end of a list entry asks again under a ceiling that lets nothing be done."""
 
 
 def _next_due() -> Select[float | None]:
@@ -103,11 +104,14 @@ def open_entries(conn: Connection, account: str, states: Sequence[str], now: flo
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
 
 
-def tried(conn: Connection, account: str, lane: str, targets: Sequence[str]) -> tuple[Entry, ...]:
-    """Return every entry of a lane on some targets that was ever claimed, oldest first."""
+def tried(
+    conn: Connection, account: str, lane: str, targets: Sequence[str], *, ready: bool = False
+) -> tuple[Entry, ...]:
+    """Return every entry of a lane on some targets that was ever claimed, or is ``ready`` to be, oldest first."""
     found: list[Entry] = []
+    hands = or_(entries.c.attempts > 0, entries.c.state == "ready") if ready else entries.c.attempts > 0
     for chunk in chunks(targets):
-        mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), entries.c.attempts > 0
+        mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), hands
         found += map(entry_of, conn.execute(select(*FIELDS).where(*mine)))
     return tuple(sorted(found, key=lambda entry: entry.claimed_at))
 
@@ -179,7 +183,7 @@ def _grant(pen: Pen, entry: Entry, standing: Standing, room: Room) -> tuple[str,
 
 
 def _grant_end(pen: Pen, end: Entry, standing: Standing) -> tuple[str, ...] | None:
-    """Let a block end whatever became of its rule; under a ceiling of observe it stays due."""
+    """Let a list entry end whatever became of its rule; under a ceiling of observe it stays due."""
     if standing.ceiling > OBSERVE:
         return ()
     pen.touch(replace(end, next_at=pen.now + PAUSE))

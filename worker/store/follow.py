@@ -1,4 +1,4 @@
-"""What follows when entries end: the next in line has its turn, notices leave, a block for a time gets its end."""
+"""What follows when entries end: the next in line has its turn, notices leave, what was made for a time is ended."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, select, text
 
-from worker.actions import BlockSender, Unblock
+from worker.actions import Adding, AnyAction, Removing
 from worker.store.dialects import chunks
 from worker.store.entry import FINAL, OPEN, Entry, State
 from worker.store.pen import Mint, Pen, in_order, last_of
@@ -15,8 +15,8 @@ from worker.store.records import about, instant
 from worker.store.tables import BEHIND_ROWS, entries, reasons
 
 END = "end/"
-"""How the cause of a block's end begins; the block's id follows."""
-NOT_OURS = "no block of ours stands on this pattern"
+"""How the cause of a list entry's end begins; the id of what made it follows."""
+NOT_OURS = "no list entry of ours stands on this pattern"
 
 
 class Fate(NamedTuple):
@@ -26,7 +26,7 @@ class Fate(NamedTuple):
     behind: str = ""
     why: str = ""
     remote: str = ""
-    """The API's id of the block that is to be taken back."""
+    """The API's id of the list entry that is to be taken back."""
 
 
 @contextmanager
@@ -37,14 +37,14 @@ def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[
     while (ended := pen.take_ended()) or pen.free_items:
         pen.flush()
         final = [entry for entry in ended if entry.state in FINAL]
-        _give_blocks_their_end(pen, final)
+        _give_their_end(pen, final)
         _release_notices(pen, _freed_items(pen, final))
         _next_in_line(pen, ended)
     pen.close()
 
 
 def ends(entry: Entry) -> bool:
-    """Tell whether this entry is the end of a block that was made for a time: the way back, which nothing lowers."""
+    """Tell whether this entry is the end of what was listed for a time: the way back, which nothing lowers."""
     return entry.cause.startswith(END)
 
 
@@ -52,69 +52,76 @@ def fate(pen: Pen, wish: Entry) -> Fate:
     """Say what becomes of a wish that is to be ready; its lane and target must have been surveyed."""
     others = [entry for entry in pen.on(wish.lane, wish.target) if entry.id != wish.id]
     rival = next((entry for entry in others if entry.state in OPEN), None)
-    if rival and ends(rival) and rival.state == "ready":
-        return _meet_end(pen, rival, wish)
-    if rival:
-        return Fate("held", rival.id, f"waits behind {rival.id}, which wants something else")
     last = last_of(entry for entry in others if took_effect(entry))
-    if isinstance(wish.action, Unblock):
-        return Fate("ready", remote=last.remote) if last and _blocks(last) else Fate("moot", why=NOT_OURS)
-    if last and (last.action == wish.action or (_blocks(last) and _blocks(wish))):
-        return Fate("moot", why=f"was done already, see {last.id}")
-    return Fate("ready")
+    if rival and not (ends(rival) and rival.state == "ready"):
+        return Fate("held", rival.id, f"waits behind {rival.id}, which wants something else")
+    if isinstance(wish.action, Adding) and last and isinstance(last.action, Adding) and not _alike(wish, last):
+        return Fate("moot", why=f"is listed already in another form, see {last.id}; take that back first")
+    if rival:
+        return _meet_end(pen, rival, wish)
+    if isinstance(wish.action, Removing):
+        listed = last and isinstance(last.action, Adding)
+        return Fate("ready", remote=last.remote) if last and listed else Fate("moot", why=NOT_OURS)
+    return Fate("moot", why=f"was done already, see {last.id}") if last and _alike(wish, last) else Fate("ready")
 
 
-def _blocks(entry: Entry) -> bool:
-    return isinstance(entry.action, BlockSender)
+def _alike(wish: Entry, last: Entry) -> bool:
+    """Tell whether two wishes for one target want the same; for how long, if it is for a list, is another matter."""
+    return _form(wish.action) == _form(last.action)
+
+
+def _form(action: AnyAction) -> AnyAction:
+    """Return an action without what may differ although the list entry is the same: its case, and its end."""
+    return replace(action, pattern="", for_=None) if isinstance(action, Adding) else action
 
 
 def took_effect(entry: Entry) -> bool:
-    """Tell what has changed the target: also a block that was found gone at its end."""
+    """Tell what has changed the target: also a list entry that was found gone at its end."""
     return entry.state == "done" or (entry.state == "moot" and ends(entry) and entry.settled_at >= entry.ready_at)
 
 
 def _meet_end(pen: Pen, end: Entry, wish: Entry) -> Fate:
-    """Let a later block move the end out, never in; an earlier unblock takes its place."""
-    if not isinstance(wish.action, BlockSender):
+    """Let a later wish for the same entry move its end out, never in; an earlier removal takes its place."""
+    if not isinstance(wish.action, Adding):
         pen.move(end, "moot", "retired", said=f"taken back earlier, see {wish.id}")
         return Fate("ready", remote=end.remote)
     if wish.action.for_ is None:
-        pen.move(end, "moot", "retired", said=f"blocked without end, see {wish.id}")
-        return Fate("moot", why="is blocked already; the block now has no end")
+        pen.move(end, "moot", "retired", said=f"listed without end, see {wish.id}")
+        return Fate("moot", why="is listed already, and has no end now")
     until = max(end.ready_at, pen.now + wish.action.for_.total_seconds())
     if until > end.ready_at:
         pen.touch(replace(end, ready_at=until, next_at=until))
         pen.chain.add(
             "extended", entry=end.id, target=end.target, until=instant(until), by=wish.id, rules=about(wish)["rules"]
         )
-    return Fate("moot", why=f"is blocked already; the block now ends {instant(until)}")
+    return Fate("moot", why=f"is listed already, and ends {instant(until)} now")
 
 
-def _give_blocks_their_end(pen: Pen, final: Iterable[Entry]) -> None:
-    """Enter the unblock of each block that was made for a time; it becomes ready when that time is over."""
-    for block in final:
-        action = block.action
-        if block.state != "done" or not isinstance(action, BlockSender) or action.for_ is None:
+def _give_their_end(pen: Pen, final: Iterable[Entry]) -> None:
+    """Enter the removal of each list entry that was made for a time; it becomes ready when that time is over."""
+    for made in final:
+        action = made.action
+        if made.state != "done" or not isinstance(action, Adding) or action.for_ is None:
             continue
         until = pen.now + action.for_.total_seconds()
         end = Entry(
             id=pen.mint(pen.now),
             account=pen.account,
-            lane=block.lane,
-            target=block.target,
-            cause=END + block.id,
-            action=Unblock(pattern=action.pattern, pattern_type=action.pattern_type),
+            lane=made.lane,
+            target=made.target,
+            cause=END + made.id,
+            action=action.inverse(),
             state="ready",
-            mode=block.mode,
-            rules=block.rules,
-            fingerprints=block.fingerprints,
-            because=f"the block {block.id} was made for {action.for_}",
-            item=f"end/{block.id}",
+            mode=made.mode,
+            rules=made.rules,
+            fingerprints=made.fingerprints,
+            because=f"the list entry of {made.id} was made for {action.for_}",
+            item=f"end/{made.id}",
             created_at=pen.now,
             known_at=until,
             ready_at=until,
             next_at=until,
-            remote=block.remote,
+            remote=made.remote,
         )
         pen.enter(end, until=instant(until))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,9 +101,12 @@ class Ledger:
         """Return when the first entry that is sent or unsure is to be looked at."""
         return await self._run(claims.next_look, account)
 
-    async def tried(self, account: str, lane: str, targets: Sequence[str]) -> tuple[Entry, ...]:
-        """Return what was ever claimed of a lane on some targets, oldest first: our own hands there."""
-        return await self._run(claims.tried, account, lane, targets)
+    async def tried(self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False) -> tuple[Entry, ...]:
+        """Return what was ever claimed of a lane on some targets, oldest first: our own hands there.
+
+        With ``ready`` also what is about to be.
+        """
+        return await self._run(partial(claims.tried, ready=ready), account, lane, targets)
 
     async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
         """Write down what looks have shown of entries that are sent or unsure."""
@@ -119,7 +123,10 @@ class Ledger:
     async def order(  # noqa: PLR0917 (as a person would say it)
         self, account: str, verb: str, subject: str, who: str, because: str, now: float
     ) -> int:
-        """Order something as a person: approve, refuse, brake or unbrake; the daemon takes it up."""
+        """Order something as a person; the daemon takes it up: it obeys approve, refuse, brake and unbrake.
+
+        A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here.
+        """
         wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now)
         return await self._run(orders.order, account, wanted)
 

@@ -72,6 +72,8 @@ def _obey(pen: Pen, wanted: Order) -> str:
     """Carry out one order; return what is said to who gave it."""
     if wanted.verb in {"brake", "unbrake"}:
         return _brake(pen, wanted)
+    if wanted.verb == "cancel":  # of a bulk job, which no entry is about: here it is only put on record
+        return "asked of the API by the command itself"
     waiting = _meant(pen, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
+from worker.actions import LISTS
 from worker.errors import StoreError
 from worker.rules import Mode
 from worker.store.dialects import add, chunks, rewrite, upsert
@@ -50,9 +51,9 @@ _changing = attrgetter(*CHANGING)
 REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
 STANDING = or_(
     entries.c.state.in_((*OPEN, "waiting", "held", "done")),
-    (entries.c.state == "moot") & (entries.c.lane == "block"),
+    (entries.c.state == "moot") & entries.c.lane.in_(LISTS),
 )
-"""What matters to a new wish: what is not settled, what was done, and blocks that ended."""
+"""What matters to a new wish: what is not settled, what was done, and list entries that ended."""
 
 
 class Mint:

@@ -21,15 +21,15 @@ def prune(pen: Pen, sights_before: Mapping[str, float], keep_before: float) -> N
             pen.conn.execute(delete(table).where(*old))
     # What was final from the first has never settled.
     settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)
-    needed = entries.c.id.in_(_blocks_to_end(pen))
+    needed = entries.c.id.in_(_entries_to_end(pen))
     pen.conn.execute(delete(entries).where(entries.c.account == pen.account, *settled, ~needed))
     for table in (counts, mishaps, broken, orders):
         pen.conn.execute(delete(table).where(table.c.account == pen.account, table.c.at < keep_before))
     _prune_records(pen, keep_before)
 
 
-def _blocks_to_end(pen: Pen) -> Select[str]:
-    """Select the blocks whose end is still to come: it takes back only what the ledger knows for its own."""
+def _entries_to_end(pen: Pen) -> Select[str]:
+    """Select the list entries whose end is still to come: it takes back only what the ledger knows for its own."""
     ends = entries.alias()
     to_come = (ends.c.cause.startswith(END), ends.c.state.in_(UNSETTLED))
     return select(func.substr(ends.c.cause, len(END) + 1)).where(ends.c.account == pen.account, *to_come)

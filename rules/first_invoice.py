@@ -1,0 +1,31 @@
+"""Demands for money from somebody who never wrote before."""
+
+from worker import ENFORCE, History, Message, Move, Notify, Raw, example, per_hour, rule, sample
+
+from ._common import OUR_DOMAINS
+
+MONEY = ("invoice", "payment", "bank details", "overdue")
+OPENS = (".html", ".htm", ".shtml", ".svg")
+demand = sample.message(subject="Overdue: your invoice", final_disposition="SUSPICIOUS")
+page = sample.raw(attachments=("Invoice.HTML",))
+paper = sample.raw(attachments=("invoice.pdf",))
+nobody, supplier = sample.history(), sample.history("NONE", "SUSPICIOUS")
+
+
+# Each fact costs a call, so what the message itself tells is tested first. Other rules' folders have priority.
+@rule(mode=ENFORCE, priority=-1, limit=per_hour(500), dispositions=("SUSPICIOUS",))
+@example(demand, nobody, page, gives=(Move("JunkEmail"), Notify("soc")))
+@example(demand, nobody, paper, gives=None)
+@example(demand, supplier, page, gives=None)
+@example(sample.message(subject="Lunch?", final_disposition="SUSPICIOUS"), nobody, page, gives=None)
+def first_invoice(message: Message, history: History, raw: Raw) -> tuple[Move, Notify] | None:
+    """A stranger demands money, with a file that opens as a web page."""
+    if message.is_quarantined or message.domain in OUR_DOMAINS:
+        return None
+    if not any(word in message.subject.lower() for word in MONEY) or history.messages:
+        return None
+    pages = [one.filename for one in raw.attachments if one.filename.lower().endswith(OPENS)]
+    if not pages:
+        return None
+    why = f"{message.sender} never wrote before and demands money with {pages[0]!r}"
+    return Move("JunkEmail", because=why), Notify("soc", because=why)

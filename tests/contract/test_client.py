@@ -1,0 +1,30 @@
+"""Each operation, asked by our client and answered by the sandbox: what comes back is what is so."""
+
+import pytest
+
+from tests.contract.rows import Row
+from tests.contract.scene import Scene
+from tests.contract.wires import ROWS, ask, recorded
+
+
+@pytest.mark.parametrize("deprecated", [False, True], ids=["", "with old fields"])
+@pytest.mark.parametrize("row", ROWS.values(), ids=str)
+async def test_an_operation_returns_and_does_what_it_should(row: Row, *, deprecated: bool) -> None:
+    scene = Scene(domains_without_ids="all", deprecated=deprecated)
+    result = await ask(recorded(scene)[0], row, scene)
+    assert row.holds(result, scene), result
+
+
+async def test_a_verified_domain_wants_nothing() -> None:
+    scene = Scene()
+    client, _ = recorded(scene)
+    verified = [domain for domain in (await client.settings.domains.all()).entries if domain.status == "ACTIVE"]
+    assert await client.settings.domains.verification(verified[0].id) == {}
+
+
+async def test_every_domain_is_only_deleted_by_somebody_who_means_it() -> None:
+    scene = Scene(domains_without_ids="all")
+    client, recorder = recorded(scene)
+    with pytest.raises(ValueError, match="DELETE /settings/domains"):
+        await client.settings.domains.delete_all()
+    assert recorder.sent == []

@@ -1,0 +1,137 @@
+"""Facts: what the API tells when a rule asks, and what it costs."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tests.reading import DAY, Room, says
+from worker import History, Move, Notify, Raw, Trace
+from worker.actions import AnyAction
+from worker.facts import OF_A_MESSAGE, SHARED
+from worker.judge import Event, Said
+from worker.models import FACTS
+from worker.models import OF_A_MESSAGE as ONLY_OF_A_MESSAGE
+from worker.nouns import AnyNoun
+from worker.sandbox import Fault
+from worker.sandbox.mail import Mail
+
+
+async def told(room: Room, fact: type[AnyNoun], mail: Mail) -> AnyNoun:
+    """Ask for a fact about a message, as the daemon does."""
+    return msgspec.json.decode(await room.facts.ask(fact.__name__, mail.encoded(mail.now)), type=fact)
+
+
+def calls(room: Room, operation: str) -> int:
+    return sum(room.world.requests.get(operation, {}).values())
+
+
+def asks(fact: str, *then: AnyAction) -> Callable[[Event], Said]:
+    """Return a rule that asks for a fact about all mail and, once it is there, wants something."""
+    return lambda event: says(event, *then) if fact in event.facts else Said(key=event.key, asked=(fact,))
+
+
+def test_every_fact_can_be_asked_for_and_costs_what_is_promised() -> None:
+    assert SHARED.keys() | OF_A_MESSAGE.keys() == FACTS.keys()
+    assert OF_A_MESSAGE.keys() == ONLY_OF_A_MESSAGE
+
+
+@pytest.mark.parametrize("fact", ["Raw", "Trace", "History"])
+async def test_an_event_that_needs_a_call_of_its_own_does_not_hold_up_its_page(fact: str) -> None:
+    room = Room(asks(fact, Move("JunkEmail")))
+    mail = room.world.add_message(sender="a@b.example")
+    await room.read()
+    assert await room.targets() == []
+    await room.held.step()
+    assert await room.targets() == [mail.id]
+
+
+async def test_the_registry_does_not_hold_an_event_and_is_asked_for_once_in_five_minutes() -> None:
+    room = Room(asks("Registry", Notify("soc")))
+    for _ in range(3):
+        room.world.add_message()
+    await room.read()
+    assert await room.targets() == ["soc"] * 3
+    assert calls(room, "GET settings/impersonation_registry") == 1
+    room.clock.advance(301)
+    await room.facts.registry()
+    assert calls(room, "GET settings/impersonation_registry") == 2
+
+
+async def test_the_registry_knows_people_by_name_and_their_addresses() -> None:
+    room = Room()
+    room.world.add_entry("impersonation_registry", name="Eve  Lind", email="Eve@Corp.example", is_email_regex=False)
+    room.world.add_entry("impersonation_registry", name="eve lind", email="eve@home.example", is_email_regex=False)
+    room.world.add_entry("impersonation_registry", name="Max Roe", email="max@corp.example", is_email_regex=False)
+    room.world.add_entry("impersonation_registry", name="Max Roe", email="m.*@corp[.]example", is_email_regex=True)
+    registry = await room.facts.registry()
+    assert registry.addresses(" EVE lind") == ("eve@corp.example", "eve@home.example")
+    assert registry.knows("max roe")
+    assert registry.addresses("max roe") == ()
+    assert not registry.knows("Eve")
+    assert registry.knows("Ada Cole")
+
+
+async def test_a_detected_mail_is_taken_apart_and_clean_mail_is_not_kept() -> None:
+    room = Room()
+    bad = room.world.add_message(subject="Your invoice", links=("https://pay.example/now",))
+    clean = room.world.add_message(disposition="NONE")
+    raw = await told(room, Raw, bad)
+    assert raw.header("subject") == "Your invoice"
+    assert "https://pay.example/now" in raw.links
+    assert raw.problems == ()
+    assert await told(room, Raw, clean) == Raw()
+
+
+async def test_a_trace_tells_how_a_message_came() -> None:
+    room = Room()
+    mail = room.world.add_message()
+    room.clock.advance(120)
+    trace = await told(room, Trace, mail)
+    assert mail.postfix in trace.inbound.lines[1].message
+    assert not trace.inbound.pending
+
+
+async def test_a_history_is_earlier_mail_of_the_same_address_without_the_message_itself() -> None:
+    room = Room()
+    now = room.clock.now()
+    for ago, disposition in ((40 * DAY, "SPAM"), (29 * DAY, "NONE"), (3 * DAY, "SPAM"), (DAY, "NONE"), (-60.0, "SPAM")):
+        room.world.add_message(sender="Bob@B.example", disposition=disposition, scanned=now - ago)
+    for stranger in ("eve@b.example", "bob@b.example.org"):
+        room.world.add_message(sender=stranger, scanned=now - DAY)
+    room.world.add_message(sender="eve@b.example", envelope_from="bob@b.example", scanned=now - DAY)
+    history = await told(room, History, room.world.add_message(sender="bob@b.example"))
+    assert (history.messages, history.dispositions, history.more) == (3, {"NONE": 2, "SPAM": 1}, False)
+    assert history.first_at is not None
+    assert history.last_at is not None
+    assert (history.first_at.timestamp(), history.last_at.timestamp()) == (now - 29 * DAY, now - DAY)
+    assert calls(room, "GET investigate") == 1
+
+
+async def test_a_history_is_one_page_and_says_when_there_is_more() -> None:
+    room = Room()
+    for number in range(1001):
+        room.world.add_message(sender="bob@b.example", scanned=room.clock.now() - number - 10)
+    history = await told(room, History, room.world.add_message(sender="bob@b.example", disposition="NONE"))
+    assert history.more
+    assert 999 <= history.messages <= 1000
+    assert calls(room, "GET investigate") == 1
+
+
+@pytest.mark.parametrize("sender", ["", "b.example", "x" * 400 + "@b.example"])
+async def test_a_sender_that_is_no_address_has_no_history_and_costs_no_call(sender: str) -> None:
+    room = Room()
+    room.world.add_message(sender="bob@b.example", scanned=room.clock.now() - DAY)
+    assert await told(room, History, room.world.add_message(sender=sender)) == History()
+    assert calls(room, "GET investigate") == 0
+
+
+async def test_a_registry_that_cannot_be_had_holds_the_event_until_it_can() -> None:
+    room = Room(asks("Registry", Notify("soc")))
+    room.world.add_message()
+    room.world.faults.script([Fault("html", "GET", "settings/impersonation_registry", count=5)])
+    await room.read()
+    assert await room.targets() == []
+    room.clock.advance(61)
+    await room.held.step()
+    assert await room.targets() == ["soc"]

@@ -1,0 +1,151 @@
+"""Lists: block senders, allow policies, trusted domains. What is ours there, and what is never listed. Pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from worker.actions import Adding
+from worker.api.nouns import TrustedDomain
+from worker.models import AllowPolicy, BlockedSender, Policies
+from worker.nouns import domain_of
+from worker.store.entry import OPEN, Entry
+from worker.text import escaped
+
+UNTIL = ", until "
+PROTECTED = {
+    "domains": "is one of our own domains",
+    "allow policies": "is allowed by an allow policy",
+    "trusted": "is a trusted domain",
+}
+ANYBODYS = frozenset(
+    {
+        *("126.com", "163.com", "aol.com", "fastmail.com", "gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de"),
+        *("gmx.net", "googlemail.com", "hotmail.co.uk", "hotmail.com", "hotmail.fr", "icloud.com", "laposte.net"),
+        *("libero.it", "live.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr", "outlook.com"),
+        *(
+            "outlook.de",
+            "outlook.fr",
+            "pm.me",
+            "proton.me",
+            "protonmail.com",
+            "qq.com",
+            "rediffmail.com",
+            "t-online.de",
+        ),
+        *("tuta.com", "tutanota.com", "web.de", "wp.pl", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.de"),
+        *("yahoo.fr", "yandex.com", "yandex.ru", "ymail.com", "zoho.com"),
+    }
+)
+"""Domains at which anybody gets an address within a minute. A list of this kind is never complete."""
+ListLine = BlockedSender | AllowPolicy | TrustedDomain
+
+
+class Listed(Struct, frozen=True):
+    """A list of the account, as of ``at``; not ``whole`` when an entry could not be read."""
+
+    at: float
+    entries: tuple[ListLine, ...]
+    whole: bool = True
+
+
+# -- whose a list entry is --------------------------------------------------------------------------------------------
+
+
+def mark(entry: Entry) -> str:
+    """Return how the comment of our list entry begins."""
+    return f"worker {entry.id} "
+
+
+def comment(entry: Entry, now: float) -> str:
+    """Return the comment of a list entry that we make now, at most 1,024 characters."""
+    rule = escaped(entry.rules[0] if entry.rules else "a person", 200)
+    ends = entry.action.for_ if isinstance(entry.action, Adding) else None
+    if ends is None:
+        return mark(entry) + rule
+    end = datetime.fromtimestamp(now, UTC) + ends
+    return f"{mark(entry)}{rule}{UNTIL}{end:%FT%TZ}"
+
+
+def pattern_of(line: ListLine) -> str:
+    """Return the target that a list entry stands for; empty for a regular expression, which is no pattern of ours."""
+    kind = "DOMAIN" if isinstance(line, TrustedDomain) else line.pattern_type
+    return "" if line.is_regex else f"{kind}:{line.pattern.lower()}"
+
+
+def owner(line: ListLine, ours: Sequence[Entry]) -> Entry | None:
+    """Return the entry of ours that made this list entry and whose comment nobody has edited since."""
+    for entry in ours:
+        if isinstance(entry.action, Adding) and pattern_of(line) == entry.target:
+            known, written = entry.remote in {"", line.id}, comment(entry, 0.0)
+            if known and _unedited(line.comments, written):
+                return entry
+    return None
+
+
+def _unedited(comments: str, written: str) -> bool:
+    """Compare comments except for the time at the end, which depends on when the entry was made."""
+    if UNTIL not in written:
+        return comments == written
+    head, _, time = comments.rpartition(UNTIL)
+    return head == written.rpartition(UNTIL)[0] and len(time) == len("2026-01-01T00:00:00Z") and time.endswith("Z")
+
+
+# -- before acting ----------------------------------------------------------------------------------------------------
+
+
+def no_addition(entry: Entry, listed: Listed, policies: Policies, ours: Sequence[Entry]) -> str:
+    """Say why a pattern is not to be listed; empty when nothing speaks against it."""
+    if why := _never(entry.lane == "block", entry.target.partition(":")[2], policies):
+        return why
+    if line := _standing(entry.target, listed, ours):
+        whose = "ours" if line.comments.startswith(mark(entry)) or owner(line, ours) else "not this worker's"
+        return f"listed already as entry {line.id}, which is {whose}"
+    return ""
+
+
+def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT001 (one of two meanings)
+    """Say why nobody may want this pattern listed.
+
+    Whoever forges mail writes in the name of the account's own domains, and where anybody gets an address strangers
+    have one too: letting these through would let everybody through.
+    """
+    if blocks:
+        protected = policies.protects(pattern)
+        return f"{pattern} {PROTECTED[protected]}: never blocked" if protected else ""
+    if (domain_of(pattern) or pattern) in policies.domains:
+        return f"{pattern} {PROTECTED['domains']}, in whose name strangers write: never let through"
+    return f"anybody can have an address at {pattern}: never let through as a whole" if pattern in ANYBODYS else ""
+
+
+def related(target: str) -> tuple[str, ...]:
+    """Return the targets that speak for a target: itself, and of an address its domain."""
+    domain = domain_of(target.partition(":")[2])
+    return (target, f"DOMAIN:{domain}") if domain else (target,)
+
+
+def opposing(target: str, listed: Listed, ours: Sequence[Entry]) -> str:
+    """Name what stands for a target on a list of the opposite meaning, or is on its way there; empty for nothing."""
+    for entry in ours:
+        if isinstance(entry.action, Adding) and entry.state in OPEN:
+            return f"entry {entry.id} of the ledger, which is on its way"
+    line = _standing(target, listed, ours)
+    return f"list entry {escaped(line.id, 60)}" if line else ""
+
+
+def _standing(target: str, listed: Listed, ours: Sequence[Entry]) -> ListLine | None:
+    """Return the list entry for a target; what we have removed may still be shown by a read that lags behind."""
+    gone = {one.remote for one in ours if not isinstance(one.action, Adding) and one.state == "done"}
+    return next((line for line in listed.entries if pattern_of(line) == target and line.id not in gone), None)
+
+
+def listed_by_us(entry: Entry, listed: Listed, ours: Sequence[Entry]) -> tuple[str, str]:
+    """Return the list entry of ours that may be removed, or why there is none."""
+    equal = [line for line in listed.entries if pattern_of(line) == entry.target]
+    for line in equal:
+        if owner(line, ours):
+            return line.id, ""
+    made = {one.remote for one in ours if isinstance(one.action, Adding)}
+    if any(line.id in made for line in equal):
+        return "", "a person changed its comment and so adopted it: never removed"
+    return "", "there is no list entry of ours (any more)"
