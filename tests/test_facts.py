@@ -53,8 +53,10 @@ async def test_the_registry_does_not_hold_an_event_and_is_asked_for_once_in_five
     await room.read()
     assert await room.targets() == ["soc"] * 3
     assert calls(room, "GET settings/impersonation_registry") == 1
+    assert len({id(event.facts["Registry"]) for event in room.rules.heard if event.facts}) == 1
     room.clock.advance(301)
-    await room.facts.registry()
+    room.world.add_entry("impersonation_registry", name="Eve", email="eve@corp.example", is_email_regex=False)
+    assert b'"eve"' in await room.facts.ask("Registry", b"{}")
     assert calls(room, "GET settings/impersonation_registry") == 2
 
 

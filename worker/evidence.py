@@ -31,9 +31,9 @@ SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
 
 
-def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any]:
+def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any, Any]:
     """Return the list that a lane is about."""
-    found: BatchListing[Any, Any, Any, Any] = getattr(client.settings, NAMES[lane])
+    found: BatchListing[Any, Any, Any, Any, Any] = getattr(client.settings, NAMES[lane])
     return found
 
 

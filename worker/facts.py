@@ -79,13 +79,21 @@ class Facts:
         self._client = client
         self._clock = clock
         self._remembered: dict[str, tuple[float, Noun]] = {}
+        self._said: dict[str, tuple[Noun, bytes]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def ask(self, name: str, raw: bytes) -> bytes:
         """Return a fact about the event with this record, as JSON; raises what the API raises."""
         if name in SHARED:
-            return msgspec.json.encode(await SHARED[name](self))
+            return self._written(name, await SHARED[name](self))
         return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
+
+    def _written(self, name: str, noun: Noun) -> bytes:
+        """Write a list once for all the events of a page: a registry may be long, and a page has a thousand."""
+        known = self._said.get(name)
+        if known is None or known[0] is not noun:
+            known = self._said[name] = (noun, msgspec.json.encode(noun))
+        return known[1]
 
     async def detection(self, message: Message) -> Detection:
         """Return why a message was detected; clean mail has an empty detection."""

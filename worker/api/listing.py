@@ -18,6 +18,7 @@ Item = TypeVar("Item", bound=Struct)
 New = TypeVar("New", bound=Struct)
 Change = TypeVar("Change", bound=Struct)
 Asked = TypeVar("Asked", bound=Where)
+Put = TypeVar("Put", bound=Struct)
 PER_PAGE = 1000
 READINGS = 3
 """How often a list that changes while its pages are turned is read before giving up."""
@@ -129,7 +130,7 @@ class Listing(Generic[Item, New, Change, Asked]):
         return (await call(where=where, body=body)).result
 
 
-class BatchListing(Listing[Item, New, Change, Asked]):
+class BatchListing(Listing[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
     """A list of which many entries can be changed at once."""
 
     async def batch(
@@ -137,7 +138,7 @@ class BatchListing(Listing[Item, New, Change, Asked]):
         *,
         deletes: Sequence[str] = (),
         patches: Mapping[str, Change] | None = None,
-        puts: Mapping[str, New] | None = None,
+        puts: Mapping[str, Put] | None = None,
         posts: Sequence[New] = (),
     ) -> Batched[Item]:
         """Remove, change, replace and add, in this order, all or nothing; at most 1,000 entries together.

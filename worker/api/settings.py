@@ -25,7 +25,9 @@ def _steady(kind: type[Order]) -> Order:
     return kind(order="created_at", direction="asc")
 
 
-class Domains(BatchListing[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain]):
+class Domains(
+    BatchListing[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
+):
     """``/settings/domains``."""
 
     async def replace(self, id: str, settings: bodies.DomainSettings) -> Domain:  # noqa: A002 (the API's word)
@@ -56,17 +58,15 @@ class Restrictions(
     async def delete_many(self, ids: Sequence[str]) -> None:
         """Remove at most 1,000 entries, all or none."""
         if not 1 <= len(ids) <= MOST_IN_A_BATCH:
-            raise Unsent(
-                f"POST {self._path}/batch: {len(ids)} entries; between 1 and {MOST_IN_A_BATCH} are allowed"
-            )
+            raise Unsent(f"POST {self._path}/batch: {len(ids)} entries; between 1 and {MOST_IN_A_BATCH} are allowed")
         body = {"deletes": [{"id": one} for one in ids]}
         await self._calls.call("POST", self._path + "/batch", nothing, body=body, urgency=Urgency.ACT, writes=True)
 
 
-Blocked = BatchListing[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked]
-Allowed = BatchListing[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed]
-Trusted = BatchListing[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted]
-Contents = BatchListing[ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent]
+Blocked = BatchListing[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked, bodies.NewBlock]
+Allowed = BatchListing[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed, bodies.NewAllow]
+Trusted = BatchListing[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted, bodies.NewTrust]
+Contents = BatchListing[ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent, bodies.NewContent]
 People = Listing[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, bodies.WhereRegistered]
 Ignored = Listing[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
 
