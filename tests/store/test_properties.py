@@ -197,17 +197,21 @@ class Days(RuleBasedStateMachine):
         assert self.states == {entry.id: entry.state for entry in self.entries()}
 
     def teardown(self) -> None:
-        """Verify the chain, and count what each rule was granted unasked in every window that ends with a claim."""
+        """Verify the chain, and count what each rule was granted unasked in every window that ends with a claim.
+
+        A person's word lets a target be touched; touching it once more is no further target.
+        """
         assert verify(at_once(self.desk.ledger.records(ME, limit=10**6))).problem == ""
         approved = {record["entry"] for record in self.records if record["verb"] == "approved"}
-        granted: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        claims: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
         for record in self.records:
-            for name in record.get("counted", ()) if record.get("entry") not in approved else ():
-                granted[name].append((seconds(record["at"]), record["target"]))
-        for name, claims in granted.items():
-            for end, _ in claims:
-                inside = {target for at, target in claims if 0 <= end - at < LIMITS[name].per}
-                assert len(inside) <= LIMITS[name].count
+            for name in record.get("counted", ()):
+                claims[name].append((seconds(record["at"]), record["target"], record["entry"] in approved))
+        for name, made in claims.items():
+            for end, _, _ in made:
+                inside = [(target, asked) for at, target, asked in made if 0 <= end - at < LIMITS[name].per]
+                asked_for = {target for target, asked in inside if asked}
+                assert len({target for target, _ in inside} - asked_for) <= LIMITS[name].count
 
 
 def seconds(instant: str) -> float:
