@@ -11,6 +11,7 @@ from msgspec import Struct
 from worker.store.ledger import Ledger
 from worker.store.records import NOTHING, hashed
 
+STDOUT = "stdout"
 AT_ONCE = 1000
 VERBS = (
     *("started", "stopped", "bundle taken", "bundle refused"),
@@ -38,10 +39,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-def verify(lines: Iterable[bytes], *, cut: bool = False) -> Verdict:
+def verify(lines: Iterable[bytes], *, cut: bool = False, reaching: int = 0) -> Verdict:
     """Prove that records follow each other unchanged from the first one, or from a checkpoint that a later one tells.
 
     With ``cut``, the beginning may be missing, as in a stream whose older files are elsewhere: what is here is proved.
+    ``reaching`` is the number of a record that was handed out once: the chain must not end before it.
     A hash that somebody kept earlier must still be found among the records: only that shows a chain written anew.
     """
     held = Verdict()
@@ -56,6 +58,8 @@ def verify(lines: Iterable[bytes], *, cut: bool = False) -> Verdict:
         first, previous = (held.first, held.previous) if held.records else (link.number, link.previous)
         held = Verdict(records=held.records + 1, first=first, last=link.number, hash=link.hash, previous=previous)
         cuts |= link.cut
+    if held.last < reaching:
+        return _broken(held, held.last + 1, f"is missing, and with it all up to {reaching}, which was handed out once")
     return _begun(held, {**cuts, 0: NOTHING}.get(held.first - 1), cut=cut) if held.records else held
 
 
@@ -141,7 +145,7 @@ class Stream:
         ledger: Ledger,
         account: str,
         stream: BinaryIO,
-        name: str = "stdout",
+        name: str = STDOUT,
         told: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         """Keep what is handed in; how far the stream is served is kept in the ledger under ``name``.

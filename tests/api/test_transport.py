@@ -114,6 +114,46 @@ async def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(monk
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "answer", [http("407 Login"), http("403 No"), b"garbage\r\n\r\n"], ids=["407", "403", "garbage"]
+)
+async def test_a_proxy_that_refuses_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    async with serving(answer) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", f"//me:{SECRET}@"))
+        monkeypatch.setenv("no_proxy", "")
+        async with HttpTransport("https://api.example/v4", Credential.from_text("t")) as line:
+            with pytest.raises((Unreachable, Unsure)) as caught:
+                await line.send(READ)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_an_answer_in_between_shows_that_the_api_is_there() -> None:
+    answered = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if b"slow" in asked:
+            await answered.wait()
+        if b"good" in asked:
+            writer.write(REUSED)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, transport(url) as line:
+        with pytest.raises(Unsure):
+            await line.send(Request(method="GET", path="/bad"))
+        slow = asyncio.ensure_future(line.send(Request(method="GET", path="/slow")))
+        await line.send(Request(method="GET", path="/good"))
+        answered.set()
+        with pytest.raises(Unsure):
+            await slow
+        assert line.lost == ""
+
+
 @pytest.mark.parametrize("answer", [b"", http("200 OK", b"half", length=99) + b"close"], ids=["reset", "cut"])
 async def test_the_api_is_lost_when_two_in_a_row_fail_and_back_at_the_first_answer(answer: bytes) -> None:
     async with serving(answer, REUSED, answer, answer, REUSED) as server, transport(server.url) as line:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
+from worker.audit import Stream
 from worker.store.ledger import open_ledger
 from worker.store.records import canonical, hashed
 
@@ -166,6 +168,31 @@ def test_a_ledger_that_lost_its_beginning_is_broken(kept: Shell) -> None:
     cut_off(kept, 2)
     code, out, _ = kept.type("audit", "verify")
     assert (code, "no checkpoint says what came before it" in out) == (1, True)
+
+
+def test_a_ledger_that_lost_its_end_or_everything_is_broken(kept: Shell) -> None:
+    write(kept, *[{"verb": "started"}] * 4)
+    handed_out(kept)
+    assert kept.json("audit", "verify")[0]["whole"]
+    cut_off(kept, 9)
+    code, out, _ = kept.type("audit", "verify")
+    assert (code, "record 1 is missing, and with it all up to 4, which was handed out once" in out) == (1, True)
+
+
+def test_a_ledger_without_records_says_so(kept: Shell) -> None:
+    write(kept, {"verb": "started"})
+    cut_off(kept, 1)
+    assert kept.type("audit", "verify")[:2] == (0, f"account {ME}: there are no records\n")
+
+
+def handed_out(shell: Shell) -> None:
+    """Hand on what is there, as the worker does on its stdout."""
+
+    async def hand_on() -> None:
+        async with open_ledger(f"sqlite:///{shell.folder / 'worker.db'}", owner="test", exclusive=True) as ledger:
+            await Stream(ledger, ME, BytesIO()).step()
+
+    asyncio.run(hand_on())
 
 
 def cut_off(shell: Shell, number: int) -> None:

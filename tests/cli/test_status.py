@@ -108,13 +108,13 @@ async def test_whoever_else_answers_there_is_not_believed(answer: bytes) -> None
     async with serving(answer) as server:
         told = await asked(listen(server.url))
     assert (told.answers, told.ready, len(server.heard)) == (False, False, 1)
-    assert "where something else listens" in told.why[0]
+    assert "(something else does)" in told.why[0]
 
 
 async def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     endless = http("200 OK", b'{"ready": true, "why": [] ' + b" " * 1_100_000, length=10**12)
     async with serving(endless, b"so that the connection is kept open") as server:
-        assert "where something else listens" in (await asked(listen(server.url))).why[0]
+        assert "(something else does)" in (await asked(listen(server.url))).why[0]
 
 
 async def test_who_never_answers_is_not_waited_for_long() -> None:
@@ -124,7 +124,7 @@ async def test_who_never_answers_is_not_waited_for_long() -> None:
 
 
 async def test_where_nobody_listens_is_named_also_when_it_is_of_the_newer_kind() -> None:
-    assert (await asked(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1, where nobody listens")
+    assert (await asked(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1 (nobody listens there)")
 
 
 async def test_the_status_tells_what_keeps_a_running_worker_from_working(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Transactions: committed or not at all, whoever is cancelled or killed."""
 
 import asyncio
+import gc
 import random
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
@@ -45,6 +47,25 @@ async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction(tmp_path: P
     await runner.run(lambda conn: put(conn, "b"))
     assert await runner.run(names) == ["a", "b"]
     await runner.close()
+
+
+def stumble(conn: Connection) -> None:
+    conn.execute(text("SELECT * FROM x WHERE y = :z"), {"z": "words of a stranger"})
+
+
+async def test_what_fails_for_a_caller_that_is_gone_is_not_printed_by_anybody(tmp_path: Path) -> None:
+    runner, printed = await file(tmp_path), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))
+    caller = asyncio.ensure_future(runner.run(stumble))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await runner.close()
+    del caller
+    gc.collect()
+    await asyncio.sleep(0)
+    assert printed == []
 
 
 async def test_closing_waits_for_what_is_running(tmp_path: Path) -> None:

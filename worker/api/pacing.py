@@ -21,6 +21,8 @@ PROBE = 5.0
 SERVER_FAULT = 500
 WITHIN = 0.999
 """Where in its second a predecessor's start counts as begun: at the end, yet not in the next one at every restart."""
+UNDATED = 2.0**40
+"""The second of a start whose API time nobody knew: later than any other, so that it is held longest."""
 LEFT = re.compile(r"\br=(\d{1,9})\s*;\s*t=(\d{1,9})")
 QUOTA = re.compile(r"\bq=(\d{1,9})")
 
@@ -163,10 +165,15 @@ class Budget:
         self._given = self._take_over(spent)
 
     def _take_over(self, spent: Sequence[tuple[float, int]]) -> list[float]:
-        """Hold everything a predecessor spent against us, but for one request: its answer tells what time it is."""
-        given = [second + WITHIN for second, count in sorted(spent) for _ in range(count)][-self._all.limit :]
-        self._all.starts.extend([self._begun] * min(len(given), self._all.limit - 1))
-        return given
+        """Hold everything a predecessor spent against us, but for one request: its answer tells what time it is.
+
+        Where the life before took that liberty too, and heard nothing, a window is waited out instead.
+        """
+        given = [second + WITHIN for second, count in sorted(spent) for _ in range(count)]
+        most = self._all.limit - (UNDATED not in dict(spent))
+        self._held = min(len(given), most)
+        self._all.starts.extend([self._begun] * self._held)
+        return given[-self._all.limit :]
 
     async def turn(self, urgency: Urgency, patience: float = inf) -> int:
         """Wait until a request may leave, which must be at once; return the turn's number for ``heard``.
@@ -267,14 +274,14 @@ class Budget:
     def _ours(self, now: float) -> list[float]:
         """Return the starts without the stand-ins for a predecessor's, which are the oldest and all of one moment."""
         here = now < self._begun + self._all.seconds
-        return list(self._all.starts)[min(len(self._given), self._all.limit - 1) if here else 0 :]
+        return list(self._all.starts)[self._held if here and self._given else 0 :]
 
     def spent(self) -> list[tuple[float, int]]:
         """Return the starts inside the window per second of API time; to be stored, and given to the successor."""
         now = self._clock.monotonic()
         self._all.opens(now)
         ahead = self._clock.now() - now
-        ours = [start + ahead for start in self._ours(now)]
+        ours = [UNDATED if self._given else start + ahead for start in self._ours(now)]
         return sorted(Counter(float(floor(at)) for at in (*self._given, *ours)).items())
 
     def wait(self, urgency: Urgency) -> float:

@@ -16,6 +16,7 @@ from aiohttp import (
     ClientHttpProxyError,
     ClientRequest,
     ClientResponse,
+    ClientResponseError,
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
@@ -92,7 +93,8 @@ class HttpTransport:
         answer = await self._sent(request, URL(self._base + request.path + query, encoded=True))
         # Raised out here so that no aiohttp error, which knows our headers, hangs on to ours as its context.
         if isinstance(answer, WorkerError):
-            self._doubted, self.lost = True, str(answer) if doubted else self.lost
+            self.lost = str(answer) if doubted and self._doubted else self.lost  # unless one was answered meanwhile
+            self._doubted = True
             raise answer
         self._doubted, self.lost = False, ""
         return answer
@@ -136,16 +138,25 @@ def _unsure(error: BaseException) -> Unsure:
 
 def _unconnected(request: ClientRequest, error: BaseException) -> str:
     """Say where no connection came about, why, and where to look; of a proxy's address only what is no secret."""
-    where = f"{request.url.host}:{request.url.port}"
+    where, look_at = _place(request.url), "the network and CLOUDFLARE_BASE_URL"
     if request.proxy:
-        where += f" through the proxy {request.proxy.host}:{request.proxy.port}"
-    return f"could not connect to the API at {where} ({_reason(error)}): look at the network and CLOUDFLARE_BASE_URL"
+        where, look_at = (
+            f"{where} through the proxy {_place(request.proxy)}",
+            "the proxy and the variables that name it",
+        )
+    return f"could not connect to the API at {where} ({_reason(error)}): look at {look_at}"
+
+
+def _place(url: URL) -> str:
+    return f"{url.host_subcomponent}:{url.port}"
 
 
 def _reason(error: BaseException) -> str:
     """Say what went wrong in a few harmless words."""
     if isinstance(error, asyncio.TimeoutError):
         return "the deadline passed"
+    if isinstance(error, ClientResponseError):  # its own words hold the proxy's address, and with it a password
+        return escaped(f"{error.status} {error.message}")
     text = _by_system(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
     return escaped(text or type(error).__name__)
 

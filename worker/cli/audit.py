@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -73,7 +73,9 @@ def verify(
     from worker.audit import verify as verified
 
     chains = _of_files(files) if files else edge.wait(_of_ledger(edge.settings()))
-    verdicts = {account: verified(lines, cut=bool(files)) for account, lines in chains.items()}
+    verdicts = {
+        account: verified(chain.lines, cut=bool(files), reaching=chain.reaching) for account, chain in chains.items()
+    }
     if as_json:
         show.document([_verdict(account, verdict) for account, verdict in verdicts.items()])
     else:
@@ -128,24 +130,35 @@ async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
     return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
 
 
-async def _of_ledger(settings: "Settings") -> dict[str, list[bytes]]:
+class Chain(NamedTuple):
+    """The records of an account, and the number of the last that is known to have been handed out."""
+
+    lines: list[bytes]
+    reaching: int = 0
+
+
+async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
     """Read the chain of each account."""
+    from worker.audit import STDOUT
     from worker.audit import query as asked
 
     async with edge.ledger(settings) as (ledger, accounts):
-        return {account: [line async for line in asked(ledger, account)] for account in accounts}
+        return {
+            account: Chain([line async for line in asked(ledger, account)], await ledger.cursor(account, STDOUT))
+            for account in accounts
+        }
 
 
-def _of_files(files: Iterable[Path]) -> dict[str, list[bytes]]:
+def _of_files(files: Iterable[Path]) -> dict[str, Chain]:
     """Read the chains in files, each with its own account."""
-    chains: dict[str, list[bytes]] = {}
+    chains: dict[str, Chain] = {}
     for file in files:
         try:
             lines = file.read_bytes().splitlines()
         except OSError as error:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
         for line in lines:
-            chains.setdefault(_account(line), []).append(line)
+            chains.setdefault(_account(line), Chain([])).lines.append(line)
     return chains
 
 
@@ -183,13 +196,18 @@ def _wish(record: dict[str, Any]) -> str:
 def _verdict(account: str, verdict: "Verdict") -> show.Row:
     """Describe for programs what came of verifying a chain."""
     names = ("problem", "records", "first", "last", "hash", "previous", "unchecked")
-    return {"account": account, "whole": not verdict.problem, **{name: getattr(verdict, name) for name in names}}
+    return {
+        "account": account,
+        "whole": not verdict.problem and not verdict.unchecked,
+        **{name: getattr(verdict, name) for name in names},
+    }
 
 
 def _tell(verdicts: dict[str, "Verdict"]) -> None:
     """Say for people what came of verifying chains, in lines that keep a hash in one piece."""
     for account, verdict in verdicts.items():
         result = f"broken at record {verdict.broken_at}" if verdict.problem else f"{_span(verdict)} whole"
+        result = result if verdict.records or verdict.problem else "there are no records"
         typer.echo(f"account {show.cell(account) or 'unknown'}: {result}")
         for line in _broken(verdict) if verdict.problem else _whole(verdict):
             typer.echo(f"  {line}")
@@ -211,7 +229,7 @@ def _broken(verdict: "Verdict") -> list[str]:
 
 def _whole(verdict: "Verdict") -> list[str]:
     """Say what was proved, and what could not be."""
-    lines = [f"hash of record {verdict.last}: {verdict.hash}"]
+    lines = [f"hash of record {verdict.last}: {verdict.hash}"] if verdict.records else []
     if verdict.unchecked:
         lines += [
             f"hash of record {verdict.unchecked}: {show.cell(verdict.previous)}",

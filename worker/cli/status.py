@@ -75,9 +75,9 @@ async def asked(listen: "Listen", patience: float = PATIENCE) -> Told:
     except TimeoutError:
         return _silent(at, f"within {patience:g} s")
     except ClientConnectorError:
-        return _silent(at, "where nobody listens")
+        return _silent(at, "(nobody listens there)")
     except (ClientError, ValueError):
-        return _silent(at, "where something else listens")
+        return _silent(at, "(something else does)")
 
 
 async def _body(content: Any) -> bytes:  # noqa: ANN401 (aiohttp's StreamReader, which is imported late)
@@ -101,7 +101,7 @@ def _understood(at: str, body: bytes) -> Told:
 
 def _silent(at: str, how: str) -> Told:
     """Say that there is nobody to ask, and where to look."""
-    why = f"no worker answers at {at}, {how}: see whether one runs, and whether with the same WORKER_LISTEN"
+    why = f"no worker answers at {at} {how}: see whether one runs, and whether with the same WORKER_LISTEN"
     return Told(at=at, answers=False, why=(why,))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -73,9 +73,17 @@ class AsyncRunner:
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction when its turn has come."""
-        return await asyncio.shield(asyncio.wrap_future(self._thread.submit(self._transactions.transact, fn)))
+        work = asyncio.wrap_future(self._thread.submit(self._transactions.transact, fn))
+        work.add_done_callback(_heard)
+        return await asyncio.shield(work)
 
     async def close(self) -> None:
         """Wait for what is running, and let go of the file."""
         await asyncio.to_thread(self._thread.shutdown)
         self._transactions.engine.dispose()
+
+
+def _heard(work: "asyncio.Future[Any]") -> None:
+    """Take note of an error: a caller that was cancelled does not ask for it, and nobody is to print it then."""
+    if not work.cancelled():
+        work.exception()
