@@ -93,6 +93,7 @@ def test_a_text_whose_end_was_not_read_is_cut_like_all_long_texts() -> None:
     assert raw.text.endswith(CUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "eml",
     [

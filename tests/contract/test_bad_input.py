@@ -16,6 +16,8 @@ from worker.api.bulk import BulkSearch
 from worker.errors import NotFound, Rejected
 from worker.sandbox import World
 
+pytestmark = pytest.mark.slow  # all operations, one by one
+
 WITH_ID = [row for row in ROWS.values() if "{id}" in OPERATION_OF[row.call].path]
 STRANGE = ("a:b", "a/b", "/", "../block_senders", "a?b=c", "a#b", "%2e%2e", "{id}", "a b", "é\x00\n", "x" * 5000)
 RESERVED = (

@@ -11,6 +11,8 @@ from worker.api import Budget, Client, Request, Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.sandbox import ACCOUNT
 
+pytestmark = pytest.mark.slow  # all operations, one by one
+
 SAID = "it cannot be done today"
 REFUSALS: list[tuple[int, str, type[WorkerError]]] = [
     (400, SAID, Rejected),

@@ -6,6 +6,8 @@ from tests.contract.rows import Row
 from tests.contract.scene import Scene
 from tests.contract.wires import OPERATION_OF, ROWS, ask, fits, of_ours, of_theirs, recorded, sent_by_sdk
 
+pytestmark = pytest.mark.slow  # all operations, one by one
+
 BOTH = [row for row in ROWS.values() if row.sdk]
 
 

@@ -152,6 +152,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_message_is_a_message_all_the_same(data: bytes) -> None:
     desk = Desk()
