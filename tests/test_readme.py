@@ -16,9 +16,14 @@ from worker.actions import ACTIONS
 from worker.audit import VERBS
 from worker.cli import app
 from worker.daemon.readiness import TURNS
+from worker.judge import Event, judge
 from worker.loader import load
 from worker.models import FACTS, TRIGGERS
 from worker.rules import Mode
+from worker.sandbox import World
+from worker.sandbox.auth import READ_ONLY, WRONG
+from worker.sandbox.control import ROUTES, handle
+from worker.sandbox.wire import Request
 from worker.settings import Settings, describe
 from worker.sources import AllowPolicies, Messages, Reports
 from worker.store.entry import FOLLOWS
@@ -88,7 +93,7 @@ def test_the_table_of_options_is_that_of_the_command_line() -> None:
 def test_every_action_fact_trigger_and_mode_is_in_its_table() -> None:
     told = [name for row in table(README, "action") for name in re.findall(r"`(\w+)\(", row[0])]
     assert told == named(RULES, "action") == list(ACTIONS)
-    assert named(README, "fact") == named(RULES, "fact") == list(FACTS)
+    assert named(RULES, "fact") == list(FACTS)
     assert named(RULES, "trigger") == list(TRIGGERS)
     assert named(RULES, "mode") == list(Mode.__members__)
 
@@ -135,6 +140,32 @@ def verbs(tree: ast.Module) -> Iterator[str]:
 def test_the_rules_that_are_shown_load_and_pass_their_examples(text: str, tmp_path: Path) -> None:
     (tmp_path / "shown.py").write_text(text)
     assert len(load(tmp_path, frozenset({"soc"})).rules) == 1
+
+
+def test_the_first_rule_acts_on_mail_of_the_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "shown.py").write_text(blocks(README, "python")[0])
+    world = World(now=lambda: 1_800_000_000.0, messages=500)
+    events = [Event(key=mail.id, kind="Message", raw=mail.encoded(mail.now)) for mail in world.mails]
+    said = judge(load(tmp_path), events)
+    acted = [one for one in said if one.proposals]
+    assert (len(acted) > 0, [one for one in said if one.failed]) == (True, [])
+
+
+def test_what_is_said_of_the_sandbox_is_so(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["sandbox", "--help"], prog_name="worker", standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert {(verb, path) for verb, path in ROUTES if f"/_sandbox/{path}" not in shown} == set()
+    told = {(verb, row[0].strip("`")) for verb in ("GET", "POST") for row in table(OPERATIONS, verb) if row[0]}
+    assert told == {(verb, f"/_sandbox/{path}") for verb, path in ROUTES}
+    assert [word for word in (READ_ONLY, WRONG) if word not in shown or f"`{word}`" not in OPERATIONS] == []
+
+
+def test_what_is_shown_to_stir_the_sandbox_does() -> None:
+    world, path = World(now=lambda: 1_800_000_000.0, messages=1), ""
+    for first, body, _ in table(OPERATIONS, "POST"):
+        path = first.strip("`") or path
+        text = body.strip("`").replace("…", world.mails[0].id)
+        assert handle(world, Request("POST", path, body=text.encode())).status == 200
 
 
 def test_the_first_rule_has_ten_lines_at_most() -> None:

@@ -84,6 +84,7 @@ def test_every_bad_value_is_named_at_once() -> None:
 
 def test_an_unknown_variable_is_named_with_its_nearest_known_one() -> None:
     assert refusal(WORKER_CELING="enforce") == "WORKER_CELING is not a setting; did you mean WORKER_CEILING?"
+    assert refusal(WORKER_FOO="x") == "WORKER_FOO is not a setting: `worker run --help` lists those there are"
     assert "WORKER_POLL_EVERY" in refusal(WORKER_POLLEVERY="1s")
 
 

@@ -27,7 +27,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     """What a lane is settled to, by which rules; closed to lower priorities while it is in dispute."""
 
     actions: frozenset[AnyAction]
-    rules: str
+    rules: frozenset[str]
     disputed: bool
 
 
@@ -69,14 +69,14 @@ def lane_of(action: AnyAction) -> LaneKey:
 
 def _opposed(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
     """Name the higher rules that want something else in a lane of this sentence; empty when none does."""
+    against: set[str] = set()
     for action in proposal.actions:
         if isinstance(action, Notify):
             continue
         lanes = settled if isinstance(action, Keep) else (lane_of(action), EVERYTHING)
         for above in (settled[lane] for lane in lanes if lane in settled):
-            if above.actions != {action}:
-                return above.rules
-    return ""
+            against |= above.rules if above.actions != {action} else set()
+    return ", ".join(sorted(against))
 
 
 def _wanted(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
@@ -87,7 +87,7 @@ def _wanted(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
     return {
         lane: Settled(
             actions=(actions := frozenset(action for on, action, _ in said if on == lane)),
-            rules=", ".join(sorted({rule for on, _, rule in said if on == lane})),
+            rules=frozenset(rule for on, _, rule in said if on == lane),
             disputed=keeping or len(actions) > 1,
         )
         for lane in lanes

@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.errors import SettingsError
 from worker.rules import Mode, seconds
 
-NOTIFY = "WORKER_NOTIFY_"
+PREFIX = "WORKER_"
+NOTIFY = f"{PREFIX}NOTIFY_"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 NO_LOGIN = "set CLOUDFLARE_API_TOKEN to a token with the permission Cloud Email Security: Write"
 CEILINGS = {"observe": Mode.OBSERVE, "approve": Mode.APPROVE, "enforce": Mode.ENFORCE}
@@ -257,15 +258,17 @@ def describe() -> tuple[Described, ...]:
 
 def _ours(name: str) -> bool:
     """Whether a variable is meant for us. Cloudflare's other variables belong to other programs."""
-    return name.startswith("WORKER_") or name in NAMES
+    return name.startswith(PREFIX) or name in NAMES
 
 
 def _known(name: str) -> None:
     """Refuse a variable that nobody reads, and name the one that was meant."""
     if name.startswith(NOTIFY) or (name in NAMES and "<" not in name):
         return
-    near = get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
-    raise SettingsError(f"{name} is not a setting; did you mean {near}?")
+    bare = {one.removeprefix(PREFIX): one for one in NAMES}  # what all have in common brings none of them nearer
+    near = get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    told = f"; did you mean {bare[near[0]]}?" if near else ": `worker run --help` lists those there are"
+    raise SettingsError(f"{name} is not a setting{told}")
 
 
 def _channel(name: str) -> str:

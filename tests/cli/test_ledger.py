@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
-from tests.language import rule_files
+from tests.language import GOOD, rule_files
 from tests.serving import RULES, Serving, sandbox
+from tests.store.desk import Desk
 from worker.sandbox import Switches
 from worker.store.ledger import open_ledger
 from worker.store.values import Page, Slice
@@ -62,9 +63,27 @@ def test_a_round_needs_no_phishguard_unless_a_rule_hears_reports(shell: Shell, t
     assert (code, "phishguard/reports" in err) == (3, True)
 
 
-def test_no_open_gap_is_told_as_the_proof_it_is(worked: Shell) -> None:
+def test_no_open_gap_is_told_with_the_time_up_to_which_that_is_known(worked: Shell) -> None:
     worked.set(WORKER_POLL_EVERY="1h")
-    assert worked.type("gaps")[:2] == (0, "no gap is open: all is read up to the last poll\n")
+    code, out, _ = worked.type("gaps")
+    (account,) = worked.json("status")["accounts"]
+    until = [f"{source['source']} are read up to {source['until'][11:19]}Z (" for source in account["sources"]]
+    assert (code, out.startswith(f"no gap is open: {until[0]}"), f"s ago), {until[1]}" in out) == (0, True, True)
+
+
+def test_a_ledger_of_which_nothing_is_read_yet_claims_nothing(shell: Shell) -> None:
+    asyncio.run(fill())
+    assert shell.type("gaps")[:2] == (0, "no gap is open: nothing is read yet\n")
+    asyncio.run(fill(Page(account="a1", now=1.0, source="messages", drafts=(Desk().draft(),))))
+    shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
+    assert shell.type("gaps")[:2] == (0, "no gap is open: messages are not read yet\n")
+
+
+async def fill(*pages: Page) -> None:
+    """Make a ledger that holds these pages."""
+    async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+        for page in pages:
+            await ledger.enter(page)
 
 
 def test_a_gap_is_listed_with_its_length_and_reason_and_is_a_finding(worked: Shell) -> None:
@@ -142,10 +161,35 @@ def test_a_lane_can_be_braked_and_let_go(worked: Shell) -> None:
     assert worked.json("brake") == []
 
 
+def test_a_brake_that_is_not_on_cannot_be_taken_off(worked: Shell) -> None:
+    code, out, err = worked.type("brake", "off")
+    assert (code, out, err) == (1, "", "worker: there is no brake on everything to take off; no brake is on\n")
+    worked.type("brake", "on", "--lane", "block")
+    on = "on: lane block (worker brake off --lane block)\n"
+    for words in ((), ("--rule", "gone"), ("--lane", "verdict")):
+        code, out, err = worked.type("brake", "off", *words)
+        assert (code, out, err.endswith(f"to take off; {on}")) == (1, "", True)
+    worked.type("brake", "on")
+    code, out, _ = worked.type("brake", "off")
+    assert (code, out.splitlines()[1:]) == (0, [f"still {on}".strip()])
+    worked.json("run", "--once")
+    assert [row["lane"] for row in worked.json("brake")] == ["block"]
+
+
+def test_a_rule_that_is_gone_can_still_be_let_go(worked: Shell) -> None:
+    worked.type("brake", "on", "--rule", "malicious_mail")
+    worked.json("run", "--once")
+    worked.set(WORKER_RULES=str(rule_files(worked.folder, other=GOOD)))
+    assert worked.type("brake", "off", "--rule", "malicious_mail")[0] == 0
+    worked.json("run", "--once")
+    assert worked.json("brake") == []
+
+
 @pytest.mark.parametrize("words", [("--lane", "blocks"), ("--lane", "block", "--rule", "malicious_mail")])
 def test_a_lane_that_does_not_exist_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
     code, _, err = worked.type("brake", "on", *words)
     assert (code, "placement, verdict, block, allow, trust, notice" in err) == (2, True)
+    assert err.endswith("did you mean block?\n") == (words[1] == "blocks")
 
 
 @pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])

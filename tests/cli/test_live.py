@@ -21,7 +21,7 @@ def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
 
 
 def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Serving) -> None:
-    told = "10 rules, and all their examples pass, and the API allows what WORKER_CEILING=approve needs\n"
+    told = "10 rules, and all examples pass, and the API allows what WORKER_CEILING=approve needs\n"
     assert live(shell, account, WORKER_CEILING="approve") == (0, told)
     assert account.world.effects == []
 
@@ -59,7 +59,7 @@ def test_an_api_that_is_away_could_not_be_asked_and_is_no_problem_of_ours(shell:
     code, out = live(shell, account, **NOWHERE)
     question, summary = out.splitlines()
     assert (code, "the API cannot be asked now" in question) == (3, True)
-    assert summary == "10 rules, and all their examples pass"
+    assert summary == "10 rules, and all examples pass"
     found = shell.json("check", "--live", code=3)
     assert (found["problems"], found["unanswered"]) == ([], [question])
 

@@ -98,6 +98,16 @@ def test_an_unknown_rule_is_named_with_its_nearest_one_on_record(kept: Shell) ->
     assert (code, err) == (2, "worker: no record has the rule 'malicious_male'; did you mean malicious_mail?\n")
 
 
+@pytest.mark.parametrize("what", ["entry", "target"])
+def test_an_id_that_no_record_names_is_refused(kept: Shell, what: str) -> None:
+    write(kept, {**ENTERED, "entry": "e1"})
+    code, out, err = kept.type("audit", "query", f"--{what}", "m1")
+    assert (code, out) == (2, "")
+    assert err == f"worker: no record names the {what} 'm1': it is mistyped, or nothing was wanted of it yet\n"
+    known = {"entry": "e1", "target": str(ENTERED["target"])}[what]
+    assert kept.type("audit", "query", f"--{what}", known, "--verb", "settled")[:2] == (0, "no record fits\n")
+
+
 def test_a_rule_on_record_that_did_nothing_of_the_kind_is_no_mistake(kept: Shell) -> None:
     write(kept, ENTERED)
     assert kept.type("audit", "query", "--rule", "malicious_mail", "--verb", "settled")[:2] == (0, "no record fits\n")
@@ -160,6 +170,32 @@ def test_an_older_file_with_another_end_than_the_newer_one_names_is_a_finding(ke
         1,
         ["  record 2 names another record than 1 as its previous one", "  before that, record 1 is unchanged"],
     )
+
+
+def test_a_last_line_that_is_cut_is_named_and_breaks_no_chain(kept: Shell) -> None:
+    older, newer = files(kept, 3, 2)
+    with Path(older).open("ab") as file:
+        file.write(Path(newer).read_bytes()[:40])
+    code, out, _ = kept.type("audit", "verify", older, newer)
+    assert (code, out.splitlines()[0]) == (1, f"account {ME}: records 1 to 5 are whole")
+    assert f"{older} line 4 is cut in the middle, as when the process is stopped while it writes: the next" in out
+    whole, torn = kept.json("audit", "verify", older, code=1)
+    assert (whole["whole"], whole["records"], torn["whole"], "line 4 is cut" in torn["problem"]) == (
+        True,
+        3,
+        False,
+        True,
+    )
+
+
+def test_a_line_that_is_cut_before_the_last_one_breaks_the_chain(kept: Shell) -> None:
+    older, newer = files(kept, 3, 2)
+    Path(older).write_bytes(Path(older).read_bytes()[:-40] + b"\n" + Path(newer).read_bytes())
+    code, out, _ = kept.type("audit", "verify", older)
+    assert (code, "does not follow record 2" in out, "is cut" in out) == (1, True, False)
+    Path(newer).write_bytes(Path(newer).read_bytes()[:40] + b"\n")
+    code, out, _ = kept.type("audit", "verify", newer)
+    assert (code, "is not a record" in out, "is cut" in out) == (1, True, False)
 
 
 def test_a_ledger_that_lost_its_beginning_is_broken(kept: Shell) -> None:

@@ -1,5 +1,7 @@
 """The house: what the API refuses, what is told of it, and what can be seen from outside."""
 
+from contextlib import AsyncExitStack
+
 import msgspec
 import pytest
 from aiohttp import ClientSession
@@ -85,7 +87,7 @@ async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(
         ready = house.readiness()
         assert not ready.ready
         assert "could not connect" in ready.why[0]
-    assert [line["event"] for line in bench.told()] == ["cannot go on"]
+    assert [line["event"] for line in bench.told()] == ["could not; tries again"]
 
 
 async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up(bench: Bench) -> None:
@@ -101,6 +103,38 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
         assert [why.partition(":")[0] for why in house.readiness().why] == ["messages"]
         await line.send(ask)
         assert house.readiness().ready
+
+
+async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
+    async with bench.api(), bench.house() as house:
+        line, ask = house.desks[0].line.transport, Request(method="GET", path="/accounts/a")
+        await upkeep.readiness(house)
+        for loop in house.desks[0].loops()[:2]:
+            await house.turn(loop)
+        assert await upkeep.readiness(house) == 1
+        bench.world.faults.script([Fault("reset")] * 2)
+        for _ in range(2):
+            with pytest.raises(Unsure):
+                await line.send(ask)
+        await upkeep.readiness(house)
+        await upkeep.readiness(house)
+        await line.send(ask)
+        await upkeep.readiness(house)
+    told = [(line["event"], line["level"]) for line in bench.told()]
+    assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]
+    assert bench.told()[2]["why"].startswith("messages, reports: ")
+
+
+async def test_an_outage_is_in_the_log_of_a_running_worker(bench: Bench) -> None:
+    def said(event: str, level: str) -> bool:
+        return (event, level) in {(line["event"], line["level"]) for line in bench.told()}
+
+    async with AsyncExitStack() as api:
+        await api.enter_async_context(bench.api())
+        async with bench.worker():
+            await until(lambda: said("ready", "info"))
+            await api.aclose()
+            await until(lambda: said("not ready", "warning"))
 
 
 async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Bench) -> None:
@@ -121,7 +155,7 @@ async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
         assert "subscription" in house.readiness().why[0]
         bench.world.switches = Switches()
         assert await house.turn(messages) < 10
-    assert [line["event"] for line in bench.told()] == ["cannot go on", "works again"]
+    assert [line["event"] for line in bench.told()] == ["could not; tries again", "works again"]
 
 
 REPORTS = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.daemon.bench import Bench, until
+from tests.daemon.bench import MOVES, Bench, until
 from tests.language import rule_files
 from worker.daemon import upkeep
 from worker.sandbox import ACCOUNT, Switches
@@ -28,6 +28,18 @@ async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(ben
     assert (said["lane"], said["level"]) == ("placement", "error")
     (notice,) = [told for told in bench.told() if told["event"] == "notice"]
     assert "worker brake off --lane placement" in notice["text"]
+
+
+async def test_a_limit_that_is_spent_is_logged_once_and_every_channel_is_told(bench: Bench) -> None:
+    rule_files(bench.rules, moves=MOVES.replace("per_hour(1000)", "per_hour(2)"))
+    bench.world.arrive(5, "outbreak")
+    async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://") as house:
+        await until(lambda: any(told["event"] == "notice" for told in bench.told()))
+        waits = [entry.said for entry in await house.rooms.ledger.entries(ACCOUNT, states=("waiting",))]
+    (said,) = [told for told in bench.told() if told["event"] == "a limit is spent"]
+    assert (said["level"], said["rule"], [said["because"]] * 3) == ("warning", "moves", waits)
+    (notice,) = [told for told in bench.told() if told["event"] == "notice"]
+    assert notice["text"].startswith(f"{ACCOUNT}: the limit of moves is spent: 2 per 1 hour; worker waiting lists")
 
 
 async def test_a_rule_that_fails_is_named_once_with_its_file_and_line(bench: Bench) -> None:

@@ -196,7 +196,8 @@ class Rig:
 
     async def has_read_all(self) -> bool:
         """Ask whether any gap is open."""
-        return (await self.command("gaps")) == Told(0, "no gap is open: all is read up to the last poll\n", "")
+        told = await self.command("gaps")
+        return (told.code, told.out.startswith("no gap is open: messages are read up to ")) == (0, True)
 
     def moved(self, count: int) -> Callable[[], bool]:
         """Return what tells whether so many messages were moved."""

@@ -1,7 +1,7 @@
 """`worker audit`: what was done, by whom and why; and whether that record is whole."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -66,21 +66,25 @@ def verify(
 
     Files may begin later than the first record, as after a log rotation: what is there is proved, and what is not is
     named. Keep a hash somewhere else: only that shows a chain that was written anew from its beginning. Ends with 1
-    when the chain is broken.
+    when the chain is broken, or the last line of a file is cut in the middle.
 
     Example: worker audit verify records.1.jsonl records.jsonl
     """
+    from worker.audit import Verdict
     from worker.audit import verify as verified
 
-    chains = _of_files(files) if files else edge.wait(_of_ledger(edge.settings()))
+    chains, torn = _of_files(files) if files else (edge.wait(_of_ledger(edge.settings())), [])
     verdicts = {
         account: verified(chain.lines, cut=bool(files), reaching=chain.reaching) for account, chain in chains.items()
     }
     if as_json:
-        show.document([_verdict(account, verdict) for account, verdict in verdicts.items()])
+        told = [*verdicts.items(), *(("", Verdict(problem=problem)) for problem in torn)]
+        show.document([_verdict(account, verdict) for account, verdict in told])
     else:
         _tell(verdicts)
-    edge.found([verdict for verdict in verdicts.values() if verdict.problem])
+        for problem in torn:
+            typer.echo(problem)
+    edge.found([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:
@@ -118,7 +122,17 @@ async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
         found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
         if not found:
             _known("rule", wanted["rule"], await _rules(ledger, accounts))
+            await _on_record(ledger, accounts, {what: wanted[what] for what in ("entry", "target") if wanted[what]})
     return found
+
+
+async def _on_record(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str, Any]) -> None:
+    """Refuse an id that no record names, as it may be mistyped; the nearest one would be another mail's."""
+    from worker.audit import query as asked
+
+    for what, id_ in ids.items():
+        if not [line for account in accounts async for line in asked(ledger, account, **{what: id_})]:
+            raise SettingsError(f"no record names the {what} {id_!r}: it is mistyped, or nothing was wanted of it yet")
 
 
 async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
@@ -149,17 +163,29 @@ async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
         }
 
 
-def _of_files(files: Iterable[Path]) -> dict[str, Chain]:
-    """Read the chains in files, each with its own account."""
+def _of_files(files: Iterable[Path]) -> tuple[dict[str, Chain], list[str]]:
+    """Read the chains in files, each with its own account; name each file whose last line is torn, and leave it out."""
     chains: dict[str, Chain] = {}
+    torn = []
     for file in files:
         try:
-            lines = file.read_bytes().splitlines()
+            lines = file.read_bytes().splitlines(keepends=True)
         except OSError as error:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+        if lines and _torn(lines[-1]):
+            torn.append(
+                f"{file} line {len(lines)} is cut in the middle, as when the process is stopped while it writes: "
+                "the next start writes that record again"
+            )
+            lines.pop()
         for line in lines:
             chains.setdefault(_account(line), Chain([])).lines.append(line)
-    return chains
+    return chains, torn
+
+
+def _torn(line: bytes) -> bool:
+    """Tell whether a line is the beginning of a record, and no more."""
+    return line.startswith(b"{") and not line.endswith(b"\n") and not _account(line)
 
 
 def _account(line: bytes) -> str:

@@ -1,8 +1,10 @@
 """What people ask of the ledger, and order: gaps, waiting, approve, refuse, brake."""
 
 import getpass
+import sys
 import time
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -22,11 +24,13 @@ Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker wai
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
-WAITING = ("id", "rule", "action", "sender", "because", "for")
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first, also where several are decided.")]
+WAITING = ("id", "about", "rule", "what", "for")
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
 LANES = ("placement", "verdict", *LISTS, "notice")
 GAPS = ("account", "source", "start", "end", "length", "why")
 ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
+EVERYTHING_WAITING = 100_000
 
 
 class Person(NamedTuple):
@@ -44,42 +48,48 @@ class Person(NamedTuple):
 def gaps(*, as_json: edge.Json = False) -> None:
     """List every stretch of time that is not read yet.
 
-    Nothing listed is the proof that nothing was missed; ends with 1 when there is something.
+    Nothing listed is the proof that nothing was missed up to the times that are named then; ends with 1 when there is
+    something.
 
     Example: worker gaps
     """
-    found = edge.wait(_gaps(edge.settings()))
-    show.listing(found, GAPS, as_json=as_json, empty="no gap is open: all is read up to the last poll")
+    settings = edge.settings()
+    found = edge.wait(_gaps(settings))
+    show.listing(found, GAPS, as_json=as_json, empty=f"no gap is open: {edge.wait(_read(settings))}")
     edge.found(found)
 
 
 def waiting(*, as_json: edge.Json = False) -> None:
-    """List what waits for a person.
+    """List the decisions that wait for a person.
+
+    What is decided together is listed once, by its first entry: what is wanted, why it waits, the rule's reason, the
+    sender and the subject. --json gives every entry; those of the same item are decided together.
 
     Example: worker waiting, then worker approve ID or worker refuse ID
     """
-    found = edge.wait(_waiting(edge.settings()))
-    show.listing(found, WAITING, as_json=as_json, empty="nothing waits for a person")
+    entries = edge.wait(_waiting(edge.settings()))
+    rows = [_waiting_row(entry) for entry in entries] if as_json else _decisions(entries)
+    show.listing(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
 
 
-def approve(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "") -> None:
+def approve(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "", yes: Yes = False) -> None:
     """Let something that waits be carried out.
 
-    Whatever belongs to the same decision goes with it.
+    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
     """
-    edge.wait(_decide(edge.settings(), "approve", id_, rule, Person(who, because)))
+    edge.wait(_decide(edge.settings(), "approve", id_, rule, Person(who, because), yes=yes))
 
 
-def refuse(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "") -> None:
+def refuse(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "", yes: Yes = False) -> None:
     """Refuse something that waits.
 
-    Whatever belongs to the same decision goes with it.
+    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
-    edge.wait(_decide(edge.settings(), "refuse", id_, rule, Person(who, because)))
+    edge.wait(_decide(edge.settings(), "refuse", id_, rule, Person(who, because), yes=yes))
 
 
 def brake(
@@ -94,7 +104,8 @@ def brake(
     """Stop all acting, or that of one rule or lane, at once.
 
     Reading and judging go on, and nothing is forgotten. A lane that fails twenty times in a row for one reason is
-    braked by the worker itself; `worker brake off --lane NAME` lets it go on.
+    braked by the worker itself; `worker brake off --lane NAME` lets it go on. Taking off a brake that is not on ends
+    with 1 and names those that are.
 
     Example: worker brake on --because "wrong mails are moved"
     """
@@ -102,7 +113,8 @@ def brake(
     if turn not in {"", "on", "off"}:
         raise SettingsError(f"a brake is on or off, not {turn!r}")
     if lane and (rule or lane not in LANES):
-        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it")
+        meant = "".join(f"; did you mean {near}?" for near in get_close_matches(lane, LANES, n=1) if near != lane)
+        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it{meant}")
     if turn:
         subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
         edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, Person(who, because)))
@@ -144,13 +156,69 @@ def _gap(start: float, end: float, why: str) -> dict[str, Any]:
     return {"start": show.moment(start), "end": show.moment(end), "length": length, "why": why}
 
 
-async def _waiting(settings: "Settings") -> list[show.Row]:
-    """Gather what waits."""
-    rows = []
+async def _read(settings: "Settings") -> str:
+    """Say up to when each source is read: of what came later nothing is known yet."""
+    from worker.coverage import reaches
+    from worker.sources import SOURCES, Messages
+
+    said = []
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            rows += [_waiting_row(entry) for entry in await ledger.entries(account, states=("waiting",))]
-    return rows
+            for source in SOURCES:
+                until = reaches(await ledger.coverage(account, source.name))
+                whose = f"{source.name} of {account}" if len(accounts) > 1 else source.name
+                if until or source is Messages:  # the others are read only while a rule is about them
+                    said.append(f"{whose} are {_read_until(until)}")
+    return ", ".join(said) or "nothing is read yet"
+
+
+def _read_until(until: float) -> str:
+    """Say up to when something is read, and how long ago that was."""
+    at = show.moment(until)
+    ago = max(0, round(time.time() - until))
+    return f"read up to {at:%H:%M:%SZ} ({show.span(ago)} ago)" if at else "not read yet"
+
+
+async def _waiting(settings: "Settings") -> "list[Entry]":
+    """Gather what waits."""
+    found: list[Entry] = []
+    async with edge.ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            found += await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
+    return found
+
+
+def _decisions(entries: "Iterable[Entry]") -> list[show.Row]:
+    """Describe each decision, the newest first as its entries are."""
+    together: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        together[entry.account, entry.item].append(entry)
+    return [_decision(same[::-1]) for same in together.values()]
+
+
+def _decision(same: "Sequence[Entry]") -> show.Row:
+    """Describe what is decided together, the oldest entry first, by what its first event came to."""
+    first = same[0]
+    wishes = [wish(entry) for entry in same if entry.cause == first.cause]
+    return {
+        "id": first.id,
+        "about": _events(same),
+        "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
+        "what": [part for part in (*wishes, first.said, first.because, first.sender, first.subject) if part],
+        "for": show.span(_waited(first)),
+    }
+
+
+def _events(same: "Iterable[Entry]") -> str:
+    """Count the events that entries are about, by their kind: each cause names its time, kind, id and sight."""
+    events = {entry.cause.rpartition("/")[0].partition("/")[2] for entry in same}
+    counts = Counter(event.partition("/")[0] for event in events)
+    return ", ".join(show.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
+
+
+def _waited(entry: "Entry") -> float:
+    """Return for how many seconds an entry has waited."""
+    return max(0.0, time.time() - entry.waits_since)
 
 
 def _waiting_row(entry: "Entry") -> show.Row:
@@ -165,7 +233,7 @@ def _waiting_row(entry: "Entry") -> show.Row:
         "subject": entry.subject,
         "why": entry.said,
         "because": entry.because,
-        "for": show.span(max(0.0, time.time() - entry.created_at)),
+        "for": round(_waited(entry), 1),
         "item": entry.item,
     }
 
@@ -184,23 +252,39 @@ def _word(name: str, value: object) -> str:
     return name if value is True else str(value)
 
 
-async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person") -> None:
+async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "Person", *, yes: bool) -> None:
     """Order that what waits be approved or refused."""
     if bool(id_) == bool(rule):
         raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
+    subjects: dict[str, str] = {}
     count = 0
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
-            entries = await ledger.entries(account, states=("waiting",), limit=100_000)
+            entries = await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
             items = {entry.item for entry in entries if id_ in {entry.id, entry.item}}
-            meant = [entry for entry in entries if entry.item in items or rule in entry.rules]
-            if meant:
-                (subject,) = items or {f"rule:{rule}"}
-                await ledger.order(account, verb, subject, person.name, person.because, time.time())
+            if meant := [entry for entry in entries if entry.item in items or rule in entry.rules]:
+                (subjects[account],) = items or {f"rule:{rule}"}
                 count += len(meant)
-    if not count:
-        raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
-    typer.echo(f"{verb} {_all_of(rule, count)}: {ORDERED}")
+        if not count:
+            raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
+        wanted = f"{verb} {_all_of(rule, count)}"
+        if count > 1 and not (yes or _agreed(wanted)):
+            typer.echo("nothing was ordered")
+            return
+        for account, subject in subjects.items():
+            await ledger.order(account, verb, subject, person.name, person.because, time.time())
+    typer.echo(f"{wanted}: {ORDERED}")
+
+
+def _agreed(wanted: str) -> bool:
+    """Ask a person at a terminal; a script has said what it means."""
+    if not sys.stdin.isatty():
+        return True
+    try:
+        return typer.confirm(f"{wanted}?")
+    except typer.Abort:
+        typer.echo()
+        return False
 
 
 def _all_of(rule: str, count: int) -> str:
@@ -233,13 +317,35 @@ def brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; i
 
 
 async def _brake(settings: "Settings", verb: str, subject: str, person: "Person") -> None:
-    """Order a brake for every account."""
-    if subject.startswith("rule:"):
+    """Order a brake for every account, or take one off where it is on."""
+    if verb == "brake" and subject.startswith("rule:"):
         await _known(settings, subject.removeprefix("rule:"))
     async with edge.ledger(settings) as (ledger, accounts):
-        for account in accounts:
+        on = {account: await ledger.braked(account) for account in accounts}
+        others = sorted(frozenset[str]().union(*on.values()) - {subject})
+        meant = [account for account in accounts if verb == "brake" or subject in on[account]]
+        if verb == "unbrake" and not meant:
+            rest = f"on: {_how_off(others)}" if others else "no brake is on"
+            typer.echo(f"worker: there is no brake on {_braked(subject)} to take off; {rest}", err=True)
+            raise typer.Exit(edge.FOUND)
+        for account in meant:
             await ledger.order(account, verb, subject, person.name, person.because, time.time())
     typer.echo(ORDERED)
+    if verb == "unbrake" and others:
+        typer.echo(f"still on: {_how_off(others)}")
+
+
+def _braked(subject: str) -> str:
+    """Say what a brake is on."""
+    return show.cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
+
+
+def _how_off(subjects: Iterable[str]) -> str:
+    """Name brakes, and how each is taken off."""
+    ways = {
+        subject: f"worker brake off --{_braked(subject)}" if subject else "worker brake off" for subject in subjects
+    }
+    return ", ".join(f"{_braked(subject)} ({way})" for subject, way in ways.items())
 
 
 async def _known(settings: "Settings", rule: str) -> None:

@@ -101,4 +101,4 @@ def _tell(rules: "tuple[RuleInfo, ...]", said: dict[str, list[str]], allowed: st
     for sentence in chain.from_iterable(said.values()):
         typer.echo(escaped(sentence, LONGEST))
     if not said["problems"]:
-        typer.echo(f"{len(rules)} rules, and all their examples pass{allowed}")
+        typer.echo(f"{show.counted(len(rules), 'rule')}, and all examples pass{allowed}")

@@ -35,7 +35,14 @@ def sandbox(
 ) -> None:
     """Serve an emulated account that takes any token.
 
-    What was done to it is at /_sandbox/effects, /_sandbox/requests and /_sandbox/messages.
+    A token that begins with read- may change nothing, one that begins with wrong- is refused; any other may do all.
+
+    To look, with GET: /_sandbox/effects is what was done to the account and by whom, /_sandbox/requests counts what was
+    asked of it, /_sandbox/messages is the truth about each mail.
+
+    To stir, POST JSON: /_sandbox/messages {"arrive": {"outbreak": 20}}, or "add" or "change" of single mails;
+    /_sandbox/faults {"script": [{"kind": "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99}
+    as somebody else who uses the credential.
 
     With --eml each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
     scanned at its Date if that lies within the last 30 days, else now.

@@ -87,6 +87,11 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _width() -> int:
     """Take the terminal's width, up to a hundred; some terminals of containers say 0."""
     try:

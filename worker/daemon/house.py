@@ -37,6 +37,8 @@ class House:
         """Why the rule files on disk are not taken; empty when they are."""
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
+        self._was_ready: bool | None = None
+        self._been_ready = False
 
     @property
     def log(self) -> Log:
@@ -97,7 +99,7 @@ class House:
     def _trouble(self, name: str, error: WorkerError, pause: float) -> float:
         """Say what is wrong when it begins or becomes something else, not each time it is tried again."""
         if type(self._troubles.get(name)) is not type(error):
-            self.log.warning("cannot go on", loop=name, problem=str(error), again_in_seconds=round(pause))
+            self.log.warning("could not; tries again", loop=name, problem=str(error), again_in_seconds=round(pause))
         self._troubles[name] = error
         return pause
 
@@ -109,6 +111,16 @@ class House:
         for name in self._held_up.keys() - now.keys():
             self.log.info("effects go on again", kind=name)
         self._held_up = now
+
+    def tell_readiness(self) -> None:
+        """Say when the worker becomes ready, and why when it is not any more; at the start that is no warning."""
+        found, before = self.readiness(), self._was_ready
+        self._was_ready = found.ready
+        if found.ready and not before:
+            self.log.info("ready again" if self._been_ready else "ready")
+            self._been_ready = True
+        elif not found.ready and before is not False:
+            (self.log.warning if before else self.log.info)("not ready", why="; ".join(found.why))
 
     def readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""

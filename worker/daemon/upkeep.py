@@ -13,8 +13,9 @@ from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
 from worker.errors import RuleError, StoreError
+from worker.store.limits import QUEUE
 
-ORDERS_EVERY = RULES_EVERY = 1.0
+ORDERS_EVERY = RULES_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
@@ -30,6 +31,7 @@ def loops(house: House, records: "Records") -> list[Loop]:
     """Return the loops of upkeep."""
     return [
         Loop("orders", lambda: orders(house)),
+        Loop("readiness", lambda: readiness(house)),
         Loop("rules", Watch(house).step),
         Loop("records", records.step),
         Loop("audit head", records.tell_head),
@@ -49,6 +51,12 @@ async def orders(house: House) -> float:
         if taken:
             desk.wake.set()
     return ORDERS_EVERY
+
+
+async def readiness(house: House) -> float:
+    """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
+    house.tell_readiness()
+    return READINESS_EVERY
 
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -119,6 +127,7 @@ class Records:
         self._channels = rooms.channels
         self._notices: list[str] = []
         self._failing: set[str] = set()
+        self._spent: set[str] = set()
 
     async def step(self) -> float:
         """Hand on everything that is there."""
@@ -161,7 +170,7 @@ class Records:
             self._metrics.proved.observe(max(0.0, at - self._sent.pop(told.entry)))
 
     def _tell(self, told: "Told") -> None:
-        """Say loudly what a person has to know: a lane that braked itself, and a rule that begins to fail."""
+        """Say loudly what a person has to know: a lane that braked itself, a rule that begins to fail, a limit."""
         if told.verb == "braked" and told.who == "worker":
             self._log.error("a lane braked itself", account=told.account, lane=told.in_lane, because=told.because)
             self._notices.append(
@@ -176,6 +185,16 @@ class Records:
         if told.verb == "rule failed" and failing not in self._failing:
             self._failing.add(failing)
             self._log.warning("a rule failed", rule=told.rules[0][0], on=told.cause, problem=told.why)
+        if told.verb == "postponed" and told.item.startswith(QUEUE) and told.item not in self._spent:
+            self._spent.add(told.item)
+            self._tell_spent(told)
+
+    def _tell_spent(self, told: "Told") -> None:
+        """Say that what is beyond a rule's limit begins to wait; how much that becomes, is listed."""
+        rule = told.item.removeprefix(QUEUE).partition("/")[0]
+        lists = "worker waiting lists what is beyond it and waits for a person"
+        self._log.warning("a limit is spent", account=told.account, rule=rule, because=told.said, then=lists)
+        self._notices.append(f"{told.account}: {told.said}; {lists}")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -193,6 +212,8 @@ class Told(msgspec.Struct, frozen=True):
     in_lane: str = ""
     because: str = ""
     why: str = ""
+    said: str = ""
+    item: str = ""
     target: str = ""
     rules: tuple[tuple[str, ...], ...] = ()
 

@@ -138,6 +138,10 @@ class Ledger:
         """Return the brakes that are on."""
         return await self._run(orders.read_brakes, account)
 
+    async def braked(self, account: str) -> frozenset[str]:
+        """Return what is braked once all orders are taken up: rule:NAME, lane:NAME, or "" for everything."""
+        return await self._run(orders.braked, account)
+
     async def brake_lane(self, account: str, lane: str, because: str, now: float) -> None:
         """Let nothing be claimed of a lane until a person takes the brake off."""
         await self._write(account, now, settling.put_brake, "", lane, "worker", because)

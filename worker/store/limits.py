@@ -11,6 +11,8 @@ from worker.store.entry import Entry
 from worker.store.pen import Pen
 from worker.store.tables import counts, entries
 
+QUEUE = "limit/"
+"""How the name of an item begins under which what is beyond a limit waits; the rule and a time follow."""
 UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
@@ -63,7 +65,7 @@ class Room:
 
     def queue(self, rule: str) -> str:
         """Return the item under which everything beyond a rule's limit waits, until a person has decided on it."""
-        name = f"limit/{rule}/"
+        name = f"{QUEUE}{rule}/"
         if rule not in self._queues:
             query = select(func.max(entries.c.item)).where(
                 entries.c.account == self._account,

@@ -55,6 +55,20 @@ def read_brakes(conn: Connection, account: str) -> tuple[Brake, ...]:
     return tuple(Brake(**row._mapping) for row in conn.execute(select(*columns).where(brakes.c.account == account)))  # noqa: SLF001
 
 
+def braked(conn: Connection, account: str) -> frozenset[str]:
+    """Return what is braked once all that was ordered is taken up, as orders name it."""
+    on = {_subject(brake) for brake in read_brakes(conn, account)}
+    mine = orders.c.account == account, orders.c.taken_at == 0.0, orders.c.verb.in_(("brake", "unbrake"))
+    for row in conn.execute(select(orders.c.verb, orders.c.subject).where(*mine).order_by(orders.c.id)):
+        (on.add if row.verb == "brake" else on.discard)(row.subject)
+    return frozenset(on)
+
+
+def _subject(brake: Brake) -> str:
+    """Return what an order that takes this brake off is about."""
+    return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
+
+
 def lapse(pen: Pen, after: float) -> int:
     """End what has waited for a person longer than ``after`` seconds; return how many."""
     old = pen.load((entries.c.state == "waiting") & (entries.c.waits_since < pen.now - after))

@@ -1,0 +1,101 @@
+"""What waits for a person: one row for each decision, and no more decided than was meant."""
+
+import asyncio
+import os
+import pty
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.store.desk import ME, Desk
+from worker.actions import Move, Release
+from worker.store.ledger import open_ledger
+from worker.store.values import Draft, Page
+
+SPENT = "the limit of r is spent: 2 per 1 hour"
+HOSTILE = "\x1b[2J\u202einvoice" + "x" * 5000
+
+
+def waits(*drafts: Draft) -> None:
+    """Make a ledger in which these effects have waited for ten minutes."""
+
+    async def enter() -> None:
+        async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+            await ledger.enter(Page(account=ME, now=time.time() - 600, source="messages", drafts=drafts))
+
+    asyncio.run(enter())
+
+
+def draft(message: str, item: str, action: Move | Release | None = None, **more: object) -> Draft:
+    """Return an effect that waits under an item."""
+    told: dict[str, Any] = {"state": "waiting", "item": item, "why_waiting": SPENT, "subject": HOSTILE, **more}
+    return Desk().draft(action or Move("DeletedItems"), message, **told)
+
+
+@pytest.fixture
+def queue(shell: Shell) -> Shell:
+    """Give a shell in whose ledger a queue of 45 mails waits, and a single one."""
+    waits(*(draft(f"m{n}", "limit/r/1") for n in range(45)), draft("m99", "alone", Release()))
+    return shell
+
+
+def test_what_is_decided_together_is_one_row(queue: Shell) -> None:
+    code, out, _ = queue.type("waiting")
+    alone, together = out.split("\n0", 2)[1:]
+    assert (code, max(map(len, out.splitlines())) <= 100) == (0, True)
+    assert all(word in together for word in ("45 mails", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
+    assert "the limit of r is spent" in " ".join(together.split())
+    assert ("1 mail " in alone, "Release" in alone) == (True, True)
+    assert all(character.isprintable() for character in out.replace("\n", ""))
+    first = f"0{together.split()[0]}"
+    assert first == min(row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1")
+
+
+def test_programs_are_given_every_entry_with_its_item_and_seconds(queue: Shell) -> None:
+    rows = queue.json("waiting")
+    assert [row["item"] for row in rows].count("limit/r/1") == 45
+    assert all(600 <= row["for"] < 660 for row in rows)
+
+
+@contextmanager
+def terminal(patch: pytest.MonkeyPatch, typed: bytes) -> Iterator[None]:
+    """Let a person sit at a terminal who types this."""
+    keyboard, screen = pty.openpty()
+    os.write(keyboard, typed)
+    with os.fdopen(screen) as stdin, patch.context() as patched:
+        patched.setattr(sys, "stdin", stdin)
+        yield
+    os.close(keyboard)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "ordered"),
+    [
+        (b"y\n", (), True),
+        (b"n\n", (), False),
+        (b"\x04", (), False),
+        (b"n\n", ("--yes",), True),
+    ],
+    ids=["yes", "no", "goes away", "is not to be asked"],
+)
+def test_a_person_is_asked_before_several_are_decided(
+    queue: Shell, monkeypatch: pytest.MonkeyPatch, typed: bytes, words: tuple[str, ...], *, ordered: bool
+) -> None:
+    (some, *_) = [row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1"]
+    with terminal(monkeypatch, typed):
+        code, out, _ = queue.type("refuse", some, *words)
+    assert (code, "refuse it and 44 more of the same decision" in out) == (0, True)
+    assert ("ordered; a running worker" in out, "nothing was ordered" in out) == (ordered, not ordered)
+    assert ("[y/N]" in out) == (not words)
+
+
+def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alone,) = [row["id"] for row in queue.json("waiting") if row["item"] == "alone"]
+    with terminal(monkeypatch, b"n\n"):
+        assert queue.type("approve", alone)[1].startswith("approve it: ordered")
+    assert queue.type("refuse", "--rule", "r")[1].startswith("refuse all that waits of 'r', 46 in number: ordered")
