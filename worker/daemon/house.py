@@ -9,6 +9,7 @@ from typing import Any
 
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
+from worker.api.pacing import UNDATED
 from worker.daemon.desk import Desk, Line, Loop, Rooms, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.waking import Wakes
@@ -189,4 +190,9 @@ async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account
 async def _spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
     """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
     written = [sorted(await ledger.spent(name)) for name in names]
-    return max(written, key=lambda spent: (spent[-1][0] if spent else 0.0, sum(count for _, count in spent)))
+    return max(written, key=lambda spent: (_newest(spent), sum(count for _, count in spent)))
+
+
+def _newest(spent: list[tuple[float, int]]) -> float:
+    """Return the last second that is known in API time."""
+    return max((second for second, _ in spent if second != UNDATED), default=0.0)
