@@ -122,7 +122,7 @@ async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
         await upkeep.readiness(house)
     told = [(line["event"], line["level"]) for line in bench.told()]
     assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]
-    assert bench.told()[2]["why"].startswith("messages, reports: ")
+    assert bench.told()[2]["why"].startswith("messages: ")
 
 
 async def test_an_outage_is_in_the_log_of_a_running_worker(bench: Bench) -> None:
