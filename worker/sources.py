@@ -129,74 +129,72 @@ class Messages:
         return fetched(page.records, page.next, page.begun, message_reading)
 
 
-class Reports:
+class Numbered:
+    """What is asked for seldom, by page numbers."""
+
+    kind: str
+    pace = 6.0
+    swept = stride = MONTH
+    rest = 3600.0
+
+    def __init__(
+        self, ask: Callable[[Slice, int, Urgency], Awaitable[Page]], read: Callable[[msgspec.Raw, float], Reading]
+    ) -> None:
+        """Read the pages that ``ask`` returns, record by record."""
+        self._ask = ask
+        self._read = read
+
+    async def fetch(self, slice_: Slice) -> Fetched:
+        """Read one page."""
+        page = await self._ask(slice_, int(slice_.cursor or 1), URGENCIES[slice_.kind])
+        return fetched(page.records, page.next, page.begun, self._read)
+
+
+class Reports(Numbered):
     """What PhishGuard analysts wrote (``GET phishguard/reports``)."""
 
     name = "reports"
     kind = "Report"
-    pace = 6.0
-    swept = stride = MONTH
-    rest = 3600.0
 
     def __init__(self, client: Client) -> None:
         """Read reports of one account."""
-        self._client = client
-
-    async def fetch(self, slice_: Slice) -> Fetched:
-        """Read one page of reports."""
-        page = await self._client.phishguard.reports(
-            start=slice_.start,
-            end=slice_.end,
-            page=int(slice_.cursor or 1),
-            urgency=URGENCIES[slice_.kind],
+        ask = client.phishguard.reports
+        super().__init__(
+            lambda slice_, page, urgency: ask(start=slice_.start, end=slice_.end, page=page, urgency=urgency),
+            report_reading,
         )
-        return fetched(page.records, page.next, page.begun, report_reading)
 
 
-class Submissions:
-    """What people sent in to be looked at again (``GET submissions``)."""
+class Submissions(Numbered):
+    """What people sent in to be looked at again (``GET submissions``), oldest first."""
 
     name = "submissions"
     kind = "Submission"
-    pace = 6.0
-    swept = stride = MONTH
-    rest = 3600.0
 
     def __init__(self, client: Client) -> None:
         """Read submissions of one account."""
-        self._client = client
-
-    async def fetch(self, slice_: Slice) -> Fetched:
-        """Read one page of submissions, oldest first."""
-        page = await self._client.submissions.list(
-            WhereSubmission(order="requested_at", direction="asc"),
-            start=slice_.start,
-            end=slice_.end,
-            page=int(slice_.cursor or 1),
-            urgency=URGENCIES[slice_.kind],
+        where, ask = WhereSubmission(order="requested_at", direction="asc"), client.submissions.list
+        super().__init__(
+            lambda slice_, page, urgency: ask(where, start=slice_.start, end=slice_.end, page=page, urgency=urgency),
+            submission_reading,
         )
-        return fetched(page.records, page.next, page.begun, submission_reading)
 
 
-class PolicyList:
+class PolicyList(Numbered):
     """A list of the account: always read whole, since a change of an old entry has no place in its order.
 
     Of the entries, those count that were made or changed within the slice.
     """
 
-    kind: str
     pace = 30.0
-    swept = stride = MONTH
-    rest = 3600.0
 
     def __init__(self, ask: Callable[[int, Urgency], Awaitable[Page]]) -> None:
-        """Read the pages that ``ask`` returns."""
-        self._ask = ask
+        """Read the pages that ``ask`` returns, whatever the slice."""
+        super().__init__(lambda _, page, urgency: ask(page, urgency), partial(entry_reading, self.kind))
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the list."""
-        page = await self._ask(int(slice_.cursor or 1), URGENCIES[slice_.kind])
-        found = fetched(page.records, page.next, page.begun, partial(entry_reading, self.kind))
+        found = await super().fetch(slice_)
         within = [one for one in found.readings if slice_.start <= one.thing.time <= slice_.end]
         return msgspec.structs.replace(found, readings=tuple(within))
 
@@ -250,7 +248,7 @@ def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
         msg = "the report has no time"
         raise ValueError(msg)
     thing = Thing("Report", epoch(created), str(key.id))
-    return Reading(thing=thing, state=f"{datetime.fromtimestamp(epoch(updated), UTC):%FT%T.%fZ}", raw=bytes(raw))
+    return Reading(thing=thing, state=_as_of(epoch(updated)), raw=bytes(raw))
 
 
 def submission_reading(raw: msgspec.Raw, _began: float) -> Reading:
@@ -267,9 +265,12 @@ def entry_reading(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
         msg = "the entry has no id, or no time"
         raise ValueError(msg)
     at = epoch(entry.changed_at)
-    return Reading(
-        thing=Thing(kind, at, entry.id), state=f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}", raw=bytes(raw)
-    )
+    return Reading(thing=Thing(kind, at, entry.id), state=_as_of(at), raw=bytes(raw))
+
+
+def _as_of(at: float) -> str:
+    """Write the state of what has none but the time of its last change."""
+    return f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}"
 
 
 def scan_time(message: str, scanned_at: datetime | None = None) -> float:

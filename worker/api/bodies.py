@@ -89,16 +89,15 @@ class WhereDomain(Ordered, frozen=True, kw_only=True):
     status: Literal["PENDING", "ACTIVE", "FAILED", "TIMEOUT"] | None = None
 
 
-class WhereMessage(Where, frozen=True, kw_only=True):
-    """Conditions on a search of mail, all of which must hold. ``query`` is one word, looked for in most fields.
+class Conditions(Where, frozen=True, kw_only=True):
+    """Conditions on mail, all of which must hold. ``query`` is one word, looked for in most fields.
 
-    ``sender`` and ``recipient`` match an address or a domain. Only six of the ten dispositions can be asked for.
+    ``sender`` and ``recipient`` match an address or a domain.
     """
 
     alert_id: str | None = None
     delivery_status: str | None = None
     domain: str | None = None
-    final_disposition: AskedDisposition | None = None
     message_action: MessageAction | None = None
     message_id: str | None = None
     metric: str | None = None
@@ -107,6 +106,12 @@ class WhereMessage(Where, frozen=True, kw_only=True):
     sender: str | None = None
     smtp_helo_ip: str | None = None
     subject: str | None = None
+
+
+class WhereMessage(Conditions, frozen=True, kw_only=True):
+    """Conditions on a search of mail; only six of the ten dispositions can be asked for."""
+
+    final_disposition: AskedDisposition | None = None
 
 
 class NewBlock(Struct, frozen=True, kw_only=True):

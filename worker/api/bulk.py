@@ -6,7 +6,7 @@ from typing import Literal, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
-from worker.api.bodies import MessageAction, Where, WhereMessage
+from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Answer, Page, nothing, records
@@ -27,26 +27,15 @@ _message = msgspec.json.Decoder(Message)
 Row = TypeVar("Row", bound=Struct)
 
 
-class BulkSearch(Where, frozen=True, kw_only=True):
+class BulkSearch(Conditions, frozen=True, kw_only=True):
     """What a job is to find, scanned between two API times in seconds; at least one more condition is asked for."""
 
     start: float
     end: float
     action_log: bool | None = None
-    alert_id: str | None = None
-    delivery_status: str | None = None
     detections_only: bool | None = None
-    domain: str | None = None
     exact_subject: str | None = None
     final_disposition: Disposition | None = None
-    message_action: MessageAction | None = None
-    message_id: str | None = None
-    metric: str | None = None
-    query: str | None = None
-    recipient: str | None = None
-    sender: str | None = None
-    smtp_helo_ip: str | None = None
-    subject: str | None = None
     submissions: bool | None = None
 
     def body(self) -> dict[str, object]:
