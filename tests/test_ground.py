@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from tests.serving import passed_on
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "worker").rglob("*.py"))
 MOST_LINES = 400
-PIN = re.compile(r"([a-z0-9.-]+)==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
+EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
+PIN = re.compile(rf"([a-z0-9.-]+){EXTRAS}==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
 each_pins = pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
 each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -48,6 +50,15 @@ def test_everything_that_is_asked_for_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     assert {re.split(r"[\[><=]", each)[0] for each in asked} <= pins("requirements-dev.txt").keys()
+
+
+def test_a_package_that_is_asked_for_with_an_extra_is_pinned_with_it() -> None:
+    # An older pip takes no other pin for it, and then fails as soon as there is a newer version.
+    asked = {line for each in distributions() for line in each.requires or () if "extra ==" not in line}
+    extras = {found[0] for line in asked if (found := re.match(r"[A-Za-z0-9._-]+\[[a-z0-9,-]+\]", line))}
+    pinned = set(re.findall(r"^([^=\n]+\])==", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
+    assert extras
+    assert {each.lower() for each in extras} <= pinned
 
 
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
