@@ -188,8 +188,9 @@ async def test_a_pattern_that_is_listed_already_is_for_the_list_to_judge(
         await send(world, [entry(adding), bad])
     with pytest.raises(Rejected):
         await send(world, [bad])
+    assert states(await send(world, [entry(removing, remote="nowhere")])) == ["unsure"]
     with pytest.raises(NotFound):
-        await send(world, [entry(removing, remote="nowhere")])
+        await send(world, [entry(removing, remote="nowhere"), entry(removing, remote="nowhere either", number=2)])
 
 
 async def test_an_answer_that_got_lost_is_unsure() -> None:

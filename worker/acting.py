@@ -161,7 +161,7 @@ class Acting:
             return 0
         self.problems.pop(handler.queue, None)
         self._held |= prepared.later
-        moved = len(prepared.moots) + len(prepared.waits)
+        moved = prepared.moved
         for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):
             now = self._clock.now()
             if self.stopping or self._put_off(max(now + self._wait(), self._paused(handler))):

@@ -18,13 +18,14 @@ from worker.actions import (
     Notify,
     Reclassify,
     Release,
+    Removing,
     TrustDomain,
     Unblock,
 )
 from worker.api import Client, Clock
 from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
-from worker.errors import Rejected, Temporary, WorkerError
+from worker.errors import NotFound, Rejected, Temporary, WorkerError
 from worker.evidence import list_of
 from worker.lists import comment
 from worker.models import Destination
@@ -171,8 +172,8 @@ async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
     deletes = [entry.remote for entry in removing]
     try:
         done = await list_of(means.client, entries[0].lane).batch(deletes=deletes, posts=posts)
-    except Rejected as refusal:
-        if len(entries) > 1 or refusal.status != CONFLICT:
+    except (Rejected, NotFound) as refusal:
+        if len(entries) > 1 or not _list_will_tell(entries[0], refusal):
             raise
         return Reply(answered(means, entries, "unsure", str(refusal)))
     now = means.clock.now()
@@ -181,6 +182,13 @@ async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
     answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(adding, ids, strict=True)]
     answers += [Answered(id=entry.id, state="sent", remote=entry.remote, at=now) for entry in removing]
     return Reply(tuple(answers))
+
+
+def _list_will_tell(entry: Entry, refusal: Rejected | NotFound) -> bool:
+    """Tell whether a refusal may mean that it is done already: what is to be made is there, what is to go is gone."""
+    if isinstance(refusal, NotFound):
+        return isinstance(entry.action, Removing)
+    return refusal.status == CONFLICT
 
 
 def _new(action: Adding, comments: str) -> NewBlock | NewAllow | NewTrust:

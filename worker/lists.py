@@ -99,7 +99,7 @@ def no_addition(entry: Entry, listed: Listed, policies: Policies, ours: Sequence
     if why := _never(entry.lane == "block", entry.target.partition(":")[2], policies):
         return why
     if line := _standing(entry.target, listed, ours):
-        whose = "ours" if line.comments.startswith(mark(entry)) or owner(line, ours) else "not this worker's"
+        whose = "ours" if owner(line, ours) else "not this worker's"
         return f"listed already as entry {line.id}, which is {whose}"
     return ""
 

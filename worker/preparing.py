@@ -10,10 +10,10 @@ from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
 from worker.lists import listed_by_us, no_addition, opposing, related
 from worker.models import Policies
-from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at
+from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at, shown_as_added
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger
-from worker.store.values import Claim, Reading
+from worker.store.values import Claim, Outcome, Reading
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
@@ -36,8 +36,15 @@ class Prepared(Struct):
     """For a removal: the list entry to remove."""
     moots: list[tuple[str, str]] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
+    done: list[Outcome] = field(default_factory=list)
+    """Entries of which a look shows that an earlier attempt came to its effect after all."""
     later: dict[str, float] = field(default_factory=dict)
     """Entries that cannot be looked at now, and when they can."""
+
+    @property
+    def moved(self) -> int:
+        """How many entries are dealt with without a request of their own."""
+        return len(self.moots) + len(self.waits) + len(self.done)
 
     def advised(self, entry: Entry, advice: Advice, look: Look) -> None:
         """Take down what a look came to."""
@@ -110,6 +117,8 @@ class Preparing:
         now = self._clock.now()
         if prepared.moots:
             await self._ledger.retire(self._account, prepared.moots, now)
+        if prepared.done:
+            await self._ledger.settle(self._account, prepared.done, now)
         if prepared.waits:
             await self._ledger.postpone(self._account, prepared.waits, now)
         return prepared
@@ -222,7 +231,9 @@ class Preparing:
         prepared = Prepared()
         for entry in entries:
             tried = ours.get(entry.target, ())
-            if isinstance(entry.action, Adding):
+            if shown := shown_as_added(entry, listed):
+                prepared.done.append(shown)
+            elif isinstance(entry.action, Adding):
                 prepared.added(entry, no_addition(entry, listed, policies, tried), against.get(entry.target, ""))
             else:
                 remote, why = listed_by_us(entry, listed, tried)

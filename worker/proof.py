@@ -242,14 +242,21 @@ def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
 
 def judge_adding(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
     """Judge a new list entry by the whole list: one whose comment carries our id, or an equal one that does not."""
+    if shown := shown_as_added(entry, listed):
+        return shown
     equal = [one for one in listed.entries if pattern_of(one) == entry.target]
-    for one in equal:
-        if one.comments.startswith(mark(entry)):
-            said = f"entry {one.id} with this pattern exists"
-            return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.id)
     if equal and listed.whole and listed.at >= deadline(entry, settle):
         return _outcome(entry, "moot", "seen", f"listed already as entry {equal[0].id}, which is not this worker's")
     return _not_there(entry, listed, settle, "the list does not show it")
+
+
+def shown_as_added(entry: Entry, listed: Listed) -> Outcome | None:
+    """Find the list entry whose comment carries our id: made by an attempt of this very entry, whenever that was."""
+    for one in listed.entries:
+        if pattern_of(one) == entry.target and one.comments.startswith(mark(entry)):
+            said = f"entry {one.id} with this pattern exists"
+            return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.id)
+    return None
 
 
 def judge_removing(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:

@@ -26,4 +26,4 @@ async def test_a_step_that_the_table_does_not_have_is_refused() -> None:
     wish = await desk.wish()
     bug = pytest.raises(StoreError, match="report this as a bug")
     with desk.runner.engine.begin() as conn, bug, writing(conn, ME, T0, Mint("third")) as pen:
-        pen.move(pen.fetch([wish.id])[0], "done", "settled")
+        pen.move(pen.fetch([wish.id])[0], "sent", "answered")

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from tests.store.desk import JUNK, ME, TRASH, Desk, info, reading, standing
 from worker.actions import (
+    Adding,
     AllowSender,
     AnyAction,
     BlockSender,
@@ -23,12 +24,14 @@ from worker.actions import (
     Notify,
     Reclassify,
     Release,
+    Removing,
     TrustDomain,
     Unblock,
 )
 from worker.audit import verify
 from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, Look, State
+from worker.store.follow import took_effect
 from worker.store.tables import reasons
 from worker.store.values import Answered, Claim, Outcome, Page, Sight
 
@@ -124,7 +127,8 @@ class Days(RuleBasedStateMachine):
         """Settle something that is under way."""
         entry = data.draw(st.sampled_from(self.entries("sent", "unsure")))
         state = data.draw(st.sampled_from(sorted({*FOLLOWS[entry.state], entry.state})))
-        at_once(self.desk.ledger.settle(ME, [Outcome(id=entry.id, state=state, said="why")], self.desk.now))
+        shown = Outcome(id=entry.id, state=state, proof="seen", said="why")
+        at_once(self.desk.ledger.settle(ME, [shown], self.desk.now))
 
     @rule(verb=st.sampled_from(["approve", "refuse"]), names=names, data=st.data())
     def a_person_decides(self, verb: str, names: tuple[str, ...], data: st.DataObject) -> None:
@@ -182,6 +186,21 @@ class Days(RuleBasedStateMachine):
                 assert entries[entry.behind].state in OPEN
             if entry.state == "held" and entry.lane == "notice":
                 assert entry.item in {row.item for row in stand}
+
+    @invariant()
+    def what_was_listed_for_a_time_will_end_or_has_ended_or_a_person_knows(self) -> None:
+        """Follow each list entry that was made for a time to its end."""
+        entries = self.entries()
+        by_cause = {entry.cause: entry for entry in entries}
+        removed = [entry for entry in entries if isinstance(entry.action, Removing) and took_effect(entry)]
+        for made in entries:
+            if made.state != "done" or not isinstance(made.action, Adding) or made.action.for_ is None:
+                continue
+            end = by_cause[f"end/{made.id}"]
+            since = [one for one in removed if (one.lane, one.target) == (made.lane, made.target)]
+            gone = any(one.settled_at >= made.settled_at for one in since)
+            unending = end.state == "moot" and end.said.startswith("listed without end")
+            assert end.state not in FINAL or end.state in {"failed", "refused", "lapsed"} or gone or unending
 
     @invariant()
     def every_step_on_record_is_one_of_the_table(self) -> None:

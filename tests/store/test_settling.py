@@ -1,15 +1,16 @@
 """Answers, outcomes, what a dead process left behind, and what follows from them."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from tests.store.desk import JUNK, ME, T0, Desk, info, standing
+from tests.store.desk import JUNK, ME, T0, Desk, info, reading, standing
 from worker.actions import Adding, AllowSender, BlockSender, Disallow, Reclassify, Release, TrustDomain, Unblock
 from worker.errors import LeaseLost, StoreError
 from worker.store.entry import Entry
-from worker.store.values import ALONE, Answered, Outcome
+from worker.store.values import ALONE, Answered, Outcome, Page
 
 HOUR = timedelta(hours=1)
 ADDRESS = "evil@example.net"
@@ -59,8 +60,8 @@ async def test_what_provably_was_not_carried_out_is_ready_again_and_no_attempt()
 async def test_a_step_that_the_table_does_not_have_is_refused_and_changes_nothing() -> None:
     desk = Desk()
     entry = await desk.wish()
-    with pytest.raises(StoreError, match="is ready and cannot become done"):
-        await desk.settle(entry)
+    with pytest.raises(StoreError, match="is ready and cannot become failed"):
+        await desk.settle(entry, "failed")
     assert await desk.state(entry) == "ready"
     assert await desk.verbs() == ["entered"]
 
@@ -202,7 +203,7 @@ async def test_after_its_end_a_pattern_may_be_listed_again(action: Adding, *, pr
     if proved:
         await desk.carry_out(end)
     else:
-        await desk.ledger.retire(ME, [(end.id, "gone")], desk.now)
+        await retire(desk, end)
     assert (await desk.wish(action, cause="b/1", state="waiting", known_at=desk.now)).state == "waiting"
     assert (await desk.wish(replace(action, for_=None), cause="c/1", known_at=desk.now)).state == "ready"
 
@@ -214,9 +215,86 @@ async def test_a_rule_may_take_our_block_back_before_its_end_but_nobody_elses() 
     end = (await desk.ledger.entries(ME))[0]
     back = await desk.wish(Unblock(pattern=ADDRESS), cause="b/1")
     assert (back.state, back.remote) == ("ready", "17")
-    assert await desk.state(end) == "moot"
+    assert ((await desk.now_of(end)).state, (await desk.now_of(end)).behind) == ("held", back.id)
     await desk.carry_out(back)
+    assert await desk.state(end) == "moot"
     assert (await desk.wish(Unblock(pattern=ADDRESS), cause="c/1")).state == "moot"
+
+
+async def retire(desk: Desk, entry: Entry) -> None:
+    await desk.ledger.retire(ME, [(entry.id, "gone")], desk.now)
+
+
+async def newer_sight(desk: Desk, _: Entry) -> None:
+    await desk.read(reading(state="NONE|-"))
+
+
+async def fails(desk: Desk, entry: Entry) -> None:
+    await desk.claim(entry)
+    await desk.answer(entry, "failed", "no permission")
+
+
+async def waits(desk: Desk, entry: Entry) -> None:
+    await desk.ledger.postpone(ME, [(entry.id, "the rule was changed")], desk.now)
+
+
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
+@pytest.mark.parametrize("comes_to_nothing", [newer_sight, fails, waits])
+async def test_a_removal_that_comes_to_nothing_lets_the_end_go_on_at_its_own_time(
+    action: Adding, comes_to_nothing: Callable[[Desk, Entry], Awaitable[None]]
+) -> None:
+    desk = Desk()
+    await desk.read(reading())
+    await block(desk, action)
+    (end,) = await desk.ledger.entries(ME, states=("ready",))
+    back = await desk.wish(action.inverse())
+    await comes_to_nothing(desk, back)
+    assert (await desk.now_of(end)) == replace(end, said="")
+    assert [one.id for one in await desk.ledger.due(ME, T0 + 3600)] == [end.id]
+
+
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
+async def test_what_is_listed_again_after_a_removal_has_its_own_end_and_no_other(action: Adding) -> None:
+    desk = Desk()
+    await block(desk, action)
+    (end,) = await desk.ledger.entries(ME, states=("ready",))
+    back = await desk.wish(action.inverse(), cause="b/1")
+    again = await desk.wish(replace(action, for_=2 * HOUR), cause="c/1")
+    assert await desk.state(again) == "held"
+    await desk.carry_out(back)
+    await desk.carry_out(again)
+    assert [one.cause for one in await desk.ledger.entries(ME, states=("ready", "held"))] == [f"end/{again.id}"]
+    assert (await desk.now_of(end)).said == "no list entry of ours stands on this pattern"
+
+
+async def test_a_newer_sight_that_wants_a_longer_block_instead_of_none_moves_the_end_out() -> None:
+    desk = Desk()
+    await desk.read(reading())
+    await block(desk)
+    (end,) = await desk.ledger.entries(ME, states=("ready",))
+    back = await desk.wish(BLOCK.inverse())
+    news = await desk.ledger.news(ME, [reading(state="NONE|-")], desk.now, 120)
+    longer = desk.draft(replace(BLOCK, for_=2 * HOUR), cause=news.sights[0].key)
+    await desk.ledger.enter(Page(account=ME, now=desk.now, source="messages", news=news, drafts=(longer,)))
+    assert await desk.state(back) == "moot"
+    assert ((await desk.now_of(end)).state, (await desk.now_of(end)).ready_at) == ("ready", T0 + 7200)
+
+
+@pytest.mark.parametrize("action", FOR_AN_HOUR)
+async def test_an_overdue_end_that_is_taken_away_ended_nothing(action: Adding) -> None:
+    desk = Desk()
+    first = await block(desk, action)
+    desk.now = T0 + 7200
+    assert (await desk.wish(replace(action, for_=None), cause="b/1", known_at=desk.now)).state == "moot"
+    again = await desk.wish(replace(action, for_=None), cause="c/1", known_at=desk.now)
+    assert (again.state, again.said) == ("moot", f"was done already, see {first.id}")
+
+
+async def test_what_a_person_deleted_can_be_listed_in_another_form_once_a_removal_has_found_it_gone() -> None:
+    desk = Desk()
+    await block(desk, AllowSender(ADDRESS))
+    await retire(desk, await desk.wish(Disallow(ADDRESS), cause="b/1"))
+    assert (await desk.wish(AllowSender(ADDRESS, kind="trusted"), cause="c/1")).state == "ready"
 
 
 async def test_a_block_waits_behind_an_unblock_that_is_under_way() -> None:

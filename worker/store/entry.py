@@ -32,7 +32,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     "observed": frozenset(),
     "held": frozenset({"ready", "waiting", "moot", "failed"}),
     "waiting": frozenset({"ready", "refused", "lapsed", "moot"}),
-    "ready": frozenset({"claimed", "waiting", "moot"}),
+    "ready": frozenset({"claimed", "waiting", "held", "done", "moot"}),
     "claimed": frozenset({"sent", "ready", "failed", "unsure"}),
     "sent": frozenset({"done", "failed", "unsure"}),
     "unsure": frozenset({"done", "moot", "failed", "ready", "waiting"}),

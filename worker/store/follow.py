@@ -34,13 +34,18 @@ def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[
     """Open a pen for one transaction, and see to everything that follows from what was written with it."""
     pen = Pen(conn, account, now, mint)
     yield pen
+    see_through(pen)
+    pen.close()
+
+
+def see_through(pen: Pen) -> None:
+    """See to everything that follows from what was written so far."""
     while (ended := pen.take_ended()) or pen.free_items:
         pen.flush()
         final = [entry for entry in ended if entry.state in FINAL]
         _give_their_end(pen, final)
         _release_notices(pen, _freed_items(pen, final))
         _next_in_line(pen, ended)
-    pen.close()
 
 
 def ends(entry: Entry) -> bool:
@@ -53,15 +58,15 @@ def fate(pen: Pen, wish: Entry) -> Fate:
     others = [entry for entry in pen.on(wish.lane, wish.target) if entry.id != wish.id]
     rival = next((entry for entry in others if entry.state in OPEN), None)
     last = last_of(entry for entry in others if took_effect(entry))
+    stands = last if last and isinstance(last.action, Adding) else None
     if rival and not (ends(rival) and rival.state == "ready"):
         return Fate("held", rival.id, f"waits behind {rival.id}, which wants something else")
-    if isinstance(wish.action, Adding) and last and isinstance(last.action, Adding) and not _alike(wish, last):
-        return Fate("moot", why=f"is listed already in another form, see {last.id}; take that back first")
+    if isinstance(wish.action, Adding) and stands and not _alike(wish, stands):
+        return Fate("moot", why=f"is listed already in another form, see {stands.id}; take that back first")
     if rival:
         return _meet_end(pen, rival, wish)
     if isinstance(wish.action, Removing):
-        listed = last and isinstance(last.action, Adding)
-        return Fate("ready", remote=last.remote) if last and listed else Fate("moot", why=NOT_OURS)
+        return Fate("ready", remote=stands.remote) if stands else Fate("moot", why=NOT_OURS)
     return Fate("moot", why=f"was done already, see {last.id}") if last and _alike(wish, last) else Fate("ready")
 
 
@@ -76,14 +81,18 @@ def _form(action: AnyAction) -> AnyAction:
 
 
 def took_effect(entry: Entry) -> bool:
-    """Tell what has changed the target: also a list entry that was found gone at its end."""
-    return entry.state == "done" or (entry.state == "moot" and ends(entry) and entry.settled_at >= entry.ready_at)
+    """Tell what has changed the target: also a removal of which a look showed that nothing of ours is left."""
+    found_gone = entry.state == "moot" and isinstance(entry.action, Removing) and entry.proof == "seen"
+    return entry.state == "done" or found_gone
 
 
 def _meet_end(pen: Pen, end: Entry, wish: Entry) -> Fate:
-    """Let a later wish for the same entry move its end out, never in; an earlier removal takes its place."""
+    """Let a later wish for the same entry move its end out, never in; an earlier removal goes first.
+
+    If that removal comes to nothing, the end has its turn again, at its own time.
+    """
     if not isinstance(wish.action, Adding):
-        pen.move(end, "moot", "retired", said=f"taken back earlier, see {wish.id}")
+        pen.move(end, "held", "put behind", said=f"waits behind {wish.id}, which takes it back earlier", behind=wish.id)
         return Fate("ready", remote=end.remote)
     if wish.action.for_ is None:
         pen.move(end, "moot", "retired", said=f"listed without end, see {wish.id}")
@@ -153,6 +162,7 @@ def _next_in_line(pen: Pen, ended: Iterable[Entry]) -> None:
     for chunk in chunks(entry.id for entry in ended):
         behind += pen.load(text(BEHIND_ROWS) & entries.c.behind.in_(chunk))
     pen.survey((entry.lane, entry.target) for entry in behind)
+    # The end of a list entry was never scanned and so goes first: what is wanted after it finds it in its place.
     for entry in sorted(behind, key=in_order):
         go_on(pen, pen.now_of(entry), "released")
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Text, bindparam, delete, insert, select
 
 from worker.store import drift
 from worker.store.dialects import chunks, upsert
+from worker.store.follow import see_through
 from worker.store.news import keep
 from worker.store.pen import Pen
 from worker.store.records import instant
@@ -45,6 +46,7 @@ def enter(pen: Pen, page: Page) -> Entered:
     pen.context = {"generation": page.generation} if page.generation else {}
     keep(pen.conn, page)
     _overtake(pen, page)
+    see_through(pen)  # before anything new is entered: it must meet what has its turn again
     late = _hold(pen, page)
     place(pen, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(pen, page)

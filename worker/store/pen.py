@@ -95,7 +95,8 @@ def in_order(entry: Entry) -> tuple[float, str]:
 
 def last_of(found: Iterable[Entry]) -> Entry | None:
     """Return the entry that settled last."""
-    return max(found, key=lambda entry: (entry.settled_at, entry.claimed_at, entry.id), default=None)
+    # What was found gone was never claimed; of those that settled together, it is as late as it was entered.
+    return max(found, key=lambda one: (one.settled_at, max(one.claimed_at, one.created_at), one.id), default=None)
 
 
 class Pen:

@@ -65,7 +65,7 @@ def retire(pen: Pen, moots: Iterable[tuple[str, str]]) -> None:
     whys = dict(moots)
     for entry in pen.fetch(whys):
         if entry.state in {"ready", "waiting"}:
-            pen.move(entry, "moot", "retired", said=whys[entry.id])
+            pen.move(entry, "moot", "retired", said=whys[entry.id], proof="seen")
 
 
 def postpone(pen: Pen, waits: Iterable[tuple[str, str]]) -> None:
