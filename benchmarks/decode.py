@@ -59,7 +59,7 @@ def measure(rounds: int = ROUNDS) -> Costs:
 
     async def ours() -> int:
         found = await client.investigate.search(start=0, end=1, urgency=Urgency.HEAD)
-        return len(found.messages)
+        return len(found.read().entries)
 
     given = httpx.MockTransport(lambda _: httpx.Response(200, headers=HEADERS, content=body))
     with asyncio.Runner() as runner, httpx.Client(transport=given) as http:

@@ -8,6 +8,7 @@ import pytest
 from tests.reading import DAY, Room, says
 from worker import History, Move, Notify, Raw, Trace
 from worker.actions import AnyAction
+from worker.errors import ServerFault
 from worker.facts import OF_A_MESSAGE, SHARED
 from worker.judge import Event, Said
 from worker.models import FACTS
@@ -137,3 +138,25 @@ async def test_a_registry_that_cannot_be_had_holds_the_event_until_it_can() -> N
     room.clock.advance(61)
     await room.held.step()
     assert await room.targets() == ["soc"]
+
+
+async def test_a_list_that_cannot_be_had_is_asked_for_once_for_a_whole_page() -> None:
+    room = Room(asks("Registry", Notify("soc")))
+    for _ in range(200):
+        room.world.add_message()
+    room.world.faults.script([Fault("html", "GET", "settings/impersonation_registry", count=5)])
+    await room.read()
+    assert calls(room, "GET settings/impersonation_registry") == 5  # one reading, tried five times in place
+    room.clock.advance(61)
+    while not await room.held.step():
+        pass
+    assert len(await room.targets()) == 200
+    assert calls(room, "GET settings/impersonation_registry") == 6
+
+
+async def test_one_list_that_cannot_be_had_does_not_hide_another() -> None:
+    room = Room()
+    room.world.faults.script([Fault("html", "GET", "settings/impersonation_registry", count=5)])
+    with pytest.raises(ServerFault):
+        await room.facts.registry()
+    assert (await room.facts.policies()).domains != ()

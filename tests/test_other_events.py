@@ -9,6 +9,7 @@ from tests.reading import DAY, Room, says
 from worker import AllowPolicy, BlockSender, Move, Notify, Release
 from worker.actions import AnyAction
 from worker.api.bodies import AllowChange, BlockChange
+from worker.facts import SENT_IN
 from worker.intake import Intake
 from worker.judge import Event, Said
 from worker.sandbox import ACCOUNT
@@ -62,7 +63,29 @@ async def test_a_submission_is_about_the_message_it_names_though_that_came_days_
     await read(room, room.submissions)
     (entry,) = await room.entries()
     assert (entry.target, entry.state, entry.verdict) == (mail.id, "ready", "NONE|delivered")
+    assert calls(room, "GET investigate") == len(SENT_IN)
+
+
+async def test_mail_that_was_sent_in_at_once_is_found_by_one_call() -> None:
+    room = Room(about("Submission", Release()))
+    mail = room.world.add_message(disposition="NONE", subject="Your invoice", scanned=room.clock.now() - 600)
+    room.world.add_submission(original_postfix_id=mail.postfix, subject="Your invoice")
+    await read(room, room.submissions)
+    assert await room.targets() == [mail.id]
     assert calls(room, "GET investigate") == 1
+
+
+async def test_a_subject_that_thousands_have_is_not_looked_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.facts.MOST_PAGES", 2)
+    room = Room(about("Submission", Release()))
+    for _ in range(2100):
+        room.world.add_message(disposition="NONE", subject="Your invoice", scanned=room.clock.now() - 600)
+    room.world.add_submission(original_postfix_id="4Nowhere", subject="Your invoice")
+    await read(room, room.submissions)
+    room.clock.advance(61)
+    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    assert "was among the first 2 pages of mail scanned between" in held.why
+    assert calls(room, "GET investigate") == 2
 
 
 async def test_a_submission_without_a_subject_is_looked_for_around_its_own_time_only() -> None:

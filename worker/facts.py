@@ -2,17 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from math import inf
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
+from worker.api.investigate import SearchPage
 from worker.eml import parsed
-from worker.errors import NotFound
+from worker.errors import NotFound, WorkerError
 from worker.models import (
     Detection,
     History,
@@ -30,12 +32,15 @@ from worker.text import escaped
 
 CACHED = 300.0
 """Seconds for which the account's lists are taken as known."""
-AROUND, WEEK, MONTH = 3600.0, 7 * 86400.0, 30 * 86400.0
-"""Seconds around a time that names a mail in which it is looked for: scan and report name different moments."""
+NOT_HAD = 30.0
+"""Seconds for which it is remembered that a list cannot be had: a page of a thousand events asks for it once."""
+MONTH = 30 * 86400.0
+MOST_PAGES = 20
+"""Pages of a thousand messages in which a named mail is looked for, each time it is tried."""
 LONGEST_ADDRESS, SUBJECT = 320, 500
 """Characters of an address, and of a subject that is searched for."""
 
-Shared = TypeVar("Shared", bound=Noun)
+Known = TypeVar("Known", bound=Noun)
 _message = msgspec.json.Decoder(Message).decode
 
 
@@ -43,12 +48,25 @@ class MissingMessage(NotFound):
     """The message that something names is not to be found (yet); says where it was looked for."""
 
 
+class Reach(NamedTuple):
+    """How many seconds before and after a named moment a mail is looked for: scan and report name different ones."""
+
+    before: float
+    after: float
+
+
+Reaches = tuple[Reach, ...]
+REPORTED: Reaches = (Reach(300.0, 300.0), Reach(3600.0, 3600.0))
+SENT_IN: Reaches = (Reach(3600.0, 3600.0), Reach(86400.0, 3600.0), Reach(7 * 86400.0, 3600.0))
+"""The nearest first: most people send in what has just come."""
+
+
 class Sought(NamedTuple):
-    """A message that something else names, and where it is looked for: from ``start`` to ``end``, API time."""
+    """A message that something else names, the moment named with it (API time), and how far from there to look."""
 
     postfix_id: str
-    start: float
-    end: float
+    at: float
+    reaches: Reaches
     where: WhereMessage
 
 
@@ -59,16 +77,45 @@ def named_by(noun: Report | Submission) -> Sought:
     a mail in a week after it came, but then tells its subject.
     """
     if isinstance(noun, Report):
-        about, what = noun.fields, f"report {noun.id}"
-        when, before, postfix_id = about.occurred_at or noun.created_at, AROUND, about.postfix_id
+        about, what, reaches = noun.fields, f"report {noun.id}", REPORTED
+        when, postfix_id = about.occurred_at or noun.created_at, about.postfix_id
         where = WhereMessage(recipient=about.to[0] if about.to else None)
     else:
         what, when, postfix_id = f"submission {noun.submission_id}", noun.requested_at, noun.original_postfix_id
-        where, before = WhereMessage(subject=noun.subject[:SUBJECT] or None), WEEK if noun.subject else AROUND
+        where, reaches = WhereMessage(subject=noun.subject[:SUBJECT] or None), SENT_IN if noun.subject else SENT_IN[:1]
     if not postfix_id or when is None:
         msg = f"{what} names no message"
         raise MissingMessage(msg)
-    return Sought(postfix_id, epoch(when) - before, epoch(when) + AROUND, where)
+    return Sought(postfix_id, epoch(when), reaches, where)
+
+
+class AccountList(Generic[Known]):
+    """One list of the account as a fact, at most five minutes old; that it cannot be had is remembered shortly."""
+
+    def __init__(self, fresh: Callable[[], Awaitable[Known]], clock: Clock) -> None:
+        """``fresh`` asks the API for the whole list."""
+        self._fresh, self._clock = fresh, clock
+        self._one_at_a_time = asyncio.Lock()
+        self._until = -inf
+        self._known: Known | None = None
+        self._problem: WorkerError | None = None
+
+    async def get(self) -> Known:
+        """Return the list; raise what the API raised when it was last asked for."""
+        async with self._one_at_a_time:
+            if self._clock.monotonic() >= self._until:
+                await self._ask()
+            if self._known is None:
+                raise self._problem.with_traceback(None) if self._problem else AssertionError
+            return self._known
+
+    async def _ask(self) -> None:
+        self._known, self._problem, lasts = None, None, CACHED
+        try:
+            self._known = await self._fresh()
+        except WorkerError as problem:
+            self._problem, lasts = problem, NOT_HAD
+        self._until = self._clock.monotonic() + lasts
 
 
 class Facts:
@@ -78,9 +125,9 @@ class Facts:
         """Begin with nothing known."""
         self._client = client
         self._clock = clock
-        self._remembered: dict[str, tuple[float, Noun]] = {}
         self._said: dict[str, tuple[Noun, bytes]] = {}
-        self._one_at_a_time = asyncio.Lock()
+        self._policies = AccountList(self._fresh_policies, clock)
+        self._registry = AccountList(self._fresh_registry, clock)
 
     async def ask(self, name: str, raw: bytes) -> bytes:
         """Return a fact about the event with this record, as JSON; raises what the API raises."""
@@ -130,7 +177,7 @@ class Facts:
             detections_only=False,
             urgency=Urgency.FACTS,
         )
-        earlier = [one for one in page.messages if one.sender.lower() == sender and one.id != message.id]
+        earlier = [one for one in page.read().entries if one.sender.lower() == sender and one.id != message.id]
         times = sorted(one.scanned_at for one in earlier if one.scanned_at)
         return History(
             messages=len(earlier),
@@ -142,11 +189,11 @@ class Facts:
 
     async def policies(self) -> Policies:
         """Return the account's own lists, at most five minutes old."""
-        return await self._at_most_five_minutes_old(Policies, self._fresh_policies)
+        return await self._policies.get()
 
     async def registry(self) -> Registry:
         """Return whose names strangers may borrow, at most five minutes old."""
-        return await self._at_most_five_minutes_old(Registry, self._fresh_registry)
+        return await self._registry.get()
 
     async def now(self) -> Now:
         """Return the API's time."""
@@ -154,31 +201,25 @@ class Facts:
 
     async def message_of(self, noun: Report | Submission) -> bytes:
         """Return the raw record of the message this names; raises MissingMessage when it is not to be found."""
-        sought = named_by(noun)
-        pages = self._client.investigate.walk(
-            sought.where,
-            start=sought.start,
-            end=min(sought.end, self._clock.now()),
-            detections_only=False,
-            urgency=Urgency.FACTS,
-        )
-        async with aclosing(pages):
-            async for page in pages:
-                for raw in page.records:
-                    if _postfix_of(raw) == sought.postfix_id:
-                        return bytes(raw)
-        start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in (sought.start, sought.end))
-        asked = "".join(f" with {name} {escaped(value, 100)}" for name, value in sought.where.asked())
-        msg = f"no message {sought.postfix_id}{asked} was scanned between {start} and {end}"
-        raise MissingMessage(msg)
+        sought, looked = named_by(noun), 0
+        for reach in sought.reaches:
+            async with aclosing(self._mail_around(sought, reach)) as pages:
+                async for page in pages:
+                    found = next((raw for raw in page.records if _postfix_of(raw) == sought.postfix_id), None)
+                    if found is not None:
+                        return bytes(found)
+                    looked += 1
+                    if looked == MOST_PAGES:
+                        raise MissingMessage(
+                            _missing(sought, reach, f"was among the first {MOST_PAGES} pages of mail scanned")
+                        )
+        raise MissingMessage(_missing(sought, sought.reaches[-1]))
 
-    async def _at_most_five_minutes_old(self, kind: type[Shared], fresh: Callable[[], Awaitable[Shared]]) -> Shared:
-        async with self._one_at_a_time:
-            at, known = self._remembered.get(kind.__name__, (0.0, None))
-            if not isinstance(known, kind) or self._clock.monotonic() - at > CACHED:
-                known = await fresh()
-                self._remembered[kind.__name__] = (self._clock.monotonic(), known)
-            return known
+    def _mail_around(self, sought: Sought, reach: Reach) -> AsyncGenerator[SearchPage, None]:
+        end = min(sought.at + reach.after, self._clock.now())
+        return self._client.investigate.walk(
+            sought.where, start=sought.at - reach.before, end=end, detections_only=False, urgency=Urgency.FACTS
+        )
 
     async def _fresh_policies(self) -> Policies:
         settings = self._client.settings
@@ -220,6 +261,14 @@ def _postfix_of(raw: msgspec.Raw) -> str:
         return msgspec.json.decode(raw, type=_Named).id.partition("-")[0]
     except msgspec.MsgspecError:
         return ""
+
+
+def _missing(sought: Sought, reach: Reach, was: str = "was scanned") -> str:
+    """Say which message was looked for, and where."""
+    times = sought.at - reach.before, sought.at + reach.after
+    start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in times)
+    asked = "".join(f" with {name} {escaped(value, 100)}" for name, value in sought.where.asked())
+    return f"no message {escaped(sought.postfix_id, 100)}{asked} {was} between {start} and {end}"
 
 
 def _lower(patterns: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api.bulk import BulkSearch
-from worker.errors import NotFound, Rejected
+from worker.errors import NotFound, Rejected, ServerFault, Unsent
 from worker.models import Disposition
 from worker.sandbox import ACCOUNT, Switches, World
 
@@ -81,7 +81,7 @@ def test_more_than_was_expected_is_refused_and_nothing_is_sent() -> None:
             inside.world.add_message(sender="a@x.example", scanned=EPOCH - 60)
         inside.world.add_message(sender="b@y.example", scanned=EPOCH - 60)
         api = client(inside).investigate.bulk
-        with pytest.raises(Rejected, match="touch 3 messages or more where at most 2 were expected"):
+        with pytest.raises(Unsent, match="touch 3 messages or more where at most 2 were expected"):
             await api.create("MOVE", search(sender="x.example"), expected=2, destination="JunkEmail")
         assert (await api.list()).entries == ()
         await api.create("MOVE", search(sender="x.example"), expected=3, destination="JunkEmail")
@@ -95,7 +95,7 @@ def counted(where: BulkSearch, *mails: dict[str, object]) -> int:
 
     async def day() -> str:
         line = Line(answer(list(mails), info={"next": ""}))
-        with pytest.raises((Rejected, IndexError)) as refused:
+        with pytest.raises((Unsent, IndexError)) as refused:
             await client(line).investigate.bulk.create("RELEASE", where, expected=1)
         return str(refused.value)
 
@@ -196,3 +196,14 @@ def test_a_job_that_cannot_be_read_is_counted_and_costs_only_itself() -> None:
         return len(page.entries), page.broken
 
     assert quickly(day) == (1, 1)
+
+
+@pytest.mark.parametrize("walked", ["jobs", "messages"])
+def test_a_listing_whose_next_page_is_the_one_just_read_does_not_go_on_for_ever(walked: str) -> None:
+    async def day() -> None:
+        bulk = client(Line(*[answer([], info={"next": "c"}) for _ in range(20)])).investigate.bulk
+        walk = bulk.walk() if walked == "jobs" else bulk.walk_messages("j")
+        with pytest.raises(ServerFault, match=r"^GET /investigate/bulk\S*: the API named the page just read"):
+            assert [page.next async for page in walk] == []
+
+    quickly(day)

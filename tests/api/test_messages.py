@@ -87,7 +87,7 @@ def test_a_broken_record_in_a_page_of_a_thousand_costs_only_itself() -> None:
         given[500] = {"id": given[500]["id"], "to": "no list"}
         read = await ask(client(Line(answer(given))).investigate)
         assert len(read.records) == 1000
-        assert read.messages == whole.messages[:500] + whole.messages[501:]
+        assert read.read().entries == whole.read().entries[:500] + whole.read().entries[501:]
 
     quickly(day)
 

@@ -111,7 +111,7 @@ def test_a_search_whose_cursor_expires_in_the_middle_finds_everything_all_the_sa
         walk = client(inside).investigate.walk(start=EPOCH - 7200, end=EPOCH + 100, urgency=HEAD, detections_only=False)
         found: list[str] = []
         async for page in walk:
-            found += [message.id for message in page.messages]
+            found += [message.id for message in page.read().entries]
             if len(found) == 2000:
                 await asyncio.sleep(60)
         assert sorted(set(found)) == sorted(inside.world.by_id)

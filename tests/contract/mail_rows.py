@@ -91,7 +91,7 @@ MAIL_ROWS = (
     Row(
         "investigate.search",
         _search,
-        lambda page, s: [one.id for one in page.messages] == [s.moved.id] and page.complete,
+        lambda page, s: [one.id for one in page.read().entries] == [s.moved.id] and page.complete,
         "investigate.list",
         _their_search,
     ),

@@ -123,7 +123,7 @@ async def test_a_search_whose_cursor_expires_on_the_way_begins_again_and_loses_n
     start, end = clock.now() - HOUR, clock.now()
     found: list[list[str]] = []
     async for page in client.investigate.walk(start=start, end=end, urgency=Urgency.SWEEP, detections_only=False):
-        found.append([one.id for one in page.messages])
+        found.append([one.id for one in page.read().entries])
         clock.advance(2 * HOUR if len(found) == 2 else 1)
     assert [len(ids) for ids in found] == [1000, 1000, 1000, 1000, 500]
     assert found[:2] == found[2:4]
@@ -165,5 +165,5 @@ async def test_a_saved_cursor_that_is_garbage_begins_again() -> None:
     client, recorder = recorded(scene)
     walk = client.investigate.walk(start=scene.start, end=scene.end, urgency=Urgency.SWEEP, cursor="garbage")
     pages = [page async for page in walk]
-    assert [len(page.messages) for page in pages] == [3]
+    assert [len(page.read().entries) for page in pages] == [3]
     assert ["cursor" in dict(request.query) for request in recorder.sent] == [True, False]

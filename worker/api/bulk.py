@@ -9,12 +9,12 @@ from msgspec import Struct
 from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
 from worker.api.clock import written
-from worker.api.envelope import Answer, Page, nothing, records
+from worker.api.envelope import Page, following, nothing, records
 from worker.api.listing import Listed, listed
 from worker.api.nouns import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.errors import Rejected, Unsent
+from worker.errors import Unsent
 from worker.models import AskedDisposition, Destination, Disposition, Message
 
 BULK = "/investigate/bulk"
@@ -102,7 +102,8 @@ class Bulk:
     ) -> BulkJob:
         """Begin a job, after counting by a search that it would touch at most ``expected`` messages.
 
-        Raises Unsent for a search without any condition but time, and Rejected when more would be touched.
+        A message with three recipients counts once here, and three times in the job's counters. Raises Unsent for a
+        search without any condition but time, and when more would be touched.
         """
         self._check(action, search, expected, destination)
         await self._count(search, expected)
@@ -178,7 +179,7 @@ class Bulk:
             messages = listed(page, _message)
             found += sum(search.finds(one) for one in messages.entries) + messages.broken
             if found > expected:
-                raise Rejected(
+                raise Unsent(
                     f"POST /investigate/bulk was not sent: it would touch {found} messages or more where at most "
                     f"{expected} were expected"
                 )
@@ -189,9 +190,5 @@ class Bulk:
         query = [(name, value) for name, value in asked.items() if value is not None]
         where = {"id": id_} if id_ else None
         answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)
-        return listed(_page(answer), read)
-
-
-def _page(answer: Answer[list[msgspec.Raw]]) -> Page:
-    following = (answer.info and answer.info.next) or None
-    return Page(tuple(answer.result), following, answer.begun)
+        page = Page(tuple(answer.result), following(f"GET {path}", answer, asked["cursor"]), answer.begun)
+        return listed(page, read)

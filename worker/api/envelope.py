@@ -90,6 +90,14 @@ nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbou
 envelope = msgspec.json.Decoder(Envelope)
 
 
+def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
+    """Return the cursor of the page after the one at ``cursor``; raise ServerFault when it names itself, endlessly."""
+    named = (answer.info and answer.info.next) or None
+    if named and named == cursor:
+        raise ServerFault(f"{operation}: the API named the page just read as the next one")
+    return named
+
+
 def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last."""
     found, info = len(answer.result), answer.info

@@ -11,11 +11,12 @@ from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import written
-from worker.api.envelope import Page, Reader, T, nothing, readable, records
+from worker.api.envelope import Page, Reader, T, following, nothing, records
+from worker.api.listing import Listed, listed
 from worker.api.nouns import Preview
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.errors import Rejected, ServerFault, Unsent
+from worker.errors import Rejected, Unsent
 from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 from worker.nouns import epoch
 
@@ -83,7 +84,7 @@ class RawMail(Struct, frozen=True):
 
 
 named = msgspec.json.Decoder(Named).decode
-message = msgspec.json.Decoder(Message).decode
+message = msgspec.json.Decoder(Message)
 detection = msgspec.json.Decoder(Detection).decode
 raw_mail = msgspec.json.Decoder(RawMail).decode
 trace = msgspec.json.Decoder(Trace).decode
@@ -96,10 +97,9 @@ released = msgspec.json.Decoder(tuple[Released, ...]).decode
 class SearchPage(Page, frozen=True):
     """A page of a search, its records as they came; ``next`` is a cursor."""
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The records that can be read."""
-        return readable(message, self.records)
+    def read(self) -> Listed[Message]:
+        """Return the page with its records read; ``broken`` counts those that cannot be."""
+        return listed(self, message)
 
 
 class Investigate:
@@ -136,10 +136,7 @@ class Investigate:
         query += [("cursor", cursor)] if cursor else []
         answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
         found = await self._calls.finished(answer, records, urgency=urgency)
-        following = (found.info and found.info.next) or None
-        if following and following == cursor:
-            raise ServerFault("GET /investigate: the API named the page just read as the next one")
-        return SearchPage(tuple(found.result), following, answer.begun)
+        return SearchPage(tuple(found.result), following("GET /investigate", found, cursor), answer.begun)
 
     def walk(
         self,
