@@ -1,5 +1,6 @@
 """The house: what the API refuses, what is told of it, and what can be seen from outside."""
 
+import re
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -177,6 +178,25 @@ async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_
         await house.rooms.host.load()
         assert await house.turn(reports) == 3600
         assert "reports: GET /phishguard/reports" in house.readiness().why[0]
+        (bench.rules / "hears.py").unlink()
+        await house.rooms.host.load()
+        assert house.readiness().ready
+
+
+async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Bench) -> None:
+    def figures(house: House) -> int:
+        page = house.rooms.outlets.metrics.text().decode()
+        return len(re.findall(r'^worker_(?:gap|coverage_age)_seconds{.*source="reports"}', page, re.MULTILINE))
+
+    rule_files(bench.rules, hears=REPORTS)
+    async with bench.api(), bench.house() as house:
+        await turned(house)
+        await upkeep.figures(house)
+        read = figures(house)
+        (bench.rules / "hears.py").unlink()
+        await house.rooms.host.load()
+        await upkeep.figures(house)
+        assert (read, figures(house)) == (2, 0)
 
 
 ABOUT = """

@@ -26,6 +26,8 @@ SOONEST = 1.0
 PART = 3.0
 """Polls take at most one in so many requests of the share; acting and proving need the others."""
 OVERLAP_EVERY = 60.0
+BEHIND = " behind the head"
+"""How the name of the loop ends that reads what lies behind the head of a source."""
 UNHEARD = 5.0
 """Seconds between two looks whether a rule has come that is about what a source brings."""
 
@@ -123,9 +125,7 @@ class Desk:
     def loops(self) -> list[Loop]:
         """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
         heads = [Loop(self.name_of(one), self._while_needed(one, one.head)) for one in self.intakes]
-        behind = [
-            Loop(f"{self.name_of(one)} behind the head", self._while_needed(one, one.behind)) for one in self.intakes
-        ]
+        behind = [Loop(self.name_of(one) + BEHIND, self._while_needed(one, one.behind)) for one in self.intakes]
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
     def standing(self) -> Standing:
@@ -138,6 +138,11 @@ class Desk:
         """Return what is to be read: mail always, everything else while some rule is about it."""
         kinds = {Messages.kind, *(rule.trigger for rule in self._rooms.host.bundle.rules if rule.mode is not OFF)}
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
+
+    def resting(self) -> tuple[Intake, ...]:
+        """Return what is not read now, because no rule is about what it brings."""
+        needed = self.needed()
+        return tuple(intake for intake in self.intakes if intake not in needed)
 
     def _while_needed(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
         """Make of a step one that costs nothing while no rule is about what it brings."""

@@ -10,7 +10,7 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.desk import Desk, Line, Loop, Rooms, credential_of
+from worker.daemon.desk import BEHIND, Desk, Line, Loop, Rooms, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.waking import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -126,7 +126,8 @@ class House:
     def readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""
         sources = [each for desk in self.desks for each in self._sources(desk)]
-        told = {name: str(error) for name, error in self._troubles.items()}
+        resting = {desk.name_of(intake) for desk in self.desks for intake in desk.resting()}
+        told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
         for desk in self.desks:
             lost = desk.line.transport.lost
             told = {desk.name_of(intake): lost for intake in desk.needed() if lost} | told | desk.executor.problems

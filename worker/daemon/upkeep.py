@@ -228,6 +228,9 @@ async def figures(house: House) -> float:
     for desk in house.desks:
         metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
         await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
+        for intake in desk.resting():  # nothing is missed where nothing is wanted
+            metrics.gap.remove(desk.account, intake.source.name)
+            metrics.coverage_age.remove(desk.account, intake.source.name)
         for intake in desk.needed():
             name = desk.name_of(intake)
             house.missing[name] = missing = await _missing(house, desk, intake.source.name)
