@@ -8,7 +8,7 @@ from tests.support import BEGIN, TOKEN, Meddle, untouched
 from worker.actions import AnyAction
 from worker.api import Request, Response
 from worker.executor import Executor
-from worker.models import Policies
+from worker.policies import Policies
 from worker.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail

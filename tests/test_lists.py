@@ -20,7 +20,7 @@ from worker.actions import (
 )
 from worker.api.nouns import TrustedDomain
 from worker.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
-from worker.models import AllowPolicy, BlockedSender, Policies
+from worker.policies import AllowPolicy, BlockedSender, Policies
 from worker.proof import judge_adding, judge_removing
 from worker.store.entry import Entry
 
@@ -146,8 +146,9 @@ def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Ki
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        (BlockSender("boss@corp.example"), "is one of our own domains: never blocked"),
-        (BlockSender("partner.example", "DOMAIN"), "is allowed by an allow policy: never blocked"),
+        (BlockSender("boss@corp.example"), "is one of our own domains, or above or below one: never blocked"),
+        (BlockSender("mail.corp.example", "DOMAIN"), "is one of our own domains, or above or below one: never blocked"),
+        (BlockSender("partner.example", "DOMAIN"), "is allowed by an allow policy, whole or in part: never blocked"),
         (BlockSender("a@fine.example"), "is a trusted domain: never blocked"),
         (BlockSender("gmail.com", "DOMAIN"), ""),
         (AllowSender("boss@Corp.example"), "in whose name strangers write: never let through"),
@@ -159,6 +160,14 @@ def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Ki
         (TrustDomain("corp.example"), "in whose name strangers write: never let through"),
         (TrustDomain("outlook.com"), "an address at outlook.com: never let through as a whole"),
         (TrustDomain("c0rp.example"), ""),
+        (BlockSender("ada@corp.example."), "is no plain address, domain or IP: never listed"),
+        (BlockSender("<ada@corp.example>"), "is no plain address, domain or IP: never listed"),
+        (AllowSender("ada@\u200bcorp.example"), "is no plain address, domain or IP: never listed"),
+        (AllowSender("ada@\uff43orp.example"), "is no plain address, domain or IP: never listed"),
+        (TrustDomain("gmail.com."), "is no plain address, domain or IP: never listed"),
+        (BlockSender("a@b@c.example"), "is no plain address, domain or IP: never listed"),
+        (BlockSender("grün@bücher.example"), ""),
+        (BlockSender("2001:db8::/32", "IP"), ""),
     ],
 )
 def test_some_patterns_are_never_listed_whatever_a_rule_says(action: AnyAction, said: str) -> None:

@@ -9,7 +9,7 @@ from msgspec import ValidationError
 from msgspec.json import decode, encode
 from msgspec.structs import fields
 
-from worker import Message, Policies, Report, sample
+from worker import Message, Report, sample
 from worker.models import FACTS, TRIGGERS
 from worker.nouns import CUT, TEXT_LIMIT, Noun, domain_of, shortened
 
@@ -83,20 +83,3 @@ def test_long_strings_are_cut_wherever_they_are() -> None:
 def test_short_nouns_stay_as_they_are() -> None:
     message = sample.message(subject="x" * TEXT_LIMIT)
     assert shortened(message) == message
-
-
-@pytest.mark.parametrize(
-    ("pattern", "says"),
-    [
-        ("ada@corp.example", "domains"),
-        ("CORP.EXAMPLE", "domains"),
-        ("pal@friend.example", "allow policies"),
-        ("other@friend.example", ""),
-        ("x@trusted.example", "trusted"),
-        ("x@sub.trusted.example", ""),
-        ("", ""),
-    ],
-)
-def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
-    lists = Policies(domains=("corp.example",), allowed=("pal@friend.example",), trusted=("trusted.example",))
-    assert lists.protects(pattern) == says

@@ -14,21 +14,8 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.models import (
-    ActionLog,
-    AllowPolicy,
-    BlockedSender,
-    Detection,
-    History,
-    Message,
-    Now,
-    Policies,
-    Raw,
-    Registry,
-    Report,
-    Submission,
-    Trace,
-)
+from worker.models import ActionLog, Detection, History, Message, Now, Raw, Report, Submission, Trace
+from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
 from worker.rules import APPROVE, ENFORCE, OBSERVE, OFF, example, limit, per_hour, rule
 
 __all__ = [

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from unicodedata import category, normalize
 
 from msgspec import Struct
 
 from worker.actions import Adding
 from worker.api.nouns import TrustedDomain
-from worker.models import AllowPolicy, BlockedSender, Policies
 from worker.nouns import domain_of
+from worker.policies import AllowPolicy, BlockedSender, Policies, owns
 from worker.store.entry import OPEN, Entry
 from worker.text import escaped
 
 UNTIL = ", until "
 PROTECTED = {
-    "domains": "is one of our own domains",
-    "allow policies": "is allowed by an allow policy",
+    "domains": "is one of our own domains, or above or below one",
+    "allow policies": "is allowed by an allow policy, whole or in part",
     "trusted": "is a trusted domain",
 }
 ANYBODYS = frozenset(
@@ -38,6 +39,8 @@ ANYBODYS = frozenset(
     }
 )
 """Domains at which anybody gets an address within a minute. A list of this kind is never complete."""
+ADDRESS = 2
+"""Parts of an address around its @; nothing else has as many."""
 ListLine = BlockedSender | AllowPolicy | TrustedDomain
 
 
@@ -110,12 +113,21 @@ def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT0
     Whoever forges mail writes in the name of the account's own domains, and where anybody gets an address strangers
     have one too: letting these through would let everybody through.
     """
+    if _may_mean_another(pattern):
+        return f"{escaped(pattern, 100)} is no plain address, domain or IP: never listed"
     if blocks:
         protected = policies.protects(pattern)
         return f"{pattern} {PROTECTED[protected]}: never blocked" if protected else ""
-    if (domain_of(pattern) or pattern) in policies.domains:
+    if owns(policies.domains, pattern):
         return f"{pattern} {PROTECTED['domains']}, in whose name strangers write: never let through"
     return f"anybody can have an address at {pattern}: never let through as a whole" if pattern in ANYBODYS else ""
+
+
+def _may_mean_another(pattern: str) -> bool:
+    """Tell whether a pattern has signs that nobody sees, wide letters, brackets or empty parts: senders write it."""
+    parts = pattern.split("@")
+    odd = any(category(sign)[0] in "CZ" or sign in '<>()[],;"\\' for sign in pattern)
+    return odd or normalize("NFKC", pattern) != pattern or len(parts) > ADDRESS or "" in (*parts, *parts[-1].split("."))
 
 
 def related(target: str) -> tuple[str, ...]:

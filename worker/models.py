@@ -4,14 +4,13 @@ The API sends null, or nothing, where it has nothing to say; here that reads as 
 Names are Cloudflare's own, except ``from``, which Python forbids: it is ``sender``.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 from msgspec import field
 
-from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of, folded
+from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of
+from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
 
 Disposition = Literal[
     "MALICIOUS",
@@ -152,44 +151,6 @@ class Submission(Noun, frozen=True, kw_only=True):
     subject: Text = ""
 
 
-class ListEntry(Noun, frozen=True, kw_only=True):
-    """What the entries of all lists of an account have in common."""
-
-    id: Text = ""
-    comments: Text = ""
-    created_at: datetime | None = None
-    modified_at: datetime | None = None
-    last_modified: datetime | None = None
-
-    @property
-    def changed_at(self) -> datetime | None:
-        """When it was changed last, or made; ``last_modified`` is the older name of that time."""
-        return self.modified_at or self.last_modified or self.created_at
-
-
-class BlockedSender(ListEntry, frozen=True, kw_only=True):
-    """An entry of the block list (``GET settings/block_senders``)."""
-
-    pattern: Text = ""
-    pattern_type: Text = ""
-    is_regex: Flag = False
-
-
-class AllowPolicy(ListEntry, frozen=True, kw_only=True):
-    """A pattern whose mail is let through (``GET settings/allow_policies``).
-
-    An acceptable sender is exempt from SPAM, SPOOF and BULK, a trusted sender and an exempt recipient from everything.
-    """
-
-    pattern: Text = ""
-    pattern_type: Text = ""
-    is_regex: Flag = False
-    is_acceptable_sender: Flag = False
-    is_trusted_sender: Flag = False
-    is_exempt_recipient: Flag = False
-    verify_sender: Flag = False
-
-
 class Link(Noun, frozen=True, kw_only=True):
     """A link in a mail and the text it hid behind."""
 
@@ -202,7 +163,7 @@ class Attachment(Noun, frozen=True, kw_only=True):
 
     filename: Text = ""
     content_type: Text = ""
-    size: int = 0
+    size: Number = 0
     encrypted: Flag = False
     detection: Text = ""
     md5: Text = ""
@@ -263,22 +224,6 @@ class ActionLog(Noun, frozen=True, kw_only=True):
     entries: tuple[LogEntry, ...] = ()
 
 
-class Policies(Noun, frozen=True, kw_only=True):
-    """The account's own lists, in lower case; a fact."""
-
-    domains: tuple[str, ...] = ()
-    allowed: tuple[str, ...] = ()
-    trusted: tuple[str, ...] = ()
-
-    def protects(self, pattern: str) -> str:
-        """Say which list speaks for this address or domain; empty when none does."""
-        domain = domain_of(pattern) or pattern.lower()
-        for name, listed in (("domains", self.domains), ("allow policies", self.allowed), ("trusted", self.trusted)):
-            if pattern.lower() in listed or domain in listed:
-                return name
-        return ""
-
-
 class TraceLine(Noun, frozen=True, kw_only=True):
     """One line of what the mail servers logged."""
 
@@ -299,49 +244,6 @@ class Trace(Noun, frozen=True, kw_only=True):
 
     inbound: Nullable[TracePart] = TracePart()
     outbound: Nullable[TracePart] = TracePart()
-
-
-class Registrant(ListEntry, frozen=True, kw_only=True):
-    """A person whose name strangers may borrow (``GET settings/impersonation_registry``)."""
-
-    name: Text = ""
-    email: Text = ""
-    is_email_regex: Flag = False
-    provenance: Text = ""
-    directory_id: Number = 0
-    directory_node_id: Number = 0
-    external_directory_node_id: Text = ""
-
-
-class Registry(Noun, frozen=True, kw_only=True):
-    """The people whose names strangers may borrow, each name with its addresses, all in lower case; a fact."""
-
-    people: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, people: Iterable[tuple[str, str | None]]) -> Self:
-        """Gather addresses by name; a name of which one address is None, for it cannot be told, has none."""
-        found: dict[str, list[str | None]] = defaultdict(list)
-        for name, address in people:
-            found[folded(name)].append(address)
-        return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
-
-    def knows(self, name: str) -> bool:
-        """Tell whether somebody of this name is registered; case and spaces do not matter."""
-        return folded(name) in self.people
-
-    def addresses(self, name: str) -> tuple[str, ...]:
-        """Return the addresses from which people of this name write, in lower case.
-
-        Empty when there is nobody of this name, and when one of the addresses is a regular expression: its syntax is
-        Java's, so what it matches cannot be told here.
-        """
-        return self.people.get(folded(name), ())
-
-
-def _all_or_none(addresses: list[str | None]) -> tuple[str, ...]:
-    told = tuple(one.lower() for one in addresses if one is not None)
-    return told if len(told) == len(addresses) else ()
 
 
 class Raw(Noun, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from worker.api import Clock, Urgency
 from worker.errors import NotFound
 from worker.evidence import Evidence, Seen
 from worker.lists import listed_by_us, no_addition, opposing, related
-from worker.models import Policies
+from worker.policies import Policies
 from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at, shown_as_added
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger

@@ -5,9 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.models import (
     ActionLog,
-    AllowPolicy,
     Attachment,
-    BlockedSender,
     Detection,
     Disposition,
     Header,
@@ -17,10 +15,8 @@ from worker.models import (
     Message,
     Now,
     PatternType,
-    Policies,
     Properties,
     Raw,
-    Registry,
     Report,
     ReportFields,
     SenderInfo,
@@ -31,6 +27,7 @@ from worker.models import (
     TracePart,
     Validation,
 )
+from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 _POSTFIX = "4Njp3P0STMz2c02Q"

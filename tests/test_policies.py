@@ -1,0 +1,40 @@
+"""The account's own lists: whom they protect, however a stranger writes it."""
+
+import pytest
+
+from worker import Policies
+from worker.policies import owns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("ada@corp.example", "domains"),
+        ("CORP.EXAMPLE", "domains"),
+        ("mail.corp.example", "domains"),
+        ("ada@mail.corp.example", "domains"),
+        ("example", "domains"),
+        ("notcorp.example", ""),
+        ("pal@friend.example", "allow policies"),
+        ("other@friend.example", ""),
+        ("friend.example", "allow policies"),
+        ("192.0.2.5", "allow policies"),
+        ("192.0.0.0/16", "allow policies"),
+        ("198.51.100.1", ""),
+        ("2001:db8::1", "allow policies"),
+        ("x@trusted.example", "trusted"),
+        ("x@sub.trusted.example", ""),
+        ("", ""),
+    ],
+)
+def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
+    allowed = ("pal@friend.example", "192.0.2.0/24", "2001:db8::/32", "1.not.an.ip")
+    lists = Policies(domains=("corp.example",), allowed=allowed, trusted=("trusted.test", "trusted.example"))
+    assert lists.protects(pattern) == says
+
+
+@pytest.mark.parametrize("own", ["bücher.example", "xn--bcher-kva.example"])
+@pytest.mark.parametrize("pattern", ["bücher.example", "ada@xn--bcher-kva.example", "shop.BÜCHER.example"])
+def test_a_domain_is_ones_own_in_either_writing(own: str, pattern: str) -> None:
+    assert owns([own], pattern)
+    assert not owns([own], "xn--.example")
