@@ -104,7 +104,9 @@ def _may_be_touched(entry: Entry, look: Look, ours: Sequence[Entry]) -> bool:
         return not {"MOVE", "QUARANTINE_RELEASE"}.isdisjoint(look.operations)
     if not isinstance(entry.action, Move):
         return False
-    released = "QUARANTINE_RELEASE" in look.operations and not any(isinstance(one.action, Release) for one in ours)
+    # One that came to nothing, or whose end nobody knows, explains no release: the log must say whose it was.
+    released_by_us = any(isinstance(one.action, Release) and one.state == "done" for one in ours)
+    released = "QUARANTINE_RELEASE" in look.operations and not released_by_us
     return released or "MOVE" in look.operations
 
 
@@ -115,9 +117,14 @@ def _advise_by_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Advice:
     if isinstance(entry.action, Move) and moves:
         return Advice("moot", f"already moved by someone else: {told(moves)}")
     if entry.approved_by:
-        later = [line for line in hands if _when(line) > entry.created_at and told([line]) not in entry.said]
+        later = [line for line in hands if _when(line) > _decided(entry) and told([line]) not in entry.said]
         return Advice("moot", f"touched since it was decided: {told(later)}") if later else GO
     return Advice("wait", f"somebody let this mail through: {told(hands)}") if hands else GO
+
+
+def _decided(entry: Entry) -> float:
+    """Return when a person knew what had been done to an approved entry's message: of our own attempt they know too."""
+    return max(entry.created_at, entry.answered_at + SECOND) if entry.attempts else entry.created_at
 
 
 def _touches(line: LogEntry) -> bool:

@@ -84,12 +84,25 @@ def test_it_moves_no_further_than_an_answer_proves() -> None:
     assert clock.now() == EPOCH + 1.25
 
 
-def test_a_machine_that_slept_catches_up() -> None:
+def test_a_machine_that_slept_catches_up_as_soon_as_two_answers_agree() -> None:
     hands = Hands()
     clock = hands.clock()
     clock.heard(formatdate(EPOCH, usegmt=True), sent=49.9, received=50.0)
     clock.heard(formatdate(EPOCH + 7200, usegmt=True), sent=50.9, received=51.0)
-    assert 7199 <= clock.now() - EPOCH <= 7201.1
+    assert clock.now() == EPOCH
+    clock.heard(formatdate(EPOCH + 7205, usegmt=True), sent=55.9, received=56.0)
+    assert 7199 <= clock.now() - EPOCH <= 7206.1
+
+
+@pytest.mark.parametrize("wrong", [30 * 86400, -30 * 86400, 120])
+def test_one_answer_with_a_wrong_date_does_not_move_the_time(wrong: int) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    for number in range(10):
+        hands.time = 60.0 + number
+        stamp = EPOCH + 10 + number + (wrong if number in {3, 5, 7} else 0)
+        clock.heard(formatdate(stamp, usegmt=True), sent=hands.time - 0.1, received=hands.time)
+        assert abs(clock.now() - (EPOCH + 10 + number)) <= 1.1
 
 
 async def test_sleeping_is_handed_in() -> None:

@@ -80,6 +80,18 @@ async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -
     assert other.loops()[0].name == "other messages"
 
 
+async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_wrote_later(bench: Bench) -> None:
+    (bench.folder / "accounts.toml").write_text('[[account]]\nid = "idle"\ntoken = "another"\n')
+    accounts = {"WORKER_ACCOUNTS": str(bench.folder / "accounts.toml")}
+    async with bench.house(**accounts) as house:
+        ledger, now = house.rooms.ledger, house.rooms.clock.now()
+        await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
+        await ledger.keep_spent("idle", ((now - 5, 1),), now)
+    async with bench.house(**accounts) as house:
+        busy, idle = (desk.line.budget.spent() for desk in house.desks)
+    assert [sum(count for _, count in spent) for spent in (busy, idle)] == [900, 1]
+
+
 async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(bench: Bench) -> None:
     async with bench.house(WORKER_POLL_EVERY="10ms") as house:
         loop = house.desks[0].loops()[0]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.store.desk import JUNK, ME, T0, Desk, info, reading, standing
 from worker.actions import Adding, AllowSender, BlockSender, Disallow, Reclassify, Release, TrustDomain, Unblock
 from worker.errors import LeaseLost, StoreError
-from worker.store.entry import Entry
+from worker.store.entry import Entry, State
 from worker.store.values import ALONE, Answered, Outcome, Page
 
 HOUR = timedelta(hours=1)
@@ -64,6 +64,16 @@ async def test_a_step_that_the_table_does_not_have_is_refused_and_changes_nothin
         await desk.settle(entry, "failed")
     assert await desk.state(entry) == "ready"
     assert await desk.verbs() == ["entered"]
+
+
+@pytest.mark.parametrize("late", ["sent", "unsure", "failed"])
+async def test_what_a_look_says_of_an_entry_that_has_ended_meanwhile_counts_for_nothing(late: State) -> None:
+    desk = Desk()
+    entry = await desk.wish(Release())
+    await desk.carry_out(entry)
+    await desk.settle(entry, late, "not shown yet")
+    assert await desk.state(entry) == "done"
+    assert await desk.verbs() == ["entered", "claimed", "answered", "settled"]
 
 
 async def try_often(desk: Desk, entry: Entry) -> Entry:

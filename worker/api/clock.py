@@ -28,6 +28,10 @@ class Clock(Protocol):
         ...
 
 
+JUMP = 60.0
+"""Seconds by which one answer alone does not move the time: a wrong Date would end blocks and let questions lapse."""
+
+
 class ApiClock:
     """The API's time. The wall clock counts only until the first answer, and its jumps never."""
 
@@ -39,7 +43,7 @@ class ApiClock:
     ) -> None:
         self.monotonic = monotonic
         self._sleep = sleep
-        self._ahead = wall() - monotonic()
+        self._ahead = self._doubted = wall() - monotonic()
         self._told = False
 
     def now(self) -> float:
@@ -57,13 +61,14 @@ class ApiClock:
         except (ValueError, OverflowError):
             return
         least, most = stamp - received, stamp + 1 - sent
-        if least <= self._ahead <= most:
-            pass
-        elif self._told:
-            self._ahead = min(max(self._ahead, least), most)
-        else:  # an early guess must not lie in the future: intervals end at now()
-            self._ahead = least
-        self._told = True
+        if not self._told:  # an early guess must not lie in the future: intervals end at now()
+            self._ahead = self._doubted = self._ahead if least <= self._ahead <= most else least
+            self._told = True
+            return
+        said, doubted = min(max(self._ahead, least), most), self._doubted
+        self._doubted = said
+        if abs(said - self._ahead) <= JUMP or abs(said - doubted) <= JUMP:
+            self._ahead = said
 
 
 def seconds(moment: datetime) -> float:

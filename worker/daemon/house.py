@@ -180,7 +180,8 @@ async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account
         credential = credential_of(account)
         key = credential.fingerprint
         if key not in lines:
-            spent = await _spent(rooms.ledger, [key, *(each.id for each in accounts)])
+            mine = [each.id for each in accounts if credential_of(each).fingerprint == key]
+            spent = await _spent(rooms.ledger, [key, *mine])
             transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
             budget = Budget(rooms.clock, *settings.budget, settings.budget_share, spent)
             lines[key] = Line(await stack.enter_async_context(transport), budget, key)

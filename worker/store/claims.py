@@ -243,6 +243,7 @@ def _claimed(pen: Pen, entry: Entry, look: Look | None, reached_by: float, count
         claimed_at=pen.now,
         reached_by=reached_by,
         look=look,
-        said="",
+        # What a person was told when they approved is held against what is found later: should nothing leave after all.
+        said=entry.said if entry.approved_by else "",
         next_at=0.0,
     )

@@ -14,6 +14,8 @@ from worker.store.records import instant
 from worker.store.tables import brakes, entries
 from worker.store.values import ALONE, Answered, Outcome, Spent
 
+LOOKED_AT = frozenset({"ready", "sent", "unsure"})
+"""States of which a look may say something."""
 TRIES = {"Reclassify": 3}
 TRIES_OTHERWISE = 5
 HURTS = frozenset({"Reclassify", "Release"})
@@ -41,6 +43,8 @@ def settle(pen: Pen, outcomes: Sequence[Outcome]) -> None:
     moved = []
     for entry in pen.fetch(by_id):
         outcome = by_id[entry.id]
+        if entry.state not in LOOKED_AT:  # it has ended since that look, by what its answer said
+            continue
         if outcome.state == entry.state:
             pen.touch(replace(entry, next_at=outcome.next_at))
         else:
@@ -79,12 +83,13 @@ def postpone(pen: Pen, waits: Iterable[tuple[str, str]]) -> None:
 def _answer(entry: Entry, answered: Answered, now: float) -> dict[str, Any]:
     """Return what an answer changes; an attempt that provably came to nothing was none."""
     at = answered.at or now
+    kept = answered.state == "ready" and entry.approved_by  # else a person's word would be lost with an outage
     change: dict[str, Any] = {
-        "said": answered.said,
+        "said": entry.said if kept else answered.said,
         "remote": answered.remote or entry.remote,
         "answered_at": at,
         "next_at": answered.next_at,
-        "told": {"attempt": entry.attempts, "remote": answered.remote},
+        "told": {"attempt": entry.attempts, "remote": answered.remote, "why": answered.said if kept else ""},
     }
     if answered.state == "unsure":
         change["reached_by"] = max(entry.reached_by, at)
