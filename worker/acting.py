@@ -160,6 +160,8 @@ class Acting:
             self._pause(handler, error)
             return 0
         self.problems.pop(handler.queue, None)
+        if prepared.trouble:
+            self.problems[handler.queue] = str(prepared.trouble)
         self._held |= prepared.later
         moved = prepared.moved
         for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):

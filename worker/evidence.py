@@ -1,7 +1,8 @@
 """Evidence: what the API is asked before and after acting, with as few calls as that takes."""
 
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
@@ -10,20 +11,18 @@ from worker.actions import Lane
 from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.listing import BatchListing
-from worker.errors import NotFound, Rejected, ServerFault, Unauthorised
+from worker.errors import NotFound, WorkerError
 from worker.lists import Listed
 from worker.looks import Looks
 from worker.models import Submission
+from worker.poison import SENSELESS, Poison
 from worker.proof import Asked, Logged
 from worker.sources import message_reading, scan_time
 from worker.store.entry import Look
 from worker.store.values import Reading
 
-T = TypeVar("T")
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
-FAULTS = 3
-"""Answers in a row that make no sense, after which it is not the one message."""
 NAMES: dict[Lane, str] = {"block": "block_senders", "allow": "allow_policies", "trust": "trusted_domains"}
 """What the API calls the list of a lane."""
 NOTHING = Listed(-1.0, ())
@@ -46,6 +45,8 @@ class Seen(Struct, frozen=True):
     """Messages of which the API gave no answer that makes sense."""
     readings: dict[str, Reading] = field(default_factory=dict)
     """What was read just now, of which nobody but us has heard."""
+    trouble: WorkerError | None = None
+    """Why not all were asked about: the API gives no answer that makes sense about any."""
 
     def and_then(self, later: "Seen") -> "Seen":
         """Return what is known after a second look."""
@@ -54,6 +55,7 @@ class Seen(Struct, frozen=True):
             self.missing | later.missing,
             self.unreadable | later.unreadable,
             self.readings | later.readings,
+            later.trouble or self.trouble,
         )
 
 
@@ -65,7 +67,7 @@ class Evidence:
         self._client = client
         self._looks = looks
         self._clock = clock
-        self._faults = 0
+        self._poison = Poison(clock)
         self._listed: dict[Lane, Listed] = {}
         self._asked = (0.0, Asked(-1.0, ()))
 
@@ -85,18 +87,21 @@ class Evidence:
         """
         wanted = set(messages)
         found = await self._search(wanted, None, urgency) if len(wanted) > 1 else {}
-        missing, unreadable = set[str](), set[str]()
-        for message in sorted(wanted - found.keys())[:SINGLES]:
+        missing, unreadable, trouble = set[str](), set[str](), None
+        for message in sorted(wanted - found.keys(), key=lambda one: (self.suspected(one), one))[:SINGLES]:
             try:
                 reading = await self._get(message, urgency)
             except NotFound:
                 missing.add(message)
                 continue
+            except SENSELESS as error:
+                trouble = error
+                break
             if reading:
                 found[message] = reading
             else:
                 unreadable.add(message)
-        return Seen(_looks(found), frozenset(missing), frozenset(unreadable), found)
+        return Seen(_looks(found), frozenset(missing), frozenset(unreadable), found, trouble)
 
     async def touched(self, messages: Iterable[str], action: MessageAction) -> dict[str, Look]:
         """Return looks at those messages to which something was done (MOVED, QUARANTINE_RELEASED) by now."""
@@ -133,21 +138,12 @@ class Evidence:
     async def _get(self, message: str, urgency: Urgency) -> Reading | None:
         """Read one message; None when the answer makes no sense, which must not keep the others waiting."""
         begun = self._clock.now()
-        raw = await self._bearing(self._client.investigate.get(message, urgency))
+        raw = await self._poison.ask(message, partial(self._client.investigate.get, message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
-    async def _bearing(self, asking: Awaitable[T]) -> T | None:
-        """Bear with single messages of which no answer makes sense, or any is refused; raise when that is the rule."""
-        try:
-            answer = await asking
-        except (ServerFault, Rejected, Unauthorised):
-            self._faults += 1
-            if self._faults < FAULTS:
-                return None
-            self._faults = 0
-            raise
-        self._faults = 0
-        return answer
+    def suspected(self, message: str) -> bool:
+        """Tell whether the last answer about a message made no sense; it is asked about after the others."""
+        return self._poison.suspected(message)
 
     def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Reading]:
         """Read records and remember their looks; a broken record shows nothing."""
@@ -165,7 +161,7 @@ class Evidence:
     async def log(self, message: str, urgency: Urgency) -> Logged | None:
         """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
         begun = self._clock.now()
-        log = await self._bearing(self._client.investigate.action_log(message, urgency))
+        log = await self._poison.ask(message, partial(self._client.investigate.action_log, message, urgency))
         return Logged(begun, log.entries) if log is not None else None
 
     async def listed(self, lane: Lane, since: float, urgency: Urgency) -> Listed:

@@ -6,9 +6,10 @@ from msgspec import Struct, field
 
 from worker.actions import LISTS, Adding, Lane, Reclassify
 from worker.api import Clock, Urgency
-from worker.errors import NotFound
+from worker.errors import NotFound, WorkerError
 from worker.evidence import Evidence, Seen
 from worker.lists import listed_by_us, no_addition, opposing, related
+from worker.poison import SENSELESS
 from worker.policies import Policies
 from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at, shown_as_added
 from worker.store.entry import FRESH, Entry, Look
@@ -40,6 +41,8 @@ class Prepared(Struct):
     """Entries of which a look shows that an earlier attempt came to its effect after all."""
     later: dict[str, float] = field(default_factory=dict)
     """Entries that cannot be looked at now, and when they can."""
+    trouble: WorkerError | None = None
+    """What keeps some of them from being looked at; the others go on."""
 
     @property
     def moved(self) -> int:
@@ -114,6 +117,8 @@ class Preparing:
         Raises what the API raises; nothing is concluded then.
         """
         prepared = await self._prepare[entries[0].lane](entries)
+        if prepared.trouble and not (prepared.claims or prepared.moved):
+            raise prepared.trouble
         now = self._clock.now()
         if prepared.moots:
             await self._ledger.retire(self._account, prepared.moots, now)
@@ -131,8 +136,8 @@ class Preparing:
         now = self._clock.now()
         seen = await self._seen(entries)
         ours = await self._ours("placement", entries)
-        prepared, against = Prepared(), list[Entry]()
-        for entry in entries:
+        prepared, against = Prepared(trouble=seen.trouble), list[Entry]()
+        for entry in sorted(entries, key=self._suspected):
             look = seen.looks.get(entry.target)
             if look and _differs(entry, look):
                 against.append(entry)
@@ -140,14 +145,18 @@ class Preparing:
             self._told.pop(entry.id, None)
             if look is None:
                 self._not_found(entry, seen, prepared)
-            elif advice := await self._advice(entry, look, ours.get(entry.target, ())):
+            elif advice := await self._advice(entry, look, ours.get(entry.target, ()), prepared):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
-            elif now > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR:
+            elif now > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR and not prepared.trouble:
                 prepared.waits.append((entry.id, "the API does not tell what was done to this message by others"))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
         await self._contradicted(against, seen, prepared)
         return prepared
+
+    def _suspected(self, entry: Entry) -> bool:
+        """Put last what makes no sense: the others show whether it is that message or the API."""
+        return self._evidence.suspected(entry.target)
 
     async def _seen(self, entries: Sequence[Entry]) -> Seen:
         """Look at messages, and anew at those whose remembered look contradicts the sight that was judged."""
@@ -184,13 +193,19 @@ class Preparing:
             believed = self._believed(entry)
             prepared.later[entry.id] = believed if believed > now else now + UNKNOWN_AGAIN
 
-    async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry]) -> Advice | None:
-        """Say what a look comes to, with the action log where that is needed; None when there is no log."""
-        if advice := advise(entry, look, ours, None):
+    async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry], prepared: Prepared) -> Advice | None:
+        """Say what a look comes to, with the action log where that is needed; None when there is no log.
+
+        When the API answers about nobody, no further log is asked for this time.
+        """
+        if (advice := advise(entry, look, ours, None)) or prepared.trouble:
             return advice
         try:
             log = await self._evidence.log(entry.target, Urgency.ACT)
         except NotFound:
+            return None
+        except SENSELESS as error:
+            prepared.trouble = error
             return None
         return advise(entry, look, ours, log)
 
@@ -205,6 +220,8 @@ class Preparing:
             prepared.waits.append((entry.id, "the API gives no answer about this message that makes sense"))
         elif entry.target in seen.unreadable:
             prepared.later[entry.id] = now + UNREADABLE_AGAIN
+        elif seen.trouble:
+            prepared.later[entry.id] = now + UNKNOWN_AGAIN
 
     async def _verdicts(self, entries: Sequence[Entry]) -> Prepared:
         """Look at messages, and whether the verdict was asked for already since they were scanned."""

@@ -306,6 +306,13 @@ def judge_missing(entry: Entry, at: float, settle: float) -> Outcome | None:
     return _outcome(entry, "failed", "seen", "the API does not know this message any more") if late else None
 
 
+def judge_silence(entry: Entry, at: float) -> Outcome | None:
+    """Let a person decide about mail of which for a day nothing could be read that makes sense."""
+    if not isinstance(entry.action, Move | Release) or at < reached(entry) + LISTED_BY:
+        return None
+    return _outcome(entry, "waiting", "seen", "for a day the API told nothing about it that makes sense: look there")
+
+
 def again(entry: Entry, why: str) -> Outcome:
     """Let an entry be tried again; the ledger ends it when it was tried often enough."""
     return _outcome(entry, "ready", "seen", why)

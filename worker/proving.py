@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import get_args
 
-from worker.actions import Adding, Move, Notify, Reclassify, Release, Removing
+from worker.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.api import Clock, Urgency
 from worker.api.bodies import MessageAction
-from worker.errors import NotFound, Permanent, Temporary, Unsure
+from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.evidence import SINGLES, Evidence, Seen
+from worker.poison import SENSELESS
 from worker.preparing import ours
 from worker.proof import (
     deadline,
@@ -20,6 +21,7 @@ from worker.proof import (
     judge_reclassify,
     judge_release,
     judge_removing,
+    judge_silence,
     next_look,
     steps,
     wants_log,
@@ -58,13 +60,13 @@ class Proving:
         self._clock = clock
         self._settle = settle
         self._busy = busy
-        self._paused: dict[type, float] = {}
+        self._paused: dict[type[Action], float] = {}
         self.problems: dict[str, str] = {}
         """What keeps a kind from being proved now, in a sentence."""
         self.delay = min(FIRST_DELAY, settle)
         self.resume = inf
         """When something that is due but was put off is to be taken up again, in API time."""
-        self._prove: dict[type, Callable[[Sequence[Entry]], Awaitable[Found]]] = {
+        self._prove: dict[type[Action], Callable[[Sequence[Entry]], Awaitable[Found]]] = {
             Move: self._moves,
             Release: self._releases,
             Reclassify: self._verdicts,
@@ -82,17 +84,21 @@ class Proving:
             entries = [entry for entry in due if isinstance(entry.action, kind)]
             if not entries or self._put_off(self._paused.get(kind, 0.0)):
                 continue
+            self.problems.pop(_proof_of(kind), None)
             try:
                 outcomes, silent = await prove(entries)
             except (Temporary, Permanent, Unsure) as error:
-                self.problems[f"proof of {kind.__name__}"] = str(error)
-                self._paused[kind] = self._clock.now() + PAUSE
-                self._put_off(self._paused[kind])
+                self._pause(kind, error)
                 continue
-            self.problems.pop(f"proof of {kind.__name__}", None)
             await self._write(entries, outcomes, silent)
             moved += len(outcomes)
         return moved
+
+    def _pause(self, kind: type[Action], problem: WorkerError) -> None:
+        """Say what keeps a kind from being proved, and leave it alone for a moment."""
+        self.problems[_proof_of(kind)] = str(problem)
+        self._paused[kind] = self._clock.now() + PAUSE
+        self._put_off(self._paused[kind])
 
     async def _due(self) -> tuple[Entry, ...]:
         """Return what is due, and with it what will be in a moment: it can share a search."""
@@ -140,7 +146,7 @@ class Proving:
         before = await ours(self._ledger, self._account, "placement", again) if again else {}
         silent: list[Entry] = []
         logs = 0
-        for entry in rest:
+        for entry in sorted(rest, key=lambda entry: self._evidence.suspected(entry.target)):
             look, log = looks.get(entry.target), None
             gone = entry.target in missing
             if not gone and wants_log(entry, look, self._clock.now(), self._settle):
@@ -151,6 +157,9 @@ class Proving:
                     log = await self._evidence.log(entry.target, Urgency.PROVE)
                 except NotFound:
                     gone = True
+                except SENSELESS as error:  # what was found of others counts all the same
+                    self._pause(Move, error)
+                    break
             found = (
                 self._gone(entry) if gone else judge_move(entry, look, log, self._settle, before.get(entry.target, ()))
             )
@@ -241,6 +250,8 @@ class Proving:
         early = [entry.target for entry in entries if entry.target not in late]
         looks = await self._evidence.touched(early, action) if early else {}
         seen = await self._evidence.look(late, Urgency.PROVE) if late else Seen({})
+        if seen.trouble:
+            self._pause(type(entries[0].action), seen.trouble)
         looks |= seen.looks
         unasked = late.keys() - looks.keys() - seen.missing - seen.unreadable
         turn = [entry for entry in entries if entry.target not in unasked]
@@ -258,6 +269,7 @@ class Proving:
         return outcomes, silent
 
     def _sort(self, entry: Entry, found: Outcome | None, outcomes: list[Outcome], silent: list[Entry]) -> None:
+        found = found or judge_silence(entry, self._clock.now())
         if found is None:
             silent.append(entry)
         else:
@@ -272,6 +284,10 @@ class Proving:
         self.delay = min(
             self._settle, max(SHORTEST_DELAY, longer if age > 2 * self.delay else min(age, self.delay * 0.9))
         )
+
+
+def _proof_of(kind: type[Action]) -> str:
+    return f"proof of {kind.__name__}"
 
 
 def _since(entries: Sequence[Entry]) -> float:
