@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.support import TOKEN, Meddle, TestClock, client_of, untouched
+from worker.api import Request, Response
 from worker.looks import Looks
 from worker.sandbox import ACCOUNT, Switches, World
 from worker.store.entry import Entry
@@ -15,13 +16,20 @@ QUOTA = 100_000
 
 
 class Account:
-    """One account, its client, and a clock moved by hand; ``switches`` are those of the sandbox."""
+    """One account, its client, and a clock moved by hand; ``switches`` are those of the sandbox.
 
-    def __init__(self, *, lag: float, token: str = TOKEN, meddle: Meddle = untouched, **switches: Any) -> None:  # noqa: ANN401
+    ``meddle`` may be set at any time, and makes something else of the sandbox's answers.
+    """
+
+    def __init__(self, *, lag: float, token: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
+        self.meddle: Meddle = untouched
         self.clock = TestClock()
         self.world = World(now=self.clock.now, lag=lag, quota=(QUOTA, 300.0), switches=Switches(**switches))
-        self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=meddle)
+        self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=self._meddled)
         self.runner, self.starts = SyncRunner.in_memory(), 0
+
+    def _meddled(self, request: Request, answer: Response) -> Response:
+        return self.meddle(request, answer)
 
     def begin(self) -> None:
         """Be another process, which knows only what the ledger knows."""

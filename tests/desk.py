@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tests.account import Account
-from tests.support import BEGIN, TOKEN, Meddle, untouched
+from tests.support import BEGIN, TOKEN
 from worker.actions import AnyAction
-from worker.api import Request, Response
 from worker.executor import Executor
 from worker.policies import Policies
 from worker.rules import ENFORCE, Limit, Mode, RuleInfo
@@ -26,9 +25,8 @@ class Desk(Account):
     """One account and what acts on it; ``executor`` is made anew by ``restart``."""
 
     def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
-        super().__init__(lag=lag, token=who, meddle=self._meddled, submission_delay=0.5, **switches)
+        super().__init__(lag=lag, token=who, submission_delay=0.5, **switches)
         self.settle, self.busy, self.policies = SETTLE, False, Policies(domains=("corp.example",))
-        self.meddle: Meddle = untouched
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.ceiling: Mode = ENFORCE
@@ -44,9 +42,6 @@ class Desk(Account):
             clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
             first=self.greeting, policies=self.lists, seen=self.hear, notify=self.channel, wake=self.wake,
         )  # fmt: skip
-
-    def _meddled(self, request: Request, answer: Response) -> Response:
-        return self.meddle(request, answer)
 
     def standing(self) -> Standing:
         """What rules there are."""

@@ -5,7 +5,19 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.coverage import BACK, LONGEST, after_sweep, gaps, halves, merged, next_gap, next_head, next_sweep, reaches
+from worker.coverage import (
+    BACK,
+    LONGEST,
+    after_sweep,
+    broken_off,
+    gaps,
+    halves,
+    merged,
+    next_gap,
+    next_head,
+    next_sweep,
+    reaches,
+)
 from worker.store.values import Coverage, Slice
 
 moments = st.integers(0, 50).map(float)
@@ -56,8 +68,16 @@ def test_a_head_far_behind_leaves_a_gap() -> None:
 
 
 def test_a_head_in_hand_is_finished_first() -> None:
-    begun = Slice(source="messages", kind="head", start=1.0, end=2.0, cursor="abc")
-    assert next_head("messages", Coverage(open=(begun,)), now=10_000.0) is begun
+    begun = Slice(source="messages", kind="head", start=1.0, end=10_000.0, cursor="abc")
+    assert next_head("messages", Coverage(open=(begun,)), now=10_000.0 + LONGEST) is begun
+    assert broken_off(Coverage(open=(begun,)), now=10_000.0 + LONGEST) is None
+
+
+def test_a_head_that_was_broken_off_long_ago_does_not_keep_the_present_waiting() -> None:
+    begun = Slice(source="messages", kind="head", start=1.0, end=10_000.0, cursor="abc")
+    later = 10_001.0 + LONGEST
+    assert next_head("messages", Coverage(open=(begun,)), now=later).end == later
+    assert broken_off(Coverage(open=(begun,)), now=later) is begun
 
 
 def test_gaps_are_read_newest_first_in_slices_of_an_hour() -> None:
@@ -79,13 +99,13 @@ def test_a_slice_that_waits_is_passed_over_until_its_time() -> None:
 @given(st.floats(0, 1e6), st.floats(1, 7200))
 def test_halving_loses_no_moment(start: float, span: float) -> None:
     whole = Slice(source="messages", kind="head", start=start, end=start + span)
-    parts = halves(whole, next_at=99.0)
+    parts = halves(whole, next_at=99.0, why="slow")
     assert merged((part.start, part.end) for part in parts) == ((start, start + span),)
     assert all(part.kind == "gap" and part.why for part in parts)
 
 
 def test_a_minute_is_not_halved_but_tried_again_later() -> None:
-    (part,) = halves(Slice(source="messages", kind="gap", start=0.0, end=59.0), next_at=300.0)
+    (part,) = halves(Slice(source="messages", kind="gap", start=0.0, end=59.0), next_at=300.0, why="slow")
     assert (part.start, part.end, part.next_at) == (0.0, 59.0, 300.0)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.reading import PACE, Room, malicious_is_moved
 from worker.coverage import next_gap
 from worker.errors import Rejected, ServerFault
-from worker.intake import SLOW_AGAIN
+from worker.intake import FAULT_AGAIN, SLOW_AGAIN
 from worker.sandbox import ACCOUNT, Fault
 from worker.sources import message_reading
 from worker.store.values import Coverage, Page
@@ -107,7 +107,7 @@ async def test_a_broken_walk_goes_on_from_the_page_it_had_reached() -> None:
     assert open_slice.cursor is not None
     room.world.faults.written.clear()
     room.restart()
-    await room.read()
+    await room.read(2 * FAULT_AGAIN)
     assert sum(progress.new for progress in room.told) == 2500
     assert await room.messages.gaps() == ()
 
@@ -117,7 +117,7 @@ async def test_a_cursor_that_expired_begins_its_slice_again() -> None:
     for n in range(1500):
         room.world.add_message(scanned=room.clock.now() - 1800 + n % 600, disposition="SPAM")
     await room.messages.head()
-    room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=5)]])
+    room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=10)]])
     with pytest.raises(ServerFault):
         await room.messages.behind()
     room.clock.advance(3700)

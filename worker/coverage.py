@@ -5,6 +5,8 @@ Pure: times are API time in seconds since the epoch, an interval is (start, end)
 
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from worker.store.values import Coverage, Slice
 
 Interval = tuple[float, float]
@@ -60,12 +62,17 @@ def next_head(source: str, coverage: Coverage, now: float) -> Slice:
     It begins behind gaps that a head was too slow to read, which are read by themselves.
     """
     for slice_ in coverage.open:
-        if slice_.kind == "head":
+        if slice_.kind == "head" and now - slice_.end <= LONGEST:
             return slice_
     end, left = reaches(coverage), horizon(coverage)
     start = end - BACK if now - end <= LONGEST else now - BACK
     start = max(start, left) if end < left < now else min(start, now - BACK)
     return Slice(source=source, kind="head", start=start, end=now, opened=now)
+
+
+def broken_off(coverage: Coverage, now: float) -> Slice | None:
+    """Return a head slice in hand that nobody has finished for an hour: the present is not to wait for it."""
+    return next((one for one in coverage.open if one.kind == "head" and now - one.end > LONGEST), None)
 
 
 def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
@@ -83,17 +90,13 @@ def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slic
     return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
-def halves(slice_: Slice, next_at: float) -> tuple[Slice, ...]:
-    """Split a slice that was too slow, newest half first; a short one stays whole and is tried again at ``next_at``."""
+def halves(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
+    """Split a slice that cannot be read in one, newest half first; a short one stays whole until ``next_at``."""
+    whole = Slice(source=slice_.source, kind="gap", start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
     if middle - slice_.start < SHORTEST / 2:
-        return (_again(slice_, slice_.start, slice_.end, next_at),)
-    return _again(slice_, middle, slice_.end, 0.0), _again(slice_, slice_.start, middle, 0.0)
-
-
-def _again(slice_: Slice, start: float, end: float, next_at: float) -> Slice:
-    why = "the search took more than 60 s to answer"
-    return Slice(source=slice_.source, kind="gap", start=start, end=end, why=why, opened=slice_.opened, next_at=next_at)
+        return (replace(whole, next_at=next_at),)
+    return replace(whole, start=middle), replace(whole, end=middle)
 
 
 def next_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:

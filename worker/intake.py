@@ -15,16 +15,28 @@ from worker import coverage as reading
 from worker.api import Clock, Slow
 from worker.coverage import Interval
 from worker.engine import Judge, Judged
-from worker.errors import NotFound, Rejected
+from worker.errors import NotFound, Rejected, ServerFault, Temporary
 from worker.looks import Looks
 from worker.sources import Fetched, Source
 from worker.store.ledger import Ledger
 from worker.store.values import Coverage, News, Page, Reading, Slice
 
-SLOW_AGAIN = 300.0
-"""Seconds until a slice that is too slow to be answered is tried again."""
+SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
+"""Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""
+RESTARTS = 3
+"""How often a slice is begun again in one walk because the API does not go on in the middle of it."""
 HELD_PAUSE = 1.0
 """Seconds between two looks for held events that are due."""
+
+
+class Stuck(Temporary):
+    """The API does not go on in the middle of a slice, however often that is begun again."""
+
+
+WHY: dict[type[Temporary], str] = {
+    Slow: "the search took more than 60 s to answer",
+    Stuck: "the API does not go on in the middle of it",
+}
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -97,7 +109,7 @@ class Intake:
 
         Something new halves the pause, nothing new lengthens it, never beyond the latest.
         """
-        coverage = await self._coverage()
+        coverage = await self._present(await self._coverage())
         slice_ = reading.next_head(self.source.name, coverage, self._clock.now())
         new = await self._walk(slice_, self._since(coverage))
         quicker, slower = self._pace.soonest, self._pause * 1.5
@@ -114,9 +126,11 @@ class Intake:
         slice_ = self._overlap(now) or gap or self._sweep(coverage, now)
         if slice_ is None:
             return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
-        await self._walk(slice_, self._since(coverage))
-        if slice_.kind == "overlap":  # from its end on, so that a slow one leaves the gaps their time
-            self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
+        try:
+            await self._walk(slice_, self._since(coverage))
+        finally:
+            if slice_.kind == "overlap":  # from its end on, so that a slow one leaves the gaps their time
+                self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
         return 0.0
 
     async def gaps(self) -> tuple[Interval, ...]:
@@ -133,6 +147,18 @@ class Intake:
         self._begun = True
         self.reached = reading.reaches(coverage)
         return coverage
+
+    async def _present(self, coverage: Coverage) -> Coverage:
+        """Make a gap of a head that was broken off long ago, which goes on where it was."""
+        now = self._clock.now()
+        old = reading.broken_off(coverage, now)
+        if old is None:
+            return coverage
+        gap = replace(old, kind="gap", why="its reading was broken off")
+        await self._ledger.enter(
+            Page(account=self.account, now=now, source=self.source.name, slice=old, instead=(gap,))
+        )
+        return await self._coverage()
 
     def _since(self, coverage: Coverage) -> float:
         return coverage.since or self._clock.now() - self._pace.lookback
@@ -151,7 +177,10 @@ class Intake:
         return reading.next_sweep(self.source.name, coverage, now, self.source.stride)
 
     async def _walk(self, slice_: Slice, since: float) -> int:
-        """Read a slice to its end; return how many new sights it held."""
+        """Read a slice to its end; return how many new sights it held.
+
+        What cannot be read in one is cut; what the API answers with a fault behind the head has its turn again later.
+        """
         new = 0
         try:
             self.walking = True
@@ -159,18 +188,26 @@ class Intake:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
                     new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
-        except Slow:
-            await self._cut(slice_, since)
+                    slice_ = after
+        except (Slow, Stuck) as error:
+            await self._cut(slice_, since, WHY[type(error)])
+        except ServerFault as fault:
+            await self._put_off(slice_, since, str(fault))
+            raise
         finally:
             self.walking = False
         return new
 
     async def _pages(self, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
-        """Yield each page with the slice as it stands after it, fetching one page ahead."""
-        ahead = asyncio.ensure_future(self._fetch(slice_))
+        """Yield each page with the slice as it stands after it, fetching one page ahead; raise Stuck, too."""
+        ahead, restarts = asyncio.ensure_future(self._fetch(slice_)), 0
         try:
             while True:
-                slice_, fetched = await ahead
+                read, fetched = await ahead
+                restarts += read is not slice_
+                if restarts > RESTARTS:
+                    raise Stuck(WHY[Stuck])
+                slice_ = read
                 after = replace(slice_, end=min(slice_.end, fetched.began) if slice_.cursor is None else slice_.end)
                 after = replace(after, cursor=fetched.next)
                 if fetched.next is not None:
@@ -183,10 +220,10 @@ class Intake:
             ahead.cancel()
 
     async def _fetch(self, slice_: Slice) -> tuple[Slice, Fetched]:
-        """Read one page; a cursor that is refused begins the slice again, which loses nothing."""
+        """Read one page; a cursor that brings no page begins the slice again, which loses nothing."""
         try:
             return slice_, await self.source.fetch(slice_)
-        except (Rejected, NotFound):
+        except (Rejected, NotFound, ServerFault):
             if slice_.cursor is None:
                 raise
         begun = replace(slice_, cursor=None)
@@ -235,15 +272,29 @@ class Intake:
             return replace(page, slice=after, instead=(self._next_sweep(after, page.now, since),))
         return replace(page, slice=after, closes=closes, since=since)
 
-    async def _cut(self, slice_: Slice, since: float) -> None:
-        """Put two halves in the place of a slice that was too slow; a minute stays an open gap.
+    async def _put_off(self, slice_: Slice, since: float, why: str) -> None:
+        """Let older gaps have their turn before one that gives faults, and the sweep step over what does."""
+        now = self._clock.now()
+        if slice_.kind == "gap":
+            instead = replace(slice_, why=why, next_at=now + FAULT_AGAIN)
+        elif slice_.kind == "sweep":
+            instead = self._next_sweep(slice_, now, since)
+        else:
+            return
+        page = Page(
+            account=self.account, now=now, source=self.source.name, slice=slice_, instead=(instead,), since=since
+        )
+        await self._ledger.enter(page)
+
+    async def _cut(self, slice_: Slice, since: float, why: str) -> None:
+        """Put two halves in the place of a slice that cannot be read in one; a minute stays an open gap.
 
         The sweep steps on, and what it could not read again becomes a gap, unless it is one already.
         """
         if slice_.kind == "overlap":
             return
         now = self._clock.now()
-        instead = reading.halves(slice_, now + SLOW_AGAIN)
+        instead = reading.halves(slice_, now + SLOW_AGAIN, why)
         if slice_.kind == "sweep":
             left = (await self._ledger.coverage(self.account, self.source.name)).open
             known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)

@@ -17,6 +17,7 @@ from worker.daemon.upkeep import stamp
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
+from worker.store.values import Page, Slice
 from worker.telemetry import Metrics, Outlets, operations_log
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -131,3 +132,17 @@ def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
     assert [name for name, *_ in before] == ["moves.py"]
     rule_files(rules, moves=MOVES + "\n")
     assert stamp(rules) != before
+
+
+async def test_a_single_round_reads_the_present_although_an_earlier_one_was_broken_off(bench: Bench) -> None:
+    bench.world.add_message(scanned=time.time() - 40)
+    async with bench.api():
+        async with bench.house() as house:
+            now = house.rooms.clock.now()
+            head = Slice(source="messages", kind="head", start=now - 1900, end=now - 1800, cursor="lost")
+            page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
+            await house.rooms.ledger.enter(page)
+        outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
+        summary = await daemon.once(Settings.load(bench.environment), outlets)
+    assert summary.entries == {"Move": {"done": 1}}
+    assert summary.open_gaps == 0

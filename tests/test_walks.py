@@ -1,0 +1,138 @@
+"""Walks that the API does not let end: what can be read is read, the rest is an open gap that says why."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.reading import Room
+from tests.support import untouched
+from worker.api import Request, Response
+from worker.coverage import LONGEST
+from worker.errors import ServerFault
+from worker.intake import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
+from worker.sandbox import ACCOUNT, Fault
+from worker.sandbox.wire import refuse
+from worker.store.values import Coverage, Page, Slice
+
+REFUSED = refuse(400, 10001, "the cursor is not valid")
+REFUSAL = Response(status=400, headers=REFUSED.headers, body=REFUSED.body)
+FAULT = Response(status=502, headers={"content-type": "text/html"}, body=b"<html>")
+
+
+def answering(room: Room, wrong: Callable[[Request], bool], answer: Response) -> None:
+    """Let the API answer some requests like this."""
+    room.meddle = lambda request, given: answer if wrong(request) else given
+
+
+def cursor(request: Request) -> str:
+    return dict(request.query).get("cursor", "")
+
+
+def start(request: Request) -> str:
+    return dict(request.query).get("start", "")
+
+
+async def coverage(room: Room) -> Coverage:
+    return await room.ledger.coverage(ACCOUNT, "messages")
+
+
+def searches(room: Room) -> int:
+    return sum(room.world.requests["GET investigate"].values())
+
+
+@pytest.mark.parametrize("answer", [REFUSAL, FAULT])
+async def test_a_slice_that_cannot_be_read_past_its_first_page_is_an_open_gap_and_the_head_goes_on(
+    answer: Response,
+) -> None:
+    room = Room()
+    for number in range(2500):
+        room.world.add_message(scanned=room.clock.now() - 5 - number % 50)
+    answering(room, lambda request: bool(cursor(request)), answer)
+    await room.messages.head()
+    assert searches(room) <= 2 * 5 * (RESTARTS + 2)
+    room.clock.advance(200)
+    mail = room.world.add_message()
+    await room.messages.head()
+    assert mail.id in await room.targets()
+    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}
+    room.meddle = untouched
+    await room.read(SLOW_AGAIN + 400)
+    assert len(await room.targets()) == 2501
+    assert await room.messages.gaps() == ()
+
+
+async def test_one_cursor_that_is_answered_by_faults_for_ever_costs_only_a_new_beginning() -> None:
+    room = Room()
+    for number in range(1500):
+        room.world.add_message(scanned=room.clock.now() - 5 - number % 50)
+    bad: list[str] = []
+
+    def wrong(request: Request) -> bool:
+        """Let the first cursor that is asked for be the one."""
+        if cursor(request) and not bad:
+            bad.append(cursor(request))
+        return cursor(request) in bad
+
+    answering(room, wrong, FAULT)
+    await room.messages.head()
+    assert len(await room.targets()) == 1500
+    assert (await coverage(room)).open == ()
+
+
+async def test_a_head_that_was_broken_off_long_ago_is_finished_behind_the_present() -> None:
+    room = Room()
+    old = room.world.add_message(scanned=room.clock.now() - 30)
+    head = Slice(source="messages", kind="head", start=room.clock.now() - 90, end=room.clock.now(), cursor="lost")
+    await room.ledger.enter(
+        Page(account=ACCOUNT, now=room.clock.now(), source="messages", slice=head, since=head.start)
+    )
+    room.clock.advance(LONGEST + 1)
+    new = room.world.add_message()
+    await room.messages.head()
+    assert await room.targets() == [new.id]
+    assert [one.why for one in (await coverage(room)).open] == ["its reading was broken off"]
+    await room.read()
+    assert await room.targets() == sorted([old.id, new.id])
+    assert await room.messages.gaps() == ()
+
+
+async def test_an_hour_that_gives_only_faults_holds_up_neither_older_gaps_nor_the_sweep() -> None:
+    room = Room()
+    await room.read()
+    room.clock.advance(6 * 3600)
+    older = room.world.add_message(scanned=room.clock.now() - 5 * 3600)
+    room.restart()
+    await room.messages.head()
+    hour: list[str] = []
+
+    def wrong(request: Request) -> bool:
+        """Let the first gap that is asked for be the one."""
+        if request.path.endswith("/investigate") and not hour:
+            hour.append(start(request))
+        return start(request) in hour
+
+    await room.messages.behind()  # the overlap
+    answering(room, wrong, FAULT)
+    with pytest.raises(ServerFault):
+        await room.messages.behind()
+    while not await room.messages.behind():
+        pass
+    assert await room.targets() == [older.id]
+    (left,) = [one for one in (await coverage(room)).open if one.kind == "gap"]
+    assert (left.next_at - room.clock.now() <= FAULT_AGAIN, "502" in left.why) == (True, True)
+    room.meddle = untouched
+    await room.read(120)
+    assert await room.messages.gaps() == ()
+
+
+async def test_a_stretch_of_the_sweep_that_gives_only_faults_is_stepped_over() -> None:
+    room = Room()
+    await room.read(7200)
+    room.clock.advance(61)
+    await room.messages.behind()  # the overlap
+    (before,) = (await coverage(room)).open
+    room.world.faults.script([Fault("html", "GET", "investigate", count=5)])
+    with pytest.raises(ServerFault):
+        await room.messages.behind()
+    (after,) = (await coverage(room)).open
+    assert (before.kind, after.kind, after.end) == ("sweep", "sweep", before.start)
