@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
+from worker.api import Clock
+from worker.coverage import BACK
 from worker.daemon import upkeep
 from worker.daemon.desk import Desk
 from worker.daemon.house import House, opened
@@ -35,17 +37,20 @@ async def once(settings: Settings, outlets: Outlets) -> Summary:
         await house.begin()
         await upkeep.orders(house)
         for desk in house.desks:
-            await _read(desk)
+            await _read(desk, house.rooms.clock)
             summary.unsettled += await _settled(house, desk)
             await _add(summary, house, desk)
         await house.end()
     return summary
 
 
-async def _read(desk: Desk) -> None:
+async def _read(desk: Desk, clock: Clock) -> None:
     """Read the present, then what is missing before it, then judge what was held for a fact."""
     for intake in desk.needed():
+        begun = clock.now()
         await intake.head()
+        if intake.reached < begun - BACK:  # it only ended what a round before had broken off
+            await intake.head()
         await _to_the_end(intake.behind)
     await _to_the_end(desk.held.step)
 
