@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from worker import APPROVE, OBSERVE, Keep, Move, Notify, Release, Report
 from worker.judge import Event, Said
 from worker.sandbox import ACCOUNT, Fault
+from worker.sources import message_reading
 
 
 def touches(fact: str, then: Move | Release) -> Callable[[Event], Said]:
@@ -210,3 +212,12 @@ async def test_a_message_with_a_number_for_a_subject_is_shown_without_one() -> N
     mail = room.world.add_message(subject=5)
     await room.read()
     assert [(entry.target, entry.subject) for entry in await room.entries()] == [(mail.id, "")]
+
+
+async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None:
+    room = Room(lambda event: says(event, Move("JunkEmail")))
+    mail = room.world.add_message()
+    seen = message_reading(msgspec.Raw(mail.encoded(mail.now)), room.clock.now())
+    await room.messages.seen([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
+    (entry,) = await room.entries()
+    assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")

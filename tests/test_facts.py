@@ -1,6 +1,7 @@
 """Facts: what the API tells when a rule asks, and what it costs."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.reading import DAY, Room, says
 from worker import History, Move, Notify, Raw, Trace
 from worker.actions import AnyAction
-from worker.errors import ServerFault
+from worker.errors import Permanent, ServerFault
 from worker.facts import OF_A_MESSAGE, SHARED
 from worker.judge import Event, Said
 from worker.models import FACTS
@@ -160,3 +161,37 @@ async def test_one_list_that_cannot_be_had_does_not_hide_another() -> None:
     with pytest.raises(ServerFault):
         await room.facts.registry()
     assert (await room.facts.policies()).domains != ()
+
+
+async def test_times_that_make_no_sense_leave_a_history_that_does() -> None:
+    room = Room()
+    now = room.clock.now()
+    for odd in ("0001-01-01T00:00:00Z", "2026-09-21T10:00:00", "9999-12-31T23:59:59Z"):
+        room.world.add_message(sender="bob@b.example", scanned=now - DAY, scanned_at=odd)
+    room.world.add_message(sender="bob@b.example", scanned=now - 2 * DAY)
+    history = await told(
+        room, History, room.world.add_message(sender="bob@b.example", scanned_at="0001-01-01T00:00:00Z")
+    )
+    assert history.messages == 4
+    assert history.first_at is not None
+    assert history.last_at is not None
+    assert (history.first_at.timestamp(), history.last_at.utcoffset()) == (now - 2 * DAY, timedelta(0))
+
+
+@pytest.mark.parametrize("raw", [b'{"id":"x","from":"\xff@b.example"}', b'{"id":7}', b"{"])
+async def test_a_record_of_which_nothing_can_be_made_is_refused_as_one_that_makes_no_sense(raw: bytes) -> None:
+    with pytest.raises(Permanent, match="what the API tells makes no sense"):
+        await Room().facts.ask("History", raw)
+
+
+async def test_an_own_domain_that_cannot_be_read_is_protected_all_the_same() -> None:
+    room = Room()
+    room.world.add_entry("domains", domain="Odd.example", lookback_hops="two")
+    assert "odd.example" in (await room.facts.policies()).domains
+
+
+async def test_an_entry_of_the_own_lists_that_names_nobody_is_a_fault_and_no_empty_list() -> None:
+    room = Room()
+    room.world.add_entry("allow_policies", pattern=7)
+    with pytest.raises(ServerFault, match="nobody knows whom it protects"):
+        await room.facts.policies()

@@ -65,15 +65,28 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("WORKER_LISTEN", "8080", "such as 127.0.0.1:8080"),
         ("WORKER_LISTEN", "127.0.0.1:99999", "such as 127.0.0.1:8080"),
         ("WORKER_LOG_LEVEL", "loud", "debug, info, warning or error"),
-        ("WORKER_STORE_URL", "postgresql://host/db", "sqlite:///worker.db"),
-        ("CLOUDFLARE_ACCOUNT_ID", "../../user", "from the dashboard"),
-        ("CLOUDFLARE_BASE_URL", "api.cloudflare.com", "https://"),
     ],
 )
 def test_a_bad_value_is_named_with_what_to_write(name: str, value: str, expected: str) -> None:
     sentence = refusal(**{name: value})
     assert sentence.startswith(f"{name} is {value!r}: ")
     assert expected in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("WORKER_STORE_URL", "postgresql://me:s3cret@host/db", "sqlite:///worker.db"),
+        ("CLOUDFLARE_ACCOUNT_ID", "s3cret-token-pasted-here", "from the dashboard"),
+        ("CLOUDFLARE_BASE_URL", "ftp://me:s3cret@host", "https://"),
+        ("CLOUDFLARE_BASE_URL", "api.cloudflare.com", "https://"),
+    ],
+)
+def test_what_may_hold_a_secret_is_not_shown_with_what_to_write(name: str, value: str, expected: str) -> None:
+    sentence = refusal(**{name: value})
+    assert sentence.startswith(f"{name}: ")
+    assert expected in sentence
+    assert "s3cret" not in sentence
 
 
 def test_every_bad_value_is_named_at_once() -> None:

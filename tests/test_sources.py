@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -118,5 +119,22 @@ def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
     assert made.thing.time < changed.thing.time
     assert (changed.state, changed.verdict) == ("2026-01-05T12:00:00.000000Z", "")
     for nothing in (b'{"id":"e"}', b'{"created_at":"2020-01-05T12:00:00Z"}'):
-        with pytest.raises(ValueError, match="no id, or no time"):
+        with pytest.raises(ValueError, match="the entry has no"):
             entry_reading("AllowPolicy", msgspec.Raw(nothing), 0.0)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
+    def record(**fields: object) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(fields))
+
+    for read, given in (
+        (message_reading, record(id=f"p-{at[:-1]}-12345678", scanned_at=at)),
+        (report_reading, record(id=7, created_at=at, updated_at=at)),
+        (submission_reading, record(submission_id="s", requested_at=at)),
+        (partial(entry_reading, "AllowPolicy"), record(id="e", created_at=at)),
+    ):
+        with pytest.raises(ValueError, match="no time"):
+            read(given, 0.0)
+    sane = record(id=f"p-{at[:-1]}-12345678", scanned_at="2026-01-05T12:00:00Z")
+    assert message_reading(sane, 0.0).thing.time == sample.NOON.timestamp()

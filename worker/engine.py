@@ -187,7 +187,7 @@ def _people_of(subject: Reading) -> People:
     """Say who a message is from and to; what makes no sense there is left out, for it is only shown and counted."""
     try:
         return _people.decode(subject.raw) if subject.thing.kind == "Message" else People()
-    except msgspec.MsgspecError:
+    except ValueError:
         return People()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from math import inf
@@ -14,7 +14,7 @@ from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.eml import parsed
-from worker.errors import NotFound, WorkerError
+from worker.errors import NotFound, Permanent, ServerFault, WorkerError
 from worker.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.nouns import Noun, epoch
 from worker.policies import Policies, Registry
@@ -123,7 +123,10 @@ class Facts:
         """Return a fact about the event with this record, as JSON; raises what the API raises."""
         if name in SHARED:
             return self._written(name, await SHARED[name](self))
-        return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
+        try:
+            return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
+        except (ValueError, TypeError, OverflowError) as problem:  # strangers write what is made of it
+            raise Permanent(f"what the API tells makes no sense: {escaped(str(problem), 200)}") from None
 
     def _written(self, name: str, noun: Noun) -> bytes:
         """Write a list once for all the events of a page: a registry may be long, and a page has a thousand."""
@@ -168,12 +171,12 @@ class Facts:
             urgency=Urgency.FACTS,
         )
         earlier = [one for one in page.read().entries if one.sender.lower() == sender and one.id != message.id]
-        times = sorted(one.scanned_at for one in earlier if one.scanned_at)
+        times = [datetime.fromtimestamp(at, UTC) for one in earlier if (at := epoch(one.scanned_at))]
         return History(
             messages=len(earlier),
             dispositions=dict(Counter(one.final_disposition for one in earlier)),
-            first_at=times[0] if times else None,
-            last_at=times[-1] if times else None,
+            first_at=min(times, default=None),
+            last_at=max(times, default=None),
             more=not page.complete,
         )
 
@@ -212,13 +215,15 @@ class Facts:
         )
 
     async def _fresh_policies(self) -> Policies:
+        """Read the lists. Of an entry that cannot be read, whatever it names is protected."""
         settings = self._client.settings
         domains, allowed = await settings.domains.all(), await settings.allow_policies.all()
         trusted = await settings.trusted_domains.all()
+        spared = (one.pattern for one in allowed.entries if one.is_acceptable_sender or one.is_trusted_sender)
         return Policies(
-            domains=_lower(d.domain for d in domains.entries),
-            allowed=_lower(p.pattern for p in allowed.entries if p.is_acceptable_sender or p.is_trusted_sender),
-            trusted=_lower(d.pattern for d in trusted.entries if not d.is_regex),
+            domains=_lower((*(one.domain for one in domains.entries), *_named(domains.unread))),
+            allowed=_lower((*spared, *_named(allowed.unread))),
+            trusted=_lower((*(one.pattern for one in trusted.entries if not one.is_regex), *_named(trusted.unread))),
         )
 
     async def _fresh_registry(self) -> Registry:
@@ -251,6 +256,23 @@ def _postfix_of(raw: msgspec.Raw) -> str:
         return msgspec.json.decode(raw, type=_Named).id.partition("-")[0]
     except msgspec.MsgspecError:
         return ""
+
+
+class _Listed(msgspec.Struct):
+    domain: str = ""
+    pattern: str = ""
+
+
+def _named(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
+    """Yield what list entries name that cannot be read as a whole; raise ServerFault for one that names nothing."""
+    for record in unread:
+        try:
+            named = msgspec.json.decode(record, type=_Listed)
+        except ValueError:
+            named = _Listed()
+        if not (named.domain or named.pattern):
+            raise ServerFault("an entry of the account's own lists cannot be read, so nobody knows whom it protects")
+        yield named.domain or named.pattern
 
 
 def _missing(sought: Sought, reach: Reach, was: str = "was scanned") -> str:

@@ -20,11 +20,14 @@ Number = Nullable[int]
 TEXT_LIMIT = 4096
 """Characters of any one string that a rule gets to see."""
 CUT = "… [cut at 4,096 characters]"
+LATEST = 7_258_118_400.0
+"""The year 2200: what is later, or before 1970, is no time of anything that the API tells."""
 
 
 def epoch(when: datetime | None) -> float:
-    """Return seconds since the epoch, 0 for no time; a time that names no zone is UTC, as all of the API's are."""
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
+    """Return seconds since the epoch, 0 for no time or one that makes no sense; without a zone it is UTC."""
+    seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
+    return seconds if 0.0 < seconds < LATEST else 0.0
 
 
 @cache

@@ -245,6 +245,8 @@ class Described(NamedTuple):
 
 
 SECRET = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
+HIDDEN = frozenset({*SECRET, "CLOUDFLARE_BASE_URL", "WORKER_STORE_URL", "CLOUDFLARE_ACCOUNT_ID"})
+"""Never shown: an address may hold a password, and an account's id is where a token is pasted by mistake."""
 NAMES = {str(field.validation_alias): field for field in Settings.model_fields.values()}
 
 
@@ -310,9 +312,9 @@ def _why(error: Exception) -> str:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    """Turn each thing pydantic objects to into a sentence; only what cannot be a secret is shown."""
+    """Turn each thing pydantic objects to into a sentence; only what holds no secret is shown."""
     for problem in error.errors(include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
-        shown = f" is {problem['input']!r}" if name == "id" or (name in NAMES and name not in SECRET) else ""
+        shown = f" is {problem['input']!r}" if name in NAMES and name not in HIDDEN else ""
         known = "; known are id, token, email and key" if problem["type"] == "extra_forbidden" else ""
         yield f"{name}{shown}: {problem['msg'].removeprefix('Value error, ')}{known}"

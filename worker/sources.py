@@ -243,30 +243,32 @@ def _shared(words: tuple[str, ...]) -> tuple[str, ...]:
 def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
     """Read a report's key fields; an updated report is a new state of the same thing."""
     key = _report_key.decode(raw)
-    created = key.created_at or key.updated_at
-    updated = key.updated_at or key.created_at
-    if created is None or updated is None:
-        msg = "the report has no time"
-        raise ValueError(msg)
-    thing = Thing("Report", epoch(created), str(key.id))
-    return Reading(thing=thing, state=_as_of(epoch(updated)), raw=bytes(raw))
+    created, updated = epoch(key.created_at), epoch(key.updated_at)
+    thing = Thing("Report", _some(created or updated, "report"), str(key.id))
+    return Reading(thing=thing, state=_as_of(updated or created), raw=bytes(raw))
 
 
 def submission_reading(raw: msgspec.Raw, _began: float) -> Reading:
     """Read a submission's key fields; how far it is, and what came of it, make its state."""
     key = _submission_key.decode(raw)
-    thing = Thing("Submission", epoch(key.requested_at), key.submission_id)
+    thing = Thing("Submission", _some(epoch(key.requested_at), "submission"), key.submission_id)
     return Reading(thing=thing, state=f"{key.status or ''}|{key.outcome_disposition or ''}", raw=bytes(raw))
 
 
 def entry_reading(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of an entry of a list; each change of it is a thing of its own, as old as that change."""
     entry = _entry.decode(raw)
-    if not entry.id or entry.changed_at is None:
-        msg = "the entry has no id, or no time"
-        raise ValueError(msg)
-    at = epoch(entry.changed_at)
+    if not entry.id:
+        raise ValueError("the entry has no id")
+    at = _some(epoch(entry.changed_at), "entry")
     return Reading(thing=Thing(kind, at, entry.id), state=_as_of(at), raw=bytes(raw))
+
+
+def _some(at: float, what: str) -> float:
+    """Return a time that has to be there."""
+    if not at:
+        raise ValueError(f"the {what} has no time, or none that makes sense")
+    return at
 
 
 def _as_of(at: float) -> str:
@@ -278,12 +280,12 @@ def scan_time(message: str, scanned_at: datetime | None = None) -> float:
     """Return the time inside a message's id, else its scan time; raises ValueError when there is neither."""
     inside = message.partition("-")[2].rpartition("-")[0]
     try:
-        return datetime.fromisoformat(inside).replace(tzinfo=UTC).timestamp()
+        at = epoch(datetime.fromisoformat(inside).replace(tzinfo=UTC))
     except ValueError:
-        if scanned_at is None:
-            msg = f"the id {message[:60]!r} carries no time and the record no scanned_at"
-            raise ValueError(msg) from None
-        return epoch(scanned_at)
+        at = 0.0
+    if not (at := at or epoch(scanned_at)):
+        raise ValueError(f"the id {message[:60]!r} carries no time and the record no scanned_at")
+    return at
 
 
 def fetched(

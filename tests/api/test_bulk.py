@@ -107,6 +107,18 @@ def mail(id: str, **fields: object) -> dict[str, object]:  # noqa: A002 (the API
     return {"id": id, **fields}
 
 
+def test_what_is_found_twice_because_the_search_began_again_counts_once() -> None:
+    async def day() -> None:
+        found = [mail(str(number)) for number in range(3)]
+        refused = answer("the cursor is not valid", 400)
+        line = Line(
+            answer(found, info={"next": "c"}), refused, answer(found, info={"next": ""}), answer({"job_id": "j"}, 201)
+        )
+        await client(line).investigate.bulk.create("RELEASE", search(subject="s"), expected=3)
+
+    quickly(day)
+
+
 def test_an_exact_subject_which_a_search_does_not_know_is_counted_message_by_message() -> None:
     where = search(exact_subject="Pay")
     assert [name for name, _ in where.as_search().asked()] == []

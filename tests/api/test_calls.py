@@ -207,7 +207,6 @@ def test_a_location_is_absolute_or_relative(location: str) -> None:
 @pytest.mark.parametrize(
     "location",
     [
-        "",
         "https://evil.example/v4" + ROOT + "/investigate/results/7",
         "http://api.example/v4" + ROOT + "/investigate/results/7",
         "https://api.example:8443/v4" + ROOT + "/investigate/results/7",
@@ -222,6 +221,17 @@ def test_a_location_is_absolute_or_relative(location: str) -> None:
 def test_a_location_outside_of_this_account_is_a_fault(location: str) -> None:
     with pytest.raises(ServerFault, match="outside of this account"):
         quickly(lambda: followed(pending(location), answer([])))
+
+
+def test_a_202_that_names_no_address_is_asked_about_where_the_last_one_did() -> None:
+    line = quickly(lambda: followed(pending("/v4" + ROOT + "/investigate/results/7"), answer([], 202), answer([{}])))
+    assert [asked.path for asked in line.asked[1:]] == [ROOT + "/investigate/results/7"] * 2
+
+
+@pytest.mark.parametrize("first", [pending(""), answer([], 202)])
+def test_a_first_202_that_names_no_address_is_a_fault(first: Response) -> None:
+    with pytest.raises(ServerFault, match="answered 202 with no Location to ask"):
+        quickly(lambda: followed(first, answer([])))
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])

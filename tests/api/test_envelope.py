@@ -76,7 +76,7 @@ def test_a_record_that_is_broken_costs_only_itself() -> None:
     )
     assert len(result) == 3
     named = msgspec.json.Decoder(dict[str, str]).decode
-    assert readable(named, result) == ({"id": "c"},)
+    assert readable(named, result) == (({"id": "c"},), (result[0], result[1]))
 
 
 REFUSALS = [
@@ -158,6 +158,11 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
         (9, ResultInfo(count=9), None),
         (10, None, "3"),
         (9, None, None),
+        (10, ResultInfo(total_count=0), "3"),
+        (4, ResultInfo(per_page=4), "3"),
+        (4, ResultInfo(per_page=4, total_count=9), "3"),
+        (4, ResultInfo(per_page=4, total_count=8), None),
+        (10, ResultInfo(per_page=0), "3"),
     ],
 )
 def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo | None, following: str | None) -> None:

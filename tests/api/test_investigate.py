@@ -152,28 +152,29 @@ def test_too_many_or_no_ids_are_not_even_sent(count: int) -> None:
         quickly(lambda: client(Line()).investigate.move(["id"] * count, "Inbox"))
 
 
+@pytest.mark.parametrize("invalid", [400, 422])
 @pytest.mark.parametrize("form", ["object", "array", "both"])
-def test_a_release_finds_out_which_body_the_api_takes_and_keeps_to_it(form: str) -> None:
+def test_a_release_finds_out_which_body_the_api_takes_and_keeps_to_it(form: str, invalid: int) -> None:
     async def day() -> list[int]:
-        inside = Inside(world(switches=Switches(release_body=form)))  # type: ignore[arg-type]
+        inside = Inside(world(switches=Switches(release_body=form, invalid=invalid)))  # type: ignore[arg-type]
         mails = [inside.world.add_message(quarantined=True) for _ in range(2)]
         api = client(inside).investigate
         for mail in mails:
             (released,) = await api.release([mail.id])
             assert (released.id, released.delivered) == (mail.id, tuple(mail.now.released))
             assert not mail.now.quarantined
-        return [inside.world.requests["POST investigate/release"]["400"]]
+        return [inside.world.requests["POST investigate/release"][str(invalid)]]
 
     assert quickly(day) == [1 if form == "array" else 0]
 
 
-def test_a_release_that_is_refused_in_both_forms_changes_nothing() -> None:
+@pytest.mark.parametrize("invalid", [400, 422])
+def test_a_release_that_is_refused_in_both_forms_changes_nothing_and_tells_the_first_reason(invalid: int) -> None:
     async def day() -> list[bytes | None]:
-        refused = answer("bad id", 400)
-        line = Line(refused, refused, answer("no", 409), answer([]))
+        line = Line(answer("bad id", invalid), answer("no list", invalid), answer("bad id", 409), answer([]))
         api = client(line).investigate
-        for status in (400, 409):
-            with pytest.raises(Rejected) as error:
+        for status in (invalid, 409):
+            with pytest.raises(Rejected, match="bad id") as error:
                 await api.release(["x"])
             assert error.value.status == status
         assert await api.release(["x"]) == ()

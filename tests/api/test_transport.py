@@ -114,6 +114,26 @@ async def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(monk
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("form", ["me:{}@127.0.0.1:1", "http://me:{}@127.0.0.1:1"])
+async def test_a_proxy_may_be_named_without_its_scheme(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setenv("http_proxy", form.format(SECRET))
+    monkeypatch.setenv("no_proxy", "")
+    async with HttpTransport("http://api.example/v4", Credential.from_text("t")) as line:
+        with pytest.raises(Unreachable, match=r"through the proxy 127\.0\.0\.1:1 "):
+            await line.send(READ)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:{}@host:1080", "http://me:{}@host:port", "http://me:{}@", "://{}"])
+async def test_a_proxy_that_is_none_is_refused_without_a_word_of_it(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy.format(SECRET))
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(SettingsError, match="https_proxy names no proxy that can be used") as refused:
+        await HttpTransport("https://api.example/v4", Credential.from_text("t")).__aenter__()
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
 @pytest.mark.parametrize(
     "answer", [http("407 Login"), http("403 No"), b"garbage\r\n\r\n"], ids=["407", "403", "garbage"]
 )

@@ -10,7 +10,7 @@ from msgspec import Raw
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api import Page, Urgency
 from worker.api.walking import RESTARTS, pages
-from worker.errors import NotFound, Rejected
+from worker.errors import NotFound, Rejected, ServerFault
 from worker.sandbox import ACCOUNT, Switches, World
 
 HEAD = Urgency.HEAD
@@ -84,6 +84,19 @@ async def test_a_question_that_is_refused_without_a_cursor_is_not_asked_again(re
     with pytest.raises(type(refusal)):
         await anext(pages(ask))
     assert asked == [None]
+
+
+@pytest.mark.parametrize("around", [("a",), ("a", "b"), ("a", "b", "c")])
+async def test_cursors_that_lead_back_are_not_followed_for_ever(around: tuple[str, ...]) -> None:
+    asked: list[str | None] = []
+
+    async def ask(cursor: str | None) -> Page:
+        asked.append(cursor)
+        return Page((Raw(b"1"),), around[(len(asked) - 1) % len(around)], 0.0)
+
+    with pytest.raises(ServerFault, match="leads back"):
+        assert [page async for page in pages(ask)] == []
+    assert asked == [None, *around]
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=6), st.frozensets(st.integers(1, 30)))

@@ -173,14 +173,15 @@ class Bulk:
             raise Unsent("POST /investigate/bulk needs a destination for MOVE, and none for RELEASE")
 
     async def _count(self, search: BulkSearch, expected: int) -> None:
-        """Refuse when a search finds more than was expected."""
-        found = 0
+        """Refuse when a search finds more than was expected; a walk that began again brings some twice."""
+        found, broken = set[str](), set[bytes]()
         async for page in self._walk(search):
             messages = listed(page, _message)
-            found += sum(search.finds(one) for one in messages.entries) + messages.broken
-            if found > expected:
+            found.update(one.id for one in messages.entries if search.finds(one))
+            broken.update(bytes(record) for record in messages.unread)
+            if (many := len(found) + len(broken)) > expected:
                 raise Unsent(
-                    f"POST /investigate/bulk was not sent: it would touch {found} messages or more where at most "
+                    f"POST /investigate/bulk was not sent: it would touch {many} messages or more where at most "
                     f"{expected} were expected"
                 )
 

@@ -22,6 +22,9 @@ LONGEST_ASKED = 60.0
 SOON = 1.0
 """Seconds that a write may wait for its turn: what was looked at and claimed for it grows old."""
 ACCEPTED = 202
+PROMISED = Operation("GET", "(the address of a 202)")
+Place = tuple[str, tuple[tuple[str, str], ...]]
+"""Path and query of an address."""
 LONGEST_SEARCH = 60.0
 """Seconds of polling after which a search is given up as too large."""
 
@@ -76,25 +79,32 @@ class Calls:
 
     async def finished(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
         """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise Slow after a minute."""
-        waited, pause = 0.0, 1.0
+        begun, pause, place = self._clock.monotonic(), 1.0, None
         while answer.status == ACCEPTED:
-            if waited >= LONGEST_SEARCH:
+            left = begun + LONGEST_SEARCH - self._clock.monotonic()
+            if left <= 0:
                 raise Slow("the API did not finish a search within a minute; ask for a shorter interval")
-            pause = min(pause, LONGEST_SEARCH - waited)
-            await self._clock.sleep(pause)
-            waited, pause = waited + pause, pause * 2
-            answer = await self._follow(answer, read, urgency)
+            # Nobody documents what polling answers meanwhile: without an address in it, the last one holds.
+            place = place if place and not answer.headers.get("location") else self._promised(answer)
+            await self._clock.sleep(min(pause, left))
+            pause *= 2
+            answer = await self._follow(place, read, urgency)
         return answer
 
-    async def _follow(self, answer: Answer[T], read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Ask the address that a 202 named, which must lie below this account's."""
-        operation = Operation("GET", "(the address of a 202)")
+    def _promised(self, answer: Answer[T]) -> Place:
+        """Return the address that a 202 names, which must lie below this account's."""
         place = promised(answer, self._root)
         if place is None:
-            raise fault(operation, "answered 202 with a Location outside of this account")
+            named = answer.headers.get("location")
+            where = "a Location outside of this account" if named else "no Location to ask"
+            raise fault(PROMISED, f"answered 202 with {where}")
+        return place
+
+    async def _follow(self, place: Place, read: Reader[T], urgency: Urgency) -> Answer[T]:
+        """Ask the address that a 202 named."""
         request = Request(method="GET", path=place[0], query=place[1])
         try:
-            return await self._ask(operation, request, read, urgency)
+            return await self._ask(PROMISED, request, read, urgency)
         except (NotFound, Rejected) as error:
             raise ServerFault(f"the API forgot a search it had promised to finish: {error}") from None
 

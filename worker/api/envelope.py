@@ -99,28 +99,27 @@ def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> 
 
 
 def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
-    """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last."""
-    found, info = len(answer.result), answer.info
-    if not found:
-        more = False
-    elif info is not None and info.total_count is not None:
-        more = (page - 1) * per_page + found < info.total_count
-    else:
-        more = found == per_page
+    """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last.
+
+    The API may make its pages smaller than they were asked for. A total of less than what is here counts nothing.
+    """
+    found, info = len(answer.result), answer.info or ResultInfo()
+    size = min(info.per_page or per_page, per_page)
+    total = info.total_count if found <= (info.total_count or 0) else None
+    more = bool(found) and (found >= size if total is None else (page - 1) * size + found < total)
     following = str(page + 1) if more else None
-    return Page(tuple(answer.result), following, answer.begun, info.total_count if info else None)
+    return Page(tuple(answer.result), following, answer.begun, total)
 
 
-def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[T, ...]:
-    """Read each record; a broken one costs only itself."""
-    return tuple(reading for record in found for reading in _reading(read, record))
-
-
-def _reading(read: Reader[T], record: Raw) -> tuple[T, ...]:
-    try:
-        return (read(record),)
-    except UNREADABLE:
-        return ()
+def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
+    """Read each record, and return those that cannot be read as they came; a broken one costs only itself."""
+    entries, unread = list[T](), list[Raw]()
+    for record in found:
+        try:
+            entries.append(read(record))
+        except UNREADABLE:
+            unread.append(record)
+    return tuple(entries), tuple(unread)
 
 
 def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:

@@ -20,7 +20,8 @@ from worker.errors import Rejected, Unsent
 from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 from worker.nouns import epoch
 
-BAD_REQUEST = 400
+INVALID = frozenset({400, 422})
+"""Statuses with which a body may be refused; nobody documents which one it is."""
 MOST_MOVED, MOST_RELEASED = 1000, 100
 
 
@@ -222,16 +223,20 @@ class Investigate:
     async def release(self, ids: Sequence[str]) -> tuple[Released, ...]:
         """Deliver at most 100 quarantined messages; ids that the API does not know are missing in the answer.
 
-        The body is an object since October 2026 and was a bare list before. What is refused with a 400 was not carried
-        out, so it is asked again in the other form; the form that worked is kept.
+        The body is an object since October 2026 and was a bare list before. What is refused as invalid was not carried
+        out, so it is asked again in the other form; the form that worked is kept. Raises the first refusal of two.
         """
         _bounded("POST /investigate/release", ids, MOST_RELEASED)
         try:
             return await self._release(ids, bare=self._bare_list)
         except Rejected as refusal:
-            if refusal.status != BAD_REQUEST:
+            if refusal.status not in INVALID:
                 raise
-        answer = await self._release(ids, bare=not self._bare_list)
+            refused = refusal
+        try:
+            answer = await self._release(ids, bare=not self._bare_list)
+        except Rejected:
+            raise refused from None
         self._bare_list = not self._bare_list
         return answer
 

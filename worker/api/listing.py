@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
@@ -26,17 +26,29 @@ MOST_IN_A_BATCH = 1000
 
 
 class Listed(Page, Generic[Item], frozen=True, kw_only=True):
-    """A page of a list; ``broken`` counts the records that cannot be read, ``next`` is a page number or a cursor."""
+    """A page of a list; ``next`` is a page number or a cursor."""
 
     entries: tuple[Item, ...]
-    broken: int
+    unread: tuple[Raw, ...] = ()
+    """The records that cannot be read."""
+
+    @property
+    def broken(self) -> int:
+        """How many records cannot be read."""
+        return len(self.unread)
 
 
 class Whole(Struct, Generic[Item], frozen=True):
-    """A whole list; ``broken`` counts the records that cannot be read."""
+    """A whole list."""
 
     entries: tuple[Item, ...]
-    broken: int
+    unread: tuple[Raw, ...] = ()
+    """The records that cannot be read."""
+
+    @property
+    def broken(self) -> int:
+        """How many records cannot be read."""
+        return len(self.unread)
 
 
 class Batched(Struct, Generic[Item], frozen=True):
@@ -50,14 +62,9 @@ class Batched(Struct, Generic[Item], frozen=True):
 
 def listed(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
     """Read the records of a page."""
-    entries = readable(read.decode, page.records)
+    entries, unread = readable(read.decode, page.records)
     return Listed(
-        records=page.records,
-        next=page.next,
-        begun=page.begun,
-        total=page.total,
-        entries=entries,
-        broken=len(page.records) - len(entries),
+        records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
     )
 
 
@@ -100,10 +107,9 @@ class Listing(Generic[Item, New, Change, Asked]):
         """
         for _ in range(READINGS):
             read = [page async for page in self.walk(urgency=urgency)]
-            entries = tuple(entry for page in read for entry in page.entries)
-            found = sum(len(page.records) for page in read)
-            if {page.total for page in read} <= {None, found}:
-                return Whole(entries, found - len(entries))
+            if {page.total for page in read} <= {None, sum(len(page.records) for page in read)}:
+                entries = tuple(entry for page in read for entry in page.entries)
+                return Whole(entries, tuple(record for page in read for record in page.unread))
         raise ServerFault(f"GET {self._path}: the list kept changing while it was read; it is read again later")
 
     async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> Item:  # noqa: A002 (the API's word)

@@ -21,6 +21,7 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
+    InvalidURL,
 )
 from msgspec import Struct
 from yarl import URL
@@ -128,6 +129,8 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
         return await send(request)
     except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
         raise _Failed(Unreachable(_unconnected(request, error))) from None
+    except InvalidURL:  # whose words are the address, and with it a password
+        raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is none")) from None
     except (ClientError, OSError) as error:
         raise _Failed(_unsure(error)) from None
 
@@ -183,6 +186,20 @@ def _checked(base_url: str) -> str:
 
 
 def _proxy(base: str) -> str | None:
-    """Return the proxy for the base; aiohttp's own ``trust_env`` would read ~/.netrc for every request too."""
+    """Return the proxy for the base; aiohttp's own ``trust_env`` would read ~/.netrc for every request too.
+
+    Raise SettingsError, without the address itself, for one that cannot be used.
+    """
     parts = urlsplit(base)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+    named = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+    if not named:
+        return None
+    try:
+        url = URL(named if "://" in named else f"http://{named}")
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise SettingsError(
+            f"{parts.scheme}_proxy names no proxy that can be used: it must look like http://proxy.example:3128"
+        )
+    return str(url)
