@@ -7,6 +7,7 @@ and the day go on. What came of it is judged by the mailbox alone.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from random import Random
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -136,9 +137,16 @@ class Commits:
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction, if still alive; whether its result is heard is another matter."""
+        return await self._alive(partial(self._runner.transact, fn))
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run what only reads, likewise."""
+        return await self._alive(partial(self._runner.transact, fn, reads=True))
+
+    async def _alive(self, transaction: Callable[[], T]) -> T:
         await asyncio.sleep(0)
         self._loop.alive()
-        result = await self._runner.run(fn)
+        result = transaction()
         await asyncio.sleep(0)
         self._loop.alive()
         return result

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, create_engine, insert, select, text
 
 from tests.store.desk import ME
 from worker.audit import verify
 from worker.errors import StoreError
-from worker.store.dialects import upsert
+from worker.store.dialects import READS, prepare, upsert
 from worker.store.ledger import open_ledger
 from worker.store.runner import AsyncRunner, SyncRunner
 from worker.store.schema import bring_up
@@ -118,6 +118,34 @@ async def test_two_processes_may_read_and_write_without_getting_between_each_oth
     assert await one.run(lambda conn: conn.scalar(select(meta.c.value))) == "60"
     await one.close()
     await two.close()
+
+
+async def test_whoever_reads_waits_for_nobody_who_writes_and_the_other_way_round(tmp_path: Path) -> None:
+    one, two = await file(tmp_path), await file(tmp_path)
+    engine = create_engine(f"sqlite:///{tmp_path}/worker.db")
+    prepare(engine)
+    with engine.begin() as writing:
+        put(writing)
+        assert await two.read(names) == []
+    with engine.connect() as reading, reading.execution_options(**{READS: True}).begin():
+        assert names(reading) == ["a"]
+        await one.run(lambda conn: put(conn, "b"))
+        assert names(reading) == ["a"]
+    engine.dispose()
+    await one.close()
+    await two.close()
+
+
+async def test_people_read_the_ledger_while_the_daemon_writes(tmp_path: Path) -> None:
+    url, engine = f"sqlite:///{tmp_path}/worker.db", create_engine(f"sqlite:///{tmp_path}/worker.db")
+    prepare(engine)
+    async with open_ledger(url, owner="a", exclusive=False) as ledger:
+        with engine.begin() as writing:
+            put(writing)
+            for read in (ledger.counts, ledger.records, ledger.entries, ledger.brakes, ledger.braked, ledger.broken):
+                assert len(await read(ME)) == 0
+            assert (await ledger.accounts(), await ledger.mishaps(ME)) == ((), ())
+    engine.dispose()
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ Writing = Callable[[Table, tuple[str, ...], int], str]
 """Writes a statement for so many rows with these columns."""
 CHUNK = 500
 """Values in one IN list: few enough for every database, and for a small statement."""
+READS = "worker_reads"
+"""The execution option of a connection whose transaction only reads."""
 SIZES = (64, 8, 1)
 """Rows that one statement writes; the most has fewer values than any database allows."""
 PRAGMAS = (
@@ -118,7 +120,7 @@ def sizes(conn: Connection) -> dict[str, int]:
 
 
 def prepare(engine: Engine) -> None:
-    """Make SQLite durable and let every transaction be one that may write, so that none fails half-way for a lock."""
+    """Make SQLite durable; a transaction that may write takes the lock first, so that none fails half-way for it."""
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection)
@@ -130,4 +132,4 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begun(conn: Connection) -> None:
-        conn.exec_driver_sql("BEGIN IMMEDIATE")
+        conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get(READS) else "BEGIN IMMEDIATE")

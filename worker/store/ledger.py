@@ -49,11 +49,11 @@ class Ledger:
 
     async def coverage(self, account: str, source: str) -> Coverage:
         """Return what is read of a source, and what is being read."""
-        return await self._run(intake.coverage, account, source)
+        return await self._read(intake.coverage, account, source)
 
     async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> News:
         """Tell what readings hold that the ledger has not seen; nothing is written."""
-        return await self._run(news.news, account, readings, now, settle)
+        return await self._read(news.news, account, readings, now, settle)
 
     async def enter(self, page: Page) -> Entered:
         """Enter a page; raises Temporary, with nothing written, when another page told of the same things first."""
@@ -61,15 +61,15 @@ class Ledger:
 
     async def held(self, account: str, now: float) -> tuple[Held, ...]:
         """Return at most 50 held events that are to be tried again."""
-        return await self._run(intake.due_held, account, now)
+        return await self._read(intake.due_held, account, now)
 
     async def due_kinds(self, account: str, now: float) -> frozenset[str]:
         """Return the kinds of actions of which entries are ready to be carried out."""
-        return await self._run(claims.due_kinds, account, now)
+        return await self._read(claims.due_kinds, account, now)
 
     async def due(self, account: str, now: float, limit: int = 5000, kinds: Collection[str] = ()) -> tuple[Entry, ...]:
         """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
-        return await self._run(claims.due, account, now, limit, kinds)
+        return await self._read(claims.due, account, now, limit, kinds)
 
     async def claim(
         self, account: str, wanted: Sequence[Claim], standing: Standing, now: float, reached_by: float
@@ -95,18 +95,18 @@ class Ledger:
         self, account: str, now: float, states: Sequence[str] = ("sent", "unsure"), *, due: bool = True
     ) -> tuple[Entry, ...]:
         """Return entries of some states in key order: those that are due, or all."""
-        return await self._run(claims.open_entries, account, states, now if due else None)
+        return await self._read(claims.open_entries, account, states, now if due else None)
 
     async def next_look(self, account: str) -> float | None:
         """Return when the first entry that is sent or unsure is to be looked at."""
-        return await self._run(claims.next_look, account)
+        return await self._read(claims.next_look, account)
 
     async def tried(self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False) -> tuple[Entry, ...]:
         """Return what was ever claimed of a lane on some targets, oldest first: our own hands there.
 
         With ``ready`` also what is about to be.
         """
-        return await self._run(partial(claims.tried, ready=ready), account, lane, targets)
+        return await self._read(partial(claims.tried, ready=ready), account, lane, targets)
 
     async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
         """Write down what looks have shown of entries that are sent or unsure."""
@@ -118,7 +118,7 @@ class Ledger:
 
     async def next_due(self, account: str, now: float) -> float | None:  # noqa: ARG002 (callers think in now)
         """Return when the first entry or held event wants attention, None when nothing does."""
-        return await self._run(claims.next_due, account)
+        return await self._read(claims.next_due, account)
 
     async def order(  # noqa: PLR0917 (as a person would say it)
         self, account: str, verb: str, subject: str, who: str, because: str, now: float
@@ -128,7 +128,7 @@ class Ledger:
         A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here.
         """
         wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now)
-        return await self._run(orders.order, account, wanted)
+        return await self._put(orders.order, account, wanted)
 
     async def take_orders(self, account: str, now: float) -> tuple[Order, ...]:
         """Carry out what people ordered; return it with its answers."""
@@ -136,11 +136,11 @@ class Ledger:
 
     async def brakes(self, account: str) -> tuple[Brake, ...]:
         """Return the brakes that are on."""
-        return await self._run(orders.read_brakes, account)
+        return await self._read(orders.read_brakes, account)
 
     async def braked(self, account: str) -> frozenset[str]:
         """Return what is braked once all orders are taken up: rule:NAME, lane:NAME, or "" for everything."""
-        return await self._run(orders.braked, account)
+        return await self._read(orders.braked, account)
 
     async def brake_lane(self, account: str, lane: str, because: str, now: float) -> None:
         """Let nothing be claimed of a lane until a person takes the brake off."""
@@ -163,48 +163,48 @@ class Ledger:
     ) -> tuple[Entry, ...]:
         """Return the newest entries, newest first."""
         wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
-        return await self._run(views.list_entries, account, wanted)
+        return await self._read(views.list_entries, account, wanted)
 
     async def counts(self, account: str) -> dict[str, dict[str, int]]:
         """Return {kind of action: {state: how many entries}}."""
-        return await self._run(views.count_entries, account)
+        return await self._read(views.count_entries, account)
 
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """Return audit records after a number as canonical JSON, in order."""
-        return await self._run(views.list_records, account, after, limit)
+        return await self._read(views.list_records, account, after, limit)
 
     async def broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""
-        return await self._run(views.list_broken, account)
+        return await self._read(views.list_broken, account)
 
     async def mishaps(self, account: str) -> tuple[Mishap, ...]:
         """Return events on which a rule failed."""
-        return await self._run(views.list_mishaps, account)
+        return await self._read(views.list_mishaps, account)
 
     async def sizes(self) -> dict[str, int]:
         """Return the bytes that each table takes."""
-        return await self._runner.run(sizes)
+        return await self._runner.read(sizes)
 
     async def accounts(self) -> tuple[str, ...]:
         """Return every account that the ledger knows."""
-        return await self._runner.run(views.list_accounts)
+        return await self._runner.read(views.list_accounts)
 
     async def spent(self, credential: str) -> Spent:
         """Return what a budget had spent lately; pages and answers keep theirs under their account."""
-        return await self._run(views.read_spent, credential)
+        return await self._read(views.read_spent, credential)
 
     async def keep_spent(self, credential: str, buckets: Sequence[tuple[float, int]], now: float) -> None:
         """Write down what a budget has spent lately."""
-        await self._run(intake.keep_spent, credential, tuple(buckets), now)
+        await self._put(intake.keep_spent, credential, tuple(buckets), now)
 
     async def cursor(self, account: str, sink: str) -> int:
         """Return the number of the last audit record that a sink has taken."""
-        return await self._run(views.read_cursor, account, sink)
+        return await self._read(views.read_cursor, account, sink)
 
     async def keep_cursor(self, account: str, sink: str, number: int) -> None:
         """Write down the last audit record that a sink has taken."""
         row = {"name": views.cursor_name(account, sink), "value": str(number)}
-        await self._run(upsert, meta, [row], ("value",))
+        await self._put(upsert, meta, [row], ("value",))
 
     async def _write(self, account: str, now: float, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         def transaction(conn: Connection) -> T:
@@ -213,8 +213,11 @@ class Ledger:
 
         return await self._runner.run(transaction)
 
-    async def _run(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 (the arguments of fn)
+    async def _put(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 (the arguments of fn)
         return await self._runner.run(lambda conn: fn(conn, *args))
+
+    async def _read(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        return await self._runner.read(lambda conn: fn(conn, *args))
 
 
 @asynccontextmanager

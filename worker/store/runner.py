@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from worker.store.dialects import prepare
+from worker.store.dialects import READS, prepare
 from worker.store.tables import metadata
 from worker.store.troubles import trouble
 
@@ -22,6 +23,9 @@ class Runner(Protocol):
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` in a transaction of its own; raise StoreError, with nothing written, when the database cannot."""
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run what only reads: it waits for nobody who writes, and nobody waits for it."""
 
 
 class SyncRunner:
@@ -43,10 +47,14 @@ class SyncRunner:
         """Run a transaction."""
         return self.transact(fn)
 
-    def transact(self, fn: Callable[[Connection], T]) -> T:
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads."""
+        return self.transact(fn, reads=True)
+
+    def transact(self, fn: Callable[[Connection], T], *, reads: bool = False) -> T:
         """Run a transaction at once."""
         try:
-            with self.engine.begin() as conn:
+            with self.engine.connect() as conn, conn.execution_options(**{READS: reads}).begin():
                 return fn(conn)
         except DBAPIError as error:
             raise trouble(error, str(self.engine.url.database or MEMORY)) from error
@@ -73,7 +81,14 @@ class AsyncRunner:
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction when its turn has come."""
-        work = asyncio.wrap_future(self._thread.submit(self._transactions.transact, fn))
+        return await self._turn(partial(self._transactions.transact, fn))
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads when its turn has come."""
+        return await self._turn(partial(self._transactions.transact, fn, reads=True))
+
+    async def _turn(self, transaction: Callable[[], T]) -> T:
+        work = asyncio.wrap_future(self._thread.submit(transaction))
         work.add_done_callback(_heard)
         return await asyncio.shield(work)
 
