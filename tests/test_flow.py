@@ -104,6 +104,20 @@ async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_n
     assert [entry.state for entry in await room.entries()] == ["done"]
 
 
+async def test_a_failed_move_that_was_shown_before_ours_contradicts_nothing() -> None:
+    room = Room(wants)
+    mail = room.world.add_message()
+    mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed",)))
+    executor = executor_of(room)
+    await room.read()
+    while {entry.state for entry in await room.entries()} != {"done"}:
+        await executor.step()
+        await room.read(5)
+    mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed", "moved")))
+    await room.read(600)
+    assert "drift" not in [msgspec.json.decode(line)["verb"] for line in await room.ledger.records(ACCOUNT)]
+
+
 def by_verdict(event: Event) -> Said:
     """Move what is malicious to one folder and bulk mail to another."""
     verdict = msgspec.json.decode(event.raw)["final_disposition"]

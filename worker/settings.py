@@ -34,18 +34,32 @@ class Listen(NamedTuple):
     port: int
 
 
+LONGEST = 3653 * 86400.0
+A_YEAR = 366 * 86400.0
+
+
 def _duration(said: str) -> float:
     """Read a duration, or say what one looks like."""
     try:
-        return seconds(said)
+        duration = seconds(said)
     except ValueError:
         raise ValueError("write a number and ms, s, m, h or d, such as 15m") from None
+    if duration > LONGEST:
+        raise ValueError("it is ten years (3653d) at most")
+    return duration
 
 
 def _some(duration: float) -> float:
     """Refuse a duration of nothing."""
     if duration <= 0:
         raise ValueError("it must be longer than nothing")
+    return duration
+
+
+def _kept(duration: float) -> float:
+    """Refuse to look for mail that the API does not keep any more."""
+    if duration > A_YEAR:
+        raise ValueError("the API keeps mail for a year: it is 366d at most")
     return duration
 
 
@@ -113,6 +127,7 @@ def _store(said: str) -> str:
 
 Duration = Annotated[float, BeforeValidator(_duration)]
 SomeTime = Annotated[Duration, AfterValidator(_some)]
+Back = Annotated[Duration, AfterValidator(_kept)]
 AccountId = Annotated[str, AfterValidator(_account)]
 
 
@@ -164,9 +179,9 @@ class Settings(BaseSettings):
     ceiling: Annotated[Mode, BeforeValidator(_ceiling)] = _setting(
         "WORKER_CEILING", "observe", "how far any rule may go: observe, approve or enforce"
     )
-    lookback: Duration = _setting("WORKER_LOOKBACK", "1h", "how far back the very first read reaches")
-    overlap: Duration = _setting("WORKER_OVERLAP", "15m", "what is read again once a minute, for late arrivals")
-    sweep: Duration = _setting("WORKER_SWEEP", "3d", "what is read again slowly, for changed verdicts; 0s is off")
+    lookback: Back = _setting("WORKER_LOOKBACK", "1h", "how far back the very first read reaches")
+    overlap: Back = _setting("WORKER_OVERLAP", "15m", "what is read again once a minute, for late arrivals")
+    sweep: Back = _setting("WORKER_SWEEP", "3d", "what is read again slowly, for changed verdicts; 0s is off")
     settle: SomeTime = _setting("WORKER_SETTLE", "2m", "how long a write may stay invisible to reads")
     stale: SomeTime = _setting("WORKER_STALE", "24h", "older mail waits for a person")
     lapse: SomeTime = _setting("WORKER_LAPSE", "72h", "how long something waits for a person before it lapses")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.api.desk import EPOCH, clock, loop_time, quickly, settled
 from worker.api import ApiClock, Budget, Urgency
-from worker.api.pacing import BACKGROUND
+from worker.api.pacing import BACKGROUND, LONGEST_RESET
 from worker.errors import Paced
 
 HEAD = Urgency.HEAD
@@ -353,3 +353,13 @@ def test_when_nobody_waits_no_timer_is_left_behind() -> None:
         return len(asyncio.all_tasks())
 
     assert quickly(day) == 1
+
+
+def test_a_reset_in_years_is_not_believed() -> None:
+    async def day() -> float:
+        clock_ = clock()
+        budget = Budget(clock_)
+        budget.heard(200, {"ratelimit": '"default";r=0;t=999999999'})
+        return budget.wait(Urgency.ACT)
+
+    assert quickly(day) == LONGEST_RESET

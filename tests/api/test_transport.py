@@ -250,3 +250,12 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
 def test_a_base_url_that_is_none_is_refused(base: str) -> None:
     with pytest.raises(SettingsError, match="CLOUDFLARE_BASE_URL must look like"):
         HttpTransport(base, Credential.from_text(SECRET))
+
+
+async def test_an_answer_beyond_all_measure_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.api.transport.MOST_BYTES", 3 << 20)
+    answers = http("200 OK", b"x" * (3 << 20)), http("200 OK", b"x" * (3 << 20) + b"x", "Connection: close")
+    async with serving(*answers) as server, transport(server.url) as line:
+        assert len((await line.send(READ)).body) == 3 << 20
+        with pytest.raises(Unsure, match="its answer is longer than 3 MB"):
+            await line.send(READ)

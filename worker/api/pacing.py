@@ -18,6 +18,8 @@ PER_SECOND = 100
 """Starts in any one second; the API allows 200 per address, which may be shared."""
 PROBE = 5.0
 """Seconds to wait for the answer of the single request that finds out whether the gate is open again."""
+LONGEST_RESET = 3600.0
+"""Seconds to the end of a quota's window that are believed; a header that says more is wrong."""
 SERVER_FAULT = 500
 WITHIN = 0.999
 """Where in its second a predecessor's start counts as begun: at the end, yet not in the next one at every restart."""
@@ -125,7 +127,7 @@ class Others:
             left, seconds = min(found)
             quota = max(map(int, QUOTA.findall(headers.get("ratelimit-policy", ""))), default=self._quota)
             reserve = quota - floor(quota * self._share)
-            self._left, self._until = max(0, left - reserve - (turns - turn)), now + seconds
+            self._left, self._until = max(0, left - reserve - (turns - turn)), now + min(seconds, LONGEST_RESET)
 
     def shut(self, until: float, turns: int) -> None:
         """Let nothing go before ``until``; answers to requests begun before now say nothing about afterwards."""

@@ -14,6 +14,7 @@ from aiohttp import (
     ClientError,
     ClientHandlerType,
     ClientHttpProxyError,
+    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
@@ -29,6 +30,9 @@ from yarl import URL
 from worker.api.credential import Credential
 from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
 from worker.text import escaped
+
+MOST_BYTES = 128 << 20
+"""Bytes of a body: fifty times a page of a thousand ordinary messages."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -107,13 +111,23 @@ class HttpTransport:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers, allow_redirects=False
             ) as response:
-                body = await response.read()
+                body = await _whole(response)
         except _Failed as failed:
             return failed.why
         except (ClientError, OSError, TimeoutError) as error:
             return _unsure(error)
         told = {name.lower(): value for name, value in response.headers.items()}
         return Response(status=response.status, headers=told, body=body, url=str(url))
+
+
+async def _whole(response: ClientResponse) -> bytes:
+    """Read a body that the memory can hold; raise ClientPayloadError for a longer one."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise ClientPayloadError(f"its answer is longer than {MOST_BYTES >> 20} MB")
+    return bytes(body)
 
 
 class _Failed(Exception):

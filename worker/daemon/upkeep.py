@@ -266,7 +266,8 @@ async def retention(house: House) -> float:
     now = rooms.clock.now()
     for desk in house.desks:
         await rooms.ledger.lapse(desk.account, now, settings.lapse)
-        swept = {one.source.kind: max(settings.sweep, one.source.swept) for one in desk.intakes}
+        # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
+        swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in desk.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
         await rooms.ledger.prune(desk.account, now, sights_before, now - settings.keep)
     for table, size in (await rooms.ledger.sizes()).items():

@@ -10,6 +10,7 @@ from worker.store.records import about
 from worker.store.tables import entries
 
 DRIFTED = "drift: "
+FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
 
 
@@ -18,5 +19,7 @@ def note(pen: Pen, messages: Iterable[str]) -> None:
     for chunk in chunks(tuple(messages)):
         moved = (entries.c.lane == "placement") & (entries.c.kind == "Move") & (entries.c.state == "done")
         for entry in pen.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
+            if entry.look and FAILED in entry.look.status:
+                continue  # it showed a failed move of somebody else's before ours was sent
             pen.touch(replace(entry, said=DRIFTED + entry.said))
             pen.chain.add("drift", **about(entry), why=WHY)
