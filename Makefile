@@ -5,6 +5,9 @@ BIN := .venv/bin
 BUILD := requirements-build.txt
 COVERAGE := 95
 
+# Kept bytecode saves each run of the tests, and each process that they start, some seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check bench install install-dev requirements
 .DEFAULT_GOAL := help
 

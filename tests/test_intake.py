@@ -208,7 +208,9 @@ async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pil
 
 async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_gap() -> None:
     room = Room()
-    await room.read(7200)
+    await room.read()
+    room.clock.advance(7200)
+    await room.read()
     late = room.world.add_message(scanned=room.clock.now() - 6000)
     room.world.faults.script([Fault("accepted", "GET", "investigate", count=8, seconds=1e6)])
     slow = []
