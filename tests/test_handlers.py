@@ -243,5 +243,20 @@ async def test_without_an_address_a_notice_fails_and_names_the_setting() -> None
 
 
 def test_a_notice_says_how_the_rest_of_its_sentence_ended() -> None:
-    one = entry(Notify(channel="soc"), said="Move done")
-    assert notice([one]) == "lookalike: 1 notice\n- why · a list or report · Move done · entry E1"
+    one = entry(Notify(channel="soc"), subject="pay", said="Move done")
+    assert notice([one]) == "lookalike: 1 notice\n- why · 'pay' · Move done · entry E1"
+
+
+@pytest.mark.parametrize(
+    ("subject", "sender", "about"),
+    [
+        ("pay", "x@c0rp.example", "'pay' from x@c0rp.example"),
+        ("pay", "", "'pay'"),
+        ("", "x@c0rp.example", "from x@c0rp.example"),
+        ("", "", r"Message 4N/a-\u202E1"),
+    ],
+)
+def test_a_notice_names_what_it_is_about_by_what_can_be_read_of_it(subject: str, sender: str, about: str) -> None:
+    cause = "2026-11-20T17:22:10Z/Message/4N/a-\u202e1/2"
+    one = entry(Notify(channel="soc"), cause=cause, subject=subject, sender=sender)
+    assert notice([one]).splitlines()[1] == f"- why · {about} · entry E1"

@@ -238,9 +238,16 @@ def notice(entries: Sequence[Entry]) -> str:
 
 
 def _line(entry: Entry) -> str:
-    about = f"{escaped(entry.subject, 100)!r} from {escaped(entry.sender, 100)}" if entry.sender else "a list or report"
     came = f" · {escaped(entry.said, WORDS)}" if entry.said else ""
-    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {about}{came} · entry {entry.id}"
+    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
+
+
+def _about(entry: Entry) -> str:
+    """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
+    subject = [repr(escaped(entry.subject, 100))] if entry.subject else []
+    sender = [f"from {escaped(entry.sender, 100)}"] if entry.sender else []
+    event = entry.cause.partition("/")[2].rpartition("/")[0].replace("/", " ", 1)
+    return " ".join(subject + sender) or escaped(event, 200)
 
 
 def _channel_and_rule(entry: Entry) -> str:
