@@ -21,9 +21,14 @@ def escaped(text: str, limit: int = 300) -> str:
     return "".join(shown)
 
 
+def unseen(character: str) -> bool:
+    """Tell whether a character steers a terminal, or hides."""
+    return character in BLANKS or unicodedata.category(character) in UNSEEN
+
+
 def _visible(character: str) -> str:
     """Return a character, or its number when it could not be seen."""
-    if character not in BLANKS and unicodedata.category(character) not in UNSEEN:
+    if not unseen(character):
         return character
     number = ord(character)
     return f"\\u{number:04X}" if number <= 0xFFFF else f"\\U{number:08X}"  # noqa: PLR2004 (what four digits hold)

@@ -5,9 +5,10 @@ import pty
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
-from worker.cli.show import cell, span, table
+from worker.cli.show import cell, document, span, table
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
@@ -15,6 +16,15 @@ def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
     assert cell(("a", "\x07")) == r"a, \u0007"
     assert cell("[bold]" * 100).startswith("[bold][bold]")
     assert len(cell("x" * 5_000_000)) <= 120
+
+
+def test_a_document_does_nothing_to_a_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    nasty = {"subject": "\x1b[2J \x9b2J \x7f \u202egnp.exe \u200b \u3164 \U000e0041 \n", "\u2066": "Grüße"}
+    document(nasty)
+    out = capsys.readouterr().out
+    assert msgspec.json.decode(out) == nasty
+    assert out.replace("\n", "").isprintable()
+    assert (r"\u009b2J \u007f \u202egnp.exe \u200b \u3164 \udb40\udc41" in out, "Grüße" in out) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Showing: tables for people, JSON for programs. Whatever a stranger wrote is made harmless on the way."""
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from typing import Any
 import msgspec
 import typer
 
-from worker.text import escaped
+from worker.text import escaped, unseen
 
 WIDTH = 100
 LONGEST = 120
@@ -18,6 +20,8 @@ WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
 """Columns that are never broken into lines: people copy them."""
 STACKED = WHOLE | {"what"}
 """Columns in which several values stand below each other."""
+NOT_PLAIN = re.compile(r"[^\n -~]")
+"""What may have to be written by its number; the lines of a document are its own."""
 Row = Mapping[str, Any]
 
 
@@ -33,8 +37,14 @@ def listing(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty
 
 
 def document(value: Any) -> None:  # noqa: ANN401 (anything msgspec writes)
-    """Print one JSON document."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Print one JSON document; what would steer a terminal or hide is written by its number, which means the same."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    typer.echo(NOT_PLAIN.sub(_seen, text))
+
+
+def _seen(found: re.Match[str]) -> str:
+    """Write a character as it is, or as JSON writes one in ASCII when it could not be seen."""
+    return json.dumps(found[0])[1:-1] if unseen(found[0]) else found[0]
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
