@@ -112,7 +112,10 @@ def test_only_a_purge_cannot_be_taken_back() -> None:
 @pytest.mark.parametrize("pattern", ["", "x" * 1025])
 @pytest.mark.parametrize("kind", ["BlockSender", "AllowSender", "TrustDomain", "Unblock", "Disallow", "Distrust"])
 def test_a_pattern_is_as_long_as_the_list_takes_it(kind: str, pattern: str) -> None:
-    with pytest.raises(ValidationError):
+    told = f"a pattern has between 1 and 1,024 characters, and this one has {len(pattern) or 'none'}"
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        ACTIONS[kind](pattern=pattern)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match=told):
         convert({"type": kind, "pattern": pattern}, AnyAction)
 
 

@@ -12,7 +12,8 @@ LONGEST = timedelta(days=3653)
 Lane = Literal["placement", "verdict", "block", "allow", "trust", "notice", "keep"]
 LISTS: tuple[Lane, ...] = ("block", "allow", "trust")
 """The lanes of the account's lists: block senders, allow policies, trusted domains."""
-Pattern = Annotated[str, Meta(min_length=1, max_length=1024)]
+MOST = 1024
+"""Characters of a pattern."""
 
 
 class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
@@ -80,7 +81,11 @@ class Reclassify(Action, frozen=True):
 class ListAction(Action, frozen=True):
     """An action on a list of the account, whose target is a pattern: a domain, unless it says of which type."""
 
-    pattern: Pattern
+    pattern: str
+
+    def __post_init__(self) -> None:
+        """Refuse a pattern that no list takes."""
+        _check_pattern(self.pattern)
 
     @property
     def on(self) -> str:
@@ -126,6 +131,7 @@ class BlockSender(SenderAction, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense."""
+        super().__post_init__()
         _check_time(self.for_)
 
     def inverse(self) -> Unblock:
@@ -148,6 +154,7 @@ class AllowSender(SenderAction, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense."""
+        super().__post_init__()
         _check_time(self.for_)
 
     def inverse(self) -> Disallow:
@@ -166,6 +173,7 @@ class TrustDomain(ListAction, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense, and trust in nothing."""
+        super().__post_init__()
         _check_time(self.for_)
         if not (self.similarity or self.recent):
             raise ValueError("a domain is trusted in its similarity, its being recent, or both; this names neither")
@@ -173,6 +181,12 @@ class TrustDomain(ListAction, frozen=True):
     def inverse(self) -> Distrust:
         """Return what takes it back."""
         return Distrust(self.pattern)
+
+
+def _check_pattern(pattern: object) -> None:
+    """Refuse a text of the wrong length; what is no text at all is refused when the rule's answer is looked at."""
+    if isinstance(pattern, str) and not 1 <= len(pattern) <= MOST:
+        raise ValueError(f"a pattern has between 1 and {MOST:,} characters, and this one has {len(pattern) or 'none'}")
 
 
 def _check_time(for_: timedelta | None) -> None:

@@ -77,7 +77,7 @@ def _alike(wish: Entry, last: Entry) -> bool:
 
 def _form(action: AnyAction) -> AnyAction:
     """Return an action without what may differ although the list entry is the same: its case, and its end."""
-    return replace(action, pattern="", for_=None) if isinstance(action, Adding) else action
+    return replace(action, pattern="any", for_=None) if isinstance(action, Adding) else action
 
 
 def took_effect(entry: Entry) -> bool:
