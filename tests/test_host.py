@@ -204,6 +204,23 @@ async def test_what_a_file_does_at_import_only_refuses_the_bundle(tmp_path: Path
     assert caught.value.file == f"{tmp_path}/b.py"
 
 
+async def test_files_that_stop_the_process_hide_neither_each_other_nor_the_rest(tmp_path: Path) -> None:
+    leaves = "import enum; enum.sys.modules['os']._exit(5)"
+    borrows = "from . import _stays"
+    rule_files(tmp_path, _stays="while True: pass", a=leaves, b=borrows, c=borrows, d="x = 1", e=leaves)
+    with pytest.raises(RuleError) as caught:
+        await Host(tmp_path, load_deadline=0.3).load()
+    told = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+    assert [line.partition(":")[0] for line in told] == ["a.py", "_stays.py", "e.py", "d.py"]
+    assert "did not end within 0.3 s" in told[1]
+
+
+async def test_a_child_that_stops_whatever_it_runs_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(RuleError) as caught:
+        await Host(rule_files(tmp_path, good=GOOD), python="/bin/false").load()
+    assert str(caught.value) == f"{tmp_path}/good.py: it cannot be loaded: it ended its process (exit status 1)"
+
+
 async def test_the_child_has_no_environment_and_no_descriptor_but_its_socket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

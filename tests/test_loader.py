@@ -153,10 +153,24 @@ def test_neighbours_lend_to_rule_files_and_are_not_rule_files(tmp_path: Path) ->
     assert not [name for name in sys.modules if name.startswith(PACKAGE)]
 
 
-def test_a_broken_neighbour_is_told_once_and_nothing_is_run(tmp_path: Path) -> None:
-    told = refused(tmp_path, _words="import os", fine="from ._words import os\nraise ValueError")
-    assert len(told.splitlines()) == 1
-    assert told.startswith("_words.py:2: os cannot be imported here; a rule imports names that worker offers")
+def test_a_broken_neighbour_is_told_once_and_hides_nothing_but_what_borrows_from_it(tmp_path: Path) -> None:
+    told = refused(
+        tmp_path,
+        _words="import os",
+        _more="from ._words import os",
+        borrows="from ._more import os\nraise ValueError",
+        other=FINE.replace("-> Move | None", ""),
+    )
+    assert told.splitlines()[0].startswith("_words.py:2: os cannot be imported here; a rule imports names that worker")
+    assert [line.partition(": ")[0] for line in told.splitlines()] == ["_words.py:2", "other.py:8"]
+
+
+def test_what_a_neighbour_raises_is_told_once_whoever_borrows_from_it(tmp_path: Path) -> None:
+    borrows = "from ._words import x"
+    told = refused(
+        tmp_path, _words="raise ValueError('no')", a=borrows, b=borrows, c=FINE.replace("-> Move | None", "")
+    )
+    assert [line.partition(": ")[0] for line in told.splitlines()] == ["_words.py:2", "c.py:8"]
 
 
 def test_pure_modules_may_be_imported_in_every_way(tmp_path: Path) -> None:

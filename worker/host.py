@@ -93,18 +93,22 @@ class Host:
         return self.bundle
 
     async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
-        """Start a child and have it load; raises RuleError."""
-        child = await Child.start(self._python)
-        try:
-            return child, _loaded(await child.ask(sources, self._load_deadline))
-        except Stopped as stop:
-            child.end()
-            name = list(sources.files)[stop.event]
-            file, line = stop.place(sources.folder) or (f"{sources.folder}/{name}", 0)
-            raise refusal([Problem(f"it cannot be loaded: {stop.why}", file, line)]) from stop
-        except BaseException:
-            child.end()
-            raise
+        """Start a child and have it load; raises RuleError with all that is wrong, also beside what stops a child."""
+        stops: list[Problem] = []
+        while True:
+            child = await Child.start(self._python)
+            try:
+                return child, _loaded(await child.ask(sources, self._load_deadline), stops)
+            except Stopped as stop:
+                child.end()
+                cause = _cause(stop, sources)
+                if cause in stops:  # without that file too
+                    raise refusal(stops) from stop
+                stops.append(cause)
+                sources = replace(sources, deadly=sources.deadly | {Path(cause.file).name})
+            except BaseException:
+                child.end()
+                raise
 
     def _end(self) -> None:
         """Let the child go."""
@@ -176,11 +180,18 @@ class Host:
         return tuple(Skip(key=event.key, failure=failure) for event in spared)
 
 
-def _loaded(answer: bytes) -> Loaded:
+def _cause(stop: Stopped, sources: Sources) -> Problem:
+    """Say which file stopped a child while it was loaded."""
+    noted = f"{sources.folder}/{list(sources.files)[stop.event]}"
+    file, line = stop.place(sources.folder) or (noted, 0)
+    return Problem(f"it cannot be loaded: {stop.why}", file, line)
+
+
+def _loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
     """Read what became of the sources; raises RuleError when they cannot be taken."""
     loaded = _LOADED.decode(answer)
-    if loaded.problems:
-        raise refusal(loaded.problems)
+    if stops or loaded.problems:
+        raise refusal([*stops, *loaded.problems])
     return loaded
 
 

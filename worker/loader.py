@@ -32,6 +32,8 @@ class Sources(Struct, frozen=True):
     folder: str
     files: dict[str, bytes]
     channels: frozenset[str] | None = None
+    deadly: frozenset[str] = frozenset()
+    """Files not to be run (again): each has stopped the process in which it was."""
 
 
 class _Parsed(Struct, frozen=True):
@@ -81,17 +83,19 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     ``note`` is told the number of each file before it is run.
     """
     problems: list[Problem] = []
-    parsed = {name: one for name in sources.files if (one := _parse(sources, name, problems))}
+    runnable = [name for name in sources.files if name not in sources.deadly]
+    parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     rules: list[LoadedRule] = []
-    if all(name in parsed for name in sources.files if _is_neighbour(name)):
-        shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
-        with _importable(parsed):
-            for number, name in enumerate(sources.files):
-                if name in parsed and not _is_neighbour(name):
-                    note(number)
-                    rules += _rules(parsed[name], shared, sources.channels, problems)
+    shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
+    with _importable(parsed, sources.files.keys() - parsed):
+        for number, name in enumerate(sources.files):
+            if name in parsed and not _is_neighbour(name):
+                note(number)
+                rules += _rules(parsed[name], shared, sources.channels, problems)
     problems += _twice(rules)
-    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), tuple(problems)
+    # What is wrong with a neighbour is found by each file that borrows from it.
+    told_once = tuple(dict.fromkeys(problems))
+    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), told_once
 
 
 def _is_neighbour(name: str) -> bool:
@@ -119,9 +123,10 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
 
 
 @contextmanager
-def _importable(parsed: Mapping[str, _Parsed]) -> Iterator[None]:
-    """Let parsed files import each other as one package for a while."""
-    finder = _Finder({f"{PACKAGE}.{name.removesuffix('.py')}": one.code for name, one in parsed.items()})
+def _importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterator[None]:
+    """Let parsed files import each other as one package for a while; a broken one is known, and not to be had."""
+    codes = {_module(name): one.code for name, one in parsed.items()}
+    finder = _Finder(codes, frozenset(map(_module, broken)))
     package = ModuleType(PACKAGE)
     package.__path__ = []
     sys.modules[PACKAGE] = package
@@ -134,14 +139,25 @@ def _importable(parsed: Mapping[str, _Parsed]) -> Iterator[None]:
             del sys.modules[name]
 
 
+def _module(name: str) -> str:
+    """Return under which name a file is imported."""
+    return f"{PACKAGE}.{name.removesuffix('.py')}"
+
+
+class _Broken(ImportError):
+    """A file borrows from one whose problem is told already."""
+
+
 class _Finder:
     """Finds and runs the modules of the folder in hand, and no others."""
 
-    def __init__(self, codes: Mapping[str, CodeType]) -> None:
-        self._codes = codes
+    def __init__(self, codes: Mapping[str, CodeType], broken: frozenset[str]) -> None:
+        self._codes, self._broken = codes, broken
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Answer the import system."""
+        """Answer the import system; raise _Broken for a file that cannot be run."""
+        if name in self._broken:
+            raise _Broken(name)
         return ModuleSpec(name, self) if name in self._codes else None  # type: ignore[arg-type]
 
     def create_module(self, _spec: ModuleSpec) -> None:
@@ -156,9 +172,10 @@ def _rules(
     parsed: _Parsed, shared: Sequence[str], channels: frozenset[str] | None, problems: list[Problem]
 ) -> list[LoadedRule]:
     """Run one file and take its rules, or say why not."""
-    stem = parsed.file.rpartition("/")[2].removesuffix(".py")
     try:
-        module = import_module(f"{PACKAGE}.{stem}")
+        module = import_module(_module(parsed.file.rpartition("/")[2]))
+    except _Broken:
+        return []
     except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule file may raise anything; the others are still read)
         file, line = place(problem.__traceback__, parsed.file) or (parsed.file, 1)
         problems.append(Problem(f"it cannot be loaded: {told(problem)}", file, line))
