@@ -49,6 +49,8 @@ async def test_the_demo_proves_everything_it_did() -> None:
         "Reclassify",
         "Release",
     }
+    taken_back = {kind: states for kind, states in figures["entries"].items() if "later" in states}
+    assert {kind: set(states) for kind, states in taken_back.items()} == {"Disallow": {"later"}, "Unblock": {"later"}}
 
 
 @pytest.mark.slow

@@ -36,6 +36,16 @@ def test_a_round_acts_proves_and_says_so(shell: Shell) -> None:
     assert serving.world.repeats() == []
 
 
+def test_the_ends_of_blocks_are_left_for_later_and_not_called_ready(shell: Shell) -> None:
+    with sandbox() as serving:
+        serving.world.arrive(5, "outbreak")
+        shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce"))
+        summed_up = shell.json("run", "--once")["entries"]
+    (known,) = shell.json("status")["accounts"]
+    assert summed_up["Unblock"] == known["entries"]["Unblock"] == {"later": summed_up["BlockSender"]["done"]}
+    assert {"later", "done"} <= set(shell.type("status")[1].split())
+
+
 def test_a_round_under_the_default_ceiling_changes_nothing(shell: Shell, account: Serving) -> None:
     shell.set(**account.environment(shell.folder))
     summary = shell.json("run", "--once")

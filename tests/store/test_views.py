@@ -1,6 +1,9 @@
 """What people and metrics ask of the ledger."""
 
+from datetime import timedelta
+
 from tests.store.desk import ME, T0, TRASH, Desk
+from worker.actions import BlockSender, Unblock
 from worker.store.values import Page, Slice
 
 
@@ -20,6 +23,15 @@ async def test_entries_are_counted_by_kind_and_state() -> None:
     desk = Desk()
     await desk.enter(desk.draft(), desk.draft(TRASH, "m2"), desk.draft(message="m3", state="observed"))
     assert await desk.ledger.counts(ME) == {"Move": {"ready": 2, "observed": 1}}
+
+
+async def test_the_end_of_a_block_counts_as_later_until_its_time_has_come() -> None:
+    desk = Desk()
+    await desk.carry_out(await desk.wish(BlockSender("a@b.example", for_=timedelta(hours=1))))
+    await desk.wish(Unblock("c@d.example"))
+    counted = [await desk.ledger.counts(ME, now) for now in (T0, T0 + 3599, T0 + 3600)]
+    assert [one["Unblock"] for one in counted] == [{"later": 1, "moot": 1}] * 2 + [{"ready": 1, "moot": 1}]
+    assert (await desk.ledger.counts(ME))["Unblock"] == {"ready": 1, "moot": 1}
 
 
 async def test_the_ledger_knows_its_accounts_and_its_size() -> None:

@@ -116,7 +116,7 @@ async def figures(house: House, world: World, since: float) -> Figures:
         messages_read=desk.totals["read"],
         new_messages=desk.totals["new"],
         decisions=desk.totals["decisions"],
-        entries=await house.rooms.ledger.counts(desk.account),
+        entries=await house.rooms.ledger.counts(desk.account, house.rooms.clock.now()),
         api_calls=calls,
         calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),

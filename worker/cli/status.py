@@ -1,6 +1,7 @@
 """`worker status`: whether a worker runs and is ready, and what the ledger holds, also when none runs."""
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
     async with edge.ledger(settings) as (ledger, accounts):
         for account in accounts:
             sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
-            counts, mishaps = await ledger.counts(account), await ledger.mishaps(account)
+            counts, mishaps = await ledger.counts(account, time.time()), await ledger.mishaps(account)
             found.append({
                 "account": account,
                 "entries": counts,

@@ -23,7 +23,7 @@ class Summary(Struct, kw_only=True):
     """What a round came to, over all accounts."""
 
     entries: dict[str, dict[str, int]] = {}
-    """By action and state, as the whole ledger holds them."""
+    """By action and state, as the whole ledger holds them; *later* is what is ready only then."""
     calls: dict[str, int] = {}
     """Requests of this round, by operation."""
     unsettled: int = 0
@@ -92,7 +92,7 @@ async def _rest(house: House, desk: Desk) -> float:
 
 async def _add(summary: Summary, house: House, desk: Desk) -> None:
     """Add what one account came to."""
-    for kind, states in (await house.rooms.ledger.counts(desk.account)).items():
+    for kind, states in (await house.rooms.ledger.counts(desk.account, house.rooms.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in desk.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count

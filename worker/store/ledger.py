@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,9 +166,9 @@ class Ledger:
         wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
         return await self._read(views.list_entries, account, wanted)
 
-    async def counts(self, account: str) -> dict[str, dict[str, int]]:
-        """Return {kind of action: {state: how many entries}}."""
-        return await self._read(views.count_entries, account)
+    async def counts(self, account: str, now: float = inf) -> dict[str, dict[str, int]]:
+        """Return {kind of action: {state: how many entries}}; what is ready only after ``now`` is counted as later."""
+        return await self._read(views.count_entries, account, now)
 
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """Return audit records after a number as canonical JSON, in order."""

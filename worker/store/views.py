@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, case, func, select, union
 
 from worker.store.entry import Entry
 from worker.store.orders import by_rule
@@ -29,12 +29,14 @@ def list_entries(conn: Connection, account: str, wanted: Wanted) -> tuple[Entry,
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.id.desc()).limit(wanted.limit))))
 
 
-def count_entries(conn: Connection, account: str) -> dict[str, dict[str, int]]:
-    """Return how many entries of each kind of action are in each state."""
-    query = select(entries.c.kind, entries.c.state, func.count()).where(entries.c.account == account)
+def count_entries(conn: Connection, account: str, now: float) -> dict[str, dict[str, int]]:
+    """Return how many entries of each kind of action are in each state; ready only after ``now`` is *later*."""
+    not_yet = (entries.c.state == "ready") & (entries.c.ready_at > now)
+    state = case((not_yet, "later"), else_=entries.c.state).label("told")
+    query = select(entries.c.kind, state, func.count()).where(entries.c.account == account)
     counted: dict[str, dict[str, int]] = {}
-    for kind, state, number in conn.execute(query.group_by(entries.c.kind, entries.c.state)):
-        counted.setdefault(kind, {})[state] = number
+    for kind, told, number in conn.execute(query.group_by(entries.c.kind, state)):
+        counted.setdefault(kind, {})[told] = number
     return counted
 
 
