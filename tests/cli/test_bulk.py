@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.serving import Serving, passed_on, sandbox
+from worker.cli.bulk import COPIES
 from worker.sandbox import Request, Switches
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -96,6 +97,7 @@ def test_jobs_are_listed_in_a_hundred_columns_with_nothing_that_steers_a_termina
     assert first in out
     assert {"MOVE", "JunkEmail", r"hand\u202E"} <= set(out.split())
     assert out.replace("\n", "").isprintable()
+    assert out.endswith(f"\n{COPIES}\n")
     rows = {row["id"]: row for row in shell.json("bulk", "list")}
     assert (rows[second]["found"], rows[first]["comment"]) == (len(busy.world.jobs[second].rows), "by hand\u202e")
     assert rows[first]["search"]["subject"] == "\x1b[2J pay"
@@ -105,7 +107,7 @@ def test_a_job_is_shown_with_what_it_looks_for_and_what_became_of_its_messages(s
     job = begin_all(quick)
     until(quick, lambda: over(quick, job))
     code, out, _ = at(shell, quick).type("bulk", "show", job, "--limit", "3")
-    assert (code, out.count("@corp")) == (0, 3)
+    assert (code, out.count("@corp"), COPIES in out.splitlines()) == (0, 3, True)
     assert "final_disposition MALICIOUS" in out
     assert "domain" not in out.partition("looks for")[2].splitlines()[0]
     assert "and more: --limit 30" in out
@@ -158,7 +160,7 @@ def test_a_cancelled_job_stops_and_who_stopped_it_is_on_record(worked: Shell, ac
     words = ("bulk", "cancel", job, "--yes", "--as", "ada", "--because", "the wrong sender")
     code, out, _ = worked.type(*words)
     assert (code, "MOVE JunkEmail of all mail with" in out) == (0, True)
-    assert "the job is CANCELLED: 0 of 0 done, 0 pending" in out
+    assert "the job is CANCELLED: 0 of 0 copies done, 0 pending" in out
     assert account.world.jobs[job].progress.value.status == "CANCELLED"  # type: ignore[union-attr]
     worked.json("run", "--once")
     (order,) = orders(worked)

@@ -30,6 +30,7 @@ Limit = Annotated[int, typer.Option("--limit", metavar="COUNT", min=1, help="Sho
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
 JOBS = ("id", "status", "found", "done", "failed", "pending", "age", "what")
 MESSAGES = ("id", "status", "tries", "what")
+COPIES = "found, done, failed and pending count copies: a message has one for each recipient"
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
 PAGE = 1000
 
@@ -62,6 +63,8 @@ def list_(*, as_json: edge.Json = False) -> None:
     """
     rows = edge.wait(_list(edge.settings()))
     show.listing(rows, JOBS, as_json=as_json, empty="there is no bulk job")
+    if rows and not as_json:
+        typer.echo(COPIES)
 
 
 @app.command("show")
@@ -134,6 +137,7 @@ async def _show(settings: "Settings", id_: str, status: Status | None, limit: in
         show.document({"job": told, "messages": rows[:limit], "more": len(rows) > limit})
         return
     show.table(JOBS, [[told[name] for name in JOBS]])
+    typer.echo(COPIES)
     typer.echo("looks for " + (_conditions(job) or "what the API does not tell") + "\n")
     show.listing(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
     if len(rows) > limit:
@@ -222,7 +226,8 @@ def _about(job: "BulkJob") -> str:
 
 
 def _counted(job: "BulkJob") -> str:
-    return f"{job.messages_successful:,} of {job.total_messages_discovered:,} done, {job.messages_pending:,} pending"
+    done, found, pending = job.messages_successful, job.total_messages_discovered, job.messages_pending
+    return f"{done:,} of {found:,} copies done, {pending:,} pending"
 
 
 def _conditions(job: "BulkJob") -> str:
