@@ -165,7 +165,27 @@ def test_a_cancelled_job_stops_and_who_stopped_it_is_on_record(worked: Shell, ac
     worked.json("run", "--once")
     (order,) = orders(worked)
     assert (order["what"], order["subject"], order["who"]) == ("cancel", f"bulk:{job}", "ada")
-    assert (order["because"], order["answer"]) == ("the wrong sender", "asked of the API by the command itself")
+    assert order["because"] == "the wrong sender"
+    assert order["answer"] == "the job is CANCELLED: 0 of 0 copies done, 0 pending"
+
+
+def test_a_refused_cancel_is_on_record_as_refused(worked: Shell, account: Serving) -> None:
+    job = begin(account)
+    worked.set(CLOUDFLARE_API_TOKEN="read-s3cret")  # noqa: S106 (the sandbox takes any)
+    code, _, err = worked.type("bulk", "cancel", job, "--yes", "--as", "ada")
+    worked.set(CLOUDFLARE_API_TOKEN="s3cret-token")  # noqa: S106
+    worked.json("run", "--once")
+    (order,) = orders(worked)
+    assert (code, err.startswith("on record in a second"), order["who"]) == (3, True, "ada")
+    assert "/cancel: the API answered 403" in order["answer"]
+
+
+def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(worked: Shell, account: Serving) -> None:
+    job = begin(account)
+    code, said = answered(worked, account, job, b"y\n", lambda: until(account, lambda: over(account, job)))
+    worked.json("run", "--once")
+    assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True)
+    assert "the API answered 409" in orders(worked)[0]["answer"]
 
 
 def test_a_job_that_has_ended_is_not_cancelled_again(shell: Shell, quick: Serving) -> None:
@@ -198,8 +218,10 @@ def test_where_nobody_can_be_asked_nothing_is_cancelled_without_a_word(shell: Sh
     assert b"say --yes" in done.stderr
 
 
-def answered(shell: Shell, serving: Serving, job: str, typed: bytes) -> tuple[int, str]:
-    """Run the command on a terminal on which somebody types this."""
+def answered(
+    shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], None] = lambda: None
+) -> tuple[int, str]:
+    """Run the command on a terminal on which somebody thinks and then types this."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "worker", "bulk", "cancel", job]
     environment = passed_on() | serving.environment(shell.folder) | {"TERM": "dumb"}
@@ -210,6 +232,7 @@ def answered(shell: Shell, serving: Serving, job: str, typed: bytes) -> tuple[in
             while part := os.read(ours, 4096):
                 said += part
                 if said.endswith(b"[y/N]: "):
+                    thinks()
                     os.write(ours, typed)
     os.close(ours)
     return process.returncode, said.decode()

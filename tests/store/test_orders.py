@@ -46,10 +46,13 @@ async def test_an_order_that_names_nothing_says_so() -> None:
     assert await order(desk, "unbrake", "rule:r") == "there was no such brake"
 
 
-async def test_what_a_person_cancels_is_recorded_and_changes_nothing_here() -> None:
+async def test_what_a_person_cancelled_is_recorded_as_the_api_answered_and_changes_nothing_here() -> None:
     desk = Desk()
     entry = await desk.wish(state="waiting")
-    assert await order(desk, "cancel", entry.item) == "asked of the API by the command itself"
+    await desk.ledger.order(ME, "cancel", entry.item, "ann", "", T0, answer="the API answered 409: no\x1b")
+    (taken,) = await desk.ledger.take_orders(ME, T0)
+    assert taken.answer == r"the API answered 409: no\u001B"
+    assert b'"answer":"the API answered 409' in (await desk.ledger.records(ME))[-1]
     assert (await desk.state(entry), (await desk.verbs())[-1]) == ("waiting", "ordered")
 
 

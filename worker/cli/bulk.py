@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from worker.cli import edge, show
 from worker.cli.ledger import As, Because, Person
-from worker.errors import NotFound, SettingsError, StoreError, Temporary, Unsent
+from worker.errors import NotFound, Rejected, SettingsError, StoreError, Temporary, Unsent, WorkerError
 from worker.text import escaped
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def show_(
 def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") -> None:
     """Stop a job; what it has done stays done.
 
-    Who stopped it and why goes into the audit records, once a worker runs on the ledger. Ends with 1 when there is no
-    such job, or when it has ended already.
+    Who stopped it, why, and what the API answered goes into the audit records, once a worker runs on the ledger. Ends
+    with 1 when there is no such job, or when it has ended already.
 
     Example: worker bulk cancel 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --because "the wrong sender"
     """
@@ -200,21 +200,30 @@ def _agreed() -> bool:
 
 
 async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", person: Person) -> None:
-    """Put on record who cancels a job, cancel it, and say what came of it."""
+    """Cancel a job, put on record who did that and what the API answered, and say both."""
     from worker.cli.live import asking
 
-    recorded = await _recorded(settings, account.id, job.job_id, person)
-    async with asking(settings, account) as client:
-        after = await client.investigate.bulk.cancel(job.job_id)
-    typer.echo(f"the job is {escaped(after.status)}: {_counted(after)}")
-    typer.echo(recorded)
+    try:
+        async with asking(settings, account) as client:
+            after = await client.investigate.bulk.cancel(job.job_id)
+    except WorkerError as error:
+        typer.echo(await _recorded(settings, account.id, job.job_id, person, str(error)), err=True)
+        if isinstance(error, NotFound | Rejected):  # it has ended, or is gone, since a person was asked
+            typer.echo(f"worker: {error}", err=True)
+            raise typer.Exit(edge.FOUND) from None
+        raise
+    answer = f"the job is {escaped(after.status)}: {_counted(after)}"
+    recorded = await _recorded(settings, account.id, job.job_id, person, answer)
+    typer.echo(f"{answer}\n{recorded}")
 
 
-async def _recorded(settings: "Settings", account: str, id_: str, person: Person) -> str:
-    """Order what is about to be done, so that it is on record whatever happens now; say where that is."""
+async def _recorded(settings: "Settings", account: str, id_: str, person: Person, answer: str) -> str:
+    """Order what was done, so that it goes on record with what the API answered; say where that is."""
     try:
         async with edge.ledger(settings) as (ledger, _):
-            await ledger.order(account, "cancel", f"bulk:{id_}", person.name, person.because, time.time())
+            await ledger.order(
+                account, "cancel", f"bulk:{id_}", person.name, person.because, time.time(), answer=answer
+            )
     except StoreError as error:  # stopping must be possible from anywhere, and is worth more than its record
         return f"it is in Cloudflare's audit log, and not in our records: {error}"
     return "on record in a second when a worker runs on this ledger, else when it starts"

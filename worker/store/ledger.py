@@ -122,13 +122,14 @@ class Ledger:
         return await self._read(claims.next_due, account)
 
     async def order(  # noqa: PLR0917 (as a person would say it)
-        self, account: str, verb: str, subject: str, who: str, because: str, now: float
+        self, account: str, verb: str, subject: str, who: str, because: str, now: float, *, answer: str = ""
     ) -> int:
         """Order something as a person; the daemon takes it up: it obeys approve, refuse, brake and unbrake.
 
-        A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here.
+        A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
+        with what the API answered.
         """
-        wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now)
+        wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now, answer=answer)
         return await self._put(orders.order, account, wanted)
 
     async def take_orders(self, account: str, now: float) -> tuple[Order, ...]:

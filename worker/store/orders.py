@@ -28,7 +28,7 @@ def order(conn: Connection, account: str, wanted: Order) -> int:
         "because": harmless(wanted.because, 500),
         "at": wanted.at,
         "taken_at": 0.0,
-        "answer": "",
+        "answer": harmless(wanted.answer, 500),
     }
     return int(conn.execute(insert(orders).returning(orders.c.id), row).scalar_one())
 
@@ -86,8 +86,8 @@ def _obey(pen: Pen, wanted: Order) -> str:
     """Carry out one order; return what is said to who gave it."""
     if wanted.verb in {"brake", "unbrake"}:
         return _brake(pen, wanted)
-    if wanted.verb == "cancel":  # of a bulk job, which no entry is about: here it is only put on record
-        return "asked of the API by the command itself"
+    if wanted.verb == "cancel":  # of a bulk job, which no entry is about: it is answered already, by the API
+        return wanted.answer
     waiting = _meant(pen, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
