@@ -64,6 +64,12 @@ def test_an_api_that_is_away_could_not_be_asked_and_is_no_problem_of_ours(shell:
     assert (found["problems"], found["unanswered"]) == ([], [question])
 
 
+def test_an_address_without_its_path_is_named_beside_the_account(shell: Shell, account: Serving) -> None:
+    code, out = live(shell, account, CLOUDFLARE_BASE_URL=account.url)
+    assert code == 1
+    assert "check CLOUDFLARE_ACCOUNT_ID, and CLOUDFLARE_BASE_URL, which ends with /client/v4" in out
+
+
 def test_an_answer_that_is_lost_is_no_answer(shell: Shell, account: Serving) -> None:
     account.world.faults.script([Fault("lost", "POST", "settings/block_senders/batch")])
     code, out = live(shell, account)

@@ -89,7 +89,10 @@ async def _reading(client: Client, clock: ApiClock) -> Finding | None:
     return await _asked(
         client.investigate.search(start=now - 60, end=now, per_page=1, urgency=Urgency.FACTS),
         {
-            NotFound: _problem("there is no such account: check CLOUDFLARE_ACCOUNT_ID"),
+            NotFound: _problem(
+                "there is no such account there: check CLOUDFLARE_ACCOUNT_ID, and CLOUDFLARE_BASE_URL, "
+                "which ends with /client/v4 at Cloudflare"
+            ),
             NotEntitled: _problem("Email Security is not in this account's subscription"),
             Unauthorised: _problem(
                 "the API does not let this credential read Email Security: check CLOUDFLARE_API_TOKEN, "
