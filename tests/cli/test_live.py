@@ -129,6 +129,22 @@ def test_a_folder_that_the_mailboxes_do_not_have_is_named(
     assert told in out
 
 
+def test_all_domains_are_looked_at_and_not_only_the_first_page(shell: Shell) -> None:
+    with sandbox() as serving:
+        serving.world.lists["domains"].clear()
+        for number in range(1001):
+            provider = "Microsoft" if number == 500 else None
+            serving.world.add_entry("domains", at=1000.0 + number, domain=f"d{number}.example", inbox_provider=provider)
+        assert live(shell, serving)[0] == 0
+    assert serving.world.requests["GET settings/domains"] == {"200": 2}
+
+
+def test_a_domain_that_cannot_be_read_leaves_the_question_open(shell: Shell, account: Serving) -> None:
+    account.world.add_entry("domains", domain="odd.example", inbox_provider=5)
+    code, out = live(shell, account)
+    assert (code, "a domain of the account cannot be read: Expected `str | null`" in out) == (3, True)
+
+
 def test_an_account_without_domains_will_never_see_mail(shell: Shell) -> None:
     with sandbox() as serving:
         serving.world.lists["domains"].clear()
