@@ -1,5 +1,6 @@
 """`worker check --live`: what a credential may do is told apart, and nothing is changed."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,20 @@ def test_an_answer_that_is_lost_is_no_answer(shell: Shell, account: Serving) -> 
     account.world.faults.script([Fault("lost", "POST", "settings/block_senders/batch")])
     code, out = live(shell, account)
     assert (code, "no whole answer came" in out) == (3, True)
+
+
+def test_a_search_that_the_api_takes_its_time_for_is_waited_for(shell: Shell, account: Serving) -> None:
+    account.world.faults.script([Fault("accepted", "GET", "investigate", seconds=2.5)])
+    code, out = live(shell, account)
+    assert (code, out.startswith("10 rules, and all examples pass, and the API allows")) == (0, True)
+    assert account.world.requests["GET investigate/results/{id}"] == {"202": 1, "200": 1}
+
+
+def test_a_read_that_fails_is_tried_again_at_once(shell: Shell, account: Serving) -> None:
+    account.world.faults.script([Fault("html", "GET", count=4)])
+    begun = time.monotonic()
+    assert live(shell, account)[0] == 0
+    assert time.monotonic() - begun < 10
 
 
 def test_what_has_to_be_fixed_counts_also_while_the_api_is_away(shell: Shell, account: Serving) -> None:

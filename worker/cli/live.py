@@ -14,15 +14,22 @@ from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Temporar
 from worker.rules import OBSERVE
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from worker.rules import Mode, RuleInfo
     from worker.settings import Account, Settings
 
 MICROSOFT_ONLY = ("RecoverableItemsDeletions", "RecoverableItemsPurges")
 PATIENCE = 30.0
 """Seconds for one question."""
+SOON = 0.1
+"""Seconds until a question that failed is asked again."""
 NOTHING: dict[str, list[object]] = {"deletes": [], "patches": [], "puts": [], "posts": []}
 """A batch of nothing: refused without the permission to write, and without effect with it."""
-BUSY = "the API does not let us ask now: others may have spent the request budget; try again in five minutes"
+BUSY = (
+    f"no answer came within {PATIENCE:g} s: the API is slow, or others have spent the request budget; "
+    "try again in five minutes"
+)
 T = TypeVar("T")
 
 
@@ -54,11 +61,18 @@ WRITES_WANTED_LATER = Finding(
 )
 
 
+class _Impatient(Client):
+    """A client that tries again at once what failed, for a person waits; what the API still works at has its time."""
+
+    def _pause(self, state: "RetryCallState") -> float:
+        return min(super()._pause(state), SOON)
+
+
 async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:
     """Ask about every account, and return what is to be said; a few calls an account, one for a thousand domains."""
     findings: list[Finding] = []
     for account in settings.accounts():
-        clock = ApiClock(sleep=_impatient)
+        clock = ApiClock()
         async with asking(settings, account, clock) as client:
             found = await _found(client, clock, rules, settings.ceiling)
         findings += [Finding(kind, f"account {account.id}: {says}") for kind, says in found]
@@ -68,9 +82,9 @@ async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Find
 @asynccontextmanager
 async def asking(settings: "Settings", account: "Account", clock: ApiClock | None = None) -> AsyncIterator[Client]:
     """Open a way to the API for the few questions of a command, for whose answers a person waits."""
-    clock = clock or ApiClock(sleep=_impatient)
+    clock = clock or ApiClock()
     async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
-        yield Client(transport, Budget(clock, *settings.budget, settings.budget_share), clock, account.id)
+        yield _Impatient(transport, Budget(clock, *settings.budget, settings.budget_share), clock, account.id)
 
 
 async def _found(client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]", ceiling: "Mode") -> list[Finding]:
@@ -157,11 +171,6 @@ def _named(files: Iterable[str]) -> list[str]:
     """Return the folders only Microsoft has that are named in these rule files."""
     texts = [Path(file).read_text("utf-8") for file in files]
     return [name for name in MICROSOFT_ONLY if any(name in text for text in texts)]
-
-
-async def _impatient(seconds: float) -> None:
-    """Try again at once: a person waits for the answer."""
-    await asyncio.sleep(min(seconds, 0.1))
 
 
 async def _asked(
