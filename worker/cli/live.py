@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from worker.rules import Mode, RuleInfo
     from worker.settings import Account, Settings
 
-MICROSOFT_ONLY = ("RecoverableItemsDeletions", "RecoverableItemsPurges")
 PATIENCE = 30.0
 """Seconds for one question."""
 SOON = 0.1
@@ -50,6 +49,17 @@ def _problem(says: str) -> Finding:
     return Finding("problems", says)
 
 
+AT_GOOGLE = {
+    "RecoverableItemsDeletions": _problem(
+        "all mailboxes are Google's, where RecoverableItemsDeletions does not exist: let rules move to DeletedItems"
+    ),
+    "RecoverableItemsPurges": Finding(
+        "remarks",
+        "all mailboxes are Google's, and nobody documents whether RecoverableItemsPurges exists there: "
+        "DeletedItems does",
+    ),
+}
+"""What is to be said of a folder that not every mailbox has."""
 ONLY_READS = "the token can read but not change anything"
 WRITES_WANTED = _problem(
     f"{ONLY_READS}: give it the permission Cloud Email Security: Write, or keep WORKER_CEILING at observe"
@@ -161,16 +171,13 @@ def _lacking(providers: set[str | None], moving: "Sequence[RuleInfo]") -> Findin
     names = ", ".join(rule.name for rule in moving)
     if moving and not providers - {None}:
         return _problem(f"no domain has an integration with its mailboxes, so {names} cannot move anything")
-    missing = " and ".join(_named({rule.file for rule in moving}))
-    if missing and "Microsoft" not in providers:
-        return _problem(f"all mailboxes are Google's, where {missing} do not exist: let rules move to DeletedItems")
-    return None
+    return None if "Microsoft" in providers else _at_google({rule.file for rule in moving})
 
 
-def _named(files: Iterable[str]) -> list[str]:
-    """Return the folders only Microsoft has that are named in these rule files."""
+def _at_google(files: Iterable[str]) -> Finding | None:
+    """Say of the first folder that is named in these rule files and not sure to be there that it is not."""
     texts = [Path(file).read_text("utf-8") for file in files]
-    return [name for name in MICROSOFT_ONLY if any(name in text for text in texts)]
+    return next((says for name, says in AT_GOOGLE.items() if any(name in text for text in texts)), None)
 
 
 async def _asked(
