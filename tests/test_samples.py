@@ -1,6 +1,7 @@
 """Samples: plausible nouns that travel as the API would tell them."""
 
 from collections.abc import Callable
+from inspect import isfunction
 
 import pytest
 from msgspec.json import decode, encode
@@ -31,6 +32,13 @@ def test_every_noun_has_a_sample_that_travels_whole(name: str) -> None:
     made, kind = MAKERS[name](), (TRIGGERS | FACTS)[name]
     assert type(made) is kind
     assert decode(encode(made), type=kind) == made
+
+
+def test_what_is_offered_is_every_sample_and_what_some_of_them_take() -> None:
+    assert [name for name in sample.__all__ if name[0].islower()] == sorted(
+        name for name, one in vars(sample).items() if isfunction(one)
+    )
+    assert {"Attachment", "Properties", "SenderInfo"} < set(sample.__all__)
 
 
 def test_a_quarantined_message_was_not_delivered() -> None:

@@ -29,6 +29,26 @@ from worker.models import (
 )
 from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
 
+__all__ = [
+    "NOON",
+    "Attachment",
+    "Properties",
+    "SenderInfo",
+    "action_log",
+    "allow_policy",
+    "blocked_sender",
+    "detection",
+    "history",
+    "log_entry",
+    "message",
+    "now",
+    "policies",
+    "raw",
+    "registry",
+    "report",
+    "submission",
+    "trace",
+]
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 _POSTFIX = "4Njp3P0STMz2c02Q"
 

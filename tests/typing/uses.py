@@ -113,6 +113,17 @@ def about_submissions(submission: Submission) -> tuple[Release, Reclassify]:
     return Release(), Reclassify("NONE")
 
 
+@rule
+@example(
+    sample.message(properties=sample.Properties(blocklisted_message=True)),
+    sample.detection(attachments=[sample.Attachment(size=9)], sender_info=sample.SenderInfo(geo="Nowhere")),
+    gives=None,
+)
+def about_parts(message: Message, detection: Detection) -> Keep | None:
+    """A sample may be given parts of its own."""
+    return None if detection.attachments and message.properties.blocklisted_message else Keep()
+
+
 # A rule is still the function it was: it can be called, and its answer has its type.
 assert_type(several(mail, sample.detection()), tuple[Move, Notify] | None)
 assert_type(bare(message=mail), Keep | None)
