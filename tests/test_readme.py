@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from inspect import isfunction
+from inspect import Parameter, isfunction, signature
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
+from msgspec.structs import fields
 
 from worker import sample
 from worker.actions import ACTIONS
@@ -18,7 +21,8 @@ from worker.cli import app
 from worker.daemon.readiness import TURNS
 from worker.judge import Event, judge
 from worker.loader import load
-from worker.models import FACTS, TRIGGERS
+from worker.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
+from worker.nouns import Noun
 from worker.rules import Mode
 from worker.sandbox import World
 from worker.sandbox.auth import READ_ONLY, WRONG
@@ -31,8 +35,9 @@ from worker.store.records import NOTHING, canonical, hashed
 from worker.telemetry import Metrics
 
 ROOT = Path(__file__).parents[1]
-README, RULES, OPERATIONS, LEDGER = (
-    (ROOT / name).read_text() for name in ("README.md", "docs/rules.md", "docs/operations.md", "docs/ledger.md")
+README, RULES, REFERENCE, OPERATIONS, LEDGER = (
+    (ROOT / name).read_text()
+    for name in ("README.md", "docs/rules.md", "docs/reference.md", "docs/operations.md", "docs/ledger.md")
 )
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 HOSTS = {"api.cloudflare.com", "keepachangelog.com", "semver.org", "pay.example"}
@@ -43,7 +48,8 @@ def table(text: str, first: str) -> list[list[str]]:
     """Give the rows of the table whose first column has this heading."""
     found = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert found, f"no table of {first}s"
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+    rows = [re.split(r"(?<!\\)\|", row.strip("|")) for row in found[1].splitlines()]
+    return [[cell.strip().replace(r"\|", "|") for cell in row] for row in rows]
 
 
 def named(text: str, first: str) -> list[str]:
@@ -101,6 +107,72 @@ def test_every_action_fact_trigger_and_mode_is_in_its_table() -> None:
 def test_every_sample_is_named() -> None:
     made = {f"sample.{name}" for name, one in vars(sample).items() if isfunction(one)}
     assert set(re.findall(r"`(sample\.\w+)`", RULES)) == made
+
+
+def parts(hint: Any) -> Iterator[type[Noun]]:  # noqa: ANN401 (any annotation)
+    """Give the nouns that a type is made of, and those in their fields."""
+    noun = isinstance(hint, type) and issubclass(hint, Noun)
+    yield from [hint] if noun else []
+    for inside in get_type_hints(hint).values() if noun else get_args(hint):
+        yield from parts(inside)
+
+
+NOUNS = {part.__name__: part for noun in (TRIGGERS | FACTS).values() for part in parts(noun)}
+
+
+def written(hint: Any) -> str:  # noqa: ANN401 (any annotation)
+    """Write a type as Python does."""
+    inside = ["..." if one is ... else written(one) for one in get_args(hint)]
+    if get_origin(hint) in {Union, UnionType}:
+        return " | ".join(inside)
+    name = "None" if hint is NoneType else (get_origin(hint) or hint).__name__
+    return f"{name}[{', '.join(inside)}]" if inside else str(name)
+
+
+def read_of(kind: type[Noun]) -> Iterator[tuple[str, str]]:
+    """Give all that a rule can read of a noun, with its type: the fields, then what is made of them."""
+    hints = get_type_hints(kind)
+    for one in fields(kind):  # null reads as the empty value, where there is one
+        yield one.name, written(hints[one.name]).removesuffix("" if one.default is None else " | None")
+    for name, made in [pair for base in reversed(kind.__mro__) for pair in vars(base).items() if pair[0][0] != "_"]:
+        if isinstance(made, property):
+            yield name, written(get_type_hints(made.fget)["return"])
+        elif isfunction(made):
+            takes = ", ".join([*signature(made).parameters][1:])
+            yield f"{name}({takes})", written(get_type_hints(made)["return"])
+
+
+def test_the_reference_has_a_table_for_every_noun_and_every_part_of_one() -> None:
+    assert re.findall(r"^###+ `(\w+)`$", REFERENCE, re.MULTILINE) == list(NOUNS)
+
+
+@pytest.mark.parametrize("name", NOUNS)
+def test_the_fields_in_the_reference_are_those_that_a_rule_can_read(name: str) -> None:
+    rows = table(REFERENCE.partition(f"# `{name}`\n")[2], "field")
+    assert [(field.strip("`"), kind.strip("`")) for field, kind, _ in rows] == list(read_of(NOUNS[name]))
+    assert [row for row in rows if not row[2]] == []
+
+
+def arguments(function: Any) -> Iterator[str]:  # noqa: ANN401 (any function)
+    """Give what a sample takes, with what that is when left out; what follows an asterisk is given by name."""
+    starred = False
+    for one in signature(function).parameters.values():
+        yield from ["`*`"] if one.kind is Parameter.KEYWORD_ONLY and not starred else []
+        starred = starred or one.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_POSITIONAL}
+        default = "NOON" if one.default is sample.NOON else repr(one.default).replace("'", '"')
+        yield f"`*{one.name}`" if one.kind is Parameter.VAR_POSITIONAL else f"`{one.name}={default}`"
+
+
+def test_the_arguments_of_samples_in_the_reference_are_those_of_the_code() -> None:
+    made = [[f"`sample.{name}`", ", ".join(arguments(one))] for name, one in vars(sample).items() if isfunction(one)]
+    assert table(REFERENCE, "sample") == made
+
+
+def test_the_reference_names_every_disposition_and_every_fact_of_a_message() -> None:
+    (dispositions,) = re.findall(r"^## Dispositions\n\n(.+)", REFERENCE, re.MULTILINE)
+    assert re.findall(r"`(.+?)`", dispositions) == list(DISPOSITIONS)
+    (facts,) = re.findall(r"^(.+) are facts of a message", REFERENCE, re.MULTILINE)
+    assert set(re.findall(r"`(.+?)`", facts)) == OF_A_MESSAGE
 
 
 def test_the_table_of_metrics_is_that_of_the_registry() -> None:
