@@ -221,3 +221,12 @@ async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None
     await room.messages.seen([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
     (entry,) = await room.entries()
     assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")
+
+
+async def test_what_a_person_sent_in_and_what_an_analyst_reports_have_names_for_people() -> None:
+    room = Room(lambda event: says(event, Notify("soc")) if event.kind != "Message" else Said(key=event.key))
+    room.world.add_report(room.world.add_message(disposition="NONE"), title="Gift cards")
+    room.world.add_submission(subject="Your invoice")
+    await room.reports.head()
+    await room.submissions.head()
+    assert sorted(entry.subject for entry in await room.entries()) == ["Gift cards", "Your invoice"]

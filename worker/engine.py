@@ -28,10 +28,8 @@ HOURLY = 3600.0
 GIVEN_UP = 86400.0
 AT_ONCE = 8
 """Facts asked for side by side."""
-NAMING: dict[str, Callable[[bytes], Report | Submission]] = {
-    "Report": msgspec.json.Decoder(Report).decode,
-    "Submission": msgspec.json.Decoder(Submission).decode,
-}
+_report, _submission = msgspec.json.Decoder(Report).decode, msgspec.json.Decoder(Submission).decode
+NAMING: dict[str, Callable[[bytes], Report | Submission]] = {"Report": _report, "Submission": _submission}
 """What names a message without being one."""
 
 
@@ -57,9 +55,6 @@ class People(Noun, frozen=True, kw_only=True):
     sender: Text = field(name="from", default="")
     client_recipients: Texts = ()
     subject: Text = ""
-
-
-_people = msgspec.json.Decoder(People)
 
 
 class Heard(Struct, frozen=True):
@@ -186,9 +181,26 @@ class Judge:
 def _people_of(subject: Reading) -> People:
     """Say who a message is from and to; what makes no sense there is left out, for it is only shown and counted."""
     try:
-        return _people.decode(subject.raw) if subject.thing.kind == "Message" else People()
+        return PEOPLE.get(subject.thing.kind, _nobody)(subject.raw)
     except ValueError:
         return People()
+
+
+def _nobody(_: bytes) -> People:
+    return People()
+
+
+def _reported(raw: bytes) -> People:
+    """Say who the mail of a report is from and to, and what the report calls it."""
+    report = _report(raw)
+    return People(sender=report.fields.sender, client_recipients=report.fields.to, subject=report.title)
+
+
+PEOPLE: dict[str, Callable[[bytes], People]] = {
+    "Message": msgspec.json.Decoder(People).decode,
+    "Report": _reported,
+    "Submission": lambda raw: People(subject=_submission(raw).subject),
+}
 
 
 def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:

@@ -26,9 +26,9 @@ from worker.rules import OBSERVE, Proposal, RuleInfo
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
 """What one frame carries at most; a larger event travels alone."""
 STRIKES, HOUR = 3, 3600.0
+"""A rule that stops the child this often within this many seconds is lowered to OBSERVE until its code changes."""
 RESTART_AFTER = 5.0
 """Seconds until a child that could not be started is tried again."""
-"""A rule that stops the child this often within this many seconds is lowered to OBSERVE until its code changes."""
 _LOADED, _ANSWERS = Decoder(Loaded), Decoder(list[Said])
 
 

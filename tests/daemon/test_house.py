@@ -211,6 +211,27 @@ async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Ben
         assert (read, figures(house)) == (2, 0)
 
 
+CLEAN = """
+@rule(dispositions=("NONE",){mark})
+def hears(event: {kind}) -> Notify | None:
+    "Hear what is clean."
+    return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark", "read"), [("Message", "", 1), ("Message", ", mode=OFF", 0), ("Report", "", 0)]
+)
+async def test_clean_mail_is_read_only_for_a_rule_about_mail_that_is_not_off(
+    bench: Bench, kind: str, mark: str, read: int
+) -> None:
+    rule_files(bench.rules, hears=CLEAN.format(kind=kind, mark=mark))
+    bench.world.add_message(disposition="NONE")
+    async with bench.api(), bench.house() as house:
+        await house.turn(house.desks[0].loops()[0])
+        assert house.desks[0].totals["read"] == read
+
+
 ABOUT = """
 @rule{mark}
 def hears(event: {kind}) -> Notify | None:

@@ -139,3 +139,10 @@ async def test_the_brakes_say_who_and_why() -> None:
     assert (brake.rule, brake.lane, brake.who, brake.because, brake.at) == ("r", "", "ann", "because", T0)
     assert await order(desk, "unbrake", "rule:r") == "the brake is off"
     assert await desk.ledger.brakes(ME) == ()
+
+
+async def test_an_order_that_nobody_knows_lets_nothing_go() -> None:
+    desk = Desk()
+    entry = await desk.wish(state="waiting")
+    assert await order(desk, "undo", entry.id) == "'undo' is no order that this version knows: nothing was done"
+    assert await desk.state(entry) == "waiting"

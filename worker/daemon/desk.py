@@ -161,7 +161,9 @@ class Desk:
 
     def _clean_too(self) -> bool:
         """Tell whether some rule wants to hear of clean mail."""
-        return any("NONE" in (rule.dispositions or ()) for rule in self._rooms.host.bundle.rules)
+        rules = self._rooms.host.bundle.rules
+        heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)
+        return any("NONE" in dispositions for dispositions in heard)
 
     def _progress(self, progress: Progress) -> None:
         """Count what a page came to."""

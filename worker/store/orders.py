@@ -88,6 +88,8 @@ def _obey(pen: Pen, wanted: Order) -> str:
         return _brake(pen, wanted)
     if wanted.verb == "cancel":  # of a bulk job, which no entry is about: it is answered already, by the API
         return wanted.answer
+    if wanted.verb not in {"approve", "refuse"}:
+        return f"{wanted.verb!r} is no order that this version knows: nothing was done"
     waiting = _meant(pen, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
