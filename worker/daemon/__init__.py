@@ -1,13 +1,12 @@
 """The daemon, as a table of contents: what is opened, what runs side by side, and how it ends."""
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from worker.daemon import upkeep
+from worker.daemon import memory, upkeep
 from worker.daemon.house import House, opened
 from worker.daemon.once import Summary, once
 from worker.daemon.waking import Wakes
@@ -23,19 +22,11 @@ ENDED_AT_ONCE = 3
 
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
+    memory.give_back()
     await free(*settings.listen)
     async with opened(settings, outlets) as house, stopped_by_signals(house), served(house), working(house):
-        _collect_seldom()
+        memory.collect_seldom()
         await house.stopping.wait()
-
-
-def _collect_seldom() -> None:
-    """Let the garbage collector leave alone what is there for good, and look through the rest less often.
-
-    A page is ten thousand small objects without cycles: looking through them again and again was a sixth of the CPU.
-    """
-    gc.freeze()
-    gc.set_threshold(5_000, 10, 10)
 
 
 @asynccontextmanager
