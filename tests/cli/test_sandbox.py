@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from tests.cli.shell import Shell
 from tests.cli.test_demo import start
+from worker.cli.sandbox import budget, rate
 from worker.sandbox.folder import RULES
 
 
@@ -40,6 +41,41 @@ def test_a_folder_that_is_none_is_an_option_to_change(shell: Shell) -> None:
         2,
         f"worker: --eml {missing} cannot be read (No such file or directory): name a folder of .eml files\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "a_second"), [("5/s", 5), ("30/m", 0.5), ("5/30s", 1 / 6), ("6/10m", 0.01), ("0/s", 0)]
+)
+def test_a_rate_is_a_number_in_a_unit_or_in_a_duration(said: str, a_second: float) -> None:
+    assert rate(said) == pytest.approx(a_second)
+
+
+@pytest.mark.parametrize(
+    ("option", "said", "advice"),
+    [
+        *(("--arrivals", said, "such as 5/s, 30/m or 5/10m") for said in ("inf/s", "nan/s", "-1/s", "5/0s", "2000/s")),
+        *(("--arrivals", said, "such as 5/s, 30/m or 5/10m") for said in ("5", "5/", "5/h ", "5/1.5.2m", "many/s")),
+        *(("--quota", said, "such as 1200/300s, or none") for said in ("10/0s", "1.5/s", "-1/s", "10", "9" * 5000)),
+        *((option, "9" * 400 + "s", "write 1d or less") for option in ("--lag", "--latency")),
+        ("--latency", "soon", "write a number and ms, s, m, h or d"),
+        *(("--account", said, "write up to 32 letters and digits") for said in ("a/b", "", "a" * 33)),
+        *(("--port", said, f"Input should be {word}") for said, word in (("99999", "less"), ("-1", "greater"))),
+        *(("--messages", said, f"than or equal to {most}") for said, most in (("-1", 0), ("9999999", 1000000))),
+        ("--seed", "-1", "greater than or equal to 0"),
+        ("--faults", "gentle", "none, rough, hostile"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named_with_what_to_write(
+    shell: Shell, option: str, said: str, advice: str
+) -> None:
+    code, out, err = shell.type("sandbox", "--port", "0", option, said)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert option in err
+    assert advice in err
+
+
+def test_a_budget_is_requests_in_a_time_or_none() -> None:
+    assert [budget(said) for said in ("1200/300s", "10/m", "0/2m", "none")] == [(1200, 300), (10, 60), (0, 120), None]
 
 
 def test_the_help_says_how_a_message_is_judged(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """`worker sandbox`: the emulated account on a port, until Ctrl-C."""
 
 import asyncio
+import re
 import signal
 import time
 from pathlib import Path
@@ -15,14 +16,24 @@ from worker.text import escaped
 if TYPE_CHECKING:
     from worker.sandbox import World
 
+ACCOUNT = re.compile(r"[0-9A-Za-z]{1,32}")
+PER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/((?:\d{1,9}(?:\.\d{1,9})?)?)(ms|[smhd])", re.ASCII)
+LONGEST = 86400.0
+MOST_ARRIVALS = 1000.0
+"""A second; the sandbox makes up about thirty thousand of them in one, and has to answer too."""
+
 
 def sandbox(
     *,
-    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 takes a free port.")] = 8788,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Where to listen on 127.0.0.1; 0 takes a free port.")
+    ] = 8788,
     account: Annotated[str, typer.Option(help="The account's id.")] = "023e105f4ecef8ad9ca31a8372d0c353",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same mail.")] = 1,
-    messages: Annotated[int, typer.Option(help="How many messages of the last hour are there at the start.")] = 2000,
-    arrivals: Annotated[str, typer.Option(help="How many more arrive, such as 5/s or 30/m.")] = "5/s",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same mail.")] = 1,
+    messages: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="How many messages of the last hour are there at the start.")
+    ] = 2000,
+    arrivals: Annotated[str, typer.Option(help="How many more arrive, such as 5/s, 30/m or 5/10m.")] = "5/s",
     latency: Annotated[str, typer.Option(help="How long each answer takes.")] = "50ms",
     lag: Annotated[str, typer.Option(help="How far reads are behind writes.")] = "0s",
     quota: Annotated[str, typer.Option(help="Requests per credential, and in what time; none for no limit.")] = (
@@ -58,12 +69,12 @@ def sandbox(
         _serve(
             port=port,
             latency=_seconds("--latency", latency),
-            account=account,
+            account=_account(account),
             seed=seed,
             messages=messages,
-            arrivals=_rate(arrivals),
+            arrivals=rate(arrivals),
             lag=_seconds("--lag", lag),
-            quota=_quota(quota),
+            quota=budget(quota),
             faults=faults,
             eml=eml,
         )
@@ -110,30 +121,49 @@ def _seed(world: "World", folder: Path) -> None:
     typer.echo(f"{seeded.taken:,} messages of {escaped(str(folder))} lie there", err=True)
 
 
+def _account(said: str) -> str:
+    """Refuse what would be something else than an account id in a path."""
+    if not ACCOUNT.fullmatch(said):
+        raise SettingsError(f"--account {said!r} is not an account id: write up to 32 letters and digits")
+    return said
+
+
 def _seconds(option: str, said: str) -> float:
     """Read a duration."""
     from worker.rules import seconds
 
     try:
-        return seconds(said)
+        read = seconds(said)
     except ValueError as problem:
         raise SettingsError(f"{option}: {problem}") from None
+    if read > LONGEST:
+        raise SettingsError(f"{option} {said!r} is too long: write 1d or less")
+    return read
 
 
-def _rate(said: str) -> float:
-    """Read ``5/s`` as arrivals per second."""
-    number, _, per = said.partition("/")
-    try:
-        return float(number) / _seconds("--arrivals", f"1{per or 's'}")
-    except ValueError:
-        raise SettingsError(f"--arrivals {said!r} is not a rate; write one such as 5/s") from None
+def rate(said: str) -> float:
+    """Read ``5/s`` or ``5/30s`` as arrivals per second."""
+    number, window = _per(said)
+    if not window or number / window > MOST_ARRIVALS:
+        raise SettingsError(f"--arrivals {said!r} is not a rate up to 1000/s: write one such as 5/s, 30/m or 5/10m")
+    return number / window
 
 
-def _quota(said: str) -> tuple[int, float] | None:
+def budget(said: str) -> tuple[int, float] | None:
     """Read ``1200/300s``; none is no limit."""
     if said == "none":
         return None
-    requests, _, window = said.partition("/")
-    if not requests.isdecimal() or not window:
-        raise SettingsError(f"--quota {said!r} is not one; write requests and a window such as 1200/300s, or none")
-    return int(requests), _seconds("--quota", window)
+    requests, window = _per(said)
+    if window < 1 or not requests.is_integer():
+        raise SettingsError(
+            f"--quota {said!r} is not one: write requests and a window of 1s or more such as 1200/300s, or none"
+        )
+    return int(requests), window
+
+
+def _per(said: str) -> tuple[float, float]:
+    """Read ``5/s`` or ``5/30s`` as a number and seconds, of which there are none where it is neither."""
+    from worker.rules import seconds
+
+    found = PER.fullmatch(said)
+    return (float(found[1]), seconds(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)
