@@ -32,8 +32,8 @@ def caller(request: Request) -> Caller | None:
 
 @lru_cache(maxsize=64)
 def label(token: str) -> str:
-    """Name a credential without giving it away."""
-    return f"token-{blake2s(token.encode(), digest_size=4).hexdigest()}"
+    """Name a credential without giving it away; bytes of a header that are no text came in as surrogates."""
+    return f"token-{blake2s(token.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 
 def admit(who: Caller | None, request: Request) -> str:

@@ -149,10 +149,10 @@ class Reader:
         return text
 
     def json(self, request: Request) -> object:
-        """Read the body, which must be JSON."""
+        """Read the body, which must be JSON; what is nested deeper than can be read is none either."""
         try:
             decoded: object = msgspec.json.decode(request.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.wrong("the body is not valid JSON")
         return decoded
 
