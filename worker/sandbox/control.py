@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 
 from worker.sandbox.faults import Fault
 from worker.sandbox.wire import JSON_TYPE, Answer, Json, Request
+from worker.sandbox.writing import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from worker.sandbox.world import World
 
 PREFIX = "/_sandbox/"
+Moment = Annotated[float, msgspec.Meta(ge=0, lt=2**32)]
+
+
+class ByHand(TypedDict, total=False):
+    """What a message to add may say besides the fields of the API."""
+
+    disposition: str
+    quarantined: bool
+    folder: str
+    scanned: Moment
+    indexed: Moment
+    links: tuple[str, ...]
 
 
 class WishedFaults(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,7 +62,7 @@ def handle(world: World, request: Request) -> Answer:
     world.advance()
     try:
         return _answer(200, act(world, request))
-    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as wrong:
+    except (KeyError, TypeError, ValueError, RecursionError, msgspec.MsgspecError) as wrong:
         return _answer(400, {"error": f"{type(wrong).__name__}: {wrong}"})
 
 
@@ -92,7 +105,8 @@ def _truth(mail: Mail) -> Json:
 def _stir(world: World, request: Request) -> Json:
     """Add messages, or change what a message is judged as or where it lies."""
     stirred = msgspec.json.decode(request.body, type=WishedMessages)
-    added = [world.add_message(**fields).id for fields in stirred.add]
+    wishes = [_wish(fields) for fields in stirred.add]
+    added = [world.add_message(**fields).id for fields in wishes]
     for kind, count in stirred.arrive.items():
         added += [mail.id for mail in world.arrive(count, kind)]
     for change in stirred.change:
@@ -101,6 +115,13 @@ def _stir(world: World, request: Request) -> Json:
         if "folder" in change:
             world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
     return {"added": added, "changed": len(stirred.change)}
+
+
+def _wish(fields: dict[str, Any]) -> dict[str, Any]:
+    """Read a message to add. A field of another type than in the API would break off every search that comes by it."""
+    known = {"from" if name == "sender" else name: value for name, value in fields.items()}
+    msgspec.convert(known, Record)
+    return {**known, **msgspec.convert(known, ByHand)}
 
 
 def _faults(world: World, request: Request) -> Json:
