@@ -75,4 +75,5 @@ def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 def nowhere(request: Request) -> Refused:
     """Refuse a path that routes nowhere."""
-    return Refused(404, 7003, f"Could not route to {request.path}, perhaps your object identifier is invalid?")
+    why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
+    return Refused(404, 7003, why, (7000, "No route for that URI"))

@@ -52,10 +52,10 @@ class Answer:
 class Refused(Exception):
     """A request that gets the error envelope."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
-        """Keep what the envelope says; ``code`` is at least 1000."""
+    def __init__(self, status: int, code: int, message: str, *more: tuple[int, str]) -> None:
+        """Keep what the envelope says; codes are at least 1000, ``more`` are further ones with their messages."""
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.more = status, code, message, more
 
 
 def ok(result: object, result_info: object = None, status: int = 200) -> Answer:
@@ -71,9 +71,10 @@ def ok_raw(result: bytes, result_info: object = None, status: int = 200) -> Answ
     return Answer(status, dict(JSON_TYPE), b"".join([*parts, b"}"]))
 
 
-def refuse(status: int, code: int, message: str) -> Answer:
+def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> Answer:
     """Answer with the error envelope."""
-    body = {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
+    told = [{"code": one, "message": said} for one, said in ((code, message), *more)]
+    body = {"success": False, "errors": told, "messages": [], "result": None}
     return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
 
 

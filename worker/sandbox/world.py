@@ -88,7 +88,7 @@ class World(Life):
                 return search.accept(self, call, fault.seconds)
             return way.handler(self, call)
         except Refused as refused:
-            return refuse(refused.status, refused.code, refused.message)
+            return refuse(refused.status, refused.code, refused.message, *refused.more)
 
     def _admitted(self, request: Request, way: Route, who: Caller | None) -> str:
         """Return the label of a caller who may do this in this account."""
