@@ -158,6 +158,17 @@ def test_a_release_of_mail_that_is_not_held_fails_for_its_recipients() -> None:
     assert desk.world.effects[0].changed is False
 
 
+def test_a_release_of_mail_that_is_not_held_is_in_its_log_all_the_same() -> None:
+    desk = Desk()
+    mail = desk.world.add_message()
+    move(desk, mail, to="DeletedItems")
+    desk.ask("POST", "investigate/release", {"ids": [mail.id]})
+    [_, tried] = desk.ask("GET", f"investigate/{mail.id}/action_log").result
+    assert (tried["operation"], tried["status"]) == ("QUARANTINE_RELEASE", "the message is not in quarantine")
+    assert tried["properties"] == {"folder": None, "requested_by": label("a-token")}
+    assert (mail.now.folder, mail.now.operations) == ("DeletedItems", ("MOVE",))
+
+
 def test_an_unknown_message_is_left_out_or_not_found_by_a_switch() -> None:
     assert Desk().ask("POST", "investigate/release", {"ids": ["none"]}).result == []
     strict = Desk(switches=Switches(release_unknown="404"))

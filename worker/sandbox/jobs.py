@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 OPEN = frozenset({"PENDING", "PROCESSING"})
 SKIPPED = "a submission cannot be acted on"
-NOT_HELD = "the message is not in quarantine"
 NOT_DELIVERED = "delivery failed"
 BROKE_DOWN = "an internal error ended the job"
 PASSING = frozenset({placement.PROVIDER, NOT_DELIVERED})  # what may go better the next time
@@ -166,7 +165,7 @@ def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping
     mail = rows[0].mail
     if job.destination is not None:
         return placement.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
-    lost = NOT_DELIVERED if mail.now.quarantined else NOT_HELD
+    lost = NOT_DELIVERED if mail.now.quarantined else placement.NOT_HELD
     placement.release_one(life, call, mail)
     reached = mail.now.released if lost == NOT_DELIVERED else ()
     return {row.recipient: placement.DONE if row.recipient in reached else lost for row in rows}

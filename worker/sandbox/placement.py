@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DONE = "OK"
 NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
 QUARANTINED = "the message is in quarantine"
+NOT_HELD = "the message is not in quarantine"
 NO_INTEGRATION = "no integration with write access for this mailbox"
 NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
 PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
@@ -144,15 +145,15 @@ def _ids_to_release(life: Life, call: Call) -> list[str]:
 
 
 def release_one(life: Life, call: Call, mail: Mail) -> Json:
-    """Release one message: each recipient it had not reached yet may be reached now."""
+    """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
     before, everybody = mail.now, mail.fixed().client_recipients
     waiting = [one for one in everybody if one not in before.released] if before.quarantined else []
     reached = tuple(one for one in waiting if life.rng.random() >= life.switches.release_failed)
     failed = [one for one in everybody if one not in before.released and one not in reached]
-    if before.quarantined:
-        status = DONE if not failed else "delivery failed for some recipients"
-        entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
-        mail.become(call.now, released(before, everybody, reached, entry))
+    status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed else DONE
+    entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
+    tried = replace(before, log=(*before.log, entry))
+    mail.become(call.now, released(before, everybody, reached, entry) if before.quarantined else tried)
     detail: Json = {"delivered": reached, "failed": failed}
     life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
