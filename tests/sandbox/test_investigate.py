@@ -79,6 +79,7 @@ def test_a_request_for_a_clean_message_without_its_text_is_invalid() -> None:
         desk.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "SPAM", **body})
     desk.time += 1
     assert sorted(row["status"] for row in desk.ask("GET", "submissions").result) == ["invalid", "pending"]
+    assert [mail.now.log[0]["status"] for mail in desk.world.mails] == ["invalid submission: no message body", "OK"]
 
 
 def test_a_review_grants_some_requests_and_changes_their_verdict() -> None:
@@ -93,8 +94,18 @@ def test_a_review_grants_some_requests_and_changes_their_verdict() -> None:
     assert {mail.postfix for mail in mails if mail.now.disposition == "MALICIOUS"} == granted
 
 
-@pytest.mark.parametrize("body", [{}, {"expected_disposition": "MALICIOUS-BEC"}, [], b"{", {"expected_disposition": 1}])
-def test_reclassify_knows_six_verdicts(body: object) -> None:
+WANTS = {"expected_disposition": "SPAM"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, {"expected_disposition": "MALICIOUS-BEC"}, [], b"{", {"expected_disposition": 1}),
+        *(WANTS | {"eml_content": wrong} for wrong in (5, True, ["RnJvbTo="])),
+        *(WANTS | {"escalated_submission_id": wrong} for wrong in (5, ["x"])),
+    ],
+)
+def test_reclassify_knows_six_verdicts_and_takes_nothing_but_words(body: object) -> None:
     desk = Desk()
     mail = desk.world.add_message()
     assert desk.ask("POST", f"investigate/{mail.id}/reclassify", body).status == 400

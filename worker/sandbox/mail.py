@@ -32,9 +32,9 @@ class State:
     log: tuple[Json, ...] = ()
     released: tuple[str, ...] = ()
 
-    def logged(self, operation: str, at: float, by: str) -> State:
-        """Return the state with one more entry in its action log."""
-        entry = log_entry(operation, at, "OK", by)
+    def sent_in(self, at: float, by: str, status: str) -> State:
+        """Return the state after somebody asked for another verdict."""
+        entry = log_entry("RECLASSIFY", at, status, by)
         return replace(self, operations=_with(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
     def previewed(self, at: float, by: str, status: str = "OK") -> State:

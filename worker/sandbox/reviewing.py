@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.sandbox.life import Life
 
 GRANTED = 2 / 3
+INVALID = "invalid submission: no message body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,15 @@ def read_wish(life: Life, mail: Mail, by: str, at: float, body: Json) -> Wish:
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
         life.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
-    escalated = body.get("escalated_submission_id")
-    stored = mail.stored or bool(body.get("eml_content"))
-    return Wish(mail, wanted, by, at, stored, escalated if isinstance(escalated, str) else None)
+    text, escalated = (_words(life, body, name) for name in ("eml_content", "escalated_submission_id"))
+    return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
+
+
+def _words(life: Life, body: Json, name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        life.reader.wrong(f"{name} must be a string")
+    return value
 
 
 def ask(life: Life, wish: Wish) -> None:
@@ -61,9 +68,9 @@ def _submit(life: Life, wish: Wish, at: float) -> None:
         original_postfix_id=mail.postfix,
         subject=mail.fixed().subject,
         status="pending" if wish.stored else "invalid",
-        outcome=None if wish.stored else "invalid submission: no message body",
+        outcome=None if wish.stored else INVALID,
     )
-    mail.become(at, mail.now.logged("RECLASSIFY", wish.at, wish.by))
+    mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
     _escalate(life, wish, ident, at)
     if wish.stored:
         life.later(at + life.switches.review_delay, partial(_review, life, wish, ident))
