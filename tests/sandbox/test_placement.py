@@ -179,16 +179,16 @@ def test_a_release_that_reaches_nobody_leaves_only_its_log() -> None:
     desk = Desk(switches=Switches(release_failed=1.0))
     mail = desk.world.add_message(quarantined=True)
     [item] = desk.ask("POST", "investigate/release", {"ids": [mail.id]}).result
-    assert (item["delivered"], item["failed"]) == (None, ["ada@corp.example"])
+    assert (item["delivered"], item["failed"] or item["undelivered"]) == (None, ["ada@corp.example"])
     assert (mail.now.quarantined, mail.now.operations, len(mail.now.log)) == (True, None, 1)
 
 
 def test_a_message_is_released_when_every_recipient_was_reached() -> None:
     desk = Desk(switches=Switches(release_failed=0.5))
-    recipients = [f"{n}@corp.example" for n in range(6)]
+    recipients = [f"{n}@corp.example" for n in range(10)]
     mail = desk.world.add_message(quarantined=True, client_recipients=recipients)
     [first] = desk.ask("POST", "investigate/release", {"ids": [mail.id]}).result
-    assert sorted(first["delivered"] + first["failed"]) == recipients
+    assert sorted(first["delivered"] + first["failed"] + first["undelivered"]) == recipients
     assert mail.now.folder == QUARANTINE
     while mail.now.quarantined:
         desk.ask("POST", "investigate/release", {"ids": [mail.id]})

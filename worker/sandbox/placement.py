@@ -11,6 +11,7 @@ from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
 
 if TYPE_CHECKING:
     from worker.sandbox.life import Life
+    from worker.sandbox.mail import State
 
 DONE = "OK"
 NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
@@ -147,14 +148,23 @@ def _ids_to_release(life: Life, call: Call) -> list[str]:
 def release_one(life: Life, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
     before, everybody = mail.now, mail.fixed().client_recipients
-    waiting = [one for one in everybody if one not in before.released] if before.quarantined else []
-    reached = tuple(one for one in waiting if life.rng.random() >= life.switches.release_failed)
-    failed = [one for one in everybody if one not in before.released and one not in reached]
-    status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed else DONE
+    reached, failed, late = _reached(life, before, everybody)
+    status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
     entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
     tried = replace(before, log=(*before.log, entry))
     mail.become(call.now, released(before, everybody, reached, entry) if before.quarantined else tried)
-    detail: Json = {"delivered": reached, "failed": failed}
+    detail: Json = {"delivered": reached, "failed": failed + late}
     life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
-    return item if len(everybody) > 1 else item | {"undelivered": None}
+    return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
+
+
+def _reached(life: Life, before: State, everybody: tuple[str, ...]) -> tuple[tuple[str, ...], list[str], list[str]]:
+    """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""
+    left = [one for one in everybody if one not in before.released]
+    if not before.quarantined:
+        return (), left, []
+    luck, failing = {one: life.rng.random() for one in left}, life.switches.release_failed
+    reached = tuple(one for one in left if luck[one] >= failing)
+    late = [one for one in left if failing / 2 <= luck[one] < failing]
+    return reached, [one for one in left if luck[one] < failing / 2], late
