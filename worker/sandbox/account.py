@@ -74,6 +74,10 @@ class Account:
         """What reads queries and bodies, with the status of a refusal."""
         return Reader(self.switches.invalid)
 
+    def old(self, **fields: object) -> Json:
+        """Return fields that are past their end of life, while a switch keeps them."""
+        return fields if self.switches.deprecated else {}
+
     def advance(self) -> float:
         """Let everything happen that is due, in the order of its time, and return the time."""
         now = self.clock()

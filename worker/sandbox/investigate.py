@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from worker.sandbox import eml, mime, reviewing
 from worker.sandbox.account import Effect
 from worker.sandbox.detecting import detection
+from worker.sandbox.mail import aged
 from worker.sandbox.placement import DONE, NO_INTEGRATION
 from worker.sandbox.preview import screenshot
 from worker.sandbox.tracing import trace as traced
@@ -29,7 +30,8 @@ def get(life: Life, call: Call) -> Answer:
 
 def action_log(life: Life, call: Call) -> Answer:
     """Answer what was tried on a message, in its order, failed attempts too."""
-    return ok(_message(life, call, submitted=_submitted(life, call))[1].log)
+    _, state = _message(life, call, submitted=_submitted(life, call))
+    return ok(aged(state.log) if life.switches.deprecated else state.log)
 
 
 def detections(life: Life, call: Call) -> Answer:

@@ -49,6 +49,11 @@ def log_entry(operation: str, at: float, status: str, by: str, folder: str | Non
     return {"completed_at": moment(at), "operation": operation, "status": status, "properties": properties}
 
 
+def aged(log: tuple[Json, ...]) -> list[Json]:
+    """Return entries of an action log with their field that is past its end of life."""
+    return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
+
+
 def moved(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
     """Return the state after a move that reached at least one recipient."""
     operations = _with(state.operations, "MOVE")
@@ -157,5 +162,5 @@ class Mail(Timeline[State]):
         tail = _tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
-        old = {"ts": seconds(self.scanned), "findings": None, "action_log": state.log}
+        old = {"ts": seconds(self.scanned), "findings": None, "action_log": aged(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail

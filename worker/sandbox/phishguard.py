@@ -26,6 +26,7 @@ def reports(account: Account, call: Call) -> Answer:
     things = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
     rows = [row for row in account.shown(things, call.now) if start <= when(row, "created_at") <= end]
     rows.sort(key=lambda row: when(row, "created_at"), reverse=True)
+    rows = [row | account.old(ts=row["created_at"]) for row in rows]
     return page_of(rows, reader.number(request, "page", 1, 10**9), size)
 
 

@@ -62,7 +62,8 @@ def destination_of(life: Life, body: Json) -> str:
 def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
     statuses, named = move(life, call, mail, destination), mail.fixed().message_id
-    return [_item(call, recipient, status, destination, named) for recipient, status in statuses.items()]
+    old = life.old(completed_timestamp=moment(call.now), item_count=1)
+    return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
 def move(life: Life, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
@@ -156,6 +157,7 @@ def release_one(life: Life, call: Call, mail: Mail) -> Json:
     detail: Json = {"delivered": reached, "failed": failed + late}
     life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
+    item |= life.old(postfix_id=mail.postfix)
     return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
 
 

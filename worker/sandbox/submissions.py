@@ -40,7 +40,8 @@ def submissions(account: Account, call: Call) -> Answer:
     rows = _from_users(reader, request, rows, everything)
     if text := request.get("query"):
         rows = [row for row in rows if any(text.lower() in str(row.get(name) or "").lower() for name in SEARCHED)]
-    return page_of(_in_order(reader, request, rows), number, size)
+    rows = [row | account.old(requested_ts=row["requested_at"]) for row in _in_order(reader, request, rows)]
+    return page_of(rows, number, size)
 
 
 def _wanted(reader: Reader, request: Request) -> Json:
