@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address, ip_network
+from math import comb, inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
 # The longest address there can be. What an expression is tried on is cut to it, and how often the expression may have
-# to try again is bounded: both ends are written by somebody else, and the engine knows no patience.
+# to try again is bounded: both ends are written by somebody else, and the engine knows no patience. A try takes a
+# tenth of a microsecond, so that the longest search takes a few milliseconds.
 LONGEST_ADDRESS = 254
-MOST_EFFORT = 2**32
-ESCAPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-MANY = re.compile(r"[*+]|\{\d*,?\d*\}")
-EITHER = re.compile(r"[?|]")
+MOST_TRIES = 2.0**16
+ESCAPED = re.compile(r"\\.|\(\?#(?:\\.|[^)\\])*\)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+MANY = re.compile(r"(?:[*+]|\{\d*,\d*\})[?+]?")
+MAYBE = re.compile(r"\?[?+]?")
+LOOK = re.compile(r"\?<?[=!]")
+SPACED = re.compile(r"\(\?[a-zA-Z]*x")
 SERVERS = ("x_originating_ip", "smtp_helo_server_ip", "smtp_previous_hop_ip")
 GROUP = re.compile(r"\(([^()]*)\)([*+{]?)")
 
@@ -50,7 +55,7 @@ def means(entry: Json, parties: Parties) -> bool:
     """Tell whether an entry means one of them; letters of either case are the same."""
     pattern = str(entry["pattern"])
     if entry.get("is_regex"):
-        return any(_found(pattern, text) for text in (*parties.addresses, *parties.servers))
+        return any(_found(pattern, text[:LONGEST_ADDRESS]) for text in (*parties.addresses, *parties.servers))
     wanted, kind = pattern.lower(), entry.get("pattern_type", "DOMAIN")
     if kind == "IP":
         return any(_inside(server, pattern) for server in parties.servers)
@@ -71,32 +76,50 @@ def _inside(server: str, network: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)
 def _found(pattern: str, text: str) -> bool:
-    expression = _bounded(pattern)
-    return expression is not None and expression.search(text[:LONGEST_ADDRESS]) is not None
+    """Search in an address; an expression does not mean one on which it might have to try too often."""
+    expression, longest = _bounded(pattern)
+    return expression is not None and len(text) <= longest and expression.search(text) is not None
 
 
 @lru_cache(maxsize=1024)
-def _bounded(pattern: str) -> re.Pattern[str] | None:
-    """Compile an expression, unless it is none or could try for ever."""
-    if _effort(pattern) > MOST_EFFORT:
-        return None
+def _bounded(pattern: str) -> tuple[re.Pattern[str] | None, int]:
+    """Compile an expression, if it is one, and tell on how many characters it may be tried."""
     try:
-        return re.compile(pattern)
+        expression = re.compile(pattern)
     except re.error:
-        return None
+        return None, 0
+    tries = partial(_tries, ESCAPED.sub("x", pattern))
+    return expression, bisect_right(range(LONGEST_ADDRESS + 1), MOST_TRIES, key=tries) - 1
 
 
-def _effort(pattern: str) -> float:
-    """Estimate from above how many ways there are to try an expression on the longest address.
+def _tries(bare: str, length: int) -> float:
+    """Estimate from above how often an expression without escapes and sets may be tried on so many characters.
 
-    Each "many" may end anywhere, each "either" doubles the ways; a choice within something repeated has no bound.
+    A choice within something repeated has no bound, nor has what is written with spaces and comments.
     """
-    bare = ESCAPED.sub("x", pattern)
+    if SPACED.search(bare):
+        return inf
     while group := GROUP.search(bare):
         inner, repeated = group.groups()
-        if repeated and (MANY.search(inner) or EITHER.search(inner.removeprefix("?"))):
-            return float("inf")
-        bare = bare[: group.start()] + inner.removeprefix("?") + repeated + bare[group.end() :]
-    begins = 1 if bare.startswith("^") else LONGEST_ADDRESS
-    return begins * float(LONGEST_ADDRESS) ** len(MANY.findall(bare)) * 2.0 ** len(EITHER.findall(bare))
+        if repeated and (MANY.search(inner) or MAYBE.search(inner.removeprefix("?")) or "|" in inner):
+            return inf
+        bare = bare[: group.start()] + _flat(inner, length) + "x" + repeated + bare[group.end() :]
+    return sum(_ways(branch, length, anywhere=not branch.startswith("^")) for branch in bare.split("|"))
+
+
+def _flat(inner: str, length: int) -> str:
+    """Write what is in a group without it: a choice as so many doublings, a look around as one more walk."""
+    walk = "x*" if LOOK.match(inner) else ""
+    inner = inner.removeprefix("?").replace("^", "x")
+    if "|" in inner:
+        ways = sum(_ways(branch, length) for branch in inner.split("|"))
+        inner = "x?" * (ways - 1).bit_length()
+    return inner + walk
+
+
+def _ways(branch: str, length: int, *, anywhere: bool = False) -> int:
+    """Count the ways to try a sequence: what may begin or end anywhere shares the text, what may be there doubles."""
+    shares = len(MANY.findall(branch)) + anywhere
+    return comb(length + shares, shares) << len(MAYBE.findall(MANY.sub("", branch)))
