@@ -7,6 +7,7 @@ and the day go on. What came of it is judged by the mailbox alone.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -16,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from tests.virtual import Dead, VirtualLoop
-from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release
+from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.actions import AnyAction
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.engine import Judge
@@ -42,6 +43,8 @@ EVENING = 4 * 3600.0
 """Quiet hours after the day: no more mail, faults or kills, but time to prove and to find what is late."""
 SETTLE = 120.0
 LABEL = "authorization"
+NEW_DOMAINS = 0.3
+"""The share of waves with which somebody writes from a domain of his own, which is trusted for a while."""
 
 
 class Life(NamedTuple):
@@ -74,6 +77,8 @@ def wanted(message: Message) -> dict[str, tuple[AnyAction, ...]]:
         said["partner_release"] = (Release(), Reclassify("NONE"), AllowSender(message.sender))
     if message.final_disposition == "SUSPICIOUS":
         said["suspicious_sender"] = (BlockSender(message.sender),)
+    if message.final_disposition == "SPOOF":
+        said["trusted_for_a_while"] = (TrustDomain(message.domain, for_=timedelta(hours=2)),)
     return said
 
 
@@ -92,7 +97,7 @@ INFO = {
         dispositions=None,
         fingerprint="of the day",
     )
-    for name in ("malicious_mail", "partner_release", "suspicious_sender")
+    for name in ("malicious_mail", "partner_release", "suspicious_sender", "trusted_for_a_while")
 }
 _decode = msgspec.json.Decoder(Message).decode
 
@@ -276,6 +281,10 @@ class Day:
             await asyncio.sleep(rng.expovariate(1 / 9000.0))
             for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
+            if rng.random() < NEW_DOMAINS:
+                domain = f"new-{self.world.number()}.example"
+                for _ in range(rng.choice((1, 2))):
+                    self.world.add_message(disposition="SPOOF", sender=f"ada@{domain}")
 
 
 PACE = Pace(
@@ -358,3 +367,6 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
             yield "allow_policies.create", f"email:{sender.lower()}"
         if first.disposition == "SUSPICIOUS":
             yield "block_senders.create", f"email:{sender.lower()}"
+        if first.disposition == "SPOOF":
+            yield "trusted_domains.create", sender.rpartition("@")[2]
+            yield "trusted_domains.delete", sender.rpartition("@")[2]
