@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.sandbox.desk import Desk, Reply
-from worker.sandbox import Request
+from worker.sandbox import Request, Switches
 from worker.sandbox.control import handle
 
 
@@ -43,6 +43,24 @@ def test_mail_by_hand_says_where_it_lies_and_what_it_links_to() -> None:
     mail = desk.world.by_id[ident]
     assert (mail.now.folder, mail.links, mail.scanned) == ("JunkEmail", ("https://a.example/b",), desk.time - 60)
     assert desk.ask("GET", "investigate", domain="a.example").ids == [ident]
+
+
+def test_a_recipient_sends_in_what_is_named() -> None:
+    desk = Desk(messages=3)
+    [first, second, _] = desk.world.mails
+    [one, other] = stir(desk, "submissions", {"ids": [first.id, second.id]}).body["submitted"]
+    rows = {row["submission_id"]: row for row in desk.ask("GET", "submissions", type="USER").result}
+    assert [rows[ident]["original_postfix_id"] for ident in (one, other)] == [first.postfix, second.postfix]
+    assert rows[one]["requested_by"] in first.fixed().client_recipients
+
+
+@pytest.mark.parametrize("ids", [["none"], "none", [5], None])
+def test_what_is_not_there_cannot_be_sent_in(ids: object) -> None:
+    desk = Desk(switches=Switches(user_submissions=0.0))
+    known = desk.world.add_message().id
+    body = {"ids": [known, *ids] if isinstance(ids, list) else ids}
+    assert stir(desk, "submissions", body).status == 400
+    assert desk.world.submissions == {}
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"[" * 100_000, b'{"add":[{"x":' + b"[" * 5000, b"null"])

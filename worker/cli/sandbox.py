@@ -52,8 +52,9 @@ def sandbox(
     asked of it, /_sandbox/messages is the truth about each mail.
 
     To stir, POST JSON: /_sandbox/messages {"arrive": {"outbreak": 20}}, or "add" or "change" of single mails;
-    /_sandbox/faults {"script": [{"kind": "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99}
-    as somebody else who uses the credential.
+    /_sandbox/submissions {"ids": [...]} of mails that somebody who got them sends in; /_sandbox/faults {"script":
+    [{"kind": "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99} as somebody else who uses
+    the credential.
 
     With --eml each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
     scanned at its Date if that lies within the last 30 days, else now.

@@ -48,6 +48,12 @@ class WishedMessages(msgspec.Struct, forbid_unknown_fields=True):
     change: list[Json] = []
 
 
+class WishedSubmissions(msgspec.Struct, forbid_unknown_fields=True):
+    """POST submissions: the ids of messages that a recipient sends in."""
+
+    ids: list[str]
+
+
 class WishedSpending(msgspec.Struct, forbid_unknown_fields=True):
     """POST quota: how many requests somebody else makes."""
 
@@ -124,6 +130,13 @@ def _wish(fields: dict[str, Any]) -> dict[str, Any]:
     return {**known, **msgspec.convert(known, ByHand)}
 
 
+def _submit(world: World, request: Request) -> Json:
+    """Let a recipient of each message send it in, unless one of them is unknown."""
+    asked = msgspec.json.decode(request.body, type=WishedSubmissions)
+    mails = [world.by_id[ident] for ident in asked.ids]
+    return {"submitted": [world.submit_by_user(mail) for mail in mails]}
+
+
 def _faults(world: World, request: Request) -> Json:
     asked = msgspec.json.decode(request.body, type=WishedFaults)
     if asked.table is not None:
@@ -143,6 +156,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[World, Request], object]] = MappingPr
     ("GET", "requests"): _requests,
     ("GET", "messages"): _messages,
     ("POST", "messages"): _stir,
+    ("POST", "submissions"): _submit,
     ("POST", "faults"): _faults,
     ("POST", "quota"): _quota,
 })  # fmt: skip
