@@ -98,6 +98,22 @@ def test_a_look_decides_before_any_call(action: AnyAction, seen: Look, does: str
     assert advice.do == does
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "does"),
+    [
+        ("QUARANTINE_RELEASE", "failed: mailbox full", "go"),
+        ("QUARANTINE_RELEASE", "done by hand", "wait"),
+        ("MOVE", "move_failed", "go"),
+        ("MOVE", "whatever this means", "moot"),
+    ],
+)
+def test_what_others_failed_to_do_touched_nothing(operation: str, status: str, does: str) -> None:
+    others = log(5, line(-300, operation, folder="", status=status, by="an analyst"))
+    advice = advise(entry(JUNK, "ready", attempts=0), look(5, "QUARANTINE_RELEASE"), (), others)
+    assert advice is not None
+    assert advice.do == does
+
+
 def test_a_report_has_no_verdict_to_compare() -> None:
     advice = advise(entry(JUNK, "ready", verdict="2026-09-21T12:00:00Z"), PLAIN, (), None)
     assert advice is not None

@@ -128,7 +128,8 @@ def _decided(entry: Entry) -> float:
 
 
 def _touches(line: LogEntry) -> bool:
-    return line.operation == "MOVE" or line.operation in RELEASES
+    """Tell whether a line is a move or a release; what plainly failed is none, any other word may mean that it went."""
+    return line.operation in {"MOVE", *RELEASES} and "fail" not in line.status.lower()
 
 
 def _explains(ours: Entry, line: LogEntry) -> bool:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -12,6 +13,7 @@ from tests.sandbox.bodies import BATCHES, BODIES, Body
 from tests.sandbox.desk import Desk, Reply
 from worker.sandbox.account import Effect
 
+pytestmark = pytest.mark.slow  # hundreds of invented sequences
 JUNK: list[object] = [None, True, False, 0, 5, 21, -1, "", "x", "(", "MALICIOUS", "10.0.0.1", "é" * 1025, [], ["x"], {}]
 ABOUT = st.sampled_from("abcdefgh")
 SPOILT = st.tuples(st.integers(0, 20), st.sampled_from(JUNK))
