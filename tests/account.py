@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any
 
+from tests.store.memory import in_memory
 from tests.support import TOKEN, Meddle, TestClock, client_of, untouched
 from worker.api import Request, Response
 from worker.looks import Looks
 from worker.sandbox import ACCOUNT, Switches, World
 from worker.store.entry import Entry
 from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
 
 QUOTA = 100_000
 """Requests in five minutes: more than any test makes."""
@@ -26,7 +26,7 @@ class Account:
         self.clock = TestClock()
         self.world = World(now=self.clock.now, lag=lag, quota=(QUOTA, 300.0), switches=Switches(**switches))
         self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=self._meddled)
-        self.runner, self.starts = SyncRunner.in_memory(), 0
+        self.runner, self.starts = in_memory(), 0
 
     def _meddled(self, request: Request, answer: Response) -> Response:
         return self.meddle(request, answer)

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import msgspec
 from sqlalchemy import Connection
 
+from tests.store.memory import in_memory
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.actions import AnyAction
@@ -166,7 +167,7 @@ class Day:
         self.moment = 0.0
         self.loop: VirtualLoop | None = None
         self.lives = 0
-        self.runner = SyncRunner.in_memory()
+        self.runner = in_memory()
         lag = self.rng.choice((0.0, 0.3, 5.0, 60.0))
         self.faults = self.rng.choice(("none", "rough", "hostile"))
         self.world = World(

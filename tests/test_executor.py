@@ -188,6 +188,7 @@ async def test_a_claim_without_a_living_owner_is_looked_at_first() -> None:
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", range(1, 30))
 async def test_a_process_cancelled_anywhere_leaves_no_effect_behind_and_none_undone(steps: int) -> None:
     desk = Desk(lag=3)
@@ -258,6 +259,7 @@ async def test_what_breaks_while_kinds_run_side_by_side_is_raised_as_itself() ->
     assert set(await desk.states()) == {"ready"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(seed: int) -> None:
     rng = Random(seed)

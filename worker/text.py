@@ -10,6 +10,8 @@ BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 def escaped(text: str, limit: int = 300) -> str:
     r"""Show what would steer a terminal or hide as ``\uXXXX``; the outcome has at most ``limit`` characters (≥ 1)."""
+    if len(text) <= limit and text.isascii() and text.isprintable():  # most of all that is ever shown
+        return text
     shown: list[str] = []
     room = limit
     for character in text[: limit + 1]:

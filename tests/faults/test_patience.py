@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.simulation import Rules
+from tests.store.memory import in_memory
 from worker import coverage
 from worker.engine import Judge
 from worker.errors import Temporary
@@ -53,7 +54,7 @@ class Reader(NamedTuple):
 def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | None = None) -> Reader:
     """Make a reader of half an hour of mail; another life of it goes on with the same ledger and account."""
     world = world or Trapped(now=lambda: EPOCH + loop_time(), messages=4000, history=1500.0)
-    ledger = Ledger(runner or SyncRunner.in_memory(), owner=f"life {life}")
+    ledger = Ledger(runner or in_memory(), owner=f"life {life}")
     asks, time = client(Inside(world)), clock()
     facts = Facts(asks, time)
     judge = Judge(rules=Rules(), facts=facts, clock=time, ceiling=ENFORCE, stale=86_400.0)
@@ -109,7 +110,7 @@ def test_others_who_have_spent_the_budget_are_waited_for_and_the_walk_goes_on_wh
 
 def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> None:
     async def day() -> None:
-        runner, one = SyncRunner.in_memory(), reader()
+        runner, one = in_memory(), reader()
         one = reader(runner=runner, world=one.world)
         pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
         await one.turns(one.source.head, 1)

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -172,5 +173,5 @@ def _by(entry: dict[str, Any]) -> str:
     return str(entry["properties"]["requested_by"])
 
 
-TestAccounts = Accounts.TestCase
+TestAccounts = pytest.mark.slow(Accounts.TestCase)  # hundreds of invented days
 TestAccounts.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -237,5 +237,5 @@ class Placements(RuleBasedStateMachine):
             assert shown[mail.id]["is_quarantined"] == mail.now.quarantined
 
 
-TestPlacements = Placements.TestCase
+TestPlacements = pytest.mark.slow(Placements.TestCase)  # hundreds of invented days
 TestPlacements.settings = settings(max_examples=40, stateful_step_count=20)

@@ -233,5 +233,5 @@ class Batches(RuleBasedStateMachine):
         assert {row["pattern"][0]: row["id"] for row in rows} == self.held
 
 
-TestBatches = Batches.TestCase
+TestBatches = pytest.mark.slow(Batches.TestCase)  # hundreds of invented days
 TestBatches.settings = settings(max_examples=40, stateful_step_count=20)

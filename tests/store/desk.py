@@ -3,11 +3,11 @@
 import msgspec
 from msgspec.structs import replace
 
+from tests.store.memory import in_memory
 from worker.actions import AnyAction, Move
 from worker.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.store.entry import Entry, Look, State
 from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
 from worker.store.values import Answered, Claim, Draft, Entered, Outcome, Page, Reading, Sight, Standing, Thing
 
 T0 = 1_700_000_000.0
@@ -51,7 +51,7 @@ class Desk:
 
     def __init__(self, owner: str = "first") -> None:
         """Begin empty."""
-        self.runner = SyncRunner.in_memory()
+        self.runner = in_memory()
         self.ledger = Ledger(self.runner, owner)
         self.now = T0
 

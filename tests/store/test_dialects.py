@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from tests.store.desk import JUNK, ME, T0, Desk
+from tests.store.memory import in_memory
 from worker.store.dialects import SIZES, add, rewrite, upsert
-from worker.store.runner import SyncRunner
 from worker.store.tables import entries, meta
 
 SOME = st.integers(min_value=0, max_value=SIZES[0] * 2 + SIZES[1] + 3)
@@ -18,7 +18,7 @@ def written(conn: Connection) -> dict[str, str]:
 
 @given(first=SOME, second=SOME)
 async def test_any_number_of_rows_is_written_whole(first: int, second: int) -> None:
-    runner = SyncRunner.in_memory()
+    runner = in_memory()
     old = [{"name": f"n{number}", "value": "old"} for number in range(first)]
     new = [{"name": f"n{number}", "value": "new"} for number in range(second)]
     with runner.engine.begin() as conn:

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import Connection, create_engine, insert, select, text
 
 from tests.store.desk import ME
+from tests.store.memory import in_memory
 from worker.audit import verify
 from worker.errors import StoreError
 from worker.store.dialects import READS, prepare, upsert
 from worker.store.ledger import open_ledger
-from worker.store.runner import AsyncRunner, SyncRunner
+from worker.store.runner import AsyncRunner
 from worker.store.schema import bring_up
 from worker.store.tables import meta
 
@@ -86,7 +87,7 @@ def fail(conn: Connection) -> None:
 
 async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     disk = await file(tmp_path)
-    for runner in (disk, SyncRunner.in_memory()):
+    for runner in (disk, in_memory()):
         with pytest.raises(ZeroDivisionError):
             await runner.run(fail)
         assert await runner.run(names) == []
@@ -95,7 +96,7 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_what_the_database_refuses_is_a_store_error() -> None:
     with pytest.raises(StoreError, match=r"the ledger :memory: refused: no such table: x; look at WORKER_STORE_URL"):
-        await SyncRunner.in_memory().run(lambda conn: conn.execute(text("SELECT * FROM x")))
+        await in_memory().run(lambda conn: conn.execute(text("SELECT * FROM x")))
 
 
 async def test_commits_are_durable_and_writers_wait_for_each_other(tmp_path: Path) -> None:

@@ -41,8 +41,6 @@ def _digest(previous: str, line: bytes) -> str:
 
 def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
     """Bound a text that strangers wrote, and show what would steer a terminal."""
-    if len(text) <= limit and text.isascii() and text.isprintable():
-        return text
     return escaped(text, limit)
 
 

@@ -11,7 +11,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from worker.store.dialects import READS, prepare
-from worker.store.tables import metadata
 from worker.store.troubles import trouble
 
 T = TypeVar("T")
@@ -32,16 +31,8 @@ class SyncRunner:
     """Runs transactions at once, without a thread: for simulated time."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; see ``in_memory``."""
+        """Keep the engine."""
         self.engine = engine
-
-    @classmethod
-    def in_memory(cls) -> "SyncRunner":
-        """Make a ledger with all its tables that lives as long as its runner."""
-        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        prepare(engine)
-        metadata.create_all(engine)
-        return cls(engine)
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run a transaction."""
