@@ -14,7 +14,7 @@ from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.eml import parsed
-from worker.errors import NotFound, Permanent, ServerFault, WorkerError
+from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.nouns import Noun, epoch
 from worker.policies import Policies, Registry
@@ -87,24 +87,22 @@ class AccountList(Generic[Known]):
         self._fresh, self._clock = fresh, clock
         self._one_at_a_time = asyncio.Lock()
         self._until = -inf
-        self._known: Known | None = None
-        self._problem: WorkerError | None = None
+        self._answer: Known | WorkerError = Temporary("it was not asked for yet")
 
     async def get(self) -> Known:
         """Return the list; raise what the API raised when it was last asked for."""
         async with self._one_at_a_time:
             if self._clock.monotonic() >= self._until:
                 await self._ask()
-            if self._known is None:
-                raise self._problem.with_traceback(None) if self._problem else AssertionError
-            return self._known
+        if isinstance(self._answer, WorkerError):
+            raise self._answer.with_traceback(None)
+        return self._answer
 
     async def _ask(self) -> None:
-        self._known, self._problem, lasts = None, None, CACHED
         try:
-            self._known = await self._fresh()
+            self._answer, lasts = await self._fresh(), CACHED
         except WorkerError as problem:
-            self._problem, lasts = problem, NOT_HAD
+            self._answer, lasts = problem, NOT_HAD
         self._until = self._clock.monotonic() + lasts
 
 
