@@ -8,7 +8,7 @@ from tests.reading import Room
 from tests.support import untouched
 from worker.api import Request, Response
 from worker.coverage import LONGEST
-from worker.errors import ServerFault
+from worker.errors import ServerFault, Temporary
 from worker.intake import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse
@@ -138,3 +138,14 @@ async def test_a_stretch_of_the_sweep_that_gives_only_faults_is_stepped_over() -
         await room.messages.behind()
     (after,) = (await coverage(room)).open
     assert (before.kind, after.kind, after.end) == ("sweep", "sweep", before.start)
+
+
+async def test_a_list_that_cannot_be_read_past_its_first_page_is_no_gap_of_many_parts() -> None:
+    room = Room()
+    for number in range(1001):
+        room.world.add_entry("block_senders", pattern=f"p{number}@c0rp.example", pattern_type="EMAIL")
+    answering(room, lambda request: dict(request.query).get("page", "1") != "1", FAULT)
+    for _ in range(3):
+        with pytest.raises(Temporary):
+            await room.blocked.head()
+    assert len((await room.ledger.coverage(ACCOUNT, "blocked senders")).open) <= 1

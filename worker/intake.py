@@ -189,11 +189,11 @@ class Intake:
                     self.walking = fetched.next is not None
                     new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
                     slice_ = after
-        except (Slow, Stuck) as error:
+        except (Slow, Stuck, ServerFault) as error:
+            if not self.source.divisible or type(error) not in WHY:
+                await self._put_off(slice_, since, str(error))
+                raise
             await self._cut(slice_, since, WHY[type(error)])
-        except ServerFault as fault:
-            await self._put_off(slice_, since, str(fault))
-            raise
         finally:
             self.walking = False
         return new

@@ -65,6 +65,10 @@ class Source(Protocol):
     def rest(self) -> float:
         """Seconds between two slices of its sweep."""
 
+    @property
+    def divisible(self) -> bool:
+        """Whether half of a slice is easier to read than all of it."""
+
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page; raises what the API raises."""
 
@@ -112,6 +116,7 @@ class Messages:
     swept = 0.0
     stride = 3600.0
     rest = 10.0
+    divisible = True
 
     def __init__(self, client: Client, clean_too: Callable[[], bool]) -> None:
         """Read detections; clean mail too while some rule names NONE."""
@@ -137,6 +142,7 @@ class Numbered:
     pace = 6.0
     swept = stride = MONTH
     rest = 3600.0
+    divisible = False
 
     def __init__(
         self, ask: Callable[[Slice, int, Urgency], Awaitable[Page]], read: Callable[[msgspec.Raw, float], Reading]
