@@ -10,6 +10,7 @@ demand = sample.message(subject="Overdue: your invoice", final_disposition="SUSP
 page = sample.raw(attachments=("Invoice.HTML",))
 paper = sample.raw(attachments=("invoice.pdf",))
 nobody, supplier = sample.history(), sample.history("NONE", "SUSPICIOUS")
+unknown = sample.history(more=True)  # more mail was found than could be looked through
 
 
 # Each fact costs a call, so what the message itself tells is tested first. Other rules' folders have priority.
@@ -17,12 +18,13 @@ nobody, supplier = sample.history(), sample.history("NONE", "SUSPICIOUS")
 @example(demand, nobody, page, gives=(Move("JunkEmail"), Notify("soc")))
 @example(demand, nobody, paper, gives=None)
 @example(demand, supplier, page, gives=None)
+@example(demand, unknown, page, gives=None)
 @example(sample.message(subject="Lunch?", final_disposition="SUSPICIOUS"), nobody, page, gives=None)
 def first_invoice(message: Message, history: History, raw: Raw) -> tuple[Move, Notify] | None:
     """A stranger demands money, with a file that opens as a web page."""
     if message.is_quarantined or message.domain in OUR_DOMAINS:
         return None
-    if not any(word in message.subject.lower() for word in MONEY) or history.messages:
+    if not any(word in message.subject.lower() for word in MONEY) or history.messages or history.more:
         return None
     pages = [one.filename for one in raw.attachments if one.filename.lower().endswith(OPENS)]
     if not pages:
