@@ -8,6 +8,7 @@ from tests.support import BEGIN, TOKEN
 from worker.actions import AnyAction
 from worker.executor import Executor
 from worker.policies import Policies
+from worker.preparing import Ask
 from worker.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail
@@ -34,13 +35,13 @@ class Desk(Account):
         self.greeting: Callable[[], Awaitable[object]] = self.lists
         self.restart()
 
-    def restart(self) -> None:
-        """Let another process take over, which knows only what the ledger knows."""
+    def restart(self, policies: Ask | None = None) -> None:
+        """Let another process take over, which knows only what the ledger knows; ``policies`` gives the own lists."""
         self.begin()
         self.executor = Executor(
             account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, looks=self.looks,
             clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
-            first=self.greeting, policies=self.lists, seen=self.hear, notify=self.channel, wake=self.wake,
+            first=self.greeting, policies=policies or self.lists, seen=self.hear, notify=self.channel, wake=self.wake,
         )  # fmt: skip
 
     def standing(self) -> Standing:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.desk import RULE, Desk
-from tests.support import client_of
+from tests.support import client_of, refusing, untouched
 from worker.actions import AllowSender, BlockSender, Move, Notify, Release
 from worker.api import Request, Response
 from worker.errors import Temporary
@@ -220,3 +220,15 @@ async def test_a_problem_of_proof_is_over_when_proof_was_found() -> None:
     assert list(desk.executor.problems) == ["proof of Move"]
     await desk.run(60)
     assert (await desk.states(), desk.executor.problems) == (["done"], {})
+
+
+async def test_an_outage_of_any_length_ends_in_a_minute() -> None:
+    desk = Desk()
+    await desk.enter(JUNK, [desk.world.add_message(id="odd-1", scanned=desk.clock.now() - 3600)])
+    desk.meddle = lambda request, answer: refusing(request.path, 401)(request, answer)
+    for _ in range(1100):
+        await desk.executor.step()
+        desk.clock.advance(61)
+    desk.meddle = untouched
+    await desk.run(120)
+    assert await desk.states() == ["done"]

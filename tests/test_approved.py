@@ -8,7 +8,8 @@ from tests.test_proof import JUNK, entry, line, log, look
 from worker.actions import AllowSender, Release
 from worker.proof import advise
 from worker.sandbox import ACCOUNT, Fault
-from worker.store.entry import State
+from worker.store.entry import Look, State
+from worker.store.values import Claim
 
 
 async def approve(desk: Desk) -> None:
@@ -37,6 +38,22 @@ async def test_a_word_about_mail_that_somebody_let_through_outlives_a_request_th
     await desk.run(1)
     await approve(desk)
     desk.world.faults.script([Fault("paced", "POST", "investigate/move")])
+    await desk.run(400)
+    assert (await desk.states(), desk.ours()) == (["done"], [mail.id])
+
+
+async def test_a_word_outlives_the_process_that_was_to_follow_it() -> None:
+    desk = Desk()
+    (mail,) = desk.old(quarantined=True)
+    await desk.enter(JUNK, [mail])
+    desk.clock.advance(5)
+    desk.world.release_by_hand(mail.id)
+    await desk.run(1)
+    desk.clock.advance(30)
+    await approve(desk)
+    claim = Claim((await desk.only()).id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    await desk.ledger.claim(ACCOUNT, [claim], desk.standing(), desk.clock.now(), desk.clock.now() + 20)
+    desk.restart()
     await desk.run(400)
     assert (await desk.states(), desk.ours()) == (["done"], [mail.id])
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.desk import SETTLE, Desk
 from worker.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
+from worker.errors import ServerFault
+from worker.policies import Policies
 from worker.sandbox import ACCOUNT, Fault
 from worker.store.values import Outcome
 
@@ -84,3 +86,32 @@ async def test_a_sender_whose_policy_a_person_deleted_can_be_allowed_in_another_
     await desk.run(10)
     assert await desk.states() == ["done", "moot", "done"]
     assert [one.operation for one in desk.world.effects] == ["allow_policies.create"] * 2
+
+
+@pytest.mark.parametrize("for_", [HOUR, None])
+async def test_a_removal_does_not_believe_a_read_that_may_lag_behind_what_we_have_just_made(
+    for_: timedelta | None,
+) -> None:
+    desk = Desk()
+    desk.settle = 120.0
+    desk.restart()
+    await desk.enter(BlockSender("ada@c0rp.example", for_=for_))
+    await desk.run(75)
+    desk.world.lag = 100.0
+    await desk.enter(Unblock("ada@c0rp.example"), sight=2)
+    await desk.run(20)
+    desk.world.lag = 0.0
+    await desk.run(600)
+    assert [one.operation for one in desk.world.effects] == ["block_senders.create", "block_senders.delete"]
+
+
+async def test_an_end_does_not_wait_for_the_accounts_own_lists() -> None:
+    async def no_lists() -> Policies:
+        raise ServerFault("an entry of the account's own lists cannot be read")
+
+    desk = Desk()
+    await desk.enter(BLOCK)
+    await desk.run(60)
+    desk.restart(no_lists)
+    await desk.run(3700)
+    assert await desk.states() == ["done", "done"]

@@ -3,12 +3,14 @@
 from collections import Counter
 from urllib.parse import quote
 
+import pytest
+
 from tests.desk import Desk
-from tests.support import TestClock, refusing
+from tests.support import TestClock, refusing, untouched
 from worker.actions import Move
 from worker.api import Request, Response
 from worker.errors import ServerFault
-from worker.poison import AGAIN, Poison
+from worker.poison import AGAIN, Poison, Question
 from worker.sandbox.mail import Mail
 
 JUNK = Move(destination="JunkEmail")
@@ -75,29 +77,59 @@ async def well() -> str:
     return "an answer"
 
 
-async def test_faults_in_a_row_are_the_apis_and_every_third_is_raised() -> None:
-    poison, raised = Poison(TestClock()), []
-    for name in "abcabcabc":
-        try:
-            assert await poison.ask(name, sick) is None
-        except ServerFault:
-            raised.append(name)
-    assert raised == ["c", "c", "c"]
+async def test_a_fault_is_raised_while_it_may_be_the_apis() -> None:
+    poison = Poison(TestClock())
+    for name in "abab":
+        with pytest.raises(ServerFault):
+            await poison.ask(("log", name), sick)
+    assert (poison.suspected("a"), poison.lasts("a")) == (True, 0.0)
 
 
-async def test_a_fault_is_the_messages_own_once_another_was_answered_after_it() -> None:
+@pytest.mark.parametrize("other", [("log", "b"), ("message", "a"), None])
+async def test_a_fault_is_the_messages_own_once_anything_else_was_answered_after_it(other: Question | None) -> None:
     clock, calls = TestClock(), 0
 
     async def counted() -> str:
         nonlocal calls
         calls += 1
-        raise ServerFault("no sense")
+        return await sick()
 
-    poison = Poison(clock)
-    assert await poison.ask("a", counted) is None
-    assert await poison.ask("b", well) == "an answer"
-    assert [await poison.ask("a", counted) for _ in range(10)] == [None] * 10
-    assert (calls, poison.suspected("a"), poison.suspected("b")) == (1, True, False)
+    poison, question = Poison(clock), ("log", "a")
+    with pytest.raises(ServerFault):
+        await poison.ask(question, counted)
+    assert other is None or await poison.ask(other, well) == "an answer"
+    poison.answered()
     clock.advance(AGAIN)
-    assert await poison.ask("a", well) == "an answer"
-    assert not poison.suspected("a")
+    assert [await poison.ask(question, counted) for _ in range(10)] == [None] * 10
+    assert (calls, poison.suspected("a"), poison.lasts("a")) == (2, True, AGAIN)
+    clock.advance(AGAIN)
+    assert await poison.ask(question, well) == "an answer"
+    assert (poison.suspected("a"), poison.lasts("a")) == (False, 0.0)
+
+
+@pytest.mark.parametrize("many", [1, 2, 3])
+async def test_an_outage_of_hours_is_not_taken_for_messages_that_make_no_sense(many: int) -> None:
+    desk = Desk()
+    mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(many)]
+    await desk.enter(JUNK, mails)
+    desk.meddle = lambda request, answer: refusing(request.path, 502)(request, answer)
+    await desk.run(3 * 3600, every=30)
+    assert (set(await desk.states()), "move" in desk.executor.problems) == ({"ready"}, True)
+    desk.meddle = untouched
+    await desk.run(300)
+    assert set(await desk.states()) == {"done"}
+
+
+async def test_a_worker_that_was_down_for_days_asks_again_before_it_asks_a_person() -> None:
+    desk = Desk()
+    mail = desk.world.add_message(id="odd-1", scanned=desk.clock.now() - 3600)
+    await desk.enter(JUNK, [mail])
+    await desk.executor.step()
+    desk.clock.advance(2 * 86400)
+    desk.restart()
+    poisoned(desk, [mail], "")
+    await desk.run(30)
+    assert await desk.states() == ["sent"]
+    desk.meddle = untouched
+    await desk.run(7200)
+    assert await desk.states() == ["done"]

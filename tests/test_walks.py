@@ -1,14 +1,17 @@
 """Walks that the API does not let end: what can be read is read, the rest is an open gap that says why."""
 
 from collections.abc import Callable
+from http import HTTPStatus
+from itertools import cycle
 
+import msgspec
 import pytest
 
 from tests.reading import Room
 from tests.support import untouched
 from worker.api import Request, Response
 from worker.coverage import LONGEST
-from worker.errors import ServerFault, Temporary
+from worker.errors import Rejected, ServerFault, Temporary
 from worker.intake import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse
@@ -16,6 +19,7 @@ from worker.store.values import Coverage, Page, Slice
 
 REFUSED = refuse(400, 10001, "the cursor is not valid")
 REFUSAL = Response(status=400, headers=REFUSED.headers, body=REFUSED.body)
+PAGE = b'{"success": true, "errors": [], "messages": [], "result": [], "result_info": {"next": "b"}}'
 FAULT = Response(status=502, headers={"content-type": "text/html"}, body=b"<html>")
 
 
@@ -96,7 +100,10 @@ async def test_a_head_that_was_broken_off_long_ago_is_finished_behind_the_presen
     assert await room.messages.gaps() == ()
 
 
-async def test_an_hour_that_gives_only_faults_holds_up_neither_older_gaps_nor_the_sweep() -> None:
+@pytest.mark.parametrize(("answer", "said"), [(FAULT, "502"), (REFUSAL, "400")])
+async def test_an_hour_that_is_not_to_be_had_holds_up_neither_older_gaps_nor_the_sweep(
+    answer: Response, said: str
+) -> None:
     room = Room()
     await room.read()
     room.clock.advance(6 * 3600)
@@ -112,14 +119,14 @@ async def test_an_hour_that_gives_only_faults_holds_up_neither_older_gaps_nor_th
         return start(request) in hour
 
     await room.messages.behind()  # the overlap
-    answering(room, wrong, FAULT)
-    with pytest.raises(ServerFault):
+    answering(room, wrong, answer)
+    with pytest.raises((ServerFault, Rejected)):
         await room.messages.behind()
     while not await room.messages.behind():
         pass
     assert await room.targets() == [older.id]
     (left,) = [one for one in (await coverage(room)).open if one.kind == "gap"]
-    assert (left.next_at - room.clock.now() <= FAULT_AGAIN, "502" in left.why) == (True, True)
+    assert (left.next_at - room.clock.now() <= FAULT_AGAIN, said in left.why) == (True, True)
     room.meddle = untouched
     await room.read(120)
     assert await room.messages.gaps() == ()
@@ -149,3 +156,20 @@ async def test_a_list_that_cannot_be_read_past_its_first_page_is_no_gap_of_many_
         with pytest.raises(Temporary):
             await room.blocked.head()
     assert len((await room.ledger.coverage(ACCOUNT, "blocked senders")).open) <= 1
+
+
+async def test_cursors_that_lead_back_do_not_keep_the_head_for_ever() -> None:
+    room = Room()
+    for number in range(10):
+        room.world.add_message(scanned=room.clock.now() - 5 - number)
+    turns = cycle(["b", "c"])
+
+    def led_back(given: Response) -> Response:
+        told = msgspec.json.decode(given.body if given.status == HTTPStatus.OK else PAGE)
+        told["result_info"]["next"] = next(turns)
+        return Response(status=200, headers=given.headers, body=msgspec.json.encode(told))
+
+    room.meddle = lambda request, given: led_back(given) if request.path.endswith("/investigate") else given
+    await room.messages.head()
+    assert searches(room) <= 4
+    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}

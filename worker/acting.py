@@ -255,7 +255,7 @@ class Acting:
         self.problems[handler.queue] = str(error)
         asked = error.after if isinstance(error, Temporary) else 0.0
         tries = self._pauses.get(handler.queue, (0.0, 0))[1] + 1
-        until = self._clock.now() + max(asked, min(LONGEST_PAUSE, 2.0**tries))
+        until = self._clock.now() + max(asked, min(LONGEST_PAUSE, 2.0 ** min(tries, 6)))
         self._pauses[handler.queue] = until, tries
         return until
 

@@ -127,6 +127,7 @@ class Evidence:
                 )
             except Slow:
                 return found
+            self._poison.answered()
             pages, cursor = pages + 1, page.next
             read = self._read(page.records, page.begun)
             found |= {message: reading for message, reading in read.items() if message in wanted}
@@ -138,12 +139,16 @@ class Evidence:
     async def _get(self, message: str, urgency: Urgency) -> Reading | None:
         """Read one message; None when the answer makes no sense, which must not keep the others waiting."""
         begun = self._clock.now()
-        raw = await self._poison.ask(message, partial(self._client.investigate.get, message, urgency))
+        raw = await self._poison.ask(("message", message), partial(self._client.investigate.get, message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
     def suspected(self, message: str) -> bool:
         """Tell whether the last answer about a message made no sense; it is asked about after the others."""
         return self._poison.suspected(message)
+
+    def senseless_for(self, message: str) -> float:
+        """Return for how many seconds no answer about this message alone has made sense."""
+        return self._poison.lasts(message)
 
     def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Reading]:
         """Read records and remember their looks; a broken record shows nothing."""
@@ -161,7 +166,7 @@ class Evidence:
     async def log(self, message: str, urgency: Urgency) -> Logged | None:
         """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
         begun = self._clock.now()
-        log = await self._poison.ask(message, partial(self._client.investigate.action_log, message, urgency))
+        log = await self._poison.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
         return Logged(begun, log.entries) if log is not None else None
 
     async def listed(self, lane: Lane, since: float, urgency: Urgency) -> Listed:

@@ -15,7 +15,7 @@ from worker import coverage as reading
 from worker.api import Clock, Slow
 from worker.coverage import Interval
 from worker.engine import Judge, Judged
-from worker.errors import NotFound, Rejected, ServerFault, Temporary
+from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
 from worker.looks import Looks
 from worker.sources import Fetched, Source
 from worker.store.ledger import Ledger
@@ -33,7 +33,7 @@ class Stuck(Temporary):
     """The API does not go on in the middle of a slice, however often that is begun again."""
 
 
-WHY: dict[type[Temporary], str] = {
+WHY: dict[type[WorkerError], str] = {
     Slow: "the search took more than 60 s to answer",
     Stuck: "the API does not go on in the middle of it",
 }
@@ -189,7 +189,7 @@ class Intake:
                     self.walking = fetched.next is not None
                     new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
                     slice_ = after
-        except (Slow, Stuck, ServerFault) as error:
+        except (Slow, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in WHY:
                 await self._put_off(slice_, since, str(error))
                 raise
@@ -200,14 +200,16 @@ class Intake:
 
     async def _pages(self, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
         """Yield each page with the slice as it stands after it, fetching one page ahead; raise Stuck, too."""
-        ahead, restarts = asyncio.ensure_future(self._fetch(slice_)), 0
+        ahead, restarts, been = asyncio.ensure_future(self._fetch(slice_)), 0, set[str | None]()
         try:
             while True:
                 read, fetched = await ahead
-                restarts += read is not slice_
-                if restarts > RESTARTS:
+                if read is not slice_:
+                    restarts, been = restarts + 1, set()
+                if restarts > RESTARTS or fetched.next in been:
                     raise Stuck(WHY[Stuck])
                 slice_ = read
+                been.add(fetched.next)
                 after = replace(slice_, end=min(slice_.end, fetched.began) if slice_.cursor is None else slice_.end)
                 after = replace(after, cursor=fetched.next)
                 if fetched.next is not None:

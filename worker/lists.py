@@ -14,6 +14,7 @@ from worker.store.entry import OPEN, Entry
 from worker.text import escaped
 
 UNTIL = ", until "
+NOT_LISTED = "there is no list entry of ours (any more)"
 PROTECTED = {
     "domains": "is one of our own domains, or above or below one",
     "allow policies": "is allowed by an allow policy, whole or in part",
@@ -160,4 +161,4 @@ def listed_by_us(entry: Entry, listed: Listed, ours: Sequence[Entry]) -> tuple[s
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
     if any(line.id in made for line in equal):
         return "", "a person changed its comment and so adopted it: never removed"
-    return "", "there is no list entry of ours (any more)"
+    return "", NOT_LISTED

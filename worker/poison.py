@@ -9,65 +9,72 @@ from worker.errors import NotFound, Rejected, ServerFault, Unauthorised
 T = TypeVar("T")
 SENSELESS = (ServerFault, Rejected, Unauthorised)
 """What is raised about a message of which no answer makes sense, or any is refused."""
-FAULTS = 3
-"""Messages in a row without an answer that makes sense, after which it is taken for the API's fault."""
 AGAIN, FORGOTTEN = 300.0, 86400.0
 """Seconds until a message is asked about again whose fault is its own, and until a fault counts for nothing."""
+Question = tuple[str, str]
+"""What is asked, and about which message."""
 
 
 class Fault(NamedTuple):
-    """How many good answers there had been when a message first had none, and when it was last asked about."""
+    """How many good answers there had been when a question first had none, when that was, and when it was last put."""
 
     answered: int
+    first_at: float
     asked_at: float
 
 
 class Poison:
-    """Asks about messages one by one. A fault is the message's own once another one was answered after it."""
+    """Asks about messages one by one. A fault is the message's own once anything else was answered after it."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin suspecting nobody."""
         self._clock = clock
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[Question, Fault] = {}
         self._answered = 0
-        self._in_a_row = 0
 
     def suspected(self, message: str) -> bool:
-        """Tell whether the last answer about a message made no sense."""
-        return message in self._faults
+        """Tell whether a last answer about a message made no sense."""
+        return any(about == message for _, about in self._faults)
 
-    async def ask(self, message: str, asking: Callable[[], Awaitable[T]]) -> T | None:
+    def lasts(self, message: str) -> float:
+        """Return for how many seconds no answer about a message has made sense; 0 while that may be the API's fault."""
+        mine = [fault for question, fault in self._faults.items() if question[1] == message and self._is_own(question)]
+        return max((self._clock.monotonic() - fault.first_at for fault in mine), default=0.0)
+
+    def answered(self) -> None:
+        """Note that the API does answer: what made no sense before was not its fault."""
+        self._answered += 1
+
+    async def ask(self, question: Question, asking: Callable[[], Awaitable[T]]) -> T | None:
         """Return the answer; None when there is none that makes sense, or any is refused, for this message alone.
 
-        Raises what asking raises when that is so for several in a row.
+        Raises what asking raises while it may be so for all.
         """
-        if self._is_its_own(message) and self._clock.monotonic() < self._faults[message].asked_at + AGAIN:
+        if self._is_own(question) and self._clock.monotonic() < self._faults[question].asked_at + AGAIN:
             return None
         try:
             answer = await asking()
         except NotFound:
-            self._clear(message)
+            self._clear(question)
             raise
         except SENSELESS:
-            self._suspect(message)
-            if self._is_its_own(message) or self._in_a_row % FAULTS:
+            self._suspect(question)
+            if self._is_own(question):
                 return None
             raise
-        self._clear(message)
+        self._clear(question)
         return answer
 
-    def _is_its_own(self, message: str) -> bool:
-        return message in self._faults and self._faults[message].answered < self._answered
+    def _is_own(self, question: Question) -> bool:
+        return question in self._faults and self._faults[question].answered < self._answered
 
-    def _clear(self, message: str) -> None:
-        """Note an answer."""
-        self._in_a_row, self._answered = 0, self._answered + 1
-        self._faults.pop(message, None)
+    def _clear(self, question: Question) -> None:
+        self._faults.pop(question, None)
+        self.answered()
 
-    def _suspect(self, message: str) -> None:
-        """Note a fault; one that is known for the message's own says nothing about the API."""
+    def _suspect(self, question: Question) -> None:
+        """Note a fault, and put its message last."""
         now = self._clock.monotonic()
-        self._in_a_row += not self._is_its_own(message)
-        known = self._faults.pop(message, Fault(self._answered, now))
+        known = self._faults.pop(question, Fault(self._answered, now, now))
         self._faults = {one: fault for one, fault in self._faults.items() if fault.asked_at > now - FORGOTTEN}
-        self._faults[message] = known._replace(asked_at=now)
+        self._faults[question] = known._replace(asked_at=now)

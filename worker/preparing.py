@@ -8,10 +8,10 @@ from worker.actions import LISTS, Adding, Lane, Reclassify
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
 from worker.evidence import Evidence, Seen
-from worker.lists import listed_by_us, no_addition, opposing, related
+from worker.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
 from worker.poison import SENSELESS
 from worker.policies import Policies
-from worker.proof import Advice, advise, asks_for, base, contradicted, requested_at, shown_as_added
+from worker.proof import Advice, advise, asks_for, base, contradicted, deadline, requested_at, shown_as_added
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger
 from worker.store.values import Claim, Outcome, Reading
@@ -22,6 +22,7 @@ TOLD_FOR = 86400.0
 """Seconds for which it is remembered that a contradiction was told; beyond that it is told once more."""
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
+UNTOLD = "the API does not tell what was done to this message by others"
 OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
 """The lists on which an entry means the opposite."""
 
@@ -147,8 +148,8 @@ class Preparing:
                 self._not_found(entry, seen, prepared)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ()), prepared):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
-            elif now > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR and not prepared.trouble:
-                prepared.waits.append((entry.id, "the API does not tell what was done to this message by others"))
+            elif self._evidence.senseless_for(entry.target) > UNREADABLE_FOR:
+                prepared.waits.append((entry.id, UNTOLD))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
         await self._contradicted(against, seen, prepared)
@@ -203,7 +204,8 @@ class Preparing:
         try:
             log = await self._evidence.log(entry.target, Urgency.ACT)
         except NotFound:
-            return None
+            late = self._clock.now() > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR
+            return Advice("wait", UNTOLD) if late else None
         except SENSELESS as error:
             prepared.trouble = error
             return None
@@ -212,11 +214,12 @@ class Preparing:
     def _not_found(self, entry: Entry, seen: Seen, prepared: Prepared) -> None:
         """Put off what was not seen; what the API does not know a settle time later is gone for good."""
         now, since = self._clock.now(), max(entry.created_at, entry.ready_at)
+        lasted = self._evidence.senseless_for(entry.target)
         if entry.target in seen.missing and now > since + self._settle:
             prepared.moots.append((entry.id, "the API does not know this message (any more)"))
         elif entry.target in seen.missing:
             prepared.later[entry.id] = now + UNKNOWN_AGAIN
-        elif entry.target in seen.unreadable and now > since + UNREADABLE_FOR:
+        elif entry.target in seen.unreadable and lasted > UNREADABLE_FOR:
             prepared.waits.append((entry.id, "the API gives no answer about this message that makes sense"))
         elif entry.target in seen.unreadable:
             prepared.later[entry.id] = now + UNREADABLE_AGAIN
@@ -244,7 +247,8 @@ class Preparing:
         listed = await self._evidence.listed(lane, now - fresh, Urgency.ACT)
         ours = await self._ours(lane, entries)
         against = await self._against([entry for entry in entries if isinstance(entry.action, Adding)])
-        policies = await self._policies()
+        adding = any(isinstance(entry.action, Adding) for entry in entries)
+        policies = await self._policies() if adding else Policies()  # whatever is removed protects nobody
         prepared = Prepared()
         for entry in entries:
             tried = ours.get(entry.target, ())
@@ -254,9 +258,18 @@ class Preparing:
                 prepared.added(entry, no_addition(entry, listed, policies, tried), against.get(entry.target, ""))
             else:
                 remote, why = listed_by_us(entry, listed, tried)
-                # What cannot be read may be ours.
-                prepared.removed(entry, remote, why, 0.0 if listed.whole else self._clock.now() + UNREADABLE_AGAIN)
+                prepared.removed(entry, remote, why, self._again(listed, tried) if why == NOT_LISTED else 0.0)
         return prepared
+
+    def _again(self, listed: Listed, tried: Sequence[Entry]) -> float:
+        """Return when a list is to be looked at again that does not show what we put on it, 0 when it never will.
+
+        What cannot be read may be ours, and a read may lag behind what we have just made.
+        """
+        if not listed.whole:
+            return self._clock.now() + UNREADABLE_AGAIN
+        shown = max((deadline(one, self._settle) for one in tried if isinstance(one.action, Adding)), default=0.0)
+        return shown if listed.at < shown else 0.0
 
     async def _against(self, adding: Sequence[Entry]) -> dict[str, str]:
         """Return what lets through the patterns that are to be blocked, or blocks those that are to be let through.

@@ -123,8 +123,11 @@ def _advise_by_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Advice:
 
 
 def _decided(entry: Entry) -> float:
-    """Return when a person knew what had been done to an approved entry's message: of our own attempt they know too."""
-    return max(entry.created_at, entry.answered_at + SECOND) if entry.attempts else entry.created_at
+    """Return until when hands on an approved entry's message count for nothing: a claim came after the person's word.
+
+    It came after a look, too; what our own attempt did since is no hand of others.
+    """
+    return max(entry.created_at, entry.claimed_at, entry.answered_at + SECOND) if entry.attempts else entry.created_at
 
 
 def _touches(line: LogEntry) -> bool:
@@ -307,9 +310,9 @@ def judge_missing(entry: Entry, at: float, settle: float) -> Outcome | None:
     return _outcome(entry, "failed", "seen", "the API does not know this message any more") if late else None
 
 
-def judge_silence(entry: Entry, at: float) -> Outcome | None:
-    """Let a person decide about mail of which for a day nothing could be read that makes sense."""
-    if not isinstance(entry.action, Move | Release) or at < reached(entry) + LISTED_BY:
+def judge_silence(entry: Entry, lasted: float) -> Outcome | None:
+    """Let a person decide about mail of which no answer has made sense for a day; ``lasted`` is in seconds."""
+    if not isinstance(entry.action, Move | Release) or lasted < LISTED_BY:
         return None
     return _outcome(entry, "waiting", "seen", "for a day the API told nothing about it that makes sense: look there")
 

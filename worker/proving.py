@@ -269,7 +269,7 @@ class Proving:
         return outcomes, silent
 
     def _sort(self, entry: Entry, found: Outcome | None, outcomes: list[Outcome], silent: list[Entry]) -> None:
-        found = found or judge_silence(entry, self._clock.now())
+        found = found or judge_silence(entry, self._evidence.senseless_for(entry.target))
         if found is None:
             silent.append(entry)
         else:

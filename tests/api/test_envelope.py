@@ -153,6 +153,7 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
     [
         (10, ResultInfo(total_count=25), "3"),
         (5, ResultInfo(total_count=15), None),
+        (5, ResultInfo(per_page=10, total_count=13), "3"),
         (0, ResultInfo(total_count=99), None),
         (10, ResultInfo(), "3"),
         (9, ResultInfo(count=9), None),
@@ -170,13 +171,14 @@ def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo
     assert (read.next, read.complete, read.begun) == (following, following is None, 5.0)
 
 
-@given(st.integers(0, 60), st.integers(1, 12))
-def test_turning_pages_finds_everything_once(total: int, per_page: int) -> None:
-    found, number = 0, "1"
+@given(st.integers(0, 60), st.integers(1, 12), st.integers(1, 12))
+def test_turning_pages_finds_everything_once(total: int, per_page: int, most: int) -> None:
+    size, found, number, pages = min(per_page, most), 0, "1", 0
     read: Page | None = None
     while read is None or read.next:
-        number = read.next if read and read.next else number
-        here = max(0, min(per_page, total - (int(number) - 1) * per_page))
-        read = numbered(listing(here, ResultInfo(total_count=total)), int(number), per_page)
+        number, pages = read.next if read and read.next else number, pages + 1
+        here = max(0, min(size, total - (int(number) - 1) * size))
+        read = numbered(listing(here, ResultInfo(total_count=total, per_page=size)), int(number), per_page)
         found += here
     assert found == total
+    assert pages == max(1, -(-total // size))

@@ -39,7 +39,7 @@ def test_a_round_acts_proves_and_says_so(shell: Shell) -> None:
 def test_the_ends_of_blocks_are_left_for_later_and_not_called_ready(shell: Shell) -> None:
     with sandbox() as serving:
         serving.world.arrive(5, "outbreak")
-        shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce"))
+        shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce", WORKER_SETTLE="4s"))
         summed_up = shell.json("run", "--once")["entries"]
     (known,) = shell.json("status")["accounts"]
     assert summed_up["Unblock"] == known["entries"]["Unblock"] == {"later": summed_up["BlockSender"]["done"]}

@@ -154,6 +154,13 @@ class Days(RuleBasedStateMachine):
         act = data.draw(st.sampled_from([self.desk.ledger.retire, self.desk.ledger.postpone]))
         at_once(act(ME, [(entry.id, "touched")], self.desk.now))
 
+    @precondition(lambda self: any(entry.attempts for entry in self.entries("ready")))
+    @rule()
+    def an_earlier_attempt_is_found_to_have_come_to_something(self) -> None:
+        """Let a look before a second attempt show what the first one did."""
+        tried = next(entry for entry in self.entries("ready") if entry.attempts)
+        at_once(self.desk.ledger.settle(ME, [Outcome(id=tried.id, state="done", proof="seen")], self.desk.now))
+
     @rule()
     def nobody_decides(self) -> None:
         """Let old questions lapse."""

@@ -106,8 +106,10 @@ def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     found, info = len(answer.result), answer.info or ResultInfo()
     size = min(info.per_page or per_page, per_page)
     total = info.total_count if found <= (info.total_count or 0) else None
-    more = bool(found) and (found >= size if total is None else (page - 1) * size + found < total)
-    following = str(page + 1) if more else None
+    reached = (page - 1) * size + found
+    # Further than there is in all means pages that are smaller than the API says: then only what is here can be counted.
+    more = found >= size if total is None else reached < total or (reached > total and page * found < total)
+    following = str(page + 1) if found and more else None
     return Page(tuple(answer.result), following, answer.begun, total)
 
 
