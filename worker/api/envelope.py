@@ -107,7 +107,7 @@ def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     size = min(info.per_page or per_page, per_page)
     total = info.total_count if found <= (info.total_count or 0) else None
     reached = (page - 1) * size + found
-    # Further than there is in all means pages that are smaller than the API says: then only what is here can be counted.
+    # Further than there is in all: the pages are smaller than the API says, and only what is here can be counted.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
     following = str(page + 1) if found and more else None
     return Page(tuple(answer.result), following, answer.begun, total)
