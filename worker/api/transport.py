@@ -122,12 +122,13 @@ class HttpTransport:
 
 async def _whole(response: ClientResponse) -> bytes:
     """Read a body that the memory can hold; raise ClientPayloadError for a longer one."""
-    body = bytearray()
+    chunks, size = list[bytes](), 0
     async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MOST_BYTES:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
             raise ClientPayloadError(f"its answer is longer than {MOST_BYTES >> 20} MB")
-    return bytes(body)
+    return b"".join(chunks)
 
 
 class _Failed(Exception):

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from worker.actions import AnyAction, Lane
 from worker.rules import Mode, RuleInfo
@@ -39,17 +40,18 @@ class Sight(Struct, frozen=True):
 
     reading: Reading
     number: int
+    key: str = ""
+    """The event's key, which begins with its time; written once, because it is asked for often."""
 
-    @property
-    def key(self) -> str:
-        """The event's key, which begins with its time."""
+    def __post_init__(self) -> None:
+        """Write the key."""
         thing = self.reading.thing
-        return f"{_written(thing.time)}/{thing.kind}/{thing.id}/{self.number}"
+        force_setattr(self, "key", f"{_written(thing.time)}/{thing.kind}/{thing.id}/{self.number}")
 
 
 @lru_cache(maxsize=4096)
 def _written(time: float) -> str:
-    """Write whole seconds in UTC; remembered, because a key is asked for often and mail shares its seconds."""
+    """Write whole seconds in UTC; remembered, because mail shares its seconds."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
