@@ -285,13 +285,18 @@ def _as_of(at: float) -> str:
 def scan_time(message: str, scanned_at: datetime | None = None) -> float:
     """Return the time inside a message's id, else its scan time; raises ValueError when there is neither."""
     inside = message.partition("-")[2].rpartition("-")[0]
-    try:
-        at = epoch(datetime.fromisoformat(inside).replace(tzinfo=UTC))
-    except ValueError:
-        at = 0.0
-    if not (at := at or epoch(scanned_at)):
+    if not (at := _time_of(inside) or epoch(scanned_at)):
         raise ValueError(f"the id {message[:60]!r} carries no time and the record no scanned_at")
     return at
+
+
+@lru_cache(maxsize=4096)
+def _time_of(inside: str) -> float:
+    """Read the time inside an id, 0 when there is none; remembered, because mail shares its seconds."""
+    try:
+        return epoch(datetime.fromisoformat(inside).replace(tzinfo=UTC))
+    except ValueError:
+        return 0.0
 
 
 def fetched(
