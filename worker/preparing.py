@@ -269,7 +269,7 @@ class Preparing:
         if not listed.whole:
             return self._clock.now() + UNREADABLE_AGAIN
         shown = max((deadline(one, self._settle) for one in tried if isinstance(one.action, Adding)), default=0.0)
-        return shown if listed.at < shown else 0.0
+        return max(shown, self._clock.now() + UNKNOWN_AGAIN) if listed.at < shown else 0.0
 
     async def _against(self, adding: Sequence[Entry]) -> dict[str, str]:
         """Return what lets through the patterns that are to be blocked, or blocks those that are to be let through.
