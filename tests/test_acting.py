@@ -232,3 +232,21 @@ async def test_an_outage_of_any_length_ends_in_a_minute() -> None:
     desk.meddle = untouched
     await desk.run(120)
     assert await desk.states() == ["done"]
+
+
+async def test_a_problem_of_proof_is_not_over_while_it_is_asked_about_again() -> None:
+    desk = Desk()
+    await desk.enter(BlockSender(pattern="ada@c0rp.example"))
+    await desk.executor.step()
+    told: list[bool] = []
+
+    def away(request: Request, answer: Response) -> Response:
+        """Look at what is told each time that the API is asked in vain."""
+        told.append("proof of BlockSender" in desk.executor.problems)
+        return refusing(request.path, 502)(request, answer)
+
+    desk.meddle = away
+    await desk.run(120)
+    first = told.index(True)
+    assert all(told[first:])
+    assert len(told) > first + 5

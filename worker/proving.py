@@ -84,12 +84,13 @@ class Proving:
             entries = [entry for entry in due if isinstance(entry.action, kind)]
             if not entries or self._put_off(self._paused.get(kind, 0.0)):
                 continue
-            self.problems.pop(_proof_of(kind), None)
             try:
                 outcomes, silent = await prove(entries)
             except (Temporary, Permanent, Unsure) as error:
                 self._pause(kind, error)
                 continue
+            if self._paused.get(kind, 0.0) <= self._clock.now():  # nor was a part of it in trouble
+                self.problems.pop(_proof_of(kind), None)
             await self._write(entries, outcomes, silent)
             moved += len(outcomes)
         return moved

@@ -45,6 +45,13 @@ def test_what_is_wrong_with_a_credential_is_told_apart(
     assert "s3cret" not in out
 
 
+def test_an_address_that_no_notice_could_be_sent_to_is_a_problem(shell: Shell, account: Serving) -> None:
+    code, out = live(shell, account, WORKER_NOTIFY_SOC="foo://u:s3cret@h")
+    assert code == 1
+    assert "WORKER_NOTIFY_SOC" in out
+    assert "s3cret" not in out
+
+
 def test_to_observe_a_token_that_only_reads_is_enough(shell: Shell, account: Serving) -> None:
     code, out = live(shell, account, CLOUDFLARE_API_TOKEN="read-s3cret")  # noqa: S106 (the sandbox takes any)
     remark, summary = out.splitlines()

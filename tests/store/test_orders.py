@@ -146,3 +146,13 @@ async def test_an_order_that_nobody_knows_lets_nothing_go() -> None:
     entry = await desk.wish(state="waiting")
     assert await order(desk, "undo", entry.id) == "'undo' is no order that this version knows: nothing was done"
     assert await desk.state(entry) == "waiting"
+
+
+async def test_every_notice_that_is_approved_leaves_though_others_of_its_channel_have_left() -> None:
+    desk = Desk()
+    for number in range(3):
+        await desk.enter(desk.draft(SOC, cause=f"{number}/1", item=f"i{number}", state="waiting"))
+    for entry in await desk.ledger.entries(ME):
+        assert await order(desk, "approve", entry.id) == "1 approved"
+        await desk.carry_out(entry)
+    assert [entry.state for entry in await desk.ledger.entries(ME)] == ["done"] * 3

@@ -13,6 +13,7 @@ from worker.text import escaped
 if TYPE_CHECKING:
     from worker.host import BundleInfo
     from worker.rules import RuleInfo
+    from worker.settings import Settings
 
 LONGEST = 1000
 """Characters of one problem."""
@@ -43,6 +44,7 @@ def check(
     if live:
         from worker.cli.live import probed
 
+        said["problems"] += _channels(read)
         for kind, sentence in edge.wait(probed(read, rules)):
             said[kind].append(sentence)
     if as_json:
@@ -52,6 +54,19 @@ def check(
         _tell(rules, said, allowed if live and not said["unanswered"] else "")
     edge.found(said["problems"])
     edge.could_not(said["unanswered"])
+
+
+def _channels(read: "Settings") -> list[str]:
+    """Say which channel has an address that no notice could be sent to."""
+    from worker import notifiers
+
+    problems = []
+    for name, address in read.channels.items():
+        try:
+            notifiers.opened({name: address.get_secret_value()}, lambda *_: None)
+        except SettingsError as error:
+            problems.append(str(error))
+    return problems
 
 
 def rules(*, as_json: edge.Json = False) -> None:
