@@ -79,6 +79,21 @@ class Desk(Account):
         }  # fmt: skip
         return Draft(**plain | fields)
 
+    async def approve(self) -> None:
+        """Let the one entry that waits be carried out, as a person would."""
+        (waits,) = [entry for entry in await self.entries() if entry.state == "waiting"]
+        await self.ledger.order(ACCOUNT, "approve", waits.id, "ada", "", self.clock.now())
+        await self.ledger.take_orders(ACCOUNT, self.clock.now())
+
+    async def let_through(self, action: AnyAction) -> Mail:
+        """Return quarantined mail that a person has released since a rule wished something; the entry waits."""
+        (mail,) = self.old(quarantined=True)
+        await self.enter(action, [mail])
+        self.clock.advance(5)
+        self.world.release_by_hand(mail.id)
+        await self.run(1)
+        return mail
+
     async def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False, every: float = 0.5) -> None:
         """Let the executor work for some seconds."""
         end = self.clock.now() + seconds

@@ -12,18 +12,12 @@ from worker.store.entry import Look, State
 from worker.store.values import Claim
 
 
-async def approve(desk: Desk) -> None:
-    """Let what waits be carried out."""
-    await desk.ledger.order(ACCOUNT, "approve", (await desk.only()).id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
-
-
 async def test_a_word_against_a_block_outlives_a_request_that_could_not_leave() -> None:
     desk = Desk()
     desk.world.add_entry("block_senders", pattern="carol@shop.example", pattern_type="EMAIL", comments="by hand")
     await desk.enter(AllowSender("carol@shop.example"))
     await desk.run(30)
-    await approve(desk)
+    await desk.approve()
     desk.world.faults.script([Fault("paced", "POST", "settings/allow_policies/batch")])
     await desk.run(400)
     assert (await desk.states(), desk.ours("allow_policies.create")) == (["done"], ["email:carol@shop.example"])
@@ -31,12 +25,8 @@ async def test_a_word_against_a_block_outlives_a_request_that_could_not_leave() 
 
 async def test_a_word_about_mail_that_somebody_let_through_outlives_a_request_that_could_not_leave() -> None:
     desk = Desk()
-    (mail,) = desk.old(quarantined=True)
-    await desk.enter(JUNK, [mail])
-    desk.clock.advance(5)
-    desk.world.release_by_hand(mail.id)
-    await desk.run(1)
-    await approve(desk)
+    mail = await desk.let_through(JUNK)
+    await desk.approve()
     desk.world.faults.script([Fault("paced", "POST", "investigate/move")])
     await desk.run(400)
     assert (await desk.states(), desk.ours()) == (["done"], [mail.id])
@@ -44,13 +34,9 @@ async def test_a_word_about_mail_that_somebody_let_through_outlives_a_request_th
 
 async def test_a_word_outlives_the_process_that_was_to_follow_it() -> None:
     desk = Desk()
-    (mail,) = desk.old(quarantined=True)
-    await desk.enter(JUNK, [mail])
-    desk.clock.advance(5)
-    desk.world.release_by_hand(mail.id)
-    await desk.run(1)
+    mail = await desk.let_through(JUNK)
     desk.clock.advance(30)
-    await approve(desk)
+    await desk.approve()
     claim = Claim((await desk.only()).id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     await desk.ledger.claim(ACCOUNT, [claim], desk.standing(), desk.clock.now(), desk.clock.now() + 20)
     desk.restart()

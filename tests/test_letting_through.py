@@ -34,16 +34,10 @@ async def test_a_sender_on_the_block_list_is_let_through_on_a_persons_word_only(
     await desk.run(30)
     entry = await desk.only()
     assert (entry.state, "blocks this sender: a person decides" in entry.said) == ("waiting", True)
-    await approve(desk)
+    await desk.approve()
     await desk.run(30)
     assert await desk.states() == ["done"]
     assert desk.ours("allow_policies.create") == ["email:ada@c0rp.example"]
-
-
-async def approve(desk: Desk) -> None:
-    (waits,) = [entry for entry in await desk.entries() if entry.state == "waiting"]
-    await desk.ledger.order(ACCOUNT, "approve", waits.id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
 
 
 async def test_a_person_who_was_not_told_of_the_block_is_asked_once_more_and_then_obeyed() -> None:
@@ -51,10 +45,10 @@ async def test_a_person_who_was_not_told_of_the_block_is_asked_once_more_and_the
     desk.world.add_entry("block_senders", pattern="c0rp.example", pattern_type="DOMAIN", comments="by hand")
     desk.world.faults.script([Fault("html", "POST", "settings/trusted_domains/batch")])
     await desk.enter(TRUST, state="waiting")
-    await approve(desk)
+    await desk.approve()
     await desk.run(5)
     assert await desk.states() == ["waiting"]
-    await approve(desk)
+    await desk.approve()
     await desk.run(300)
     assert await desk.states() == ["done"]
     assert desk.ours("trusted_domains.create") == ["c0rp.example"]

@@ -59,16 +59,11 @@ async def test_a_move_by_a_person_between_two_of_ours_ends_the_second() -> None:
 
 async def test_mail_that_a_person_let_through_waits_for_a_person() -> None:
     desk = Desk()
-    (mail,) = desk.old(quarantined=True)
-    await desk.enter(JUNK, [mail])
-    desk.clock.advance(5)
-    desk.world.release_by_hand(mail.id)
-    await desk.run(1)
+    await desk.let_through(JUNK)
     entry = await desk.only()
     assert entry.state == "waiting"
     assert "QUARANTINE_RELEASE by analyst" in entry.said
-    await desk.ledger.order(ACCOUNT, "approve", entry.id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.approve()
     await desk.run(10)
     assert await desk.states() == ["done"]
 
@@ -80,8 +75,7 @@ async def test_an_approved_entry_touched_since_is_moot() -> None:
     desk.clock.advance(5)
     desk.world.release_by_hand(mail.id)
     desk.clock.advance(5)
-    await desk.ledger.order(ACCOUNT, "approve", (await desk.only()).id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.approve()
     await desk.run(10)
     assert "touched since it was decided" in (await desk.only()).said
     assert desk.ours() == []
@@ -231,8 +225,7 @@ async def test_a_contradiction_that_was_read_by_others_is_looked_at_anew_before_
     await desk.enter(JUNK, [mail], state="waiting")
     desk.clock.advance(SETTLE + 1)
     desk.looks.saw(mail.id, Look(desk.clock.now(), "SPAM|delivered"))
-    await desk.ledger.order(ACCOUNT, "approve", (await desk.only()).id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.approve()
     await desk.run(10)
     assert (await desk.states(), desk.news) == (["done"], [])
 
@@ -243,8 +236,7 @@ async def test_mail_that_our_own_release_let_out_contradicts_no_other_wish_about
     await desk.enter(Release(), [mail])
     await desk.enter(Reclassify(expected_disposition="NONE"), [mail], state="waiting")
     await desk.run(SETTLE + 5)
-    await desk.ledger.order(ACCOUNT, "approve", (await desk.entries())[1].id, "ada", "", desk.clock.now())
-    await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+    await desk.approve()
     await desk.run(30)
     assert (await desk.states(), desk.news) == (["done", "done"], [])
 

@@ -16,18 +16,8 @@ AT_ONCE = 1000
 VERBS = (
     *("started", "stopped", "bundle taken", "bundle refused"),
     *("entered", "joined", "withdrawn", "claimed", "answered", "settled", "released", "extended"),
-    *(
-        "postponed",
-        "put behind",
-        "retired",
-        "approved",
-        "refused",
-        "lapsed",
-        "ordered",
-        "braked",
-        "unbraked",
-        "abandoned",
-    ),
+    *("postponed", "put behind", "retired", "approved", "refused", "lapsed"),
+    *("ordered", "braked", "unbraked", "abandoned"),
     *("rule failed", "broken record", "drift", "gap closed", "overtaken", "given up", "pruned"),
 )
 """Everything that a record may say has happened."""

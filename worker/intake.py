@@ -150,14 +150,10 @@ class Intake:
 
     async def _present(self, coverage: Coverage) -> Coverage:
         """Make a gap of a head that was broken off long ago, which goes on where it was."""
-        now = self._clock.now()
-        old = reading.broken_off(coverage, now)
+        old = reading.broken_off(coverage, self._clock.now())
         if old is None:
             return coverage
-        gap = replace(old, kind="gap", why="its reading was broken off")
-        await self._ledger.enter(
-            Page(account=self.account, now=now, source=self.source.name, slice=old, instead=(gap,))
-        )
+        await self._replace(old, replace(old, kind="gap", why="its reading was broken off"))
         return await self._coverage()
 
     def _since(self, coverage: Coverage) -> float:
@@ -283,10 +279,7 @@ class Intake:
             instead = self._next_sweep(slice_, now, since)
         else:
             return
-        page = Page(
-            account=self.account, now=now, source=self.source.name, slice=slice_, instead=(instead,), since=since
-        )
-        await self._ledger.enter(page)
+        await self._replace(slice_, instead, since=since)
 
     async def _cut(self, slice_: Slice, since: float, why: str) -> None:
         """Put two halves in the place of a slice that cannot be read in one; a minute stays an open gap.
@@ -301,8 +294,13 @@ class Intake:
             left = (await self._ledger.coverage(self.account, self.source.name)).open
             known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
             instead = (*(() if known else instead), self._next_sweep(slice_, now, since))
-        page = Page(account=self.account, now=now, source=self.source.name, slice=slice_, instead=instead, since=since)
-        await self._ledger.enter(page)
+        await self._replace(slice_, *instead, since=since)
+
+    async def _replace(self, slice_: Slice, *instead: Slice, since: float = 0.0) -> None:
+        now, source = self._clock.now(), self.source.name
+        await self._ledger.enter(
+            Page(account=self.account, now=now, source=source, slice=slice_, instead=instead, since=since)
+        )
 
     def _next_sweep(self, swept: Slice, now: float, since: float) -> Slice:
         back_to = max(now - (self.source.swept or self._pace.sweep), since)
