@@ -5,11 +5,11 @@ from typing import Any
 
 from tests.account import Account
 from tests.support import BEGIN, TOKEN
-from worker.actions import AnyAction
 from worker.executor import Executor
-from worker.policies import Policies
+from worker.language.actions import AnyAction
+from worker.language.policies import Policies
+from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.preparing import Ask
-from worker.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail
 from worker.store.entry import Entry

@@ -7,12 +7,12 @@ from msgspec.json import Decoder
 
 from tests.account import Account
 from worker import Message, Move
-from worker.actions import AnyAction
 from worker.engine import Judge
 from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.judge import Event, Failure, Said
-from worker.rules import ENFORCE, Mode, Proposal
+from worker.language.actions import AnyAction
+from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.sandbox import ACCOUNT
 from worker.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 

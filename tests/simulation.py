@@ -19,7 +19,6 @@ from sqlalchemy import Connection
 from tests.store.memory import in_memory
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
-from worker.actions import AnyAction
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.engine import Judge
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
@@ -27,8 +26,9 @@ from worker.executor import Executor
 from worker.facts import Facts
 from worker.intake import Intake, Pace
 from worker.judge import Event, Said
+from worker.language.actions import AnyAction
+from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.looks import Looks
-from worker.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked
 from worker.sources import Messages

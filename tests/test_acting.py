@@ -6,9 +6,9 @@ import pytest
 
 from tests.desk import RULE, Desk
 from tests.support import client_of, refusing, untouched
-from worker.actions import AllowSender, BlockSender, Move, Notify, Release
 from worker.api import Request, Response
 from worker.errors import Temporary
+from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release
 from worker.sandbox import ACCOUNT, Fault
 from worker.store.entry import Look
 from worker.store.values import Standing

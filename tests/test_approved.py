@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.desk import Desk
 from tests.test_proof import JUNK, entry, line, log, look
-from worker.actions import AllowSender, Release
+from worker.language.actions import AllowSender, Release
 from worker.proof import advise
 from worker.sandbox import ACCOUNT, Fault
 from worker.store.entry import Look, State

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.language import BAD, GOOD, mail, rule_files
+from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker.child import Child, Stopped
 from worker.hosted import Page
 from worker.loader import read

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import APPROVE, ENFORCE, OBSERVE, OFF, AllowSender, BlockSender, Keep, Move, Notify, Reclassify, Release
-from worker.actions import AnyAction
 from worker.deciding import decide, lane_of, lowered
-from worker.rules import Mode, Proposal
+from worker.language.actions import AnyAction
+from worker.language.rules import Mode, Proposal
 
 actions: st.SearchStrategy[AnyAction] = st.sampled_from(
     [

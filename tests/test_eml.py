@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.eml import LONGEST, MOST_LINKS, MOST_PARTS, parsed
-from worker.nouns import CUT
+from worker.language.base import CUT
 
 PLAIN = "Content-Type: text/plain\n\n"
 MIXED = "Content-Type: multipart/mixed; boundary=x\n\n"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.desk import Desk
 from tests.support import refusing
-from worker.actions import Move
+from worker.language.actions import Move
 from worker.sandbox import Fault
 from worker.store.entry import Look
 

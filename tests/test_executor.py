@@ -11,9 +11,9 @@ import pytest
 
 from tests.desk import Desk
 from tests.support import refusing, untouched
-from worker.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.api import Urgency
 from worker.facts import Facts
+from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.sandbox import ACCOUNT, Fault, Faults
 from worker.store.entry import Look
 from worker.store.values import Claim, Standing

@@ -8,12 +8,12 @@ import msgspec
 from tests.desk import RULE
 from tests.reading import DAY, PACE, Room, says
 from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDomain
-from worker.actions import Disallow
 from worker.api import Urgency
 from worker.audit import verify
 from worker.executor import Executor
 from worker.judge import Event, Said
-from worker.rules import ENFORCE
+from worker.language.actions import Disallow
+from worker.language.rules import ENFORCE
 from worker.sandbox import ACCOUNT
 from worker.sources import message_reading
 from worker.store.values import Standing

@@ -6,9 +6,9 @@ from types import ModuleType
 import pytest
 
 import worker
-from worker.actions import ACTIONS
-from worker.models import FACTS, TRIGGERS
-from worker.rules import Mode
+from worker.language.actions import ACTIONS
+from worker.language.models import FACTS, TRIGGERS
+from worker.language.rules import Mode
 
 
 def test_the_list_is_sorted_and_is_what_there_is() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from worker.errors import RuleError
 from worker.grammar import bare
+from worker.language.models import FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
 from worker.loader import load
-from worker.models import FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
 
 FILES = {
     "one": '''

@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support import BEGIN, TestClock, client_of
-from worker.actions import (
+from worker.errors import NotFound, Rejected, Temporary, Unsure
+from worker.handlers import HANDLERS, MOVES, Means, Reply, batches, notice
+from worker.language.actions import (
     Adding,
     AllowSender,
     AnyAction,
@@ -23,9 +25,7 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.errors import NotFound, Rejected, Temporary, Unsure
-from worker.handlers import HANDLERS, MOVES, Means, Reply, batches, notice
-from worker.rules import ENFORCE
+from worker.language.rules import ENFORCE
 from worker.sandbox import Fault, Switches, World
 from worker.store.entry import Entry
 

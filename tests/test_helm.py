@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from worker.rules import Mode
+from worker.language.rules import Mode
 from worker.settings import Settings, describe
 
 CHART = Path(__file__).parents[1] / "helm"

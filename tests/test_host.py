@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.language import BAD, GOOD, mail, rule_files
+from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker import Move
 from worker.errors import RuleError, Temporary
 from worker.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
 from worker.judge import Event, Said
-from worker.rules import ENFORCE, OBSERVE
+from worker.language.rules import ENFORCE, OBSERVE
 
 pytestmark = pytest.mark.slow
 BAD_LINE = 11

@@ -9,7 +9,7 @@ from threading import Thread
 
 from msgspec.msgpack import decode
 
-from tests.language import GOOD, mail, rule_files
+from tests.rule_files import GOOD, mail, rule_files
 from worker.hosted import HEAD, NOTE, Loaded, Page, send, serve
 from worker.judge import NOBODY, Said
 from worker.loader import Sources, read

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
 
-from tests.language import mail, rule_files
+from tests.rule_files import mail, rule_files
 from worker import Detection, Keep, Move, Notify
 from worker.judge import (
     NOBODY,
@@ -26,9 +26,9 @@ from worker.judge import (
     judge,
     told,
 )
+from worker.language.base import CUT, TEXT_LIMIT
+from worker.language.rules import OBSERVE, Limit, RuleInfo
 from worker.loader import load
-from worker.nouns import CUT, TEXT_LIMIT
-from worker.rules import OBSERVE, Limit, RuleInfo
 
 SPEAKS = '''
     @rule{mark}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.desk import Desk
-from worker.actions import AllowSender, AnyAction, BlockSender, TrustDomain
+from worker.language.actions import AllowSender, AnyAction, BlockSender, TrustDomain
 from worker.sandbox import ACCOUNT, Fault
 
 BLOCK = BlockSender(pattern="ada@c0rp.example")

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from tests.desk import SETTLE, Desk
-from worker.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
 from worker.errors import ServerFault
-from worker.policies import Policies
+from worker.language.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
+from worker.language.policies import Policies
 from worker.sandbox import ACCOUNT, Fault
 from worker.store.values import Outcome
 

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.test_proof import SETTLE, T, entry, state_of
-from worker.actions import (
+from worker.api.nouns import TrustedDomain
+from worker.language.actions import (
     Adding,
     AllowSender,
     AnyAction,
@@ -18,9 +19,8 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.api.nouns import TrustedDomain
+from worker.language.policies import AllowPolicy, BlockedSender, Policies
 from worker.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
-from worker.policies import AllowPolicy, BlockedSender, Policies
 from worker.proof import judge_adding, judge_removing
 from worker.store.entry import Entry
 

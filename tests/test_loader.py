@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.language import PRELUDE, mail, rule_files
+from tests.rule_files import PRELUDE, mail, rule_files
 from worker.errors import RuleError
 from worker.grammar import Problem
 from worker.judge import judge

@@ -7,11 +7,11 @@ import pytest
 
 from tests.reading import DAY, Room, says
 from worker import AllowPolicy, BlockSender, Move, Notify, Release
-from worker.actions import AnyAction
 from worker.api.bodies import AllowChange, BlockChange
 from worker.facts import SENT_IN
 from worker.intake import Intake
 from worker.judge import Event, Said
+from worker.language.actions import AnyAction
 from worker.sandbox import ACCOUNT
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.desk import Desk
 from tests.support import TestClock, refusing, untouched
-from worker.actions import Move
 from worker.api import Request, Response
 from worker.errors import ServerFault
+from worker.language.actions import Move
 from worker.poison import AGAIN, Poison, Question
 from worker.sandbox.mail import Mail
 

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
 from tests.support import refusing, untouched
-from worker.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.evidence import Evidence
+from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.preparing import Preparing
 from worker.sandbox import ACCOUNT
 from worker.store.entry import Look

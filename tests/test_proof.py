@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.language.models import LogEntry, Submission
+from worker.language.rules import ENFORCE
 from worker.lists import Listed
-from worker.models import LogEntry, Submission
 from worker.proof import (
     Asked,
     Logged,
@@ -27,7 +28,6 @@ from worker.proof import (
     told,
     wants_log,
 )
-from worker.rules import ENFORCE
 from worker.store.entry import FOLLOWS, OPEN, Entry, Look, State
 from worker.store.values import Outcome
 

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from tests.test_proof import SETTLE, T, entry, line, log, look, state_of, submission
-from worker.actions import Reclassify
-from worker.models import LogEntry
+from worker.language.actions import Reclassify
+from worker.language.models import LogEntry
 from worker.proof import Asked, judge_move, judge_reclassify
 
 DAY = 86_400.0

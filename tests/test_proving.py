@@ -5,7 +5,7 @@ from collections import Counter
 from msgspec.structs import replace
 
 from tests.desk import Desk
-from worker.actions import BlockSender, Move, Reclassify, Release
+from worker.language.actions import BlockSender, Move, Reclassify, Release
 from worker.sandbox import Fault
 from worker.store.entry import Look
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import SettingsError
-from worker.rules import Mode
+from worker.language.rules import Mode
 from worker.settings import NAMES, Listen, Quota, Settings, describe
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"

@@ -14,8 +14,8 @@ from rules.user_submissions import user_was_right
 from worker import ENFORCE, Message, sample
 from worker.deciding import decide
 from worker.judge import Bundle, Event, judge
+from worker.language.models import DISPOSITIONS
 from worker.loader import load
-from worker.models import DISPOSITIONS
 
 FACTS = {
     "Detection": b'{"links":[{"href":"https://pay.example"}]}',

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.language import rule_files
+from tests.rule_files import rule_files
 
 pytestmark = pytest.mark.slow
 RULES = '''

@@ -1,7 +1,7 @@
 """The front door for rule authors: nouns, verbs, and how to make a sentence of them."""
 
-from worker import samples as sample
-from worker.actions import (
+from worker.language import samples as sample
+from worker.language.actions import (
     AllowSender,
     BlockSender,
     Disallow,
@@ -14,9 +14,9 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.models import ActionLog, Detection, History, Message, Now, Raw, Report, Submission, Trace
-from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
-from worker.rules import APPROVE, ENFORCE, OBSERVE, OFF, example, limit, per_hour, rule
+from worker.language.models import ActionLog, Detection, History, Message, Now, Raw, Report, Submission, Trace
+from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE, OFF, example, limit, per_hour, rule
 
 __all__ = [
     "APPROVE",

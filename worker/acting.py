@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from worker.actions import LISTS
 from worker.api import Budget, Clock, Urgency
 from worker.errors import (
     NotEntitled,
@@ -23,6 +22,7 @@ from worker.errors import (
 )
 from worker.evidence import Evidence
 from worker.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.language.actions import LISTS
 from worker.preparing import Preparing
 from worker.proving import Proving
 from worker.store.entry import FINAL, FRESH, Entry

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.actions import AnyAction, Keep, Notify
-from worker.rules import APPROVE, ENFORCE, OBSERVE, OFF, Mode, Proposal
+from worker.language.actions import AnyAction, Keep, Notify
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE, OFF, Mode, Proposal
 
 LaneKey = tuple[str, str]
 EVERYTHING: LaneKey = ("keep", "")

@@ -18,8 +18,8 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
-from worker.models import Attachment, Header, Raw
-from worker.nouns import shortened
+from worker.language.base import shortened
+from worker.language.models import Attachment, Header, Raw
 
 T = TypeVar("T")
 LONGEST = 2_000_000

@@ -8,16 +8,16 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from worker.actions import Keep
 from worker.api import Clock
 from worker.deciding import Decision, decide, lowered
 from worker.errors import Permanent, WorkerError
 from worker.facts import SHARED, Facts
 from worker.grammar import ABOUT_A_MESSAGE
 from worker.judge import Event, Failure, Said
-from worker.models import Report, Submission
-from worker.nouns import Noun, Text, Texts
-from worker.rules import APPROVE, OBSERVE, Mode
+from worker.language.actions import Keep
+from worker.language.base import Noun, Text, Texts
+from worker.language.models import Report, Submission
+from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.sources import message_reading
 from worker.store.entry import State
 from worker.store.values import Broken, Draft, Held, Mishap, Reading, Sight

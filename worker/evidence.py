@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from worker.actions import Lane
 from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.listing import BatchListing
 from worker.errors import NotFound, WorkerError
+from worker.language.actions import Lane
+from worker.language.models import Submission
 from worker.lists import Listed
 from worker.looks import Looks
-from worker.models import Submission
 from worker.poison import SENSELESS, Poison
 from worker.proof import Asked, Logged
 from worker.sources import message_reading, scan_time

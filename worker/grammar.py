@@ -9,9 +9,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from msgspec import Struct
 
 import worker
-from worker.actions import ACTIONS
-from worker.models import DISPOSITION_OF, FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
-from worker.rules import Limit, Mark, Mode
+from worker.language.actions import ACTIONS
+from worker.language.models import DISPOSITION_OF, FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
+from worker.language.rules import Limit, Mark, Mode
 
 PURE_MODULES = frozenset(
     {

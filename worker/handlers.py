@@ -5,7 +5,12 @@ from typing import cast
 
 from msgspec import Struct
 
-from worker.actions import (
+from worker.api import Client, Clock
+from worker.api.bodies import NewAllow, NewBlock, NewTrust
+from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
+from worker.errors import NotFound, Rejected, Temporary, WorkerError
+from worker.evidence import list_of
+from worker.language.actions import (
     LISTS,
     Action,
     Adding,
@@ -22,13 +27,8 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.api import Client, Clock
-from worker.api.bodies import NewAllow, NewBlock, NewTrust
-from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
-from worker.errors import NotFound, Rejected, Temporary, WorkerError
-from worker.evidence import list_of
+from worker.language.models import Destination
 from worker.lists import comment
-from worker.models import Destination
 from worker.store.entry import Entry, State
 from worker.store.values import Answered, Outcome
 from worker.text import escaped

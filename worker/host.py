@@ -20,8 +20,8 @@ from worker.errors import RuleError, Temporary
 from worker.grammar import Problem
 from worker.hosted import Loaded, Page
 from worker.judge import NOBODY, Event, Failure, Said, Skip
+from worker.language.rules import OBSERVE, Proposal, RuleInfo
 from worker.loader import Sources, read, refusal
-from worker.rules import OBSERVE, Proposal, RuleInfo
 
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
 """What one frame carries at most; a larger event travels alone."""

@@ -21,8 +21,8 @@ from msgspec.msgpack import Decoder, encode
 
 from worker.grammar import Problem
 from worker.judge import NOBODY, Event, Skip, judge
+from worker.language.rules import RuleInfo
 from worker.loader import Sources, build
-from worker.rules import RuleInfo
 
 HEAD = Layout("<I")
 FRAME_LIMIT = 64 << 20

@@ -16,10 +16,10 @@ from msgspec.msgpack import Decoder as Unpacker
 from msgspec.msgpack import encode
 from msgspec.structs import replace
 
-from worker.actions import AnyAction
-from worker.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
-from worker.nouns import TEXT_LIMIT, Noun, shortened
-from worker.rules import OFF, Proposal, RuleInfo, sentence
+from worker.language.actions import AnyAction
+from worker.language.base import TEXT_LIMIT, Noun, shortened
+from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
+from worker.language.rules import OFF, Proposal, RuleInfo, sentence
 from worker.text import escaped
 
 REASON_LIMIT = 500

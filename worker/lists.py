@@ -6,10 +6,10 @@ from unicodedata import category, normalize
 
 from msgspec import Struct
 
-from worker.actions import Adding
 from worker.api.nouns import TrustedDomain
-from worker.nouns import domain_of
-from worker.policies import AllowPolicy, BlockedSender, Policies, owns
+from worker.language.actions import Adding
+from worker.language.base import domain_of
+from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
 from worker.store.entry import OPEN, Entry
 from worker.text import escaped
 

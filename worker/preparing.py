@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec import Struct, field
 
-from worker.actions import LISTS, Adding, Lane, Reclassify
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
 from worker.evidence import Evidence, Seen
+from worker.language.actions import LISTS, Adding, Lane, Reclassify
+from worker.language.policies import Policies
 from worker.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
 from worker.poison import SENSELESS
-from worker.policies import Policies
 from worker.proof import Advice, advise, asks_for, base, contradicted, deadline, requested_at, shown_as_added
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.ledger import Ledger

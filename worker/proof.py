@@ -6,10 +6,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from worker.actions import Move, Reclassify, Release
+from worker.language.actions import Move, Reclassify, Release
+from worker.language.base import epoch
+from worker.language.models import LogEntry, Submission
 from worker.lists import Listed, mark, owner, pattern_of
-from worker.models import LogEntry, Submission
-from worker.nouns import epoch
 from worker.store.entry import FOLLOWS, Entry, Look, State
 from worker.store.values import Outcome, Proof
 from worker.text import escaped

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import get_args
 
-from worker.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.api import Clock, Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.evidence import SINGLES, Evidence, Seen
+from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.poison import SENSELESS
 from worker.preparing import ours
 from worker.proof import (

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import SettingsError
-from worker.rules import Mode, seconds
+from worker.language.rules import Mode, seconds
 
 PREFIX = "WORKER_"
 NOTIFY = f"{PREFIX}NOTIFY_"

@@ -12,9 +12,9 @@ from msgspec import Struct
 from worker.api import Client, Page, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
-from worker.models import DISPOSITIONS
-from worker.nouns import Flag, Text, Texts, epoch
-from worker.policies import ListEntry
+from worker.language.base import Flag, Text, Texts, epoch
+from worker.language.models import DISPOSITIONS
+from worker.language.policies import ListEntry
 from worker.store.entry import Look
 from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
 

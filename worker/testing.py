@@ -10,8 +10,8 @@ import pytest
 
 from worker.grammar import Problem
 from worker.judge import Bundle, LoadedRule
+from worker.language.rules import Example, examples
 from worker.loader import build, contradiction, read, refusal
-from worker.rules import Example, examples
 
 Built = tuple[Bundle, tuple[Problem, ...]]
 _BUILT = pytest.StashKey[dict[Path, Built]]()

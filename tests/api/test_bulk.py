@@ -9,7 +9,7 @@ import pytest
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api.bulk import BulkSearch
 from worker.errors import NotFound, Rejected, ServerFault, Unsent
-from worker.models import Disposition
+from worker.language.models import Disposition
 from worker.sandbox import ACCOUNT, Switches, World
 
 START, END = EPOCH - 3600, EPOCH

@@ -10,7 +10,7 @@ from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page,
 from worker.api import Page, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
-from worker.models import ActionLog, LogEntry
+from worker.language.models import ActionLog, LogEntry
 from worker.sandbox import ACCOUNT, Fault, Switches, World
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from worker.api import Urgency
 from worker.api.bodies import BlockChange, NewBlock, WhereBlocked
 from worker.api.submissions import WhereSubmission
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unsure
-from worker.models import PatternType
+from worker.language.models import PatternType
 from worker.sandbox import ACCOUNT, Fault, Switches, World
 
 FACTS = Urgency.FACTS

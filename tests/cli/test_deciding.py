@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.store.desk import ME, Desk
-from worker.actions import Move, Release
+from worker.language.actions import Move, Release
 from worker.store.ledger import open_ledger
 from worker.store.values import Draft, Page
 

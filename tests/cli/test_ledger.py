@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
-from tests.language import GOOD, rule_files
+from tests.rule_files import GOOD, rule_files
 from tests.serving import RULES, Serving, sandbox
 from tests.store.desk import Desk
 from worker.sandbox import Switches

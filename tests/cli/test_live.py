@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from tests.serving import Serving, sandbox
 from worker.sandbox import Switches
 from worker.sandbox.faults import Fault

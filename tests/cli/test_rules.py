@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.cli.shell import Shell
-from tests.language import GOOD, rule_files
+from tests.rule_files import GOOD, rule_files
 
 
 def test_the_shipped_rules_pass_their_examples(shell: Shell) -> None:

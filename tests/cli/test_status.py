@@ -11,7 +11,7 @@ import pytest
 from tests.api.desk import http, serving
 from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from worker.cli.status import asked
 from worker.settings import Listen
 from worker.store.ledger import open_ledger

@@ -19,8 +19,8 @@ from worker.api import bodies, nouns
 from worker.api.bulk import BulkSearch
 from worker.api.investigate import MoveItem, Released
 from worker.api.submissions import WhereSubmission
-from worker.models import Detection, Message, Report, Submission, Trace
-from worker.policies import AllowPolicy, BlockedSender, ListEntry, Registrant
+from worker.language.models import Detection, Message, Report, Submission, Trace
+from worker.language.policies import AllowPolicy, BlockedSender, ListEntry, Registrant
 
 BESIDE = {"account_id", "page", "per_page", "cursor", "start", "end", "detections_only"}
 """What our methods take beside a body or conditions."""

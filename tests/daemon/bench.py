@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from worker import daemon
 from worker.api import ApiClock
 from worker.daemon import House

@@ -8,13 +8,13 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import TOKEN, Bench, until
-from tests.language import BAD, rule_files
+from tests.rule_files import BAD, rule_files
 from worker import daemon
 from worker.api import Request
 from worker.daemon import House, upkeep
 from worker.daemon.desk import UNHEARD
 from worker.errors import Unsure
-from worker.models import TRIGGERS
+from worker.language.models import TRIGGERS
 from worker.sandbox import ACCOUNT, Fault, Switches
 from worker.store.values import Page, Slice
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import MOVES, Bench, until
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from worker import daemon
 from worker.coverage import reaches
 from worker.daemon import upkeep

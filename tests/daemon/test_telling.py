@@ -3,7 +3,7 @@
 import pytest
 
 from tests.daemon.bench import MOVES, Bench, until
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from worker.daemon import upkeep
 from worker.sandbox import ACCOUNT, Switches
 from worker.sandbox import World as Account

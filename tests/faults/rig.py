@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import ClientError, ClientSession
 
-from tests.language import rule_files
+from tests.rule_files import rule_files
 from tests.serving import passed_on
 from worker.sandbox import ACCOUNT, Answer, Request, World, serve
 

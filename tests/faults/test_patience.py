@@ -13,8 +13,8 @@ from worker.engine import Judge
 from worker.errors import Temporary
 from worker.facts import Facts
 from worker.intake import Intake, Pace
+from worker.language.rules import ENFORCE
 from worker.looks import Looks
-from worker.rules import ENFORCE
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
 from worker.sources import Messages
 from worker.store.ledger import Ledger

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, until, until_it
-from tests.language import BAD, rule_files
+from tests.rule_files import BAD, rule_files
 
 pytestmark = pytest.mark.slow
 OTHER = MOVES.replace("moves", "other")

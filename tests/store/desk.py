@@ -4,8 +4,8 @@ import msgspec
 from msgspec.structs import replace
 
 from tests.store.memory import in_memory
-from worker.actions import AnyAction, Move
-from worker.rules import ENFORCE, Limit, Mode, RuleInfo
+from worker.language.actions import AnyAction, Move
+from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.store.entry import Entry, Look, State
 from worker.store.ledger import Ledger
 from worker.store.values import Answered, Claim, Draft, Entered, Outcome, Page, Reading, Sight, Standing, Thing

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.store.desk import JUNK, ME, T0, TRASH, Desk, info, standing
-from worker.actions import BlockSender, Notify
-from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit, Mode, RuleInfo
+from worker.language.actions import BlockSender, Notify
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit, Mode, RuleInfo
 from worker.store.entry import Entry, Look
 from worker.store.values import Claim
 

@@ -1,7 +1,7 @@
 """Sights: what is new, what may be a stale read, what is our own act coming back."""
 
 from tests.store.desk import ME, T0, Desk, reading
-from worker.actions import Release
+from worker.language.actions import Release
 
 BAD, GOOD, SHUT = "MALICIOUS|-", "NONE|-", "MALICIOUS|quarantined"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.desk import JUNK, ME, T0, TRASH, Desk
-from worker.actions import BlockSender, Move, Notify
+from worker.language.actions import BlockSender, Move, Notify
 from worker.store.entry import Entry
 
 SOC = Notify(channel="soc")

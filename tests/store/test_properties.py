@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from tests.store.desk import JUNK, ME, TRASH, Desk, info, reading, standing
-from worker.actions import (
+from worker.audit import verify
+from worker.language.actions import (
     Adding,
     AllowSender,
     AnyAction,
@@ -28,8 +29,7 @@ from worker.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.audit import verify
-from worker.rules import APPROVE, ENFORCE, OBSERVE, Limit
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, Look, State
 from worker.store.follow import took_effect
 from worker.store.tables import reasons

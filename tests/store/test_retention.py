@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from tests.store.desk import ME, T0, Desk, reading
-from worker.actions import BlockSender
 from worker.audit import verify
-from worker.rules import OBSERVE
+from worker.language.actions import BlockSender
+from worker.language.rules import OBSERVE
 from worker.store.values import Broken, Page, Reading, Thing
 
 DAY = 86400.0

@@ -7,8 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.desk import JUNK, ME, T0, Desk, info, reading, standing
-from worker.actions import Adding, AllowSender, BlockSender, Disallow, Reclassify, Release, TrustDomain, Unblock
 from worker.errors import LeaseLost, StoreError
+from worker.language.actions import (
+    Adding,
+    AllowSender,
+    BlockSender,
+    Disallow,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
 from worker.store.entry import Entry, State
 from worker.store.values import ALONE, Answered, Outcome, Page
 

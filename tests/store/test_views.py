@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.store.desk import ME, T0, TRASH, Desk
-from worker.actions import BlockSender, Unblock
+from worker.language.actions import BlockSender, Unblock
 from worker.store.values import Page, Slice
 
 

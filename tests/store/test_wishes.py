@@ -3,8 +3,8 @@
 import pytest
 
 from tests.store.desk import JUNK, ME, T0, TRASH, Desk, info, reading, standing
-from worker.actions import BlockSender, Move, Notify, Release
-from worker.rules import APPROVE, OBSERVE, Limit
+from worker.language.actions import BlockSender, Move, Notify, Release
+from worker.language.rules import APPROVE, OBSERVE, Limit
 from worker.store.entry import State
 from worker.store.values import Draft, Page, Sight
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, Union
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from worker.models import AskedDisposition, Disposition, PatternType
+from worker.language.models import AskedDisposition, Disposition, PatternType
 
 T = TypeVar("T")
 Given = Union[T, UnsetType]  # noqa: UP007 (a generic alias)

@@ -15,7 +15,7 @@ from worker.api.nouns import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
 from worker.errors import Unsent
-from worker.models import AskedDisposition, Destination, Disposition, Message
+from worker.language.models import AskedDisposition, Destination, Disposition, Message
 
 BULK = "/investigate/bulk"
 JobAction = Literal["MOVE", "RELEASE"]

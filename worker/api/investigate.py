@@ -17,8 +17,8 @@ from worker.api.nouns import Preview
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
 from worker.errors import Rejected, Unsent
-from worker.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
-from worker.nouns import epoch
+from worker.language.base import epoch
+from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 
 INVALID = frozenset({400, 422})
 """Statuses with which a body may be refused; nobody documents which one it is."""

@@ -4,9 +4,9 @@ from base64 import b64decode
 from datetime import datetime
 from typing import Any
 
-from worker.models import Message
-from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts
-from worker.policies import ListEntry
+from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts
+from worker.language.models import Message
+from worker.language.policies import ListEntry
 
 
 class TrustedDomain(ListEntry, frozen=True, kw_only=True):

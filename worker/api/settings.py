@@ -14,7 +14,7 @@ from worker.api.listing import MOST_IN_A_BATCH, BatchListing, Listing
 from worker.api.nouns import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
 from worker.errors import Unsent
-from worker.policies import AllowPolicy, BlockedSender, Registrant
+from worker.language.policies import AllowPolicy, BlockedSender, Registrant
 
 Order = TypeVar("Order", bound=bodies.Ordered)
 _verification = msgspec.json.Decoder(dict[str, Raw] | None).decode

@@ -12,7 +12,7 @@ from worker.api.envelope import nothing, numbered, records
 from worker.api.listing import Listed, listed
 from worker.api.pacing import Urgency
 from worker.api.walking import pages
-from worker.models import AskedDisposition, Submission
+from worker.language.models import AskedDisposition, Submission
 
 _submission = msgspec.json.Decoder(Submission)
 

@@ -99,7 +99,7 @@ def _known(what: str, name: str, names: Collection[str]) -> None:
 
 def _beginning(after: str) -> dict[str, float]:
     """Read the number of a record, a duration back from now, or a time."""
-    from worker.rules import seconds
+    from worker.language.rules import seconds
 
     if not after:
         return {}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from worker.actions import LISTS
 from worker.cli import edge, show
 from worker.errors import RuleError, SettingsError
+from worker.language.actions import LISTS
 
 if TYPE_CHECKING:
     from worker.settings import Settings

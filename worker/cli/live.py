@@ -11,12 +11,12 @@ import msgspec
 from worker.api import ApiClock, Budget, Client, HttpTransport, Urgency
 from worker.daemon.desk import credential_of
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Temporary, Unauthorised, Unsure, WorkerError
-from worker.rules import OBSERVE
+from worker.language.rules import OBSERVE
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-    from worker.rules import Mode, RuleInfo
+    from worker.language.rules import Mode, RuleInfo
     from worker.settings import Account, Settings
 
 PATIENCE = 30.0

@@ -12,7 +12,7 @@ from worker.text import escaped
 
 if TYPE_CHECKING:
     from worker.host import BundleInfo
-    from worker.rules import RuleInfo
+    from worker.language.rules import RuleInfo
     from worker.settings import Settings
 
 LONGEST = 1000

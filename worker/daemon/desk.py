@@ -12,9 +12,9 @@ from worker.executor import Executor
 from worker.facts import Facts
 from worker.host import Host
 from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.language.rules import OFF
 from worker.looks import Looks
 from worker.notifiers import Channels
-from worker.rules import OFF
 from worker.settings import Account, Settings
 from worker.sources import WHEN_NEEDED, Messages, Source
 from worker.store.ledger import Ledger

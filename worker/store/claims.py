@@ -19,8 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from worker.actions import LISTS
-from worker.rules import APPROVE, ENFORCE, OBSERVE
+from worker.language.actions import LISTS
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.store.dialects import chunks
 from worker.store.entry import FRESH, Entry, Look
 from worker.store.follow import ends

@@ -4,8 +4,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from worker.actions import AnyAction, Lane
-from worker.rules import Mode
+from worker.language.actions import AnyAction, Lane
+from worker.language.rules import Mode
 
 State = Literal[
     "observed",  # would have been done; final

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, select, text
 
-from worker.actions import Adding, AnyAction, Removing
+from worker.language.actions import Adding, AnyAction, Removing
 from worker.store.dialects import chunks
 from worker.store.entry import FINAL, OPEN, Entry, State
 from worker.store.pen import Mint, Pen, in_order, last_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import func, select
 
-from worker.rules import Limit, RuleInfo
+from worker.language.rules import Limit, RuleInfo
 from worker.store.dialects import chunks, upsert
 from worker.store.entry import Entry
 from worker.store.pen import Pen

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
-from worker.actions import LISTS
 from worker.errors import StoreError
-from worker.rules import Mode
+from worker.language.actions import LISTS
+from worker.language.rules import Mode
 from worker.store.dialects import add, chunks, rewrite, upsert
 from worker.store.entry import FINAL, FOLLOWS, OPEN, Entry, State
 from worker.store.records import Chain, about, harmless

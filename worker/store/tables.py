@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from worker.actions import AnyAction
+from worker.language.actions import AnyAction
 from worker.store.entry import Look
 
 OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice'"

@@ -7,8 +7,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from worker.actions import AnyAction, Lane
-from worker.rules import Mode, RuleInfo
+from worker.language.actions import AnyAction, Lane
+from worker.language.rules import Mode, RuleInfo
 from worker.store.entry import Look, State
 
 SliceKind = Literal["head", "gap", "overlap", "sweep"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 from sqlalchemy import delete, select
 
-from worker.rules import Mode
+from worker.language.rules import Mode
 from worker.store.dialects import chunks
 from worker.store.entry import OPEN, Entry
 from worker.store.follow import ends, fate, go_on, took_effect

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
-from worker.rules import Example, Limit, Mode, examples, marked, seconds, sentence
+from worker.language.rules import Example, Limit, Mode, examples, marked, seconds, sentence
 
 
 def plain(message: Message) -> Move | None:

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from msgspec import Struct
 
-from worker.actions import Action, AnyAction
-from worker.models import DISPOSITIONS, Disposition
+from worker.language.actions import Action, AnyAction
+from worker.language.models import DISPOSITIONS, Disposition
 
 By = Literal["rule", "sender", "recipient"]
 Rule = TypeVar("Rule", bound=Callable[..., Any])

@@ -3,7 +3,7 @@
 import pytest
 
 from worker import Policies
-from worker.policies import owns
+from worker.language.policies import owns
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from worker.models import (
+from worker.language.models import (
     ActionLog,
     Attachment,
     Detection,
@@ -27,7 +27,7 @@ from worker.models import (
     TracePart,
     Validation,
 )
-from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
+from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
 
 __all__ = [
     "NOON",

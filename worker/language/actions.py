@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from msgspec import Meta, Struct, field
 
-from worker.models import AskedDisposition, Destination, PatternType
+from worker.language.models import AskedDisposition, Destination, PatternType
 
 LONGEST = timedelta(days=3653)
 

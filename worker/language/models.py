@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from msgspec import field
 
-from worker.nouns import Flag, Noun, Nullable, Number, Text, Texts, domain_of
-from worker.policies import AllowPolicy, BlockedSender, Policies, Registry
+from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts, domain_of
+from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
 
 Disposition = Literal[
     "MALICIOUS",

@@ -7,8 +7,8 @@ import pytest
 from msgspec.json import decode, encode
 
 from worker import History, sample
-from worker.models import FACTS, TRIGGERS
-from worker.nouns import Noun
+from worker.language.base import Noun
+from worker.language.models import FACTS, TRIGGERS
 
 MAKERS: dict[str, Callable[[], Noun]] = {
     "Message": sample.message,

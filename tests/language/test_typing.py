@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TYPING = Path(__file__).parent / "typing"
+TYPING = Path(__file__).parents[1] / "typing"
 IGNORE = re.compile(r"  # type: ignore\[([a-z-]+)\]")
 
 

@@ -21,7 +21,7 @@ from worker import (
     TrustDomain,
     Unblock,
 )
-from worker.actions import ACTIONS, Action, Adding, AnyAction, Removing
+from worker.language.actions import ACTIONS, Action, Adding, AnyAction, Removing
 
 EXAMPLES: tuple[AnyAction, ...] = (
     Move("Inbox"),

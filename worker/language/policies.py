@@ -8,7 +8,7 @@ from typing import Self
 
 from msgspec import field
 
-from worker.nouns import Flag, Noun, Number, Text, domain_of, folded
+from worker.language.base import Flag, Noun, Number, Text, domain_of, folded
 
 
 class ListEntry(Noun, frozen=True, kw_only=True):

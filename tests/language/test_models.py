@@ -10,8 +10,8 @@ from msgspec.json import decode, encode
 from msgspec.structs import fields
 
 from worker import Message, Report, sample
-from worker.models import FACTS, TRIGGERS
-from worker.nouns import CUT, TEXT_LIMIT, Noun, domain_of, shortened
+from worker.language.base import CUT, TEXT_LIMIT, Noun, domain_of, shortened
+from worker.language.models import FACTS, TRIGGERS
 
 IDENTITY: dict[str, dict[str, object]] = {
     "Message": {"id": "x"},

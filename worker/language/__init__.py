@@ -1,0 +1,1 @@
+"""The language of rule files: events and facts, actions, rules, samples."""
