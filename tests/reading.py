@@ -10,9 +10,9 @@ from worker import Message, Move
 from worker.engine import Judge
 from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
-from worker.judge import Event, Failure, Said
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Mode, Proposal
+from worker.rulehost.evaluation import Event, Failure, Said
 from worker.sandbox import ACCOUNT
 from worker.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 

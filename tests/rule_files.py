@@ -5,7 +5,7 @@ from textwrap import dedent
 
 from msgspec.json import encode
 
-from worker.judge import Event
+from worker.rulehost.evaluation import Event
 
 PRELUDE = (
     "from worker import (ENFORCE, OBSERVE, OFF, AllowPolicy, AllowSender, BlockSender, BlockedSender, Detection, "

@@ -25,10 +25,10 @@ from worker.errors import Permanent, Temporary, Unreachable, Unsure
 from worker.executor import Executor
 from worker.facts import Facts
 from worker.intake import Intake, Pace
-from worker.judge import Event, Said
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.looks import Looks
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked
 from worker.sources import Messages

@@ -10,11 +10,11 @@ from tests.reading import DAY, Room, says
 from worker import History, Move, Notify, Raw, Trace
 from worker.errors import Permanent, ServerFault
 from worker.facts import OF_A_MESSAGE, SHARED
-from worker.judge import Event, Said
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS
 from worker.language.models import OF_A_MESSAGE as ONLY_OF_A_MESSAGE
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import Fault
 from worker.sandbox.mail import Mail
 

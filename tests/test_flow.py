@@ -11,9 +11,9 @@ from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDom
 from worker.api import Urgency
 from worker.audit import verify
 from worker.executor import Executor
-from worker.judge import Event, Said
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 from worker.sources import message_reading
 from worker.store.values import Standing

@@ -10,8 +10,8 @@ from worker import AllowPolicy, BlockSender, Move, Notify, Release
 from worker.api.bodies import AllowChange, BlockChange
 from worker.facts import SENT_IN
 from worker.intake import Intake
-from worker.judge import Event, Said
 from worker.language.actions import AnyAction
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 
 

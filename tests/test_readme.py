@@ -18,12 +18,12 @@ from worker import sample
 from worker.audit import VERBS
 from worker.cli import app
 from worker.daemon.readiness import TURNS
-from worker.judge import Event, judge
 from worker.language.actions import ACTIONS
 from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
 from worker.language.rules import Mode
-from worker.loader import load
+from worker.rulehost.evaluation import Event, judge
+from worker.rulehost.loader import load
 from worker.sandbox import World
 from worker.sandbox.auth import READ_ONLY, WRONG
 from worker.sandbox.control import ROUTES, handle

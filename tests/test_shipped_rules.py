@@ -13,9 +13,9 @@ from rules.phishguard_reports import phishguard_report
 from rules.user_submissions import user_was_right
 from worker import ENFORCE, Message, sample
 from worker.deciding import decide
-from worker.judge import Bundle, Event, judge
 from worker.language.models import DISPOSITIONS
-from worker.loader import load
+from worker.rulehost.evaluation import Bundle, Event, judge
+from worker.rulehost.loader import load
 
 FACTS = {
     "Detection": b'{"links":[{"href":"https://pay.example"}]}',

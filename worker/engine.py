@@ -12,12 +12,12 @@ from worker.api import Clock
 from worker.deciding import Decision, decide, lowered
 from worker.errors import Permanent, WorkerError
 from worker.facts import SHARED, Facts
-from worker.grammar import ABOUT_A_MESSAGE
-from worker.judge import Event, Failure, Said
 from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
 from worker.language.models import Report, Submission
 from worker.language.rules import APPROVE, OBSERVE, Mode
+from worker.rulehost.evaluation import Event, Failure, Said
+from worker.rulehost.validation import ABOUT_A_MESSAGE
 from worker.sources import message_reading
 from worker.store.entry import State
 from worker.store.values import Broken, Draft, Held, Mishap, Reading, Sight

@@ -15,10 +15,10 @@ from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.eml import parsed
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
+from worker.escaping import escaped
 from worker.language.base import Noun, epoch
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import Policies, Registry
-from worker.text import escaped
 
 CACHED = 300.0
 """Seconds for which the account's lists are taken as known."""

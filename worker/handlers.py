@@ -9,6 +9,7 @@ from worker.api import Client, Clock
 from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import NotFound, Rejected, Temporary, WorkerError
+from worker.escaping import escaped
 from worker.evidence import list_of
 from worker.language.actions import (
     LISTS,
@@ -31,7 +32,6 @@ from worker.language.models import Destination
 from worker.lists import comment
 from worker.store.entry import Entry, State
 from worker.store.values import Answered, Outcome
-from worker.text import escaped
 
 MOST_LISTED = 1000
 CONFLICT = 409

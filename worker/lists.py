@@ -7,11 +7,11 @@ from unicodedata import category, normalize
 from msgspec import Struct
 
 from worker.api.nouns import TrustedDomain
+from worker.escaping import escaped
 from worker.language.actions import Adding
 from worker.language.base import domain_of
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
 from worker.store.entry import OPEN, Entry
-from worker.text import escaped
 
 UNTIL = ", until "
 NOT_LISTED = "there is no list entry of ours (any more)"

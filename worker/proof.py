@@ -6,13 +6,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from worker.escaping import escaped
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
 from worker.language.models import LogEntry, Submission
 from worker.lists import Listed, mark, owner, pattern_of
 from worker.store.entry import FOLLOWS, Entry, Look, State
 from worker.store.values import Outcome, Proof
-from worker.text import escaped
 
 SECOND = 2.0
 """The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from worker.text import escaped
+from worker.escaping import escaped
 
 Log = FilteringBoundLogger
 LONGEST = 2000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from worker.grammar import Problem
-from worker.judge import Bundle, LoadedRule
 from worker.language.rules import Example, examples
-from worker.loader import build, contradiction, read, refusal
+from worker.rulehost.evaluation import Bundle, LoadedRule
+from worker.rulehost.loader import build, contradiction, read, refusal
+from worker.rulehost.validation import Problem
 
 Built = tuple[Bundle, tuple[Problem, ...]]
 _BUILT = pytest.StashKey[dict[Path, Built]]()

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, until, until_it
+from worker.escaping import BLANKS, UNSEEN
 from worker.sandbox import Answer, Fault, Request
-from worker.text import BLANKS, UNSEEN
 
 pytestmark = pytest.mark.slow
 HTML = b"<!DOCTYPE html><title>Just a moment...</title>"

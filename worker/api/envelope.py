@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
-from worker.text import escaped
+from worker.escaping import escaped
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]

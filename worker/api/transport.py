@@ -29,7 +29,7 @@ from yarl import URL
 
 from worker.api.credential import Credential
 from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
-from worker.text import escaped
+from worker.escaping import escaped
 
 MOST_BYTES = 128 << 20
 """Bytes of a body: fifty times a page of a thousand ordinary messages."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from worker.cli import edge, show
 from worker.cli.ledger import As, Because, Person
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Temporary, Unsent, WorkerError
-from worker.text import escaped
+from worker.escaping import escaped
 
 if TYPE_CHECKING:
     from worker.api.bulk import RowStatus

@@ -350,7 +350,7 @@ def _how_off(subjects: Iterable[str]) -> str:
 
 async def _known(settings: "Settings", rule: str) -> None:
     """Refuse a brake for a rule that does not exist: it would look like one and hold nothing."""
-    from worker.host import Host
+    from worker.rulehost.host import Host
 
     try:
         async with Host(settings.rules) as host:

@@ -8,11 +8,11 @@ import typer
 
 from worker.cli import edge, show
 from worker.errors import RuleError, SettingsError
-from worker.text import escaped
+from worker.escaping import escaped
 
 if TYPE_CHECKING:
-    from worker.host import BundleInfo
     from worker.language.rules import RuleInfo
+    from worker.rulehost.host import BundleInfo
     from worker.settings import Settings
 
 LONGEST = 1000
@@ -89,7 +89,7 @@ def loaded(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo"
 
 async def _loaded(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
     """Load it the way the daemon does: in a child process, so that not even an endless loop does any harm."""
-    from worker.host import Host
+    from worker.rulehost.host import Host
 
     async with Host(folder, channels=channels) as host:
         return host.bundle

@@ -11,7 +11,7 @@ import typer
 
 from worker.cli import edge
 from worker.errors import SettingsError
-from worker.text import escaped
+from worker.escaping import escaped
 
 if TYPE_CHECKING:
     from worker.sandbox import World

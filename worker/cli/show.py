@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import typer
 
-from worker.text import escaped, unseen
+from worker.escaping import escaped, unseen
 
 WIDTH = 100
 LONGEST = 120

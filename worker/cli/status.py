@@ -10,7 +10,7 @@ import typer
 
 from worker.cli import edge, show
 from worker.cli.ledger import BRAKES, brake_row
-from worker.text import escaped
+from worker.escaping import escaped
 
 if TYPE_CHECKING:
     from worker.settings import Listen, Settings

@@ -10,11 +10,11 @@ from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
 from worker.engine import Judge
 from worker.executor import Executor
 from worker.facts import Facts
-from worker.host import Host
 from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.language.rules import OFF
 from worker.looks import Looks
 from worker.notifiers import Channels
+from worker.rulehost.host import Host
 from worker.settings import Account, Settings
 from worker.sources import WHEN_NEEDED, Messages, Source
 from worker.store.ledger import Ledger

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, select
 
+from worker.escaping import escaped
 from worker.store.dialects import add
 from worker.store.entry import Entry
 from worker.store.tables import records
-from worker.text import escaped
 
 NOTHING = "0" * 64
 """What the first record of a chain names as its previous one."""

@@ -16,11 +16,11 @@ from typing import Any
 from msgspec import Struct
 
 from worker.errors import RuleError
-from worker.grammar import Header, Misread, Problem, bare, check_mark, check_source, fingerprint, header
-from worker.judge import Bundle, Failure, LoadedRule, ask, place, told
 from worker.language.actions import AnyAction, Keep, Notify
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import ENFORCE, Example, Proposal, RuleInfo, examples, marked
+from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, ask, place, told
+from worker.rulehost.validation import Header, Misread, Problem, bare, check_mark, check_source, fingerprint, header
 
 PACKAGE = "_rules_in_hand"
 """The package that rule files believe to be in while they are loaded."""

@@ -19,10 +19,10 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.msgpack import Decoder, encode
 
-from worker.grammar import Problem
-from worker.judge import NOBODY, Event, Skip, judge
 from worker.language.rules import RuleInfo
-from worker.loader import Sources, build
+from worker.rulehost.evaluation import NOBODY, Event, Skip, judge
+from worker.rulehost.loader import Sources, build
+from worker.rulehost.validation import Problem
 
 HEAD = Layout("<I")
 FRAME_LIMIT = 64 << 20

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker import Move
 from worker.errors import RuleError, Temporary
-from worker.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
-from worker.judge import Event, Said
 from worker.language.rules import ENFORCE, OBSERVE
+from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
 
 pytestmark = pytest.mark.slow
 BAD_LINE = 11

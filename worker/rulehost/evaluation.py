@@ -16,11 +16,11 @@ from msgspec.msgpack import Decoder as Unpacker
 from msgspec.msgpack import encode
 from msgspec.structs import replace
 
+from worker.escaping import escaped
 from worker.language.actions import AnyAction
 from worker.language.base import TEXT_LIMIT, Noun, shortened
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
 from worker.language.rules import OFF, Proposal, RuleInfo, sentence
-from worker.text import escaped
 
 REASON_LIMIT = 500
 """Characters of a reason, and of the problem a failure states."""

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text import escaped
+from worker.escaping import escaped
 
 anything = st.text(st.characters(exclude_categories=[]))
 

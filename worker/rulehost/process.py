@@ -16,12 +16,12 @@ import msgspec
 from msgspec.msgpack import encode
 
 import worker
-from worker.hosted import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY
-from worker.judge import NOBODY
+from worker.rulehost.child import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY
+from worker.rulehost.evaluation import NOBODY
 
 LAST_WORDS = 0.5
 """Seconds that a child has for writing its traceback and dying, before it is killed."""
-BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from worker.hosted import main; main(*map(int, sys.argv[1:4]))"
+BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from worker.rulehost.child import main; main(*map(int, sys.argv[1:4]))"
 TRACE_LINE = re.compile(r'  File "(.+)", line (\d+) in ')
 
 

@@ -10,7 +10,9 @@ from msgspec.json import encode
 
 from tests.rule_files import mail, rule_files
 from worker import Detection, Keep, Move, Notify
-from worker.judge import (
+from worker.language.base import CUT, TEXT_LIMIT
+from worker.language.rules import OBSERVE, Limit, RuleInfo
+from worker.rulehost.evaluation import (
     NOBODY,
     REASON_LIMIT,
     SENTENCE_LIMIT,
@@ -26,9 +28,7 @@ from worker.judge import (
     judge,
     told,
 )
-from worker.language.base import CUT, TEXT_LIMIT
-from worker.language.rules import OBSERVE, Limit, RuleInfo
-from worker.loader import load
+from worker.rulehost.loader import load
 
 SPEAKS = '''
     @rule{mark}

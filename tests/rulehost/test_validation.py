@@ -7,9 +7,9 @@ import pytest
 
 from tests.rule_files import rule_files
 from worker.errors import RuleError
-from worker.grammar import bare
 from worker.language.models import FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
-from worker.loader import load
+from worker.rulehost.loader import load
+from worker.rulehost.validation import bare
 
 FILES = {
     "one": '''

@@ -10,9 +10,9 @@ from threading import Thread
 from msgspec.msgpack import decode
 
 from tests.rule_files import GOOD, mail, rule_files
-from worker.hosted import HEAD, NOTE, Loaded, Page, send, serve
-from worker.judge import NOBODY, Said
-from worker.loader import Sources, read
+from worker.rulehost.child import HEAD, NOTE, Loaded, Page, send, serve
+from worker.rulehost.evaluation import NOBODY, Said
+from worker.rulehost.loader import Sources, read
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
-from worker.child import Child, Stopped
 from worker.errors import RuleError, Temporary
-from worker.grammar import Problem
-from worker.hosted import Loaded, Page
-from worker.judge import NOBODY, Event, Failure, Said, Skip
 from worker.language.rules import OBSERVE, Proposal, RuleInfo
-from worker.loader import Sources, read, refusal
+from worker.rulehost.child import Loaded, Page
+from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
+from worker.rulehost.loader import Sources, read, refusal
+from worker.rulehost.process import Child, Stopped
+from worker.rulehost.validation import Problem
 
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
 """What one frame carries at most; a larger event travels alone."""

@@ -7,9 +7,9 @@ import pytest
 
 from tests.rule_files import PRELUDE, mail, rule_files
 from worker.errors import RuleError
-from worker.grammar import Problem
-from worker.judge import judge
-from worker.loader import PACKAGE, Sources, build, load, read, refusal
+from worker.rulehost.evaluation import judge
+from worker.rulehost.loader import PACKAGE, Sources, build, load, read, refusal
+from worker.rulehost.validation import Problem
 
 FINE = '''
     spam, ham = sample.message(), sample.message(final_disposition="NONE")

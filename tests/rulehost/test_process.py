@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
-from worker.child import Child, Stopped
-from worker.hosted import Page
-from worker.loader import read
+from worker.rulehost.child import Page
+from worker.rulehost.loader import read
+from worker.rulehost.process import Child, Stopped
 
 pytestmark = pytest.mark.slow
 DAEMON = """
 import asyncio, pathlib, sys
-from worker.host import Host
+from worker.rulehost.host import Host
 async def main():
     async with Host(pathlib.Path(sys.argv[1]), deadline=60) as host:
         print(host.pid, flush=True)
         raw = b'{"id": "1", "subject": "bad", "final_disposition": "SPAM"}'
         await host.propose([Event(key="1", kind="Message", raw=raw)])
-from worker.judge import Event
+from worker.rulehost.evaluation import Event
 asyncio.run(main())
 """
 

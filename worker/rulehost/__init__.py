@@ -1,0 +1,1 @@
+"""Where rules live: read, checked, and run in a process of their own."""
