@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any
 
-from tests.store.memory import in_memory
+from tests.ledger.memory import in_memory
 from tests.support import TOKEN, Meddle, TestClock, client_of, untouched
 from worker.api import Request, Response
+from worker.ledger.entries import Entry
+from worker.ledger.ledger import Ledger
 from worker.looks import Looks
 from worker.sandbox import ACCOUNT, Switches, World
-from worker.store.entry import Entry
-from worker.store.ledger import Ledger
 
 QUOTA = 100_000
 """Requests in five minutes: more than any test makes."""

@@ -9,11 +9,11 @@ from worker.executor import Executor
 from worker.language.actions import AnyAction
 from worker.language.policies import Policies
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
+from worker.ledger.entries import Entry
+from worker.ledger.values import Draft, Page, Reading, Standing
 from worker.preparing import Ask
 from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail
-from worker.store.entry import Entry
-from worker.store.values import Draft, Page, Reading, Standing
 
 RULE = RuleInfo(
     name="lookalike", file="rules/a.py", line=1, doc="", trigger="Message", facts=(), actions=(), mode=ENFORCE,

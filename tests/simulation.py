@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import msgspec
 from sqlalchemy import Connection
 
-from tests.store.memory import in_memory
+from tests.ledger.memory import in_memory
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.api import ApiClock, Budget, Client, Request, Response
@@ -27,14 +27,14 @@ from worker.facts import Facts
 from worker.intake import Intake, Pace
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
+from worker.ledger.db.runner import SyncRunner
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Standing
 from worker.looks import Looks
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked
 from worker.sources import Messages
-from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
-from worker.store.values import Standing
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0

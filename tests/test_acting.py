@@ -9,9 +9,9 @@ from tests.support import client_of, refusing, untouched
 from worker.api import Request, Response
 from worker.errors import Temporary
 from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release
+from worker.ledger.entries import Look
+from worker.ledger.values import Standing
 from worker.sandbox import ACCOUNT, Fault
-from worker.store.entry import Look
-from worker.store.values import Standing
 
 JUNK = Move(destination="JunkEmail")
 

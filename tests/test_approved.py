@@ -6,10 +6,10 @@ from msgspec.structs import replace
 from tests.desk import Desk
 from tests.test_proof import JUNK, entry, line, log, look
 from worker.language.actions import AllowSender, Release
+from worker.ledger.entries import Look, State
+from worker.ledger.values import Claim
 from worker.proof import advise
 from worker.sandbox import ACCOUNT, Fault
-from worker.store.entry import Look, State
-from worker.store.values import Claim
 
 
 async def test_a_word_against_a_block_outlives_a_request_that_could_not_leave() -> None:

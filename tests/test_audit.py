@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.store.desk import ME, T0, TRASH, Desk
+from tests.ledger.desk import ME, T0, TRASH, Desk
 from worker.audit import Stream, query, verify
-from worker.store.records import canonical, hashed
+from worker.ledger.records import canonical, hashed
 
 
 async def chain(desk: Desk, length: int = 5) -> list[bytes]:

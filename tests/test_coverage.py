@@ -18,7 +18,7 @@ from worker.coverage import (
     next_sweep,
     reaches,
 )
-from worker.store.values import Coverage, Slice
+from worker.ledger.values import Coverage, Slice
 
 moments = st.integers(0, 50).map(float)
 intervals = st.tuples(moments, moments).filter(lambda pair: pair[0] < pair[1])

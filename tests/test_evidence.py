@@ -7,8 +7,8 @@ import pytest
 from tests.desk import Desk
 from tests.support import refusing
 from worker.language.actions import Move
+from worker.ledger.entries import Look
 from worker.sandbox import Fault
-from worker.store.entry import Look
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")

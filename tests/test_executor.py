@@ -14,9 +14,9 @@ from tests.support import refusing, untouched
 from worker.api import Urgency
 from worker.facts import Facts
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.ledger.entries import Look
+from worker.ledger.values import Claim, Standing
 from worker.sandbox import ACCOUNT, Fault, Faults
-from worker.store.entry import Look
-from worker.store.values import Claim, Standing
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")

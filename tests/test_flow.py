@@ -13,10 +13,10 @@ from worker.audit import verify
 from worker.executor import Executor
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE
+from worker.ledger.values import Standing
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 from worker.sources import message_reading
-from worker.store.values import Standing
 
 
 def executor_of(room: Room) -> Executor:

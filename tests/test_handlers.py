@@ -26,8 +26,8 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.language.rules import ENFORCE
+from worker.ledger.entries import Entry
 from worker.sandbox import Fault, Switches, World
-from worker.store.entry import Entry
 
 CLOCK = TestClock()
 TWO = ["a@corp.example", "b@corp.example"]

@@ -9,9 +9,9 @@ from tests.reading import PACE, Room, malicious_is_moved
 from worker.coverage import next_gap
 from worker.errors import Rejected, ServerFault
 from worker.intake import FAULT_AGAIN, SLOW_AGAIN
+from worker.ledger.values import Coverage, Page
 from worker.sandbox import ACCOUNT, Fault
 from worker.sources import message_reading
-from worker.store.values import Coverage, Page
 
 
 async def coverage(room: Room, source: str = "messages") -> Coverage:

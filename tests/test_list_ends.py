@@ -8,8 +8,8 @@ from tests.desk import SETTLE, Desk
 from worker.errors import ServerFault
 from worker.language.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
 from worker.language.policies import Policies
+from worker.ledger.values import Outcome
 from worker.sandbox import ACCOUNT, Fault
-from worker.store.values import Outcome
 
 HOUR = timedelta(hours=1)
 BLOCK = BlockSender("ada@c0rp.example", for_=HOUR)

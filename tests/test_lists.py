@@ -20,9 +20,9 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.language.policies import AllowPolicy, BlockedSender, Policies
+from worker.ledger.entries import Entry
 from worker.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
 from worker.proof import judge_adding, judge_removing
-from worker.store.entry import Entry
 
 DAY = 86_400.0
 OURS = Policies(domains=("corp.example",), allowed=("partner.example",), trusted=("fine.example",))

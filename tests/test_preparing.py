@@ -7,9 +7,9 @@ from tests.desk import SETTLE, Desk
 from tests.support import refusing, untouched
 from worker.evidence import Evidence
 from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
+from worker.ledger.entries import Look
 from worker.preparing import Preparing
 from worker.sandbox import ACCOUNT
-from worker.store.entry import Look
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.language.models import LogEntry, Submission
 from worker.language.rules import ENFORCE
+from worker.ledger.entries import FOLLOWS, OPEN, Entry, Look, State
+from worker.ledger.values import Outcome
 from worker.lists import Listed
 from worker.proof import (
     Asked,
@@ -28,8 +30,6 @@ from worker.proof import (
     told,
     wants_log,
 )
-from worker.store.entry import FOLLOWS, OPEN, Entry, Look, State
-from worker.store.values import Outcome
 
 T = 1_790_000_000.0
 SETTLE = 120.0

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from tests.desk import Desk
 from worker.language.actions import BlockSender, Move, Reclassify, Release
+from worker.ledger.entries import Look
 from worker.sandbox import Fault
-from worker.store.entry import Look
 
 JUNK = Move(destination="JunkEmail")
 TWO = ["a@corp.example", "b@corp.example"]

@@ -22,6 +22,8 @@ from worker.language.actions import ACTIONS
 from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
 from worker.language.rules import Mode
+from worker.ledger.entries import FOLLOWS
+from worker.ledger.records import NOTHING, canonical, hashed
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
 from worker.sandbox import World
@@ -30,8 +32,6 @@ from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.wire import Request
 from worker.settings import Settings, describe
 from worker.sources import AllowPolicies, Messages, Reports
-from worker.store.entry import FOLLOWS
-from worker.store.records import NOTHING, canonical, hashed
 from worker.telemetry import Metrics
 
 ROOT = Path(__file__).parents[1]
@@ -187,7 +187,7 @@ def test_the_states_of_an_entry_and_what_follows_them_are_those_of_the_ledger() 
 def test_the_verbs_of_records_are_those_that_are_written() -> None:
     told = {verb for row in table(LEDGER, "verb") for verb in re.findall(r"`([a-z ]+)`", row[0])}
     assert sorted(told) == sorted(VERBS)
-    files = [*(ROOT / "worker/store").glob("*.py"), *(ROOT / "worker/daemon").glob("*.py")]
+    files = [*(ROOT / "worker/ledger").rglob("*.py"), *(ROOT / "worker/daemon").glob("*.py")]
     assert told == {verb for file in files for verb in verbs(ast.parse(file.read_text()))}
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from worker import sample
+from worker.ledger.values import Thing
 from worker.sources import entry_reading, fetched, message_reading, report_reading, scan_time, submission_reading
-from worker.store.values import Thing
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
 

@@ -13,9 +13,9 @@ from worker.api import Request, Response
 from worker.coverage import LONGEST
 from worker.errors import Rejected, ServerFault, Temporary
 from worker.intake import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
+from worker.ledger.values import Coverage, Page, Slice
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse
-from worker.store.values import Coverage, Page, Slice
 
 REFUSED = refuse(400, 10001, "the cursor is not valid")
 REFUSAL = Response(status=400, headers=REFUSED.headers, body=REFUSED.body)

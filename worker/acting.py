@@ -23,11 +23,11 @@ from worker.errors import (
 from worker.evidence import Evidence
 from worker.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
 from worker.language.actions import LISTS
+from worker.ledger.entries import FINAL, FRESH, Entry
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import ALONE, Answered, Claim, Standing
 from worker.preparing import Preparing
 from worker.proving import Proving
-from worker.store.entry import FINAL, FRESH, Entry
-from worker.store.ledger import Ledger
-from worker.store.values import ALONE, Answered, Claim, Standing
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20

@@ -8,8 +8,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from worker.store.ledger import Ledger
-from worker.store.records import NOTHING, hashed
+from worker.ledger.ledger import Ledger
+from worker.ledger.records import NOTHING, hashed
 
 STDOUT = "stdout"
 AT_ONCE = 1000

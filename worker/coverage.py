@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from worker.store.values import Coverage, Slice
+from worker.ledger.values import Coverage, Slice
 
 Interval = tuple[float, float]
 

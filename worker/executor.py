@@ -11,11 +11,11 @@ from worker.api import Budget, Client, Clock
 from worker.errors import Permanent, Temporary, Unsure
 from worker.evidence import Evidence
 from worker.handlers import MOVES, Handler, Means, Notifier
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Standing
 from worker.looks import Looks
 from worker.preparing import Ask, Preparing, Tell
 from worker.proving import Proving
-from worker.store.ledger import Ledger
-from worker.store.values import Standing
 
 SHORTEST_REST, LONGEST_REST = 0.25, 5.0
 IDLE_REST = 900.0

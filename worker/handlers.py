@@ -29,9 +29,9 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.language.models import Destination
+from worker.ledger.entries import Entry, State
+from worker.ledger.values import Answered, Outcome
 from worker.lists import comment
-from worker.store.entry import Entry, State
-from worker.store.values import Answered, Outcome
 
 MOST_LISTED = 1000
 CONFLICT = 409

@@ -16,10 +16,10 @@ from worker.api import Clock, Slow
 from worker.coverage import Interval
 from worker.engine import Judge, Judged
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Coverage, News, Page, Reading, Slice
 from worker.looks import Looks
 from worker.sources import Fetched, Source
-from worker.store.ledger import Ledger
-from worker.store.values import Coverage, News, Page, Reading, Slice
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""

@@ -11,7 +11,7 @@ from worker.escaping import escaped
 from worker.language.actions import Adding
 from worker.language.base import domain_of
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
-from worker.store.entry import OPEN, Entry
+from worker.ledger.entries import OPEN, Entry
 
 UNTIL = ", until "
 NOT_LISTED = "there is no list entry of ours (any more)"

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from worker.store.entry import Look
+from worker.ledger.entries import Look
 
 REMEMBERED = 20_000
 

@@ -9,6 +9,9 @@ from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.evidence import SINGLES, Evidence, Seen
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
+from worker.ledger.entries import Entry, Look
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Outcome
 from worker.poison import SENSELESS
 from worker.preparing import ours
 from worker.proof import (
@@ -26,9 +29,6 @@ from worker.proof import (
     steps,
     wants_log,
 )
-from worker.store.entry import Entry, Look
-from worker.store.ledger import Ledger
-from worker.store.values import Outcome
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0

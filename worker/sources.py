@@ -15,8 +15,8 @@ from worker.api.submissions import WhereSubmission
 from worker.language.base import Flag, Text, Texts, epoch
 from worker.language.models import DISPOSITIONS
 from worker.language.policies import ListEntry
-from worker.store.entry import Look
-from worker.store.values import Broken, Reading, Slice, SliceKind, Thing
+from worker.ledger.entries import Look
+from worker.ledger.values import Broken, Reading, Slice, SliceKind, Thing
 
 URGENCIES: dict[SliceKind, Urgency] = {
     "head": Urgency.HEAD,

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.cli.shell import Shell
-from tests.store.desk import ME, Desk
+from tests.ledger.desk import ME, Desk
 from worker.language.actions import Move, Release
-from worker.store.ledger import open_ledger
-from worker.store.values import Draft, Page
+from worker.ledger.ledger import open_ledger
+from worker.ledger.values import Draft, Page
 
 SPENT = "the limit of r is spent: 2 per 1 hour"
 HOSTILE = "\x1b[2J\u202einvoice" + "x" * 5000

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
+from tests.ledger.desk import Desk
 from tests.rule_files import GOOD, rule_files
 from tests.serving import RULES, Serving, sandbox
-from tests.store.desk import Desk
+from worker.ledger.ledger import open_ledger
+from worker.ledger.values import Page, Slice
 from worker.sandbox import Switches
-from worker.store.ledger import open_ledger
-from worker.store.values import Page, Slice
 
 pytestmark = pytest.mark.slow  # it starts a server
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.shell import Shell
 from worker.audit import Stream
-from worker.store.ledger import open_ledger
-from worker.store.records import canonical, hashed
+from worker.ledger.ledger import open_ledger
+from worker.ledger.records import canonical, hashed
 
 ME = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC).timestamp()

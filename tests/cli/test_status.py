@@ -13,9 +13,9 @@ from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
 from tests.rule_files import rule_files
 from worker.cli.status import asked
+from worker.ledger.ledger import open_ledger
+from worker.ledger.values import Mishap, Page
 from worker.settings import Listen
-from worker.store.ledger import open_ledger
-from worker.store.values import Mishap, Page
 from worker.web import Readiness, serve
 
 pytestmark = pytest.mark.slow  # it starts a server

@@ -15,8 +15,8 @@ from worker.daemon import House, upkeep
 from worker.daemon.desk import UNHEARD
 from worker.errors import Unsure
 from worker.language.models import TRIGGERS
+from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT, Fault, Switches
-from worker.store.values import Page, Slice
 
 pytestmark = pytest.mark.slow  # it starts a server
 

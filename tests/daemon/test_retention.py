@@ -4,8 +4,8 @@ import time
 
 from tests.daemon.bench import Bench
 from worker.daemon import upkeep
+from worker.ledger.values import Page, Reading, Thing
 from worker.sandbox import ACCOUNT
-from worker.store.values import Page, Reading, Thing
 
 DAY = 86400.0
 

@@ -16,9 +16,9 @@ from worker.coverage import reaches
 from worker.daemon import upkeep
 from worker.daemon.upkeep import stamp
 from worker.errors import RuleError, SettingsError, StoreError
+from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
-from worker.store.values import Page, Slice
 from worker.telemetry import Metrics, Outlets, operations_log
 
 pytestmark = pytest.mark.slow  # it starts a server

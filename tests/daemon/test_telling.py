@@ -5,9 +5,9 @@ import pytest
 from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
 from worker.daemon import upkeep
+from worker.ledger.values import Mishap, Page
 from worker.sandbox import ACCOUNT, Switches
 from worker.sandbox import World as Account
-from worker.store.values import Mishap, Page
 
 pytestmark = pytest.mark.slow  # it starts a server
 

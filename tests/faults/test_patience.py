@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
 from tests.faults.rig import Trapped
+from tests.ledger.memory import in_memory
 from tests.simulation import Rules
-from tests.store.memory import in_memory
 from worker import coverage
 from worker.engine import Judge
 from worker.errors import Temporary
 from worker.facts import Facts
 from worker.intake import Intake, Pace
 from worker.language.rules import ENFORCE
+from worker.ledger.db.runner import SyncRunner
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Coverage
 from worker.looks import Looks
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
 from worker.sources import Messages
-from worker.store.ledger import Ledger
-from worker.store.runner import SyncRunner
-from worker.store.values import Coverage
 
 PACE = Pace(
     soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0

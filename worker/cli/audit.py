@@ -16,8 +16,8 @@ from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.audit import Verdict
+    from worker.ledger.ledger import Ledger
     from worker.settings import Settings
-    from worker.store.ledger import Ledger
 
 app = typer.Typer(help="Ask what was done, by whom and why.")
 COLUMNS = ("number", "at", "verb", "rule", "who", "what")

@@ -14,8 +14,8 @@ from typer.exceptions import TyperException
 from worker.errors import RuleError, SettingsError, StoreError, WorkerError
 
 if TYPE_CHECKING:
+    from worker.ledger.ledger import Ledger
     from worker.settings import Settings
-    from worker.store.ledger import Ledger
 
 T = TypeVar("T")
 DONE, FOUND, USAGE, COULD_NOT = 0, 1, 2, 3
@@ -39,7 +39,7 @@ async def ledger(read: "Settings") -> AsyncIterator[tuple["Ledger", tuple[str, .
 
     Raises StoreError when there is no ledger yet.
     """
-    from worker.store.ledger import open_ledger
+    from worker.ledger.ledger import open_ledger
 
     _there(read.store_url.removeprefix("sqlite:///"))
     async with open_ledger(read.store_url, owner=f"person-{os.getpid()}", exclusive=False) as opened:

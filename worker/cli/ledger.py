@@ -16,9 +16,9 @@ from worker.errors import RuleError, SettingsError
 from worker.language.actions import LISTS
 
 if TYPE_CHECKING:
+    from worker.ledger.entries import Entry
+    from worker.ledger.values import Coverage
     from worker.settings import Settings
-    from worker.store.entry import Entry
-    from worker.store.values import Coverage
 
 Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker waiting` shows.")]
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from worker.daemon import House
 from worker.daemon.once import unsettled
+from worker.ledger.entries import Entry
 from worker.sandbox import ACCOUNT, Switches, World, serve
 from worker.settings import Settings
-from worker.store.entry import Entry
 
 HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
 """Messages of the last hour at the start; seconds that an answer takes; seconds by which reads lag."""

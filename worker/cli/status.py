@@ -13,8 +13,8 @@ from worker.cli.ledger import BRAKES, brake_row
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
+    from worker.ledger.values import Coverage, Mishap
     from worker.settings import Listen, Settings
-    from worker.store.values import Coverage, Mishap
 
 PATIENCE = 2.0
 """Seconds for the whole answer of whoever listens there."""

@@ -12,13 +12,13 @@ from worker.executor import Executor
 from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.language.rules import OFF
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Standing
 from worker.looks import Looks
 from worker.notifiers import Channels
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
 from worker.sources import WHEN_NEEDED, Messages, Source
-from worker.store.ledger import Ledger
-from worker.store.values import Standing
 from worker.telemetry import Metrics, Outlets
 
 SOONEST = 1.0

@@ -14,9 +14,9 @@ from worker.daemon.desk import BEHIND, Desk, Line, Loop, Rooms, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.waking import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
+from worker.ledger.ledger import Ledger, open_ledger
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
-from worker.store.ledger import Ledger, open_ledger
 from worker.telemetry import Log, Outlets
 from worker.web import Readiness
 

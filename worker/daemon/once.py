@@ -10,8 +10,8 @@ from worker.coverage import BACK
 from worker.daemon import upkeep
 from worker.daemon.desk import Desk
 from worker.daemon.house import House, opened
+from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
-from worker.store.entry import OPEN, Entry
 from worker.telemetry import Outlets
 
 PATIENCE = 3

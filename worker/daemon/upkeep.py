@@ -13,7 +13,7 @@ from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
 from worker.errors import RuleError, StoreError
-from worker.store.limits import QUEUE
+from worker.ledger.limits import QUEUE
 
 ORDERS_EVERY = RULES_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0

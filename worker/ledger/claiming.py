@@ -1,0 +1,249 @@
+"""Claiming: the intent is written before a byte leaves, and everything that may have changed is asked again."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+
+from worker.language.actions import LISTS
+from worker.language.rules import APPROVE, ENFORCE, OBSERVE
+from worker.ledger.cascade import ends
+from worker.ledger.db.dialects import chunks
+from worker.ledger.db.tables import brakes, entries, held
+from worker.ledger.entries import FRESH, Entry, Look
+from worker.ledger.limits import Room
+from worker.ledger.records import instant
+from worker.ledger.unit_of_work import FIELDS, Pen, entry_of
+from worker.ledger.values import Claim, Standing
+
+UNSEEN = frozenset({*LISTS, "notice"})
+"""Lanes whose entries are about no message, so that there is nothing to look at."""
+PAUSE = 60.0
+"""Seconds until the end of a list entry asks again under a ceiling that lets nothing be done."""
+
+
+def _next_due() -> Select[float | None]:
+    """Write the question once: it is asked all the time."""
+    account: BindParameter[str] = bindparam("account")
+    mine, at = entries.c.account == account, entries.c.next_at.label("at")
+    holding = or_(brakes.c.lane == entries.c.lane, brakes.c.lane == "")
+    held_back = exists().where(brakes.c.account == account, brakes.c.rule == "", holding)
+    times = union_all(
+        select(at).where(mine, entries.c.state.in_(("sent", "unsure"))),
+        select(at).where(mine, entries.c.state == "ready", ~held_back),
+        select(held.c.next_at.label("at")).where(held.c.account == account),
+    ).subquery()
+    return select(func.min(times.c.at))
+
+
+def _due_kinds() -> Select[str]:
+    """Write the question once: it is asked all the time."""
+    mine = entries.c.account == bindparam("account"), entries.c.state == "ready"
+    now: BindParameter[float] = bindparam("now")
+    return select(entries.c.kind).where(*mine, entries.c.next_at <= now, entries.c.ready_at <= now).distinct()
+
+
+NEXT_DUE, DUE_KINDS = _next_due(), _due_kinds()
+NEXT_LOOK = select(func.min(entries.c.next_at)).where(
+    entries.c.account == bindparam("account"), entries.c.state.in_(("sent", "unsure"))
+)
+
+
+class Braked(NamedTuple):
+    """What nothing may be claimed of: everything, some lanes, some rules."""
+
+    everything: bool
+    lanes: frozenset[str]
+    rules: frozenset[str]
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether an entry stays as it is; of several rules that agree, each alone would have done it."""
+        return self.everything or entry.lane in self.lanes or self.rules.issuperset(entry.rules)
+
+
+def braked(conn: Connection, account: str) -> Braked:
+    """Read the brakes of an account."""
+    rows = conn.execute(select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == account)).all()
+    return Braked(
+        everything=any(not row.rule and not row.lane for row in rows),
+        lanes=frozenset(row.lane for row in rows if row.lane),
+        rules=frozenset(row.rule for row in rows if row.rule),
+    )
+
+
+def due_kinds(conn: Connection, account: str, now: float) -> frozenset[str]:
+    """Return the kinds of actions of which something may be claimed now: most of the time, none."""
+    return frozenset(conn.scalars(DUE_KINDS, {"account": account, "now": now}))
+
+
+def due(conn: Connection, account: str, now: float, limit: int, kinds: Collection[str]) -> tuple[Entry, ...]:
+    """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
+    query = select(*FIELDS).where(_claimable(conn, account), entries.c.next_at <= now, entries.c.ready_at <= now)
+    query = query.where(entries.c.kind.in_(kinds)) if kinds else query
+    return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id).limit(limit))))
+
+
+def open_entries(conn: Connection, account: str, states: Sequence[str], now: float | None) -> tuple[Entry, ...]:
+    """Return entries of some states in key order; with ``now``, only those that are due."""
+    query = select(*FIELDS).where(entries.c.account == account, entries.c.state.in_(states))
+    query = query if now is None else query.where(entries.c.next_at <= now)
+    return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
+
+
+def tried(
+    conn: Connection, account: str, lane: str, targets: Sequence[str], *, ready: bool = False
+) -> tuple[Entry, ...]:
+    """Return every entry of a lane on some targets that was ever claimed, or is ``ready`` to be, oldest first."""
+    found: list[Entry] = []
+    hands = or_(entries.c.attempts > 0, entries.c.state == "ready") if ready else entries.c.attempts > 0
+    for chunk in chunks(targets):
+        mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), hands
+        found += map(entry_of, conn.execute(select(*FIELDS).where(*mine)))
+    return tuple(sorted(found, key=lambda entry: entry.claimed_at))
+
+
+def next_due(conn: Connection, account: str) -> float | None:
+    """Return when the first entry or held event wants attention, brakes of single rules left aside."""
+    found: float | None = conn.scalar(NEXT_DUE, {"account": account})
+    return found
+
+
+def next_look(conn: Connection, account: str) -> float | None:
+    """Return when the first entry that is sent or unsure is to be looked at."""
+    found: float | None = conn.scalar(NEXT_LOOK, {"account": account})
+    return found
+
+
+def claim(pen: Pen, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:
+    """Claim entries in key order; what may not be carried out now waits for a person, or stays as it is."""
+    looks = {claim.id: claim.look for claim in claims}
+    ready = [
+        entry
+        for entry in pen.fetch(looks)
+        if entry.state == "ready" and entry.ready_at <= pen.now and _seen(pen, entry, looks[entry.id])
+    ]
+    room = Room(pen, standing.rules, ready)
+    brake = braked(pen.conn, pen.account)
+    claimed = []
+    for entry in (entry for entry in ready if not brake.holds(entry)):
+        granted = _grant(pen, entry, standing, room)
+        if granted is not None:
+            counted = granted if entry.attempts == 0 else ()
+            room.take(entry, counted)
+            claimed.append(_claimed(pen, entry, looks[entry.id], reached_by, counted))
+    room.write()
+    return tuple(claimed)
+
+
+def _seen(pen: Pen, entry: Entry, look: Look | None) -> bool:
+    """Tell whether somebody has looked lately enough."""
+    return entry.lane in UNSEEN or (look is not None and pen.now - look.at <= FRESH)
+
+
+def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:
+    """Say in SQL which ready entries no brake holds."""
+    brake = braked(conn, account)
+    ready = and_(entries.c.account == account, entries.c.state == "ready")
+    if brake.everything:
+        return and_(ready, entries.c.id == "")
+    if brake.lanes:
+        ready = and_(ready, not_(entries.c.lane.in_(brake.lanes)))
+    if brake.rules:
+        sets = conn.scalars(select(entries.c.rules).where(ready).distinct()).all()
+        ready = and_(ready, not_(entries.c.rules.in_([rules for rules in sets if brake.rules.issuperset(rules)])))
+    return ready
+
+
+def _grant(pen: Pen, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
+    """Return the rules on whose word an entry goes now, to be counted; None when it may not, and then it waits."""
+    if ends(entry):
+        return _grant_end(pen, entry, standing)
+    if why := _ceiling(entry, standing):
+        _wait(pen, entry, why)
+        return None
+    if entry.lane == "notice":
+        return ()
+    if entry.approved_by:
+        return tuple(rule for rule in entry.rules if rule in standing.rules)
+    return _grant_unasked(pen, entry, standing, room)
+
+
+def _grant_end(pen: Pen, end: Entry, standing: Standing) -> tuple[str, ...] | None:
+    """Let a list entry end whatever became of its rule; under a ceiling of observe it stays due."""
+    if standing.ceiling > OBSERVE:
+        return ()
+    pen.touch(replace(end, next_at=pen.now + PAUSE))
+    return None
+
+
+def _grant_unasked(pen: Pen, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
+    """Let an entry go without a person if it is fresh, and one of its rules still says so and has room."""
+    whys = {rule: _unable(rule, mark, standing) for rule, mark in zip(entry.rules, entry.fingerprints, strict=True)}
+    able = [rule for rule, why in whys.items() if not why]
+    granted = tuple(rule for rule in able if room.has(entry, rule))
+    if pen.now - entry.known_at > standing.stale:
+        _wait(pen, entry, f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
+    elif not able:
+        _wait(pen, entry, next(iter(whys.values()), "no rule asks for it"))
+    elif not granted:
+        _wait(pen, entry, room.spent(able[0]), item=room.queue(able[0]))
+    else:
+        return granted
+    return None
+
+
+def _ceiling(entry: Entry, standing: Standing) -> str:
+    """Say why the ceiling forbids an entry; a person's word reaches above approve, none above observe."""
+    if standing.ceiling <= OBSERVE:
+        return "WORKER_CEILING is observe now"
+    asks = standing.ceiling == APPROVE and not entry.approved_by and entry.lane != "notice"
+    return "WORKER_CEILING is approve now" if asks else ""
+
+
+def _unable(rule: str, mark: str, standing: Standing) -> str:
+    """Say why a rule's word does not count any more; empty when it does."""
+    info = standing.rules.get(rule)
+    if info is None:
+        return f"the rule {rule} is gone"
+    if info.fingerprint != mark:
+        return f"the rule {rule} was changed"
+    if info.mode < ENFORCE or rule in standing.lowered:
+        return f"the rule {rule} was lowered"
+    return ""
+
+
+def _wait(pen: Pen, entry: Entry, why: str, **change: Any) -> None:  # noqa: ANN401 (fields of an entry)
+    pen.move(entry, "waiting", "postponed", said=why, approved_by="", **change)
+
+
+def _claimed(pen: Pen, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
+    """Write the intent."""
+    seen = {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
+    return pen.move(
+        entry,
+        "claimed",
+        "claimed",
+        told={"attempt": entry.attempts + 1, "owner": pen.mint.owner, "look": seen, "counted": counted},
+        owner=pen.mint.owner,
+        attempts=entry.attempts + 1,
+        claimed_at=pen.now,
+        reached_by=reached_by,
+        look=look,
+        # What a person was told when they approved is held against what is found later: should nothing leave after all.
+        said=entry.said if entry.approved_by else "",
+        next_at=0.0,
+    )

@@ -1,0 +1,1 @@
+"""Where databases differ: tables, statements, the thread they run in, migrations."""

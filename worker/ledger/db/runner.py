@@ -1,0 +1,95 @@
+"""Running transactions: a function over a connection goes in, its result comes out, committed or not at all."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from worker.ledger.db.dialects import READS, prepare
+from worker.ledger.db.troubles import trouble
+
+T = TypeVar("T")
+MEMORY = ":memory:"
+
+
+class Runner(Protocol):
+    """Runs one transaction after the other."""
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run ``fn`` in a transaction of its own; raise StoreError, with nothing written, when the database cannot."""
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run what only reads: it waits for nobody who writes, and nobody waits for it."""
+
+
+class SyncRunner:
+    """Runs transactions at once, without a thread: for simulated time."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine."""
+        self.engine = engine
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction."""
+        return self.transact(fn)
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads."""
+        return self.transact(fn, reads=True)
+
+    def transact(self, fn: Callable[[Connection], T], *, reads: bool = False) -> T:
+        """Run a transaction at once."""
+        try:
+            with self.engine.connect() as conn, conn.execution_options(**{READS: reads}).begin():
+                return fn(conn)
+        except DBAPIError as error:
+            raise trouble(error, str(self.engine.url.database or MEMORY)) from error
+
+
+class AsyncRunner:
+    """Runs transactions beside the event loop, one at a time, in a thread of its own.
+
+    A caller that is cancelled does not take its transaction with it: that ends as it would have, and the connection
+    stays usable.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; see ``at``."""
+        self._transactions = SyncRunner(engine)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+
+    @classmethod
+    def at(cls, path: str) -> "AsyncRunner":
+        """Open an SQLite file, or ``:memory:``; one connection serves everything."""
+        engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        prepare(engine)
+        return cls(engine)
+
+    async def run(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction when its turn has come."""
+        return await self._turn(partial(self._transactions.transact, fn))
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads when its turn has come."""
+        return await self._turn(partial(self._transactions.transact, fn, reads=True))
+
+    async def _turn(self, transaction: Callable[[], T]) -> T:
+        work = asyncio.wrap_future(self._thread.submit(transaction))
+        work.add_done_callback(_heard)
+        return await asyncio.shield(work)
+
+    async def close(self) -> None:
+        """Wait for what is running, and let go of the file."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self._transactions.engine.dispose()
+
+
+def _heard(work: "asyncio.Future[Any]") -> None:
+    """Take note of an error: a caller that was cancelled does not ask for it, and nobody is to print it then."""
+    if not work.cancelled():
+        work.exception()

@@ -1,0 +1,297 @@
+"""The ledger's tables. Portable types only; what is not a column to search by is JSON text."""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from worker.language.actions import AnyAction
+from worker.ledger.entries import Look
+
+OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice'"
+BEHIND_ROWS = "behind != ''"
+
+
+class Json(TypeDecorator[Any]):
+    """A value of one shape, kept as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, shape: Any) -> None:  # noqa: ANN401 (any type that msgspec reads)
+        super().__init__()
+        self.shape = shape
+
+    @cached_property
+    def _decode(self) -> Any:  # noqa: ANN401
+        # Rows repeat each other's rules, actions and looks; what is decoded is frozen, so that rows can share it.
+        return lru_cache(maxsize=1024)(msgspec.json.Decoder(self.shape).decode)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002 (the library's signature)
+        """Return what writes a value as text."""
+        return _written
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], Any]:  # noqa: ARG002
+        """Return what reads a value from text."""
+        return self._decode  # type: ignore[no-any-return]
+
+
+def _written(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+    return msgspec.json.encode(value).decode()
+
+
+metadata = MetaData()
+NAMES = Json(tuple[str, ...])
+
+
+def _text(name: str, *, key: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=False)
+
+
+def _time(name: str, *, key: bool = False) -> Column[float]:
+    return Column(name, Double, primary_key=key, nullable=False)
+
+
+def _count(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, Integer, primary_key=key, nullable=False, autoincrement=False)
+
+
+def _names(name: str) -> Column[tuple[str, ...]]:
+    return Column(name, NAMES, nullable=False)
+
+
+meta = Table("meta", metadata, _text("name", key=True), _text("value"))
+
+intervals = Table(
+    "intervals",
+    metadata,
+    _text("account", key=True),
+    _text("source", key=True),
+    _time("start", key=True),
+    _time("end"),
+    sqlite_with_rowid=False,
+)
+
+slices = Table(
+    "slices",
+    metadata,
+    _text("account", key=True),
+    _text("source", key=True),
+    _text("kind", key=True),
+    _time("start", key=True),
+    _time("end", key=True),
+    Column("cursor", Text),
+    _text("why"),
+    _time("opened"),
+    _time("next_at"),
+    sqlite_with_rowid=False,
+)
+
+# The key leads with the time: pages are read by time, so their rows lie beside each other.
+sights = Table(
+    "sights",
+    metadata,
+    _text("account", key=True),
+    _text("kind", key=True),
+    _time("time", key=True),
+    _text("id", key=True),
+    _count("number", key=True),
+    _text("state"),
+    _text("verdict"),
+    _count("quarantined"),
+    sqlite_with_rowid=False,
+)
+
+maybes = Table(
+    "maybes",
+    metadata,
+    _text("account", key=True),
+    _text("kind", key=True),
+    _time("time", key=True),
+    _text("id", key=True),
+    _text("state"),
+    _time("since"),
+    sqlite_with_rowid=False,
+)
+
+held = Table(
+    "held",
+    metadata,
+    _text("account", key=True),
+    _text("key", key=True),
+    _text("thing"),
+    Column("sight", LargeBinary, nullable=False),
+    _text("why"),
+    _time("since"),
+    _count("tries"),
+    _time("next_at"),
+    Index("held_due", "account", "next_at"),
+    Index("held_thing", "account", "thing"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _text("id", key=True),
+    _text("account"),
+    _text("kind"),
+    _text("lane"),
+    _text("target"),
+    _text("cause"),
+    Column("action", Json(AnyAction), nullable=False),
+    _text("state"),
+    _count("mode"),
+    _names("rules"),
+    _names("fingerprints"),
+    _text("because"),
+    _text("item"),
+    _text("verdict"),
+    _text("sender"),
+    _names("recipients"),
+    _text("subject"),
+    _time("scanned_at"),
+    _time("known_at"),
+    _time("created_at"),
+    _time("ready_at"),
+    _text("approved_by"),
+    _text("behind"),
+    _count("attempts"),
+    _text("owner"),
+    _time("claimed_at"),
+    _time("reached_by"),
+    _time("answered_at"),
+    _time("next_at"),
+    Column("look", Json(Look | None), nullable=False),
+    _text("remote"),
+    _text("proof"),
+    _text("said"),
+    _time("waits_since"),
+    _time("settled_at"),
+    Index(
+        "entries_open",
+        "account",
+        "lane",
+        "target",
+        unique=True,
+        sqlite_where=text(OPEN_ROWS),
+        postgresql_where=text(OPEN_ROWS),
+    ),
+    Index("entries_due", "account", "state", "next_at"),
+    Index("entries_target", "account", "target"),
+    Index("entries_item", "account", "item"),
+    Index("entries_settled", "account", "lane", "settled_at"),
+    Index(
+        "entries_behind",
+        "account",
+        "behind",
+        sqlite_where=text(BEHIND_ROWS),
+        postgresql_where=text(BEHIND_ROWS),
+    ),
+)
+
+# Why an entry that is not settled yet stands: a row for each thing, and sentence, that asked for it, until it settles.
+reasons = Table(
+    "reasons",
+    metadata,
+    Column("entry", Text, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True, nullable=False),
+    _text("thing", key=True),
+    _text("item", key=True),
+    _text("account"),
+    _text("cause"),
+    _text("because"),
+    _count("mode"),
+    _names("rules"),
+    _names("fingerprints"),
+    Index("reasons_thing", "account", "thing"),
+    Index("reasons_item", "account", "item"),
+    sqlite_with_rowid=False,
+)
+
+records = Table(
+    "records",
+    metadata,
+    _text("account", key=True),
+    _count("number", key=True),
+    _time("at"),
+    _text("entry"),
+    _text("hash"),
+    Column("line", LargeBinary, nullable=False),
+    Index("records_entry", "account", "entry"),
+)
+
+# What the limits count: which target a rule touched, for whom, and when last.
+counts = Table(
+    "counts",
+    metadata,
+    _text("account", key=True),
+    _text("rule", key=True),
+    _text("who", key=True),
+    _text("target", key=True),
+    _time("at"),
+    sqlite_with_rowid=False,
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _text("account"),
+    _text("verb"),
+    _text("subject"),
+    _text("who"),
+    _text("because"),
+    _time("at"),
+    _time("taken_at"),
+    _text("answer"),
+    Index("orders_due", "account", "taken_at"),
+)
+
+brakes = Table(
+    "brakes",
+    metadata,
+    _text("account", key=True),
+    _text("rule", key=True),
+    _text("lane", key=True),
+    _text("who"),
+    _text("because"),
+    _time("at"),
+)
+
+mishaps = Table(
+    "mishaps",
+    metadata,
+    _text("account", key=True),
+    _text("rule", key=True),
+    _text("fingerprint", key=True),
+    _text("cause", key=True),
+    _text("problem"),
+    Column("raw", LargeBinary, nullable=False),
+    _time("at"),
+)
+
+broken = Table(
+    "broken",
+    metadata,
+    _text("account", key=True),
+    _text("digest", key=True),
+    Column("raw", LargeBinary, nullable=False),
+    _text("why"),
+    _time("at"),
+)
+
+spent = Table("spent", metadata, _text("credential", key=True), Column("buckets", Text, nullable=False), _time("at"))

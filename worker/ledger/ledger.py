@@ -1,0 +1,244 @@
+"""The ledger as the loops see it: each method is one transaction, committed when it returns."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from worker.ledger import claiming, orders, pages, retention, settling, sights, views
+from worker.ledger.cascade import writing
+from worker.ledger.db.dialects import sizes, upsert
+from worker.ledger.db.lock import locked
+from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
+from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
+from worker.ledger.db.tables import meta
+from worker.ledger.entries import Entry
+from worker.ledger.unit_of_work import Mint, chain_records
+from worker.ledger.values import (
+    Answered,
+    Brake,
+    Broken,
+    Claim,
+    Coverage,
+    Entered,
+    Held,
+    Mishap,
+    News,
+    Order,
+    Outcome,
+    Page,
+    Reading,
+    Spent,
+    Standing,
+)
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Everything that was seen, decided and done. All times are API time; StoreError when the database cannot."""
+
+    def __init__(self, runner: Runner, owner: str) -> None:
+        """Keep the runner; ``owner`` is a random token of this process."""
+        self.owner = owner
+        self._runner = runner
+        self._mint = Mint(owner)
+
+    async def coverage(self, account: str, source: str) -> Coverage:
+        """Return what is read of a source, and what is being read."""
+        return await self._read(pages.coverage, account, source)
+
+    async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> News:
+        """Tell what readings hold that the ledger has not seen; nothing is written."""
+        return await self._read(sights.news, account, readings, now, settle)
+
+    async def enter(self, page: Page) -> Entered:
+        """Enter a page; raises Temporary, with nothing written, when another page told of the same things first."""
+        return await self._write(page.account, page.now, pages.enter, page)
+
+    async def held(self, account: str, now: float) -> tuple[Held, ...]:
+        """Return at most 50 held events that are to be tried again."""
+        return await self._read(pages.due_held, account, now)
+
+    async def due_kinds(self, account: str, now: float) -> frozenset[str]:
+        """Return the kinds of actions of which entries are ready to be carried out."""
+        return await self._read(claiming.due_kinds, account, now)
+
+    async def due(self, account: str, now: float, limit: int = 5000, kinds: Collection[str] = ()) -> tuple[Entry, ...]:
+        """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
+        return await self._read(claiming.due, account, now, limit, kinds)
+
+    async def claim(
+        self, account: str, wanted: Sequence[Claim], standing: Standing, now: float, reached_by: float
+    ) -> tuple[Entry, ...]:
+        """Claim entries; return those that may now be carried out. The rest waits, or stays as it is."""
+        return await self._write(account, now, claiming.claim, wanted, standing, reached_by)
+
+    async def retire(self, account: str, moots: Sequence[tuple[str, str]], now: float) -> None:
+        """End ready or waiting entries without a call: (entry id, why)."""
+        await self._write(account, now, settling.retire, moots)
+
+    async def postpone(self, account: str, waits: Sequence[tuple[str, str]], now: float) -> None:
+        """Let ready entries wait for a person: (entry id, why)."""
+        await self._write(account, now, settling.postpone, waits)
+
+    async def answer(
+        self, account: str, answers: Sequence[Answered], now: float, spent: Sequence[tuple[float, int]] = ()
+    ) -> None:
+        """Write down what came of sending; raises LeaseLost when another process has taken over."""
+        await self._write(account, now, settling.answer, answers, tuple(spent))
+
+    async def open(
+        self, account: str, now: float, states: Sequence[str] = ("sent", "unsure"), *, due: bool = True
+    ) -> tuple[Entry, ...]:
+        """Return entries of some states in key order: those that are due, or all."""
+        return await self._read(claiming.open_entries, account, states, now if due else None)
+
+    async def next_look(self, account: str) -> float | None:
+        """Return when the first entry that is sent or unsure is to be looked at."""
+        return await self._read(claiming.next_look, account)
+
+    async def tried(self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False) -> tuple[Entry, ...]:
+        """Return what was ever claimed of a lane on some targets, oldest first: our own hands there.
+
+        With ``ready`` also what is about to be.
+        """
+        return await self._read(partial(claiming.tried, ready=ready), account, lane, targets)
+
+    async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
+        """Write down what looks have shown of entries that are sent or unsure."""
+        await self._write(account, now, settling.settle, outcomes)
+
+    async def abandon(self, account: str, now: float, reached_by: float) -> int:
+        """Make unsure what other processes had claimed; return how many entries that were."""
+        return await self._write(account, now, settling.abandon, reached_by)
+
+    async def next_due(self, account: str, now: float) -> float | None:  # noqa: ARG002 (callers think in now)
+        """Return when the first entry or held event wants attention, None when nothing does."""
+        return await self._read(claiming.next_due, account)
+
+    async def order(  # noqa: PLR0917 (as a person would say it)
+        self, account: str, verb: str, subject: str, who: str, because: str, now: float, *, answer: str = ""
+    ) -> int:
+        """Order something as a person; the daemon takes it up: it obeys approve, refuse, brake and unbrake.
+
+        A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
+        with what the API answered.
+        """
+        wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now, answer=answer)
+        return await self._put(orders.order, account, wanted)
+
+    async def take_orders(self, account: str, now: float) -> tuple[Order, ...]:
+        """Carry out what people ordered; return it with its answers."""
+        return await self._write(account, now, orders.take_orders)
+
+    async def brakes(self, account: str) -> tuple[Brake, ...]:
+        """Return the brakes that are on."""
+        return await self._read(orders.read_brakes, account)
+
+    async def braked(self, account: str) -> frozenset[str]:
+        """Return what is braked once all orders are taken up: rule:NAME, lane:NAME, or "" for everything."""
+        return await self._read(orders.braked, account)
+
+    async def brake_lane(self, account: str, lane: str, because: str, now: float) -> None:
+        """Let nothing be claimed of a lane until a person takes the brake off."""
+        await self._write(account, now, settling.put_brake, "", lane, "worker", because)
+
+    async def write(self, account: str, records: Sequence[Mapping[str, Any]], now: float) -> None:
+        """Write records that belong to no entry; each has at least a ``verb``."""
+        await self._write(account, now, chain_records, records)
+
+    async def lapse(self, account: str, now: float, lapse: float) -> int:
+        """End what has waited for a person longer than ``lapse`` seconds."""
+        return await self._write(account, now, orders.lapse, lapse)
+
+    async def prune(self, account: str, now: float, sights_before: Mapping[str, float], keep_before: float) -> None:
+        """Delete what is older than it is kept: sights by kind of thing, everything else alike."""
+        await self._write(account, now, retention.prune, sights_before, keep_before)
+
+    async def entries(
+        self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000
+    ) -> tuple[Entry, ...]:
+        """Return the newest entries, newest first."""
+        wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
+        return await self._read(views.list_entries, account, wanted)
+
+    async def counts(self, account: str, now: float = inf) -> dict[str, dict[str, int]]:
+        """Return {kind of action: {state: how many entries}}; what is ready only after ``now`` is counted as later."""
+        return await self._read(views.count_entries, account, now)
+
+    async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
+        """Return audit records after a number as canonical JSON, in order."""
+        return await self._read(views.list_records, account, after, limit)
+
+    async def broken(self, account: str) -> tuple[Broken, ...]:
+        """Return records of the API that could not be read."""
+        return await self._read(views.list_broken, account)
+
+    async def mishaps(self, account: str) -> tuple[Mishap, ...]:
+        """Return events on which a rule failed."""
+        return await self._read(views.list_mishaps, account)
+
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes that each table takes."""
+        return await self._runner.read(sizes)
+
+    async def accounts(self) -> tuple[str, ...]:
+        """Return every account that the ledger knows."""
+        return await self._runner.read(views.list_accounts)
+
+    async def spent(self, credential: str) -> Spent:
+        """Return what a budget had spent lately; pages and answers keep theirs under their account."""
+        return await self._read(views.read_spent, credential)
+
+    async def keep_spent(self, credential: str, buckets: Sequence[tuple[float, int]], now: float) -> None:
+        """Write down what a budget has spent lately."""
+        await self._put(pages.keep_spent, credential, tuple(buckets), now)
+
+    async def cursor(self, account: str, sink: str) -> int:
+        """Return the number of the last audit record that a sink has taken."""
+        return await self._read(views.read_cursor, account, sink)
+
+    async def keep_cursor(self, account: str, sink: str, number: int) -> None:
+        """Write down the last audit record that a sink has taken."""
+        row = {"name": views.cursor_name(account, sink), "value": str(number)}
+        await self._put(upsert, meta, [row], ("value",))
+
+    async def _write(self, account: str, now: float, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        def transaction(conn: Connection) -> T:
+            with writing(conn, account, now, self._mint) as pen:
+                return fn(pen, *args)
+
+        return await self._runner.run(transaction)
+
+    async def _put(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 (the arguments of fn)
+        return await self._runner.run(lambda conn: fn(conn, *args))
+
+    async def _read(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        return await self._runner.read(lambda conn: fn(conn, *args))
+
+
+@asynccontextmanager
+async def open_ledger(url: str, *, owner: str, exclusive: bool) -> AsyncIterator[Ledger]:
+    """Open the ledger at ``sqlite:///path`` or ``sqlite:///:memory:``, made or migrated when necessary.
+
+    The daemon is exclusive: a second one is refused. Raises StoreError with what to do.
+    """
+    place = place_of(url)
+    with _lock(place if exclusive else None):
+        runner = AsyncRunner.at(str(place or MEMORY))
+        try:
+            if await runner.run(version) != NEWEST:
+                with _lock(None if exclusive else place):
+                    await runner.run(bring_up)
+            yield Ledger(runner, owner)
+        finally:
+            await runner.close()
+
+
+def _lock(place: Path | None) -> AbstractContextManager[None]:
+    return locked(place) if place else nullcontext()

@@ -1,0 +1,92 @@
+"""Limits: how many distinct targets a rule may still touch in its sliding window."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import func, select
+
+from worker.language.rules import Limit, RuleInfo
+from worker.ledger.db.dialects import chunks, upsert
+from worker.ledger.db.tables import counts, entries
+from worker.ledger.entries import Entry
+from worker.ledger.unit_of_work import Pen
+
+QUEUE = "limit/"
+"""How the name of an item begins under which what is beyond a limit waits; the rule and a time follow."""
+UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+
+
+class Room:
+    """The room that rules have left, for the entries of one claim; counted in the claim's transaction."""
+
+    def __init__(self, pen: Pen, rules: Mapping[str, RuleInfo], ready: Sequence[Entry]) -> None:
+        """Read what these entries' rules have touched in their windows."""
+        self._conn, self._account, self._now = pen.conn, pen.account, pen.now
+        self._limits = {name: info.limit for name, info in rules.items()}
+        self._touched: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._queues: dict[str, str] = {}
+        self._new: dict[tuple[str, str, str], None] = {}
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for entry in ready:
+            for rule in entry.rules:
+                wanted[rule].update(self._counted_for(entry, rule))
+        for rule, whos in wanted.items():
+            self._read(rule, whos)
+
+    def has(self, entry: Entry, rule: str) -> bool:
+        """Tell whether a rule may touch this entry's target; one that was touched already counts once."""
+        most = self._limits[rule].count
+        touched = (self._touched[rule, who] for who in self._counted_for(entry, rule))
+        return entry.attempts > 0 or all(entry.target in targets or len(targets) < most for targets in touched)
+
+    def take(self, entry: Entry, rules: Iterable[str]) -> None:
+        """Count this entry's target for some rules."""
+        for rule in rules:
+            for who in self._counted_for(entry, rule):
+                self._touched[rule, who].add(entry.target)
+                self._new[rule, who, entry.target] = None
+
+    def write(self) -> None:
+        """Write down what was counted."""
+        rows = [
+            {"account": self._account, "rule": rule, "who": who, "target": target, "at": self._now}
+            for rule, who, target in self._new
+        ]
+        upsert(self._conn, counts, rows, ("at",))
+
+    def spent(self, rule: str) -> str:
+        """Say which limit is spent."""
+        limit = self._limits[rule]
+        per = next(
+            (f"{limit.per / size:g} {unit}" for size, unit in UNITS if limit.per % size == 0), f"{limit.per:g} s"
+        )
+        whose = "" if limit.by == "rule" else f" by {limit.by}"
+        return f"the limit of {rule} is spent: {limit.count} per {per}{whose}"
+
+    def queue(self, rule: str) -> str:
+        """Return the item under which everything beyond a rule's limit waits, until a person has decided on it."""
+        name = f"{QUEUE}{rule}/"
+        if rule not in self._queues:
+            query = select(func.max(entries.c.item)).where(
+                entries.c.account == self._account,
+                entries.c.item.startswith(name, autoescape=True),
+                entries.c.state == "waiting",
+            )
+            self._queues[rule] = self._conn.scalar(query) or f"{name}{int(self._now)}"
+        return self._queues[rule]
+
+    def _counted_for(self, entry: Entry, rule: str) -> tuple[str, ...]:
+        """Return under whose name an entry counts: nobody's, the sender's, or each recipient's."""
+        by = self._limits.get(rule, Limit(0)).by
+        if by == "sender":
+            return (entry.sender.lower(),)
+        return tuple({name.lower(): None for name in entry.recipients}) or ("",) if by == "recipient" else ("",)
+
+    def _read(self, rule: str, whos: Iterable[str]) -> None:
+        per = self._limits.get(rule, Limit(0)).per
+        query = select(counts.c.who, counts.c.target).where(
+            counts.c.account == self._account, counts.c.rule == rule, counts.c.at > self._now - per
+        )
+        for chunk in chunks(whos):
+            for row in self._conn.execute(query.where(counts.c.who.in_(chunk))):
+                self._touched[rule, row.who].add(row.target)

@@ -1,0 +1,167 @@
+"""What people order: rows that anyone may write, and that the owner of the account takes up and records."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
+
+from worker.ledger.cascade import go_on
+from worker.ledger.db.dialects import chunks
+from worker.ledger.db.tables import brakes, entries, orders, reasons
+from worker.ledger.entries import Entry
+from worker.ledger.records import harmless
+from worker.ledger.settling import put_brake
+from worker.ledger.unit_of_work import Pen
+from worker.ledger.values import Brake, Order
+
+DISPUTE = "dispute/"
+
+
+def order(conn: Connection, account: str, wanted: Order) -> int:
+    """Write down an order; return its number."""
+    row = {
+        "account": account,
+        "verb": wanted.verb,
+        "subject": wanted.subject,
+        "who": harmless(wanted.who, 200),
+        "because": harmless(wanted.because, 500),
+        "at": wanted.at,
+        "taken_at": 0.0,
+        "answer": harmless(wanted.answer, 500),
+    }
+    return int(conn.execute(insert(orders).returning(orders.c.id), row).scalar_one())
+
+
+def take_orders(pen: Pen) -> tuple[Order, ...]:
+    """Carry out what was ordered since the last time; each order is answered and recorded."""
+    columns = [orders.c[name] for name in Order.__struct_fields__]
+    query = select(*columns).where(orders.c.account == pen.account, orders.c.taken_at == 0.0).order_by(orders.c.id)
+    taken = []
+    for row in pen.conn.execute(query).all():
+        wanted = Order(**row._mapping)  # noqa: SLF001 (public, in spite of its name)
+        done = replace(wanted, taken_at=pen.now, answer=_obey(pen, wanted))
+        change = update(orders).where(orders.c.id == done.id)
+        pen.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
+        said = {"order": done.id, "subject": done.subject, "who": done.who, "because": done.because}
+        pen.chain.add("ordered", what=done.verb, answer=done.answer, **said)
+        taken.append(done)
+    return tuple(taken)
+
+
+def read_brakes(conn: Connection, account: str) -> tuple[Brake, ...]:
+    """Return the brakes that are on."""
+    columns = [brakes.c[name] for name in Brake.__struct_fields__]
+    return tuple(Brake(**row._mapping) for row in conn.execute(select(*columns).where(brakes.c.account == account)))  # noqa: SLF001
+
+
+def braked(conn: Connection, account: str) -> frozenset[str]:
+    """Return what is braked once all that was ordered is taken up, as orders name it."""
+    on = {_subject(brake) for brake in read_brakes(conn, account)}
+    mine = orders.c.account == account, orders.c.taken_at == 0.0, orders.c.verb.in_(("brake", "unbrake"))
+    for row in conn.execute(select(orders.c.verb, orders.c.subject).where(*mine).order_by(orders.c.id)):
+        (on.add if row.verb == "brake" else on.discard)(row.subject)
+    return frozenset(on)
+
+
+def _subject(brake: Brake) -> str:
+    """Return what an order that takes this brake off is about."""
+    return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
+
+
+def lapse(pen: Pen, after: float) -> int:
+    """End what has waited for a person longer than ``after`` seconds; return how many."""
+    old = pen.load((entries.c.state == "waiting") & (entries.c.waits_since < pen.now - after))
+    for entry in old:
+        pen.move(entry, "lapsed", "lapsed", said="nobody decided in time")
+    return len(old)
+
+
+def by_rule(rule: str) -> ColumnElement[bool]:
+    """Say in SQL that a rule is among those an entry stands on."""
+    return type_coerce(entries.c.rules, Text).contains(f'"{rule}"', autoescape=True)
+
+
+def _obey(pen: Pen, wanted: Order) -> str:
+    """Carry out one order; return what is said to who gave it."""
+    if wanted.verb in {"brake", "unbrake"}:
+        return _brake(pen, wanted)
+    if wanted.verb == "cancel":  # of a bulk job, which no entry is about: it is answered already, by the API
+        return wanted.answer
+    if wanted.verb not in {"approve", "refuse"}:
+        return f"{wanted.verb!r} is no order that this version knows: nothing was done"
+    waiting = _meant(pen, wanted.subject)
+    if not waiting:
+        return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
+    if wanted.verb == "refuse":
+        for entry in waiting:
+            _refuse(pen, entry, wanted.who, wanted.because)
+        return f"{len(waiting)} refused"
+    return _approve(pen, waiting, wanted)
+
+
+def _meant(pen: Pen, subject: str) -> list[Entry]:
+    """Return the waiting entries that a subject names: by rule, by item, or by entry."""
+    waiting = entries.c.state == "waiting"
+    if subject.startswith("rule:"):
+        return pen.load(waiting & by_rule(subject.removeprefix("rule:")))
+    standing = select(reasons.c.entry).where(reasons.c.account == pen.account, reasons.c.item == subject)
+    return pen.load(waiting & or_(entries.c.item == subject, entries.c.id == subject, entries.c.id.in_(standing)))
+
+
+def _approve(pen: Pen, waiting: Sequence[Entry], wanted: Order) -> str:
+    """Let entries go on a person's word; the other sides of their disputes are refused."""
+    pen.survey((entry.lane, entry.target) for entry in waiting)
+    items = _items(pen, waiting)
+    states = []
+    for entry in waiting:
+        now = pen.now_of(entry)
+        if now.state == "waiting":
+            approved = replace(now, approved_by=wanted.who)
+            told = {"who": wanted.who, "because": wanted.because}
+            states.append(go_on(pen, approved, "approved", told).state)
+            _refuse_others(pen, now, items[entry.id], wanted)
+    late = states.count("waiting")
+    rest = f", {late} when what is on its way to the same target has ended" if late else ""
+    return f"{len(states) - late} approved{rest}"
+
+
+def _items(pen: Pen, waiting: Sequence[Entry]) -> dict[str, set[str]]:
+    """Return the sentences for which each entry stands: also those that joined it later."""
+    items: dict[str, set[str]] = defaultdict(set)
+    for chunk in chunks(entry.id for entry in waiting):
+        for row in pen.conn.execute(select(reasons.c.entry, reasons.c.item).where(reasons.c.entry.in_(chunk))):
+            items[row.entry].add(row.item)
+    return items
+
+
+def _refuse_others(pen: Pen, entry: Entry, mine: set[str], wanted: Order) -> None:
+    """Refuse the sentences that wanted something else of the same target; what others asked for as well stays."""
+    for item in sorted(item for item in mine if item.startswith(DISPUTE)):
+        rivals = reasons.c.item.startswith(item.rpartition("#")[0] + "#", autoescape=True) & reasons.c.item.not_in(mine)
+        spot = (entries.c.account == pen.account, entries.c.lane == entry.lane, entries.c.target == entry.target)
+        sides = pen.conn.scalars(select(reasons.c.item).join(entries).where(*spot, rivals)).all()
+        by_sides = reasons.c.account == pen.account, reasons.c.item.in_(sides)
+        by_others = exists().where(reasons.c.entry == entries.c.id, reasons.c.item.not_in(sides))
+        wanted_by = entries.c.id.in_(select(reasons.c.entry).where(*by_sides))
+        for side in pen.load((entries.c.state == "waiting") & wanted_by & ~by_others):
+            _refuse(pen, side, wanted.who, f"the other side was approved: {item}")
+
+
+def _refuse(pen: Pen, entry: Entry, who: str, because: str) -> None:
+    pen.move(entry, "refused", "refused", told={"who": who, "because": because}, said=because)
+
+
+def _brake(pen: Pen, wanted: Order) -> str:
+    """Put a brake on or take it off: of a rule, of a lane, or of everything."""
+    kind, _, name = wanted.subject.partition(":")
+    if wanted.subject and (kind not in {"rule", "lane"} or not name):
+        return f"{wanted.subject!r} cannot be braked; name rule:NAME or lane:NAME, or nothing for everything"
+    rule, lane = (name if kind == "rule" else ""), (name if kind == "lane" else "")
+    if wanted.verb == "brake":
+        put_brake(pen, rule, lane, wanted.who, wanted.because)
+        return "the brake is on"
+    mine = (brakes.c.account == pen.account, brakes.c.rule == rule, brakes.c.lane == lane)
+    gone = pen.conn.execute(delete(brakes).where(*mine)).rowcount
+    pen.chain.add("unbraked", rule=rule, in_lane=lane, who=wanted.who, because=wanted.because)
+    return "the brake is off" if gone else "there was no such brake"

@@ -1,0 +1,198 @@
+"""Entering a page: its sights, entries and records, and how far the slice is read, in one transaction."""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Text, bindparam, delete, insert, select
+
+from worker.ledger import drift
+from worker.ledger.cascade import see_through
+from worker.ledger.db.dialects import chunks, upsert
+from worker.ledger.db.tables import broken, held, intervals, meta, mishaps, slices, spent
+from worker.ledger.entering import place, retire, thing_of
+from worker.ledger.records import instant
+from worker.ledger.sights import keep
+from worker.ledger.unit_of_work import Pen
+from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, Spent
+
+AT_ONCE = 50
+"""Held events handed out at a time."""
+READING = frozenset({"head", "gap"})
+"""The kinds of slices that make coverage grow."""
+
+
+ACCOUNT, SOURCE = bindparam("account", type_=Text), bindparam("source", type_=Text)
+CLOSED = select(intervals.c.start, intervals.c.end).order_by(intervals.c.start)
+CLOSED = CLOSED.where(intervals.c.account == ACCOUNT, intervals.c.source == SOURCE)
+IN_HAND = select(*(slices.c[name] for name in Slice.__struct_fields__)).order_by(slices.c.start)
+IN_HAND = IN_HAND.where(slices.c.account == ACCOUNT, slices.c.source == SOURCE)
+SINCE = select(meta.c.value).where(meta.c.name == bindparam("name", type_=Text))
+
+
+def coverage(conn: Connection, account: str, source: str) -> Coverage:
+    """Return what is read of a source, and what is being read."""
+    mine = {"account": account, "source": source}
+    since = conn.scalar(SINCE, {"name": _since(account, source)})
+    return Coverage(
+        closed=tuple((row.start, row.end) for row in conn.execute(CLOSED, mine)),
+        open=tuple(Slice(**row._mapping) for row in conn.execute(IN_HAND, mine)),  # noqa: SLF001
+        since=float(since or 0.0),
+    )
+
+
+def enter(pen: Pen, page: Page) -> Entered:
+    """Enter a page; raise Temporary, with nothing entered, when another page told of the same things first."""
+    pen.context = {"generation": page.generation} if page.generation else {}
+    keep(pen.conn, page)
+    _overtake(pen, page)
+    see_through(pen)  # before anything new is entered: it must meet what has its turn again
+    late = _hold(pen, page)
+    place(pen, [draft for draft in page.drafts if draft.cause not in late])
+    _keep_mishaps(pen, page)
+    _keep_broken(pen, page)
+    drift.note(pen, page.failing)
+    _advance(pen, page)
+    keep_spent(pen.conn, page.account, page.spent, page.now)
+    return Entered(dict(pen.entered))
+
+
+def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
+    """Return the held events that are to be tried again, longest waiting first."""
+    query = select(held).where(held.c.account == account, held.c.next_at <= now).order_by(held.c.next_at).limit(AT_ONCE)
+    return tuple(
+        Held(
+            sight=msgspec.msgpack.decode(row.sight, type=Sight),
+            why=row.why,
+            since=row.since,
+            tries=row.tries,
+            next_at=row.next_at,
+        )
+        for row in conn.execute(query)
+    )
+
+
+def keep_spent(conn: Connection, credential: str, buckets: Spent, now: float) -> None:
+    """Write down what a budget has spent lately."""
+    if buckets:
+        row = {"credential": credential, "buckets": msgspec.json.encode(buckets).decode(), "at": now}
+        upsert(conn, spent, [row], ("buckets", "at"))
+
+
+def _overtake(pen: Pen, page: Page) -> None:
+    """Let newer sights take the place of what older sights of the same things asked for, or were held for."""
+    newest = {thing_of(sight.key): sight.key for sight in page.news.sights if sight.number > 1}
+    retire(pen, newest)
+    for chunk in chunks(newest):
+        mine = (held.c.account == page.account, held.c.thing.in_(chunk))
+        for row in pen.conn.execute(select(held.c.key, held.c.thing, held.c.why).where(*mine)):
+            pen.chain.add("overtaken", cause=row.key, by=newest[row.thing], why=row.why)
+        pen.conn.execute(delete(held).where(*mine))
+
+
+def _hold(pen: Pen, page: Page) -> set[str]:
+    """Keep events that cannot be judged yet, drop those that are; return the ones overtaken by a newer sight."""
+    known = {*page.judged, *(item.sight.key for item in page.held if item.tries)}
+    alive = _held_keys(pen, known)
+    rows = [_held_row(page.account, item) for item in page.held if _lives(item, alive) and not item.last]
+    upsert(pen.conn, held, rows, ("why", "tries", "next_at"))
+    given_up = [item for item in page.held if item.last and item.sight.key in alive]
+    for item in given_up:
+        pen.chain.add("given up", cause=item.sight.key, why=item.why, tries=item.tries)
+    for chunk in chunks((*page.judged, *(item.sight.key for item in given_up))):
+        pen.conn.execute(delete(held).where(held.c.account == page.account, held.c.key.in_(chunk)))
+    return known - alive
+
+
+def _lives(item: Held, alive: set[str]) -> bool:
+    return not item.tries or item.sight.key in alive
+
+
+def _held_keys(pen: Pen, keys: set[str]) -> set[str]:
+    found: set[str] = set()
+    for chunk in chunks(keys):
+        found.update(pen.conn.scalars(select(held.c.key).where(held.c.account == pen.account, held.c.key.in_(chunk))))
+    return found
+
+
+def _held_row(account: str, item: Held) -> dict[str, Any]:
+    return {
+        "account": account,
+        "key": item.sight.key,
+        "thing": thing_of(item.sight.key),
+        "sight": msgspec.msgpack.encode(item.sight),
+        "why": item.why,
+        "since": item.since,
+        "tries": item.tries,
+        "next_at": item.next_at,
+    }
+
+
+def _keep_mishaps(pen: Pen, page: Page) -> None:
+    """Keep what a rule failed on, so that the mended rule can judge it."""
+    rows = [
+        {
+            "account": page.account,
+            "rule": mishap.rule,
+            "fingerprint": mishap.fingerprint,
+            "cause": mishap.cause,
+            "problem": mishap.problem,
+            "raw": mishap.raw,
+            "at": page.now,
+        }
+        for mishap in page.mishaps
+    ]
+    upsert(pen.conn, mishaps, rows)
+    for mishap in page.mishaps:
+        who = [[mishap.rule, mishap.fingerprint]]
+        pen.chain.add("rule failed", rules=who, cause=mishap.cause, why=mishap.problem, **pen.context)
+
+
+def _keep_broken(pen: Pen, page: Page) -> None:
+    """Keep records that cannot be read, each once, however often they are read again."""
+    by_digest = {sha256(one.raw).hexdigest(): one for one in page.broken}
+    known: set[str] = set()
+    for chunk in chunks(by_digest):
+        mine = broken.c.account == page.account, broken.c.digest.in_(chunk)
+        known.update(pen.conn.scalars(select(broken.c.digest).where(*mine)))
+    for digest in by_digest.keys() - known:
+        one = by_digest[digest]
+        row = {"account": page.account, "digest": digest, "raw": one.raw, "why": one.why, "at": page.now}
+        pen.conn.execute(insert(broken), [row])
+        pen.chain.add("broken record", source=page.source, digest=digest, why=one.why)
+
+
+def _advance(pen: Pen, page: Page) -> None:
+    """Write down how far the slice is read; one that is read to its end becomes coverage."""
+    if page.since:
+        upsert(pen.conn, meta, [{"name": _since(page.account, page.source), "value": repr(page.since)}])
+    if page.slice is None:
+        return
+    done = page.slice
+    if page.closes or page.instead:
+        key = {"kind": done.kind, "start": done.start, "end": done.end, "account": page.account, "source": done.source}
+        pen.conn.execute(delete(slices).where(*(slices.c[name] == value for name, value in key.items())))
+    going_on = page.instead or (() if page.closes else (done,))
+    rows = [{**msgspec.structs.asdict(slice_), "account": page.account} for slice_ in going_on]
+    upsert(pen.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
+    if page.closes and not page.instead and done.kind in READING:
+        _close(pen, done)
+
+
+def _close(pen: Pen, done: Slice) -> None:
+    """Merge an interval that is read to its end with those it meets; a gap's end is on record."""
+    mine = (intervals.c.account == pen.account, intervals.c.source == done.source)
+    met = (*mine, intervals.c.start <= done.end, intervals.c.end >= done.start)
+    rows = pen.conn.execute(select(intervals.c.start, intervals.c.end).where(*met)).all()
+    pen.conn.execute(delete(intervals).where(*met))
+    start = min((done.start, *(row.start for row in rows)))
+    end = max((done.end, *(row.end for row in rows)))
+    row = {"account": pen.account, "source": done.source, "start": start, "end": end}
+    pen.conn.execute(insert(intervals), [row])
+    if done.kind == "gap":
+        told = {"start": instant(done.start), "end": instant(done.end), "opened": instant(done.opened)}
+        pen.chain.add("gap closed", source=done.source, why=done.why, **told)
+
+
+def _since(account: str, source: str) -> str:
+    return f"since/{account}/{source}"

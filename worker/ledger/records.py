@@ -1,0 +1,135 @@
+"""The audit records: canonical JSON, chained per account, so that an edit shows to anyone who kept a later one.
+
+A record's hash is sha256 over the 32 bytes of the previous record's hash (zeros before the first) followed by the
+record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``, which is written last.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Text, bindparam, select
+
+from worker.escaping import escaped
+from worker.ledger.db.dialects import add
+from worker.ledger.db.tables import records
+from worker.ledger.entries import Entry
+
+NOTHING = "0" * 64
+"""What the first record of a chain names as its previous one."""
+TEXT_LIMIT = 1000
+PLAIN_LIMIT = 2000
+"""Bytes up to which a record cannot hold a text that is too long to be shown."""
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """Return the one way to write a record."""
+    return _encoder.encode(value)
+
+
+def hashed(previous: str, body: Mapping[str, Any]) -> str:
+    """Return the hash of a record, given the hash before it and the record without its own."""
+    return _digest(previous, canonical(body))
+
+
+def _digest(previous: str, line: bytes) -> str:
+    return sha256(bytes.fromhex(previous) + line).hexdigest()
+
+
+def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Bound a text that strangers wrote, and show what would steer a terminal."""
+    return escaped(text, limit)
+
+
+def told(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    """Make every text inside a value harmless."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, Mapping):
+        return {harmless(str(key)): told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [told(item) for item in value]
+    return value
+
+
+def instant(at: float) -> str:
+    """Write a time for people and programs alike, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def about(entry: Entry) -> dict[str, Any]:
+    """Say who wanted what, on which target, because of which event."""
+    action = msgspec.to_builtins(entry.action)
+    action.pop("because", None)
+    return {
+        "entry": entry.id,
+        "lane": entry.lane,
+        "target": entry.target,
+        "action": action,
+        "mode": entry.mode.name.lower(),
+        "rules": tuple(zip(entry.rules, entry.fingerprints, strict=True)),
+        "cause": entry.cause,
+        "item": entry.item,
+    }
+
+
+class Chain:
+    """The records of one transaction, in order; ``write`` puts them behind the last one of the account."""
+
+    def __init__(self, conn: Connection, account: str, now: float) -> None:
+        """Begin with nothing to write."""
+        self._conn = conn
+        self._account = account
+        self._now = now
+        self._new: list[dict[str, Any]] = []
+
+    def add(self, verb: str, **said: Any) -> None:  # noqa: ANN401 (JSON)
+        """Note a record; empty texts are left out."""
+        self._new.append({"verb": verb, **{name: value for name, value in said.items() if value not in ("", None)}})
+
+    def write(self) -> None:
+        """Chain and insert what was noted."""
+        if not self._new:
+            return
+        last, previous = head(self._conn, self._account)
+        rows, at = [], instant(self._now)
+        for number, said in enumerate(self._new, last + 1):
+            said |= {"account": self._account, "number": number, "at": at, "previous": previous}
+            body = _bounded(said)
+            previous = _digest(previous, body)
+            rows.append(
+                {
+                    "account": self._account,
+                    "number": number,
+                    "at": self._now,
+                    "entry": said.get("entry", ""),
+                    "hash": previous,
+                    "line": body[:-1] + b',"hash":"' + previous.encode() + b'"}',
+                }
+            )
+        add(self._conn, records, rows)
+        self._new.clear()
+
+
+def _bounded(body: dict[str, Any]) -> bytes:
+    """Write a record with its texts made harmless; most are, which shows in the short, plain JSON they give."""
+    try:
+        line = canonical(body)
+    except UnicodeEncodeError:  # half a character
+        line = b"\x7f"
+    plain = len(line) <= PLAIN_LIMIT and line.isascii() and b"\x7f" not in line
+    return line if plain else canonical({name: told(value) for name, value in body.items()})
+
+
+_MINE = bindparam("account", type_=Text)
+_LAST = select(records.c.number, records.c.hash).where(records.c.account == _MINE)
+_LAST = _LAST.order_by(records.c.number.desc()).limit(1)
+
+
+def head(conn: Connection, account: str) -> tuple[int, str]:
+    """Return number and hash of an account's last record."""
+    row = conn.execute(_LAST, {"account": account}).first()
+    return (row.number, row.hash) if row else (0, NOTHING)

@@ -1,0 +1,139 @@
+"""Sights: what a page of readings holds that the ledger has not seen."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.exc import IntegrityError
+
+from worker.errors import Temporary
+from worker.ledger.db.dialects import add, chunks, upsert
+from worker.ledger.db.tables import entries, maybes, sights
+from worker.ledger.values import News, Page, Reading, Sight, Thing
+
+Key = tuple[float, str]
+Past: TypeAlias = Any
+"""A row of the columns that are asked for."""
+RELEASED = ("claimed", "sent", "unsure", "done")
+
+
+def news(conn: Connection, account: str, readings: Sequence[Reading], now: float, settle: float) -> News:
+    """Tell what is new; of several readings of one thing, the last counts. Nothing is written.
+
+    A state seen before, though not last, may be a stale read: it counts when still so ``settle`` seconds later.
+    """
+    by_kind: dict[str, dict[Key, Reading]] = defaultdict(dict)
+    for reading in readings:
+        by_kind[reading.thing.kind][reading.thing.time, reading.thing.id] = reading
+    fresh: list[Sight] = []
+    doubtful: list[Reading] = []
+    cleared: list[Thing] = []
+    echoed: list[Sight] = []
+    for kind, latest in by_kind.items():
+        past = _history(conn, account, kind, sorted(latest))
+        doubts = _doubts(conn, account, kind, latest)
+        again: list[tuple[Past, Sight]] = []
+        for key, reading in latest.items():
+            if key not in past:
+                fresh.append(Sight(reading, 1))
+                continue
+            last = past[key][-1]
+            doubt = doubts.get(key)
+            if last.state == reading.state:
+                if doubt:
+                    cleared.append(reading.thing)
+            elif all(row.state != reading.state for row in past[key]) or _stands(doubt, reading, now, settle):
+                again.append((last, Sight(reading, last.number + 1)))
+            elif doubt is None or doubt.state != reading.state:
+                doubtful.append(reading)
+        ours = _released(conn, account, [sight for last, sight in again if _left_quarantine(last, sight.reading)])
+        for last, sight in again:
+            echo = sight.reading.thing.id in ours and _left_quarantine(last, sight.reading)
+            (echoed if echo else fresh).append(sight)
+    return News(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
+
+
+def keep(conn: Connection, page: Page) -> None:
+    """Write down a page's sights and doubts; raise Temporary when another page told of one of them first."""
+    seen = (*page.news.sights, *page.news.echoes)
+    if seen:
+        try:
+            add(conn, sights, [_row(page.account, sight) for sight in seen])
+        except IntegrityError as error:
+            raise Temporary(
+                f"{page.source}: another page told of the same things first; this one is read again"
+            ) from error
+    changed = [sight.reading.thing for sight in seen if sight.number > 1]
+    _clear(conn, page.account, (*changed, *page.news.cleared))
+    doubts = [
+        {**_key(page.account, reading.thing), "state": reading.state, "since": page.now} for reading in page.news.maybes
+    ]
+    upsert(conn, maybes, doubts, ("state", "since"))
+
+
+def _history(conn: Connection, account: str, kind: str, things: Sequence[Key]) -> dict[Key, list[Past]]:
+    """Return the sights of things that are handed in by time; the time range lets few rows be touched."""
+    past: dict[Key, list[Past]] = defaultdict(list)
+    columns = (sights.c.time, sights.c.id, sights.c.number, sights.c.state, sights.c.verdict, sights.c.quarantined)
+    query = select(*columns).where(sights.c.account == account, sights.c.kind == kind)
+    for chunk in chunks(things):
+        near = sights.c.time.between(chunk[0][0], chunk[-1][0])
+        ids = sights.c.id.in_([id_ for _, id_ in chunk])
+        for row in conn.execute(query.where(near, ids).order_by(sights.c.time, sights.c.id, sights.c.number)):
+            past[row.time, row.id].append(row)
+    return past
+
+
+def _doubts(conn: Connection, account: str, kind: str, things: Iterable[Key]) -> dict[Key, Past]:
+    times = [time for time, _ in things]
+    query = select(maybes.c.time, maybes.c.id, maybes.c.state, maybes.c.since).where(
+        maybes.c.account == account, maybes.c.kind == kind, maybes.c.time.between(min(times), max(times))
+    )
+    return {(row.time, row.id): row for row in conn.execute(query)}
+
+
+def _stands(doubt: Past | None, reading: Reading, now: float, settle: float) -> bool:
+    """Tell whether a doubt was seen again, in a read that began late enough."""
+    began = reading.look.at if reading.look else now
+    return doubt is not None and doubt.state == reading.state and began - doubt.since >= settle
+
+
+def _left_quarantine(last: Past, reading: Reading) -> bool:
+    left = bool(last.quarantined) and reading.look is not None and not reading.look.quarantined
+    return left and reading.thing.kind == "Message" and last.verdict == reading.verdict
+
+
+def _released(conn: Connection, account: str, candidates: Sequence[Sight]) -> set[str]:
+    """Return the messages that we ourselves released, or may have."""
+    ours: set[str] = set()
+    for chunk in chunks(sight.reading.thing.id for sight in candidates):
+        query = select(entries.c.target).where(
+            entries.c.account == account,
+            entries.c.target.in_(chunk),
+            entries.c.kind == "Release",
+            entries.c.state.in_(RELEASED),
+        )
+        ours.update(conn.scalars(query))
+    return ours
+
+
+def _clear(conn: Connection, account: str, things: Iterable[Thing]) -> None:
+    for thing in things:
+        mine = [maybes.c[name] == value for name, value in _key(account, thing).items()]
+        conn.execute(delete(maybes).where(*mine))
+
+
+def _key(account: str, thing: Thing) -> dict[str, Any]:
+    return {"account": account, "kind": thing.kind, "time": thing.time, "id": thing.id}
+
+
+def _row(account: str, sight: Sight) -> dict[str, Any]:
+    reading = sight.reading
+    return {
+        **_key(account, reading.thing),
+        "number": sight.number,
+        "state": reading.state,
+        "verdict": reading.verdict,
+        "quarantined": int(reading.look is not None and reading.look.quarantined),
+    }

@@ -1,0 +1,245 @@
+"""Writing entries: every change of state passes here, is held to the table of states, and leaves a record."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from itertools import count
+from operator import attrgetter
+from typing import Any
+
+from msgspec.structs import asdict, replace
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
+
+from worker.errors import StoreError
+from worker.language.actions import LISTS
+from worker.language.rules import Mode
+from worker.ledger.db.dialects import add, chunks, rewrite, upsert
+from worker.ledger.db.tables import entries, reasons
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, State
+from worker.ledger.records import Chain, about, harmless
+
+Spot = tuple[str, str]
+"""A lane and a target."""
+MODES = tuple(Mode)
+"""By number: looking a member up by its value is an eighth of what reading an entry costs."""
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+FIELDS = [entries.c[name] for name in Entry.__struct_fields__]
+CHANGING = (
+    "state",
+    "cause",
+    "because",
+    "mode",
+    "rules",
+    "fingerprints",
+    "item",
+    "approved_by",
+    "behind",
+    "attempts",
+    "owner",
+    "claimed_at",
+    "reached_by",
+    "answered_at",
+    "ready_at",
+    "next_at",
+    "look",
+    "remote",
+    "proof",
+    "said",
+    "waits_since",
+    "settled_at",
+)
+_changing = attrgetter(*CHANGING)
+REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
+STANDING = or_(
+    entries.c.state.in_((*OPEN, "waiting", "held", "done")),
+    (entries.c.state == "moot") & entries.c.lane.in_(LISTS),
+)
+"""What matters to a new wish: what is not settled, what was done, and list entries that ended."""
+
+
+class Mint:
+    """Makes entry ids: 26 characters that sort by time, then by owner and order; ``owner`` is this process's token."""
+
+    def __init__(self, owner: str) -> None:
+        """Begin counting; the owner's token must be another one in every process."""
+        self.owner = owner
+        self._mark = _digits(int.from_bytes(sha256(owner.encode()).digest()[:7]), 10)
+        self._count = count()
+
+    def __call__(self, now: float) -> str:
+        """Return a new id."""
+        return _beginning(int(now * 1000)) + self._mark + _digits(next(self._count), 6)
+
+
+@lru_cache(maxsize=8)
+def _beginning(milliseconds: int) -> str:
+    """Write the time in an id; a page's thousand ids share it."""
+    return _digits(milliseconds, 10)
+
+
+def _digits(number: int, width: int) -> str:
+    """Write a number in base 32, which sorts like the number."""
+    return "".join(DIGITS[number >> 5 * place & 31] for place in reversed(range(width)))
+
+
+def entry_of(row: Row[Any]) -> Entry:
+    """Read an entry from its row."""
+    values = dict(zip(Entry.__struct_fields__, row, strict=True))
+    values["mode"] = MODES[values["mode"]]
+    return Entry(**values)
+
+
+def in_order(entry: Entry) -> tuple[float, str]:
+    """Sort entries by key: by the time their thing was scanned."""
+    return entry.scanned_at, entry.id
+
+
+def last_of(found: Iterable[Entry]) -> Entry | None:
+    """Return the entry that settled last."""
+    # What was found gone was never claimed; of those that settled together, it is as late as it was entered.
+    return max(found, key=lambda one: (one.settled_at, max(one.claimed_at, one.created_at), one.id), default=None)
+
+
+class Pen:
+    """What one transaction knows and changes of an account's entries; ``flush`` writes it, in order."""
+
+    def __init__(self, conn: Connection, account: str, now: float, mint: Mint) -> None:
+        """Begin with nothing known."""
+        self.conn = conn
+        self.account = account
+        self.now = now
+        self.mint = mint
+        self.chain = Chain(conn, account, now)
+        self.context: dict[str, Any] = {}
+        self.free_items: set[str] = set()
+        self.entered: Counter[str] = Counter()
+        self._known: dict[str, Entry] = {}
+        self._spots: dict[Spot, list[str]] = {}
+        self._surveyed: set[Spot] = set()
+        self._changed: dict[str, frozenset[str]] = {}
+        self._new: dict[str, None] = {}
+        self._ended: list[Entry] = []
+        self._reasons: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def load(self, condition: ColumnElement[bool]) -> list[Entry]:
+        """Return this account's entries of a condition, in key order, as they are now in this transaction."""
+        self.flush()
+        found = self.conn.execute(select(*FIELDS).where(entries.c.account == self.account, condition)).all()
+        return sorted((self._learn(entry_of(row)) for row in found), key=in_order)
+
+    def fetch(self, ids: Iterable[str]) -> list[Entry]:
+        """Return entries by id, in key order; unknown ids are left out."""
+        return sorted(
+            (entry for chunk in chunks(dict.fromkeys(ids)) for entry in self.load(entries.c.id.in_(chunk))),
+            key=in_order,
+        )
+
+    def survey(self, spots: Iterable[Spot]) -> None:
+        """Learn every entry on these lanes and targets that is not settled or is done."""
+        wanted = [spot for spot in dict.fromkeys(spots) if spot not in self._surveyed]
+        for chunk in chunks(wanted):
+            self.load(entries.c.target.in_([target for _, target in chunk]) & STANDING)
+        self._surveyed.update(wanted)
+
+    def on(self, lane: str, target: str) -> list[Entry]:
+        """Return what is known on a lane and target, as it is now."""
+        return [self._known[id_] for id_ in self._spots.get((lane, target), ())]
+
+    def now_of(self, entry: Entry) -> Entry:
+        """Return an entry as it is now in this transaction."""
+        return self._known[entry.id]
+
+    def enter(self, entry: Entry, **said: Any) -> Entry:  # noqa: ANN401 (JSON)
+        """Add an entry, with its record."""
+        self._learn(entry)
+        self._new[entry.id] = None
+        self.entered[entry.state] += 1
+        waits = entry.said if entry.state in {"waiting", "held", "moot"} else ""
+        people = {"sender": entry.sender, "subject": entry.subject, "verdict": entry.verdict}
+        self.chain.add(
+            "entered",
+            to=entry.state,
+            because=entry.because,
+            why=waits,
+            **people,
+            **about(entry),
+            **self.context,
+            **said,
+        )
+        if entry.state in FINAL:
+            self._ended.append(entry)
+        return entry
+
+    def move(
+        self,
+        entry: Entry,
+        state: State,
+        verb: str,
+        *,
+        told: dict[str, Any] | None = None,
+        **change: Any,  # noqa: ANN401 (fields of an entry)
+    ) -> Entry:
+        """Change an entry's state, with its record; raise StoreError for a step that the table does not have."""
+        if state not in FOLLOWS[entry.state]:
+            raise StoreError(f"entry {entry.id} is {entry.state} and cannot become {state}: report this as a bug")
+        change.setdefault("behind", "")
+        change["said"] = harmless(change.get("said", entry.said), 500)
+        change["waits_since"] = self.now if state == "waiting" else 0.0
+        change["settled_at"] = self.now if state in FINAL else 0.0
+        moved = replace(entry, state=state, **change)
+        self.touch(moved)
+        self.chain.add(verb, **{"from": entry.state, "to": state, "said": moved.said, **about(moved), **(told or {})})
+        if state in FINAL or (entry.state in OPEN and state not in OPEN):
+            self._ended.append(moved)
+        return moved
+
+    def touch(self, entry: Entry) -> None:
+        """Write an entry's row anew, without a record."""
+        before, self._known[entry.id] = self._known[entry.id], entry
+        if entry.id not in self._new:
+            pairs = zip(CHANGING, _changing(entry), _changing(before), strict=True)
+            names = frozenset([name for name, new, old in pairs if new is not old and new != old])
+            if names:
+                self._changed[entry.id] = names | self._changed.get(entry.id, frozenset())
+
+    def give_reason(self, entry: Entry, thing: str, item: str, **values: Any) -> None:  # noqa: ANN401 (columns)
+        """Note that a thing asked for an entry, in a sentence; saying so again takes the place of the earlier word."""
+        key = {"entry": entry.id, "thing": thing, "item": item}
+        self._reasons[entry.id, thing, item] = {**key, "account": self.account, **values}
+
+    def take_ended(self) -> list[Entry]:
+        """Return what has settled, or went from open to a person, since this was last asked."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def flush(self) -> None:
+        """Write the rows: first what left an open place, so that it is free before it is taken again."""
+        changed: dict[tuple[bool, frozenset[str]], list[Entry]] = defaultdict(list)
+        for id_, names in self._changed.items():
+            entry = self._known[id_]
+            changed[entry.state in OPEN, names].append(entry)
+        new = [self._known[id_] for id_ in self._new]
+        self._changed, self._new = {}, {}
+        for (_, names), group in sorted(changed.items(), key=lambda item: item[0][0]):
+            rewrite(self.conn, entries, [{"id": one.id, **{n: getattr(one, n) for n in names}} for one in group])
+        add(self.conn, entries, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
+        upsert(self.conn, reasons, list(self._reasons.values()), REASON_CHANGES)
+        self._reasons = {}
+
+    def close(self) -> None:
+        """Write what is left, and the records."""
+        self.flush()
+        self.chain.write()
+
+    def _learn(self, entry: Entry) -> Entry:
+        if entry.id not in self._known:
+            self._known[entry.id] = entry
+            self._spots.setdefault((entry.lane, entry.target), []).append(entry.id)
+        return self._known[entry.id]
+
+
+def chain_records(pen: Pen, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write records that belong to no entry; each has at least a verb."""
+    for record in records:
+        pen.chain.add(**record)

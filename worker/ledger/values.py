@@ -1,0 +1,244 @@
+"""What is handed to and from the ledger: frozen values, no rows. All times are API time in seconds since the epoch."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from worker.language.actions import AnyAction, Lane
+from worker.language.rules import Mode, RuleInfo
+from worker.ledger.entries import Look, State
+
+SliceKind = Literal["head", "gap", "overlap", "sweep"]
+Spent = tuple[tuple[float, int], ...]
+"""What a budget has spent lately: (second, requests)."""
+Proof = Literal["", "seen", "answered", "log"]
+
+
+class Thing(Struct, frozen=True):
+    """Something that can be seen: its kind (the noun's name), the time its id or creation carries, and its id."""
+
+    kind: str
+    time: float
+    id: str
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One record as it was just read. ``state`` is what makes a sight; the rest is what a look needs."""
+
+    thing: Thing
+    state: str
+    raw: bytes
+    verdict: str = ""
+    look: Look | None = None
+
+
+class Sight(Struct, frozen=True):
+    """A state of a thing as it was seen for the first time, numbered from 1."""
+
+    reading: Reading
+    number: int
+    key: str = ""
+    """The event's key, which begins with its time; written once, because it is asked for often."""
+
+    def __post_init__(self) -> None:
+        """Write the key."""
+        thing = self.reading.thing
+        force_setattr(self, "key", f"{_written(thing.time)}/{thing.kind}/{thing.id}/{self.number}")
+
+
+@lru_cache(maxsize=4096)
+def _written(time: float) -> str:
+    """Write whole seconds in UTC; remembered, because mail shares its seconds."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class News(Struct, frozen=True):
+    """What a page holds that the ledger has not seen; echoes are our own acts coming back: kept, not judged."""
+
+    sights: tuple[Sight, ...] = ()
+    echoes: tuple[Sight, ...] = ()
+    maybes: tuple[Reading, ...] = ()
+    """Things that returned to an earlier state, seen so first: news only when still so a settle time later."""
+    cleared: tuple[Thing, ...] = ()
+    """Things that were such a maybe, and were now read as they were last seen: the maybe was a stale read."""
+
+
+class Slice(Struct, frozen=True, kw_only=True):
+    """An interval of a source that is being read, and how far: ``cursor`` is the API's, None at its beginning."""
+
+    source: str
+    kind: SliceKind
+    start: float
+    end: float
+    cursor: str | None = None
+    why: str = ""
+    opened: float = 0.0
+    next_at: float = 0.0
+
+
+class Coverage(Struct, frozen=True):
+    """What is known to be read of a source: closed intervals in order, and slices in hand."""
+
+    closed: tuple[tuple[float, float], ...] = ()
+    open: tuple[Slice, ...] = ()
+    since: float = 0.0
+    """Where reading of this source once began; 0 before the first read."""
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
+
+    lane: Lane
+    target: str
+    cause: str
+    action: AnyAction
+    mode: Mode
+    state: State
+    rules: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+    because: str
+    item: str
+    """The sentence this is part of, or the dispute: what a person approves as one."""
+    why_waiting: str = ""
+    verdict: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+    scanned_at: float = 0.0
+    known_at: float = 0.0
+    ready_at: float = 0.0
+
+
+class Mishap(Struct, frozen=True, kw_only=True):
+    """A rule that failed on an event: kept, so that the mended rule can judge it again."""
+
+    rule: str
+    fingerprint: str
+    cause: str
+    problem: str
+    raw: bytes
+
+
+class Broken(Struct, frozen=True):
+    """A record that could not be read: kept as it came, with the reason."""
+
+    raw: bytes
+    why: str
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """An event that cannot be judged yet because a fact could not be had; given up at ``since`` + 24 h."""
+
+    sight: Sight
+    why: str
+    since: float
+    tries: int
+    next_at: float
+    last: bool = False
+    """Given up: to be closed with a record."""
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Everything one page of a source came to; entered in one transaction."""
+
+    account: str
+    now: float
+    source: str
+    news: News = News()
+    drafts: tuple[Draft, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    failing: tuple[str, ...] = ()
+    """Ids of messages of which a move is shown to have failed."""
+    held: tuple[Held, ...] = ()
+    """Events to be held (again), or given up."""
+    judged: tuple[str, ...] = ()
+    """Keys of formerly held events that are judged now."""
+    slice: Slice | None = None
+    """The slice as it stands after this page; None when the page belongs to no slice."""
+    closes: bool = False
+    """The slice is read to its end."""
+    instead: tuple[Slice, ...] = ()
+    """Slices that take the place of ``slice``, which was too slow to answer; ``slice`` itself goes away."""
+    since: float = 0.0
+    """Where reading of the source begins; kept when the source has no beginning yet."""
+    spent: tuple[tuple[float, int], ...] = ()
+    """What the budget has spent lately, for the next start; kept under the account."""
+    generation: int = 0
+    """Which bundle of rules judged this, counted since the start; 0 when nobody said."""
+
+
+class Entered(Struct, frozen=True):
+    """What came of entering a page: how many entries by state."""
+
+    states: dict[str, int]
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What must hold at the moment of a claim: the ceiling, the rules as loaded now, and which of them are lowered."""
+
+    ceiling: Mode
+    rules: dict[str, RuleInfo]
+    lowered: frozenset[str] = frozenset()
+    stale: float = 86400.0
+
+
+class Claim(Struct, frozen=True):
+    """An entry somebody wants to carry out, and what its target looked like not more than 60 s ago."""
+
+    id: str
+    look: Look | None = None
+
+
+ALONE = "refused on its own: "
+"""How the words begin about an entry whose own words the API refused: it says nothing about its lane."""
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """What came of sending one entry: sent, ready (provably not carried out), failed or unsure."""
+
+    id: str
+    state: State
+    said: str = ""
+    remote: str = ""
+    at: float = 0.0
+    """When the answer came, or until when the request could still have reached the API."""
+    next_at: float = 0.0
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What was found when looking at an entry that is sent or unsure."""
+
+    id: str
+    state: State
+    """The state found; the same as before when there is nothing to say yet, then only ``next_at`` counts."""
+    proof: Proof = ""
+    said: str = ""
+    remote: str = ""
+    next_at: float = 0.0
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What a person asked for, and what became of it."""
+
+    id: int
+    verb: str
+    subject: str
+    who: str
+    because: str
+    at: float
+    taken_at: float = 0.0
+    answer: str = ""
+
+
+class Brake(Struct, frozen=True):
+    """Nothing is claimed of this rule, of this lane, or, when both are empty, at all."""
+
+    rule: str = ""
+    lane: str = ""
+    who: str = ""
+    because: str = ""
+    at: float = 0.0

@@ -1,0 +1,80 @@
+"""What people and metrics ask of the ledger; nothing here writes."""
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, case, func, select, union
+
+from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices, spent
+from worker.ledger.entries import Entry
+from worker.ledger.orders import by_rule
+from worker.ledger.unit_of_work import FIELDS, entry_of
+from worker.ledger.values import Broken, Mishap
+
+
+class Wanted(NamedTuple):
+    """Which entries are asked for; no state and no rule mean any."""
+
+    states: tuple[str, ...]
+    rule: str
+    since: float
+    limit: int
+
+
+def list_entries(conn: Connection, account: str, wanted: Wanted) -> tuple[Entry, ...]:
+    """Return the newest entries that are wanted, newest first."""
+    query = select(*FIELDS).where(entries.c.account == account, entries.c.created_at >= wanted.since)
+    query = query.where(entries.c.state.in_(wanted.states)) if wanted.states else query
+    query = query.where(by_rule(wanted.rule)) if wanted.rule else query
+    return tuple(map(entry_of, conn.execute(query.order_by(entries.c.id.desc()).limit(wanted.limit))))
+
+
+def count_entries(conn: Connection, account: str, now: float) -> dict[str, dict[str, int]]:
+    """Return how many entries of each kind of action are in each state; ready only after ``now`` is *later*."""
+    not_yet = (entries.c.state == "ready") & (entries.c.ready_at > now)
+    state = case((not_yet, "later"), else_=entries.c.state).label("told")
+    query = select(entries.c.kind, state, func.count()).where(entries.c.account == account)
+    counted: dict[str, dict[str, int]] = {}
+    for kind, told, number in conn.execute(query.group_by(entries.c.kind, state)):
+        counted.setdefault(kind, {})[told] = number
+    return counted
+
+
+def list_records(conn: Connection, account: str, after: int, limit: int) -> list[bytes]:
+    """Return the records after a number as canonical JSON, in order."""
+    query = select(records.c.line).where(records.c.account == account, records.c.number > after)
+    return [bytes(line) for line in conn.scalars(query.order_by(records.c.number).limit(limit))]
+
+
+def list_broken(conn: Connection, account: str) -> tuple[Broken, ...]:
+    """Return the records that could not be read."""
+    query = select(broken.c.raw, broken.c.why).where(broken.c.account == account).order_by(broken.c.at)
+    return tuple(Broken(bytes(row.raw), row.why) for row in conn.execute(query))
+
+
+def list_mishaps(conn: Connection, account: str) -> tuple[Mishap, ...]:
+    """Return the events that rules failed on."""
+    columns = [mishaps.c[name] for name in Mishap.__struct_fields__]
+    query = select(*columns).where(mishaps.c.account == account).order_by(mishaps.c.at)
+    return tuple(Mishap(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
+
+
+def read_spent(conn: Connection, credential: str) -> tuple[tuple[float, int], ...]:
+    """Return what a budget had spent when it was last written down."""
+    text = conn.scalar(select(spent.c.buckets).where(spent.c.credential == credential))
+    return msgspec.json.decode(text, type=tuple[tuple[float, int], ...]) if text else ()
+
+
+def list_accounts(conn: Connection) -> tuple[str, ...]:
+    """Return every account that the ledger knows."""
+    return tuple(sorted(conn.scalars(union(*(select(table.c.account) for table in (intervals, slices, entries))))))
+
+
+def read_cursor(conn: Connection, account: str, sink: str) -> int:
+    """Return the number of the last record that a sink has taken."""
+    return int(conn.scalar(select(meta.c.value).where(meta.c.name == cursor_name(account, sink))) or 0)
+
+
+def cursor_name(account: str, sink: str) -> str:
+    """Return under which name a sink's cursor is kept."""
+    return f"cursor/{account}/{sink}"

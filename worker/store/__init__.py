@@ -1,1 +1,0 @@
-"""The ledger: what was seen, decided, done and proved; tables, transactions and migrations."""

@@ -1,8 +1,0 @@
-"""Alembic's entry: migrates over the connection, and in the transaction, that the ledger hands in."""
-
-from alembic import context
-
-from worker.store.tables import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-context.run_migrations()
