@@ -8,7 +8,7 @@ from tests.support import TOKEN, Meddle, TestClock, client_of, untouched
 from worker.api import Request, Response
 from worker.ledger.entries import Entry
 from worker.ledger.ledger import Ledger
-from worker.looks import Looks
+from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Switches, World
 
 QUOTA = 100_000

@@ -30,7 +30,7 @@ from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
-from worker.looks import Looks
+from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked

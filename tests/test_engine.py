@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from worker import APPROVE, OBSERVE, Keep, Move, Notify, Release, Report
+from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Fault
-from worker.sources import message_reading
 
 
 def touches(fact: str, then: Move | Release) -> Callable[[Event], Said]:

@@ -14,9 +14,9 @@ from worker.executor import Executor
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE
 from worker.ledger.values import Standing
+from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
-from worker.sources import message_reading
 
 
 def executor_of(room: Room) -> Executor:

@@ -10,8 +10,8 @@ from worker.coverage import next_gap
 from worker.errors import Rejected, ServerFault
 from worker.intake import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page
+from worker.observations import message_reading
 from worker.sandbox import ACCOUNT, Fault
-from worker.sources import message_reading
 
 
 async def coverage(room: Room, source: str = "messages") -> Coverage:

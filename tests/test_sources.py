@@ -9,7 +9,8 @@ import pytest
 
 from worker import sample
 from worker.ledger.values import Thing
-from worker.sources import entry_reading, fetched, message_reading, report_reading, scan_time, submission_reading
+from worker.observations import message_reading, scan_time
+from worker.sources import entry_reading, fetched, report_reading, submission_reading
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
 

@@ -18,9 +18,9 @@ from worker.language.models import Report, Submission
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.entries import State
 from worker.ledger.values import Broken, Draft, Held, Mishap, Reading, Sight
+from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Failure, Said
 from worker.rulehost.validation import ABOUT_A_MESSAGE
-from worker.sources import message_reading
 
 AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is tried again; hourly after these."""

@@ -16,10 +16,9 @@ from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
 from worker.lists import Listed
-from worker.looks import Looks
+from worker.observations import Looks, message_reading, scan_time
 from worker.poison import SENSELESS, Poison
 from worker.proof import Asked, Logged
-from worker.sources import message_reading, scan_time
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""

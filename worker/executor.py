@@ -13,7 +13,7 @@ from worker.evidence import Evidence
 from worker.handlers import MOVES, Handler, Means, Notifier
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
-from worker.looks import Looks
+from worker.observations import Looks
 from worker.preparing import Ask, Preparing, Tell
 from worker.proving import Proving
 

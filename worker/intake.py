@@ -18,7 +18,7 @@ from worker.engine import Judge, Judged
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage, News, Page, Reading, Slice
-from worker.looks import Looks
+from worker.observations import Looks
 from worker.sources import Fetched, Source
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0

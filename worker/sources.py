@@ -2,8 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import lru_cache, partial
-from sys import intern
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,11 +11,11 @@ from msgspec import Struct
 from worker.api import Client, Page, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
-from worker.language.base import Flag, Text, Texts, epoch
+from worker.language.base import Text, epoch
 from worker.language.models import DISPOSITIONS
 from worker.language.policies import ListEntry
-from worker.ledger.entries import Look
 from worker.ledger.values import Broken, Reading, Slice, SliceKind, Thing
+from worker.observations import message_reading
 
 URGENCIES: dict[SliceKind, Urgency] = {
     "head": Urgency.HEAD,
@@ -73,17 +72,6 @@ class Source(Protocol):
         """Read one page; raises what the API raises."""
 
 
-class MessageKey(Struct, frozen=True):
-    """The fields of a message that the daemon itself reads; everything else stays bytes."""
-
-    id: str
-    final_disposition: Text = ""
-    is_quarantined: Flag = False
-    scanned_at: datetime | None = None
-    post_delivery_operations: Texts = ()
-    delivery_status: Texts = ()
-
-
 class ReportKey(Struct, frozen=True):
     """The fields of a report that the daemon itself reads."""
 
@@ -101,7 +89,6 @@ class SubmissionKey(Struct, frozen=True):
     outcome_disposition: Text = ""
 
 
-_message_key = msgspec.json.Decoder(MessageKey)
 _report_key = msgspec.json.Decoder(ReportKey)
 _submission_key = msgspec.json.Decoder(SubmissionKey)
 _entry = msgspec.json.Decoder(ListEntry)
@@ -230,22 +217,6 @@ class AllowPolicies(PolicyList):
         super().__init__(lambda page, urgency: entries.list(where, page=page, urgency=urgency))
 
 
-def message_reading(raw: msgspec.Raw, began: float) -> Reading:
-    """Read a message's key fields; raises MsgspecError or ValueError for a record that makes no sense."""
-    key = _message_key.decode(raw)
-    state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
-    operations, status = _shared(key.post_delivery_operations or ()), _shared(key.delivery_status or ())
-    look = Look(began, state, bool(key.is_quarantined), operations, status)
-    thing = Thing("Message", scan_time(key.id, key.scanned_at), key.id)
-    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
-
-
-@lru_cache(maxsize=256)
-def _shared(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return one object for equal words: thousands of looks are remembered, and most say the same."""
-    return words
-
-
 def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
     """Read a report's key fields; an updated report is a new state of the same thing."""
     key = _report_key.decode(raw)
@@ -280,23 +251,6 @@ def _some(at: float, what: str) -> float:
 def _as_of(at: float) -> str:
     """Write the state of what has none but the time of its last change."""
     return f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}"
-
-
-def scan_time(message: str, scanned_at: datetime | None = None) -> float:
-    """Return the time inside a message's id, else its scan time; raises ValueError when there is neither."""
-    inside = message.partition("-")[2].rpartition("-")[0]
-    if not (at := _time_of(inside) or epoch(scanned_at)):
-        raise ValueError(f"the id {message[:60]!r} carries no time and the record no scanned_at")
-    return at
-
-
-@lru_cache(maxsize=4096)
-def _time_of(inside: str) -> float:
-    """Read the time inside an id, 0 when there is none; remembered, because mail shares its seconds."""
-    try:
-        return epoch(datetime.fromisoformat(inside).replace(tzinfo=UTC))
-    except ValueError:
-        return 0.0
 
 
 def fetched(

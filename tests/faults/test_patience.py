@@ -17,7 +17,7 @@ from worker.language.rules import ENFORCE
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage
-from worker.looks import Looks
+from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
 from worker.sources import Messages
 

@@ -14,8 +14,8 @@ from worker.intake import HeldEvents, Intake, Pace, Progress
 from worker.language.rules import OFF
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
-from worker.looks import Looks
 from worker.notifiers import Channels
+from worker.observations import Looks
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
 from worker.sources import WHEN_NEEDED, Messages, Source

@@ -1,7 +1,7 @@
 """What was read lately need not be read again."""
 
 from worker.ledger.entries import Look
-from worker.looks import REMEMBERED, Looks
+from worker.observations import REMEMBERED, Looks
 
 
 def test_a_look_is_given_while_it_is_young_enough() -> None:
