@@ -7,9 +7,9 @@ from msgspec.json import Decoder
 
 from tests.account import Account
 from worker import Message, Move
-from worker.engine import Judge
-from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.judging.facts import Facts
+from worker.judging.judge import Judge
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.rulehost.evaluation import Event, Failure, Said

@@ -20,11 +20,11 @@ from tests.ledger.memory import in_memory
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.api import ApiClock, Budget, Client, Request, Response
-from worker.engine import Judge
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
 from worker.executor import Executor
-from worker.facts import Facts
 from worker.intake import Intake, Pace
+from worker.judging.facts import Facts
+from worker.judging.judge import Judge
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.ledger.db.runner import SyncRunner

@@ -12,7 +12,7 @@ import pytest
 from tests.desk import Desk
 from tests.support import refusing, untouched
 from worker.api import Urgency
-from worker.facts import Facts
+from worker.judging.facts import Facts
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.ledger.entries import Look
 from worker.ledger.values import Claim, Standing

@@ -8,8 +8,8 @@ import pytest
 from tests.reading import DAY, Room, says
 from worker import AllowPolicy, BlockSender, Move, Notify, Release
 from worker.api.bodies import AllowChange, BlockChange
-from worker.facts import SENT_IN
 from worker.intake import Intake
+from worker.judging.facts import SENT_IN
 from worker.language.actions import AnyAction
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
@@ -76,7 +76,7 @@ async def test_mail_that_was_sent_in_at_once_is_found_by_one_call() -> None:
 
 
 async def test_a_subject_that_thousands_have_is_not_looked_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.facts.MOST_PAGES", 2)
+    monkeypatch.setattr("worker.judging.facts.MOST_PAGES", 2)
     room = Room(about("Submission", Release()))
     for _ in range(2100):
         room.world.add_message(disposition="NONE", subject="Your invoice", scanned=room.clock.now() - 600)

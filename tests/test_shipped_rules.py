@@ -12,7 +12,7 @@ from rules.partner_release import partner_release
 from rules.phishguard_reports import phishguard_report
 from rules.user_submissions import user_was_right
 from worker import ENFORCE, Message, sample
-from worker.deciding import decide
+from worker.judging.decide import decide
 from worker.language.models import DISPOSITIONS
 from worker.rulehost.evaluation import Bundle, Event, judge
 from worker.rulehost.loader import load

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from worker import coverage as reading
 from worker.api import Clock, Slow
 from worker.coverage import Interval
-from worker.engine import Judge, Judged
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
+from worker.judging.judge import Judge, Judged
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage, News, Page, Reading, Slice
 from worker.observations import Looks

@@ -9,10 +9,10 @@ from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
 from tests.simulation import Rules
 from worker import coverage
-from worker.engine import Judge
 from worker.errors import Temporary
-from worker.facts import Facts
 from worker.intake import Intake, Pace
+from worker.judging.facts import Facts
+from worker.judging.judge import Judge
 from worker.language.rules import ENFORCE
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.ledger import Ledger

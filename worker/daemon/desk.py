@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
-from worker.engine import Judge
 from worker.executor import Executor
-from worker.facts import Facts
 from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.judging.facts import Facts
+from worker.judging.judge import Judge
 from worker.language.rules import OFF
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing

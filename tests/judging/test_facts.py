@@ -9,7 +9,7 @@ import pytest
 from tests.reading import DAY, Room, says
 from worker import History, Move, Notify, Raw, Trace
 from worker.errors import Permanent, ServerFault
-from worker.facts import OF_A_MESSAGE, SHARED
+from worker.judging.facts import OF_A_MESSAGE, SHARED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS

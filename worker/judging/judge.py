@@ -9,9 +9,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from worker.api import Clock
-from worker.deciding import Decision, decide, lowered
 from worker.errors import Permanent, WorkerError
-from worker.facts import SHARED, Facts
+from worker.judging.decide import Decision, decide, lowered
+from worker.judging.facts import SHARED, Facts
 from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
 from worker.language.models import Report, Submission

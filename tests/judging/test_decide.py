@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import APPROVE, ENFORCE, OBSERVE, OFF, AllowSender, BlockSender, Keep, Move, Notify, Reclassify, Release
-from worker.deciding import decide, lane_of, lowered
+from worker.judging.decide import decide, lane_of, lowered
 from worker.language.actions import AnyAction
 from worker.language.rules import Mode, Proposal
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.eml import LONGEST, MOST_LINKS, MOST_PARTS, parsed
+from worker.judging.mime import LONGEST, MOST_LINKS, MOST_PARTS, parsed
 from worker.language.base import CUT
 
 PLAIN = "Content-Type: text/plain\n\n"

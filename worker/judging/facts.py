@@ -13,9 +13,9 @@ import msgspec
 from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
-from worker.eml import parsed
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.escaping import escaped
+from worker.judging.mime import parsed
 from worker.language.base import Noun, epoch
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import Policies, Registry
