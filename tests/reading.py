@@ -7,14 +7,14 @@ from msgspec.json import Decoder
 
 from tests.account import Account
 from worker import Message, Move
-from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.intake.reader import HeldEvents, Intake, Pace, Progress
+from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.rulehost.evaluation import Event, Failure, Said
 from worker.sandbox import ACCOUNT
-from worker.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 
 DAY = 86_400.0
 PACE = Pace(

@@ -22,7 +22,8 @@ from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release,
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
 from worker.executor import Executor
-from worker.intake import Intake, Pace
+from worker.intake.reader import Intake, Pace
+from worker.intake.sources import Messages
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
 from worker.language.actions import AnyAction
@@ -34,7 +35,6 @@ from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked
-from worker.sources import Messages
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0

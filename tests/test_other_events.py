@@ -8,7 +8,7 @@ import pytest
 from tests.reading import DAY, Room, says
 from worker import AllowPolicy, BlockSender, Move, Notify, Release
 from worker.api.bodies import AllowChange, BlockChange
-from worker.intake import Intake
+from worker.intake.reader import Intake
 from worker.judging.facts import SENT_IN
 from worker.language.actions import AnyAction
 from worker.rulehost.evaluation import Event, Said

@@ -18,6 +18,7 @@ from worker import sample
 from worker.audit import VERBS
 from worker.cli import app
 from worker.daemon.readiness import TURNS
+from worker.intake.sources import AllowPolicies, Messages, Reports
 from worker.language.actions import ACTIONS
 from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
@@ -31,7 +32,6 @@ from worker.sandbox.auth import READ_ONLY, WRONG
 from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.wire import Request
 from worker.settings import Settings, describe
-from worker.sources import AllowPolicies, Messages, Reports
 from worker.telemetry import Metrics
 
 ROOT = Path(__file__).parents[1]

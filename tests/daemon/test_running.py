@@ -12,10 +12,10 @@ from aiohttp import ClientSession
 from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
 from worker import daemon
-from worker.coverage import reaches
 from worker.daemon import upkeep
 from worker.daemon.upkeep import stamp
 from worker.errors import RuleError, SettingsError, StoreError
+from worker.intake.coverage import reaches
 from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings

@@ -8,9 +8,10 @@ from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
 from tests.simulation import Rules
-from worker import coverage
 from worker.errors import Temporary
-from worker.intake import Intake, Pace
+from worker.intake import coverage
+from worker.intake.reader import Intake, Pace
+from worker.intake.sources import Messages
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
 from worker.language.rules import ENFORCE
@@ -19,7 +20,6 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage
 from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
-from worker.sources import Messages
 
 PACE = Pace(
     soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0

@@ -124,7 +124,7 @@ def brake(
 
 async def _gaps(settings: "Settings") -> list[show.Row]:
     """Gather the gaps of all sources."""
-    from worker.sources import SOURCES, Messages
+    from worker.intake.sources import SOURCES, Messages
 
     found: list[show.Row] = []
     async with edge.ledger(settings) as (ledger, accounts):
@@ -140,8 +140,8 @@ async def _gaps(settings: "Settings") -> list[show.Row]:
 
 def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[str, Any]]:
     """Yield each stretch that is not read: the gaps, and what lies after the head once that is late, and why then."""
-    from worker.coverage import gaps as missing
-    from worker.coverage import horizon
+    from worker.intake.coverage import gaps as missing
+    from worker.intake.coverage import horizon
 
     end = horizon(coverage)
     for start, stop in missing(coverage.closed, coverage.since, end):
@@ -158,8 +158,8 @@ def _gap(start: float, end: float, why: str) -> dict[str, Any]:
 
 async def _read(settings: "Settings") -> str:
     """Say up to when each source is read: of what came later nothing is known yet."""
-    from worker.coverage import reaches
-    from worker.sources import SOURCES, Messages
+    from worker.intake.coverage import reaches
+    from worker.intake.sources import SOURCES, Messages
 
     said = []
     async with edge.ledger(settings) as (ledger, accounts):

@@ -113,7 +113,7 @@ def _harmless(sentences: tuple[str, ...]) -> tuple[str, ...]:
 
 async def _status(settings: "Settings") -> list[dict[str, Any]]:
     """Gather what the ledger holds, per account."""
-    from worker.sources import SOURCES, Messages
+    from worker.intake.sources import SOURCES, Messages
 
     found = []
     async with edge.ledger(settings) as (ledger, accounts):
@@ -136,8 +136,8 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
 
 def _source(name: str, coverage: "Coverage") -> show.Row:
     """Describe how far a source is read."""
-    from worker.coverage import gaps as missing
-    from worker.coverage import horizon, reaches
+    from worker.intake.coverage import gaps as missing
+    from worker.intake.coverage import horizon, reaches
 
     gaps = missing(coverage.closed, coverage.since, horizon(coverage))
     return {

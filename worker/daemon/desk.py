@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
 from worker.executor import Executor
-from worker.intake import HeldEvents, Intake, Pace, Progress
+from worker.intake.reader import HeldEvents, Intake, Pace, Progress
+from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
 from worker.language.rules import OFF
@@ -18,7 +19,6 @@ from worker.notifiers import Channels
 from worker.observations import Looks
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
-from worker.sources import WHEN_NEEDED, Messages, Source
 from worker.telemetry import Metrics, Outlets
 
 SOONEST = 1.0

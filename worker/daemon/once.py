@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from worker.api import Clock
-from worker.coverage import BACK
 from worker.daemon import upkeep
 from worker.daemon.desk import Desk
 from worker.daemon.house import House, opened
+from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
 from worker.telemetry import Outlets

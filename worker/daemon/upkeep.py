@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from worker import coverage
 from worker.audit import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
 from worker.errors import RuleError, StoreError
+from worker.intake import coverage
 from worker.ledger.limits import QUEUE
 
 ORDERS_EVERY = RULES_EVERY = READINESS_EVERY = 1.0

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from worker import sample
+from worker.intake.sources import entry_reading, fetched, report_reading, submission_reading
 from worker.ledger.values import Thing
 from worker.observations import message_reading, scan_time
-from worker.sources import entry_reading, fetched, report_reading, submission_reading
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
 

@@ -10,9 +10,9 @@ import pytest
 from tests.reading import Room
 from tests.support import untouched
 from worker.api import Request, Response
-from worker.coverage import LONGEST
 from worker.errors import Rejected, ServerFault, Temporary
-from worker.intake import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
+from worker.intake.coverage import LONGEST
+from worker.intake.reader import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page, Slice
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse

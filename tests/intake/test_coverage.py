@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.coverage import (
+from worker.intake.coverage import (
     BACK,
     LONGEST,
     after_sweep,

@@ -11,15 +11,15 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker import coverage as reading
 from worker.api import Clock, Slow
-from worker.coverage import Interval
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
+from worker.intake import coverage as reading
+from worker.intake.coverage import Interval
+from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage, News, Page, Reading, Slice
 from worker.observations import Looks
-from worker.sources import Fetched, Source
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""

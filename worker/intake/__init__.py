@@ -1,0 +1,1 @@
+"""Loop 1: sources are read slice by slice into the ledger."""
