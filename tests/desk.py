@@ -5,13 +5,13 @@ from typing import Any
 
 from tests.account import Account
 from tests.support import BEGIN, TOKEN
-from worker.executor import Executor
+from worker.executor.executor import Executor
+from worker.executor.preflight import Ask
 from worker.language.actions import AnyAction
 from worker.language.policies import Policies
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.ledger.entries import Entry
 from worker.ledger.values import Draft, Page, Reading, Standing
-from worker.preparing import Ask
 from worker.sandbox import ACCOUNT
 from worker.sandbox.mail import Mail
 

@@ -21,7 +21,7 @@ from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
-from worker.executor import Executor
+from worker.executor.executor import Executor
 from worker.intake.reader import Intake, Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts

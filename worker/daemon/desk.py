@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
-from worker.executor import Executor
+from worker.executor.executor import Executor
 from worker.intake.reader import HeldEvents, Intake, Pace, Progress
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts

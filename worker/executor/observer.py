@@ -11,14 +11,14 @@ from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.listing import BatchListing
 from worker.errors import NotFound, WorkerError
+from worker.executor.breaker import SENSELESS, Poison
+from worker.executor.lists import Listed
+from worker.executor.postconditions import Asked, Logged
 from worker.language.actions import Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
-from worker.lists import Listed
 from worker.observations import Looks, message_reading, scan_time
-from worker.poison import SENSELESS, Poison
-from worker.proof import Asked, Logged
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""

@@ -9,8 +9,8 @@ from tests.desk import Desk
 from tests.support import TestClock, refusing, untouched
 from worker.api import Request, Response
 from worker.errors import ServerFault
+from worker.executor.breaker import AGAIN, Poison, Question
 from worker.language.actions import Move
-from worker.poison import AGAIN, Poison, Question
 from worker.sandbox.mail import Mail
 
 JUNK = Move(destination="JunkEmail")

@@ -20,14 +20,14 @@ from worker.errors import (
     Unsure,
     WorkerError,
 )
-from worker.evidence import Evidence
-from worker.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.executor.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.executor.observer import Evidence
+from worker.executor.preflight import Preparing
+from worker.executor.verifier import Proving
 from worker.language.actions import LISTS
 from worker.ledger.entries import FINAL, FRESH, Entry
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import ALONE, Answered, Claim, Standing
-from worker.preparing import Preparing
-from worker.proving import Proving
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20

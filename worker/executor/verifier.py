@@ -7,14 +7,9 @@ from typing import get_args
 from worker.api import Clock, Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
-from worker.evidence import SINGLES, Evidence, Seen
-from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
-from worker.ledger.entries import Entry, Look
-from worker.ledger.ledger import Ledger
-from worker.ledger.values import Outcome
-from worker.poison import SENSELESS
-from worker.preparing import ours
-from worker.proof import (
+from worker.executor.breaker import SENSELESS
+from worker.executor.observer import SINGLES, Evidence, Seen
+from worker.executor.postconditions import (
     deadline,
     had_moved,
     judge_adding,
@@ -29,6 +24,11 @@ from worker.proof import (
     steps,
     wants_log,
 )
+from worker.executor.preflight import ours
+from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
+from worker.ledger.entries import Entry, Look
+from worker.ledger.ledger import Ledger
+from worker.ledger.values import Outcome
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0

@@ -10,7 +10,8 @@ from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import NotFound, Rejected, Temporary, WorkerError
 from worker.escaping import escaped
-from worker.evidence import list_of
+from worker.executor.lists import comment
+from worker.executor.observer import list_of
 from worker.language.actions import (
     LISTS,
     Action,
@@ -31,7 +32,6 @@ from worker.language.actions import (
 from worker.language.models import Destination
 from worker.ledger.entries import Entry, State
 from worker.ledger.values import Answered, Outcome
-from worker.lists import comment
 
 MOST_LISTED = 1000
 CONFLICT = 409

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
 
-from worker.acting import Acting
 from worker.api import Budget, Client, Clock
 from worker.errors import Permanent, Temporary, Unsure
-from worker.evidence import Evidence
-from worker.handlers import MOVES, Handler, Means, Notifier
+from worker.executor.dispatch import Acting
+from worker.executor.handlers import MOVES, Handler, Means, Notifier
+from worker.executor.observer import Evidence
+from worker.executor.preflight import Ask, Preparing, Tell
+from worker.executor.verifier import Proving
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
 from worker.observations import Looks
-from worker.preparing import Ask, Preparing, Tell
-from worker.proving import Proving
 
 SHORTEST_REST, LONGEST_REST = 0.25, 5.0
 IDLE_REST = 900.0

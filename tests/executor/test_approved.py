@@ -4,11 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.desk import Desk
-from tests.test_proof import JUNK, entry, line, log, look
+from tests.executor.test_postconditions import JUNK, entry, line, log, look
+from worker.executor.postconditions import advise
 from worker.language.actions import AllowSender, Release
 from worker.ledger.entries import Look, State
 from worker.ledger.values import Claim
-from worker.proof import advise
 from worker.sandbox import ACCOUNT, Fault
 
 

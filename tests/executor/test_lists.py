@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from tests.test_proof import SETTLE, T, entry, state_of
+from tests.executor.test_postconditions import SETTLE, T, entry, state_of
 from worker.api.nouns import TrustedDomain
+from worker.executor.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
+from worker.executor.postconditions import judge_adding, judge_removing
 from worker.language.actions import (
     Adding,
     AllowSender,
@@ -21,8 +23,6 @@ from worker.language.actions import (
 )
 from worker.language.policies import AllowPolicy, BlockedSender, Policies
 from worker.ledger.entries import Entry
-from worker.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
-from worker.proof import judge_adding, judge_removing
 
 DAY = 86_400.0
 OURS = Policies(domains=("corp.example",), allowed=("partner.example",), trusted=("fine.example",))

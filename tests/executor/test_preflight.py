@@ -5,10 +5,10 @@ from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
 from tests.support import refusing, untouched
-from worker.evidence import Evidence
+from worker.executor.observer import Evidence
+from worker.executor.preflight import Preparing
 from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.ledger.entries import Look
-from worker.preparing import Preparing
 from worker.sandbox import ACCOUNT
 
 JUNK = Move(destination="JunkEmail")

@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
-from worker.language.models import LogEntry, Submission
-from worker.language.rules import ENFORCE
-from worker.ledger.entries import FOLLOWS, OPEN, Entry, Look, State
-from worker.ledger.values import Outcome
-from worker.lists import Listed
-from worker.proof import (
+from worker.executor.lists import Listed
+from worker.executor.postconditions import (
     Asked,
     Logged,
     advise,
@@ -30,6 +25,11 @@ from worker.proof import (
     told,
     wants_log,
 )
+from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.language.models import LogEntry, Submission
+from worker.language.rules import ENFORCE
+from worker.ledger.entries import FOLLOWS, OPEN, Entry, Look, State
+from worker.ledger.values import Outcome
 
 T = 1_790_000_000.0
 SETTLE = 120.0

@@ -6,15 +6,24 @@ from msgspec import Struct, field
 
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
-from worker.evidence import Evidence, Seen
+from worker.executor.breaker import SENSELESS
+from worker.executor.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
+from worker.executor.observer import Evidence, Seen
+from worker.executor.postconditions import (
+    Advice,
+    advise,
+    asks_for,
+    base,
+    contradicted,
+    deadline,
+    requested_at,
+    shown_as_added,
+)
 from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Entry, Look
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Claim, Outcome, Reading
-from worker.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
-from worker.poison import SENSELESS
-from worker.proof import Advice, advise, asks_for, base, contradicted, deadline, requested_at, shown_as_added
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0

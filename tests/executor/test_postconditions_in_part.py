@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from tests.test_proof import SETTLE, T, entry, line, log, look, state_of, submission
+from tests.executor.test_postconditions import SETTLE, T, entry, line, log, look, state_of, submission
+from worker.executor.postconditions import Asked, judge_move, judge_reclassify
 from worker.language.actions import Reclassify
 from worker.language.models import LogEntry
-from worker.proof import Asked, judge_move, judge_reclassify
 
 DAY = 86_400.0
 

@@ -1,0 +1,1 @@
+"""Loop 2: entries of the ledger are carried out, proved and settled."""
