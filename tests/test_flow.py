@@ -9,7 +9,7 @@ from tests.desk import RULE
 from tests.reading import DAY, PACE, Room, says
 from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.api import Urgency
-from worker.audit import verify
+from worker.audit.verify import verify
 from worker.executor.executor import Executor
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE

@@ -15,7 +15,6 @@ import typer
 from msgspec.structs import fields
 
 from worker import sample
-from worker.audit import VERBS
 from worker.cli import app
 from worker.daemon.readiness import TURNS
 from worker.intake.sources import AllowPolicies, Messages, Reports
@@ -24,7 +23,7 @@ from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
 from worker.language.rules import Mode
 from worker.ledger.entries import FOLLOWS
-from worker.ledger.records import NOTHING, canonical, hashed
+from worker.ledger.records import NOTHING, VERBS, canonical, hashed
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
 from worker.sandbox import World

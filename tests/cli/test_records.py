@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
-from worker.audit import Stream
+from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import canonical, hashed
 

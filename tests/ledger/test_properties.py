@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from tests.ledger.desk import JUNK, ME, TRASH, Desk, info, reading, standing
-from worker.audit import verify
+from worker.audit.verify import verify
 from worker.language.actions import (
     Adding,
     AllowSender,

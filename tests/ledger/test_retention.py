@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.ledger.desk import ME, T0, Desk, reading
-from worker.audit import verify
+from worker.audit.verify import verify
 from worker.language.actions import BlockSender
 from worker.language.rules import OBSERVE
 from worker.ledger.values import Broken, Page, Reading, Thing

@@ -15,7 +15,7 @@ from worker.cli import edge, show
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from worker.audit import Verdict
+    from worker.audit.verify import Verdict
     from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
@@ -43,7 +43,7 @@ def query(
 
     Example: worker audit query --rule malicious_mail --after 2h
     """
-    from worker.audit import VERBS
+    from worker.ledger.records import VERBS
 
     _known("verb", verb, VERBS)
     wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_beginning(after)}
@@ -70,8 +70,8 @@ def verify(
 
     Example: worker audit verify records.1.jsonl records.jsonl
     """
-    from worker.audit import Verdict
-    from worker.audit import verify as verified
+    from worker.audit.verify import Verdict
+    from worker.audit.verify import verify as verified
 
     chains, torn = _of_files(files) if files else (edge.wait(_of_ledger(edge.settings())), [])
     verdicts = {
@@ -116,7 +116,7 @@ def _beginning(after: str) -> dict[str, float]:
 
 async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
     """Gather the records of all accounts that fit."""
-    from worker.audit import query as asked
+    from worker.audit.query import query as asked
 
     async with edge.ledger(settings) as (ledger, accounts):
         found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
@@ -128,7 +128,7 @@ async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
 
 async def _on_record(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str, Any]) -> None:
     """Refuse an id that no record names, as it may be mistyped; the nearest one would be another mail's."""
-    from worker.audit import query as asked
+    from worker.audit.query import query as asked
 
     for what, id_ in ids.items():
         if not [line for account in accounts async for line in asked(ledger, account, **{what: id_})]:
@@ -137,8 +137,8 @@ async def _on_record(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
 
 async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
     """Name every rule on record."""
-    from worker.audit import query as asked
-    from worker.audit import rules_of
+    from worker.audit.query import query as asked
+    from worker.audit.query import rules_of
 
     lines = [line for account in accounts async for line in asked(ledger, account)]
     return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
@@ -153,8 +153,8 @@ class Chain(NamedTuple):
 
 async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
     """Read the chain of each account."""
-    from worker.audit import STDOUT
-    from worker.audit import query as asked
+    from worker.audit.query import query as asked
+    from worker.audit.stream import STDOUT
 
     async with edge.ledger(settings) as (ledger, accounts):
         return {
@@ -199,7 +199,7 @@ def _account(line: bytes) -> str:
 
 def _row(record: dict[str, Any]) -> show.Row:
     """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
-    from worker.audit import rules_of
+    from worker.audit.query import rules_of
 
     verb, to = record["verb"], record.get("to")
     why = record.get("because") or record.get("why") or record.get("said")

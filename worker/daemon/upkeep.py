@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from worker.audit import Stream
+from worker.audit.stream import Stream
 from worker.daemon.desk import Desk, Loop
 from worker.daemon.house import House
 from worker.errors import RuleError, StoreError

@@ -7,7 +7,7 @@ record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``ha
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, select
@@ -17,6 +17,39 @@ from worker.ledger.db.dialects import add
 from worker.ledger.db.tables import records
 from worker.ledger.entries import Entry
 
+Verb = Literal[
+    "started",
+    "stopped",
+    "bundle taken",
+    "bundle refused",
+    "entered",
+    "joined",
+    "withdrawn",
+    "claimed",
+    "answered",
+    "settled",
+    "released",
+    "extended",
+    "postponed",
+    "put behind",
+    "retired",
+    "approved",
+    "refused",
+    "lapsed",
+    "ordered",
+    "braked",
+    "unbraked",
+    "abandoned",
+    "rule failed",
+    "broken record",
+    "drift",
+    "gap closed",
+    "overtaken",
+    "given up",
+    "pruned",
+]
+"""Everything that a record may say has happened."""
+VERBS: tuple[Verb, ...] = get_args(Verb)
 NOTHING = "0" * 64
 """What the first record of a chain names as its previous one."""
 TEXT_LIMIT = 1000

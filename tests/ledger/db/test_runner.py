@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, insert, select, text
 
 from tests.ledger.desk import ME
 from tests.ledger.memory import in_memory
-from worker.audit import verify
+from worker.audit.verify import verify
 from worker.errors import StoreError
 from worker.ledger.db.dialects import READS, prepare, upsert
 from worker.ledger.db.runner import AsyncRunner

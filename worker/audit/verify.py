@@ -1,26 +1,12 @@
-"""The audit record: asking for it, proving offline that nobody changed it, and handing it on line by line."""
+"""Proving offline that nobody changed the audit record."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import datetime
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
-import structlog
 from msgspec import Struct
 
-from worker.ledger.ledger import Ledger
 from worker.ledger.records import NOTHING, hashed
-
-STDOUT = "stdout"
-AT_ONCE = 1000
-VERBS = (
-    *("started", "stopped", "bundle taken", "bundle refused"),
-    *("entered", "joined", "withdrawn", "claimed", "answered", "settled", "released", "extended"),
-    *("postponed", "put behind", "retired", "approved", "refused", "lapsed"),
-    *("ordered", "braked", "unbraked", "abandoned"),
-    *("rule failed", "broken record", "drift", "gap closed", "overtaken", "given up", "pruned"),
-)
-"""Everything that a record may say has happened."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -105,74 +91,3 @@ def _begun(held: Verdict, told: str | None, *, cut: bool) -> Verdict:
 
 def _broken(held: Verdict, number: int, problem: str) -> Verdict:
     return msgspec.structs.replace(held, broken_at=number, problem=f"record {number} {problem}")
-
-
-async def query(
-    ledger: Ledger,
-    account: str,
-    *,
-    verb: str = "",
-    entry: str = "",
-    rule: str = "",
-    target: str = "",
-    after: int = 0,
-    since: float | None = None,
-) -> AsyncIterator[bytes]:
-    """Yield an account's records as canonical JSON, in order: all, or those that match everything that is given.
-
-    ``after`` is a record's number, ``since`` a time in seconds; neither yields what was at it itself.
-    """
-    while lines := await ledger.records(account, after=after, limit=AT_ONCE):
-        for line in lines:
-            record = msgspec.json.decode(line, type=dict[str, Any])
-            after = record["number"]
-            wanted = {"verb": verb, "entry": entry, "target": target}
-            late = since is None or datetime.fromisoformat(record["at"]).timestamp() > since
-            ruled = not rule or rule in rules_of(record)
-            if late and ruled and all(record.get(name) == value for name, value in wanted.items() if value):
-                yield line
-
-
-def rules_of(record: Mapping[str, Any]) -> list[str]:
-    """Name the rules that had a part in a record."""
-    return [each[0] for each in record.get("rules", ())]
-
-
-class Stream:
-    """Hands records on to a stream as they are, one JSON line each, in order and at least once."""
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        account: str,
-        stream: BinaryIO,
-        name: str = STDOUT,
-        told: Callable[[bytes], None] = lambda _: None,
-    ) -> None:
-        """Keep what is handed in; how far the stream is served is kept in the ledger under ``name``.
-
-        ``told`` hears each line too, to measure what it tells.
-        """
-        self._ledger = ledger
-        self._account = account
-        self._name = name
-        self._told = told
-        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_line])
-
-    async def step(self) -> int:
-        """Hand on what is new; return how many records that were."""
-        handed = 0
-        last = await self._ledger.cursor(self._account, self._name)
-        while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
-            self._log.info(b"\n".join(lines))
-            for line in lines:
-                self._told(line)
-            handed += len(lines)
-            last = msgspec.json.decode(lines[-1], type=dict[str, Any])["number"]
-            await self._ledger.keep_cursor(self._account, self._name, last)
-        return handed
-
-
-def _line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
-    """Give the line as it was chained, so that what was handed on can be verified as well."""
-    return bytes(event["event"])

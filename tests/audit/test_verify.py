@@ -1,13 +1,9 @@
-"""The audit: asked, proved offline, handed on."""
-
-from io import BytesIO
-from typing import Any
+"""Every edit of a chain shows at its record."""
 
 import msgspec
-import pytest
 
-from tests.ledger.desk import ME, T0, TRASH, Desk
-from worker.audit import Stream, query, verify
+from tests.ledger.desk import ME, T0, Desk
+from worker.audit.verify import verify
 from worker.ledger.records import canonical, hashed
 
 
@@ -103,73 +99,3 @@ async def test_a_checkpoint_with_another_hash_does_not_hold() -> None:
     lines = await desk.ledger.records(ME)
     assert (verify(lines).first, verify(lines).problem) == (6, "")
     assert verify([*lines[:-1], forged(lines[-1], cut="0" * 64)]).broken_at == 6
-
-
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ({}, ["entered", "entered", "claimed", "started"]),
-        ({"verb": "entered"}, ["entered", "entered"]),
-        ({"target": "m1"}, ["entered", "claimed"]),
-        ({"rule": "s"}, ["entered"]),
-        ({"verb": "claimed", "rule": "s"}, []),
-        ({"after": 2}, ["claimed", "started"]),
-    ],
-)
-async def test_records_are_found_by_what_they_name(asked: dict[str, str], found: list[str]) -> None:
-    desk = Desk()
-    entry = await desk.wish()
-    await desk.enter(desk.draft(TRASH, "m2", rules=("r", "s"), fingerprints=("f", "g")))
-    await desk.claim(entry)
-    await desk.ledger.write(ME, [{"verb": "started"}], T0)
-    lines = [line async for line in query(desk.ledger, ME, **asked)]  # type: ignore[arg-type]
-    assert [msgspec.json.decode(line)["verb"] for line in lines] == found
-
-
-async def test_all_that_happened_to_one_entry_is_found() -> None:
-    desk = Desk()
-    entry, other = await desk.wish(), await desk.wish(message="m2")
-    await desk.claim(other, entry)
-    found = [msgspec.json.decode(line) async for line in query(desk.ledger, ME, entry=entry.id)]
-    assert [(record["verb"], record["target"]) for record in found] == [("entered", "m1"), ("claimed", "m1")]
-
-
-async def test_records_are_handed_on_in_order_and_can_be_verified_there() -> None:
-    desk = Desk()
-    out = BytesIO()
-    stream = Stream(desk.ledger, ME, out)
-    await chain(desk, 1500)
-    assert await stream.step() == 1500
-    assert await stream.step() == 0
-    await desk.wish()
-    assert await Stream(desk.ledger, ME, out).step() == 1
-    lines = out.getvalue().splitlines()
-    assert (len(lines), verify(lines).problem) == (1501, "")
-
-
-class Torn(BytesIO):
-    """A stream whose reader goes away in the middle of a line."""
-
-    def write(self, data: Any) -> int:  # noqa: ANN401 (any bytes)
-        """Take half of it."""
-        super().write(data[: len(data) // 2])
-        raise BrokenPipeError
-
-
-async def test_what_a_reader_may_not_have_got_is_handed_on_again() -> None:
-    desk = Desk()
-    await chain(desk)
-    with pytest.raises(BrokenPipeError):
-        await Stream(desk.ledger, ME, Torn()).step()
-    out = BytesIO()
-    assert await Stream(desk.ledger, ME, out).step() == 5
-
-
-async def test_records_after_a_pruned_beginning_are_handed_on_too() -> None:
-    desk = Desk()
-    await chain(desk)
-    await desk.ledger.prune(ME, T0 + 10, {}, T0 + 10)
-    out = BytesIO()
-    stream = Stream(desk.ledger, ME, out)
-    assert await stream.step() == 2
-    assert await stream.step() == 0

@@ -1,0 +1,52 @@
+"""Records leave in order, at least once, and can be verified where they arrive."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from tests.audit.test_verify import chain
+from tests.ledger.desk import ME, T0, Desk
+from worker.audit.stream import Stream
+from worker.audit.verify import verify
+
+
+async def test_records_are_handed_on_in_order_and_can_be_verified_there() -> None:
+    desk = Desk()
+    out = BytesIO()
+    stream = Stream(desk.ledger, ME, out)
+    await chain(desk, 1500)
+    assert await stream.step() == 1500
+    assert await stream.step() == 0
+    await desk.wish()
+    assert await Stream(desk.ledger, ME, out).step() == 1
+    lines = out.getvalue().splitlines()
+    assert (len(lines), verify(lines).problem) == (1501, "")
+
+
+class Torn(BytesIO):
+    """A stream whose reader goes away in the middle of a line."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 (any bytes)
+        """Take half of it."""
+        super().write(data[: len(data) // 2])
+        raise BrokenPipeError
+
+
+async def test_what_a_reader_may_not_have_got_is_handed_on_again() -> None:
+    desk = Desk()
+    await chain(desk)
+    with pytest.raises(BrokenPipeError):
+        await Stream(desk.ledger, ME, Torn()).step()
+    out = BytesIO()
+    assert await Stream(desk.ledger, ME, out).step() == 5
+
+
+async def test_records_after_a_pruned_beginning_are_handed_on_too() -> None:
+    desk = Desk()
+    await chain(desk)
+    await desk.ledger.prune(ME, T0 + 10, {}, T0 + 10)
+    out = BytesIO()
+    stream = Stream(desk.ledger, ME, out)
+    assert await stream.step() == 2
+    assert await stream.step() == 0

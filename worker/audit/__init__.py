@@ -1,0 +1,1 @@
+"""The audit record, asked for, proved and handed on."""
