@@ -3,7 +3,7 @@
 import time
 
 from tests.daemon.bench import Bench
-from worker.daemon import upkeep
+from worker.daemon import maintenance
 from worker.ledger.values import Page, Reading, Thing
 from worker.sandbox import ACCOUNT
 
@@ -18,7 +18,7 @@ async def test_a_thing_is_known_for_as_long_as_its_source_may_show_it_again(benc
         ledger = house.rooms.ledger
         news = await ledger.news(ACCOUNT, seen, now, 0.0)
         await ledger.enter(Page(account=ACCOUNT, now=now, source="messages", news=news))
-        await upkeep.retention(house)
+        await maintenance.retention(house)
         forgotten = (await ledger.news(ACCOUNT, seen, now, 0.0)).sights
     assert {(one.reading.thing.kind, one.reading.thing.id) for one in forgotten} == {
         ("Message", "11"),

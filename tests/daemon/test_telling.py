@@ -4,7 +4,7 @@ import pytest
 
 from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
-from worker.daemon import upkeep
+from worker.daemon import maintenance
 from worker.ledger.values import Mishap, Page
 from worker.sandbox import ACCOUNT, Switches
 from worker.sandbox import World as Account
@@ -60,7 +60,7 @@ async def test_each_failing_rule_is_named(bench: Bench) -> None:
             for n, name in enumerate(("one", "other", "one"))
         ]
         await house.rooms.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
-        await upkeep.Records(house).step()
+        await maintenance.Records(house).step()
     assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
 
 

@@ -6,10 +6,10 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from worker.daemon import memory, upkeep
-from worker.daemon.house import House, opened
+from worker.daemon import maintenance, memory
+from worker.daemon.app import House, opened
 from worker.daemon.once import Summary, once
-from worker.daemon.waking import Wakes
+from worker.daemon.scheduler import Wakes
 from worker.settings import Settings
 from worker.telemetry import Outlets
 from worker.web import free, serve
@@ -35,7 +35,7 @@ async def served(house: House) -> AsyncIterator[str]:
     host, port = house.rooms.settings.listen
 
     async def metrics() -> bytes:
-        await upkeep.figures(house)
+        await maintenance.figures(house)
         return house.rooms.outlets.metrics.text()
 
     async with serve(host, port, readiness=house.readiness, metrics=metrics) as url:
@@ -71,10 +71,10 @@ async def working(house: House) -> AsyncIterator[None]:
     A part that dies ends all others, and its error is raised: the ledger makes that harmless.
     """
     await house.begin()
-    records = upkeep.Records(house)
+    records = maintenance.Records(house)
     try:
         async with Wakes(house.stopping, house.overslept) as wakes, asyncio.TaskGroup() as group:
-            loops = [*(loop for desk in house.desks for loop in desk.loops()), *upkeep.loops(house, records)]
+            loops = [*(loop for desk in house.desks for loop in desk.loops()), *maintenance.loops(house, records)]
             keeping = [group.create_task(house.keep(loop, wakes), name=loop.name) for loop in loops]
             acting = [group.create_task(desk.executor.run(), name="executor") for desk in house.desks]
             yield

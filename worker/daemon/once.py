@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from worker.api import Clock
-from worker.daemon import upkeep
-from worker.daemon.desk import Desk
-from worker.daemon.house import House, opened
+from worker.daemon import maintenance
+from worker.daemon.account import Desk
+from worker.daemon.app import House, opened
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
@@ -35,7 +35,7 @@ async def once(settings: Settings, outlets: Outlets) -> Summary:
     summary = Summary()
     async with opened(settings, outlets, gather_notices=0.0) as house:
         await house.begin()
-        await upkeep.orders(house)
+        await maintenance.orders(house)
         for desk in house.desks:
             await _read(desk, house.rooms.clock)
             summary.unsettled += await _settled(house, desk)

@@ -5,7 +5,7 @@ from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from worker.daemon.waking import LATE, Wakes
+from worker.daemon.scheduler import LATE, Wakes
 
 
 class Asleep(AsyncIOScheduler):  # type: ignore[misc]

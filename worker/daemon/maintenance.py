@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from worker.audit.stream import Stream
-from worker.daemon.desk import Desk, Loop
-from worker.daemon.house import House
+from worker.daemon.account import Desk, Loop
+from worker.daemon.app import House
 from worker.errors import RuleError, StoreError
 from worker.intake import coverage
 from worker.ledger.limits import QUEUE

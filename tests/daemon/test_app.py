@@ -11,8 +11,8 @@ from tests.daemon.bench import TOKEN, Bench, until
 from tests.rule_files import BAD, rule_files
 from worker import daemon
 from worker.api import Request
-from worker.daemon import House, upkeep
-from worker.daemon.desk import UNHEARD
+from worker.daemon import House, maintenance
+from worker.daemon.account import UNHEARD
 from worker.errors import Unsure
 from worker.language.models import TRIGGERS
 from worker.ledger.values import Page, Slice
@@ -28,7 +28,7 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
             lambda: house.rooms.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
         house.rooms.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
-        await upkeep.entries(house)
+        await maintenance.entries(house)
         async with web.get(url + "/metrics") as answer:
             page = await answer.text()
     assert f'worker_entries{{account="{ACCOUNT}",kind="Move",state="done"}} 4.0' in page
@@ -41,7 +41,7 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
 async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
     async with bench.api(), bench.house() as house:
         await house.begin()
-        records = upkeep.Records(house)
+        records = maintenance.Records(house)
         await records.step()
         await records.tell_head()
     head = msgspec.json.decode(bench.records.getvalue().splitlines()[-1])
@@ -57,7 +57,7 @@ async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(b
         page = Page(account=ACCOUNT, now=now, source="messages", slice=stuck)
         await house.rooms.ledger.enter(page)
         await house.turn(messages)
-        await upkeep.figures(house)
+        await maintenance.figures(house)
         assert "messages: too slow" in house.readiness().why
 
 
@@ -121,18 +121,18 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
     async with bench.api(), bench.house() as house:
         line, ask = house.desks[0].line.transport, Request(method="GET", path="/accounts/a")
-        await upkeep.readiness(house)
+        await maintenance.readiness(house)
         for loop in house.desks[0].loops()[:2]:
             await house.turn(loop)
-        assert await upkeep.readiness(house) == 1
+        assert await maintenance.readiness(house) == 1
         bench.world.faults.script([Fault("reset")] * 2)
         for _ in range(2):
             with pytest.raises(Unsure):
                 await line.send(ask)
-        await upkeep.readiness(house)
-        await upkeep.readiness(house)
+        await maintenance.readiness(house)
+        await maintenance.readiness(house)
         await line.send(ask)
-        await upkeep.readiness(house)
+        await maintenance.readiness(house)
     told = [(line["event"], line["level"]) for line in bench.told()]
     assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]
     assert bench.told()[2]["why"].startswith("messages: ")
@@ -203,11 +203,11 @@ async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Ben
     rule_files(bench.rules, hears=REPORTS)
     async with bench.api(), bench.house() as house:
         await turned(house)
-        await upkeep.figures(house)
+        await maintenance.figures(house)
         read = figures(house)
         (bench.rules / "hears.py").unlink()
         await house.rooms.host.load()
-        await upkeep.figures(house)
+        await maintenance.figures(house)
         assert (read, figures(house)) == (2, 0)
 
 

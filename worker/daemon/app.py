@@ -10,9 +10,9 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.desk import BEHIND, Desk, Line, Loop, Rooms, credential_of
+from worker.daemon.account import BEHIND, Desk, Line, Loop, Rooms, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
-from worker.daemon.waking import Wakes
+from worker.daemon.scheduler import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.ledger import Ledger, open_ledger
 from worker.rulehost.host import Host
