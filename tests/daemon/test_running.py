@@ -12,8 +12,8 @@ from aiohttp import ClientSession
 from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
 from worker import daemon
-from worker.daemon import maintenance
-from worker.daemon.maintenance import stamp
+from worker.daemon import maintenance, reload
+from worker.daemon.reload import stamp
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.intake.coverage import reaches
 from worker.ledger.values import Page, Slice
@@ -115,12 +115,12 @@ async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench
 
 async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_same_ones_are_not(bench: Bench) -> None:
     async with bench.house() as house:
-        watch = maintenance.Watch(house)
+        watch = reload.Watch(house)
         for _ in range(2):
             await watch.step()
         assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
         rule_files(bench.rules, moves=MOVES + "\n# changed\n")
-        watch = maintenance.Watch(house)
+        watch = reload.Watch(house)
         for _ in range(2):
             await watch.step()
         assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)

@@ -2,20 +2,19 @@
 
 import re
 from collections import OrderedDict
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
 from worker.audit.stream import Stream
 from worker.daemon.account import Desk, Loop
 from worker.daemon.app import House
-from worker.errors import RuleError, StoreError
+from worker.daemon.reload import Watch
+from worker.errors import StoreError
 from worker.intake import coverage
 from worker.ledger.limits import QUEUE
 
-ORDERS_EVERY = RULES_EVERY = READINESS_EVERY = 1.0
+ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
@@ -57,58 +56,6 @@ async def readiness(house: House) -> float:
     """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
     house.tell_readiness()
     return READINESS_EVERY
-
-
-Stamp = tuple[tuple[str, int, int], ...]
-
-
-def stamp(folder: Path) -> Stamp:
-    """Return what changes when a rule file does; links are followed, as a ConfigMap swaps a link to change a file."""
-    found = []
-    for path in sorted(folder.glob("*.py")):
-        with suppress(OSError):  # gone since it was listed
-            state = path.stat()
-            found.append((path.name, state.st_mtime_ns, state.st_size))
-    return tuple(found)
-
-
-class Watch:
-    """Takes up changed rule files; bad ones leave the running rules as they are."""
-
-    def __init__(self, house: House) -> None:
-        """Begin with no files seen: they may have changed since they were loaded at the start."""
-        self._house = house
-        self._folder = house.rooms.settings.rules
-        self._taken: Stamp = ()
-        self._seen: Stamp = ()
-
-    async def step(self) -> float:
-        """Look at the files; what has changed is taken up once it has stopped changing."""
-        now = stamp(self._folder)
-        settled, self._seen = now == self._seen, now
-        if settled and now != self._taken:
-            self._taken = now
-            await self._take_up()
-        return RULES_EVERY
-
-    async def _take_up(self) -> None:
-        """Load, and say what came of it: in the log, as a metric and in the audit records."""
-        house, metrics = self._house, self._house.rooms.outlets.metrics
-        before = house.rooms.host.bundle
-        try:
-            bundle = await house.rooms.host.load()
-        except RuleError as error:
-            metrics.refused.set(1)
-            house.refused = problem = str(error)
-            house.log.warning("rules refused; the ones before go on", problem=problem)
-            await house.write({"verb": "bundle refused", "why": problem})
-            return
-        if bundle is before and not house.refused:
-            return  # nothing but times has changed
-        metrics.refused.set(0)
-        house.refused = ""
-        house.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
-        await house.write_bundle()
 
 
 class Records:
