@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.serving import RULES
-from worker.cli import app, edge
+from worker.cli import app, context
 
 OURS = ("WORKER_", "CLOUDFLARE_")
 
@@ -39,7 +39,7 @@ class Shell:
     def type(self, *words: str) -> tuple[int, str, str]:
         """Run a command; return its exit code and both streams."""
         self.set()
-        return (edge.run(app, words), *self.read())
+        return (context.run(app, words), *self.read())
 
     def json(self, *words: str, code: int = 0) -> Any:  # noqa: ANN401 (any JSON)
         """Run a command with --json and return what it printed."""

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.serving import passed_on
-from worker.cli.stage import percentile
+from worker.cli.demo_world import percentile
 from worker.settings import Settings
 
 pytestmark = pytest.mark.slow  # it starts a server

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from tests.cli.shell import Shell
-from worker.cli import app, edge
+from worker.cli import app, context
 from worker.errors import RuleError, SettingsError, StoreError, Unreachable
 from worker.settings import NAMES
 
@@ -84,11 +84,11 @@ def failing(error: BaseException) -> typer.Typer:
 def test_what_went_wrong_is_one_sentence_and_an_exit_code(
     shell: Shell, error: BaseException, code: int, told: str
 ) -> None:
-    assert (edge.run(failing(error), ["now"]), *shell.read()) == (code, "", told)
+    assert (context.run(failing(error), ["now"]), *shell.read()) == (code, "", told)
 
 
 def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell) -> None:
-    code = edge.run(failing(ZeroDivisionError("so")), ["now"])
+    code = context.run(failing(ZeroDivisionError("so")), ["now"])
     _, err = shell.read()
     assert code == 3
     assert "please report it" in err
@@ -107,7 +107,7 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
 
 def test_a_secret_is_taken_out_of_the_environment_once_it_is_read(shell: Shell) -> None:
     shell.set(CLOUDFLARE_API_TOKEN="s3cret", CLOUDFLARE_API_KEY="s3cret", WORKER_NOTIFY_SOC="slack://s3cret")  # noqa: S106
-    assert edge.settings().token
+    assert context.settings().token
     assert [name for name, value in os.environ.items() if "s3cret" in value] == []
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from worker.cli import audit, bulk, demo, edge, ledger, rules, sandbox, status
+from worker.cli import approvals, audit, bulk, context, demo, rules, sandbox, status
 from worker.cli import run as running
 
 app = typer.Typer(
@@ -24,15 +24,15 @@ app.command()(rules.check)
 app.command()(rules.rules)
 app.command(cls=running.WithSettings)(running.run)
 app.command()(status.status)
-app.command()(ledger.gaps)
-app.command()(ledger.waiting)
-app.command()(ledger.approve)
-app.command()(ledger.refuse)
-app.command()(ledger.brake)
+app.command()(approvals.gaps)
+app.command()(approvals.waiting)
+app.command()(approvals.approve)
+app.command()(approvals.refuse)
+app.command()(approvals.brake)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(edge.run(app, sys.argv[1:]))
+    sys.exit(context.run(app, sys.argv[1:]))

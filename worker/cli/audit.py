@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from worker.cli import edge, show
+from worker.cli import context, output
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -47,20 +47,20 @@ def query(
 
     _known("verb", verb, VERBS)
     wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_beginning(after)}
-    records = edge.wait(_records(edge.settings(), wanted))
+    records = context.wait(_records(context.settings(), wanted))
     if as_json:
         for record in records:
             typer.echo(record)
     else:
         rows = [_row(msgspec.json.decode(record)) for record in records]
-        show.listing(rows, COLUMNS, as_json=False, empty="no record fits")
+        output.listing(rows, COLUMNS, as_json=False, empty="no record fits")
 
 
 @app.command()
 def verify(
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=FILES)] = None,
     *,
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Prove that no record was changed, left out or added.
 
@@ -73,18 +73,18 @@ def verify(
     from worker.audit.verify import Verdict
     from worker.audit.verify import verify as verified
 
-    chains, torn = _of_files(files) if files else (edge.wait(_of_ledger(edge.settings())), [])
+    chains, torn = _of_files(files) if files else (context.wait(_of_ledger(context.settings())), [])
     verdicts = {
         account: verified(chain.lines, cut=bool(files), reaching=chain.reaching) for account, chain in chains.items()
     }
     if as_json:
         told = [*verdicts.items(), *(("", Verdict(problem=problem)) for problem in torn)]
-        show.document([_verdict(account, verdict) for account, verdict in told])
+        output.document([_verdict(account, verdict) for account, verdict in told])
     else:
         _tell(verdicts)
         for problem in torn:
             typer.echo(problem)
-    edge.found([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
+    context.found([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:
@@ -118,7 +118,7 @@ async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
     """Gather the records of all accounts that fit."""
     from worker.audit.query import query as asked
 
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
         if not found:
             _known("rule", wanted["rule"], await _rules(ledger, accounts))
@@ -156,7 +156,7 @@ async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
     from worker.audit.query import query as asked
     from worker.audit.stream import STDOUT
 
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         return {
             account: Chain([line async for line in asked(ledger, account)], await ledger.cursor(account, STDOUT))
             for account in accounts
@@ -197,7 +197,7 @@ def _account(line: bytes) -> str:
     return str(record.get("account", "")) if isinstance(record, dict) else ""
 
 
-def _row(record: dict[str, Any]) -> show.Row:
+def _row(record: dict[str, Any]) -> output.Row:
     """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
     from worker.audit.query import rules_of
 
@@ -219,7 +219,7 @@ def _wish(record: dict[str, Any]) -> str:
     return " ".join(action[name] for name in ("type", "kind", "destination", "expected_disposition") if name in action)
 
 
-def _verdict(account: str, verdict: "Verdict") -> show.Row:
+def _verdict(account: str, verdict: "Verdict") -> output.Row:
     """Describe for programs what came of verifying a chain."""
     names = ("problem", "records", "first", "last", "hash", "previous", "unchecked")
     return {
@@ -234,7 +234,7 @@ def _tell(verdicts: dict[str, "Verdict"]) -> None:
     for account, verdict in verdicts.items():
         result = f"broken at record {verdict.broken_at}" if verdict.problem else f"{_span(verdict)} whole"
         result = result if verdict.records or verdict.problem else "there are no records"
-        typer.echo(f"account {show.cell(account) or 'unknown'}: {result}")
+        typer.echo(f"account {output.cell(account) or 'unknown'}: {result}")
         for line in _broken(verdict) if verdict.problem else _whole(verdict):
             typer.echo(f"  {line}")
     if not verdicts:
@@ -250,7 +250,7 @@ def _span(verdict: "Verdict") -> str:
 def _broken(verdict: "Verdict") -> list[str]:
     """Say where a chain breaks, and how much of it holds."""
     holds = [f"before that, {_span(verdict)} unchanged"] if verdict.records else []
-    return [show.cell(verdict.problem), *holds]
+    return [output.cell(verdict.problem), *holds]
 
 
 def _whole(verdict: "Verdict") -> list[str]:
@@ -258,7 +258,7 @@ def _whole(verdict: "Verdict") -> list[str]:
     lines = [f"hash of record {verdict.last}: {verdict.hash}"] if verdict.records else []
     if verdict.unchecked:
         lines += [
-            f"hash of record {verdict.unchecked}: {show.cell(verdict.previous)}",
+            f"hash of record {verdict.unchecked}: {output.cell(verdict.previous)}",
             f"Records up to {verdict.unchecked} are not here and were not checked: cut off to hide something, it would",
             f"look the same. The second hash must be that of record {verdict.unchecked} in an older file; name both",
             "files, the older one first, to have that compared.",

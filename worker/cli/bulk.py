@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 import typer
 from msgspec import Struct
 
-from worker.cli import edge, show
-from worker.cli.ledger import As, Because, Person
+from worker.cli import context, output
+from worker.cli.approvals import As, Because, Person
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Temporary, Unsent, WorkerError
 from worker.escaping import escaped
 
@@ -54,15 +54,15 @@ class Found(NamedTuple):
 
 
 @app.command("list")
-def list_(*, as_json: edge.Json = False) -> None:
+def list_(*, as_json: context.Json = False) -> None:
     """List the jobs that the API knows, whoever began them.
 
     The API is asked, not the ledger. What happened to single messages: worker bulk show ID.
 
     Example: worker bulk list
     """
-    rows = edge.wait(_list(edge.settings()))
-    show.listing(rows, JOBS, as_json=as_json, empty="there is no bulk job")
+    rows = context.wait(_list(context.settings()))
+    output.listing(rows, JOBS, as_json=as_json, empty="there is no bulk job")
     if rows and not as_json:
         typer.echo(COPIES)
 
@@ -73,7 +73,7 @@ def show_(
     *,
     status: Annotated[Status | None, typer.Option("--status", help="Only messages that are so far.")] = None,
     limit: Limit = 100,
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Show one job: what it looks for, how far it is, and what became of its messages.
 
@@ -81,7 +81,7 @@ def show_(
 
     Example: worker bulk show 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --status FAILED
     """
-    edge.wait(_show(edge.settings(), id_, status, limit, as_json=as_json))
+    context.wait(_show(context.settings(), id_, status, limit, as_json=as_json))
 
 
 @app.command()
@@ -93,24 +93,24 @@ def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") ->
 
     Example: worker bulk cancel 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --because "the wrong sender"
     """
-    settings = edge.settings()
-    account, job = edge.wait(_found(settings, id_))
+    settings = context.settings()
+    account, job = context.wait(_found(settings, id_))
     if job.status in OVER:
         typer.echo(f"the job is {escaped(job.status)} already: there is nothing to cancel")
-        raise typer.Exit(edge.FOUND)
+        raise typer.Exit(context.FOUND)
     typer.echo(_about(job))
     if not yes and not _agreed():
         typer.echo("nothing was cancelled")
         return
-    edge.wait(_cancel(settings, account, job, Person(who, because)))
+    context.wait(_cancel(settings, account, job, Person(who, because)))
 
 
-async def _list(settings: "Settings") -> list[show.Row]:
+async def _list(settings: "Settings") -> list[output.Row]:
     """Gather the jobs of all accounts."""
-    from worker.cli.live import asking
+    from worker.cli.check_live import asking
 
     accounts = settings.accounts()
-    rows: list[show.Row] = []
+    rows: list[output.Row] = []
     for account in accounts:
         async with asking(settings, account) as client:
             found = await _gathered(client.investigate.bulk.walk(), "jobs")
@@ -122,7 +122,7 @@ async def _list(settings: "Settings") -> list[show.Row]:
 
 async def _show(settings: "Settings", id_: str, status: Status | None, limit: int, *, as_json: bool) -> None:
     """Ask for a job and its messages, and print both."""
-    from worker.cli.live import asking
+    from worker.cli.check_live import asking
 
     account, job = await _found(settings, id_)
     wanted: RowStatus | None = status.value if status else None
@@ -134,19 +134,19 @@ async def _show(settings: "Settings", id_: str, status: Status | None, limit: in
     rows = list(once.values())
     told = _job(account.id, job, several=False)
     if as_json:
-        show.document({"job": told, "messages": rows[:limit], "more": len(rows) > limit})
+        output.document({"job": told, "messages": rows[:limit], "more": len(rows) > limit})
         return
-    show.table(JOBS, [[told[name] for name in JOBS]])
+    output.table(JOBS, [[told[name] for name in JOBS]])
     typer.echo(COPIES)
     typer.echo("looks for " + (_conditions(job) or "what the API does not tell") + "\n")
-    show.listing(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
+    output.listing(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
     if len(rows) > limit:
         typer.echo(f"and more: --limit {10 * limit} shows further ones, --status only some")
 
 
 async def _found(settings: "Settings", id_: str) -> Found:
     """Look for a job in every account; end the command with 1 when none has it."""
-    from worker.cli.live import asking
+    from worker.cli.check_live import asking
 
     for account in settings.accounts():
         async with asking(settings, account) as client:
@@ -155,7 +155,7 @@ async def _found(settings: "Settings", id_: str) -> Found:
             except (NotFound, Unsent):  # the client does not even ask for an id such as ".."
                 continue
     typer.echo(f"worker: there is no bulk job {escaped(id_)}: `worker bulk list` shows those there are", err=True)
-    raise typer.Exit(edge.FOUND)
+    raise typer.Exit(context.FOUND)
 
 
 async def _gathered(
@@ -179,7 +179,7 @@ async def _gathered(
 
 async def _in_time(question: Awaitable[T]) -> T:
     """Wait for one answer as long as a person does."""
-    from worker.cli.live import BUSY, PATIENCE
+    from worker.cli.check_live import BUSY, PATIENCE
 
     try:
         async with asyncio.timeout(PATIENCE):
@@ -201,7 +201,7 @@ def _agreed() -> bool:
 
 async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", person: Person) -> None:
     """Cancel a job, put on record who did that and what the API answered, and say both."""
-    from worker.cli.live import asking
+    from worker.cli.check_live import asking
 
     try:
         async with asking(settings, account) as client:
@@ -210,7 +210,7 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
         typer.echo(await _recorded(settings, account.id, job.job_id, person, str(error)), err=True)
         if isinstance(error, NotFound | Rejected):  # it has ended, or is gone, since a person was asked
             typer.echo(f"worker: {error}", err=True)
-            raise typer.Exit(edge.FOUND) from None
+            raise typer.Exit(context.FOUND) from None
         raise
     answer = f"the job is {escaped(after.status)}: {_counted(after)}"
     recorded = await _recorded(settings, account.id, job.job_id, person, answer)
@@ -220,7 +220,7 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
 async def _recorded(settings: "Settings", account: str, id_: str, person: Person, answer: str) -> str:
     """Order what was done, so that it goes on record with what the API answered; say where that is."""
     try:
-        async with edge.ledger(settings) as (ledger, _):
+        async with context.ledger(settings) as (ledger, _):
             await ledger.order(
                 account, "cancel", f"bulk:{id_}", person.name, person.because, time.time(), answer=answer
             )
@@ -241,7 +241,7 @@ def _counted(job: "BulkJob") -> str:
 
 def _conditions(job: "BulkJob") -> str:
     """Write what a job looks for; the values were written by whoever began it, or by an attacker before."""
-    return ", ".join(f"{show.cell(name)} {show.cell(value)}" for name, value in _asked(job).items())
+    return ", ".join(f"{output.cell(name)} {output.cell(value)}" for name, value in _asked(job).items())
 
 
 def _asked(job: "BulkJob") -> dict[str, object]:
@@ -249,10 +249,10 @@ def _asked(job: "BulkJob") -> dict[str, object]:
 
 
 def _action(job: "BulkJob") -> str:
-    return f"{show.cell(job.action_type)} {show.cell(job.action_params.destination)}".strip()
+    return f"{output.cell(job.action_type)} {output.cell(job.action_params.destination)}".strip()
 
 
-def _job(account: str, job: "BulkJob", *, several: bool) -> show.Row:
+def _job(account: str, job: "BulkJob", *, several: bool) -> output.Row:
     """Describe a job."""
     begun = job.created_at.timestamp() if job.created_at else 0.0
     return {
@@ -273,12 +273,12 @@ def _job(account: str, job: "BulkJob", *, several: bool) -> show.Row:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.completed_at,
-        "age": show.span(max(0.0, time.time() - begun)) if begun else "",
+        "age": output.span(max(0.0, time.time() - begun)) if begun else "",
         "what": [part for part in (_action(job), job.comment, job.status_message, account if several else "") if part],
     }
 
 
-def _message(one: "BulkMessage") -> show.Row:
+def _message(one: "BulkMessage") -> output.Row:
     """Describe what became of one message for one recipient."""
     subject = one.message.subject if one.message else ""
     return {

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import edge, run, show
+from worker.cli import context, output, run
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from worker.cli.stage import Figures
+    from worker.cli.demo_world import Figures
 
 SPARE = "127.0.0.1:0"
 GATHER_NOTICES = 3.0
@@ -26,7 +26,7 @@ GATHER_NOTICES = 3.0
 def demo(
     *,
     serve: Annotated[bool, typer.Option("--serve", help="Go on afterwards, with /metrics, until Ctrl-C.")] = False,
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Watch an outbreak arrive in an emulated account.
 
@@ -40,18 +40,18 @@ def demo(
         raise SettingsError(f"there is no folder {rules} here: run it in the repository, or set WORKER_RULES")
     listen = os.environ.get("WORKER_LISTEN", "127.0.0.1:8080" if serve else SPARE)
     with TemporaryDirectory(prefix="worker-demo-") as folder:
-        figures = edge.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
+        figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
     if as_json:
-        show.document(figures)
-    edge.found(not figures.good)
+        output.document(figures)
+    context.found(not figures.good)
 
 
 async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bool) -> "Figures":
     """Let the outbreak arrive while the daemon runs, wait for proof, and measure."""
     from worker import daemon
-    from worker.cli import stage
+    from worker.cli import demo_world
 
-    async with stage.stage(folder, rules, listen) as (world, settings):
+    async with demo_world.stage(folder, rules, listen) as (world, settings):
         with run.outlets(settings) as outlets:
             async with (
                 daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
@@ -61,11 +61,11 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
             ):
                 since = time.time()
                 if not quietly:
-                    typer.echo(f"{stage.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
-                with progress(stage.ARRIVALS, quietly=quietly) as told:
-                    await stage.outbreak(world, told, house.stopping)
-                    await stage.quiet(house, time.time())
-                figures = await stage.figures(house, world, since)
+                    typer.echo(f"{demo_world.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
+                with progress(demo_world.ARRIVALS, quietly=quietly) as told:
+                    await demo_world.outbreak(world, told, house.stopping)
+                    await demo_world.quiet(house, time.time())
+                figures = await demo_world.figures(house, world, since)
                 if not quietly:
                     _tell(figures)
                 if on:
@@ -102,10 +102,10 @@ def _tell(figures: "Figures") -> None:
     """Print what was measured."""
     states = sorted({state for counts in figures.entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, "") for state in states)) for kind, counts in figures.entries.items()]
-    show.table(("action", *states), rows)
+    output.table(("action", *states), rows)
     typer.echo()
     f = figures
-    show.table(
+    output.table(
         ("measured", "figure"),
         [
             ("messages and reports read, with repeats", f"{f.messages_read:,}"),

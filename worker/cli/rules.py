@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import edge, show
+from worker.cli import context, output
 from worker.errors import RuleError, SettingsError
 from worker.escaping import escaped
 
@@ -24,7 +24,7 @@ def check(
     path: Annotated[Path | None, typer.Argument(help="Folder of rule files; WORKER_RULES without it.")] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="Also ask the API: token, permissions, subscription.")] = False,
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Load the rules, run their examples, and name what is wrong.
 
@@ -33,7 +33,7 @@ def check(
 
     Example: worker check rules --live
     """
-    read = edge.settings()
+    read = context.settings()
     said: dict[str, list[str]] = {"problems": [], "unanswered": [], "remarks": []}
     try:
         # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
@@ -42,18 +42,18 @@ def check(
         bundle, said["problems"] = None, str(error).splitlines()
     rules = bundle.rules if bundle else ()
     if live:
-        from worker.cli.live import probed
+        from worker.cli.check_live import probed
 
         said["problems"] += _channels(read)
-        for kind, sentence in edge.wait(probed(read, rules)):
+        for kind, sentence in context.wait(probed(read, rules)):
             said[kind].append(sentence)
     if as_json:
-        show.document({"rules": [_row(rule) for rule in rules], **said})
+        output.document({"rules": [_row(rule) for rule in rules], **said})
     else:
         allowed = f", and the API allows what WORKER_CEILING={read.ceiling.name.lower()} needs"
         _tell(rules, said, allowed if live and not said["unanswered"] else "")
-    edge.found(said["problems"])
-    edge.could_not(said["unanswered"])
+    context.found(said["problems"])
+    context.could_not(said["unanswered"])
 
 
 def _channels(read: "Settings") -> list[str]:
@@ -69,22 +69,22 @@ def _channels(read: "Settings") -> list[str]:
     return problems
 
 
-def rules(*, as_json: edge.Json = False) -> None:
+def rules(*, as_json: context.Json = False) -> None:
     """List the rules and what each of them may do.
 
     Each fact but Now, Policies and Registry costs a call for every event that gets as far as touching it.
 
     Example: worker rules --json
     """
-    bundle = loaded(edge.settings().rules)
-    show.listing((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
+    bundle = loaded(context.settings().rules)
+    output.listing((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
 
 
 def loaded(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
     """Load a folder; raises SettingsError when there is none, RuleError when its rules cannot be taken."""
     if not folder.is_dir():
         raise SettingsError(f"there is no folder {folder}: set WORKER_RULES to the folder of the rule files")
-    return edge.wait(_loaded(folder, channels))
+    return context.wait(_loaded(folder, channels))
 
 
 async def _loaded(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
@@ -95,7 +95,7 @@ async def _loaded(folder: Path, channels: frozenset[str] | None) -> "BundleInfo"
         return host.bundle
 
 
-def _row(rule: "RuleInfo") -> show.Row:
+def _row(rule: "RuleInfo") -> output.Row:
     """Describe one rule."""
     return {
         "rule": rule.name,
@@ -103,7 +103,7 @@ def _row(rule: "RuleInfo") -> show.Row:
         "hears": f"{rule.trigger} {', '.join(rule.dispositions or ())}".strip(),
         "asks": rule.facts,
         "may": rule.actions,
-        "limit": f"{rule.limit.count} per {show.span(rule.limit.per)} by {rule.limit.by}",
+        "limit": f"{rule.limit.count} per {output.span(rule.limit.per)} by {rule.limit.by}",
         "where": f"{Path(rule.file).name}:{rule.line}",
         "doc": rule.doc,
         "priority": rule.priority,
@@ -116,4 +116,4 @@ def _tell(rules: "tuple[RuleInfo, ...]", said: dict[str, list[str]], allowed: st
     for sentence in chain.from_iterable(said.values()):
         typer.echo(escaped(sentence, LONGEST))
     if not said["problems"]:
-        typer.echo(f"{show.counted(len(rules), 'rule')}, and all examples pass{allowed}")
+        typer.echo(f"{output.counted(len(rules), 'rule')}, and all examples pass{allowed}")

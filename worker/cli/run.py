@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from worker.cli import edge, show
+from worker.cli import context, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def run(
     once: Annotated[
         bool, typer.Option("--once", help="Read what is due, act, wait for proof, print a summary, and end.")
     ] = False,
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Watch the account and do what the rules say.
 
@@ -47,14 +47,14 @@ def run(
     """
     from worker import daemon
 
-    settings = edge.settings()
+    settings = context.settings()
     with outlets(settings) as opened:
         if not once:
-            edge.wait(daemon.run(settings, opened))
+            context.wait(daemon.run(settings, opened))
             return
-        summary = edge.wait(daemon.once(settings, opened))
+        summary = context.wait(daemon.once(settings, opened))
     tell(summary, as_json=as_json)
-    edge.found(summary.open_gaps or summary.unsettled)
+    context.found(summary.open_gaps or summary.unsettled)
 
 
 @contextmanager
@@ -78,10 +78,10 @@ def outlets(settings: "Settings") -> "Iterator[Outlets]":
 def tell(summary: "Summary", *, as_json: bool) -> None:
     """Print what a round came to."""
     if as_json:
-        show.document(summary)
+        output.document(summary)
         return
     rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
-    show.table(("action", "state", "entries"), rows)
-    show.table(("operation", "calls"), list(summary.calls.items()))
+    output.table(("action", "state", "entries"), rows)
+    output.table(("operation", "calls"), list(summary.calls.items()))
     gaps = f"{summary.open_gaps} gaps are open" if summary.open_gaps else "no gap is open"
     typer.echo(f"{gaps}; {summary.unsettled or 'no'} entries are not settled yet")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import edge
+from worker.cli import context
 from worker.errors import SettingsError
 from worker.escaping import escaped
 
@@ -66,7 +66,7 @@ def sandbox(
 
     Example: worker sandbox --port 8788 --messages 500 --faults rough
     """
-    edge.wait(
+    context.wait(
         _serve(
             port=port,
             latency=_seconds("--latency", latency),

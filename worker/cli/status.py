@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from worker.cli import edge, show
-from worker.cli.ledger import BRAKES, brake_row
+from worker.cli import context, output
+from worker.cli.approvals import BRAKES, brake_row
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def status(*, as_json: edge.Json = False) -> None:
+def status(*, as_json: context.Json = False) -> None:
     """Show whether the worker is ready, what was done, what waits, and how far all is read.
 
     Asks the worker that listens at WORKER_LISTEN, and looks into the ledger, which also works when none runs.
 
     Example: worker status
     """
-    settings = edge.settings()
-    accounts, daemon = edge.wait(_gathered(settings))
+    settings = context.settings()
+    accounts, daemon = context.wait(_gathered(settings))
     if as_json:
-        show.document({"worker": daemon, "accounts": accounts})
+        output.document({"worker": daemon, "accounts": accounts})
         return
     _tell_daemon(daemon)
     for account in accounts:
@@ -116,7 +116,7 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
     from worker.intake.sources import SOURCES, Messages
 
     found = []
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
             counts, mishaps = await ledger.counts(account, time.time()), await ledger.mishaps(account)
@@ -134,7 +134,7 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
     return found
 
 
-def _source(name: str, coverage: "Coverage") -> show.Row:
+def _source(name: str, coverage: "Coverage") -> output.Row:
     """Describe how far a source is read."""
     from worker.intake.coverage import gaps as missing
     from worker.intake.coverage import horizon, reaches
@@ -142,13 +142,13 @@ def _source(name: str, coverage: "Coverage") -> show.Row:
     gaps = missing(coverage.closed, coverage.since, horizon(coverage))
     return {
         "source": name,
-        "since": show.moment(coverage.since),
-        "until": show.moment(reaches(coverage)),
+        "since": output.moment(coverage.since),
+        "until": output.moment(reaches(coverage)),
         "open gaps": len(gaps),
     }
 
 
-def _failing(mishaps: "tuple[Mishap, ...]") -> list[show.Row]:
+def _failing(mishaps: "tuple[Mishap, ...]") -> list[output.Row]:
     """Describe each rule that failed by its last failure; one that is fixed since is still on record."""
     last = {mishap.rule: mishap for mishap in mishaps}
     counts = Counter(mishap.rule for mishap in mishaps)
@@ -180,11 +180,11 @@ def _tell(account: dict[str, Any]) -> None:
     _tell_entries(account["entries"])
     typer.echo()
     rows = [{**row, "until": row["until"] or "nothing is read yet"} for row in account["sources"]]
-    show.listing(rows, SOURCES, as_json=False, empty="")
+    output.listing(rows, SOURCES, as_json=False, empty="")
     typer.echo()
-    show.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
+    output.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
-    show.listing(account["failing rules"], FAILING, as_json=False, empty="no rule failed")
+    output.listing(account["failing rules"], FAILING, as_json=False, empty="no rule failed")
     typer.echo(f"{account['unreadable records']} unreadable records")
     typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
@@ -194,6 +194,6 @@ def _tell_entries(entries: dict[str, dict[str, int]]) -> None:
     states = sorted({state for counts in entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in entries.items()]
     if rows:
-        show.table(("action", *states), rows)
+        output.table(("action", *states), rows)
     else:
         typer.echo("nothing has been entered yet")

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import pytest
 
-from worker.cli.show import cell, document, span, table
+from worker.cli.output import cell, document, span, table
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
@@ -44,7 +44,7 @@ def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytes
 
 def test_a_terminal_that_does_not_know_its_width_is_shown_the_whole_table() -> None:
     ours, theirs = pty.openpty()
-    program = "from worker.cli.show import table; table(['id'], [['something']])"
+    program = "from worker.cli.output import table; table(['id'], [['something']])"
     subprocess.run([sys.executable, "-c", program], stdout=theirs, check=True)  # noqa: S603 (ours)
     assert b"something" in os.read(ours, 4096)
     os.close(ours)

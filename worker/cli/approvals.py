@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from worker.cli import edge, show
+from worker.cli import context, output
 from worker.errors import RuleError, SettingsError
 from worker.language.actions import LISTS
 
@@ -45,7 +45,7 @@ class Person(NamedTuple):
         return self.who or getpass.getuser()
 
 
-def gaps(*, as_json: edge.Json = False) -> None:
+def gaps(*, as_json: context.Json = False) -> None:
     """List every stretch of time that is not read yet.
 
     Nothing listed is the proof that nothing was missed up to the times that are named then; ends with 1 when there is
@@ -53,13 +53,13 @@ def gaps(*, as_json: edge.Json = False) -> None:
 
     Example: worker gaps
     """
-    settings = edge.settings()
-    found = edge.wait(_gaps(settings))
-    show.listing(found, GAPS, as_json=as_json, empty=f"no gap is open: {edge.wait(_read(settings))}")
-    edge.found(found)
+    settings = context.settings()
+    found = context.wait(_gaps(settings))
+    output.listing(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_read(settings))}")
+    context.found(found)
 
 
-def waiting(*, as_json: edge.Json = False) -> None:
+def waiting(*, as_json: context.Json = False) -> None:
     """List the decisions that wait for a person.
 
     What is decided together is listed once, by its first entry: what is wanted, why it waits, the rule's reason, the
@@ -67,9 +67,9 @@ def waiting(*, as_json: edge.Json = False) -> None:
 
     Example: worker waiting, then worker approve ID or worker refuse ID
     """
-    entries = edge.wait(_waiting(edge.settings()))
+    entries = context.wait(_waiting(context.settings()))
     rows = [_waiting_row(entry) for entry in entries] if as_json else _decisions(entries)
-    show.listing(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
+    output.listing(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
 
 
 def approve(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "", yes: Yes = False) -> None:
@@ -79,7 +79,7 @@ def approve(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
     """
-    edge.wait(_decide(edge.settings(), "approve", id_, rule, Person(who, because), yes=yes))
+    context.wait(_decide(context.settings(), "approve", id_, rule, Person(who, because), yes=yes))
 
 
 def refuse(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = "", yes: Yes = False) -> None:
@@ -89,7 +89,7 @@ def refuse(id_: Id = "", *, rule: Rule = "", because: Because = "", who: As = ""
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
-    edge.wait(_decide(edge.settings(), "refuse", id_, rule, Person(who, because), yes=yes))
+    context.wait(_decide(context.settings(), "refuse", id_, rule, Person(who, because), yes=yes))
 
 
 def brake(
@@ -99,7 +99,7 @@ def brake(
     lane: Annotated[str, typer.Option("--lane", help=f"One kind of effect: {', '.join(LANES)}.")] = "",
     because: Because = "",
     who: As = "",
-    as_json: edge.Json = False,
+    as_json: context.Json = False,
 ) -> None:
     """Stop all acting, or that of one rule or lane, at once.
 
@@ -109,7 +109,7 @@ def brake(
 
     Example: worker brake on --because "wrong mails are moved"
     """
-    settings = edge.settings()
+    settings = context.settings()
     if turn not in {"", "on", "off"}:
         raise SettingsError(f"a brake is on or off, not {turn!r}")
     if lane and (rule or lane not in LANES):
@@ -117,17 +117,17 @@ def brake(
         raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it{meant}")
     if turn:
         subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
-        edge.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, Person(who, because)))
+        context.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, Person(who, because)))
     else:
-        show.listing(edge.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+        output.listing(context.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
 
-async def _gaps(settings: "Settings") -> list[show.Row]:
+async def _gaps(settings: "Settings") -> list[output.Row]:
     """Gather the gaps of all sources."""
     from worker.intake.sources import SOURCES, Messages
 
-    found: list[show.Row] = []
-    async with edge.ledger(settings) as (ledger, accounts):
+    found: list[output.Row] = []
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
@@ -152,8 +152,8 @@ def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[st
 
 
 def _gap(start: float, end: float, why: str) -> dict[str, Any]:
-    length = show.span(end - start)
-    return {"start": show.moment(start), "end": show.moment(end), "length": length, "why": why}
+    length = output.span(end - start)
+    return {"start": output.moment(start), "end": output.moment(end), "length": length, "why": why}
 
 
 async def _read(settings: "Settings") -> str:
@@ -162,7 +162,7 @@ async def _read(settings: "Settings") -> str:
     from worker.intake.sources import SOURCES, Messages
 
     said = []
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 until = reaches(await ledger.coverage(account, source.name))
@@ -174,21 +174,21 @@ async def _read(settings: "Settings") -> str:
 
 def _read_until(until: float) -> str:
     """Say up to when something is read, and how long ago that was."""
-    at = show.moment(until)
+    at = output.moment(until)
     ago = max(0, round(time.time() - until))
-    return f"read up to {at:%H:%M:%SZ} ({show.span(ago)} ago)" if at else "not read yet"
+    return f"read up to {at:%H:%M:%SZ} ({output.span(ago)} ago)" if at else "not read yet"
 
 
 async def _waiting(settings: "Settings") -> "list[Entry]":
     """Gather what waits."""
     found: list[Entry] = []
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             found += await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
     return found
 
 
-def _decisions(entries: "Iterable[Entry]") -> list[show.Row]:
+def _decisions(entries: "Iterable[Entry]") -> list[output.Row]:
     """Describe each decision, the newest first as its entries are."""
     together: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -196,7 +196,7 @@ def _decisions(entries: "Iterable[Entry]") -> list[show.Row]:
     return [_decision(same[::-1]) for same in together.values()]
 
 
-def _decision(same: "Sequence[Entry]") -> show.Row:
+def _decision(same: "Sequence[Entry]") -> output.Row:
     """Describe what is decided together, the oldest entry first, by what its first event came to."""
     first = same[0]
     wishes = [wish(entry) for entry in same if entry.cause == first.cause]
@@ -205,7 +205,7 @@ def _decision(same: "Sequence[Entry]") -> show.Row:
         "about": _events(same),
         "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
         "what": [part for part in (*wishes, first.said, first.because, first.sender, first.subject) if part],
-        "for": show.span(_waited(first)),
+        "for": output.span(_waited(first)),
     }
 
 
@@ -213,7 +213,7 @@ def _events(same: "Iterable[Entry]") -> str:
     """Count the events that entries are about, by their kind: each cause names its time, kind, id and sight."""
     events = {entry.cause.rpartition("/")[0].partition("/")[2] for entry in same}
     counts = Counter(event.partition("/")[0] for event in events)
-    return ", ".join(show.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
+    return ", ".join(output.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
 
 
 def _waited(entry: "Entry") -> float:
@@ -221,7 +221,7 @@ def _waited(entry: "Entry") -> float:
     return max(0.0, time.time() - entry.waits_since)
 
 
-def _waiting_row(entry: "Entry") -> show.Row:
+def _waiting_row(entry: "Entry") -> output.Row:
     """Describe an entry that waits."""
     return {
         "id": entry.id,
@@ -248,7 +248,7 @@ def wish(entry: "Entry") -> str:
 def _word(name: str, value: object) -> str:
     """Write what one field of an action says: a flag that is set by its name."""
     if isinstance(value, timedelta):
-        return f"for {show.span(value.total_seconds())}"
+        return f"for {output.span(value.total_seconds())}"
     return name if value is True else str(value)
 
 
@@ -258,7 +258,7 @@ async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: 
         raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
     subjects: dict[str, str] = {}
     count = 0
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             entries = await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
             items = {entry.item for entry in entries if id_ in {entry.id, entry.item}}
@@ -294,18 +294,18 @@ def _all_of(rule: str, count: int) -> str:
     return f"it and {count - 1} more of the same decision" if count > 1 else "it"
 
 
-async def _brakes(settings: "Settings") -> list[show.Row]:
+async def _brakes(settings: "Settings") -> list[output.Row]:
     """Gather the brakes that are on."""
     rows = []
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             rows += [brake_row(account, each) for each in await ledger.brakes(account)]
     return rows
 
 
-def brake_row(account: str, brake: Any) -> show.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+def brake_row(account: str, brake: Any) -> output.Row:  # noqa: ANN401 (a Brake; its module is imported late)
     """Describe a brake that is on."""
-    since = show.moment(brake.at)
+    since = output.moment(brake.at)
     return {
         "account": account,
         "rule": brake.rule or "all",
@@ -320,14 +320,14 @@ async def _brake(settings: "Settings", verb: str, subject: str, person: "Person"
     """Order a brake for every account, or take one off where it is on."""
     if verb == "brake" and subject.startswith("rule:"):
         await _known(settings, subject.removeprefix("rule:"))
-    async with edge.ledger(settings) as (ledger, accounts):
+    async with context.ledger(settings) as (ledger, accounts):
         on = {account: await ledger.braked(account) for account in accounts}
         others = sorted(frozenset[str]().union(*on.values()) - {subject})
         meant = [account for account in accounts if verb == "brake" or subject in on[account]]
         if verb == "unbrake" and not meant:
             rest = f"on: {_how_off(others)}" if others else "no brake is on"
             typer.echo(f"worker: there is no brake on {_braked(subject)} to take off; {rest}", err=True)
-            raise typer.Exit(edge.FOUND)
+            raise typer.Exit(context.FOUND)
         for account in meant:
             await ledger.order(account, verb, subject, person.name, person.because, time.time())
     typer.echo(ORDERED)
@@ -337,7 +337,7 @@ async def _brake(settings: "Settings", verb: str, subject: str, person: "Person"
 
 def _braked(subject: str) -> str:
     """Say what a brake is on."""
-    return show.cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
+    return output.cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
 def _how_off(subjects: Iterable[str]) -> str:
