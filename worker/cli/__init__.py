@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from worker.cli import approvals, audit, bulk, context, demo, rules, sandbox, status
+from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, rules, sandbox, status
 from worker.cli import run as running
 
 app = typer.Typer(
@@ -24,11 +24,11 @@ app.command()(rules.check)
 app.command()(rules.rules)
 app.command(cls=running.WithSettings)(running.run)
 app.command()(status.status)
-app.command()(approvals.gaps)
+app.command()(gaps.gaps)
 app.command()(approvals.waiting)
 app.command()(approvals.approve)
 app.command()(approvals.refuse)
-app.command()(approvals.brake)
+app.command()(brakes.brake)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(audit.app, name="audit")
 

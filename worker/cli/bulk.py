@@ -12,7 +12,7 @@ import typer
 from msgspec import Struct
 
 from worker.cli import context, output
-from worker.cli.approvals import As, Because, Person
+from worker.cli.context import As, Because, Person
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Temporary, Unsent, WorkerError
 from worker.escaping import escaped
 

@@ -1,12 +1,13 @@
 """Where the process meets the outside: the environment in, sentences and exit codes out."""
 
 import asyncio
+import getpass
 import os
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from typer.exceptions import TyperException
@@ -21,6 +22,21 @@ T = TypeVar("T")
 DONE, FOUND, USAGE, COULD_NOT = 0, 1, 2, 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
+ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
+
+
+class Person(NamedTuple):
+    """Who decides, and why."""
+
+    who: str
+    because: str
+
+    @property
+    def name(self) -> str:
+        """The name for the record."""
+        return self.who or getpass.getuser()
 
 
 def settings() -> "Settings":

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
-from worker.cli.approvals import BRAKES, brake_row
+from worker.cli.brakes import BRAKES, brake_row
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
