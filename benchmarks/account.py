@@ -10,8 +10,9 @@ from random import Random
 
 import msgspec
 
-from worker.sandbox import Answer, Request, Switches, World, serve, traffic
-from worker.sandbox.mail import Mail, first_state
+from worker.sandbox import Answer, Request, Switches, World, serve
+from worker.sandbox.account import traffic
+from worker.sandbox.account.mail import Mail, first_state
 
 MATCHING, OTHER = "outbreak", "spam"
 """Kinds of mail: delivered and judged MALICIOUS, and what no benchmark rule is about."""

@@ -13,7 +13,7 @@ from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.ledger.entries import Entry
 from worker.ledger.values import Draft, Page, Reading, Standing
 from worker.sandbox import ACCOUNT
-from worker.sandbox.mail import Mail
+from worker.sandbox.account.mail import Mail
 
 RULE = RuleInfo(
     name="lookalike", file="rules/a.py", line=1, doc="", trigger="Message", facts=(), actions=(), mode=ENFORCE,

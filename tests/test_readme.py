@@ -27,8 +27,8 @@ from worker.ledger.records import NOTHING, VERBS, canonical, hashed
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
 from worker.sandbox import World
-from worker.sandbox.auth import READ_ONLY, WRONG
 from worker.sandbox.control import ROUTES, handle
+from worker.sandbox.edge.auth import READ_ONLY, WRONG
 from worker.sandbox.wire import Request
 from worker.settings import Settings, describe
 from worker.telemetry import Metrics

@@ -14,7 +14,7 @@ from worker.language.models import ActionLog, LogEntry
 from worker.sandbox import ACCOUNT, Fault, Switches, World
 
 if TYPE_CHECKING:
-    from worker.sandbox.faults import Kind
+    from worker.sandbox.edge.faults import Kind
 
 HEAD = Urgency.HEAD
 named = msgspec.json.Decoder(dict[str, object]).decode

@@ -9,7 +9,7 @@ from tests.cli.shell import Shell
 from tests.rule_files import rule_files
 from tests.serving import Serving, sandbox
 from worker.sandbox import Switches
-from worker.sandbox.faults import Fault
+from worker.sandbox.edge.faults import Fault
 
 pytestmark = pytest.mark.slow  # it starts a server
 

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from tests.cli.shell import Shell
 from tests.cli.test_demo import start
 from worker.cli.sandbox import budget, rate
-from worker.sandbox.folder import RULES
+from worker.sandbox.content.eml_folder import RULES
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import msgspec
 from tests.sandbox.bodies import BODIES
 from tests.support import BEGIN, TOKEN, TestClock
 from worker.sandbox import ACCOUNT, Request, Switches, World
-from worker.sandbox.domains import outcome
+from worker.sandbox.account.domains import outcome
 
 ROOT = f"/client/v4/accounts/{ACCOUNT}/email-security"
 HOUR = 3600.0

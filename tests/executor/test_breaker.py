@@ -11,7 +11,7 @@ from worker.api import Request, Response
 from worker.errors import ServerFault
 from worker.executor.breaker import AGAIN, Poison, Question
 from worker.language.actions import Move
-from worker.sandbox.mail import Mail
+from worker.sandbox.account.mail import Mail
 
 JUNK = Move(destination="JunkEmail")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
 from worker.sandbox import Answer, Faults, Request, Switches
-from worker.sandbox.faults import TABLES, Kind
+from worker.sandbox.edge.faults import TABLES, Kind
 
 pytestmark = pytest.mark.slow
 KILLS = 10

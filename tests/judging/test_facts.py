@@ -16,7 +16,7 @@ from worker.language.models import FACTS
 from worker.language.models import OF_A_MESSAGE as ONLY_OF_A_MESSAGE
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import Fault
-from worker.sandbox.mail import Mail
+from worker.sandbox.account.mail import Mail
 
 
 async def told(room: Room, fact: type[AnyNoun], mail: Mail) -> AnyNoun:

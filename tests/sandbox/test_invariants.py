@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.sandbox.desk import Desk
 from worker.sandbox import Switches, label
-from worker.sandbox.mail import DESTINATIONS, QUARANTINE, SIX, Mail
+from worker.sandbox.account.mail import DESTINATIONS, QUARANTINE, SIX, Mail
 
 US = label("a-token")
 FOLDERS = st.sampled_from(sorted(DESTINATIONS))

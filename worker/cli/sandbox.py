@@ -111,7 +111,7 @@ async def _serve(
 
 def _seed(world: "World", folder: Path) -> None:
     """Take in a folder of messages, and name what is not taken in."""
-    from worker.sandbox.folder import seed
+    from worker.sandbox.content.eml_folder import seed
 
     try:
         seeded = seed(world, folder)

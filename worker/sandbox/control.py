@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 
-from worker.sandbox.faults import Fault
+from worker.sandbox.content.writing import Record
+from worker.sandbox.edge.faults import Fault
 from worker.sandbox.wire import JSON_TYPE, Answer, Json, Request
-from worker.sandbox.writing import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from worker.sandbox.account import Effect
-    from worker.sandbox.mail import Mail
+    from worker.sandbox.account.account import Effect
+    from worker.sandbox.account.mail import Mail
     from worker.sandbox.world import World
 
 PREFIX = "/_sandbox/"

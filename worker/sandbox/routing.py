@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from worker.sandbox import bulk, investigate, phishguard, placement, search, settings, submissions
-from worker.sandbox.life import Life
+from worker.sandbox.account.activity import Life
+from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
 from worker.sandbox.wire import Answer, Call, Refused, Request
 
 Handler = Callable[[Life, Call], Answer]
@@ -23,16 +23,16 @@ ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("DELETE", "investigate/bulk/{id}"): bulk.delete,
     ("POST", "investigate/bulk/{id}/cancel"): bulk.cancel,
     ("GET", "investigate/bulk/{id}/messages"): bulk.messages,
-    ("POST", "investigate/move"): placement.move_many,
+    ("POST", "investigate/move"): moves.move_many,
     ("POST", "investigate/preview"): investigate.preview_other,
-    ("POST", "investigate/release"): placement.release,
+    ("POST", "investigate/release"): moves.release,
     ("GET", "investigate/{id}"): investigate.get,
     ("GET", "investigate/{id}/action_log"): investigate.action_log,
     ("GET", "investigate/{id}/detections"): investigate.detections,
     ("GET", "investigate/{id}/preview"): investigate.preview,
     ("GET", "investigate/{id}/raw"): investigate.raw,
     ("GET", "investigate/{id}/trace"): investigate.trace,
-    ("POST", "investigate/{id}/move"): placement.move_one,
+    ("POST", "investigate/{id}/move"): moves.move_one,
     ("POST", "investigate/{id}/reclassify"): investigate.reclassify,
     ("GET", "phishguard/reports"): phishguard.reports,
     ("GET", "submissions"): submissions.submissions,

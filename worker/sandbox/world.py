@@ -6,18 +6,19 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worker.sandbox import auth, faults, search
-from worker.sandbox.faults import Fault, Faults
-from worker.sandbox.life import Life
-from worker.sandbox.quota import Quota
+from worker.sandbox.account.activity import Life
+from worker.sandbox.edge import auth, faults
+from worker.sandbox.edge.faults import Fault, Faults
+from worker.sandbox.edge.quota import Quota
+from worker.sandbox.endpoints import search
+from worker.sandbox.options import Switches
 from worker.sandbox.routing import Route, nowhere, route
-from worker.sandbox.switches import Switches
 from worker.sandbox.wire import Answer, Call, Refused, Request, http_date, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.sandbox.auth import Caller
+    from worker.sandbox.edge.auth import Caller
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NOT_ENTITLED = "Email Security is not available in your current subscription"

@@ -1,0 +1,98 @@
+"""Faults: what each does to an answer and to the effect behind it, scripts, and seeded tables."""
+
+import pytest
+
+from tests.sandbox.desk import Desk
+from worker.sandbox import Fault, Faults, Request
+from worker.sandbox.edge.faults import KINDS, Kind
+
+SEARCH = Request("GET", "/client/v4/accounts/a/email-security/investigate")
+
+
+def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
+    """Move a message while something goes wrong; return also whether it was moved."""
+    desk = Desk()
+    mail = desk.world.add_message()
+    desk.world.faults.script([Fault(kind, seconds=7.0)])
+    reply = desk.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
+    answer = reply.answer
+    return desk, (answer.status, answer.cut, answer.delay), mail.now.folder == "JunkEmail"
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "moved"),
+    [
+        ("reset", (0, "before", 0.0), False),
+        ("html", (502, "", 0.0), False),
+        ("paced", (429, "", 0.0), False),
+        ("lost", (200, "after", 0.0), True),
+        ("html_after", (502, "", 0.0), True),
+        ("cut", (200, "body", 0.0), True),
+        ("garbled", (200, "", 0.0), True),
+        ("slow", (200, "", 7.0), True),
+        ("accepted", (200, "", 0.0), True),
+    ],
+)
+def test_a_fault_strikes_before_or_after_the_effect(kind: Kind, seen: tuple[int, str, float], moved: bool) -> None:  # noqa: FBT001 - a column
+    desk, wire, done = struck(kind)
+    assert (wire, done) == (seen, moved)
+    assert len(desk.world.effects) == moved
+
+
+def test_an_outage_answers_with_a_page_that_is_not_json() -> None:
+    desk = Desk()
+    desk.world.faults.script([Fault("html")])
+    answer = desk.ask("GET", "investigate").answer
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.body.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_garbled_body_is_complete_and_not_json() -> None:
+    desk = Desk(messages=5)
+    desk.world.faults.script([Fault("garbled")])
+    path = SEARCH.path.replace("/a/", f"/{desk.world.account}/")
+    answer = desk.world.handle(Request("GET", path, headers={"authorization": "Bearer x"}))
+    assert answer.body.endswith(b"<!-- ")
+
+
+def test_a_script_waits_for_the_requests_it_is_meant_for() -> None:
+    desk = Desk()
+    mail = desk.world.add_message()
+    desk.world.faults.script([Fault("html", "POST", "investigate/move", count=2)])
+    move = ("POST", "investigate/move", {"ids": [mail.id], "destination": "Inbox"})
+    assert desk.ask("GET", "investigate").status == 200
+    assert [desk.ask(*move).status for _ in range(3)] == [502, 502, 200]
+
+
+def test_a_table_draws_every_kind_and_the_same_for_the_same_seed() -> None:
+    def drawn(seed: int) -> list[Fault | None]:
+        faults = Faults("hostile", seed=seed)
+        return [faults.next(SEARCH) for _ in range(3000)]
+
+    kinds = {fault.kind for fault in drawn(1) if fault}
+    assert kinds == KINDS
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert 500 < sum(fault is not None for fault in drawn(1)) < 1500
+
+
+def test_only_a_search_is_told_to_wait_by_the_table() -> None:
+    faults = Faults("hostile")
+    other = Request("POST", SEARCH.path)
+    assert "accepted" not in {fault.kind for _ in range(2000) if (fault := faults.next(other))}
+
+
+def test_shares_may_be_ones_own() -> None:
+    faults = Faults({"accepted": 1.0})
+    assert {fault.kind for _ in range(10) if (fault := faults.next(SEARCH))} == {"accepted"}
+
+
+def test_no_table_no_fault() -> None:
+    assert {Faults().next(SEARCH) for _ in range(100)} == {None}
+
+
+def test_a_table_or_a_kind_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match="'gentle' is not one of none, rough, hostile"):
+        Faults("gentle")
+    with pytest.raises(ValueError, match="'fire' is not one of accepted"):
+        Fault("fire")  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""The account's state: its mail, its lists, and what becomes of them as time passes."""

@@ -1,0 +1,166 @@
+"""A message in the sandbox: what never changes is encoded once, what changes is a small state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import msgspec
+
+from worker.sandbox.account.timeline import Timeline
+from worker.sandbox.wire import Json, moment, seconds
+
+QUARANTINE = "Quarantine"
+PURGED = "RecoverableItemsPurges"
+DESTINATIONS = frozenset({"Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDeletions", PURGED})
+SIX = frozenset({"MALICIOUS", "SUSPICIOUS", "SPOOF", "SPAM", "BULK", "NONE"})
+TEN = SIX | {"MALICIOUS-BEC", "ENCRYPTED", "EXTERNAL", "UNKNOWN"}
+DELIVERIES = frozenset(
+    {"delivered", "moved", "quarantined", "rejected", "deferred", "bounced", "queued", "move_failed"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What changes in the life of a message; ``released`` names the recipients a partial release has reached."""
+
+    disposition: str
+    folder: str
+    quarantined: bool
+    delivery: tuple[str, ...]
+    operations: tuple[str, ...] | None = None
+    log: tuple[Json, ...] = ()
+    released: tuple[str, ...] = ()
+
+    def sent_in(self, at: float, by: str, status: str) -> State:
+        """Return the state after somebody asked for another verdict."""
+        entry = log_entry("RECLASSIFY", at, status, by)
+        return replace(self, operations=_with(self.operations, "SUBMISSION"), log=(*self.log, entry))
+
+    def previewed(self, at: float, by: str, status: str = "OK") -> State:
+        """Return the state after somebody tried to look at a picture of it, which a status other than OK denied."""
+        after = replace(self, log=(*self.log, log_entry("PREVIEW", at, status, by)))
+        return replace(after, operations=_with(self.operations, "PREVIEW")) if status == "OK" else after
+
+
+def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
+    """Write one entry of a message's action log."""
+    properties = {"folder": folder, "requested_by": by}
+    return {"completed_at": moment(at), "operation": operation, "status": status, "properties": properties}
+
+
+def aged(log: tuple[Json, ...]) -> list[Json]:
+    """Return entries of an action log with their field that is past its end of life."""
+    return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
+
+
+def moved(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
+    """Return the state after a move that reached at least one recipient."""
+    operations = _with(state.operations, "MOVE")
+    return replace(state, folder=folder, delivery=delivery, operations=operations, log=(*state.log, *log))
+
+
+def released(state: State, everybody: tuple[str, ...], reached: tuple[str, ...], entry: Json) -> State:
+    """Return the state after a release; in quarantine until everybody was reached."""
+    after = replace(state, released=tuple(dict.fromkeys((*state.released, *reached))), log=(*state.log, entry))
+    if not after.released:
+        return after
+    after = replace(after, operations=_with(state.operations, "QUARANTINE_RELEASE"))
+    if set(after.released) != set(everybody):
+        return replace(after, delivery=("delivered", "quarantined"))
+    return replace(after, delivery=("delivered",), quarantined=False, folder="Inbox")
+
+
+def _with(operations: tuple[str, ...] | None, operation: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*(operations or ()), operation)))
+
+
+@lru_cache(maxsize=4096)
+def first_state(disposition: str, *, quarantined: bool, folder: str = "Inbox") -> State:
+    """Return the state of a fresh message; equal ones are the same object, to spare memory."""
+    delivery = "quarantined" if quarantined else "delivered"
+    return State(disposition, QUARANTINE if quarantined else folder, quarantined, (delivery,))
+
+
+@lru_cache(maxsize=4096)
+def _tail(
+    disposition: str, delivery: tuple[str, ...], operations: tuple[str, ...] | None, *, quarantined: bool
+) -> bytes:
+    changing = {
+        "final_disposition": disposition,
+        "is_quarantined": quarantined,
+        "delivery_status": delivery,
+        "post_delivery_operations": operations,
+    }
+    return b"," + msgspec.json.encode(changing)[1:]
+
+
+class Fixed(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+    """What a search filter or an effect needs of the fixed part."""
+
+    client_recipients: tuple[str, ...] = ()
+    detection_reasons: tuple[str, ...] = ()
+    envelope_from: str | None = None
+    from_name: str | None = None
+    is_phish_submission: bool = False
+    message_id: str | None = None
+    replyto: str | None = None
+    sender: str | None = None
+    smtp_helo_server_ip: str | None = None
+    smtp_previous_hop_ip: str | None = None
+    subject: str | None = None
+    to_name: tuple[str, ...] | None = None
+    validation: Json | None = None
+    x_originating_ip: str | None = None
+
+
+_read = msgspec.json.Decoder(Fixed).decode
+
+
+class Mail(Timeline[State]):
+    """One message: encoded fixed part without its closing brace, and the timeline of its state.
+
+    ``since`` at the beginning is when the index first knows it, which may be later than ``scanned``. ``original`` is
+    the text of a real message; one of our own making is written again whenever somebody asks.
+    """
+
+    __slots__ = ("first", "head", "id", "kind", "links", "original", "scanned")
+
+    def __init__(self, fields: Json, scanned: int, indexed: float, state: State) -> None:
+        """Encode ``fields``, the documented ones that never change."""
+        super().__init__(indexed, state)
+        self.id = str(fields["id"])
+        self.head = msgspec.json.encode(fields)[:-1]
+        self.scanned = scanned
+        self.first = indexed
+        self.kind = ""
+        self.links: tuple[str, ...] = ()
+        self.original = b""
+
+    @property
+    def now(self) -> State:
+        """The true state, whatever a read shows."""
+        return self.value
+
+    @property
+    def postfix(self) -> str:
+        """The first part of the id."""
+        return self.id.split("-", 1)[0]
+
+    @property
+    def stored(self) -> bool:
+        """Whether the body was kept, as it is only of what was a detection from the first."""
+        first = self.past[0][1] if self.past else self.value
+        return first.disposition != "NONE"
+
+    def fixed(self) -> Fixed:
+        """Decode what filters ask about; dear, so ask only when a filter needs it."""
+        return _read(self.head + b"}")
+
+    def encoded(self, state: State, *, deprecated: bool = False) -> bytes:
+        """Join the fixed part and one state to the message as the API shows it."""
+        tail = _tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
+        if not deprecated:
+            return self.head + tail
+        old = {"ts": seconds(self.scanned), "findings": None, "action_log": aged(state.log)}
+        return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail

@@ -1,0 +1,107 @@
+"""What becomes of a request for another verdict: a submission on record, a review, perhaps that verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from worker.sandbox.account.account import Effect
+from worker.sandbox.account.mail import SIX, Mail
+from worker.sandbox.wire import Json, moment
+
+if TYPE_CHECKING:
+    from worker.sandbox.account.activity import Life
+
+GRANTED = 2 / 3
+INVALID = "invalid submission: no message body"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request for another verdict, at ``at`` epoch seconds.
+
+    Without a stored body nobody can review it. ``escalates`` is the submission of a user that it takes further.
+    """
+
+    mail: Mail
+    disposition: str
+    by: str
+    at: float
+    stored: bool
+    escalates: str | None = None
+
+
+def read_wish(life: Life, mail: Mail, by: str, at: float, body: Json) -> Wish:
+    """Read a request for another verdict out of the fields of a reclassification."""
+    wanted = body.get("expected_disposition")
+    if not isinstance(wanted, str) or wanted not in SIX:
+        life.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
+    text, escalated = (_words(life, body, name) for name in ("eml_content", "escalated_submission_id"))
+    return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
+
+
+def _words(life: Life, body: Json, name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        life.reader.wrong(f"{name} must be a string")
+    return value
+
+
+def ask(life: Life, wish: Wish) -> None:
+    """Take a request in. It is on record a little later, and decided about much later."""
+    detail: Json = {"disposition": wish.disposition}
+    life.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
+    life.later(wish.at + life.switches.submission_delay, partial(_submit, life, wish))
+
+
+def _submit(life: Life, wish: Wish, at: float) -> None:
+    """Put the request on record."""
+    mail = wish.mail
+    ident = life.add_submission(
+        at=at,
+        type="Team",
+        requested_at=moment(wish.at),
+        requested_by=wish.by,
+        requested_disposition=wish.disposition,
+        original_disposition=six(mail.now.disposition),
+        original_postfix_id=mail.postfix,
+        subject=mail.fixed().subject,
+        status="pending" if wish.stored else "invalid",
+        outcome=None if wish.stored else INVALID,
+    )
+    mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
+    _escalate(life, wish, ident, at)
+    if wish.stored:
+        life.later(at + life.switches.review_delay, partial(_review, life, wish, ident))
+
+
+def _escalate(life: Life, wish: Wish, ident: str, at: float) -> None:
+    """Say on the submission of a user that the security team took it further, under which id."""
+    users = life.submissions.get(wish.escalates or "")
+    if users is None or users.value is None or users.value["type"] != "User":
+        return
+    life.change_submission(
+        str(wish.escalates),
+        at=at,
+        customer_status="escalated",
+        escalated_as=wish.disposition,
+        escalated_at=moment(wish.at),
+        escalated_by=wish.by,
+        escalated_submission_id=ident,
+    )
+
+
+def _review(life: Life, wish: Wish, ident: str, at: float) -> None:
+    """Decide about a request: two in three are granted, and then the verdict changes."""
+    granted = life.rng.random() < GRANTED
+    outcome = wish.disposition if granted else wish.mail.now.disposition
+    said = "accepted" if granted else "rejected"
+    life.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
+    if granted:
+        life.change_verdict(wish.mail.id, wish.disposition, at=at)
+
+
+def six(disposition: str) -> str | None:
+    """Return a disposition as submissions show it, which know six of them."""
+    return disposition if disposition in SIX else None

@@ -1,0 +1,109 @@
+"""What a message of our own making says, written again from its record and its kind whenever somebody asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from worker.sandbox.account.mail import Fixed
+from worker.sandbox.account.traffic import KINDS, Kind
+from worker.sandbox.content.content import Content, File, Header, Link, Person
+
+if TYPE_CHECKING:
+    from worker.sandbox.account.mail import Mail
+
+HOST = "inbound.mail.example"
+BY_HAND = Kind(0, "", (), (), ())
+
+
+class Record(Fixed, frozen=True, rename={"sender": "from"}):
+    """What a text needs of the fixed part beyond what filters ask about."""
+
+    envelope_to: tuple[str, ...] | None = None
+    sent_at: str | None = None
+    threat_categories: tuple[str, ...] | None = None
+    to: tuple[str, ...] | None = None
+
+
+_read = msgspec.json.Decoder(Record).decode
+
+
+def record_of(mail: Mail) -> Record:
+    """Decode the fixed part of a message."""
+    return _read(mail.head + b"}")
+
+
+def written(mail: Mail) -> Content:
+    """Return what a message says. The same message says the same every time."""
+    record, kind = record_of(mail), KINDS.get(mail.kind, BY_HAND)
+    links = tuple(Link(href, kind.shown) for href in mail.links)
+    files = tuple(_file(name, links) for name in kind.files)
+    text = f"{record.subject or ''}\n\n{kind.body}\n\n{record.from_name or ''}\n"
+    return Content(tuple(_headers(mail, record)), text, links, files)
+
+
+def _headers(mail: Mail, record: Record) -> list[Header]:
+    when = _sent(record, mail.scanned)
+    headers = [
+        Header("Return-Path", f"<{record.envelope_from or ''}>"),
+        *_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
+        *_checks(record),
+        Header("From", people=_people([record.from_name], [record.sender])),
+        Header("To", people=_people(record.to_name or (), _recipients(record))),
+        Header("Reply-To", people=_people([], [record.replyto])),
+        Header("Date", format_datetime(when)),
+        Header("Message-ID", record.message_id or ""),
+    ]
+    present = [header for header in headers if header.value]
+    return present if record.subject is None else [*present, Header("Subject", record.subject)]
+
+
+def _hops(mail: Mail, record: Record, date: str) -> list[Header]:
+    servers = (record.smtp_helo_server_ip, record.smtp_previous_hop_ip)
+    hops = [f"from mail ([{server}]) by {HOST} with ESMTPS id {mail.postfix}; {date}" for server in servers if server]
+    headers = [Header("Received", hop) for hop in hops]
+    return (
+        [*headers, Header("X-Originating-IP", f"[{record.x_originating_ip}]")] if record.x_originating_ip else headers
+    )
+
+
+def _checks(record: Record) -> list[Header]:
+    """Write how the sender was verified, where the record knows it."""
+    found = record.validation or {}
+    told = [f"{name}={found[name]}" for name in ("spf", "dkim", "dmarc") if found.get(name)]
+    return [Header("Authentication-Results", "; ".join([HOST, *told]))] if told else []
+
+
+def _recipients(record: Record) -> tuple[str, ...]:
+    return record.to or record.envelope_to or record.client_recipients
+
+
+def _people(
+    names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
+) -> tuple[Person, ...]:
+    """Pair addresses with names, as far as there are any."""
+    known = [name or "" for name in names][: len(addresses)]
+    padded = [*known, *[""] * (len(addresses) - len(known))]
+    return tuple(Person(name, address) for name, address in zip(padded, addresses, strict=True) if address)
+
+
+def _sent(record: Record, scanned: int) -> datetime:
+    """Return when it says it was sent; a record given by hand may say nothing, or nonsense."""
+    try:
+        return datetime.fromisoformat(record.sent_at or "").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(scanned, UTC)
+
+
+def _file(name: str, links: tuple[Link, ...]) -> File:
+    """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
+    if name.endswith(".pdf"):
+        return File(
+            name, "application/pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+        )
+    forms = "".join(f'<form action="{escape(link.href)}"><input name="card"></form>' for link in links)
+    return File(name, "text/html", f"<!doctype html><title>{escape(name)}</title>{forms}\n".encode())

@@ -1,0 +1,1 @@
+"""The operations of the API, as they are asked for and answered."""

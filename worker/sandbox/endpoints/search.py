@@ -1,0 +1,221 @@
+"""GET investigate: windows, filters, cursors, and searches that answer 202 first."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2s
+from itertools import islice
+from types import MappingProxyType
+
+import msgspec
+
+from worker.sandbox.account.account import Account, Slow
+from worker.sandbox.account.mail import DELIVERIES, SIX, Fixed, Mail, State
+from worker.sandbox.wire import Answer, Call, Json, Reader, Request, ok, ok_raw
+
+DAY = 86400.0
+ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
+Test = Callable[[Mail, State], bool]
+Matcher = Callable[[Fixed, Mail, str], bool]
+
+
+def search(account: Account, call: Call) -> Answer:
+    """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
+    reader, request = account.reader, call.request
+    size = reader.number(request, "per_page", 20, 1000)
+    span = window(reader, call)
+    chosen = filters(reader, request, account)
+    matches = found(account, call.now, span, chosen, position(account, call))
+    skipped = size * (_page(reader, request, account) - 1)
+    rows = list(islice(matches, skipped, skipped + size + 1))
+    more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
+    old = account.switches.deprecated
+    page = b",".join([mail.encoded(state, deprecated=old) for mail, state in rows[:size]])
+    return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
+
+
+def info(count: int, size: int, following: str | None) -> Json:
+    """Return the result_info of a list that is walked by cursors."""
+    return {"count": count, "page": 0, "per_page": size, "total_count": 0, "next": following, "previous": None}
+
+
+def window(reader: Reader, call: Call) -> tuple[float, float]:
+    """Return the first and the last moment a request asks about, in epoch seconds."""
+    start = reader.time(call.request, "start", call.now - 30 * DAY)
+    end = reader.time(call.request, "end", call.now)
+    if start > call.now:
+        reader.wrong("start must not be in the future")
+    if start > end:
+        reader.wrong("start must not be later than end")
+    if start < call.now - 366 * DAY:
+        reader.wrong("start must be within the last 12 months")
+    return start, end
+
+
+def _page(reader: Reader, request: Request, account: Account) -> int:
+    """Return which page is wanted: 1 unless a switch honours the old parameter."""
+    if account.switches.page == "refused" and request.get("page") is not None:
+        reader.wrong("page is no longer supported, use cursor")
+    if account.switches.page == "ignored" or request.get("cursor"):
+        return 1
+    return reader.number(request, "page", 1, 10**9)
+
+
+def found(
+    account: Account, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
+) -> Iterator[tuple[Mail, State]]:
+    """Walk the window from its newest message, or from below the place of a cursor."""
+    mails = account.mails
+    low = bisect_left(mails, window[0], key=_scanned)
+    high = bisect_right(mails, window[1], key=_scanned)
+    if place is not None:
+        high = min(high, _below(mails, *place))
+    for index in range(high - 1, low - 1, -1):
+        mail = mails[index]
+        state = account.seen(mail, now)
+        if state is not None and all(test(mail, state) for test in chosen):
+            yield mail, state
+
+
+def _below(mails: list[Mail], scanned: int, ident: str) -> int:
+    """Return where the walk goes on: under the message a cursor names, which never leaves the list."""
+    place = bisect_right(mails, scanned, key=_scanned) - 1
+    while mails[place].id != ident:
+        place -= 1
+    return place
+
+
+def _scanned(mail: Mail) -> int:
+    return mail.scanned
+
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+
+def filters(reader: Reader, request: Request, account: Account, verdicts: frozenset[str] = SIX) -> list[Test]:
+    """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
+    chosen: list[Test] = []
+    if reader.flag(request, "detections_only", default=True):
+        chosen.append(lambda _, state: state.disposition != "NONE")
+    if verdict := reader.one_of(request, "final_disposition", verdicts):
+        bec = verdict == "MALICIOUS" and account.switches.malicious_includes_bec
+        wanted = {verdict, "MALICIOUS-BEC"} if bec else {verdict}
+        chosen.append(lambda _, state: state.disposition in wanted)
+    if delivery := reader.one_of(request, "delivery_status", DELIVERIES):
+        chosen.append(lambda _, state: delivery in state.delivery)
+    if action := reader.one_of(request, "message_action", frozenset(ACTIONS)):
+        chosen.append(lambda _, state: ACTIONS[action] in (state.operations or ()))
+    asked = [(match, text) for name, match in MATCHERS.items() if (text := request.get(name))]
+    if asked:
+        chosen.append(lambda mail, _: _all_match(mail, asked))
+    return chosen
+
+
+def _all_match(mail: Mail, asked: list[tuple[Matcher, str]]) -> bool:
+    fixed = mail.fixed()
+    return all(match(fixed, mail, text) for match, text in asked)
+
+
+def _fits(wanted: str, *addresses: str | None) -> bool:
+    """Tell whether an address is the wanted one, or in the wanted domain."""
+    wanted = wanted.lower()
+    return any(address and wanted in {address.lower(), address.lower().rpartition("@")[2]} for address in addresses)
+
+
+def _in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
+    sites = [link.split("/")[2] for link in mail.links]
+    return _fits(text, fixed.sender, *fixed.client_recipients, *sites)
+
+
+def _has_terms(fixed: Fixed, mail: Mail, text: str) -> bool:
+    """Match every word of the query; ids other than the alert id are not searched."""
+    words = [fixed.sender, fixed.envelope_from, fixed.from_name, fixed.replyto, fixed.subject, fixed.message_id]
+    words += [fixed.smtp_helo_server_ip, fixed.smtp_previous_hop_ip, fixed.x_originating_ip]
+    words += [*fixed.client_recipients, *fixed.detection_reasons, *(fixed.to_name or ())]
+    hay = " ".join(word for word in words if word).lower()
+    return all(term in hay or term == _alert(mail).lower() for term in text.lower().split())
+
+
+def _alert(mail: Mail) -> str:
+    return mail.id.rpartition("-")[0]
+
+
+MATCHERS: Mapping[str, Matcher] = MappingProxyType({
+    "sender": lambda fixed, _, text: _fits(text, fixed.sender, fixed.envelope_from),
+    "recipient": lambda fixed, _, text: _fits(text, *fixed.client_recipients),
+    "domain": _in_domain,
+    "subject": lambda fixed, _, text: text.lower() in (fixed.subject or "").lower(),
+    "message_id": lambda fixed, _, text: fixed.message_id == text,
+    "alert_id": lambda _, mail, text: _alert(mail) == text,
+    "smtp_helo_ip": lambda fixed, _, text: fixed.smtp_helo_server_ip == text,
+    "query": _has_terms,
+})  # fmt: skip
+
+# -- cursors ----------------------------------------------------------------------------------------------------------
+
+
+def _after(account: Account, call: Call, last: Mail) -> str:
+    return cursor(account, call, last.scanned, last.id)
+
+
+def cursor(account: Account, call: Call, number: int, ident: str) -> str:
+    """Return a cursor for what follows a row, which its number and its id find again."""
+    issued = int(call.now)
+    seal = _seal(account, call.request, issued, number, ident)
+    return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
+
+
+def _seal(account: Account, request: Request, issued: int, number: int, ident: str) -> str:
+    chosen = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
+    text = msgspec.json.encode((account.seed, request.path, issued, number, ident, chosen))
+    return blake2s(text, digest_size=8).hexdigest()
+
+
+def position(account: Account, call: Call) -> tuple[int, str] | None:
+    """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
+    reader, text = account.reader, call.request.get("cursor")
+    if not text:
+        return None
+    try:
+        issued, number, ident, seal = msgspec.json.decode(
+            urlsafe_b64decode(text.encode()), type=tuple[int, int, str, str]
+        )
+    except (ValueError, msgspec.MsgspecError):
+        reader.wrong("cursor is not valid")
+    if seal != _seal(account, call.request, issued, number, ident):
+        reader.wrong("cursor does not belong to these filters")
+    if call.now > issued + account.switches.cursor_life:
+        reader.wrong("cursor has expired")
+    return number, ident
+
+
+# -- slow searches ----------------------------------------------------------------------------------------------------
+
+
+def accept(account: Account, call: Call, seconds: float) -> Answer:
+    """Answer 202 with the address where the result will be; every second address is an absolute one."""
+    job = str(account.number())
+    account.slow[job] = Slow(call.request, call.now + seconds)
+    where = f"{call.request.path}/results/{job}"
+    host = call.request.headers.get("host")
+    if host and len(account.slow) % 2 == 0:
+        where = f"http://{host}{where}"
+    return _still_running(where)
+
+
+def results(account: Account, call: Call) -> Answer:
+    """Answer 202 again while a search runs, then its page."""
+    slow = account.slow.get(call.ids[0])
+    if slow is None:
+        account.reader.wrong("no such search")
+    if call.now < slow.ready:
+        return _still_running(call.request.path)
+    return search(account, replace(call, request=slow.request))
+
+
+def _still_running(where: str) -> Answer:
+    answer = ok([], info(0, 0, None), 202)
+    return replace(answer, headers={**answer.headers, "location": where})
