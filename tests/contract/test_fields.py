@@ -15,7 +15,7 @@ from cloudflare.types.email_security.investigate.bulk_create_params import Searc
 from msgspec import UNSET, Struct
 from msgspec.structs import FieldInfo, fields
 
-from worker.api import bodies, nouns
+from worker.api import bodies, models
 from worker.api.bulk import BulkSearch
 from worker.api.investigate import MoveItem, Released
 from worker.api.submissions import WhereSubmission
@@ -67,20 +67,20 @@ READ: Mapping[type[Struct], type[pydantic.BaseModel]] = {
     Message: of_mail.InvestigateListResponse,
     Detection: of_one.DetectionGetResponse,
     Trace: of_one.TraceGetResponse,
-    nouns.Preview: of_one.PreviewGetResponse,
+    models.Preview: of_one.PreviewGetResponse,
     MoveItem: of_one.MoveBulkResponse,
     Released: of_one.ReleaseBulkResponse,
-    nouns.BulkJob: of_one.BulkGetResponse,
-    nouns.BulkMessage: of_jobs.MessageListResponse,
+    models.BulkJob: of_one.BulkGetResponse,
+    models.BulkMessage: of_jobs.MessageListResponse,
     Report: of_reports.ReportListResponse,
     Submission: of_mail.SubmissionListResponse,
     BlockedSender: of_lists.BlockSenderListResponse,
     AllowPolicy: of_lists.AllowPolicyListResponse,
-    nouns.TrustedDomain: of_lists.TrustedDomainListResponse,
-    nouns.ContentPolicy: of_lists.ContentPolicyListResponse,
-    nouns.UrlIgnorePattern: of_lists.URLIgnorePatternListResponse,
-    nouns.SendingDomainRestriction: of_lists.SendingDomainRestrictionListResponse,
-    nouns.Domain: of_lists.DomainListResponse,
+    models.TrustedDomain: of_lists.TrustedDomainListResponse,
+    models.ContentPolicy: of_lists.ContentPolicyListResponse,
+    models.UrlIgnorePattern: of_lists.URLIgnorePatternListResponse,
+    models.SendingDomainRestriction: of_lists.SendingDomainRestrictionListResponse,
+    models.Domain: of_lists.DomainListResponse,
     Registrant: of_lists.ImpersonationRegistryListResponse,
 }
 
@@ -138,7 +138,7 @@ def test_what_we_read_is_there_to_be_read(ours: type[Struct]) -> None:
 def strangers(ours: type[Struct], theirs: tuple[type[pydantic.BaseModel], ...]) -> Iterator[str]:
     """Yield each of our fields that no model has, or that is of another sort, at any depth."""
     known = {(info.alias or name): info.annotation for model in theirs for name, info in model.model_fields.items()}
-    shared = ALL_LISTS if issubclass(ours, ListEntry) else OF_ROWS if ours is nouns.BulkAction else set()
+    shared = ALL_LISTS if issubclass(ours, ListEntry) else OF_ROWS if ours is models.BulkAction else set()
     for field in fields(ours):
         name = f"{ours.__name__}.{field.encode_name}"
         if field.encode_name not in known:
@@ -147,7 +147,9 @@ def strangers(ours: type[Struct], theirs: tuple[type[pydantic.BaseModel], ...]) 
         hint = known[field.encode_name]
         if kinds(field.type) != kinds(hint):
             yield f"{name}: {kinds(field.type)} and not {kinds(hint)}"
-        models = tuple(one for one in parts(hint) if isinstance(one, type) and issubclass(one, pydantic.BaseModel))
+        known_models = tuple(
+            one for one in parts(hint) if isinstance(one, type) and issubclass(one, pydantic.BaseModel)
+        )
         for inner in parts(field.type):
             if isinstance(inner, type) and issubclass(inner, Struct):
-                yield from strangers(inner, models)
+                yield from strangers(inner, known_models)

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
-from worker.api.nouns import TrustedDomain
+from worker.api.models import TrustedDomain
 from worker.executor.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
 from worker.executor.postconditions import judge_adding, judge_removing
 from worker.language.actions import (

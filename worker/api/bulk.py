@@ -9,11 +9,11 @@ from msgspec import Struct
 from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
 from worker.api.clock import written
+from worker.api.collection import Listed, listed
 from worker.api.envelope import Page, following, nothing, records
-from worker.api.listing import Listed, listed
-from worker.api.nouns import BulkJob, BulkMessage
+from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
-from worker.api.walking import pages
+from worker.api.paging import pages
 from worker.errors import Unsent
 from worker.language.models import AskedDisposition, Destination, Disposition, Message
 

@@ -11,11 +11,11 @@ from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import written
+from worker.api.collection import Listed, listed
 from worker.api.envelope import Page, Reader, T, following, nothing, records
-from worker.api.listing import Listed, listed
-from worker.api.nouns import Preview
+from worker.api.models import Preview
 from worker.api.pacing import Urgency
-from worker.api.walking import pages
+from worker.api.paging import pages
 from worker.errors import Rejected, Unsent
 from worker.language.base import epoch
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace

@@ -6,7 +6,7 @@ from worker.api.calls import Calls
 from worker.api.clock import written
 from worker.api.envelope import Page, numbered, records
 from worker.api.pacing import Urgency
-from worker.api.walking import pages
+from worker.api.paging import pages
 
 
 class PhishGuard:

@@ -9,9 +9,9 @@ from msgspec import Raw
 
 from worker.api import bodies
 from worker.api.calls import Calls
+from worker.api.collection import MOST_IN_A_BATCH, BatchListing, Listing
 from worker.api.envelope import nothing
-from worker.api.listing import MOST_IN_A_BATCH, BatchListing, Listing
-from worker.api.nouns import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
+from worker.api.models import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
 from worker.errors import Unsent
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant

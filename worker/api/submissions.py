@@ -8,10 +8,10 @@ import msgspec
 from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.clock import written
+from worker.api.collection import Listed, listed
 from worker.api.envelope import nothing, numbered, records
-from worker.api.listing import Listed, listed
 from worker.api.pacing import Urgency
-from worker.api.walking import pages
+from worker.api.paging import pages
 from worker.language.models import AskedDisposition, Submission
 
 _submission = msgspec.json.Decoder(Submission)

@@ -18,8 +18,8 @@ from worker.escaping import escaped
 
 if TYPE_CHECKING:
     from worker.api.bulk import RowStatus
-    from worker.api.listing import Listed
-    from worker.api.nouns import BulkJob, BulkMessage
+    from worker.api.collection import Listed
+    from worker.api.models import BulkJob, BulkMessage
     from worker.settings import Account, Settings
 
 T = TypeVar("T")

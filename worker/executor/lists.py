@@ -6,7 +6,7 @@ from unicodedata import category, normalize
 
 from msgspec import Struct
 
-from worker.api.nouns import TrustedDomain
+from worker.api.models import TrustedDomain
 from worker.escaping import escaped
 from worker.language.actions import Adding
 from worker.language.base import domain_of

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
-from worker.api.listing import BatchListing
+from worker.api.collection import BatchListing
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS, Poison
 from worker.executor.lists import Listed

@@ -11,7 +11,7 @@ from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.envelope import Page, nothing, numbered, readable, records
 from worker.api.pacing import Urgency
-from worker.api.walking import pages
+from worker.api.paging import pages
 from worker.errors import ServerFault, Unsent
 
 Item = TypeVar("Item", bound=Struct)

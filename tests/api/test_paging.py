@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api import Page, Urgency
-from worker.api.walking import RESTARTS, pages
+from worker.api.paging import RESTARTS, pages
 from worker.errors import NotFound, Rejected, ServerFault
 from worker.sandbox import ACCOUNT, Switches, World
 
