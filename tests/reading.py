@@ -7,7 +7,8 @@ from msgspec.json import Decoder
 
 from tests.account import Account
 from worker import Message, Move
-from worker.intake.reader import HeldEvents, Intake, Pace, Progress
+from worker.intake.held import HeldEvents
+from worker.intake.reader import Intake, Pace, Progress
 from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge

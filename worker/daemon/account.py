@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
 from worker.executor.executor import Executor
-from worker.intake.reader import HeldEvents, Intake, Pace, Progress
+from worker.intake.held import HeldEvents
+from worker.intake.reader import Intake, Pace, Progress
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
