@@ -10,8 +10,8 @@ from worker.executor.preflight import Ask
 from worker.language.actions import AnyAction
 from worker.language.policies import Policies
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
-from worker.ledger.entries import Entry
-from worker.ledger.values import Draft, Page, Reading, Standing
+from worker.ledger.entries import Draft, Entry, Standing
+from worker.ledger.values import Page, Reading
 from worker.sandbox import ACCOUNT
 from worker.sandbox.account.mail import Mail
 

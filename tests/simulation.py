@@ -29,8 +29,8 @@ from worker.judging.judge import Judge
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.ledger.db.runner import SyncRunner
+from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Standing
 from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World

@@ -13,7 +13,7 @@ from worker.audit.verify import verify
 from worker.executor.executor import Executor
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE
-from worker.ledger.values import Standing
+from worker.ledger.entries import Standing
 from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT

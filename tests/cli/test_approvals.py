@@ -14,8 +14,9 @@ import pytest
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
 from worker.language.actions import Move, Release
+from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
-from worker.ledger.values import Draft, Page
+from worker.ledger.values import Page
 
 SPENT = "the limit of r is spent: 2 per 1 hour"
 HOSTILE = "\x1b[2J\u202einvoice" + "x" * 5000

@@ -7,8 +7,7 @@ from tests.desk import Desk
 from tests.executor.test_postconditions import JUNK, entry, line, log, look
 from worker.executor.postconditions import advise
 from worker.language.actions import AllowSender, Release
-from worker.ledger.entries import Look, State
-from worker.ledger.values import Claim
+from worker.ledger.entries import Claim, Look, State
 from worker.sandbox import ACCOUNT, Fault
 
 

@@ -9,8 +9,7 @@ from tests.support import client_of, refusing, untouched
 from worker.api import Request, Response
 from worker.errors import Temporary
 from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release
-from worker.ledger.entries import Look
-from worker.ledger.values import Standing
+from worker.ledger.entries import Look, Standing
 from worker.sandbox import ACCOUNT, Fault
 
 JUNK = Move(destination="JunkEmail")

@@ -14,8 +14,7 @@ from tests.support import refusing, untouched
 from worker.api import Urgency
 from worker.judging.facts import Facts
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
-from worker.ledger.entries import Look
-from worker.ledger.values import Claim, Standing
+from worker.ledger.entries import Claim, Look, Standing
 from worker.sandbox import ACCOUNT, Fault, Faults
 
 JUNK = Move(destination="JunkEmail")

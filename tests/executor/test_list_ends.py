@@ -8,7 +8,7 @@ from tests.desk import SETTLE, Desk
 from worker.errors import ServerFault
 from worker.language.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
 from worker.language.policies import Policies
-from worker.ledger.values import Outcome
+from worker.ledger.entries import Outcome
 from worker.sandbox import ACCOUNT, Fault
 
 HOUR = timedelta(hours=1)

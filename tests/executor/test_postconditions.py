@@ -28,8 +28,7 @@ from worker.executor.postconditions import (
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.language.models import LogEntry, Submission
 from worker.language.rules import ENFORCE
-from worker.ledger.entries import FOLLOWS, OPEN, Entry, Look, State
-from worker.ledger.values import Outcome
+from worker.ledger.entries import FOLLOWS, OPEN, Entry, Look, Outcome, State
 
 T = 1_790_000_000.0
 SETTLE = 120.0

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from tests.ledger.memory import in_memory
 from worker.language.actions import AnyAction, Move
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
-from worker.ledger.entries import Entry, Look, State
+from worker.ledger.entries import Answered, Claim, Draft, Entry, Look, Outcome, Standing, State
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Answered, Claim, Draft, Entered, Outcome, Page, Reading, Sight, Standing, Thing
+from worker.ledger.values import Entered, Page, Reading, Sight, Thing
 
 T0 = 1_700_000_000.0
 ME = "account"

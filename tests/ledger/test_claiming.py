@@ -8,8 +8,7 @@ import pytest
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, info, standing
 from worker.language.actions import BlockSender, Notify
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit, Mode, RuleInfo
-from worker.ledger.entries import Entry, Look
-from worker.ledger.values import Claim
+from worker.ledger.entries import Claim, Entry, Look
 
 BLOCK = BlockSender(pattern="evil@example.net")
 SOC = Notify(channel="soc")

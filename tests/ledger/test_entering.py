@@ -5,8 +5,8 @@ import pytest
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, info, reading, standing
 from worker.language.actions import BlockSender, Move, Notify, Release
 from worker.language.rules import APPROVE, OBSERVE, Limit
-from worker.ledger.entries import State
-from worker.ledger.values import Draft, Page, Sight
+from worker.ledger.entries import Draft, State
+from worker.ledger.values import Page, Sight
 
 SOC = Notify(channel="soc")
 BLOCK = BlockSender(pattern="evil@example.net")

@@ -32,8 +32,8 @@ from worker.language.actions import (
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.ledger.cascade import took_effect
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, Look, State
-from worker.ledger.values import Answered, Claim, Outcome, Page, Sight
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Answered, Claim, Entry, Look, Outcome, State
+from worker.ledger.values import Page, Sight
 
 pytestmark = pytest.mark.slow  # hundreds of invented days
 

@@ -18,8 +18,8 @@ from worker.language.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.ledger.entries import Entry, State
-from worker.ledger.values import ALONE, Answered, Outcome, Page
+from worker.ledger.entries import ALONE, Answered, Entry, Outcome, State
+from worker.ledger.values import Page
 
 HOUR = timedelta(hours=1)
 ADDRESS = "evil@example.net"

@@ -14,8 +14,8 @@ from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge
 from worker.language.rules import OFF
+from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Standing
 from worker.notifiers import Channels
 from worker.observations import Looks
 from worker.rulehost.host import Host

@@ -25,9 +25,8 @@ from worker.executor.observer import Evidence
 from worker.executor.preflight import Preparing
 from worker.executor.verifier import Proving
 from worker.language.actions import LISTS
-from worker.ledger.entries import FINAL, FRESH, Entry
+from worker.ledger.entries import ALONE, FINAL, FRESH, Answered, Claim, Entry, Standing
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import ALONE, Answered, Claim, Standing
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20

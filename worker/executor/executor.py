@@ -13,8 +13,8 @@ from worker.executor.handlers import MOVES, Handler, Means, Notifier
 from worker.executor.observer import Evidence
 from worker.executor.preflight import Ask, Preparing, Tell
 from worker.executor.verifier import Proving
+from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Standing
 from worker.observations import Looks
 
 SHORTEST_REST, LONGEST_REST = 0.25, 5.0

@@ -30,8 +30,7 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.language.models import Destination
-from worker.ledger.entries import Entry, State
-from worker.ledger.values import Answered, Outcome
+from worker.ledger.entries import Answered, Entry, Outcome, State
 
 MOST_LISTED = 1000
 CONFLICT = 409

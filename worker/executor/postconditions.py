@@ -11,8 +11,7 @@ from worker.executor.lists import Listed, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
 from worker.language.models import LogEntry, Submission
-from worker.ledger.entries import FOLLOWS, Entry, Look, State
-from worker.ledger.values import Outcome, Proof
+from worker.ledger.entries import FOLLOWS, Entry, Look, Outcome, Proof, State
 
 SECOND = 2.0
 """The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""

@@ -21,9 +21,9 @@ from worker.executor.postconditions import (
 )
 from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
-from worker.ledger.entries import FRESH, Entry, Look
+from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Claim, Outcome, Reading
+from worker.ledger.values import Reading
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0

@@ -26,9 +26,8 @@ from worker.executor.postconditions import (
 )
 from worker.executor.preflight import ours
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
-from worker.ledger.entries import Entry, Look
+from worker.ledger.entries import Entry, Look, Outcome
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Outcome
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0

@@ -16,8 +16,8 @@ from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
 from worker.language.models import Report, Submission
 from worker.language.rules import APPROVE, OBSERVE, Mode
-from worker.ledger.entries import State
-from worker.ledger.values import Broken, Draft, Held, Mishap, Reading, Sight
+from worker.ledger.entries import Draft, State
+from worker.ledger.values import Broken, Held, Mishap, Reading, Sight
 from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Failure, Said
 from worker.rulehost.validation import ABOUT_A_MESSAGE

@@ -24,11 +24,10 @@ from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.ledger.cascade import ends
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, held
-from worker.ledger.entries import FRESH, Entry, Look
+from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
 from worker.ledger.limits import Room
 from worker.ledger.records import instant
 from worker.ledger.unit_of_work import FIELDS, Pen, entry_of
-from worker.ledger.values import Claim, Standing
 
 UNSEEN = frozenset({*LISTS, "notice"})
 """Lanes whose entries are about no message, so that there is nothing to look at."""

@@ -10,10 +10,9 @@ from worker.language.rules import Mode
 from worker.ledger.cascade import ends, fate, go_on, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import OPEN, Entry
+from worker.ledger.entries import OPEN, Draft, Entry
 from worker.ledger.records import harmless
 from worker.ledger.unit_of_work import Pen, last_of
-from worker.ledger.values import Draft
 
 ALIKE = tuple(name for name in Draft.__struct_fields__ if name not in {"why_waiting", "because", "subject", "sender"})
 RETIRED = frozenset({"waiting", "ready", "held"})

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from worker.language.actions import AnyAction, Lane
-from worker.language.rules import Mode
+from worker.language.rules import Mode, RuleInfo
 
 State = Literal[
     "observed",  # would have been done; final
@@ -95,3 +95,97 @@ class Entry(Struct, frozen=True, kw_only=True):
     """What was said of it last: by the API, by a look, or why it waits."""
     waits_since: float = 0.0
     settled_at: float = 0.0
+
+
+Proof = Literal["", "seen", "answered", "log"]
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
+
+    lane: Lane
+    target: str
+    cause: str
+    action: AnyAction
+    mode: Mode
+    state: State
+    rules: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+    because: str
+    item: str
+    """The sentence this is part of, or the dispute: what a person approves as one."""
+    why_waiting: str = ""
+    verdict: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+    scanned_at: float = 0.0
+    known_at: float = 0.0
+    ready_at: float = 0.0
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What must hold at the moment of a claim: the ceiling, the rules as loaded now, and which of them are lowered."""
+
+    ceiling: Mode
+    rules: dict[str, RuleInfo]
+    lowered: frozenset[str] = frozenset()
+    stale: float = 86400.0
+
+
+class Claim(Struct, frozen=True):
+    """An entry somebody wants to carry out, and what its target looked like not more than 60 s ago."""
+
+    id: str
+    look: Look | None = None
+
+
+ALONE = "refused on its own: "
+"""How the words begin about an entry whose own words the API refused: it says nothing about its lane."""
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """What came of sending one entry: sent, ready (provably not carried out), failed or unsure."""
+
+    id: str
+    state: State
+    said: str = ""
+    remote: str = ""
+    at: float = 0.0
+    """When the answer came, or until when the request could still have reached the API."""
+    next_at: float = 0.0
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What was found when looking at an entry that is sent or unsure."""
+
+    id: str
+    state: State
+    """The state found; the same as before when there is nothing to say yet, then only ``next_at`` counts."""
+    proof: Proof = ""
+    said: str = ""
+    remote: str = ""
+    next_at: float = 0.0
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What a person asked for, and what became of it."""
+
+    id: int
+    verb: str
+    subject: str
+    who: str
+    because: str
+    at: float
+    taken_at: float = 0.0
+    answer: str = ""
+
+
+class Brake(Struct, frozen=True):
+    """Nothing is claimed of this rule, of this lane, or, when both are empty, at all."""
+
+    rule: str = ""
+    lane: str = ""
+    who: str = ""
+    because: str = ""
+    at: float = 0.0

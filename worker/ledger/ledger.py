@@ -9,32 +9,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import claiming, orders, pages, retention, settling, sights, views
+from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, views
 from worker.ledger.cascade import writing
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import locked
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
 from worker.ledger.db.tables import meta
-from worker.ledger.entries import Entry
+from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Standing
 from worker.ledger.unit_of_work import Mint, chain_records
-from worker.ledger.values import (
-    Answered,
-    Brake,
-    Broken,
-    Claim,
-    Coverage,
-    Entered,
-    Held,
-    Mishap,
-    News,
-    Order,
-    Outcome,
-    Page,
-    Reading,
-    Spent,
-    Standing,
-)
+from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, News, Page, Reading, Spent
 
 T = TypeVar("T")
 
@@ -193,11 +177,11 @@ class Ledger:
 
     async def spent(self, credential: str) -> Spent:
         """Return what a budget had spent lately; pages and answers keep theirs under their account."""
-        return await self._read(views.read_spent, credential)
+        return await self._read(spending.read_spent, credential)
 
     async def keep_spent(self, credential: str, buckets: Sequence[tuple[float, int]], now: float) -> None:
         """Write down what a budget has spent lately."""
-        await self._put(pages.keep_spent, credential, tuple(buckets), now)
+        await self._put(spending.keep_spent, credential, tuple(buckets), now)
 
     async def cursor(self, account: str, sink: str) -> int:
         """Return the number of the last audit record that a sink has taken."""

@@ -9,11 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, 
 from worker.ledger.cascade import go_on
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, orders, reasons
-from worker.ledger.entries import Entry
+from worker.ledger.entries import Brake, Entry, Order
 from worker.ledger.records import harmless
 from worker.ledger.settling import put_brake
 from worker.ledger.unit_of_work import Pen
-from worker.ledger.values import Brake, Order
 
 DISPUTE = "dispute/"
 

@@ -1,21 +1,26 @@
 """Entering a page: its sights, entries and records, and how far the slice is read, in one transaction."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, Text, bindparam, delete, insert, select
 
-from worker.ledger import drift
 from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
-from worker.ledger.db.tables import broken, held, intervals, meta, mishaps, slices, spent
+from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
 from worker.ledger.entering import place, retire, thing_of
-from worker.ledger.records import instant
+from worker.ledger.records import about, instant
 from worker.ledger.sights import keep
+from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import Pen
-from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, Spent
+from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice
 
+DRIFTED = "drift: "
+FAILED = "move_failed"
+WHY = "the API shows a failed move of this message, after it had shown that it was moved"
 AT_ONCE = 50
 """Held events handed out at a time."""
 READING = frozenset({"head", "gap"})
@@ -51,7 +56,7 @@ def enter(pen: Pen, page: Page) -> Entered:
     place(pen, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(pen, page)
     _keep_broken(pen, page)
-    drift.note(pen, page.failing)
+    note_drift(pen, page.failing)
     _advance(pen, page)
     keep_spent(pen.conn, page.account, page.spent, page.now)
     return Entered(dict(pen.entered))
@@ -70,13 +75,6 @@ def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
         )
         for row in conn.execute(query)
     )
-
-
-def keep_spent(conn: Connection, credential: str, buckets: Spent, now: float) -> None:
-    """Write down what a budget has spent lately."""
-    if buckets:
-        row = {"credential": credential, "buckets": msgspec.json.encode(buckets).decode(), "at": now}
-        upsert(conn, spent, [row], ("buckets", "at"))
 
 
 def _overtake(pen: Pen, page: Page) -> None:
@@ -196,3 +194,14 @@ def _close(pen: Pen, done: Slice) -> None:
 
 def _since(account: str, source: str) -> str:
     return f"since/{account}/{source}"
+
+
+def note_drift(pen: Pen, messages: Iterable[str]) -> None:
+    """Note each move that was proved done of messages that now show a failed one."""
+    for chunk in chunks(tuple(messages)):
+        moved = (entries.c.lane == "placement") & (entries.c.kind == "Move") & (entries.c.state == "done")
+        for entry in pen.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
+            if entry.look and FAILED in entry.look.status:
+                continue  # it showed a failed move of somebody else's before ours was sent
+            pen.touch(replace(entry, said=DRIFTED + entry.said))
+            pen.chain.add("drift", **about(entry), why=WHY)

@@ -8,11 +8,11 @@ from sqlalchemy import insert, select
 
 from worker.errors import LeaseLost
 from worker.ledger.db.tables import brakes, entries
-from worker.ledger.entries import Entry
-from worker.ledger.pages import keep_spent
+from worker.ledger.entries import ALONE, Answered, Entry, Outcome
 from worker.ledger.records import instant
+from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import Pen
-from worker.ledger.values import ALONE, Answered, Outcome, Spent
+from worker.ledger.values import Spent
 
 LOOKED_AT = frozenset({"ready", "sent", "unsure"})
 """States of which a look may say something."""

@@ -7,14 +7,11 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from worker.language.actions import AnyAction, Lane
-from worker.language.rules import Mode, RuleInfo
-from worker.ledger.entries import Look, State
+from worker.ledger.entries import Draft, Look
 
 SliceKind = Literal["head", "gap", "overlap", "sweep"]
 Spent = tuple[tuple[float, int], ...]
 """What a budget has spent lately: (second, requests)."""
-Proof = Literal["", "seen", "answered", "log"]
 
 
 class Thing(Struct, frozen=True):
@@ -88,30 +85,6 @@ class Coverage(Struct, frozen=True):
     """Where reading of this source once began; 0 before the first read."""
 
 
-class Draft(Struct, frozen=True, kw_only=True):
-    """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
-
-    lane: Lane
-    target: str
-    cause: str
-    action: AnyAction
-    mode: Mode
-    state: State
-    rules: tuple[str, ...]
-    fingerprints: tuple[str, ...]
-    because: str
-    item: str
-    """The sentence this is part of, or the dispute: what a person approves as one."""
-    why_waiting: str = ""
-    verdict: str = ""
-    sender: str = ""
-    recipients: tuple[str, ...] = ()
-    subject: str = ""
-    scanned_at: float = 0.0
-    known_at: float = 0.0
-    ready_at: float = 0.0
-
-
 class Mishap(Struct, frozen=True, kw_only=True):
     """A rule that failed on an event: kept, so that the mended rule can judge it again."""
 
@@ -175,70 +148,3 @@ class Entered(Struct, frozen=True):
     """What came of entering a page: how many entries by state."""
 
     states: dict[str, int]
-
-
-class Standing(Struct, frozen=True, kw_only=True):
-    """What must hold at the moment of a claim: the ceiling, the rules as loaded now, and which of them are lowered."""
-
-    ceiling: Mode
-    rules: dict[str, RuleInfo]
-    lowered: frozenset[str] = frozenset()
-    stale: float = 86400.0
-
-
-class Claim(Struct, frozen=True):
-    """An entry somebody wants to carry out, and what its target looked like not more than 60 s ago."""
-
-    id: str
-    look: Look | None = None
-
-
-ALONE = "refused on its own: "
-"""How the words begin about an entry whose own words the API refused: it says nothing about its lane."""
-
-
-class Answered(Struct, frozen=True, kw_only=True):
-    """What came of sending one entry: sent, ready (provably not carried out), failed or unsure."""
-
-    id: str
-    state: State
-    said: str = ""
-    remote: str = ""
-    at: float = 0.0
-    """When the answer came, or until when the request could still have reached the API."""
-    next_at: float = 0.0
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What was found when looking at an entry that is sent or unsure."""
-
-    id: str
-    state: State
-    """The state found; the same as before when there is nothing to say yet, then only ``next_at`` counts."""
-    proof: Proof = ""
-    said: str = ""
-    remote: str = ""
-    next_at: float = 0.0
-
-
-class Order(Struct, frozen=True, kw_only=True):
-    """What a person asked for, and what became of it."""
-
-    id: int
-    verb: str
-    subject: str
-    who: str
-    because: str
-    at: float
-    taken_at: float = 0.0
-    answer: str = ""
-
-
-class Brake(Struct, frozen=True):
-    """Nothing is claimed of this rule, of this lane, or, when both are empty, at all."""
-
-    rule: str = ""
-    lane: str = ""
-    who: str = ""
-    because: str = ""
-    at: float = 0.0

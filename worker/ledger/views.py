@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, case, func, select, union
 
-from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices, spent
+from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
 from worker.ledger.entries import Entry
 from worker.ledger.orders import by_rule
 from worker.ledger.unit_of_work import FIELDS, entry_of
@@ -57,12 +56,6 @@ def list_mishaps(conn: Connection, account: str) -> tuple[Mishap, ...]:
     columns = [mishaps.c[name] for name in Mishap.__struct_fields__]
     query = select(*columns).where(mishaps.c.account == account).order_by(mishaps.c.at)
     return tuple(Mishap(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
-
-
-def read_spent(conn: Connection, credential: str) -> tuple[tuple[float, int], ...]:
-    """Return what a budget had spent when it was last written down."""
-    text = conn.scalar(select(spent.c.buckets).where(spent.c.credential == credential))
-    return msgspec.json.decode(text, type=tuple[tuple[float, int], ...]) if text else ()
 
 
 def list_accounts(conn: Connection) -> tuple[str, ...]:
