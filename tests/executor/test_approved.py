@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.desk import Desk
 from tests.executor.test_postconditions import JUNK, entry, line, log, look
-from worker.executor.postconditions import advise
+from worker.executor.preconditions import advise
 from worker.language.actions import AllowSender, Release
 from worker.ledger.entries import Claim, Look, State
 from worker.sandbox import ACCOUNT, Fault

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tests.support import BEGIN, TestClock, client_of
 from worker.errors import NotFound, Rejected, Temporary, Unsure
-from worker.executor.handlers import HANDLERS, MOVES, Means, Reply, batches, notice
+from worker.executor.handlers import HANDLERS, MOVES, Means, Reply, batches
+from worker.executor.notices import notice
 from worker.language.actions import (
     Adding,
     AllowSender,

@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from worker.executor.action_log import Logged, told
 from worker.executor.lists import Listed
 from worker.executor.postconditions import (
     Asked,
-    Logged,
-    advise,
-    base,
     deadline,
     judge_adding,
     judge_missing,
@@ -22,9 +20,9 @@ from worker.executor.postconditions import (
     judge_release,
     next_look,
     steps,
-    told,
     wants_log,
 )
+from worker.executor.preconditions import advise, base
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.language.models import LogEntry, Submission
 from worker.language.rules import ENFORCE

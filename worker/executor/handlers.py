@@ -11,6 +11,7 @@ from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import NotFound, Rejected, Temporary, WorkerError
 from worker.escaping import escaped
 from worker.executor.lists import comment
+from worker.executor.notices import WORDS, notice
 from worker.executor.observer import list_of
 from worker.language.actions import (
     LISTS,
@@ -34,11 +35,8 @@ from worker.ledger.entries import Answered, Entry, Outcome, State
 
 MOST_LISTED = 1000
 CONFLICT = 409
-NOTICE_LINES = 10
-"""Entries that one notice tells about; it says how many more there are."""
 NOTICE_AGAIN = 5.0
 """Seconds until a notice that was not taken is tried again; four times as long after each attempt."""
-WORDS = 300
 
 Notifier = Callable[[str, str], Awaitable[None]]
 
@@ -224,29 +222,6 @@ async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:
         return Reply(answered(means, entries, "unsure", escaped(words, WORDS), again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
     return Reply(answered(means, entries, "sent"), outcomes)
-
-
-def notice(entries: Sequence[Entry]) -> str:
-    """Write one text about entries of one rule, at most ten of them by name; harmless in a terminal."""
-    rule = escaped(", ".join(entries[0].rules), 200)
-    many = "1 notice" if len(entries) == 1 else f"{len(entries)} notices"
-    lines = [f"{rule}: {many}", *(_line(entry) for entry in entries[:NOTICE_LINES])]
-    if len(entries) > NOTICE_LINES:
-        lines.append(f"and {len(entries) - NOTICE_LINES} more, up to entry {entries[-1].id}")
-    return "\n".join(lines)
-
-
-def _line(entry: Entry) -> str:
-    came = f" · {escaped(entry.said, WORDS)}" if entry.said else ""
-    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
-
-
-def _about(entry: Entry) -> str:
-    """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
-    subject = [repr(escaped(entry.subject, 100))] if entry.subject else []
-    sender = [f"from {escaped(entry.sender, 100)}"] if entry.sender else []
-    event = entry.cause.partition("/")[2].rpartition("/")[0].replace("/", " ", 1)
-    return " ".join(subject + sender) or escaped(event, 200)
 
 
 def _channel_and_rule(entry: Entry) -> str:

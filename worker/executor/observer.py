@@ -11,9 +11,10 @@ from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.collection import BatchListing
 from worker.errors import NotFound, WorkerError
+from worker.executor.action_log import Logged
 from worker.executor.breaker import SENSELESS, Poison
 from worker.executor.lists import Listed
-from worker.executor.postconditions import Asked, Logged
+from worker.executor.postconditions import Asked
 from worker.language.actions import Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look

@@ -1,41 +1,22 @@
 """Proof: what may be concluded about an entry from what the API shows. Pure: no clock, no network, no ledger."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Literal
 
 from msgspec import Struct
 
 from worker.escaping import escaped
+from worker.executor.action_log import SECOND, WENT_WELL, Logged, _explains, _when, told
 from worker.executor.lists import Listed, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
-from worker.language.models import LogEntry, Submission
+from worker.language.models import Submission
 from worker.ledger.entries import FOLLOWS, Entry, Look, Outcome, Proof, State
 
-SECOND = 2.0
-"""The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
 FIRST_LOOKS = (2.0, 10.0, 60.0)
 """Seconds after an answer at which proof is looked for, besides the learned delay and SETTLE."""
 LISTED_LATE = 5.0
 """How many times SETTLE a request for another verdict may stay unlisted before it is taken as never made."""
 LISTED_BY = 86400.0
-RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
-WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
-
-
-class Advice(Struct, frozen=True):
-    """What a look before acting comes to: go ahead, nothing to do, or a person decides."""
-
-    do: Literal["go", "moot", "wait"]
-    why: str = ""
-
-
-class Logged(Struct, frozen=True):
-    """The action log of one message, as of ``at``."""
-
-    at: float
-    entries: tuple[LogEntry, ...]
 
 
 class Asked(Struct, frozen=True):
@@ -46,118 +27,7 @@ class Asked(Struct, frozen=True):
     whole: bool = True
 
 
-GO = Advice("go")
-
-
 # -- before acting ----------------------------------------------------------------------------------------------------
-
-
-def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: Logged | None) -> Advice | None:
-    """Say whether to act on a message that looks so; None when its action log must be read first.
-
-    ``ours`` are this ledger's other entries about the placement of the message that were ever tried.
-    """
-    if why := contradicted(entry, look):
-        return Advice("moot", why)
-    if isinstance(entry.action, Move) and "MOVE" in look.operations and not _moved_by_us(entry, ours):
-        since = " since the first attempt, and a move is not repeated" if entry.attempts else " by someone else"
-        return Advice("moot", "already moved" + since)
-    if not _may_be_touched(entry, look, ours):
-        return GO
-    return None if log is None else _advise_by_log(entry, log, ours)
-
-
-def contradicted(entry: Entry, look: Look) -> str:
-    """Say in what a look contradicts the sight that was judged; empty when it does not."""
-    if (judged := _disposition(entry.verdict)) and judged != _disposition(look.verdict):
-        return f"the verdict is {_disposition(look.verdict)} now and was {judged} when it was judged"
-    if isinstance(entry.action, Move) and look.quarantined:
-        return "the message is in quarantine: there is nothing to move"
-    if isinstance(entry.action, Release) and not look.quarantined:
-        return "the message is not in quarantine (any more)"
-    return ""
-
-
-def base(look: Look, ours: Sequence[Entry]) -> Look:
-    """Return what a claim compares with later: a move of ours counts as seen even where this read lags behind it."""
-    if "MOVE" in look.operations or not any(isinstance(one.action, Move) for one in ours):
-        return look
-    return Look(look.at, look.verdict, look.quarantined, (*look.operations, "MOVE"), look.status)
-
-
-def _disposition(state: str) -> str:
-    """Return the verdict of a message's state; empty for what is no such state."""
-    verdict, bar, _ = state.partition("|")
-    return verdict if bar else ""
-
-
-def _moved_by_us(entry: Entry, ours: Sequence[Entry]) -> bool:
-    """Tell whether a MOVE may be our own doing: of an earlier entry, or known at this entry's claim before."""
-    known = entry.attempts > 0 and entry.look is not None and "MOVE" in entry.look.operations
-    return known or any(isinstance(one.action, Move) for one in ours)
-
-
-def _may_be_touched(entry: Entry, look: Look, ours: Sequence[Entry]) -> bool:
-    """Tell whether operations show that somebody else may have had a hand in it."""
-    if entry.approved_by:
-        return not {"MOVE", "QUARANTINE_RELEASE"}.isdisjoint(look.operations)
-    if not isinstance(entry.action, Move):
-        return False
-    # One that came to nothing, or whose end nobody knows, explains no release: the log must say whose it was.
-    released_by_us = any(isinstance(one.action, Release) and one.state == "done" for one in ours)
-    released = "QUARANTINE_RELEASE" in look.operations and not released_by_us
-    return released or "MOVE" in look.operations
-
-
-def _advise_by_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Advice:
-    """Judge by who did what, and when: a move by others ends ours, a release by others asks a person once."""
-    hands = [line for line in log.entries if _touches(line) and not any(_explains(one, line) for one in ours)]
-    moves = [line for line in hands if line.operation == "MOVE"]
-    if isinstance(entry.action, Move) and moves:
-        return Advice("moot", f"already moved by someone else: {told(moves)}")
-    if entry.approved_by:
-        later = [line for line in hands if _when(line) > _decided(entry) and told([line]) not in entry.said]
-        return Advice("moot", f"touched since it was decided: {told(later)}") if later else GO
-    return Advice("wait", f"somebody let this mail through: {told(hands)}") if hands else GO
-
-
-def _decided(entry: Entry) -> float:
-    """Return until when hands on an approved entry's message count for nothing: a claim came after the person's word.
-
-    It came after a look, too; what our own attempt did since is no hand of others.
-    """
-    return max(entry.created_at, entry.claimed_at, entry.answered_at + SECOND) if entry.attempts else entry.created_at
-
-
-def _touches(line: LogEntry) -> bool:
-    """Tell whether a line is a move or a release; what plainly failed is none, any other word may mean that it went."""
-    return line.operation in {"MOVE", *RELEASES} and "fail" not in line.status.lower()
-
-
-def _explains(ours: Entry, line: LogEntry) -> bool:
-    """Tell whether an entry of ours caused this line: the same act, the same folder, and within its request."""
-    ended = ours.answered_at if ours.answered_at >= ours.claimed_at else ours.reached_by
-    if not ours.claimed_at - SECOND <= _when(line) <= ended + SECOND:
-        return False
-    if isinstance(ours.action, Move):
-        return line.operation == "MOVE" and line.folder in {"", ours.action.destination}
-    return isinstance(ours.action, Release) and line.operation in RELEASES
-
-
-def told(lines: Sequence[LogEntry]) -> str:
-    """Tell lines of an action log to a person, at most five of them."""
-    return "; ".join(_told(line) for line in lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")  # noqa: PLR2004 (said above)
-
-
-def _told(line: LogEntry) -> str:
-    where = f" to {escaped(line.folder, 60)}" if line.folder else ""
-    status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WENT_WELL else ""
-    when = f" at {datetime.fromtimestamp(_when(line), UTC):%F %T}Z" if line.completed_at else ""
-    return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
-
-
-def _when(line: LogEntry) -> float:
-    return epoch(line.completed_at)
 
 
 # -- after acting -----------------------------------------------------------------------------------------------------

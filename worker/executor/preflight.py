@@ -1,6 +1,6 @@
 """Preparing: what is looked at before an entry is claimed, and which entries have nothing (left) to do."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct, field
 
@@ -9,16 +9,9 @@ from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
 from worker.executor.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
 from worker.executor.observer import Evidence, Seen
-from worker.executor.postconditions import (
-    Advice,
-    advise,
-    asks_for,
-    base,
-    contradicted,
-    deadline,
-    requested_at,
-    shown_as_added,
-)
+from worker.executor.own_acts import by_target, ours
+from worker.executor.postconditions import asks_for, deadline, requested_at, shown_as_added
+from worker.executor.preconditions import Advice, advise, base, contradicted
 from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome
@@ -303,21 +296,6 @@ class Preparing:
     async def _ours(self, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
         """Return what this ledger tried before in a lane, by target, but for the entries themselves."""
         return await ours(self._ledger, self._account, lane, entries)
-
-
-async def ours(ledger: Ledger, account: str, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Return what the ledger tried before in a lane on the targets of entries, but for the entries themselves."""
-    themselves = {entry.id for entry in entries}
-    tried = await ledger.tried(account, lane, [entry.target for entry in entries])
-    return by_target(one for one in tried if one.id not in themselves)
-
-
-def by_target(found: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Sort entries by what they are about, in their order."""
-    sorted_: dict[str, list[Entry]] = {}
-    for one in found:
-        sorted_.setdefault(one.target, []).append(one)
-    return sorted_
 
 
 def _differs(entry: Entry, look: Look) -> bool:

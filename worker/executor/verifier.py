@@ -9,6 +9,7 @@ from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.executor.breaker import SENSELESS
 from worker.executor.observer import SINGLES, Evidence, Seen
+from worker.executor.own_acts import ours
 from worker.executor.postconditions import (
     deadline,
     had_moved,
@@ -24,7 +25,6 @@ from worker.executor.postconditions import (
     steps,
     wants_log,
 )
-from worker.executor.preflight import ours
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.ledger.entries import Entry, Look, Outcome
 from worker.ledger.ledger import Ledger

@@ -1,0 +1,33 @@
+"""Notices: one text for a channel about entries of one rule."""
+
+from collections.abc import Sequence
+
+from worker.escaping import escaped
+from worker.ledger.entries import Entry
+
+NOTICE_LINES = 10
+"""Entries that one notice tells about; it says how many more there are."""
+WORDS = 300
+
+
+def notice(entries: Sequence[Entry]) -> str:
+    """Write one text about entries of one rule, at most ten of them by name; harmless in a terminal."""
+    rule = escaped(", ".join(entries[0].rules), 200)
+    many = "1 notice" if len(entries) == 1 else f"{len(entries)} notices"
+    lines = [f"{rule}: {many}", *(_line(entry) for entry in entries[:NOTICE_LINES])]
+    if len(entries) > NOTICE_LINES:
+        lines.append(f"and {len(entries) - NOTICE_LINES} more, up to entry {entries[-1].id}")
+    return "\n".join(lines)
+
+
+def _line(entry: Entry) -> str:
+    came = f" · {escaped(entry.said, WORDS)}" if entry.said else ""
+    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
+
+
+def _about(entry: Entry) -> str:
+    """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
+    subject = [repr(escaped(entry.subject, 100))] if entry.subject else []
+    sender = [f"from {escaped(entry.sender, 100)}"] if entry.sender else []
+    event = entry.cause.partition("/")[2].rpartition("/")[0].replace("/", " ", 1)
+    return " ".join(subject + sender) or escaped(event, 200)
