@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.support import BEGIN, TestClock, client_of
 from worker.errors import NotFound, Rejected, Temporary, Unsure
-from worker.executor.handlers import HANDLERS, MOVES, Means, Reply, batches
+from worker.executor.handlers import HANDLERS, MOVES, Reply, Resources, batches
 from worker.executor.notices import notice
 from worker.language.actions import (
     Adding,
@@ -52,7 +52,7 @@ def replace_switches(**switches: object) -> Switches:
 
 async def send(world: World, entries: Sequence[Entry], notify: object = None) -> Reply:
     client, _ = client_of(world, CLOCK)
-    return await HANDLERS[type(entries[0].action)].send(Means(client, notify, CLOCK), entries)  # type: ignore[arg-type]
+    return await HANDLERS[type(entries[0].action)].send(Resources(client, notify, CLOCK), entries)  # type: ignore[arg-type]
 
 
 def states(reply: Reply) -> list[str]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
 from worker.api.models import TrustedDomain
-from worker.executor.lists import Listed, ListLine, comment, listed_by_us, no_addition, opposing, owner, related
+from worker.executor.lists import ListLine, ListReading, comment, listed_by_us, no_addition, opposing, owner, related
 from worker.executor.postconditions import judge_adding, judge_removing
 from worker.language.actions import (
     Adding,
@@ -66,42 +66,42 @@ each_list = pytest.mark.parametrize("kind", [BLOCKS, ALLOWS, TRUSTS], ids=["bloc
 @each_list
 def test_a_list_entry_is_ours_only_by_its_comment(kind: Kind) -> None:
     made, other = kind.made(), (kind.listed("worker E11 lookalike"),)
-    ours = judge_adding(made, Listed(T + 1, (kind.listed("worker E1 lookalike"),)), SETTLE)
+    ours = judge_adding(made, ListReading(T + 1, (kind.listed("worker E1 lookalike"),)), SETTLE)
     assert ours is not None
     assert (ours.state, ours.remote) == ("done", "L1")
-    assert judge_adding(made, Listed(T + 1, other), SETTLE) is None
-    assert state_of(judge_adding(made, Listed(T + 142, other), SETTLE)) == "moot"
+    assert judge_adding(made, ListReading(T + 1, other), SETTLE) is None
+    assert state_of(judge_adding(made, ListReading(T + 142, other), SETTLE)) == "moot"
     regex = (kind.listed("worker E1 lookalike", is_regex=True),)
-    assert state_of(judge_adding(made, Listed(T + 142, regex), SETTLE)) == "ready"
-    assert judge_adding(made, Listed(T + 141, ()), SETTLE) is None
+    assert state_of(judge_adding(made, ListReading(T + 142, regex), SETTLE)) == "ready"
+    assert judge_adding(made, ListReading(T + 141, ()), SETTLE) is None
 
 
 @each_list
 def test_a_list_that_cannot_be_read_whole_says_yes_but_not_no(kind: Kind) -> None:
     made, ours = kind.made(), (kind.listed("worker E1 lookalike"),)
-    assert state_of(judge_adding(made, Listed(T + 500, ours, whole=False), SETTLE)) == "done"
-    assert judge_adding(made, Listed(T + 500, (), whole=False), SETTLE) is None
-    assert judge_adding(made, Listed(T + 500, (kind.listed("by hand"),), whole=False), SETTLE) is None
-    assert state_of(judge_adding(made, Listed(T + 21 + DAY, (), whole=False), SETTLE)) == "waiting"
+    assert state_of(judge_adding(made, ListReading(T + 500, ours, whole=False), SETTLE)) == "done"
+    assert judge_adding(made, ListReading(T + 500, (), whole=False), SETTLE) is None
+    assert judge_adding(made, ListReading(T + 500, (kind.listed("by hand"),), whole=False), SETTLE) is None
+    assert state_of(judge_adding(made, ListReading(T + 21 + DAY, (), whole=False), SETTLE)) == "waiting"
 
 
 @each_list
 def test_a_removal_is_done_when_no_entry_of_ours_is_left(kind: Kind) -> None:
     taken, made = kind.taken(), kind.made(state="done", remote="L1")
     still = (kind.listed("worker E1 lookalike"),)
-    assert state_of(judge_removing(taken, Listed(T + 1, ()), (made,), SETTLE)) == "done"
-    assert judge_removing(taken, Listed(T + 1, still), (made,), SETTLE) is None
-    assert state_of(judge_removing(taken, Listed(T + 142, still), (made,), SETTLE)) == "ready"
+    assert state_of(judge_removing(taken, ListReading(T + 1, ()), (made,), SETTLE)) == "done"
+    assert judge_removing(taken, ListReading(T + 1, still), (made,), SETTLE) is None
+    assert state_of(judge_removing(taken, ListReading(T + 142, still), (made,), SETTLE)) == "ready"
     adopted = (kind.listed("keep this, says Ada"),)
-    assert state_of(judge_removing(taken, Listed(T + 142, adopted), (made,), SETTLE)) == "done"
+    assert state_of(judge_removing(taken, ListReading(T + 142, adopted), (made,), SETTLE)) == "done"
 
 
 @each_list
 def test_a_removal_is_not_done_while_a_part_of_the_list_cannot_be_read(kind: Kind) -> None:
     taken, made = kind.taken(), kind.made(state="done", remote="L1")
-    assert judge_removing(taken, Listed(T + 500, (), whole=False), (made,), SETTLE) is None
-    assert state_of(judge_removing(taken, Listed(T + 500, (), whole=True), (made,), SETTLE)) == "done"
-    assert state_of(judge_removing(taken, Listed(T + 21 + DAY, (), whole=False), (made,), SETTLE)) == "waiting"
+    assert judge_removing(taken, ListReading(T + 500, (), whole=False), (made,), SETTLE) is None
+    assert state_of(judge_removing(taken, ListReading(T + 500, (), whole=True), (made,), SETTLE)) == "done"
+    assert state_of(judge_removing(taken, ListReading(T + 21 + DAY, (), whole=False), (made,), SETTLE)) == "waiting"
 
 
 @each_list
@@ -118,9 +118,9 @@ def test_an_edited_comment_means_that_somebody_adopted_it(kind: Kind, comments: 
     made, line = kind.made(state="done", remote="L1"), kind.listed(comments)
     assert bool(owner(line, (made,))) is owned
     assert owner(line, (kind.made(state="done", remote="L2"),)) is None
-    remote, why = listed_by_us(kind.taken(), Listed(T, (line,)), (made,))
+    remote, why = listed_by_us(kind.taken(), ListReading(T, (line,)), (made,))
     assert (remote, "adopted" in why) == (("L1", False) if owned else ("", True))
-    assert listed_by_us(kind.taken(), Listed(T, (line,)), ()) == ("", "there is no list entry of ours (any more)")
+    assert listed_by_us(kind.taken(), ListReading(T, (line,)), ()) == ("", "there is no list entry of ours (any more)")
 
 
 @each_list
@@ -134,13 +134,13 @@ def test_the_end_in_a_comment_may_be_any_time_but_nothing_else(kind: Kind) -> No
 
 @each_list
 def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Kind) -> None:
-    wish, there = kind.made(state="ready"), Listed(T, (kind.listed("by hand"),))
+    wish, there = kind.made(state="ready"), ListReading(T, (kind.listed("by hand"),))
     assert no_addition(wish, there, Policies(), ()).endswith("entry L1, which is not this worker's")
     before = kind.made(state="done", remote="L1", id="E0")
-    ours = Listed(T, (kind.listed("worker E0 lookalike"),))
+    ours = ListReading(T, (kind.listed("worker E0 lookalike"),))
     assert no_addition(wish, ours, Policies(), (before,)).endswith("entry L1, which is ours")
     assert no_addition(wish, ours, Policies(), (before, kind.taken(state="done", remote="L1", id="E2"))) == ""
-    assert no_addition(wish, Listed(T, (kind.listed("by hand", is_regex=True),)), Policies(), ()) == ""
+    assert no_addition(wish, ListReading(T, (kind.listed("by hand", is_regex=True),)), Policies(), ()) == ""
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Ki
     ],
 )
 def test_some_patterns_are_never_listed_whatever_a_rule_says(action: AnyAction, said: str) -> None:
-    why = no_addition(entry(action, target=action.on), Listed(T, ()), OURS, ())
+    why = no_addition(entry(action, target=action.on), ListReading(T, ()), OURS, ())
     assert why.endswith(said)
     assert bool(why) is bool(said)
 
@@ -179,8 +179,8 @@ def test_some_patterns_are_never_listed_whatever_a_rule_says(action: AnyAction, 
 def test_a_block_of_an_address_or_of_its_domain_speaks_against_letting_it_through() -> None:
     assert related("EMAIL:ada@c0rp.example") == ("EMAIL:ada@c0rp.example", "DOMAIN:c0rp.example")
     assert related("DOMAIN:c0rp.example") == ("DOMAIN:c0rp.example",)
-    on, blocked = BLOCKS.adding.on, Listed(T, (BLOCKS.listed("by hand"),))
+    on, blocked = BLOCKS.adding.on, ListReading(T, (BLOCKS.listed("by hand"),))
     assert opposing(on, blocked, ()) == "list entry L1"
     assert opposing(on, blocked, (BLOCKS.taken(state="done", remote="L1"),)) == ""
-    assert opposing(on, Listed(T, ()), (BLOCKS.made(state="done"), BLOCKS.taken(state="ready"))) == ""
-    assert opposing(on, Listed(T, ()), (BLOCKS.made(state="ready"),)).startswith("entry E1 of the ledger")
+    assert opposing(on, ListReading(T, ()), (BLOCKS.made(state="done"), BLOCKS.taken(state="ready"))) == ""
+    assert opposing(on, ListReading(T, ()), (BLOCKS.made(state="ready"),)).startswith("entry E1 of the ledger")

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.executor.action_log import Logged, told
-from worker.executor.lists import Listed
+from worker.executor.action_log import ActionLogReading, told
+from worker.executor.lists import ListReading
 from worker.executor.postconditions import (
-    Asked,
+    TeamSubmissions,
     deadline,
     judge_adding,
     judge_missing,
@@ -65,8 +65,8 @@ def line(
     )
 
 
-def log(after: float, *lines: LogEntry) -> Logged:
-    return Logged(T + after, lines)
+def log(after: float, *lines: LogEntry) -> ActionLogReading:
+    return ActionLogReading(T + after, lines)
 
 
 def state_of(outcome: Outcome | None) -> State | None:
@@ -278,18 +278,18 @@ def submission(after: float, **fields: object) -> Submission:
 )
 def test_only_the_teams_request_for_this_mail_and_verdict_proves(fields: dict[str, object], *, proves: bool) -> None:
     asking = entry(Reclassify(expected_disposition="SPAM"))
-    found = judge_reclassify(asking, Asked(T + 1, (submission(-0.9, **fields),)), SETTLE)
+    found = judge_reclassify(asking, TeamSubmissions(T + 1, (submission(-0.9, **fields),)), SETTLE)
     assert (state_of(found) == "done") is proves
-    assert judge_reclassify(asking, Asked(T + 1, (submission(-30),)), SETTLE) is None
+    assert judge_reclassify(asking, TeamSubmissions(T + 1, (submission(-30),)), SETTLE) is None
 
 
 def test_an_unanswered_request_is_repeated_late_and_an_accepted_one_never() -> None:
     asking, none = entry(Reclassify(expected_disposition="SPAM")), 22 + 5 * SETTLE
     sent = entry(Reclassify(expected_disposition="SPAM"), "sent")
-    assert judge_reclassify(asking, Asked(T + none - 1, ()), SETTLE) is None
-    assert state_of(judge_reclassify(asking, Asked(T + none, ()), SETTLE)) == "ready"
-    assert judge_reclassify(sent, Asked(T + 86_399, ()), SETTLE) is None
-    assert state_of(judge_reclassify(sent, Asked(T + 86_400, ()), SETTLE)) == "failed"
+    assert judge_reclassify(asking, TeamSubmissions(T + none - 1, ()), SETTLE) is None
+    assert state_of(judge_reclassify(asking, TeamSubmissions(T + none, ()), SETTLE)) == "ready"
+    assert judge_reclassify(sent, TeamSubmissions(T + 86_399, ()), SETTLE) is None
+    assert state_of(judge_reclassify(sent, TeamSubmissions(T + 86_400, ()), SETTLE)) == "failed"
 
 
 def test_a_notice_without_an_answer_goes_out_again() -> None:
@@ -348,8 +348,8 @@ def test_nothing_is_ever_tried_again_before_it_may_be(
     seen, record = look(looked, *operations, quarantined=isinstance(action, Release)), log(logged, *lines)
     found = (
         judge_release(one, seen, SETTLE) if isinstance(action, Release)
-        else judge_adding(one, Listed(T + looked, ()), SETTLE) if isinstance(action, Adding)
-        else judge_reclassify(one, Asked(T + looked, ()), SETTLE) if isinstance(action, Reclassify)
+        else judge_adding(one, ListReading(T + looked, ()), SETTLE) if isinstance(action, Adding)
+        else judge_reclassify(one, TeamSubmissions(T + looked, ()), SETTLE) if isinstance(action, Reclassify)
         else judge_move(one, seen, record, SETTLE)
     )  # fmt: skip
     if found and found.state in OPEN:

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
 from tests.support import refusing, untouched
-from worker.executor.observer import Evidence
-from worker.executor.preflight import Preparing
+from worker.executor.observer import TargetObserver
+from worker.executor.preflight import Preflight
 from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.ledger.entries import Look
 from worker.sandbox import ACCOUNT
@@ -264,16 +264,16 @@ async def test_a_contradiction_that_went_away_counts_for_nothing_when_it_comes_a
     desk = Desk()
     (mail,) = desk.old()
     await desk.enter(JUNK, [mail])
-    evidence = Evidence(desk.client, desk.looks, desk.clock)
-    preparing = Preparing(
-        account=ACCOUNT, ledger=desk.ledger, evidence=evidence, clock=desk.clock, policies=desk.lists, tell=desk.hear,
+    observer = TargetObserver(desk.client, desk.looks, desk.clock)
+    preflight = Preflight(
+        account=ACCOUNT, ledger=desk.ledger, observer=observer, clock=desk.clock, policies=desk.lists, tell=desk.hear,
         settle=SETTLE,
     )  # fmt: skip
     found: list[str] = []
     for verdict in ("SPAM", "MALICIOUS", "SPAM", "SPAM"):
         desk.world.change_verdict(mail.id, verdict)
         desk.clock.advance(SETTLE + 1)
-        prepared = await preparing.prepare([await desk.only()])
+        prepared = await preflight.prepare([await desk.only()])
         found.append("go" if prepared.claims else "moot" if prepared.moots else "later")
     assert found == ["later", "go", "later", "moot"]
 

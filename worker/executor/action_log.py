@@ -17,7 +17,7 @@ RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
 WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
 
 
-class Logged(Struct, frozen=True):
+class ActionLogReading(Struct, frozen=True):
     """The action log of one message, as of ``at``."""
 
     at: float

@@ -15,7 +15,7 @@ Question = tuple[str, str]
 """What is asked, and about which message."""
 
 
-class Fault(NamedTuple):
+class Suspicion(NamedTuple):
     """How many good answers there had been when a question first had none, when that was, and when it was last put."""
 
     answered: int
@@ -23,13 +23,13 @@ class Fault(NamedTuple):
     asked_at: float
 
 
-class Poison:
+class Breaker:
     """Asks about messages one by one. A fault is the message's own once anything else was answered after it."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin suspecting nobody."""
         self._clock = clock
-        self._faults: dict[Question, Fault] = {}
+        self._faults: dict[Question, Suspicion] = {}
         self._answered = 0
 
     def suspected(self, message: str) -> bool:
@@ -75,6 +75,6 @@ class Poison:
     def _suspect(self, question: Question) -> None:
         """Note a fault, and put its message last."""
         now = self._clock.monotonic()
-        known = self._faults.pop(question, Fault(self._answered, now, now))
+        known = self._faults.pop(question, Suspicion(self._answered, now, now))
         self._faults = {one: fault for one, fault in self._faults.items() if fault.asked_at > now - FORGOTTEN}
         self._faults[question] = known._replace(asked_at=now)

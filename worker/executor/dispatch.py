@@ -20,10 +20,10 @@ from worker.errors import (
     Unsure,
     WorkerError,
 )
-from worker.executor.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
-from worker.executor.observer import Evidence
-from worker.executor.preflight import Preparing
-from worker.executor.verifier import Proving
+from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answered, batches
+from worker.executor.observer import TargetObserver
+from worker.executor.preflight import Preflight
+from worker.executor.verifier import Verifier
 from worker.language.actions import LISTS
 from worker.ledger.entries import ALONE, FINAL, FRESH, Answered, Claim, Entry, Standing
 from worker.ledger.ledger import Ledger
@@ -38,7 +38,7 @@ REFUSED_AGAIN = 1.0
 """Seconds until an entry that could not be claimed is looked at again, if it is still ready then."""
 
 
-class Acting:
+class Dispatcher:
     """Carries out what is ready of one account. ``resume`` is when something put off is to be taken up again."""
 
     def __init__(
@@ -46,11 +46,11 @@ class Acting:
         *,
         account: str,
         ledger: Ledger,
-        means: Means,
+        means: Resources,
         budget: Budget,
-        evidence: Evidence,
-        preparing: Preparing,
-        proving: Proving,
+        observer: TargetObserver,
+        preflight: Preflight,
+        verifier: Verifier,
         standing: Callable[[], Standing],
         busy: Callable[[], bool],
         timeout: float,
@@ -58,7 +58,7 @@ class Acting:
     ) -> None:
         """Keep what is handed in."""
         self._account, self._ledger, self._means, self._budget = account, ledger, means, budget
-        self._evidence, self._preparing, self._proving = evidence, preparing, proving
+        self._observer, self._preflight, self._verifier = observer, preflight, verifier
         self._standing, self._busy = standing, busy
         self._timeout, self._gather_notices = timeout, gather_notices
         self._held: dict[str, float] = {}
@@ -154,7 +154,7 @@ class Acting:
         What was looked at too long ago when its turn comes is left for the next time, and looked at again.
         """
         try:
-            prepared = await self._preparing.prepare(entries)
+            prepared = await self._preflight.prepare(entries)
         except (Temporary, Permanent, Unsure) as error:
             self._pause(handler, error)
             return 0
@@ -229,11 +229,11 @@ class Acting:
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
         if entries[0].lane in LISTS:
-            self._evidence.forget_listed(entries[0].lane)
+            self._observer.forget_listed(entries[0].lane)
         if any(answer.state == "sent" for answer in reply.answers):
             self._pauses.pop(handler.queue, None)
             self.problems.pop(handler.queue, None)
-        first = self._clock.now() + self._proving.delay
+        first = self._clock.now() + self._verifier.delay
         reached = {entry.id: entry.reached_by for entry in entries}
         answers = [
             replace(
@@ -247,7 +247,7 @@ class Acting:
 
     async def _written(self, answers: Sequence[Answered], reply: Reply) -> None:
         await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
-        await self._proving.settled(reply.outcomes)
+        await self._verifier.settled(reply.outcomes)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:
         """Leave a kind alone for a while, longer each time; return until when."""

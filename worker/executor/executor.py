@@ -8,11 +8,11 @@ from math import inf
 
 from worker.api import Budget, Client, Clock
 from worker.errors import Permanent, Temporary, Unsure
-from worker.executor.dispatch import Acting
-from worker.executor.handlers import MOVES, Handler, Means, Notifier
-from worker.executor.observer import Evidence
-from worker.executor.preflight import Ask, Preparing, Tell
-from worker.executor.verifier import Proving
+from worker.executor.dispatch import Dispatcher
+from worker.executor.handlers import MOVES, Handler, Notifier, Resources
+from worker.executor.observer import TargetObserver
+from worker.executor.preflight import Ask, Preflight, Tell
+from worker.executor.verifier import Verifier
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.observations import Looks
@@ -59,26 +59,26 @@ class Executor:
         self._unanswered: dict[str, str] = {}
         self._in_hand: dict[Handler, asyncio.Task[int]] = {}
         self._acted = asyncio.Event()
-        evidence = Evidence(client, looks, clock)
-        self._proving = Proving(
-            account=account, ledger=ledger, evidence=evidence, clock=clock, settle=settle, busy=self._more_to_come
+        observer = TargetObserver(client, looks, clock)
+        self._verifier = Verifier(
+            account=account, ledger=ledger, observer=observer, clock=clock, settle=settle, busy=self._more_to_come
         )
-        self._acting = Acting(
+        self._dispatcher = Dispatcher(
             account=account,
             ledger=ledger,
-            means=Means(client, notify, clock),
+            means=Resources(client, notify, clock),
             budget=budget,
-            evidence=evidence,
-            preparing=Preparing(
+            observer=observer,
+            preflight=Preflight(
                 account=account,
                 ledger=ledger,
-                evidence=evidence,
+                observer=observer,
                 clock=clock,
                 policies=policies,
                 tell=seen,
                 settle=settle,
             ),
-            proving=self._proving,
+            verifier=self._verifier,
             standing=standing,
             busy=busy,
             timeout=timeout,
@@ -99,17 +99,17 @@ class Executor:
             return 0
         async with _together() as group:
             tasks = await self._start(group)
-        return sum(task.result() for task in tasks) + await self._proving.step()
+        return sum(task.result() for task in tasks) + await self._verifier.step()
 
     async def drain(self) -> None:
         """Start nothing new, and return when the batches in hand are answered and written."""
-        self._acting.stopping = True
+        self._dispatcher.stopping = True
         await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
 
     @property
     def problems(self) -> dict[str, str]:
         """What keeps entries from being carried out or proved now, in a sentence by kind; empty when all is well."""
-        return self._unanswered | self._acting.problems | self._proving.problems
+        return self._unanswered | self._dispatcher.problems | self._verifier.problems
 
     async def _recover(self) -> bool:
         """Take what a predecessor left claimed for unsure: its requests may still be on their way.
@@ -132,8 +132,8 @@ class Executor:
     async def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[int]]:
         """Start what is due of each kind of which nothing is in hand: kinds do not wait for each other."""
         started = []
-        for handler, entries in (await self._acting.due(self._in_hand)).items():
-            task = group.create_task(self._acting.act(handler, entries), name=handler.queue)
+        for handler, entries in (await self._dispatcher.due(self._in_hand)).items():
+            task = group.create_task(self._dispatcher.act(handler, entries), name=handler.queue)
             self._in_hand[handler] = task
             task.add_done_callback(partial(self._done, handler))
             started.append(task)
@@ -148,13 +148,13 @@ class Executor:
         while True:
             self._wake.clear()
             await self._start(group)
-            await self._rest(self._acting.resume, self._wake)
+            await self._rest(self._dispatcher.resume, self._wake)
 
     async def _keep_proving(self) -> None:
         while True:
             self._acted.clear()
-            if not await self._proving.step():
-                await self._rest(self._proving.resume, self._acted)
+            if not await self._verifier.step():
+                await self._rest(self._verifier.resume, self._acted)
 
     async def _rest(self, resume: float, wake: asyncio.Event) -> None:
         """Sleep until something is due or was put off until now, or until ``wake`` is set."""

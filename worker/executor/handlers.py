@@ -41,7 +41,7 @@ NOTICE_AGAIN = 5.0
 Notifier = Callable[[str, str], Awaitable[None]]
 
 
-class Means(Struct, frozen=True):
+class Resources(Struct, frozen=True):
     """What sending needs: the API, the channels for notices if there are any, and the time."""
 
     client: Client
@@ -63,7 +63,7 @@ class Handler(Struct, frozen=True):
     """Entries of one queue are sent one batch after the other; queues do not wait for each other."""
     size: int
     group: Callable[[Entry], str]
-    send: Callable[[Means, Sequence[Entry]], Awaitable[Reply]]
+    send: Callable[[Resources, Sequence[Entry]], Awaitable[Reply]]
     gathers: float = 0.0
     """Seconds for which a batch that is not full may wait for more while more is being read."""
     round: int = 5000
@@ -81,7 +81,7 @@ def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]
 
 
 def answered(
-    means: Means, entries: Sequence[Entry], state: State, said: str = "", next_at: float = 0.0
+    means: Resources, entries: Sequence[Entry], state: State, said: str = "", next_at: float = 0.0
 ) -> tuple[Answered, ...]:
     """Give all entries of a batch the same answer, now."""
     now = means.clock.now()
@@ -95,7 +95,7 @@ def _together(_: Entry) -> str:
 # -- placement --------------------------------------------------------------------------------------------------------
 
 
-async def _move(means: Means, entries: Sequence[Entry]) -> Reply:
+async def _move(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Move messages to one folder. Items do not say which message they are about, so only a whole failure is one."""
     items = await means.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
     failed = [item for item in items if not item.success]
@@ -117,7 +117,7 @@ def _words(items: Sequence[MoveItem]) -> str:
     return "; ".join(sorted({escaped(item.status or "no reason given", WORDS) for item in items})[:3])
 
 
-async def _release(means: Means, entries: Sequence[Entry]) -> Reply:
+async def _release(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Release messages; each answers for itself, by recipient."""
     told = {item.id: item for item in await means.client.investigate.release([entry.target for entry in entries])}
     said = {entry.id: _said_of(told.get(entry.target)) for entry in entries}
@@ -152,7 +152,7 @@ def _said_of(item: Released | None) -> str:
 # -- the other lanes --------------------------------------------------------------------------------------------------
 
 
-async def _reclassify(means: Means, entries: Sequence[Entry]) -> Reply:
+async def _reclassify(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Ask for another verdict, of one message at a time: nothing else would tell which request was taken."""
     (entry,) = entries
     wanted = cast("Reclassify", entry.action).expected_disposition
@@ -160,7 +160,7 @@ async def _reclassify(means: Means, entries: Sequence[Entry]) -> Reply:
     return Reply(answered(means, entries, "sent"))
 
 
-async def _list(means: Means, entries: Sequence[Entry]) -> Reply:
+async def _list(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Make and remove entries of a list, all or none. One that is there already may be ours: the list will tell."""
     adding = [entry for entry in entries if isinstance(entry.action, Adding)]
     removing = [entry for entry in entries if not isinstance(entry.action, Adding)]
@@ -206,7 +206,7 @@ def _new(action: Adding, comments: str) -> NewBlock | NewAllow | NewTrust:
     )
 
 
-async def _notify(means: Means, entries: Sequence[Entry]) -> Reply:
+async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Hand one text about some entries to a channel. What it did not take may have arrived all the same."""
     channel = entries[0].target
     if means.notify is None:

@@ -45,7 +45,7 @@ ADDRESS = 2
 ListLine = BlockedSender | AllowPolicy | TrustedDomain
 
 
-class Listed(Struct, frozen=True):
+class ListReading(Struct, frozen=True):
     """A list of the account, as of ``at``; not ``whole`` when an entry could not be read."""
 
     at: float
@@ -98,7 +98,7 @@ def _unedited(comments: str, written: str) -> bool:
 # -- before acting ----------------------------------------------------------------------------------------------------
 
 
-def no_addition(entry: Entry, listed: Listed, policies: Policies, ours: Sequence[Entry]) -> str:
+def no_addition(entry: Entry, listed: ListReading, policies: Policies, ours: Sequence[Entry]) -> str:
     """Say why a pattern is not to be listed; empty when nothing speaks against it."""
     if why := _never(entry.lane == "block", entry.target.partition(":")[2], policies):
         return why
@@ -137,7 +137,7 @@ def related(target: str) -> tuple[str, ...]:
     return (target, f"DOMAIN:{domain}") if domain else (target,)
 
 
-def opposing(target: str, listed: Listed, ours: Sequence[Entry]) -> str:
+def opposing(target: str, listed: ListReading, ours: Sequence[Entry]) -> str:
     """Name what stands for a target on a list of the opposite meaning, or is on its way there; empty for nothing."""
     for entry in ours:
         if isinstance(entry.action, Adding) and entry.state in OPEN:
@@ -146,13 +146,13 @@ def opposing(target: str, listed: Listed, ours: Sequence[Entry]) -> str:
     return f"list entry {escaped(line.id, 60)}" if line else ""
 
 
-def _standing(target: str, listed: Listed, ours: Sequence[Entry]) -> ListLine | None:
+def _standing(target: str, listed: ListReading, ours: Sequence[Entry]) -> ListLine | None:
     """Return the list entry for a target; what we have removed may still be shown by a read that lags behind."""
     gone = {one.remote for one in ours if not isinstance(one.action, Adding) and one.state == "done"}
     return next((line for line in listed.entries if pattern_of(line) == target and line.id not in gone), None)
 
 
-def listed_by_us(entry: Entry, listed: Listed, ours: Sequence[Entry]) -> tuple[str, str]:
+def listed_by_us(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> tuple[str, str]:
     """Return the list entry of ours that may be removed, or why there is none."""
     equal = [line for line in listed.entries if pattern_of(line) == entry.target]
     for line in equal:

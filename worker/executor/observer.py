@@ -11,10 +11,10 @@ from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.collection import BatchListing
 from worker.errors import NotFound, WorkerError
-from worker.executor.action_log import Logged
-from worker.executor.breaker import SENSELESS, Poison
-from worker.executor.lists import Listed
-from worker.executor.postconditions import Asked
+from worker.executor.action_log import ActionLogReading
+from worker.executor.breaker import SENSELESS, Breaker
+from worker.executor.lists import ListReading
+from worker.executor.postconditions import TeamSubmissions
 from worker.language.actions import Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
@@ -25,7 +25,7 @@ WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
 NAMES: dict[Lane, str] = {"block": "block_senders", "allow": "allow_policies", "trust": "trusted_domains"}
 """What the API calls the list of a lane."""
-NOTHING = Listed(-1.0, ())
+NOTHING = ListReading(-1.0, ())
 SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
 
@@ -59,7 +59,7 @@ class Seen(Struct, frozen=True):
         )
 
 
-class Evidence:
+class TargetObserver:
     """Reads of one account; what they show of messages is kept in Looks for whoever wants to know next."""
 
     def __init__(self, client: Client, looks: Looks, clock: Clock) -> None:
@@ -67,9 +67,9 @@ class Evidence:
         self._client = client
         self._looks = looks
         self._clock = clock
-        self._poison = Poison(clock)
-        self._listed: dict[Lane, Listed] = {}
-        self._asked = (0.0, Asked(-1.0, ()))
+        self._breaker = Breaker(clock)
+        self._listed: dict[Lane, ListReading] = {}
+        self._asked = (0.0, TeamSubmissions(-1.0, ()))
 
     def known(self, messages: Mapping[str, float]) -> dict[str, Look]:
         """Return the looks that need no call: those begun at or after the time given for a message."""
@@ -127,7 +127,7 @@ class Evidence:
                 )
             except Slow:
                 return found
-            self._poison.answered()
+            self._breaker.answered()
             pages, cursor = pages + 1, page.next
             read = self._read(page.records, page.begun)
             found |= {message: reading for message, reading in read.items() if message in wanted}
@@ -139,16 +139,16 @@ class Evidence:
     async def _get(self, message: str, urgency: Urgency) -> Reading | None:
         """Read one message; None when the answer makes no sense, which must not keep the others waiting."""
         begun = self._clock.now()
-        raw = await self._poison.ask(("message", message), partial(self._client.investigate.get, message, urgency))
+        raw = await self._breaker.ask(("message", message), partial(self._client.investigate.get, message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
     def suspected(self, message: str) -> bool:
         """Tell whether the last answer about a message made no sense; it is asked about after the others."""
-        return self._poison.suspected(message)
+        return self._breaker.suspected(message)
 
     def senseless_for(self, message: str) -> float:
         """Return for how many seconds no answer about this message alone has made sense."""
-        return self._poison.lasts(message)
+        return self._breaker.lasts(message)
 
     def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Reading]:
         """Read records and remember their looks; a broken record shows nothing."""
@@ -163,38 +163,38 @@ class Evidence:
                 self._looks.saw(reading.thing.id, reading.look)
         return readings
 
-    async def log(self, message: str, urgency: Urgency) -> Logged | None:
+    async def log(self, message: str, urgency: Urgency) -> ActionLogReading | None:
         """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
         begun = self._clock.now()
-        log = await self._poison.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
-        return Logged(begun, log.entries) if log is not None else None
+        log = await self._breaker.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
+        return ActionLogReading(begun, log.entries) if log is not None else None
 
-    async def listed(self, lane: Lane, since: float, urgency: Urgency) -> Listed:
+    async def listed(self, lane: Lane, since: float, urgency: Urgency) -> ListReading:
         """Return the whole list of a lane as it was at ``since`` or later."""
         if self._listed.get(lane, NOTHING).at < since:
             begun = self._clock.now()
             whole = await list_of(self._client, lane).all(urgency=urgency)
-            self._listed[lane] = Listed(begun, whole.entries, whole=not whole.broken)
+            self._listed[lane] = ListReading(begun, whole.entries, whole=not whole.broken)
         return self._listed[lane]
 
     def forget_listed(self, lane: Lane) -> None:
         """Read the list of a lane anew next time: we have changed it."""
         self._listed.pop(lane, None)
 
-    async def asked(self, reaching: float, since: float, urgency: Urgency) -> Asked:
+    async def asked(self, reaching: float, since: float, urgency: Urgency) -> TeamSubmissions:
         """Return the team's submissions made after ``reaching``, as they were at ``since`` or later."""
         known_from, known = self._asked
         if known.at < since or known_from > reaching:
             self._asked = (reaching, await self._submissions(reaching, urgency))
         return self._asked[1]
 
-    async def _submissions(self, reaching: float, urgency: Urgency) -> Asked:
+    async def _submissions(self, reaching: float, urgency: Urgency) -> TeamSubmissions:
         begun, found, whole = self._clock.now(), list[Submission](), True
         end = max(begun, reaching + 1)
         async for page in self._client.submissions.walk(start=reaching, end=end, type="TEAM", urgency=urgency):
             found += page.entries
             whole = whole and not page.broken
-        return Asked(begun, tuple(found), whole=whole)
+        return TeamSubmissions(begun, tuple(found), whole=whole)
 
 
 def _times(messages: Iterable[str]) -> list[float]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from worker.escaping import escaped
-from worker.executor.action_log import SECOND, WENT_WELL, Logged, _explains, _when, told
-from worker.executor.lists import Listed, mark, owner, pattern_of
+from worker.executor.action_log import SECOND, WENT_WELL, ActionLogReading, _explains, _when, told
+from worker.executor.lists import ListReading, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
 from worker.language.models import Submission
@@ -19,7 +19,7 @@ LISTED_LATE = 5.0
 LISTED_BY = 86400.0
 
 
-class Asked(Struct, frozen=True):
+class TeamSubmissions(Struct, frozen=True):
     """The team's submissions since some moment, as of ``at``; not ``whole`` when one could not be read."""
 
     at: float
@@ -63,7 +63,7 @@ def wants_log(entry: Entry, look: Look | None, now: float, settle: float) -> boo
 
 
 def judge_move(
-    entry: Entry, look: Look | None, log: Logged | None, settle: float, ours: Sequence[Entry] = ()
+    entry: Entry, look: Look | None, log: ActionLogReading | None, settle: float, ours: Sequence[Entry] = ()
 ) -> Outcome | None:
     """Judge a move by a look begun after the claim and, where it was read, the action log.
 
@@ -85,7 +85,7 @@ def had_moved(entry: Entry) -> bool:
     return entry.look is not None and "MOVE" in entry.look.operations
 
 
-def _judge_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Outcome | None:
+def _judge_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Outcome | None:
     """Judge by what the action log tells since the claim; any move since then means: never again."""
     moves = [
         line
@@ -120,7 +120,7 @@ def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
     return again(entry, "the message is still in quarantine")
 
 
-def judge_adding(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
+def judge_adding(entry: Entry, listed: ListReading, settle: float) -> Outcome | None:
     """Judge a new list entry by the whole list: one whose comment carries our id, or an equal one that does not."""
     if shown := shown_as_added(entry, listed):
         return shown
@@ -130,7 +130,7 @@ def judge_adding(entry: Entry, listed: Listed, settle: float) -> Outcome | None:
     return _not_there(entry, listed, settle, "the list does not show it")
 
 
-def shown_as_added(entry: Entry, listed: Listed) -> Outcome | None:
+def shown_as_added(entry: Entry, listed: ListReading) -> Outcome | None:
     """Find the list entry whose comment carries our id: made by an attempt of this very entry, whenever that was."""
     for one in listed.entries:
         if pattern_of(one) == entry.target and one.comments.startswith(mark(entry)):
@@ -139,7 +139,7 @@ def shown_as_added(entry: Entry, listed: Listed) -> Outcome | None:
     return None
 
 
-def judge_removing(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: float) -> Outcome | None:
+def judge_removing(entry: Entry, listed: ListReading, ours: Sequence[Entry], settle: float) -> Outcome | None:
     """Judge a removal by the whole list: it is done when no entry of ours with this pattern is left."""
     if any(owner(one, ours) for one in listed.entries):
         return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
@@ -148,7 +148,7 @@ def judge_removing(entry: Entry, listed: Listed, ours: Sequence[Entry], settle: 
     return _not_there(entry, listed, settle, "the list does not show it any more")
 
 
-def judge_reclassify(entry: Entry, asked: Asked, settle: float) -> Outcome | None:
+def judge_reclassify(entry: Entry, asked: TeamSubmissions, settle: float) -> Outcome | None:
     """Judge a request for another verdict by the team's submissions since the claim."""
     for one in asked.entries:
         if asks_for(one, entry) and requested_at(one) >= entry.claimed_at - SECOND:
@@ -160,7 +160,7 @@ def judge_reclassify(entry: Entry, asked: Asked, settle: float) -> Outcome | Non
     return _not_there(entry, asked, settle, "no submission is listed")
 
 
-def _not_there(entry: Entry, found: Listed | Asked, settle: float, why: str) -> Outcome | None:
+def _not_there(entry: Entry, found: ListReading | TeamSubmissions, settle: float, why: str) -> Outcome | None:
     """Let a complete and late reading say no; what cannot be read whole for a day is for a person."""
     if found.whole:
         return again(entry, why) if found.at >= deadline(entry, settle) else None

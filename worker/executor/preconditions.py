@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from worker.executor.action_log import SECOND, Logged, _explains, _touches, _when, told
+from worker.executor.action_log import SECOND, ActionLogReading, _explains, _touches, _when, told
 from worker.language.actions import Move, Release
 from worker.ledger.entries import Entry, Look
 
@@ -20,7 +20,7 @@ class Advice(Struct, frozen=True):
 GO = Advice("go")
 
 
-def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: Logged | None) -> Advice | None:
+def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: ActionLogReading | None) -> Advice | None:
     """Say whether to act on a message that looks so; None when its action log must be read first.
 
     ``ours`` are this ledger's other entries about the placement of the message that were ever tried.
@@ -77,7 +77,7 @@ def _may_be_touched(entry: Entry, look: Look, ours: Sequence[Entry]) -> bool:
     return released or "MOVE" in look.operations
 
 
-def _advise_by_log(entry: Entry, log: Logged, ours: Sequence[Entry]) -> Advice:
+def _advise_by_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Advice:
     """Judge by who did what, and when: a move by others ends ours, a release by others asks a person once."""
     hands = [line for line in log.entries if _touches(line) and not any(_explains(one, line) for one in ours)]
     moves = [line for line in hands if line.operation == "MOVE"]

@@ -7,8 +7,8 @@ from msgspec import Struct, field
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
-from worker.executor.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
-from worker.executor.observer import Evidence, Seen
+from worker.executor.lists import NOT_LISTED, ListReading, listed_by_us, no_addition, opposing, related
+from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
 from worker.executor.postconditions import asks_for, deadline, requested_at, shown_as_added
 from worker.executor.preconditions import Advice, advise, base, contradicted
@@ -84,7 +84,7 @@ class Prepared(Struct):
             self.moots.append((entry.id, why))
 
 
-class Preparing:
+class Preflight:
     """Looks before acting, for one account."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Preparing:
         *,
         account: str,
         ledger: Ledger,
-        evidence: Evidence,
+        observer: TargetObserver,
         clock: Clock,
         policies: Ask,
         tell: Tell,
@@ -101,7 +101,7 @@ class Preparing:
         """Keep what is handed in; ``policies`` gives the account's own lists, ``tell`` hears what was not known."""
         self._account = account
         self._ledger = ledger
-        self._evidence = evidence
+        self._observer = observer
         self._clock = clock
         self._policies = policies
         self._tell = tell
@@ -150,7 +150,7 @@ class Preparing:
                 self._not_found(entry, seen, prepared)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ()), prepared):
                 prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
-            elif self._evidence.senseless_for(entry.target) > UNREADABLE_FOR:
+            elif self._observer.senseless_for(entry.target) > UNREADABLE_FOR:
                 prepared.waits.append((entry.id, UNTOLD))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
@@ -159,18 +159,18 @@ class Preparing:
 
     def _suspected(self, entry: Entry) -> bool:
         """Put last what makes no sense: the others show whether it is that message or the API."""
-        return self._evidence.suspected(entry.target)
+        return self._observer.suspected(entry.target)
 
     async def _seen(self, entries: Sequence[Entry]) -> Seen:
         """Look at messages, and anew at those whose remembered look contradicts the sight that was judged."""
         now = self._clock.now()
-        seen = await self._evidence.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
+        seen = await self._observer.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
         again = {
             entry.target
             for entry in entries
             if (look := seen.looks.get(entry.target)) and _differs(entry, look) and self._believed(entry) <= now
         }
-        return seen.and_then(await self._evidence.anew(again - seen.readings.keys(), Urgency.ACT))
+        return seen.and_then(await self._observer.anew(again - seen.readings.keys(), Urgency.ACT))
 
     def _believed(self, entry: Entry) -> float:
         """Return from when on a look may contradict the sight: what began sooner may be older, or lag behind it."""
@@ -204,7 +204,7 @@ class Preparing:
         if (advice := advise(entry, look, ours, None)) or prepared.trouble:
             return advice
         try:
-            log = await self._evidence.log(entry.target, Urgency.ACT)
+            log = await self._observer.log(entry.target, Urgency.ACT)
         except NotFound:
             late = self._clock.now() > max(entry.created_at, entry.ready_at) + UNREADABLE_FOR
             return Advice("wait", UNTOLD) if late else None
@@ -216,7 +216,7 @@ class Preparing:
     def _not_found(self, entry: Entry, seen: Seen, prepared: Prepared) -> None:
         """Put off what was not seen; what the API does not know a settle time later is gone for good."""
         now, since = self._clock.now(), max(entry.created_at, entry.ready_at)
-        lasted = self._evidence.senseless_for(entry.target)
+        lasted = self._observer.senseless_for(entry.target)
         if entry.target in seen.missing and now > since + self._settle:
             prepared.moots.append((entry.id, "the API does not know this message (any more)"))
         elif entry.target in seen.missing:
@@ -235,7 +235,7 @@ class Preparing:
         if not asking:
             return prepared
         first = min(entry.scanned_at for entry in asking)
-        asked = await self._evidence.asked(first, self._clock.now() - FRESH, Urgency.ACT)
+        asked = await self._observer.asked(first, self._clock.now() - FRESH, Urgency.ACT)
         for entry in asking:
             if any(asks_for(one, entry) and requested_at(one) > entry.scanned_at for one in asked.entries):
                 del prepared.claims[entry.id]
@@ -246,7 +246,7 @@ class Preparing:
         """Look at a list, fresh where something is to be removed from it, and at what else the account lists."""
         now, lane = self._clock.now(), entries[0].lane
         fresh = LIST_FRESH if all(isinstance(entry.action, Adding) for entry in entries) else FRESH
-        listed = await self._evidence.listed(lane, now - fresh, Urgency.ACT)
+        listed = await self._observer.listed(lane, now - fresh, Urgency.ACT)
         ours = await self._ours(lane, entries)
         against = await self._against([entry for entry in entries if isinstance(entry.action, Adding)])
         adding = any(isinstance(entry.action, Adding) for entry in entries)
@@ -263,7 +263,7 @@ class Preparing:
                 prepared.removed(entry, remote, why, self._again(listed, tried) if why == NOT_LISTED else 0.0)
         return prepared
 
-    def _again(self, listed: Listed, tried: Sequence[Entry]) -> float:
+    def _again(self, listed: ListReading, tried: Sequence[Entry]) -> float:
         """Return when a list is to be looked at again that does not show what we put on it, 0 when it never will.
 
         What cannot be read may be ours, and a read may lag behind what we have just made.
@@ -286,7 +286,7 @@ class Preparing:
             tried = by_target(await self._ledger.tried(self._account, lane, targets, ready=not blocks))
             if blocks and not tried:
                 continue
-            listed = await self._evidence.listed(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
+            listed = await self._observer.listed(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
             for entry in adding:
                 names = (opposing(on, listed, tried.get(on, ())) for on in related(entry.target))
                 if name := next(filter(None, names), ""):

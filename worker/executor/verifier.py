@@ -8,7 +8,7 @@ from worker.api import Clock, Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.executor.breaker import SENSELESS
-from worker.executor.observer import SINGLES, Evidence, Seen
+from worker.executor.observer import SINGLES, Seen, TargetObserver
 from worker.executor.own_acts import ours
 from worker.executor.postconditions import (
     deadline,
@@ -46,16 +46,23 @@ Found = tuple[list[Outcome], list[Entry]]
 """What was found, and of which entries nothing could be said yet; the others have their turn in the next round."""
 
 
-class Proving:
+class Verifier:
     """Finds proof for one account. ``delay`` is the learned time, in seconds, after which an act is shown."""
 
     def __init__(
-        self, *, account: str, ledger: Ledger, evidence: Evidence, clock: Clock, settle: float, busy: Callable[[], bool]
+        self,
+        *,
+        account: str,
+        ledger: Ledger,
+        observer: TargetObserver,
+        clock: Clock,
+        settle: float,
+        busy: Callable[[], bool],
     ) -> None:
         """Keep what is handed in."""
         self._account = account
         self._ledger = ledger
-        self._evidence = evidence
+        self._observer = observer
         self._clock = clock
         self._settle = settle
         self._busy = busy
@@ -146,7 +153,7 @@ class Proving:
         before = await ours(self._ledger, self._account, "placement", again) if again else {}
         silent: list[Entry] = []
         logs = 0
-        for entry in sorted(rest, key=lambda entry: self._evidence.suspected(entry.target)):
+        for entry in sorted(rest, key=lambda entry: self._observer.suspected(entry.target)):
             look, log = looks.get(entry.target), None
             gone = entry.target in missing
             if not gone and wants_log(entry, look, self._clock.now(), self._settle):
@@ -154,7 +161,7 @@ class Proving:
                     self._put_off(self._clock.now() + SHORTEST_DELAY)
                     continue
                 try:
-                    log = await self._evidence.log(entry.target, Urgency.PROVE)
+                    log = await self._observer.log(entry.target, Urgency.PROVE)
                 except NotFound:
                     gone = True
                 except SENSELESS as error:  # what was found of others counts all the same
@@ -186,15 +193,15 @@ class Proving:
         if self._put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
             return [], []
         reaching = min(entry.claimed_at for entry in entries) - 1
-        asked = await self._evidence.asked(reaching, _since(entries), Urgency.PROVE)
+        asked = await self._observer.asked(reaching, _since(entries), Urgency.PROVE)
         return self._sorted((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
 
     async def _additions(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._evidence.listed(entries[0].lane, _since(entries), Urgency.PROVE)
+        listed = await self._observer.listed(entries[0].lane, _since(entries), Urgency.PROVE)
         return self._sorted((entry, judge_adding(entry, listed, self._settle)) for entry in entries)
 
     async def _removals(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._evidence.listed(entries[0].lane, _since(entries), Urgency.PROVE)
+        listed = await self._observer.listed(entries[0].lane, _since(entries), Urgency.PROVE)
         tried = await ours(self._ledger, self._account, entries[0].lane, entries)
         return self._sorted(
             (entry, judge_removing(entry, listed, tried.get(entry.target, ()), self._settle)) for entry in entries
@@ -209,7 +216,7 @@ class Proving:
         self, entries: Sequence[Entry], judge: Callable[[Entry, Look], Outcome | None]
     ) -> tuple[list[Outcome], list[Entry]]:
         """Judge by what was read since the claim anyway; return what that proves, and the entries it does not."""
-        known = self._evidence.known({entry.target: entry.claimed_at for entry in entries})
+        known = self._observer.known({entry.target: entry.claimed_at for entry in entries})
         outcomes, rest = list[Outcome](), list[Entry]()
         for entry in entries:
             found = judge(entry, known[entry.target]) if entry.target in known else None
@@ -248,8 +255,8 @@ class Proving:
         now = self._clock.now()
         late = {entry.target: at for entry in entries if (at := deadline(entry, self._settle)) <= now}
         early = [entry.target for entry in entries if entry.target not in late]
-        looks = await self._evidence.touched(early, action) if early else {}
-        seen = await self._evidence.look(late, Urgency.PROVE) if late else Seen({})
+        looks = await self._observer.touched(early, action) if early else {}
+        seen = await self._observer.look(late, Urgency.PROVE) if late else Seen({})
         if seen.trouble:
             self._pause(type(entries[0].action), seen.trouble)
         looks |= seen.looks
@@ -269,7 +276,7 @@ class Proving:
         return outcomes, silent
 
     def _sort(self, entry: Entry, found: Outcome | None, outcomes: list[Outcome], silent: list[Entry]) -> None:
-        found = found or judge_silence(entry, self._evidence.senseless_for(entry.target))
+        found = found or judge_silence(entry, self._observer.senseless_for(entry.target))
         if found is None:
             silent.append(entry)
         else:
