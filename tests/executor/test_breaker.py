@@ -82,7 +82,7 @@ async def test_a_fault_is_raised_while_it_may_be_the_apis() -> None:
     for name in "abab":
         with pytest.raises(ServerFault):
             await poison.ask(("log", name), sick)
-    assert (poison.suspected("a"), poison.lasts("a")) == (True, 0.0)
+    assert (poison.is_suspected("a"), poison.lasts("a")) == (True, 0.0)
 
 
 @pytest.mark.parametrize("other", [("log", "b"), ("message", "a"), None])
@@ -98,13 +98,13 @@ async def test_a_fault_is_the_messages_own_once_anything_else_was_answered_after
     with pytest.raises(ServerFault):
         await poison.ask(question, counted)
     assert other is None or await poison.ask(other, well) == "an answer"
-    poison.answered()
+    poison.note_answer()
     clock.advance(AGAIN)
     assert [await poison.ask(question, counted) for _ in range(10)] == [None] * 10
-    assert (calls, poison.suspected("a"), poison.lasts("a")) == (2, True, AGAIN)
+    assert (calls, poison.is_suspected("a"), poison.lasts("a")) == (2, True, AGAIN)
     clock.advance(AGAIN)
     assert await poison.ask(question, well) == "an answer"
-    assert (poison.suspected("a"), poison.lasts("a")) == (False, 0.0)
+    assert (poison.is_suspected("a"), poison.lasts("a")) == (False, 0.0)
 
 
 @pytest.mark.parametrize("many", [1, 2, 3])

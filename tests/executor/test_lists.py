@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
 from worker.api.models import TrustedDomain
-from worker.executor.lists import ListLine, ListReading, comment, listed_by_us, no_addition, opposing, owner, related
+from worker.executor.lists import ListLine, ListReading, comment, find_own, find_related, no_addition, opposing, owner
 from worker.executor.postconditions import judge_adding, judge_removing
 from worker.language.actions import (
     Adding,
@@ -118,9 +118,9 @@ def test_an_edited_comment_means_that_somebody_adopted_it(kind: Kind, comments: 
     made, line = kind.made(state="done", remote="L1"), kind.listed(comments)
     assert bool(owner(line, (made,))) is owned
     assert owner(line, (kind.made(state="done", remote="L2"),)) is None
-    remote, why = listed_by_us(kind.taken(), ListReading(T, (line,)), (made,))
+    remote, why = find_own(kind.taken(), ListReading(T, (line,)), (made,))
     assert (remote, "adopted" in why) == (("L1", False) if owned else ("", True))
-    assert listed_by_us(kind.taken(), ListReading(T, (line,)), ()) == ("", "there is no list entry of ours (any more)")
+    assert find_own(kind.taken(), ListReading(T, (line,)), ()) == ("", "there is no list entry of ours (any more)")
 
 
 @each_list
@@ -177,8 +177,8 @@ def test_some_patterns_are_never_listed_whatever_a_rule_says(action: AnyAction, 
 
 
 def test_a_block_of_an_address_or_of_its_domain_speaks_against_letting_it_through() -> None:
-    assert related("EMAIL:ada@c0rp.example") == ("EMAIL:ada@c0rp.example", "DOMAIN:c0rp.example")
-    assert related("DOMAIN:c0rp.example") == ("DOMAIN:c0rp.example",)
+    assert find_related("EMAIL:ada@c0rp.example") == ("EMAIL:ada@c0rp.example", "DOMAIN:c0rp.example")
+    assert find_related("DOMAIN:c0rp.example") == ("DOMAIN:c0rp.example",)
     on, blocked = BLOCKS.adding.on, ListReading(T, (BLOCKS.listed("by hand"),))
     assert opposing(on, blocked, ()) == "list entry L1"
     assert opposing(on, blocked, (BLOCKS.taken(state="done", remote="L1"),)) == ""

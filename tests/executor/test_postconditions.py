@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.executor.action_log import ActionLogReading, told
+from worker.executor.action_log import ActionLogReading, describe_lines
 from worker.executor.lists import ListReading
 from worker.executor.postconditions import (
     TeamSubmissions,
@@ -172,7 +172,7 @@ def test_a_move_since_the_first_attempt_is_not_repeated() -> None:
 @pytest.mark.parametrize(("after", "said", "does"), [(-90, "", "go"), (-30, "", "moot"), (-30, "told", "go")])
 def test_an_approved_entry_is_moot_when_touched_since_and_not_told_about_it(after: float, said: str, does: str) -> None:
     touched = line(after, "QUARANTINE_RELEASE", folder="", by="an analyst")
-    approved = entry(JUNK, "ready", attempts=0, approved_by="ada", said=told([touched]) if said else "")
+    approved = entry(JUNK, "ready", attempts=0, approved_by="ada", said=describe_lines([touched]) if said else "")
     advice = advise(approved, look(5, "QUARANTINE_RELEASE"), (), log(5, touched))
     assert advice is not None
     assert advice.do == does

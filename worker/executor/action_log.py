@@ -1,4 +1,4 @@
-"""A message's action log: what its lines say, whose doing they are, and how they are told to a person. Pure."""
+"""A message's action log: what its lines say, whose doing they are, and how a person reads them. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from worker.ledger.entries import Entry
 
 SECOND = 2.0
 """The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
+MOST_DESCRIBED = 5
 RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
 WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
 
@@ -24,32 +25,34 @@ class ActionLogReading(Struct, frozen=True):
     entries: tuple[LogEntry, ...]
 
 
-def _touches(line: LogEntry) -> bool:
+def is_move_or_release(line: LogEntry) -> bool:
     """Tell whether a line is a move or a release; what plainly failed is none, any other word may mean that it went."""
     return line.operation in {"MOVE", *RELEASES} and "fail" not in line.status.lower()
 
 
-def _explains(ours: Entry, line: LogEntry) -> bool:
+def may_have_caused(ours: Entry, line: LogEntry) -> bool:
     """Tell whether an entry of ours caused this line: the same act, the same folder, and within its request."""
     ended = ours.answered_at if ours.answered_at >= ours.claimed_at else ours.reached_by
-    if not ours.claimed_at - SECOND <= _when(line) <= ended + SECOND:
+    if not ours.claimed_at - SECOND <= time_of(line) <= ended + SECOND:
         return False
     if isinstance(ours.action, Move):
         return line.operation == "MOVE" and line.folder in {"", ours.action.destination}
     return isinstance(ours.action, Release) and line.operation in RELEASES
 
 
-def told(lines: Sequence[LogEntry]) -> str:
-    """Tell lines of an action log to a person, at most five of them."""
-    return "; ".join(_told(line) for line in lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")  # noqa: PLR2004 (said above)
+def describe_lines(lines: Sequence[LogEntry]) -> str:
+    """Describe lines of an action log for a person, at most five of them."""
+    more = len(lines) - MOST_DESCRIBED
+    return "; ".join(map(_describe_line, lines[:MOST_DESCRIBED])) + (f"; and {more} more" if more > 0 else "")
 
 
-def _told(line: LogEntry) -> str:
+def _describe_line(line: LogEntry) -> str:
     where = f" to {escaped(line.folder, 60)}" if line.folder else ""
     status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WENT_WELL else ""
-    when = f" at {datetime.fromtimestamp(_when(line), UTC):%F %T}Z" if line.completed_at else ""
+    when = f" at {datetime.fromtimestamp(time_of(line), UTC):%F %T}Z" if line.completed_at else ""
     return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
 
 
-def _when(line: LogEntry) -> float:
+def time_of(line: LogEntry) -> float:
+    """Return when a line says it was completed, 0 when it does not."""
     return epoch(line.completed_at)

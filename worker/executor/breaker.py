@@ -32,7 +32,7 @@ class Breaker:
         self._faults: dict[Question, Suspicion] = {}
         self._answered = 0
 
-    def suspected(self, message: str) -> bool:
+    def is_suspected(self, message: str) -> bool:
         """Tell whether a last answer about a message made no sense."""
         return any(about == message for _, about in self._faults)
 
@@ -41,7 +41,7 @@ class Breaker:
         mine = [fault for question, fault in self._faults.items() if question[1] == message and self._is_own(question)]
         return max((self._clock.monotonic() - fault.first_at for fault in mine), default=0.0)
 
-    def answered(self) -> None:
+    def note_answer(self) -> None:
         """Note that the API does answer: what made no sense before was not its fault."""
         self._answered += 1
 
@@ -70,7 +70,7 @@ class Breaker:
 
     def _clear(self, question: Question) -> None:
         self._faults.pop(question, None)
-        self.answered()
+        self.note_answer()
 
     def _suspect(self, question: Question) -> None:
         """Note a fault, and put its message last."""

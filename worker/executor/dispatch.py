@@ -20,7 +20,7 @@ from worker.errors import (
     Unsure,
     WorkerError,
 )
-from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answered, batches
+from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
@@ -89,17 +89,17 @@ class Dispatcher:
         waiting = await self._ready(now, but)
         for entry in waiting:
             handler = HANDLERS[type(entry.action)]
-            if handler not in but and not self._put_off(max(self._held.get(entry.id, 0.0), self._paused(handler))):
+            if handler not in but and not self._put_off(max(self._held.get(entry.id, 0.0), self._pause_end(handler))):
                 by_handler.setdefault(handler, []).append(entry)
         self._forgive(but, {HANDLERS[type(entry.action)] for entry in waiting})
-        ready = {handler: self._gathered(handler, entries) for handler, entries in by_handler.items()}
+        ready = {handler: self._take_full_batches(handler, entries) for handler, entries in by_handler.items()}
         return {handler: entries[: handler.round] for handler, entries in ready.items() if entries}
 
     def _forgive(self, in_hand: Container[Handler], waiting: Container[Handler]) -> None:
         """Drop the problem of a kind of which nothing is left that could have it."""
         for handler in HANDLERS.values():
             over = handler not in in_hand and handler not in waiting
-            if over and handler.queue in self.problems and not self._put_off(self._paused(handler)):
+            if over and handler.queue in self.problems and not self._put_off(self._pause_end(handler)):
                 del self.problems[handler.queue]
 
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
@@ -116,7 +116,7 @@ class Dispatcher:
         wait = self._budget.wait(Urgency.ACT)
         return wait if wait > LONG_WAIT else 0.0
 
-    def _paused(self, handler: Handler) -> float:
+    def _pause_end(self, handler: Handler) -> float:
         return self._pauses.get(handler.queue, (0.0, 0))[0]
 
     def _put_off(self, until: float) -> bool:
@@ -126,10 +126,10 @@ class Dispatcher:
         self.resume = min(self.resume, until)
         return True
 
-    def _gathered(self, handler: Handler, entries: Sequence[Entry]) -> list[Entry]:
+    def _take_full_batches(self, handler: Handler, entries: Sequence[Entry]) -> list[Entry]:
         """Leave out batches that are not full and may wait for more."""
         if handler is NOTICES:
-            return self._gathered_notices(entries)
+            return self._take_due_notices(entries)
         if not handler.gathers or not self._busy():
             return list(entries)
         whole: list[Entry] = []
@@ -138,7 +138,7 @@ class Dispatcher:
                 whole += batch
         return whole
 
-    def _gathered_notices(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _take_due_notices(self, entries: Sequence[Entry]) -> list[Entry]:
         """Let notices of one channel and rule wait for each other from the first one on."""
         now, began = self._clock.now(), self._gathering
         groups = {NOTICES.group(entry) for entry in entries}
@@ -165,18 +165,18 @@ class Dispatcher:
         moved = prepared.moved
         for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):
             now = self._clock.now()
-            if self.stopping or self._put_off(max(now + self._wait(), self._paused(handler))):
+            if self.stopping or self._put_off(max(now + self._wait(), self._pause_end(handler))):
                 break
             claims = [claim for entry in batch if _fresh(claim := prepared.claims[entry.id], now)]
             claimed = await self._ledger.claim(self._account, claims, self._standing(), now, now + self._timeout)
             self._held |= {claim.id: now + REFUSED_AGAIN for claim in claims}
             if claimed:
-                told = await self._told(handler, claimed)
+                told = await self._summarise_outcomes(handler, claimed)
                 await self._deliver(handler, [_with(entry, prepared.remotes, told) for entry in claimed])
             moved += len(claims)
         return moved
 
-    async def _told(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
+    async def _summarise_outcomes(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
         """Return what notices are to say of how the rest of their sentence ended, by its item."""
         if handler is not NOTICES:
             return {}
@@ -205,18 +205,18 @@ class Dispatcher:
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
                     own = ALONE if part[0].lane in LISTS else ""
-                    reply = Reply(answered(self._means, part, "failed", own + str(refusal)))
+                    reply = Reply(answer_all(self._means, part, "failed", own + str(refusal)))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
                     parts.append(part)
                     why, next_at = str(error), self._pause(handler, error)
                     return
                 except Permanent as error:
-                    reply = Reply(answered(self._means, part, "failed", str(error)))
+                    reply = Reply(answer_all(self._means, part, "failed", str(error)))
                 except WorkerError as error:
-                    reply = Reply(answered(self._means, part, "unsure", str(error)))
+                    reply = Reply(answer_all(self._means, part, "unsure", str(error)))
                 except BaseException:
-                    reply = Reply(answered(self._means, part, "unsure", "stopped while sending"))
+                    reply = Reply(answer_all(self._means, part, "unsure", "stopped while sending"))
                     await self._write(handler, part, reply)
                     raise
                 refusals = 0 if reply.answers[0].state == "sent" else refusals
@@ -224,7 +224,7 @@ class Dispatcher:
         finally:
             rest = [entry for part in parts for entry in part]
             if rest:  # provably not carried out: no byte of these has left
-                await self._write(handler, rest, Reply(answered(self._means, rest, "ready", why, next_at)))
+                await self._write(handler, rest, Reply(answer_all(self._means, rest, "ready", why, next_at)))
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
@@ -243,11 +243,11 @@ class Dispatcher:
             )
             for one in reply.answers
         ]
-        await unbroken(self._written(answers, reply))
+        await unbroken(self._record(answers, reply))
 
-    async def _written(self, answers: Sequence[Answered], reply: Reply) -> None:
+    async def _record(self, answers: Sequence[Answered], reply: Reply) -> None:
         await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
-        await self._verifier.settled(reply.outcomes)
+        await self._verifier.settle_answered(reply.outcomes)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:
         """Leave a kind alone for a while, longer each time; return until when."""

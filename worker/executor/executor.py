@@ -135,11 +135,11 @@ class Executor:
         for handler, entries in (await self._dispatcher.due(self._in_hand)).items():
             task = group.create_task(self._dispatcher.act(handler, entries), name=handler.queue)
             self._in_hand[handler] = task
-            task.add_done_callback(partial(self._done, handler))
+            task.add_done_callback(partial(self._finish, handler))
             started.append(task)
         return started
 
-    def _done(self, handler: Handler, _: asyncio.Task[int]) -> None:
+    def _finish(self, handler: Handler, _: asyncio.Task[int]) -> None:
         del self._in_hand[handler]
         self._wake.set()  # it may end while nobody waits for it, and more of its kind be ready by then
         self._acted.set()

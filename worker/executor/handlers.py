@@ -80,7 +80,7 @@ def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]
             yield group[first : first + handler.size]
 
 
-def answered(
+def answer_all(
     means: Resources, entries: Sequence[Entry], state: State, said: str = "", next_at: float = 0.0
 ) -> tuple[Answered, ...]:
     """Give all entries of a batch the same answer, now."""
@@ -100,12 +100,12 @@ async def _move(means: Resources, entries: Sequence[Entry]) -> Reply:
     items = await means.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
     failed = [item for item in items if not item.success]
     if not items:
-        return Reply(answered(means, entries, "sent", "the answer named no message"))
+        return Reply(answer_all(means, entries, "sent", "the answer named no message"))
     if not failed:
-        return Reply(answered(means, entries, "sent"))
+        return Reply(answer_all(means, entries, "sent"))
     said = f"{len(items) - len(failed)} of {len(items)} moved; {_words(failed)}"
     whole = len(entries) == 1 or (len(failed) == len(items) and len(items) >= len(entries))
-    return Reply(answered(means, entries, "failed" if whole else "sent", said))
+    return Reply(answer_all(means, entries, "failed" if whole else "sent", said))
 
 
 def _destination(entry: Entry) -> Destination:
@@ -120,13 +120,13 @@ def _words(items: Sequence[MoveItem]) -> str:
 async def _release(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Release messages; each answers for itself, by recipient."""
     told = {item.id: item for item in await means.client.investigate.release([entry.target for entry in entries])}
-    said = {entry.id: _said_of(told.get(entry.target)) for entry in entries}
-    answers = tuple(answered(means, [entry], "sent", said[entry.id])[0] for entry in entries)
-    found = (_released(entry, told.get(entry.target), said[entry.id]) for entry in entries)
+    said = {entry.id: _describe_release(told.get(entry.target)) for entry in entries}
+    answers = tuple(answer_all(means, [entry], "sent", said[entry.id])[0] for entry in entries)
+    found = (_judge_answer(entry, told.get(entry.target), said[entry.id]) for entry in entries)
     return Reply(answers, tuple(outcome for outcome in found if outcome))
 
 
-def _released(entry: Entry, item: Released | None, said: str) -> Outcome | None:
+def _judge_answer(entry: Entry, item: Released | None, said: str) -> Outcome | None:
     """Say what the answer itself proves: delivered to everybody, or to some; nobody may become somebody later."""
     if item is None or not item.delivered:
         return None
@@ -137,7 +137,7 @@ def _released(entry: Entry, item: Released | None, said: str) -> Outcome | None:
     return Outcome(id=entry.id, state=state, proof="answered", said=said)
 
 
-def _said_of(item: Released | None) -> str:
+def _describe_release(item: Released | None) -> str:
     """Tell a person what became of the recipients."""
     if item is None:
         return "the answer does not name this message"
@@ -157,7 +157,7 @@ async def _reclassify(means: Resources, entries: Sequence[Entry]) -> Reply:
     (entry,) = entries
     wanted = cast("Reclassify", entry.action).expected_disposition
     await means.client.investigate.reclassify(entry.target, wanted)
-    return Reply(answered(means, entries, "sent"))
+    return Reply(answer_all(means, entries, "sent"))
 
 
 async def _list(means: Resources, entries: Sequence[Entry]) -> Reply:
@@ -172,7 +172,7 @@ async def _list(means: Resources, entries: Sequence[Entry]) -> Reply:
     except (Rejected, NotFound) as refusal:
         if len(entries) > 1 or not _list_will_tell(entries[0], refusal):
             raise
-        return Reply(answered(means, entries, "unsure", str(refusal)))
+        return Reply(answer_all(means, entries, "unsure", str(refusal)))
     now = means.clock.now()
     made = {entry.comments: entry.id for entry in done.posts or ()}
     ids = [made.get(post.comments, "") for post in posts]
@@ -211,7 +211,7 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
     channel = entries[0].target
     if means.notify is None:
         said = f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}"
-        return Reply(answered(means, entries, "failed", said))
+        return Reply(answer_all(means, entries, "failed", said))
     try:
         await means.notify(channel, notice(entries))
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
@@ -219,9 +219,9 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
         again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
         # Whatever a library says may hold the channel's address, and with it a password.
         words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
-        return Reply(answered(means, entries, "unsure", escaped(words, WORDS), again))
+        return Reply(answer_all(means, entries, "unsure", escaped(words, WORDS), again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
-    return Reply(answered(means, entries, "sent"), outcomes)
+    return Reply(answer_all(means, entries, "sent"), outcomes)
 
 
 def _channel_and_rule(entry: Entry) -> str:

@@ -82,12 +82,12 @@ def owner(line: ListLine, ours: Sequence[Entry]) -> Entry | None:
     for entry in ours:
         if isinstance(entry.action, Adding) and pattern_of(line) == entry.target:
             known, written = entry.remote in {"", line.id}, comment(entry, 0.0)
-            if known and _unedited(line.comments, written):
+            if known and _is_unedited(line.comments, written):
                 return entry
     return None
 
 
-def _unedited(comments: str, written: str) -> bool:
+def _is_unedited(comments: str, written: str) -> bool:
     """Compare comments except for the time at the end, which depends on when the entry was made."""
     if UNTIL not in written:
         return comments == written
@@ -131,7 +131,7 @@ def _may_mean_another(pattern: str) -> bool:
     return odd or normalize("NFKC", pattern) != pattern or len(parts) > ADDRESS or "" in (*parts, *parts[-1].split("."))
 
 
-def related(target: str) -> tuple[str, ...]:
+def find_related(target: str) -> tuple[str, ...]:
     """Return the targets that speak for a target: itself, and of an address its domain."""
     domain = domain_of(target.partition(":")[2])
     return (target, f"DOMAIN:{domain}") if domain else (target,)
@@ -152,7 +152,7 @@ def _standing(target: str, listed: ListReading, ours: Sequence[Entry]) -> ListLi
     return next((line for line in listed.entries if pattern_of(line) == target and line.id not in gone), None)
 
 
-def listed_by_us(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> tuple[str, str]:
+def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> tuple[str, str]:
     """Return the list entry of ours that may be removed, or why there is none."""
     equal = [line for line in listed.entries if pattern_of(line) == entry.target]
     for line in equal:

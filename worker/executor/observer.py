@@ -71,13 +71,13 @@ class TargetObserver:
         self._listed: dict[Lane, ListReading] = {}
         self._asked = (0.0, TeamSubmissions(-1.0, ()))
 
-    def known(self, messages: Mapping[str, float]) -> dict[str, Look]:
+    def recall(self, messages: Mapping[str, float]) -> dict[str, Look]:
         """Return the looks that need no call: those begun at or after the time given for a message."""
         return {message: look for message, since in messages.items() if (look := self._looks.of(message, since))}
 
     async def look(self, messages: Mapping[str, float], urgency: Urgency) -> Seen:
         """Look at messages: what is known since a time, else anew."""
-        looks = self.known(messages)
+        looks = self.recall(messages)
         return Seen(looks).and_then(await self.anew(messages.keys() - looks.keys(), urgency))
 
     async def anew(self, messages: Iterable[str], urgency: Urgency) -> Seen:
@@ -88,7 +88,7 @@ class TargetObserver:
         wanted = set(messages)
         found = await self._search(wanted, None, urgency) if len(wanted) > 1 else {}
         missing, unreadable, trouble = set[str](), set[str](), None
-        for message in sorted(wanted - found.keys(), key=lambda one: (self.suspected(one), one))[:SINGLES]:
+        for message in sorted(wanted - found.keys(), key=lambda one: (self.is_suspected(one), one))[:SINGLES]:
             try:
                 reading = await self._get(message, urgency)
             except NotFound:
@@ -103,7 +103,7 @@ class TargetObserver:
                 unreadable.add(message)
         return Seen(_looks(found), frozenset(missing), frozenset(unreadable), found, trouble)
 
-    async def touched(self, messages: Iterable[str], action: MessageAction) -> dict[str, Look]:
+    async def search_touched(self, messages: Iterable[str], action: MessageAction) -> dict[str, Look]:
         """Return looks at those messages to which something was done (MOVED, QUARANTINE_RELEASED) by now."""
         return _looks(await self._search(set(messages), action, Urgency.PROVE))
 
@@ -127,13 +127,13 @@ class TargetObserver:
                 )
             except Slow:
                 return found
-            self._breaker.answered()
+            self._breaker.note_answer()
             pages, cursor = pages + 1, page.next
             read = self._read(page.records, page.begun)
             found |= {message: reading for message, reading in read.items() if message in wanted}
             if cursor is None or len(found) == len(wanted):
                 return found
-            if _needed(pages, start, end, read) > len(wanted) / WORTH_A_PAGE + 1:
+            if _estimate_pages(pages, start, end, read) > len(wanted) / WORTH_A_PAGE + 1:
                 return found
 
     async def _get(self, message: str, urgency: Urgency) -> Reading | None:
@@ -142,9 +142,9 @@ class TargetObserver:
         raw = await self._breaker.ask(("message", message), partial(self._client.investigate.get, message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
-    def suspected(self, message: str) -> bool:
+    def is_suspected(self, message: str) -> bool:
         """Tell whether the last answer about a message made no sense; it is asked about after the others."""
-        return self._breaker.suspected(message)
+        return self._breaker.is_suspected(message)
 
     def senseless_for(self, message: str) -> float:
         """Return for how many seconds no answer about this message alone has made sense."""
@@ -169,7 +169,7 @@ class TargetObserver:
         log = await self._breaker.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
         return ActionLogReading(begun, log.entries) if log is not None else None
 
-    async def listed(self, lane: Lane, since: float, urgency: Urgency) -> ListReading:
+    async def read_list(self, lane: Lane, since: float, urgency: Urgency) -> ListReading:
         """Return the whole list of a lane as it was at ``since`` or later."""
         if self._listed.get(lane, NOTHING).at < since:
             begun = self._clock.now()
@@ -181,7 +181,7 @@ class TargetObserver:
         """Read the list of a lane anew next time: we have changed it."""
         self._listed.pop(lane, None)
 
-    async def asked(self, reaching: float, since: float, urgency: Urgency) -> TeamSubmissions:
+    async def read_submissions(self, reaching: float, since: float, urgency: Urgency) -> TeamSubmissions:
         """Return the team's submissions made after ``reaching``, as they were at ``since`` or later."""
         known_from, known = self._asked
         if known.at < since or known_from > reaching:
@@ -212,7 +212,7 @@ def _looks(readings: Mapping[str, Reading]) -> dict[str, Look]:
     return {message: reading.look for message, reading in readings.items() if reading.look}
 
 
-def _needed(pages: int, start: float, end: float, read: Mapping[str, Reading]) -> float:
+def _estimate_pages(pages: int, start: float, end: float, read: Mapping[str, Reading]) -> float:
     """Estimate how many pages a walk takes altogether, from how far back its newest-first pages have come."""
     if not read:
         return pages + 1.0

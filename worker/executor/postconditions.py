@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from worker.escaping import escaped
-from worker.executor.action_log import SECOND, WENT_WELL, ActionLogReading, _explains, _when, told
+from worker.executor.action_log import SECOND, WENT_WELL, ActionLogReading, describe_lines, may_have_caused, time_of
 from worker.executor.lists import ListReading, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
@@ -33,14 +33,14 @@ class TeamSubmissions(Struct, frozen=True):
 # -- after acting -----------------------------------------------------------------------------------------------------
 
 
-def reached(entry: Entry) -> float:
+def latest_arrival(entry: Entry) -> float:
     """Return the latest moment at which the last attempt could have reached the API."""
     return entry.answered_at if entry.state == "sent" else max(entry.reached_by, entry.claimed_at)
 
 
 def deadline(entry: Entry, settle: float) -> float:
     """Return from when on a read of this entry's target may say no."""
-    return reached(entry) + SECOND + settle * (LISTED_LATE if isinstance(entry.action, Reclassify) else 1.0)
+    return latest_arrival(entry) + SECOND + settle * (LISTED_LATE if isinstance(entry.action, Reclassify) else 1.0)
 
 
 def next_look(entry: Entry, now: float, settle: float, delay: float) -> float:
@@ -91,18 +91,18 @@ def _judge_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Ou
         line
         for line in log.entries
         if line.operation == "MOVE"
-        and (line.completed_at is None or _when(line) >= entry.claimed_at - SECOND)
-        and not (_when(line) < entry.claimed_at and any(_explains(one, line) for one in ours))
+        and (line.completed_at is None or time_of(line) >= entry.claimed_at - SECOND)
+        and not (time_of(line) < entry.claimed_at and any(may_have_caused(one, line) for one in ours))
     ]
     if not moves:
         return None
     wanted = entry.action.destination if isinstance(entry.action, Move) else ""
     mine = [line for line in moves if line.folder in {"", wanted}]
     if not mine:
-        return _outcome(entry, "moot", "log", f"moved by someone else since the request: {told(moves)}")
+        return _outcome(entry, "moot", "log", f"moved by someone else since the request: {describe_lines(moves)}")
     well = [line for line in mine if line.status.lower() in WENT_WELL]
     if len(well) == len(mine) or len(well) >= (len(entry.recipients) or len(mine)):
-        return _outcome(entry, "done", "log", told(well[:1]))
+        return _outcome(entry, "done", "log", describe_lines(well[:1]))
     words = sorted({escaped(line.status, 200) for line in mine if line not in well})
     return _outcome(entry, "failed", "log", f"{len(well)} of {len(mine)} moved; {'; '.join(words[:3])}")
 
@@ -122,7 +122,7 @@ def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
 
 def judge_adding(entry: Entry, listed: ListReading, settle: float) -> Outcome | None:
     """Judge a new list entry by the whole list: one whose comment carries our id, or an equal one that does not."""
-    if shown := shown_as_added(entry, listed):
+    if shown := find_added(entry, listed):
         return shown
     equal = [one for one in listed.entries if pattern_of(one) == entry.target]
     if equal and listed.whole and listed.at >= deadline(entry, settle):
@@ -130,7 +130,7 @@ def judge_adding(entry: Entry, listed: ListReading, settle: float) -> Outcome | 
     return _not_there(entry, listed, settle, "the list does not show it")
 
 
-def shown_as_added(entry: Entry, listed: ListReading) -> Outcome | None:
+def find_added(entry: Entry, listed: ListReading) -> Outcome | None:
     """Find the list entry whose comment carries our id: made by an attempt of this very entry, whenever that was."""
     for one in listed.entries:
         if pattern_of(one) == entry.target and one.comments.startswith(mark(entry)):
@@ -151,7 +151,7 @@ def judge_removing(entry: Entry, listed: ListReading, ours: Sequence[Entry], set
 def judge_reclassify(entry: Entry, asked: TeamSubmissions, settle: float) -> Outcome | None:
     """Judge a request for another verdict by the team's submissions since the claim."""
     for one in asked.entries:
-        if asks_for(one, entry) and requested_at(one) >= entry.claimed_at - SECOND:
+        if asks_for(one, entry) and request_time(one) >= entry.claimed_at - SECOND:
             said = f"submission {escaped(one.submission_id, 60)} asks for it"
             return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.submission_id[:200])
     if entry.state == "sent":
@@ -164,7 +164,7 @@ def _not_there(entry: Entry, found: ListReading | TeamSubmissions, settle: float
     """Let a complete and late reading say no; what cannot be read whole for a day is for a person."""
     if found.whole:
         return again(entry, why) if found.at >= deadline(entry, settle) else None
-    late = found.at >= reached(entry) + LISTED_BY
+    late = found.at >= latest_arrival(entry) + LISTED_BY
     return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: look there") if late else None
 
 
@@ -213,6 +213,6 @@ def asks_for(submission: Submission, entry: Entry) -> bool:
     return same and submission.requested_disposition == entry.action.expected_disposition
 
 
-def requested_at(submission: Submission) -> float:
+def request_time(submission: Submission) -> float:
     """Return when a submission was made, 0 when it does not tell."""
     return epoch(submission.requested_at)

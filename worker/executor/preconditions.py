@@ -5,7 +5,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from worker.executor.action_log import SECOND, ActionLogReading, _explains, _touches, _when, told
+from worker.executor.action_log import (
+    SECOND,
+    ActionLogReading,
+    describe_lines,
+    is_move_or_release,
+    may_have_caused,
+    time_of,
+)
 from worker.language.actions import Move, Release
 from worker.ledger.entries import Entry, Look
 
@@ -25,9 +32,9 @@ def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: ActionLogReadin
 
     ``ours`` are this ledger's other entries about the placement of the message that were ever tried.
     """
-    if why := contradicted(entry, look):
+    if why := describe_contradiction(entry, look):
         return Advice("moot", why)
-    if isinstance(entry.action, Move) and "MOVE" in look.operations and not _moved_by_us(entry, ours):
+    if isinstance(entry.action, Move) and "MOVE" in look.operations and not _was_moved_by_us(entry, ours):
         since = " since the first attempt, and a move is not repeated" if entry.attempts else " by someone else"
         return Advice("moot", "already moved" + since)
     if not _may_be_touched(entry, look, ours):
@@ -35,7 +42,7 @@ def advise(entry: Entry, look: Look, ours: Sequence[Entry], log: ActionLogReadin
     return None if log is None else _advise_by_log(entry, log, ours)
 
 
-def contradicted(entry: Entry, look: Look) -> str:
+def describe_contradiction(entry: Entry, look: Look) -> str:
     """Say in what a look contradicts the sight that was judged; empty when it does not."""
     if (judged := _disposition(entry.verdict)) and judged != _disposition(look.verdict):
         return f"the verdict is {_disposition(look.verdict)} now and was {judged} when it was judged"
@@ -59,7 +66,7 @@ def _disposition(state: str) -> str:
     return verdict if bar else ""
 
 
-def _moved_by_us(entry: Entry, ours: Sequence[Entry]) -> bool:
+def _was_moved_by_us(entry: Entry, ours: Sequence[Entry]) -> bool:
     """Tell whether a MOVE may be our own doing: of an earlier entry, or known at this entry's claim before."""
     known = entry.attempts > 0 and entry.look is not None and "MOVE" in entry.look.operations
     return known or any(isinstance(one.action, Move) for one in ours)
@@ -79,17 +86,21 @@ def _may_be_touched(entry: Entry, look: Look, ours: Sequence[Entry]) -> bool:
 
 def _advise_by_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Advice:
     """Judge by who did what, and when: a move by others ends ours, a release by others asks a person once."""
-    hands = [line for line in log.entries if _touches(line) and not any(_explains(one, line) for one in ours)]
+    hands = [
+        line for line in log.entries if is_move_or_release(line) and not any(may_have_caused(one, line) for one in ours)
+    ]
     moves = [line for line in hands if line.operation == "MOVE"]
     if isinstance(entry.action, Move) and moves:
-        return Advice("moot", f"already moved by someone else: {told(moves)}")
+        return Advice("moot", f"already moved by someone else: {describe_lines(moves)}")
     if entry.approved_by:
-        later = [line for line in hands if _when(line) > _decided(entry) and told([line]) not in entry.said]
-        return Advice("moot", f"touched since it was decided: {told(later)}") if later else GO
-    return Advice("wait", f"somebody let this mail through: {told(hands)}") if hands else GO
+        later = [
+            line for line in hands if time_of(line) > _decision_time(entry) and describe_lines([line]) not in entry.said
+        ]
+        return Advice("moot", f"touched since it was decided: {describe_lines(later)}") if later else GO
+    return Advice("wait", f"somebody let this mail through: {describe_lines(hands)}") if hands else GO
 
 
-def _decided(entry: Entry) -> float:
+def _decision_time(entry: Entry) -> float:
     """Return until when hands on an approved entry's message count for nothing: a claim came after the person's word.
 
     It came after a look, too; what our own attempt did since is no hand of others.

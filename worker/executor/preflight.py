@@ -7,11 +7,11 @@ from msgspec import Struct, field
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
-from worker.executor.lists import NOT_LISTED, ListReading, listed_by_us, no_addition, opposing, related
+from worker.executor.lists import NOT_LISTED, ListReading, find_own, find_related, no_addition, opposing
 from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
-from worker.executor.postconditions import asks_for, deadline, requested_at, shown_as_added
-from worker.executor.preconditions import Advice, advise, base, contradicted
+from worker.executor.postconditions import asks_for, deadline, find_added, request_time
+from worker.executor.preconditions import Advice, advise, base, describe_contradiction
 from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome
@@ -52,7 +52,7 @@ class Prepared(Struct):
         """How many entries are dealt with without a request of their own."""
         return len(self.moots) + len(self.waits) + len(self.done)
 
-    def advised(self, entry: Entry, advice: Advice, look: Look) -> None:
+    def take_advice(self, entry: Entry, advice: Advice, look: Look) -> None:
         """Take down what a look came to."""
         if advice.do == "go":
             self.claims[entry.id] = Claim(entry.id, look)
@@ -61,7 +61,7 @@ class Prepared(Struct):
         else:
             self.waits.append((entry.id, advice.why))
 
-    def added(self, entry: Entry, why: str, against: str) -> None:
+    def take_addition(self, entry: Entry, why: str, against: str) -> None:
         """Take down what speaks against a new list entry: of itself, and on a list of the opposite meaning."""
         asks = f"{against} blocks this sender: a person decides whether it is let through all the same"
         if against and entry.lane == "block":
@@ -73,7 +73,7 @@ class Prepared(Struct):
         else:
             self.claims[entry.id] = Claim(entry.id)
 
-    def removed(self, entry: Entry, remote: str, why: str, again: float) -> None:
+    def take_removal(self, entry: Entry, remote: str, why: str, again: float) -> None:
         """Take down which list entry is to be removed, or why none is; ``again`` is set when that is not certain."""
         if remote:
             self.claims[entry.id] = Claim(entry.id)
@@ -137,10 +137,10 @@ class Preflight:
     async def _messages(self, entries: Sequence[Entry]) -> Prepared:
         """Look at messages; where others may have had a hand in one, read its action log."""
         now = self._clock.now()
-        seen = await self._seen(entries)
+        seen = await self._look(entries)
         ours = await self._ours("placement", entries)
         prepared, against = Prepared(trouble=seen.trouble), list[Entry]()
-        for entry in sorted(entries, key=self._suspected):
+        for entry in sorted(entries, key=self._is_suspected):
             look = seen.looks.get(entry.target)
             if look and _differs(entry, look):
                 against.append(entry)
@@ -149,39 +149,39 @@ class Preflight:
             if look is None:
                 self._not_found(entry, seen, prepared)
             elif advice := await self._advice(entry, look, ours.get(entry.target, ()), prepared):
-                prepared.advised(entry, advice, base(look, ours.get(entry.target, ())))
+                prepared.take_advice(entry, advice, base(look, ours.get(entry.target, ())))
             elif self._observer.senseless_for(entry.target) > UNREADABLE_FOR:
                 prepared.waits.append((entry.id, UNTOLD))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
-        await self._contradicted(against, seen, prepared)
+        await self._report_contradictions(against, seen, prepared)
         return prepared
 
-    def _suspected(self, entry: Entry) -> bool:
+    def _is_suspected(self, entry: Entry) -> bool:
         """Put last what makes no sense: the others show whether it is that message or the API."""
-        return self._observer.suspected(entry.target)
+        return self._observer.is_suspected(entry.target)
 
-    async def _seen(self, entries: Sequence[Entry]) -> Seen:
+    async def _look(self, entries: Sequence[Entry]) -> Seen:
         """Look at messages, and anew at those whose remembered look contradicts the sight that was judged."""
         now = self._clock.now()
         seen = await self._observer.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
         again = {
             entry.target
             for entry in entries
-            if (look := seen.looks.get(entry.target)) and _differs(entry, look) and self._believed(entry) <= now
+            if (look := seen.looks.get(entry.target)) and _differs(entry, look) and self._credible_from(entry) <= now
         }
         return seen.and_then(await self._observer.anew(again - seen.readings.keys(), Urgency.ACT))
 
-    def _believed(self, entry: Entry) -> float:
+    def _credible_from(self, entry: Entry) -> float:
         """Return from when on a look may contradict the sight: what began sooner may be older, or lag behind it."""
         return self._told.get(entry.id, entry.created_at) + self._settle
 
-    async def _contradicted(self, entries: Sequence[Entry], seen: Seen, prepared: Prepared) -> None:
+    async def _report_contradictions(self, entries: Sequence[Entry], seen: Seen, prepared: Prepared) -> None:
         """Tell what contradicts the judged sight as news; it ends an entry when it still does a settle time later.
 
         Most often the news does: it retires what older sights asked for.
         """
-        news = [entry for entry in entries if seen.looks[entry.target].at >= self._believed(entry)]
+        news = [entry for entry in entries if seen.looks[entry.target].at >= self._credible_from(entry)]
         readings = {entry.target: seen.readings[entry.target] for entry in news if entry.target in seen.readings}
         if readings:
             await self._tell(tuple(readings.values()))
@@ -189,11 +189,11 @@ class Preflight:
         self._told = {id_: at for id_, at in self._told.items() if at > now - TOLD_FOR}
         for entry in entries:
             if entry.target in readings and entry.id in self._told:
-                prepared.moots.append((entry.id, contradicted(entry, seen.looks[entry.target])))
+                prepared.moots.append((entry.id, describe_contradiction(entry, seen.looks[entry.target])))
                 continue
             if entry.target in readings:
                 self._told[entry.id] = now
-            believed = self._believed(entry)
+            believed = self._credible_from(entry)
             prepared.later[entry.id] = believed if believed > now else now + UNKNOWN_AGAIN
 
     async def _advice(self, entry: Entry, look: Look, ours: Sequence[Entry], prepared: Prepared) -> Advice | None:
@@ -235,9 +235,9 @@ class Preflight:
         if not asking:
             return prepared
         first = min(entry.scanned_at for entry in asking)
-        asked = await self._observer.asked(first, self._clock.now() - FRESH, Urgency.ACT)
+        asked = await self._observer.read_submissions(first, self._clock.now() - FRESH, Urgency.ACT)
         for entry in asking:
-            if any(asks_for(one, entry) and requested_at(one) > entry.scanned_at for one in asked.entries):
+            if any(asks_for(one, entry) and request_time(one) > entry.scanned_at for one in asked.entries):
                 del prepared.claims[entry.id]
                 prepared.moots.append((entry.id, "the team has asked for this verdict already"))
         return prepared
@@ -246,7 +246,7 @@ class Preflight:
         """Look at a list, fresh where something is to be removed from it, and at what else the account lists."""
         now, lane = self._clock.now(), entries[0].lane
         fresh = LIST_FRESH if all(isinstance(entry.action, Adding) for entry in entries) else FRESH
-        listed = await self._observer.listed(lane, now - fresh, Urgency.ACT)
+        listed = await self._observer.read_list(lane, now - fresh, Urgency.ACT)
         ours = await self._ours(lane, entries)
         against = await self._against([entry for entry in entries if isinstance(entry.action, Adding)])
         adding = any(isinstance(entry.action, Adding) for entry in entries)
@@ -254,13 +254,15 @@ class Preflight:
         prepared = Prepared()
         for entry in entries:
             tried = ours.get(entry.target, ())
-            if shown := shown_as_added(entry, listed):
+            if shown := find_added(entry, listed):
                 prepared.done.append(shown)
             elif isinstance(entry.action, Adding):
-                prepared.added(entry, no_addition(entry, listed, policies, tried), against.get(entry.target, ""))
+                prepared.take_addition(
+                    entry, no_addition(entry, listed, policies, tried), against.get(entry.target, "")
+                )
             else:
-                remote, why = listed_by_us(entry, listed, tried)
-                prepared.removed(entry, remote, why, self._again(listed, tried) if why == NOT_LISTED else 0.0)
+                remote, why = find_own(entry, listed, tried)
+                prepared.take_removal(entry, remote, why, self._again(listed, tried) if why == NOT_LISTED else 0.0)
         return prepared
 
     def _again(self, listed: ListReading, tried: Sequence[Entry]) -> float:
@@ -281,14 +283,14 @@ class Preflight:
         """
         against: dict[str, str] = {}
         blocks = any(entry.lane == "block" for entry in adding)
-        targets = sorted({target for entry in adding for target in related(entry.target)})
+        targets = sorted({target for entry in adding for target in find_related(entry.target)})
         for lane in OPPOSITE[adding[0].lane] if adding else ():
             tried = by_target(await self._ledger.tried(self._account, lane, targets, ready=not blocks))
             if blocks and not tried:
                 continue
-            listed = await self._observer.listed(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
+            listed = await self._observer.read_list(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
             for entry in adding:
-                names = (opposing(on, listed, tried.get(on, ())) for on in related(entry.target))
+                names = (opposing(on, listed, tried.get(on, ())) for on in find_related(entry.target))
                 if name := next(filter(None, names), ""):
                     against[entry.target] = name
         return against
@@ -300,4 +302,4 @@ class Preflight:
 
 def _differs(entry: Entry, look: Look) -> bool:
     """Tell whether a look shows another state than the one that was judged, in which there is nothing to do."""
-    return look.verdict != entry.verdict and bool(contradicted(entry, look))
+    return look.verdict != entry.verdict and bool(describe_contradiction(entry, look))

@@ -120,7 +120,7 @@ class Verifier:
         self.resume = min(self.resume, until)
         return True
 
-    async def settled(self, outcomes: Sequence[Outcome]) -> None:
+    async def settle_answered(self, outcomes: Sequence[Outcome]) -> None:
         """Write what the answers themselves have proved of entries that were just sent."""
         await self._settle_all([steps("sent", outcome) for outcome in outcomes])
 
@@ -153,7 +153,7 @@ class Verifier:
         before = await ours(self._ledger, self._account, "placement", again) if again else {}
         silent: list[Entry] = []
         logs = 0
-        for entry in sorted(rest, key=lambda entry: self._observer.suspected(entry.target)):
+        for entry in sorted(rest, key=lambda entry: self._observer.is_suspected(entry.target)):
             look, log = looks.get(entry.target), None
             gone = entry.target in missing
             if not gone and wants_log(entry, look, self._clock.now(), self._settle):
@@ -168,7 +168,9 @@ class Verifier:
                     self._pause(Move, error)
                     break
             found = (
-                self._gone(entry) if gone else judge_move(entry, look, log, self._settle, before.get(entry.target, ()))
+                self._judge_missing(entry)
+                if gone
+                else judge_move(entry, look, log, self._settle, before.get(entry.target, ()))
             )
             self._sort(entry, found, outcomes, silent)
             self._learn(entry, found, look)
@@ -183,7 +185,7 @@ class Verifier:
         for entry in rest:
             look = looks.get(entry.target)
             shown = judge_release(entry, look, self._settle) if look else None
-            found = self._gone(entry) if entry.target in missing else shown
+            found = self._judge_missing(entry) if entry.target in missing else shown
             self._sort(entry, found, outcomes, silent)
             self._learn(entry, found, look)
         return outcomes, silent
@@ -193,22 +195,22 @@ class Verifier:
         if self._put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
             return [], []
         reaching = min(entry.claimed_at for entry in entries) - 1
-        asked = await self._observer.asked(reaching, _since(entries), Urgency.PROVE)
-        return self._sorted((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
+        asked = await self._observer.read_submissions(reaching, _since(entries), Urgency.PROVE)
+        return self._sort_all((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
 
     async def _additions(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._observer.listed(entries[0].lane, _since(entries), Urgency.PROVE)
-        return self._sorted((entry, judge_adding(entry, listed, self._settle)) for entry in entries)
+        listed = await self._observer.read_list(entries[0].lane, _since(entries), Urgency.PROVE)
+        return self._sort_all((entry, judge_adding(entry, listed, self._settle)) for entry in entries)
 
     async def _removals(self, entries: Sequence[Entry]) -> Found:
-        listed = await self._observer.listed(entries[0].lane, _since(entries), Urgency.PROVE)
+        listed = await self._observer.read_list(entries[0].lane, _since(entries), Urgency.PROVE)
         tried = await ours(self._ledger, self._account, entries[0].lane, entries)
-        return self._sorted(
+        return self._sort_all(
             (entry, judge_removing(entry, listed, tried.get(entry.target, ()), self._settle)) for entry in entries
         )
 
     async def _notices(self, entries: Sequence[Entry]) -> Found:
-        return self._sorted((entry, judge_notice(entry)) for entry in entries)
+        return self._sort_all((entry, judge_notice(entry)) for entry in entries)
 
     # -- what they have in common -------------------------------------------------------------------------------------
 
@@ -216,7 +218,7 @@ class Verifier:
         self, entries: Sequence[Entry], judge: Callable[[Entry, Look], Outcome | None]
     ) -> tuple[list[Outcome], list[Entry]]:
         """Judge by what was read since the claim anyway; return what that proves, and the entries it does not."""
-        known = self._observer.known({entry.target: entry.claimed_at for entry in entries})
+        known = self._observer.recall({entry.target: entry.claimed_at for entry in entries})
         outcomes, rest = list[Outcome](), list[Entry]()
         for entry in entries:
             found = judge(entry, known[entry.target]) if entry.target in known else None
@@ -255,7 +257,7 @@ class Verifier:
         now = self._clock.now()
         late = {entry.target: at for entry in entries if (at := deadline(entry, self._settle)) <= now}
         early = [entry.target for entry in entries if entry.target not in late]
-        looks = await self._observer.touched(early, action) if early else {}
+        looks = await self._observer.search_touched(early, action) if early else {}
         seen = await self._observer.look(late, Urgency.PROVE) if late else Seen({})
         if seen.trouble:
             self._pause(type(entries[0].action), seen.trouble)
@@ -266,10 +268,10 @@ class Verifier:
             self._put_off(self._clock.now() + SHORTEST_DELAY)
         return looks, seen.missing, turn
 
-    def _gone(self, entry: Entry) -> Outcome | None:
+    def _judge_missing(self, entry: Entry) -> Outcome | None:
         return judge_missing(entry, self._clock.now(), self._settle)
 
-    def _sorted(self, found: Iterable[tuple[Entry, Outcome | None]]) -> Found:
+    def _sort_all(self, found: Iterable[tuple[Entry, Outcome | None]]) -> Found:
         outcomes, silent = list[Outcome](), list[Entry]()
         for entry, outcome in found:
             self._sort(entry, outcome, outcomes, silent)
