@@ -1,4 +1,4 @@
-"""A pen writes what it changed in an order in which every place is free before it is taken."""
+"""A unit of work writes what it changed in an order in which every place is free before it is taken."""
 
 import pytest
 
@@ -14,10 +14,10 @@ async def test_a_place_may_be_taken_before_it_was_freed_in_the_same_transaction(
     assert second.state == "held"
     await desk.claim(first)
     await desk.answer(first)
-    with desk.runner.engine.begin() as conn, writing(conn, ME, T0, Mint("third")) as pen:
-        (behind,), (sent,) = pen.fetch([second.id]), pen.fetch([first.id])
-        pen.move(behind, "ready", "released")
-        pen.move(sent, "done", "settled")
+    with desk.runner.engine.begin() as conn, writing(conn, ME, T0, Mint("third")) as work:
+        (behind,), (sent,) = work.fetch([second.id]), work.fetch([first.id])
+        work.move(behind, "ready", "released")
+        work.move(sent, "done", "settled")
     assert (await desk.state(first), await desk.state(second)) == ("done", "ready")
 
 
@@ -25,5 +25,5 @@ async def test_a_step_that_the_table_does_not_have_is_refused() -> None:
     desk = Desk()
     wish = await desk.wish()
     bug = pytest.raises(StoreError, match="report this as a bug")
-    with desk.runner.engine.begin() as conn, bug, writing(conn, ME, T0, Mint("third")) as pen:
-        pen.move(pen.fetch([wish.id])[0], "sent", "answered")
+    with desk.runner.engine.begin() as conn, bug, writing(conn, ME, T0, Mint("third")) as work:
+        work.move(work.fetch([wish.id])[0], "sent", "answered")

@@ -18,7 +18,7 @@ from worker.intake.coverage import Interval
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Coverage, News, Page, Reading, Slice
+from worker.ledger.values import Coverage, NewSights, Page, Reading, Slice
 from worker.observations import Looks
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
@@ -245,7 +245,7 @@ class Intake:
         self._tell(fetched, news, judged)
         return len(news.sights)
 
-    def _page(self, judged: Judged, news: News, fetched: Fetched) -> Page:
+    def _page(self, judged: Judged, news: NewSights, fetched: Fetched) -> Page:
         return Page(
             account=self.account,
             now=self._clock.now(),
@@ -304,7 +304,7 @@ class Intake:
         back_to = max(now - (self.source.swept or self._pace.sweep), since)
         return reading.after_sweep(swept, now, back_to, self.source.stride)
 
-    def _tell(self, fetched: Fetched, news: News, judged: Judged) -> None:
+    def _tell(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
         if judged.drafts:
             self._wake.set()
         self._told(

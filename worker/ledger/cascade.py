@@ -12,7 +12,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import BEHIND_ROWS, entries, reasons
 from worker.ledger.entries import FINAL, OPEN, Entry, State
 from worker.ledger.records import about, instant
-from worker.ledger.unit_of_work import Mint, Pen, in_order, last_of
+from worker.ledger.unit_of_work import Mint, UnitOfWork, in_order, last_of
 
 END = "end/"
 """How the cause of a list entry's end begins; the id of what made it follows."""
@@ -30,22 +30,22 @@ class Fate(NamedTuple):
 
 
 @contextmanager
-def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[Pen]:
-    """Open a pen for one transaction, and see to everything that follows from what was written with it."""
-    pen = Pen(conn, account, now, mint)
-    yield pen
-    see_through(pen)
-    pen.close()
+def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[UnitOfWork]:
+    """Open a unit of work for one transaction, and see to everything that follows from what was written with it."""
+    work = UnitOfWork(conn, account, now, mint)
+    yield work
+    see_through(work)
+    work.close()
 
 
-def see_through(pen: Pen) -> None:
+def see_through(work: UnitOfWork) -> None:
     """See to everything that follows from what was written so far."""
-    while (ended := pen.take_ended()) or pen.free_items:
-        pen.flush()
+    while (ended := work.take_ended()) or work.free_items:
+        work.flush()
         final = [entry for entry in ended if entry.state in FINAL]
-        _give_their_end(pen, final)
-        _release_notices(pen, _freed_items(pen, final))
-        _next_in_line(pen, ended)
+        _give_their_end(work, final)
+        _release_notices(work, _freed_items(work, final))
+        _next_in_line(work, ended)
 
 
 def ends(entry: Entry) -> bool:
@@ -53,11 +53,11 @@ def ends(entry: Entry) -> bool:
     return entry.cause.startswith(END)
 
 
-def fate(pen: Pen, wish: Entry) -> Fate:
+def fate(work: UnitOfWork, wish: Entry) -> Fate:
     """Say what becomes of a wish that is to be ready; its lane and target must have been surveyed."""
     if wish.lane == "notice":  # each tells of an event of its own, though all of a channel look alike
         return Fate("ready")
-    others = [entry for entry in pen.on(wish.lane, wish.target) if entry.id != wish.id]
+    others = [entry for entry in work.on(wish.lane, wish.target) if entry.id != wish.id]
     rival = next((entry for entry in others if entry.state in OPEN), None)
     last = last_of(entry for entry in others if took_effect(entry))
     stands = last if last and isinstance(last.action, Adding) else None
@@ -66,7 +66,7 @@ def fate(pen: Pen, wish: Entry) -> Fate:
     if isinstance(wish.action, Adding) and stands and not _alike(wish, stands):
         return Fate("moot", why=f"is listed already in another form, see {stands.id}; take that back first")
     if rival:
-        return _meet_end(pen, rival, wish)
+        return _meet_end(work, rival, wish)
     if isinstance(wish.action, Removing):
         return Fate("ready", remote=stands.remote) if stands else Fate("moot", why=NOT_OURS)
     return Fate("moot", why=f"was done already, see {last.id}") if last and _alike(wish, last) else Fate("ready")
@@ -88,36 +88,38 @@ def took_effect(entry: Entry) -> bool:
     return entry.state == "done" or found_gone
 
 
-def _meet_end(pen: Pen, end: Entry, wish: Entry) -> Fate:
+def _meet_end(work: UnitOfWork, end: Entry, wish: Entry) -> Fate:
     """Let a later wish for the same entry move its end out, never in; an earlier removal goes first.
 
     If that removal comes to nothing, the end has its turn again, at its own time.
     """
     if not isinstance(wish.action, Adding):
-        pen.move(end, "held", "put behind", said=f"waits behind {wish.id}, which takes it back earlier", behind=wish.id)
+        work.move(
+            end, "held", "put behind", said=f"waits behind {wish.id}, which takes it back earlier", behind=wish.id
+        )
         return Fate("ready", remote=end.remote)
     if wish.action.for_ is None:
-        pen.move(end, "moot", "retired", said=f"listed without end, see {wish.id}")
+        work.move(end, "moot", "retired", said=f"listed without end, see {wish.id}")
         return Fate("moot", why="is listed already, and has no end now")
-    until = max(end.ready_at, pen.now + wish.action.for_.total_seconds())
+    until = max(end.ready_at, work.now + wish.action.for_.total_seconds())
     if until > end.ready_at:
-        pen.touch(replace(end, ready_at=until, next_at=until))
-        pen.chain.add(
+        work.touch(replace(end, ready_at=until, next_at=until))
+        work.chain.add(
             "extended", entry=end.id, target=end.target, until=instant(until), by=wish.id, rules=about(wish)["rules"]
         )
     return Fate("moot", why=f"is listed already, and ends {instant(until)} now")
 
 
-def _give_their_end(pen: Pen, final: Iterable[Entry]) -> None:
+def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
     """Enter the removal of each list entry that was made for a time; it becomes ready when that time is over."""
     for made in final:
         action = made.action
         if made.state != "done" or not isinstance(action, Adding) or action.for_ is None:
             continue
-        until = pen.now + action.for_.total_seconds()
+        until = work.now + action.for_.total_seconds()
         end = Entry(
-            id=pen.mint(pen.now),
-            account=pen.account,
+            id=work.mint(work.now),
+            account=work.account,
             lane=made.lane,
             target=made.target,
             cause=END + made.id,
@@ -128,57 +130,57 @@ def _give_their_end(pen: Pen, final: Iterable[Entry]) -> None:
             fingerprints=made.fingerprints,
             because=f"the list entry of {made.id} was made for {action.for_}",
             item=f"end/{made.id}",
-            created_at=pen.now,
+            created_at=work.now,
             known_at=until,
             ready_at=until,
             next_at=until,
             remote=made.remote,
         )
-        pen.enter(end, until=instant(until))
+        work.enter(end, until=instant(until))
 
 
-def _freed_items(pen: Pen, final: Iterable[Entry]) -> set[str]:
+def _freed_items(work: UnitOfWork, final: Iterable[Entry]) -> set[str]:
     """Take away what the settled entries stood for; return the sentences of which nothing is left."""
-    items, pen.free_items = pen.free_items, set()
+    items, work.free_items = work.free_items, set()
     for chunk in chunks(entry.id for entry in final):
         mine = reasons.c.entry.in_(chunk)
-        items.update(pen.conn.scalars(select(reasons.c.item).where(mine).distinct()))
-        pen.conn.execute(delete(reasons).where(mine))
+        items.update(work.conn.scalars(select(reasons.c.item).where(mine).distinct()))
+        work.conn.execute(delete(reasons).where(mine))
     for chunk in chunks(tuple(items)):
-        still = select(reasons.c.item).where(reasons.c.account == pen.account, reasons.c.item.in_(chunk))
-        items.difference_update(pen.conn.scalars(still))
+        still = select(reasons.c.item).where(reasons.c.account == work.account, reasons.c.item.in_(chunk))
+        items.difference_update(work.conn.scalars(still))
     return items
 
 
-def _release_notices(pen: Pen, items: Iterable[str]) -> None:
+def _release_notices(work: UnitOfWork, items: Iterable[str]) -> None:
     """Let the notices of settled sentences leave."""
     for chunk in chunks(items):
         theirs = entries.c.item.in_(chunk) & (entries.c.lane == "notice") & (entries.c.state == "held")
-        for notice in pen.load(theirs):
-            pen.move(notice, "ready", "released", said="")
+        for notice in work.load(theirs):
+            work.move(notice, "ready", "released", said="")
 
 
-def _next_in_line(pen: Pen, ended: Iterable[Entry]) -> None:
+def _next_in_line(work: UnitOfWork, ended: Iterable[Entry]) -> None:
     """Give what waited behind these entries its turn; the first that is still to be done goes, the others stay."""
     behind: list[Entry] = []
     for chunk in chunks(entry.id for entry in ended):
-        behind += pen.load(text(BEHIND_ROWS) & entries.c.behind.in_(chunk))
-    pen.survey((entry.lane, entry.target) for entry in behind)
+        behind += work.load(text(BEHIND_ROWS) & entries.c.behind.in_(chunk))
+    work.survey((entry.lane, entry.target) for entry in behind)
     # The end of a list entry was never scanned and so goes first: what is wanted after it finds it in its place.
     for entry in sorted(behind, key=in_order):
-        go_on(pen, pen.now_of(entry), "released")
+        go_on(work, work.now_of(entry), "released")
 
 
-def go_on(pen: Pen, entry: Entry, verb: str, told: dict[str, Any] | None = None) -> Entry:
+def go_on(work: UnitOfWork, entry: Entry, verb: str, told: dict[str, Any] | None = None) -> Entry:
     """Make a held or waiting entry ready if nothing else is on its way to its target; else it stays, behind that."""
-    found = fate(pen, entry)
+    found = fate(work, entry)
     seen = entry.said if verb == "approved" else ""  # what the person was told stays known until the claim
     if found.state != "held":
-        return pen.move(
+        return work.move(
             entry, found.state, verb, told=told, said=found.why or seen, remote=found.remote or entry.remote
         )
     stays = replace(entry, behind=found.behind)
-    pen.touch(stays)
+    work.touch(stays)
     if told:
-        pen.chain.add(verb, entry=entry.id, lane=entry.lane, target=entry.target, why=found.why, **told)
+        work.chain.add(verb, entry=entry.id, lane=entry.lane, target=entry.target, why=found.why, **told)
     return stays

@@ -27,7 +27,7 @@ from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
 from worker.ledger.limits import Room
 from worker.ledger.records import instant
-from worker.ledger.unit_of_work import FIELDS, Pen, entry_of
+from worker.ledger.unit_of_work import FIELDS, UnitOfWork, entry_of
 
 UNSEEN = frozenset({*LISTS, "notice"})
 """Lanes whose entries are about no message, so that there is nothing to look at."""
@@ -127,30 +127,30 @@ def next_look(conn: Connection, account: str) -> float | None:
     return found
 
 
-def claim(pen: Pen, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:
+def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:
     """Claim entries in key order; what may not be carried out now waits for a person, or stays as it is."""
     looks = {claim.id: claim.look for claim in claims}
     ready = [
         entry
-        for entry in pen.fetch(looks)
-        if entry.state == "ready" and entry.ready_at <= pen.now and _seen(pen, entry, looks[entry.id])
+        for entry in work.fetch(looks)
+        if entry.state == "ready" and entry.ready_at <= work.now and _seen(work, entry, looks[entry.id])
     ]
-    room = Room(pen, standing.rules, ready)
-    brake = braked(pen.conn, pen.account)
+    room = Room(work, standing.rules, ready)
+    brake = braked(work.conn, work.account)
     claimed = []
     for entry in (entry for entry in ready if not brake.holds(entry)):
-        granted = _grant(pen, entry, standing, room)
+        granted = _grant(work, entry, standing, room)
         if granted is not None:
             counted = granted if entry.attempts == 0 else ()
             room.take(entry, counted)
-            claimed.append(_claimed(pen, entry, looks[entry.id], reached_by, counted))
+            claimed.append(_claimed(work, entry, looks[entry.id], reached_by, counted))
     room.write()
     return tuple(claimed)
 
 
-def _seen(pen: Pen, entry: Entry, look: Look | None) -> bool:
+def _seen(work: UnitOfWork, entry: Entry, look: Look | None) -> bool:
     """Tell whether somebody has looked lately enough."""
-    return entry.lane in UNSEEN or (look is not None and pen.now - look.at <= FRESH)
+    return entry.lane in UNSEEN or (look is not None and work.now - look.at <= FRESH)
 
 
 def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:
@@ -167,39 +167,39 @@ def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:
     return ready
 
 
-def _grant(pen: Pen, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
+def _grant(work: UnitOfWork, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
     """Return the rules on whose word an entry goes now, to be counted; None when it may not, and then it waits."""
     if ends(entry):
-        return _grant_end(pen, entry, standing)
+        return _grant_end(work, entry, standing)
     if why := _ceiling(entry, standing):
-        _wait(pen, entry, why)
+        _wait(work, entry, why)
         return None
     if entry.lane == "notice":
         return ()
     if entry.approved_by:
         return tuple(rule for rule in entry.rules if rule in standing.rules)
-    return _grant_unasked(pen, entry, standing, room)
+    return _grant_unasked(work, entry, standing, room)
 
 
-def _grant_end(pen: Pen, end: Entry, standing: Standing) -> tuple[str, ...] | None:
+def _grant_end(work: UnitOfWork, end: Entry, standing: Standing) -> tuple[str, ...] | None:
     """Let a list entry end whatever became of its rule; under a ceiling of observe it stays due."""
     if standing.ceiling > OBSERVE:
         return ()
-    pen.touch(replace(end, next_at=pen.now + PAUSE))
+    work.touch(replace(end, next_at=work.now + PAUSE))
     return None
 
 
-def _grant_unasked(pen: Pen, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
+def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
     """Let an entry go without a person if it is fresh, and one of its rules still says so and has room."""
     whys = {rule: _unable(rule, mark, standing) for rule, mark in zip(entry.rules, entry.fingerprints, strict=True)}
     able = [rule for rule, why in whys.items() if not why]
     granted = tuple(rule for rule in able if room.has(entry, rule))
-    if pen.now - entry.known_at > standing.stale:
-        _wait(pen, entry, f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
+    if work.now - entry.known_at > standing.stale:
+        _wait(work, entry, f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
     elif not able:
-        _wait(pen, entry, next(iter(whys.values()), "no rule asks for it"))
+        _wait(work, entry, next(iter(whys.values()), "no rule asks for it"))
     elif not granted:
-        _wait(pen, entry, room.spent(able[0]), item=room.queue(able[0]))
+        _wait(work, entry, room.spent(able[0]), item=room.queue(able[0]))
     else:
         return granted
     return None
@@ -225,21 +225,21 @@ def _unable(rule: str, mark: str, standing: Standing) -> str:
     return ""
 
 
-def _wait(pen: Pen, entry: Entry, why: str, **change: Any) -> None:  # noqa: ANN401 (fields of an entry)
-    pen.move(entry, "waiting", "postponed", said=why, approved_by="", **change)
+def _wait(work: UnitOfWork, entry: Entry, why: str, **change: Any) -> None:  # noqa: ANN401 (fields of an entry)
+    work.move(entry, "waiting", "postponed", said=why, approved_by="", **change)
 
 
-def _claimed(pen: Pen, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
+def _claimed(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
     """Write the intent."""
     seen = {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
-    return pen.move(
+    return work.move(
         entry,
         "claimed",
         "claimed",
-        told={"attempt": entry.attempts + 1, "owner": pen.mint.owner, "look": seen, "counted": counted},
-        owner=pen.mint.owner,
+        told={"attempt": entry.attempts + 1, "owner": work.mint.owner, "look": seen, "counted": counted},
+        owner=work.mint.owner,
         attempts=entry.attempts + 1,
-        claimed_at=pen.now,
+        claimed_at=work.now,
         reached_by=reached_by,
         look=look,
         # What a person was told when they approved is held against what is found later: should nothing leave after all.

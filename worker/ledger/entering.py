@@ -12,7 +12,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
 from worker.ledger.entries import OPEN, Draft, Entry
 from worker.ledger.records import harmless
-from worker.ledger.unit_of_work import Pen, last_of
+from worker.ledger.unit_of_work import UnitOfWork, last_of
 
 ALIKE = tuple(name for name in Draft.__struct_fields__ if name not in {"why_waiting", "because", "subject", "sender"})
 RETIRED = frozenset({"waiting", "ready", "held"})
@@ -23,68 +23,68 @@ def thing_of(cause: str) -> str:
     return cause.rpartition("/")[0]
 
 
-def place(pen: Pen, drafts: Sequence[Draft]) -> None:
+def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
     """Enter drafts; notices come last, because they leave when the rest of their sentence has settled."""
-    pen.survey((draft.lane, draft.target) for draft in drafts if draft.lane != "notice")
+    work.survey((draft.lane, draft.target) for draft in drafts if draft.lane != "notice")
     pending: dict[str, list[Draft]] = defaultdict(list)
     for draft in drafts:
-        if draft.lane != "notice" and _stands(pen, draft):
+        if draft.lane != "notice" and _stands(work, draft):
             pending[draft.cause].append(draft)
     for draft in drafts:
         if draft.lane == "notice":
-            _place_notice(pen, draft, pending[draft.cause])
+            _place_notice(work, draft, pending[draft.cause])
 
 
-def retire(pen: Pen, sights: dict[str, str]) -> None:
+def retire(work: UnitOfWork, sights: dict[str, str]) -> None:
     """Take back what older sights of these things asked for; ``sights`` names the newest one of each thing.
 
     What others asked for as well stands on their word alone. What is on its way runs to its end.
     """
     asked: dict[str, set[str]] = defaultdict(set)
     for chunk in chunks(sights):
-        query = select(reasons).where(reasons.c.account == pen.account, reasons.c.thing.in_(chunk))
-        for row in pen.conn.execute(query):
+        query = select(reasons).where(reasons.c.account == work.account, reasons.c.thing.in_(chunk))
+        for row in work.conn.execute(query):
             asked[row.entry].add(row.thing)
-    for entry in pen.fetch(asked):
+    for entry in work.fetch(asked):
         if entry.state in RETIRED:
-            _withdraw(pen, entry, asked[entry.id], sights)
+            _withdraw(work, entry, asked[entry.id], sights)
 
 
-def _stands(pen: Pen, draft: Draft) -> bool:
+def _stands(work: UnitOfWork, draft: Draft) -> bool:
     """Enter a draft; tell whether it is still to be settled."""
-    twin = None if draft.state in {"observed", "moot"} else _twin(pen, draft)
+    twin = None if draft.state in {"observed", "moot"} else _twin(work, draft)
     if twin:
-        _join(pen, twin, draft)
+        _join(work, twin, draft)
         return True
-    wish = _entry(pen, draft)
+    wish = _entry(work, draft)
     if draft.state == "ready":
-        found = fate(pen, wish)
+        found = fate(work, wish)
         wish = replace(wish, state=found.state, behind=found.behind, said=found.why or wish.said, remote=found.remote)
-    elif draft.state == "waiting" and _is_done(pen, wish):
+    elif draft.state == "waiting" and _is_done(work, wish):
         wish = replace(wish, state="moot", said="was done already")
-    pen.enter(wish)
+    work.enter(wish)
     if wish.state not in {"ready", "waiting", "held"}:
         return False
-    _note_reason(pen, wish, draft, draft.item)
+    _note_reason(work, wish, draft, draft.item)
     return True
 
 
-def _place_notice(pen: Pen, draft: Draft, pending: Sequence[Draft]) -> None:
+def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> None:
     """Enter a notice; it is held while something that its rules said with it is pending, under whosever name."""
-    notice = _entry(pen, draft)
+    notice = _entry(work, draft)
     items = [other.item for other in pending if not set(draft.rules).isdisjoint(other.rules)]
     if items and draft.state in {"ready", "waiting"}:
         item = draft.item if draft.item in items else items[0]
         notice = replace(notice, state="held", item=item, said="leaves when the rest of its sentence has settled")
-    pen.enter(notice)
+    work.enter(notice)
     if notice.state in {"ready", "waiting"}:
         # Under an item of its own, so that it holds no other notice of its sentence back.
-        _note_reason(pen, notice, draft, notice.id)
+        _note_reason(work, notice, draft, notice.id)
 
 
-def _twin(pen: Pen, draft: Draft) -> Entry | None:
+def _twin(work: UnitOfWork, draft: Draft) -> Entry | None:
     """Find an equal wish that is not settled, unless joining it would pass something else that is on its way."""
-    on = [entry for entry in pen.on(draft.lane, draft.target) if not (ends(entry) and entry.ready_at > pen.now)]
+    on = [entry for entry in work.on(draft.lane, draft.target) if not (ends(entry) and entry.ready_at > work.now)]
     busy = any(entry.state in OPEN and entry.action != draft.action for entry in on)
     for entry in on:
         if entry.action != draft.action or entry.state not in {*OPEN, "waiting", "held"}:
@@ -99,7 +99,7 @@ def _wakes(entry: Entry, draft: Draft) -> bool:
     return entry.state == "waiting" and draft.state == "ready" and not entry.attempts
 
 
-def _join(pen: Pen, entry: Entry, draft: Draft) -> None:
+def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
     """Add a further reason to an entry; a stronger one makes a waiting entry ready."""
     rules = {
         **dict(zip(entry.rules, entry.fingerprints, strict=True)),
@@ -112,38 +112,38 @@ def _join(pen: Pen, entry: Entry, draft: Draft) -> None:
         "rules": [list(p) for p in zip(draft.rules, draft.fingerprints, strict=True)],
     }
     if _wakes(entry, draft):
-        go_on(pen, joined, "joined", told)
+        go_on(work, joined, "joined", told)
     else:
-        pen.touch(joined)
-        pen.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
-    _note_reason(pen, entry, draft, draft.item)
+        work.touch(joined)
+        work.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
+    _note_reason(work, entry, draft, draft.item)
 
 
-def _is_done(pen: Pen, wish: Entry) -> bool:
+def _is_done(work: UnitOfWork, wish: Entry) -> bool:
     """Tell whether asking a person would be for nothing: the last effect on the target is this very one."""
-    on = pen.on(wish.lane, wish.target)
+    on = work.on(wish.lane, wish.target)
     last = last_of(entry for entry in on if took_effect(entry))
     return last is not None and last.action == wish.action and not any(entry.state in OPEN for entry in on)
 
 
-def _entry(pen: Pen, draft: Draft) -> Entry:
+def _entry(work: UnitOfWork, draft: Draft) -> Entry:
     """Write a draft as an entry, with everything that strangers wrote made harmless."""
     return Entry(
         **{name: getattr(draft, name) for name in ALIKE},
-        id=pen.mint(pen.now),
-        account=pen.account,
+        id=work.mint(work.now),
+        account=work.account,
         because=harmless(draft.because, 500),
         subject=harmless(draft.subject, 200),
         sender=harmless(draft.sender, 320),
         said=harmless(draft.why_waiting, 500),
-        created_at=pen.now,
+        created_at=work.now,
         next_at=draft.ready_at,
-        waits_since=pen.now if draft.state == "waiting" else 0.0,
+        waits_since=work.now if draft.state == "waiting" else 0.0,
     )
 
 
-def _note_reason(pen: Pen, entry: Entry, draft: Draft, item: str) -> None:
-    pen.give_reason(
+def _note_reason(work: UnitOfWork, entry: Entry, draft: Draft, item: str) -> None:
+    work.give_reason(
         entry,
         thing_of(draft.cause),
         item,
@@ -155,18 +155,18 @@ def _note_reason(pen: Pen, entry: Entry, draft: Draft, item: str) -> None:
     )
 
 
-def _withdraw(pen: Pen, entry: Entry, things: set[str], sights: dict[str, str]) -> None:
+def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str, str]) -> None:
     """Take the word of some things away from an entry, which falls when no other stands for it."""
     why = f"verdict changed, see {', '.join(sorted(sights[thing] for thing in things))}"
-    rows = pen.conn.execute(select(reasons).where(reasons.c.entry == entry.id).order_by(reasons.c.cause)).all()
+    rows = work.conn.execute(select(reasons).where(reasons.c.entry == entry.id).order_by(reasons.c.cause)).all()
     rest = [row for row in rows if row.thing not in things]
     if not rest:
-        pen.move(entry, "moot", "retired", said=why)
+        work.move(entry, "moot", "retired", said=why)
         return
-    pen.conn.execute(delete(reasons).where(reasons.c.entry == entry.id, reasons.c.thing.in_(things)))
-    pen.free_items.update(row.item for row in rows if row.thing in things)
+    work.conn.execute(delete(reasons).where(reasons.c.entry == entry.id, reasons.c.thing.in_(things)))
+    work.free_items.update(row.item for row in rows if row.thing in things)
     rules = {rule: mark for row in rest for rule, mark in zip(row.rules, row.fingerprints, strict=True)}
-    pen.touch(
+    work.touch(
         replace(
             entry,
             cause=rest[0].cause,
@@ -177,6 +177,6 @@ def _withdraw(pen: Pen, entry: Entry, things: set[str], sights: dict[str, str]) 
             fingerprints=tuple(rules.values()),
         )
     )
-    pen.chain.add(
+    work.chain.add(
         "withdrawn", entry=entry.id, target=entry.target, why=why, rules=[list(pair) for pair in rules.items()]
     )

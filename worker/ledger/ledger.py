@@ -18,7 +18,7 @@ from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Standing
 from worker.ledger.unit_of_work import Mint, chain_records
-from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, News, Page, Reading, Spent
+from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Ledger:
         """Return what is read of a source, and what is being read."""
         return await self._read(pages.coverage, account, source)
 
-    async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> News:
+    async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> NewSights:
         """Tell what readings hold that the ledger has not seen; nothing is written."""
         return await self._read(sights.news, account, readings, now, settle)
 
@@ -194,8 +194,8 @@ class Ledger:
 
     async def _write(self, account: str, now: float, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         def transaction(conn: Connection) -> T:
-            with writing(conn, account, now, self._mint) as pen:
-                return fn(pen, *args)
+            with writing(conn, account, now, self._mint) as work:
+                return fn(work, *args)
 
         return await self._runner.run(transaction)
 

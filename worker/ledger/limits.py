@@ -9,7 +9,7 @@ from worker.language.rules import Limit, RuleInfo
 from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import counts, entries
 from worker.ledger.entries import Entry
-from worker.ledger.unit_of_work import Pen
+from worker.ledger.unit_of_work import UnitOfWork
 
 QUEUE = "limit/"
 """How the name of an item begins under which what is beyond a limit waits; the rule and a time follow."""
@@ -19,9 +19,9 @@ UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 class Room:
     """The room that rules have left, for the entries of one claim; counted in the claim's transaction."""
 
-    def __init__(self, pen: Pen, rules: Mapping[str, RuleInfo], ready: Sequence[Entry]) -> None:
+    def __init__(self, work: UnitOfWork, rules: Mapping[str, RuleInfo], ready: Sequence[Entry]) -> None:
         """Read what these entries' rules have touched in their windows."""
-        self._conn, self._account, self._now = pen.conn, pen.account, pen.now
+        self._conn, self._account, self._now = work.conn, work.account, work.now
         self._limits = {name: info.limit for name, info in rules.items()}
         self._touched: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._queues: dict[str, str] = {}

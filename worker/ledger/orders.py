@@ -12,7 +12,7 @@ from worker.ledger.db.tables import brakes, entries, orders, reasons
 from worker.ledger.entries import Brake, Entry, Order
 from worker.ledger.records import harmless
 from worker.ledger.settling import put_brake
-from worker.ledger.unit_of_work import Pen
+from worker.ledger.unit_of_work import UnitOfWork
 
 DISPUTE = "dispute/"
 
@@ -32,18 +32,18 @@ def order(conn: Connection, account: str, wanted: Order) -> int:
     return int(conn.execute(insert(orders).returning(orders.c.id), row).scalar_one())
 
 
-def take_orders(pen: Pen) -> tuple[Order, ...]:
+def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
     """Carry out what was ordered since the last time; each order is answered and recorded."""
     columns = [orders.c[name] for name in Order.__struct_fields__]
-    query = select(*columns).where(orders.c.account == pen.account, orders.c.taken_at == 0.0).order_by(orders.c.id)
+    query = select(*columns).where(orders.c.account == work.account, orders.c.taken_at == 0.0).order_by(orders.c.id)
     taken = []
-    for row in pen.conn.execute(query).all():
+    for row in work.conn.execute(query).all():
         wanted = Order(**row._mapping)  # noqa: SLF001 (public, in spite of its name)
-        done = replace(wanted, taken_at=pen.now, answer=_obey(pen, wanted))
+        done = replace(wanted, taken_at=work.now, answer=_obey(work, wanted))
         change = update(orders).where(orders.c.id == done.id)
-        pen.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
+        work.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
         said = {"order": done.id, "subject": done.subject, "who": done.who, "because": done.because}
-        pen.chain.add("ordered", what=done.verb, answer=done.answer, **said)
+        work.chain.add("ordered", what=done.verb, answer=done.answer, **said)
         taken.append(done)
     return tuple(taken)
 
@@ -68,11 +68,11 @@ def _subject(brake: Brake) -> str:
     return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
 
 
-def lapse(pen: Pen, after: float) -> int:
+def lapse(work: UnitOfWork, after: float) -> int:
     """End what has waited for a person longer than ``after`` seconds; return how many."""
-    old = pen.load((entries.c.state == "waiting") & (entries.c.waits_since < pen.now - after))
+    old = work.load((entries.c.state == "waiting") & (entries.c.waits_since < work.now - after))
     for entry in old:
-        pen.move(entry, "lapsed", "lapsed", said="nobody decided in time")
+        work.move(entry, "lapsed", "lapsed", said="nobody decided in time")
     return len(old)
 
 
@@ -81,86 +81,86 @@ def by_rule(rule: str) -> ColumnElement[bool]:
     return type_coerce(entries.c.rules, Text).contains(f'"{rule}"', autoescape=True)
 
 
-def _obey(pen: Pen, wanted: Order) -> str:
+def _obey(work: UnitOfWork, wanted: Order) -> str:
     """Carry out one order; return what is said to who gave it."""
     if wanted.verb in {"brake", "unbrake"}:
-        return _brake(pen, wanted)
+        return _brake(work, wanted)
     if wanted.verb == "cancel":  # of a bulk job, which no entry is about: it is answered already, by the API
         return wanted.answer
     if wanted.verb not in {"approve", "refuse"}:
         return f"{wanted.verb!r} is no order that this version knows: nothing was done"
-    waiting = _meant(pen, wanted.subject)
+    waiting = _meant(work, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
     if wanted.verb == "refuse":
         for entry in waiting:
-            _refuse(pen, entry, wanted.who, wanted.because)
+            _refuse(work, entry, wanted.who, wanted.because)
         return f"{len(waiting)} refused"
-    return _approve(pen, waiting, wanted)
+    return _approve(work, waiting, wanted)
 
 
-def _meant(pen: Pen, subject: str) -> list[Entry]:
+def _meant(work: UnitOfWork, subject: str) -> list[Entry]:
     """Return the waiting entries that a subject names: by rule, by item, or by entry."""
     waiting = entries.c.state == "waiting"
     if subject.startswith("rule:"):
-        return pen.load(waiting & by_rule(subject.removeprefix("rule:")))
-    standing = select(reasons.c.entry).where(reasons.c.account == pen.account, reasons.c.item == subject)
-    return pen.load(waiting & or_(entries.c.item == subject, entries.c.id == subject, entries.c.id.in_(standing)))
+        return work.load(waiting & by_rule(subject.removeprefix("rule:")))
+    standing = select(reasons.c.entry).where(reasons.c.account == work.account, reasons.c.item == subject)
+    return work.load(waiting & or_(entries.c.item == subject, entries.c.id == subject, entries.c.id.in_(standing)))
 
 
-def _approve(pen: Pen, waiting: Sequence[Entry], wanted: Order) -> str:
+def _approve(work: UnitOfWork, waiting: Sequence[Entry], wanted: Order) -> str:
     """Let entries go on a person's word; the other sides of their disputes are refused."""
-    pen.survey((entry.lane, entry.target) for entry in waiting)
-    items = _items(pen, waiting)
+    work.survey((entry.lane, entry.target) for entry in waiting)
+    items = _items(work, waiting)
     states = []
     for entry in waiting:
-        now = pen.now_of(entry)
+        now = work.now_of(entry)
         if now.state == "waiting":
             approved = replace(now, approved_by=wanted.who)
             told = {"who": wanted.who, "because": wanted.because}
-            states.append(go_on(pen, approved, "approved", told).state)
-            _refuse_others(pen, now, items[entry.id], wanted)
+            states.append(go_on(work, approved, "approved", told).state)
+            _refuse_others(work, now, items[entry.id], wanted)
     late = states.count("waiting")
     rest = f", {late} when what is on its way to the same target has ended" if late else ""
     return f"{len(states) - late} approved{rest}"
 
 
-def _items(pen: Pen, waiting: Sequence[Entry]) -> dict[str, set[str]]:
+def _items(work: UnitOfWork, waiting: Sequence[Entry]) -> dict[str, set[str]]:
     """Return the sentences for which each entry stands: also those that joined it later."""
     items: dict[str, set[str]] = defaultdict(set)
     for chunk in chunks(entry.id for entry in waiting):
-        for row in pen.conn.execute(select(reasons.c.entry, reasons.c.item).where(reasons.c.entry.in_(chunk))):
+        for row in work.conn.execute(select(reasons.c.entry, reasons.c.item).where(reasons.c.entry.in_(chunk))):
             items[row.entry].add(row.item)
     return items
 
 
-def _refuse_others(pen: Pen, entry: Entry, mine: set[str], wanted: Order) -> None:
+def _refuse_others(work: UnitOfWork, entry: Entry, mine: set[str], wanted: Order) -> None:
     """Refuse the sentences that wanted something else of the same target; what others asked for as well stays."""
     for item in sorted(item for item in mine if item.startswith(DISPUTE)):
         rivals = reasons.c.item.startswith(item.rpartition("#")[0] + "#", autoescape=True) & reasons.c.item.not_in(mine)
-        spot = (entries.c.account == pen.account, entries.c.lane == entry.lane, entries.c.target == entry.target)
-        sides = pen.conn.scalars(select(reasons.c.item).join(entries).where(*spot, rivals)).all()
-        by_sides = reasons.c.account == pen.account, reasons.c.item.in_(sides)
+        spot = (entries.c.account == work.account, entries.c.lane == entry.lane, entries.c.target == entry.target)
+        sides = work.conn.scalars(select(reasons.c.item).join(entries).where(*spot, rivals)).all()
+        by_sides = reasons.c.account == work.account, reasons.c.item.in_(sides)
         by_others = exists().where(reasons.c.entry == entries.c.id, reasons.c.item.not_in(sides))
         wanted_by = entries.c.id.in_(select(reasons.c.entry).where(*by_sides))
-        for side in pen.load((entries.c.state == "waiting") & wanted_by & ~by_others):
-            _refuse(pen, side, wanted.who, f"the other side was approved: {item}")
+        for side in work.load((entries.c.state == "waiting") & wanted_by & ~by_others):
+            _refuse(work, side, wanted.who, f"the other side was approved: {item}")
 
 
-def _refuse(pen: Pen, entry: Entry, who: str, because: str) -> None:
-    pen.move(entry, "refused", "refused", told={"who": who, "because": because}, said=because)
+def _refuse(work: UnitOfWork, entry: Entry, who: str, because: str) -> None:
+    work.move(entry, "refused", "refused", told={"who": who, "because": because}, said=because)
 
 
-def _brake(pen: Pen, wanted: Order) -> str:
+def _brake(work: UnitOfWork, wanted: Order) -> str:
     """Put a brake on or take it off: of a rule, of a lane, or of everything."""
     kind, _, name = wanted.subject.partition(":")
     if wanted.subject and (kind not in {"rule", "lane"} or not name):
         return f"{wanted.subject!r} cannot be braked; name rule:NAME or lane:NAME, or nothing for everything"
     rule, lane = (name if kind == "rule" else ""), (name if kind == "lane" else "")
     if wanted.verb == "brake":
-        put_brake(pen, rule, lane, wanted.who, wanted.because)
+        put_brake(work, rule, lane, wanted.who, wanted.because)
         return "the brake is on"
-    mine = (brakes.c.account == pen.account, brakes.c.rule == rule, brakes.c.lane == lane)
-    gone = pen.conn.execute(delete(brakes).where(*mine)).rowcount
-    pen.chain.add("unbraked", rule=rule, in_lane=lane, who=wanted.who, because=wanted.because)
+    mine = (brakes.c.account == work.account, brakes.c.rule == rule, brakes.c.lane == lane)
+    gone = work.conn.execute(delete(brakes).where(*mine)).rowcount
+    work.chain.add("unbraked", rule=rule, in_lane=lane, who=wanted.who, because=wanted.because)
     return "the brake is off" if gone else "there was no such brake"

@@ -15,7 +15,7 @@ from worker.ledger.entering import place, retire, thing_of
 from worker.ledger.records import about, instant
 from worker.ledger.sights import keep
 from worker.ledger.spending import keep_spent
-from worker.ledger.unit_of_work import Pen
+from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice
 
 DRIFTED = "drift: "
@@ -46,20 +46,20 @@ def coverage(conn: Connection, account: str, source: str) -> Coverage:
     )
 
 
-def enter(pen: Pen, page: Page) -> Entered:
+def enter(work: UnitOfWork, page: Page) -> Entered:
     """Enter a page; raise Temporary, with nothing entered, when another page told of the same things first."""
-    pen.context = {"generation": page.generation} if page.generation else {}
-    keep(pen.conn, page)
-    _overtake(pen, page)
-    see_through(pen)  # before anything new is entered: it must meet what has its turn again
-    late = _hold(pen, page)
-    place(pen, [draft for draft in page.drafts if draft.cause not in late])
-    _keep_mishaps(pen, page)
-    _keep_broken(pen, page)
-    note_drift(pen, page.failing)
-    _advance(pen, page)
-    keep_spent(pen.conn, page.account, page.spent, page.now)
-    return Entered(dict(pen.entered))
+    work.context = {"generation": page.generation} if page.generation else {}
+    keep(work.conn, page)
+    _overtake(work, page)
+    see_through(work)  # before anything new is entered: it must meet what has its turn again
+    late = _hold(work, page)
+    place(work, [draft for draft in page.drafts if draft.cause not in late])
+    _keep_mishaps(work, page)
+    _keep_broken(work, page)
+    note_drift(work, page.failing)
+    _advance(work, page)
+    keep_spent(work.conn, page.account, page.spent, page.now)
+    return Entered(dict(work.entered))
 
 
 def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
@@ -77,28 +77,28 @@ def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
     )
 
 
-def _overtake(pen: Pen, page: Page) -> None:
+def _overtake(work: UnitOfWork, page: Page) -> None:
     """Let newer sights take the place of what older sights of the same things asked for, or were held for."""
     newest = {thing_of(sight.key): sight.key for sight in page.news.sights if sight.number > 1}
-    retire(pen, newest)
+    retire(work, newest)
     for chunk in chunks(newest):
         mine = (held.c.account == page.account, held.c.thing.in_(chunk))
-        for row in pen.conn.execute(select(held.c.key, held.c.thing, held.c.why).where(*mine)):
-            pen.chain.add("overtaken", cause=row.key, by=newest[row.thing], why=row.why)
-        pen.conn.execute(delete(held).where(*mine))
+        for row in work.conn.execute(select(held.c.key, held.c.thing, held.c.why).where(*mine)):
+            work.chain.add("overtaken", cause=row.key, by=newest[row.thing], why=row.why)
+        work.conn.execute(delete(held).where(*mine))
 
 
-def _hold(pen: Pen, page: Page) -> set[str]:
+def _hold(work: UnitOfWork, page: Page) -> set[str]:
     """Keep events that cannot be judged yet, drop those that are; return the ones overtaken by a newer sight."""
     known = {*page.judged, *(item.sight.key for item in page.held if item.tries)}
-    alive = _held_keys(pen, known)
+    alive = _held_keys(work, known)
     rows = [_held_row(page.account, item) for item in page.held if _lives(item, alive) and not item.last]
-    upsert(pen.conn, held, rows, ("why", "tries", "next_at"))
+    upsert(work.conn, held, rows, ("why", "tries", "next_at"))
     given_up = [item for item in page.held if item.last and item.sight.key in alive]
     for item in given_up:
-        pen.chain.add("given up", cause=item.sight.key, why=item.why, tries=item.tries)
+        work.chain.add("given up", cause=item.sight.key, why=item.why, tries=item.tries)
     for chunk in chunks((*page.judged, *(item.sight.key for item in given_up))):
-        pen.conn.execute(delete(held).where(held.c.account == page.account, held.c.key.in_(chunk)))
+        work.conn.execute(delete(held).where(held.c.account == page.account, held.c.key.in_(chunk)))
     return known - alive
 
 
@@ -106,10 +106,10 @@ def _lives(item: Held, alive: set[str]) -> bool:
     return not item.tries or item.sight.key in alive
 
 
-def _held_keys(pen: Pen, keys: set[str]) -> set[str]:
+def _held_keys(work: UnitOfWork, keys: set[str]) -> set[str]:
     found: set[str] = set()
     for chunk in chunks(keys):
-        found.update(pen.conn.scalars(select(held.c.key).where(held.c.account == pen.account, held.c.key.in_(chunk))))
+        found.update(work.conn.scalars(select(held.c.key).where(held.c.account == work.account, held.c.key.in_(chunk))))
     return found
 
 
@@ -126,7 +126,7 @@ def _held_row(account: str, item: Held) -> dict[str, Any]:
     }
 
 
-def _keep_mishaps(pen: Pen, page: Page) -> None:
+def _keep_mishaps(work: UnitOfWork, page: Page) -> None:
     """Keep what a rule failed on, so that the mended rule can judge it."""
     rows = [
         {
@@ -140,68 +140,68 @@ def _keep_mishaps(pen: Pen, page: Page) -> None:
         }
         for mishap in page.mishaps
     ]
-    upsert(pen.conn, mishaps, rows)
+    upsert(work.conn, mishaps, rows)
     for mishap in page.mishaps:
         who = [[mishap.rule, mishap.fingerprint]]
-        pen.chain.add("rule failed", rules=who, cause=mishap.cause, why=mishap.problem, **pen.context)
+        work.chain.add("rule failed", rules=who, cause=mishap.cause, why=mishap.problem, **work.context)
 
 
-def _keep_broken(pen: Pen, page: Page) -> None:
+def _keep_broken(work: UnitOfWork, page: Page) -> None:
     """Keep records that cannot be read, each once, however often they are read again."""
     by_digest = {sha256(one.raw).hexdigest(): one for one in page.broken}
     known: set[str] = set()
     for chunk in chunks(by_digest):
         mine = broken.c.account == page.account, broken.c.digest.in_(chunk)
-        known.update(pen.conn.scalars(select(broken.c.digest).where(*mine)))
+        known.update(work.conn.scalars(select(broken.c.digest).where(*mine)))
     for digest in by_digest.keys() - known:
         one = by_digest[digest]
         row = {"account": page.account, "digest": digest, "raw": one.raw, "why": one.why, "at": page.now}
-        pen.conn.execute(insert(broken), [row])
-        pen.chain.add("broken record", source=page.source, digest=digest, why=one.why)
+        work.conn.execute(insert(broken), [row])
+        work.chain.add("broken record", source=page.source, digest=digest, why=one.why)
 
 
-def _advance(pen: Pen, page: Page) -> None:
+def _advance(work: UnitOfWork, page: Page) -> None:
     """Write down how far the slice is read; one that is read to its end becomes coverage."""
     if page.since:
-        upsert(pen.conn, meta, [{"name": _since(page.account, page.source), "value": repr(page.since)}])
+        upsert(work.conn, meta, [{"name": _since(page.account, page.source), "value": repr(page.since)}])
     if page.slice is None:
         return
     done = page.slice
     if page.closes or page.instead:
         key = {"kind": done.kind, "start": done.start, "end": done.end, "account": page.account, "source": done.source}
-        pen.conn.execute(delete(slices).where(*(slices.c[name] == value for name, value in key.items())))
+        work.conn.execute(delete(slices).where(*(slices.c[name] == value for name, value in key.items())))
     going_on = page.instead or (() if page.closes else (done,))
     rows = [{**msgspec.structs.asdict(slice_), "account": page.account} for slice_ in going_on]
-    upsert(pen.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
+    upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
     if page.closes and not page.instead and done.kind in READING:
-        _close(pen, done)
+        _close(work, done)
 
 
-def _close(pen: Pen, done: Slice) -> None:
+def _close(work: UnitOfWork, done: Slice) -> None:
     """Merge an interval that is read to its end with those it meets; a gap's end is on record."""
-    mine = (intervals.c.account == pen.account, intervals.c.source == done.source)
+    mine = (intervals.c.account == work.account, intervals.c.source == done.source)
     met = (*mine, intervals.c.start <= done.end, intervals.c.end >= done.start)
-    rows = pen.conn.execute(select(intervals.c.start, intervals.c.end).where(*met)).all()
-    pen.conn.execute(delete(intervals).where(*met))
+    rows = work.conn.execute(select(intervals.c.start, intervals.c.end).where(*met)).all()
+    work.conn.execute(delete(intervals).where(*met))
     start = min((done.start, *(row.start for row in rows)))
     end = max((done.end, *(row.end for row in rows)))
-    row = {"account": pen.account, "source": done.source, "start": start, "end": end}
-    pen.conn.execute(insert(intervals), [row])
+    row = {"account": work.account, "source": done.source, "start": start, "end": end}
+    work.conn.execute(insert(intervals), [row])
     if done.kind == "gap":
         told = {"start": instant(done.start), "end": instant(done.end), "opened": instant(done.opened)}
-        pen.chain.add("gap closed", source=done.source, why=done.why, **told)
+        work.chain.add("gap closed", source=done.source, why=done.why, **told)
 
 
 def _since(account: str, source: str) -> str:
     return f"since/{account}/{source}"
 
 
-def note_drift(pen: Pen, messages: Iterable[str]) -> None:
+def note_drift(work: UnitOfWork, messages: Iterable[str]) -> None:
     """Note each move that was proved done of messages that now show a failed one."""
     for chunk in chunks(tuple(messages)):
         moved = (entries.c.lane == "placement") & (entries.c.kind == "Move") & (entries.c.state == "done")
-        for entry in pen.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
+        for entry in work.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
             if entry.look and FAILED in entry.look.status:
                 continue  # it showed a failed move of somebody else's before ours was sent
-            pen.touch(replace(entry, said=DRIFTED + entry.said))
-            pen.chain.add("drift", **about(entry), why=WHY)
+            work.touch(replace(entry, said=DRIFTED + entry.said))
+            work.chain.add("drift", **about(entry), why=WHY)

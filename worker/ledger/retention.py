@@ -8,39 +8,39 @@ from worker.ledger.cascade import END
 from worker.ledger.db.tables import broken, counts, entries, maybes, mishaps, orders, records, sights
 from worker.ledger.entries import FINAL, STATES
 from worker.ledger.records import head
-from worker.ledger.unit_of_work import Pen
+from worker.ledger.unit_of_work import UnitOfWork
 
 UNSETTLED = frozenset(STATES) - FINAL
 
 
-def prune(pen: Pen, sights_before: Mapping[str, float], keep_before: float) -> None:
+def prune(work: UnitOfWork, sights_before: Mapping[str, float], keep_before: float) -> None:
     """Delete sights of things older than their kind's time, and what was settled and recorded before another."""
     for kind, before in sights_before.items():
         for table in (sights, maybes):
-            old = (table.c.account == pen.account, table.c.kind == kind, table.c.time < before)
-            pen.conn.execute(delete(table).where(*old))
+            old = (table.c.account == work.account, table.c.kind == kind, table.c.time < before)
+            work.conn.execute(delete(table).where(*old))
     # What was final from the first has never settled.
     settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)
-    needed = entries.c.id.in_(_entries_to_end(pen))
-    pen.conn.execute(delete(entries).where(entries.c.account == pen.account, *settled, ~needed))
+    needed = entries.c.id.in_(_entries_to_end(work))
+    work.conn.execute(delete(entries).where(entries.c.account == work.account, *settled, ~needed))
     for table in (counts, mishaps, broken, orders):
-        pen.conn.execute(delete(table).where(table.c.account == pen.account, table.c.at < keep_before))
-    _prune_records(pen, keep_before)
+        work.conn.execute(delete(table).where(table.c.account == work.account, table.c.at < keep_before))
+    _prune_records(work, keep_before)
 
 
-def _entries_to_end(pen: Pen) -> Select[str]:
+def _entries_to_end(work: UnitOfWork) -> Select[str]:
     """Select the list entries whose end is still to come: it takes back only what the ledger knows for its own."""
     ends = entries.alias()
     to_come = (ends.c.cause.startswith(END), ends.c.state.in_(UNSETTLED))
-    return select(func.substr(ends.c.cause, len(END) + 1)).where(ends.c.account == pen.account, *to_come)
+    return select(func.substr(ends.c.cause, len(END) + 1)).where(ends.c.account == work.account, *to_come)
 
 
-def _prune_records(pen: Pen, keep_before: float) -> None:
+def _prune_records(work: UnitOfWork, keep_before: float) -> None:
     """Cut off the beginning of the chain; a new record at its end tells the hash at the cut."""
-    mine = records.c.account == pen.account
-    kept = pen.conn.scalar(select(func.min(records.c.number)).where(mine, records.c.at >= keep_before))
-    through = (kept or head(pen.conn, pen.account)[0]) - 1
-    cut = pen.conn.scalar(select(records.c.hash).where(mine, records.c.number == through))
+    mine = records.c.account == work.account
+    kept = work.conn.scalar(select(func.min(records.c.number)).where(mine, records.c.at >= keep_before))
+    through = (kept or head(work.conn, work.account)[0]) - 1
+    cut = work.conn.scalar(select(records.c.hash).where(mine, records.c.number == through))
     if cut:
-        pen.conn.execute(delete(records).where(mine, records.c.number <= through))
-        pen.chain.add("pruned", through=through, cut=cut)
+        work.conn.execute(delete(records).where(mine, records.c.number <= through))
+        work.chain.add("pruned", through=through, cut=cut)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.errors import Temporary
 from worker.ledger.db.dialects import add, chunks, upsert
 from worker.ledger.db.tables import entries, maybes, sights
-from worker.ledger.values import News, Page, Reading, Sight, Thing
+from worker.ledger.values import NewSights, Page, Reading, Sight, Thing
 
 Key = tuple[float, str]
 Past: TypeAlias = Any
@@ -18,7 +18,7 @@ Past: TypeAlias = Any
 RELEASED = ("claimed", "sent", "unsure", "done")
 
 
-def news(conn: Connection, account: str, readings: Sequence[Reading], now: float, settle: float) -> News:
+def news(conn: Connection, account: str, readings: Sequence[Reading], now: float, settle: float) -> NewSights:
     """Tell what is new; of several readings of one thing, the last counts. Nothing is written.
 
     A state seen before, though not last, may be a stale read: it counts when still so ``settle`` seconds later.
@@ -51,7 +51,7 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
         for last, sight in again:
             echo = sight.reading.thing.id in ours and _left_quarantine(last, sight.reading)
             (echoed if echo else fresh).append(sight)
-    return News(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
+    return NewSights(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
 
 
 def keep(conn: Connection, page: Page) -> None:

@@ -101,7 +101,7 @@ def last_of(found: Iterable[Entry]) -> Entry | None:
     return max(found, key=lambda one: (one.settled_at, max(one.claimed_at, one.created_at), one.id), default=None)
 
 
-class Pen:
+class UnitOfWork:
     """What one transaction knows and changes of an account's entries; ``flush`` writes it, in order."""
 
     def __init__(self, conn: Connection, account: str, now: float, mint: Mint) -> None:
@@ -239,7 +239,7 @@ class Pen:
         return self._known[entry.id]
 
 
-def chain_records(pen: Pen, records: Iterable[Mapping[str, Any]]) -> None:
+def chain_records(work: UnitOfWork, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records that belong to no entry; each has at least a verb."""
     for record in records:
-        pen.chain.add(**record)
+        work.chain.add(**record)

@@ -52,7 +52,7 @@ def _written(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class News(Struct, frozen=True):
+class NewSights(Struct, frozen=True):
     """What a page holds that the ledger has not seen; echoes are our own acts coming back: kept, not judged."""
 
     sights: tuple[Sight, ...] = ()
@@ -120,7 +120,7 @@ class Page(Struct, frozen=True, kw_only=True):
     account: str
     now: float
     source: str
-    news: News = News()
+    news: NewSights = NewSights()
     drafts: tuple[Draft, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
