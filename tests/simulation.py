@@ -232,7 +232,7 @@ class Day:
         rng = Random(f"{self.seed} {self.lives}")
         clock = ApiClock(monotonic=loop.time, wall=lambda: DAWN + loop.time() + 7200, sleep=asyncio.sleep)
         ledger = Ledger(Commits(self.runner, loop), owner=f"life {self.lives}")
-        budget = Budget(clock, 1200, 300.0, 0.8, await ledger.spent("day"))
+        budget = Budget(clock, 1200, 300.0, 0.8, await ledger.read_spent("day"))
         client = Client(Wire(self.world, loop, rng), budget, clock, ACCOUNT, jitter=rng.random)
         wake, looks, facts = asyncio.Event(), Looks(), Facts(client, clock)
         judge = Judge(rules=Rules(), facts=facts, clock=clock, ceiling=ENFORCE, stale=10 * DAY)

@@ -83,7 +83,7 @@ async def test_a_subject_that_thousands_have_is_not_looked_through_to_its_end(mo
     room.world.add_submission(original_postfix_id="4Nowhere", subject="Your invoice")
     await read(room, room.submissions)
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert "was among the first 2 pages of mail scanned between" in held.why
     assert calls(room, "GET investigate") == 2
 
@@ -96,7 +96,7 @@ async def test_a_submission_without_a_subject_is_looked_for_around_its_own_time_
     await read(room, room.submissions)
     assert await room.targets() == [near.id]
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert held.why.startswith(f"no message {far.postfix} was scanned between ")
 
 
@@ -105,7 +105,7 @@ async def test_a_submission_that_names_no_message_says_so() -> None:
     ident = room.world.add_submission(subject="Your invoice")
     await read(room, room.submissions)
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert held.why == f"submission {ident} names no message"
 
 
@@ -114,7 +114,7 @@ async def test_a_subject_with_controls_in_it_is_shown_as_harmless() -> None:
     room.world.add_submission(original_postfix_id="4Nowhere", subject="a\x1b[2J" + "b" * 900)
     await read(room, room.submissions)
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert "with subject a\\u001B[2Jbbb" in held.why
     assert len(held.why) < 300
 

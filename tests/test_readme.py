@@ -23,7 +23,7 @@ from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
 from worker.language.rules import Mode
 from worker.ledger.entries import FOLLOWS
-from worker.ledger.records import NOTHING, VERBS, canonical, hashed
+from worker.ledger.records import NOTHING, VERBS, canonical, hash_record
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
 from worker.sandbox import World
@@ -246,8 +246,8 @@ def test_the_first_rule_has_ten_lines_at_most() -> None:
 
 def test_the_program_that_verifies_records_finds_the_one_that_was_changed() -> None:
     one = {"number": 1, "previous": NOTHING, "said": "grün"}
-    two = {"number": 2, "previous": hashed(NOTHING, one), "said": ""}
-    lines = [canonical({**body, "hash": hashed(str(body["previous"]), body)}) for body in (one, two)]
+    two = {"number": 2, "previous": hash_record(NOTHING, one), "said": ""}
+    lines = [canonical({**body, "hash": hash_record(str(body["previous"]), body)}) for body in (one, two)]
     assert verified(b"\n".join(lines)) == ""
     assert verified(b"\n".join(lines).replace("ü".encode(), b"u")).startswith("record 1 was changed")
     assert verified(lines[1] + b"\n" + lines[0]).startswith("record 1 was changed")

@@ -4,7 +4,7 @@ import msgspec
 
 from tests.ledger.desk import ME, T0, Desk
 from worker.audit.verify import verify
-from worker.ledger.records import canonical, hashed
+from worker.ledger.records import canonical, hash_record
 
 
 async def chain(desk: Desk, length: int = 5) -> list[bytes]:
@@ -20,7 +20,7 @@ def forged(line: bytes, **change: object) -> bytes:
     """Change a record and give it a hash that fits."""
     record = {**msgspec.json.decode(line), **change}
     record.pop("hash")
-    return canonical({**record, "hash": hashed(str(record["previous"]), record)})
+    return canonical({**record, "hash": hash_record(str(record["previous"]), record)})
 
 
 def hash_of(line: bytes, name: str = "hash") -> str:

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.shell import Shell
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
-from worker.ledger.records import canonical, hashed
+from worker.ledger.records import canonical, hash_record
 
 ME = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC).timestamp()
@@ -164,7 +164,7 @@ def test_an_older_file_with_another_end_than_the_newer_one_names_is_a_finding(ke
     older, newer = files(kept, 1, 3)
     record = {**msgspec.json.decode(Path(older).read_bytes()), "n": 9}
     del record["hash"]
-    Path(older).write_bytes(canonical({**record, "hash": hashed(record["previous"], record)}))
+    Path(older).write_bytes(canonical({**record, "hash": hash_record(record["previous"], record)}))
     code, out, _ = kept.type("audit", "verify", older, newer)
     assert (code, out.splitlines()[1:]) == (
         1,

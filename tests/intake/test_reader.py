@@ -171,7 +171,7 @@ async def test_a_record_that_makes_no_sense_costs_only_itself_and_is_kept() -> N
     good = room.world.add_message()
     await room.read()
     assert await room.targets() == [good.id]
-    assert len(await room.ledger.broken(ACCOUNT)) == 1
+    assert len(await room.ledger.list_broken(ACCOUNT)) == 1
 
 
 async def test_looks_are_left_for_whoever_acts() -> None:

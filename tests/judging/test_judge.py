@@ -57,7 +57,7 @@ async def test_an_event_is_given_up_after_a_day_and_that_is_on_record() -> None:
     for _ in range(40):
         await room.held.step()
         room.clock.advance(3600)
-    assert await room.ledger.held(ACCOUNT, room.clock.now() + 10 * DAY) == ()
+    assert await room.ledger.due_held(ACCOUNT, room.clock.now() + 10 * DAY) == ()
     records = [msgspec.json.decode(line) for line in await room.ledger.records(ACCOUNT)]
     assert [r["verb"] for r in records if r["verb"] == "given up"] == ["given up"]
 
@@ -80,7 +80,7 @@ async def test_a_report_whose_message_is_not_found_says_where_it_was_looked_for(
     await room.reports.head()
     await room.held.step()
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert "no message 4Nowhere with recipient ben@corp.example was scanned between 2026-" in held.why
 
 
@@ -157,7 +157,7 @@ async def test_a_failing_rule_has_no_say_and_is_kept_with_the_event() -> None:
     room = Room(fails)
     room.world.add_message()
     await room.read()
-    (mishap,) = await room.ledger.mishaps(ACCOUNT)
+    (mishap,) = await room.ledger.list_mishaps(ACCOUNT)
     assert (mishap.rule, mishap.problem) == ("bad", "ValueError: no")
     assert ("bad",) in {progress.mishaps for progress in room.told}
 
@@ -166,7 +166,7 @@ async def test_a_record_rules_cannot_read_is_kept_as_broken() -> None:
     room = Room(lambda event: Said(key=event.key, unreadable="Expected `str`"))
     room.world.add_message()
     await room.read()
-    assert len(await room.ledger.broken(ACCOUNT)) == 1
+    assert len(await room.ledger.list_broken(ACCOUNT)) == 1
 
 
 async def test_policies_are_asked_for_once_in_five_minutes() -> None:
@@ -191,7 +191,7 @@ async def test_a_report_without_a_message_is_told_so() -> None:
     await room.reports.head()
     await room.held.step()
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert held.why == f"report {number} names no message"
     assert msgspec.json.decode(held.sight.reading.raw, type=Report).fields.postfix_id == ""
 
@@ -203,7 +203,7 @@ async def test_a_report_whose_message_cannot_be_read_is_held_and_ends_nothing() 
     await room.reports.head()
     await room.held.step()
     room.clock.advance(61)
-    (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert "cannot be read" in held.why
 
 

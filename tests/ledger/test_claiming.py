@@ -61,9 +61,9 @@ async def test_what_was_ever_claimed_on_a_target_is_known() -> None:
     desk.now += 9
     second = await desk.wish(TRASH, cause="b/1")
     await desk.claim(second)
-    tried = await desk.ledger.tried(ME, "placement", ["m1", "m2"])
+    tried = await desk.ledger.find_tried(ME, "placement", ["m1", "m2"])
     assert [entry.id for entry in tried] == [first.id, second.id]
-    assert await desk.ledger.tried(ME, "block", ["m1"]) == ()
+    assert await desk.ledger.find_tried(ME, "block", ["m1"]) == ()
 
 
 async def test_under_a_brake_nothing_is_claimed_and_entries_stay_as_they_are() -> None:

@@ -61,7 +61,7 @@ async def test_a_ledger_in_memory_needs_no_lock() -> None:
     async with open_ledger("sqlite:///:memory:", owner="one", exclusive=True) as ledger:
         await write(ledger, 1)
         await open_once("sqlite://")
-        assert len(await ledger.broken(ME)) == 1
+        assert len(await ledger.list_broken(ME)) == 1
 
 
 async def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ async def test_a_full_disk_is_named_nothing_is_half_written_and_it_goes_on_with_
             written = await fill(ledger)
             assert written > 0
             assert len((await ledger.coverage(ME, "messages")).closed) == written
-            assert len(await ledger.broken(ME)) == written
+            assert len(await ledger.list_broken(ME)) == written
             (disk / "ballast").unlink()
             await write(ledger, 2 * written, BIG)
             assert len((await ledger.coverage(ME, "messages")).closed) == written + 1

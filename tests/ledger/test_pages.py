@@ -60,7 +60,7 @@ async def test_a_record_that_cannot_be_read_is_kept_and_told_once() -> None:
     desk = Desk()
     for _ in range(2):
         await desk.ledger.enter(page(broken=(Broken(b"{", "cut"), Broken(b"[]", "a list"))))
-    assert {one.raw for one in await desk.ledger.broken(ME)} == {b"{", b"[]"}
+    assert {one.raw for one in await desk.ledger.list_broken(ME)} == {b"{", b"[]"}
     assert await desk.verbs() == ["broken record", "broken record"]
 
 
@@ -68,7 +68,7 @@ async def test_a_rule_that_failed_is_kept_with_its_event() -> None:
     desk = Desk()
     mishap = Mishap(rule="r", fingerprint="f", cause="c/1", problem="KeyError: 'x'", raw=b"{}")
     await desk.ledger.enter(page(mishaps=(mishap,), generation=3))
-    assert await desk.ledger.mishaps(ME) == (mishap,)
+    assert await desk.ledger.list_mishaps(ME) == (mishap,)
     assert await desk.verbs() == ["rule failed"]
     assert b'"generation":3' in (await desk.ledger.records(ME))[0]
 
@@ -92,14 +92,14 @@ async def test_a_held_event_comes_back_when_it_is_due_and_goes_when_it_is_judged
     desk = Desk()
     event = held(Sight(reading(), 1), next_at=T0 + 60)
     await desk.ledger.enter(page(held=(event,)))
-    assert await desk.ledger.held(ME, T0) == ()
-    assert await desk.ledger.held(ME, T0 + 60) == (event,)
+    assert await desk.ledger.due_held(ME, T0) == ()
+    assert await desk.ledger.due_held(ME, T0 + 60) == (event,)
     assert await desk.ledger.next_due(ME, T0) == T0 + 60
     later = held(event.sight, tries=1, next_at=T0 + 300)
     await desk.ledger.enter(page(held=(later,)))
-    assert await desk.ledger.held(ME, T0 + 300) == (later,)
+    assert await desk.ledger.due_held(ME, T0 + 300) == (later,)
     await desk.ledger.enter(page(judged=(event.sight.key,), drafts=(desk.draft(),)))
-    assert await desk.ledger.held(ME, T0 + 300) == ()
+    assert await desk.ledger.due_held(ME, T0 + 300) == ()
     assert [entry.state for entry in await desk.ledger.entries(ME)] == ["ready"]
 
 
@@ -108,7 +108,7 @@ async def test_a_held_event_that_is_given_up_is_on_record() -> None:
     event = held(Sight(reading(), 1))
     await desk.ledger.enter(page(held=(event,)))
     await desk.ledger.enter(page(held=(held(event.sight, tries=3, last=True),)))
-    assert await desk.ledger.held(ME, T0) == ()
+    assert await desk.ledger.due_held(ME, T0) == ()
     assert await desk.verbs() == ["given up"]
 
 
@@ -122,13 +122,13 @@ async def test_a_held_event_is_overtaken_by_a_newer_sight_even_while_it_is_judge
     late = page(judged=(event.sight.key,), held=(held(event.sight, tries=1),), drafts=(desk.draft(JUNK),))
     await desk.ledger.enter(late)
     assert await desk.ledger.entries(ME) == ()
-    assert await desk.ledger.held(ME, T0 + 9999) == ()
+    assert await desk.ledger.due_held(ME, T0 + 9999) == ()
 
 
 async def test_what_the_budget_spent_is_there_at_the_next_start() -> None:
     ledger = Desk().ledger
     await ledger.enter(page(spent=((T0, 3), (T0 + 1, 4))))
-    assert await ledger.spent(ME) == ((T0, 3), (T0 + 1, 4))
+    assert await ledger.read_spent(ME) == ((T0, 3), (T0 + 1, 4))
     await ledger.keep_spent("credential", [(T0, 1)], T0)
-    assert await ledger.spent("credential") == ((T0, 1),)
-    assert await ledger.spent("unknown") == ()
+    assert await ledger.read_spent("credential") == ((T0, 1),)
+    assert await ledger.read_spent("unknown") == ()

@@ -56,7 +56,7 @@ async def test_what_settled_long_ago_goes_and_what_is_open_stays() -> None:
     await desk.ledger.enter(Page(account=ME, now=T0, source="messages", broken=(Broken(b"{", "cut"),)))
     await desk.ledger.prune(ME, T0 + DAY, {"Message": T0}, T0 + DAY)
     assert [entry.id for entry in await desk.ledger.entries(ME)] == [still.id]
-    assert await desk.ledger.broken(ME) == ()
+    assert await desk.ledger.list_broken(ME) == ()
 
 
 async def test_the_chain_still_verifies_after_pruning_it_twice() -> None:

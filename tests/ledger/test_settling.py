@@ -52,7 +52,7 @@ async def test_an_answer_and_a_proof_lead_to_done() -> None:
         "in Junk",
         T0 + 10,
     )
-    assert await desk.ledger.spent(ME) == ((T0, 1),)
+    assert await desk.ledger.read_spent(ME) == ((T0, 1),)
     assert await desk.verbs() == ["entered", "claimed", "answered", "settled"]
 
 

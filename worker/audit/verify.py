@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from worker.ledger.records import NOTHING, hashed
+from worker.ledger.records import NOTHING, hash_record
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ def _link(line: bytes) -> _Link:
     record = msgspec.json.decode(line, type=dict[str, Any])
     number, previous, said = int(record["number"]), str(record["previous"]), str(record.pop("hash"))
     cut = {int(record["through"]): str(record["cut"])} if record.get("verb") == "pruned" else {}
-    return _Link(number, previous, said, hashed(previous, record) == said, cut)
+    return _Link(number, previous, said, hash_record(previous, record) == said, cut)
 
 
 def _problem(held: Verdict, link: _Link) -> str:

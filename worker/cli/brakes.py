@@ -76,7 +76,7 @@ async def _brake(settings: "Settings", verb: str, subject: str, person: "context
     if verb == "brake" and subject.startswith("rule:"):
         await _known(settings, subject.removeprefix("rule:"))
     async with context.ledger(settings) as (ledger, accounts):
-        on = {account: await ledger.braked(account) for account in accounts}
+        on = {account: await ledger.list_braked(account) for account in accounts}
         others = sorted(frozenset[str]().union(*on.values()) - {subject})
         meant = [account for account in accounts if verb == "brake" or subject in on[account]]
         if verb == "unbrake" and not meant:

@@ -97,7 +97,7 @@ async def _busy(house: House) -> bool:
     far = house.rooms.clock.now() + PATIENCE
     for desk in house.desks:
         states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}
-        if "held" in states or await unsettled(house, desk) or await house.rooms.ledger.held(desk.account, far):
+        if "held" in states or await unsettled(house, desk) or await house.rooms.ledger.due_held(desk.account, far):
             return True
     return False
 

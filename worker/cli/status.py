@@ -119,14 +119,14 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
     async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
-            counts, mishaps = await ledger.counts(account, time.time()), await ledger.mishaps(account)
+            counts, mishaps = await ledger.counts(account, time.time()), await ledger.list_mishaps(account)
             found.append({
                 "account": account,
                 "entries": counts,
                 "waiting": sum(states.get("waiting", 0) for states in counts.values()),
                 "sources": [_source(one.name, read) for one, read in sources if one is Messages or read.since],
                 "brakes": [brake_row(account, each) for each in await ledger.brakes(account)],
-                "unreadable records": len(await ledger.broken(account)),
+                "unreadable records": len(await ledger.list_broken(account)),
                 "rule failures": len(mishaps),
                 "failing rules": _failing(mishaps),
                 "bytes": await ledger.sizes(),

@@ -191,7 +191,7 @@ async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account
 
 async def _spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
     """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
-    written = [sorted(await ledger.spent(name)) for name in names]
+    written = [sorted(await ledger.read_spent(name)) for name in names]
     return max(written, key=lambda spent: (_newest(spent), sum(count for _, count in spent)))
 
 

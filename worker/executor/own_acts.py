@@ -9,7 +9,7 @@ from worker.ledger.ledger import Ledger
 async def ours(ledger: Ledger, account: str, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Return what the ledger tried before in a lane on the targets of entries, but for the entries themselves."""
     themselves = {entry.id for entry in entries}
-    tried = await ledger.tried(account, lane, [entry.target for entry in entries])
+    tried = await ledger.find_tried(account, lane, [entry.target for entry in entries])
     return by_target(one for one in tried if one.id not in themselves)
 
 

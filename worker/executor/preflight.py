@@ -285,7 +285,7 @@ class Preflight:
         blocks = any(entry.lane == "block" for entry in adding)
         targets = sorted({target for entry in adding for target in find_related(entry.target)})
         for lane in OPPOSITE[adding[0].lane] if adding else ():
-            tried = by_target(await self._ledger.tried(self._account, lane, targets, ready=not blocks))
+            tried = by_target(await self._ledger.find_tried(self._account, lane, targets, ready=not blocks))
             if blocks and not tried:
                 continue
             listed = await self._observer.read_list(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)

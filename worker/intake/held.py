@@ -35,7 +35,7 @@ class HeldEvents:
 
     async def step(self) -> float:
         """Judge the held events that are due; return the seconds until the next look for some."""
-        due = await self._ledger.held(self.account, self._clock.now())
+        due = await self._ledger.due_held(self.account, self._clock.now())
         if not due:
             return HELD_PAUSE
         judged = await self._judge.held(due)

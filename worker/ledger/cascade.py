@@ -30,7 +30,7 @@ class Fate(NamedTuple):
 
 
 @contextmanager
-def writing(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[UnitOfWork]:
+def open_unit_of_work(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[UnitOfWork]:
     """Open a unit of work for one transaction, and see to everything that follows from what was written with it."""
     work = UnitOfWork(conn, account, now, mint)
     yield work
@@ -44,7 +44,7 @@ def see_through(work: UnitOfWork) -> None:
         work.flush()
         final = [entry for entry in ended if entry.state in FINAL]
         _give_their_end(work, final)
-        _release_notices(work, _freed_items(work, final))
+        _release_notices(work, _free_items(work, final))
         _next_in_line(work, ended)
 
 
@@ -139,7 +139,7 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
         work.enter(end, until=instant(until))
 
 
-def _freed_items(work: UnitOfWork, final: Iterable[Entry]) -> set[str]:
+def _free_items(work: UnitOfWork, final: Iterable[Entry]) -> set[str]:
     """Take away what the settled entries stood for; return the sentences of which nothing is left."""
     items, work.free_items = work.free_items, set()
     for chunk in chunks(entry.id for entry in final):

@@ -74,7 +74,7 @@ class Braked(NamedTuple):
         return self.everything or entry.lane in self.lanes or self.rules.issuperset(entry.rules)
 
 
-def braked(conn: Connection, account: str) -> Braked:
+def find_braked(conn: Connection, account: str) -> Braked:
     """Read the brakes of an account."""
     rows = conn.execute(select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == account)).all()
     return Braked(
@@ -103,7 +103,7 @@ def open_entries(conn: Connection, account: str, states: Sequence[str], now: flo
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
 
 
-def tried(
+def find_tried(
     conn: Connection, account: str, lane: str, targets: Sequence[str], *, ready: bool = False
 ) -> tuple[Entry, ...]:
     """Return every entry of a lane on some targets that was ever claimed, or is ``ready`` to be, oldest first."""
@@ -133,29 +133,29 @@ def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached
     ready = [
         entry
         for entry in work.fetch(looks)
-        if entry.state == "ready" and entry.ready_at <= work.now and _seen(work, entry, looks[entry.id])
+        if entry.state == "ready" and entry.ready_at <= work.now and _was_looked_at(work, entry, looks[entry.id])
     ]
     room = Room(work, standing.rules, ready)
-    brake = braked(work.conn, work.account)
+    brake = find_braked(work.conn, work.account)
     claimed = []
     for entry in (entry for entry in ready if not brake.holds(entry)):
         granted = _grant(work, entry, standing, room)
         if granted is not None:
             counted = granted if entry.attempts == 0 else ()
             room.take(entry, counted)
-            claimed.append(_claimed(work, entry, looks[entry.id], reached_by, counted))
+            claimed.append(_write_claim(work, entry, looks[entry.id], reached_by, counted))
     room.write()
     return tuple(claimed)
 
 
-def _seen(work: UnitOfWork, entry: Entry, look: Look | None) -> bool:
+def _was_looked_at(work: UnitOfWork, entry: Entry, look: Look | None) -> bool:
     """Tell whether somebody has looked lately enough."""
     return entry.lane in UNSEEN or (look is not None and work.now - look.at <= FRESH)
 
 
 def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:
     """Say in SQL which ready entries no brake holds."""
-    brake = braked(conn, account)
+    brake = find_braked(conn, account)
     ready = and_(entries.c.account == account, entries.c.state == "ready")
     if brake.everything:
         return and_(ready, entries.c.id == "")
@@ -199,7 +199,7 @@ def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Roo
     elif not able:
         _wait(work, entry, next(iter(whys.values()), "no rule asks for it"))
     elif not granted:
-        _wait(work, entry, room.spent(able[0]), item=room.queue(able[0]))
+        _wait(work, entry, room.describe_spent(able[0]), item=room.queue(able[0]))
     else:
         return granted
     return None
@@ -229,7 +229,7 @@ def _wait(work: UnitOfWork, entry: Entry, why: str, **change: Any) -> None:  # n
     work.move(entry, "waiting", "postponed", said=why, approved_by="", **change)
 
 
-def _claimed(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
+def _write_claim(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
     """Write the intent."""
     seen = {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
     return work.move(

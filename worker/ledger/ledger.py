@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, views
-from worker.ledger.cascade import writing
+from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
-from worker.ledger.db.lock import locked
+from worker.ledger.db.lock import hold_lock
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
 from worker.ledger.db.tables import meta
@@ -44,7 +44,7 @@ class Ledger:
         """Enter a page; raises Temporary, with nothing written, when another page told of the same things first."""
         return await self._write(page.account, page.now, pages.enter, page)
 
-    async def held(self, account: str, now: float) -> tuple[Held, ...]:
+    async def due_held(self, account: str, now: float) -> tuple[Held, ...]:
         """Return at most 50 held events that are to be tried again."""
         return await self._read(pages.due_held, account, now)
 
@@ -86,12 +86,14 @@ class Ledger:
         """Return when the first entry that is sent or unsure is to be looked at."""
         return await self._read(claiming.next_look, account)
 
-    async def tried(self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False) -> tuple[Entry, ...]:
+    async def find_tried(
+        self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False
+    ) -> tuple[Entry, ...]:
         """Return what was ever claimed of a lane on some targets, oldest first: our own hands there.
 
         With ``ready`` also what is about to be.
         """
-        return await self._read(partial(claiming.tried, ready=ready), account, lane, targets)
+        return await self._read(partial(claiming.find_tried, ready=ready), account, lane, targets)
 
     async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
         """Write down what looks have shown of entries that are sent or unsure."""
@@ -124,9 +126,9 @@ class Ledger:
         """Return the brakes that are on."""
         return await self._read(orders.read_brakes, account)
 
-    async def braked(self, account: str) -> frozenset[str]:
+    async def list_braked(self, account: str) -> frozenset[str]:
         """Return what is braked once all orders are taken up: rule:NAME, lane:NAME, or "" for everything."""
-        return await self._read(orders.braked, account)
+        return await self._read(orders.list_braked, account)
 
     async def brake_lane(self, account: str, lane: str, because: str, now: float) -> None:
         """Let nothing be claimed of a lane until a person takes the brake off."""
@@ -159,11 +161,11 @@ class Ledger:
         """Return audit records after a number as canonical JSON, in order."""
         return await self._read(views.list_records, account, after, limit)
 
-    async def broken(self, account: str) -> tuple[Broken, ...]:
+    async def list_broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""
         return await self._read(views.list_broken, account)
 
-    async def mishaps(self, account: str) -> tuple[Mishap, ...]:
+    async def list_mishaps(self, account: str) -> tuple[Mishap, ...]:
         """Return events on which a rule failed."""
         return await self._read(views.list_mishaps, account)
 
@@ -175,7 +177,7 @@ class Ledger:
         """Return every account that the ledger knows."""
         return await self._runner.read(views.list_accounts)
 
-    async def spent(self, credential: str) -> Spent:
+    async def read_spent(self, credential: str) -> Spent:
         """Return what a budget had spent lately; pages and answers keep theirs under their account."""
         return await self._read(spending.read_spent, credential)
 
@@ -194,7 +196,7 @@ class Ledger:
 
     async def _write(self, account: str, now: float, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         def transaction(conn: Connection) -> T:
-            with writing(conn, account, now, self._mint) as work:
+            with open_unit_of_work(conn, account, now, self._mint) as work:
                 return fn(work, *args)
 
         return await self._runner.run(transaction)
@@ -225,4 +227,4 @@ async def open_ledger(url: str, *, owner: str, exclusive: bool) -> AsyncIterator
 
 
 def _lock(place: Path | None) -> AbstractContextManager[None]:
-    return locked(place) if place else nullcontext()
+    return hold_lock(place) if place else nullcontext()

@@ -29,20 +29,20 @@ class Room:
         wanted: dict[str, set[str]] = defaultdict(set)
         for entry in ready:
             for rule in entry.rules:
-                wanted[rule].update(self._counted_for(entry, rule))
+                wanted[rule].update(self._names_counted(entry, rule))
         for rule, whos in wanted.items():
             self._read(rule, whos)
 
     def has(self, entry: Entry, rule: str) -> bool:
         """Tell whether a rule may touch this entry's target; one that was touched already counts once."""
         most = self._limits[rule].count
-        touched = (self._touched[rule, who] for who in self._counted_for(entry, rule))
+        touched = (self._touched[rule, who] for who in self._names_counted(entry, rule))
         return entry.attempts > 0 or all(entry.target in targets or len(targets) < most for targets in touched)
 
     def take(self, entry: Entry, rules: Iterable[str]) -> None:
         """Count this entry's target for some rules."""
         for rule in rules:
-            for who in self._counted_for(entry, rule):
+            for who in self._names_counted(entry, rule):
                 self._touched[rule, who].add(entry.target)
                 self._new[rule, who, entry.target] = None
 
@@ -54,7 +54,7 @@ class Room:
         ]
         upsert(self._conn, counts, rows, ("at",))
 
-    def spent(self, rule: str) -> str:
+    def describe_spent(self, rule: str) -> str:
         """Say which limit is spent."""
         limit = self._limits[rule]
         per = next(
@@ -75,7 +75,7 @@ class Room:
             self._queues[rule] = self._conn.scalar(query) or f"{name}{int(self._now)}"
         return self._queues[rule]
 
-    def _counted_for(self, entry: Entry, rule: str) -> tuple[str, ...]:
+    def _names_counted(self, entry: Entry, rule: str) -> tuple[str, ...]:
         """Return under whose name an entry counts: nobody's, the sender's, or each recipient's."""
         by = self._limits.get(rule, Limit(0)).by
         if by == "sender":

@@ -54,7 +54,7 @@ def read_brakes(conn: Connection, account: str) -> tuple[Brake, ...]:
     return tuple(Brake(**row._mapping) for row in conn.execute(select(*columns).where(brakes.c.account == account)))  # noqa: SLF001
 
 
-def braked(conn: Connection, account: str) -> frozenset[str]:
+def list_braked(conn: Connection, account: str) -> frozenset[str]:
     """Return what is braked once all that was ordered is taken up, as orders name it."""
     on = {_subject(brake) for brake in read_brakes(conn, account)}
     mine = orders.c.account == account, orders.c.taken_at == 0.0, orders.c.verb.in_(("brake", "unbrake"))
@@ -89,7 +89,7 @@ def _obey(work: UnitOfWork, wanted: Order) -> str:
         return wanted.answer
     if wanted.verb not in {"approve", "refuse"}:
         return f"{wanted.verb!r} is no order that this version knows: nothing was done"
-    waiting = _meant(work, wanted.subject)
+    waiting = _find_waiting(work, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
     if wanted.verb == "refuse":
@@ -99,7 +99,7 @@ def _obey(work: UnitOfWork, wanted: Order) -> str:
     return _approve(work, waiting, wanted)
 
 
-def _meant(work: UnitOfWork, subject: str) -> list[Entry]:
+def _find_waiting(work: UnitOfWork, subject: str) -> list[Entry]:
     """Return the waiting entries that a subject names: by rule, by item, or by entry."""
     waiting = entries.c.state == "waiting"
     if subject.startswith("rule:"):

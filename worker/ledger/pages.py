@@ -91,8 +91,8 @@ def _overtake(work: UnitOfWork, page: Page) -> None:
 def _hold(work: UnitOfWork, page: Page) -> set[str]:
     """Keep events that cannot be judged yet, drop those that are; return the ones overtaken by a newer sight."""
     known = {*page.judged, *(item.sight.key for item in page.held if item.tries)}
-    alive = _held_keys(work, known)
-    rows = [_held_row(page.account, item) for item in page.held if _lives(item, alive) and not item.last]
+    alive = _read_held_keys(work, known)
+    rows = [_make_held_row(page.account, item) for item in page.held if _lives(item, alive) and not item.last]
     upsert(work.conn, held, rows, ("why", "tries", "next_at"))
     given_up = [item for item in page.held if item.last and item.sight.key in alive]
     for item in given_up:
@@ -106,14 +106,14 @@ def _lives(item: Held, alive: set[str]) -> bool:
     return not item.tries or item.sight.key in alive
 
 
-def _held_keys(work: UnitOfWork, keys: set[str]) -> set[str]:
+def _read_held_keys(work: UnitOfWork, keys: set[str]) -> set[str]:
     found: set[str] = set()
     for chunk in chunks(keys):
         found.update(work.conn.scalars(select(held.c.key).where(held.c.account == work.account, held.c.key.in_(chunk))))
     return found
 
 
-def _held_row(account: str, item: Held) -> dict[str, Any]:
+def _make_held_row(account: str, item: Held) -> dict[str, Any]:
     return {
         "account": account,
         "key": item.sight.key,

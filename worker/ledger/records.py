@@ -63,7 +63,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
     return _encoder.encode(value)
 
 
-def hashed(previous: str, body: Mapping[str, Any]) -> str:
+def hash_record(previous: str, body: Mapping[str, Any]) -> str:
     """Return the hash of a record, given the hash before it and the record without its own."""
     return _digest(previous, canonical(body))
 
@@ -77,14 +77,14 @@ def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
     return escaped(text, limit)
 
 
-def told(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+def make_harmless(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
     """Make every text inside a value harmless."""
     if isinstance(value, str):
         return harmless(value)
     if isinstance(value, Mapping):
-        return {harmless(str(key)): told(item) for key, item in value.items()}
+        return {harmless(str(key)): make_harmless(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [told(item) for item in value]
+        return [make_harmless(item) for item in value]
     return value
 
 
@@ -131,7 +131,7 @@ class Chain:
         rows, at = [], instant(self._now)
         for number, said in enumerate(self._new, last + 1):
             said |= {"account": self._account, "number": number, "at": at, "previous": previous}
-            body = _bounded(said)
+            body = _encode_bounded(said)
             previous = _digest(previous, body)
             rows.append(
                 {
@@ -147,14 +147,14 @@ class Chain:
         self._new.clear()
 
 
-def _bounded(body: dict[str, Any]) -> bytes:
+def _encode_bounded(body: dict[str, Any]) -> bytes:
     """Write a record with its texts made harmless; most are, which shows in the short, plain JSON they give."""
     try:
         line = canonical(body)
     except UnicodeEncodeError:  # half a character
         line = b"\x7f"
     plain = len(line) <= PLAIN_LIMIT and line.isascii() and b"\x7f" not in line
-    return line if plain else canonical({name: told(value) for name, value in body.items()})
+    return line if plain else canonical({name: make_harmless(value) for name, value in body.items()})
 
 
 _MINE = bindparam("account", type_=Text)

@@ -47,9 +47,11 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
                 again.append((last, Sight(reading, last.number + 1)))
             elif doubt is None or doubt.state != reading.state:
                 doubtful.append(reading)
-        ours = _released(conn, account, [sight for last, sight in again if _left_quarantine(last, sight.reading)])
+        ours = _find_released(
+            conn, account, [sight for last, sight in again if _has_left_quarantine(last, sight.reading)]
+        )
         for last, sight in again:
-            echo = sight.reading.thing.id in ours and _left_quarantine(last, sight.reading)
+            echo = sight.reading.thing.id in ours and _has_left_quarantine(last, sight.reading)
             (echoed if echo else fresh).append(sight)
     return NewSights(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
 
@@ -99,12 +101,12 @@ def _stands(doubt: Past | None, reading: Reading, now: float, settle: float) -> 
     return doubt is not None and doubt.state == reading.state and began - doubt.since >= settle
 
 
-def _left_quarantine(last: Past, reading: Reading) -> bool:
+def _has_left_quarantine(last: Past, reading: Reading) -> bool:
     left = bool(last.quarantined) and reading.look is not None and not reading.look.quarantined
     return left and reading.thing.kind == "Message" and last.verdict == reading.verdict
 
 
-def _released(conn: Connection, account: str, candidates: Sequence[Sight]) -> set[str]:
+def _find_released(conn: Connection, account: str, candidates: Sequence[Sight]) -> set[str]:
     """Return the messages that we ourselves released, or may have."""
     ours: set[str] = set()
     for chunk in chunks(sight.reading.thing.id for sight in candidates):

@@ -43,11 +43,11 @@ class Sight(Struct, frozen=True):
     def __post_init__(self) -> None:
         """Write the key."""
         thing = self.reading.thing
-        force_setattr(self, "key", f"{_written(thing.time)}/{thing.kind}/{thing.id}/{self.number}")
+        force_setattr(self, "key", f"{_write_time(thing.time)}/{thing.kind}/{thing.id}/{self.number}")
 
 
 @lru_cache(maxsize=4096)
-def _written(time: float) -> str:
+def _write_time(time: float) -> str:
     """Write whole seconds in UTC; remembered, because mail shares its seconds."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -143,9 +143,16 @@ async def test_people_read_the_ledger_while_the_daemon_writes(tmp_path: Path) ->
     async with open_ledger(url, owner="a", exclusive=False) as ledger:
         with engine.begin() as writing:
             put(writing)
-            for read in (ledger.counts, ledger.records, ledger.entries, ledger.brakes, ledger.braked, ledger.broken):
-                assert len(await read(ME)) == 0
-            assert (await ledger.accounts(), await ledger.mishaps(ME)) == ((), ())
+            reads = (
+                ledger.counts,
+                ledger.records,
+                ledger.entries,
+                ledger.brakes,
+                ledger.list_braked,
+                ledger.list_broken,
+            )
+            assert [len(await read(ME)) for read in reads] == [0] * len(reads)
+            assert (await ledger.accounts(), await ledger.list_mishaps(ME)) == ((), ())
     engine.dispose()
 
 

@@ -123,7 +123,7 @@ def prepare(engine: Engine) -> None:
     """Make SQLite durable; a transaction that may write takes the lock first, so that none fails half-way for it."""
 
     @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection)
+    def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection)
         connection.isolation_level = None  # the driver would otherwise begin transactions of its own
         cursor = connection.cursor()
         for pragma in PRAGMAS:
@@ -131,5 +131,5 @@ def prepare(engine: Engine) -> None:
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def _begun(conn: Connection) -> None:
+    def _begin(conn: Connection) -> None:
         conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get(READS) else "BEGIN IMMEDIATE")

@@ -10,7 +10,7 @@ from worker.errors import StoreError
 
 
 @contextmanager
-def locked(ledger: Path) -> Iterator[None]:
+def hold_lock(ledger: Path) -> Iterator[None]:
     """Hold the lock of this ledger; raise StoreError naming the process that holds it.
 
     The system lets go of it when the process ends, however it ends; the file itself stays.

@@ -96,7 +96,7 @@ class AsyncRunner:
 
     async def _turn(self, transaction: Callable[[], T]) -> T:
         work = asyncio.wrap_future(self._thread.submit(transaction))
-        work.add_done_callback(_heard)
+        work.add_done_callback(_retrieve_error)
         return await asyncio.shield(work)
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ class AsyncRunner:
         self._transactions.engine.dispose()
 
 
-def _heard(work: "asyncio.Future[Any]") -> None:
+def _retrieve_error(work: "asyncio.Future[Any]") -> None:
     """Take note of an error: a caller that was cancelled does not ask for it, and nobody is to print it then."""
     if not work.cancelled():
         work.exception()

@@ -44,14 +44,14 @@ class Json(TypeDecorator[Any]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002 (the library's signature)
         """Return what writes a value as text."""
-        return _written
+        return _encode
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], Any]:  # noqa: ARG002
         """Return what reads a value from text."""
         return self._decode  # type: ignore[no-any-return]
 
 
-def _written(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+def _encode(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     return msgspec.json.encode(value).decode()
 
 
