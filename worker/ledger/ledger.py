@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,10 +16,11 @@ from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Standing
-from worker.ledger.unit_of_work import Mint, chain_records
+from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Ledger:
@@ -93,7 +93,7 @@ class Ledger:
 
         With ``ready`` also what is about to be.
         """
-        return await self._read(partial(claiming.find_tried, ready=ready), account, lane, targets)
+        return await self._read(claiming.find_tried, account, lane, targets, ready=ready)
 
     async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
         """Write down what looks have shown of entries that are sent or unsure."""
@@ -194,18 +194,25 @@ class Ledger:
         row = {"name": views.cursor_name(account, sink), "value": str(number)}
         await self._put(upsert, meta, [row], ("value",))
 
-    async def _write(self, account: str, now: float, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+    async def _write(
+        self,
+        account: str,
+        now: float,
+        fn: Callable[Concatenate[UnitOfWork, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
         def transaction(conn: Connection) -> T:
             with open_unit_of_work(conn, account, now, self._mint) as work:
-                return fn(work, *args)
+                return fn(work, *args, **named)
 
         return await self._runner.run(transaction)
 
-    async def _put(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 (the arguments of fn)
-        return await self._runner.run(lambda conn: fn(conn, *args))
+    async def _put(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        return await self._runner.run(lambda conn: fn(conn, *args, **named))
 
-    async def _read(self, fn: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        return await self._runner.read(lambda conn: fn(conn, *args))
+    async def _read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        return await self._runner.read(lambda conn: fn(conn, *args, **named))
 
 
 @asynccontextmanager
