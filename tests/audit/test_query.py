@@ -5,6 +5,7 @@ import pytest
 
 from tests.ledger.desk import ME, T0, TRASH, Desk
 from worker.audit.query import query
+from worker.ledger.records import NewRecord
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ async def test_records_are_found_by_what_they_name(asked: dict[str, str], found:
     entry = await desk.wish()
     await desk.enter(desk.draft(TRASH, "m2", rules=("r", "s"), fingerprints=("f", "g")))
     await desk.claim(entry)
-    await desk.ledger.write(ME, [{"verb": "started"}], T0)
+    await desk.ledger.write(ME, [NewRecord("started")], T0)
     lines = [line async for line in query(desk.ledger, ME, **asked)]  # type: ignore[arg-type]
     assert [msgspec.json.decode(line)["verb"] for line in lines] == found
 

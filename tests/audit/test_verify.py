@@ -4,19 +4,19 @@ import msgspec
 
 from tests.ledger.desk import ME, T0, Desk
 from worker.audit.verify import verify
-from worker.ledger.records import canonical, hash_record
+from worker.ledger.records import Json, NewRecord, canonical, hash_record
 
 
 async def chain(desk: Desk, length: int = 5) -> list[bytes]:
-    await desk.ledger.write(ME, [{"verb": "started", "n": n} for n in range(length)], T0)
+    await desk.ledger.write(ME, [NewRecord("started", {"n": n}) for n in range(length)], T0)
     return await desk.ledger.records(ME)
 
 
-def changed(line: bytes, **change: object) -> bytes:
+def changed(line: bytes, **change: Json) -> bytes:
     return canonical({**msgspec.json.decode(line), **change})
 
 
-def forged(line: bytes, **change: object) -> bytes:
+def forged(line: bytes, **change: Json) -> bytes:
     """Change a record and give it a hash that fits."""
     record = {**msgspec.json.decode(line), **change}
     record.pop("hash")

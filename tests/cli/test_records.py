@@ -13,7 +13,7 @@ import pytest
 from tests.cli.shell import Shell
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
-from worker.ledger.records import canonical, hash_record
+from worker.ledger.records import Json, NewRecord, Verb, canonical, hash_record
 
 ME = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC).timestamp()
@@ -37,12 +37,16 @@ def kept(shell: Shell) -> Shell:
     return shell
 
 
+def new(verb: Verb, **said: Json) -> NewRecord:
+    return NewRecord(verb, said)
+
+
 def write(shell: Shell, *records: dict[str, Any], at: float = NIGHT) -> None:
     """Chain records in the shell's ledger."""
 
     async def chain() -> None:
         async with open_ledger(f"sqlite:///{shell.folder / 'worker.db'}", owner="test", exclusive=True) as ledger:
-            await ledger.write(ME, records, at)
+            await ledger.write(ME, [new(**record) for record in records], at)
 
     asyncio.run(chain())
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 import msgspec
 
 from tests.ledger.desk import ME, T0, Desk
-from worker.ledger.records import NOTHING, canonical, harmless
+from worker.ledger.records import NOTHING, Json, NewRecord, canonical, harmless
 
 
 async def test_each_record_names_the_hash_of_the_one_before() -> None:
@@ -35,7 +35,7 @@ async def test_a_record_names_who_wanted_what_and_why() -> None:
 async def test_accounts_have_chains_of_their_own() -> None:
     desk = Desk()
     for account in (ME, "other", ME):
-        await desk.ledger.write(account, [{"verb": "started"}], T0)
+        await desk.ledger.write(account, [NewRecord("started")], T0)
     assert [len(await desk.ledger.records(account)) for account in (ME, "other")] == [2, 1]
     assert len(await desk.ledger.records(ME, after=1)) == 1
     assert len(await desk.ledger.records(ME, limit=1)) == 1
@@ -43,8 +43,8 @@ async def test_accounts_have_chains_of_their_own() -> None:
 
 async def test_texts_of_strangers_are_bounded_and_shown_harmlessly() -> None:
     desk = Desk()
-    nasty = {"verb": "x", "why": "\u202e\ud800", "list": ["\x9b", {"\u2028": 1}], "long": "y" * 5000, "n": 1.5}
-    await desk.ledger.write(ME, [nasty], T0)
+    nasty: dict[str, Json] = {"why": "\u202e\ud800", "list": ["\x9b", {"\u2028": 1}], "long": "y" * 5000, "n": 1.5}
+    await desk.ledger.write(ME, [NewRecord("started", nasty)], T0)
     record = msgspec.json.decode((await desk.ledger.records(ME))[0])
     assert (record["why"], record["list"], record["n"]) == ("\\u202E\\uD800", ["\\u009B", {"\\u2028": 1}], 1.5)
     assert len(record["long"]) == 1000

@@ -19,6 +19,7 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.ledger.entries import ALONE, Answered, Entry, Outcome, State
+from worker.ledger.records import NewRecord
 from worker.ledger.values import Page
 
 HOUR = timedelta(hours=1)
@@ -392,7 +393,7 @@ async def test_what_waits_for_others_hands_is_postponed_or_retired() -> None:
 async def test_the_worker_may_brake_a_lane_and_write_records_of_its_own() -> None:
     desk = Desk()
     await desk.ledger.brake_lane(ME, "block", "no permission", T0)
-    await desk.ledger.write(ME, [{"verb": "started", "version": 1}, {"verb": "stopped"}], T0)
+    await desk.ledger.write(ME, [NewRecord("started", {"version": 1}), NewRecord("stopped")], T0)
     assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["block"]
     assert await desk.verbs() == ["braked", "started", "stopped"]
     assert await desk.claim(await desk.wish(JUNK), under=standing(info())) != []

@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
@@ -15,6 +14,7 @@ from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.scheduler import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.ledger import Ledger, open_ledger
+from worker.ledger.records import Json, NewRecord
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
 from worker.telemetry import Log, Outlets
@@ -50,17 +50,17 @@ class House:
         """Say what runs, in the log and in the audit records."""
         bundle, settings = self.rooms.host.bundle, self.rooms.settings
         self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
-        await self.write({"verb": "started", "ceiling": settings.ceiling.name.lower()})
+        await self.write(NewRecord("started", {"ceiling": settings.ceiling.name.lower()}))
         await self.write_bundle()
 
     async def end(self) -> None:
         """Say that it ended as it should."""
-        await self.write({"verb": "stopped"})
+        await self.write(NewRecord("stopped"))
         for desk in self.desks:
             await self.rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), self.rooms.clock.now())
         self.log.info("stopped")
 
-    async def write(self, record: dict[str, Any]) -> None:
+    async def write(self, record: NewRecord) -> None:
         """Write a record that is about no entry, for every account."""
         for desk in self.desks:
             await self.rooms.ledger.write(desk.account, [record], self.rooms.clock.now())
@@ -69,8 +69,8 @@ class House:
         """Record which rules judge from now on."""
         bundle = self.rooms.host.bundle
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
-        told = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
-        await self.write({"verb": "bundle taken", **told})
+        told: dict[str, Json] = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
+        await self.write(NewRecord("bundle taken", told))
         self.rooms.outlets.metrics.generation.set(bundle.generation)
 
     def overslept(self, name: str) -> None:

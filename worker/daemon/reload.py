@@ -5,6 +5,7 @@ from pathlib import Path
 
 from worker.daemon.app import House
 from worker.errors import RuleError
+from worker.ledger.records import NewRecord
 
 RULES_EVERY = 1.0
 
@@ -51,7 +52,7 @@ class Watch:
             metrics.refused.set(1)
             house.refused = problem = str(error)
             house.log.warning("rules refused; the ones before go on", problem=problem)
-            await house.write({"verb": "bundle refused", "why": problem})
+            await house.write(NewRecord("bundle refused", {"why": problem}))
             return
         if bundle is before and not house.refused:
             return  # nothing but times has changed

@@ -1,8 +1,8 @@
 """What follows when entries end: the next in line has its turn, notices leave, what was made for a time is ended."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, select, text
@@ -11,7 +11,7 @@ from worker.language.actions import Adding, AnyAction, Removing
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import BEHIND_ROWS, entries, reasons
 from worker.ledger.entries import FINAL, OPEN, Entry, State
-from worker.ledger.records import about, instant
+from worker.ledger.records import Json, Verb, about, instant
 from worker.ledger.unit_of_work import Mint, UnitOfWork, in_order, last_of
 
 END = "end/"
@@ -171,7 +171,7 @@ def _next_in_line(work: UnitOfWork, ended: Iterable[Entry]) -> None:
         go_on(work, work.now_of(entry), "released")
 
 
-def go_on(work: UnitOfWork, entry: Entry, verb: str, told: dict[str, Any] | None = None) -> Entry:
+def go_on(work: UnitOfWork, entry: Entry, verb: Verb, told: Mapping[str, Json] | None = None) -> Entry:
     """Make a held or waiting entry ready if nothing else is on its way to its target; else it stays, behind that."""
     found = fate(work, entry)
     seen = entry.said if verb == "approved" else ""  # what the person was told stays known until the claim

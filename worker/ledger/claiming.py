@@ -1,7 +1,7 @@
 """Claiming: the intent is written before a byte leaves, and everything that may have changed is asked again."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import (
@@ -26,7 +26,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
 from worker.ledger.limits import Room
-from worker.ledger.records import instant
+from worker.ledger.records import Json, instant
 from worker.ledger.unit_of_work import FIELDS, UnitOfWork, entry_of
 
 UNSEEN = frozenset({*LISTS, "notice"})
@@ -225,13 +225,15 @@ def _unable(rule: str, mark: str, standing: Standing) -> str:
     return ""
 
 
-def _wait(work: UnitOfWork, entry: Entry, why: str, **change: Any) -> None:  # noqa: ANN401 (fields of an entry)
-    work.move(entry, "waiting", "postponed", said=why, approved_by="", **change)
+def _wait(work: UnitOfWork, entry: Entry, why: str, item: str = "") -> None:
+    work.move(entry, "waiting", "postponed", said=why, approved_by="", item=item or entry.item)
 
 
 def _write_claim(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:
     """Write the intent."""
-    seen = {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
+    seen: Json = (
+        {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
+    )
     return work.move(
         entry,
         "claimed",

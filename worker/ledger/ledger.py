@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from math import inf
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Standing
+from worker.ledger.records import NewRecord
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
 
@@ -134,8 +135,8 @@ class Ledger:
         """Let nothing be claimed of a lane until a person takes the brake off."""
         await self._write(account, now, settling.put_brake, "", lane, "worker", because)
 
-    async def write(self, account: str, records: Sequence[Mapping[str, Any]], now: float) -> None:
-        """Write records that belong to no entry; each has at least a ``verb``."""
+    async def write(self, account: str, records: Sequence[NewRecord], now: float) -> None:
+        """Write records that belong to no entry."""
         await self._write(account, now, chain_records, records)
 
     async def lapse(self, account: str, now: float, lapse: float) -> int:

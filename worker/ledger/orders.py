@@ -42,8 +42,15 @@ def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
         done = replace(wanted, taken_at=work.now, answer=_obey(work, wanted))
         change = update(orders).where(orders.c.id == done.id)
         work.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
-        said = {"order": done.id, "subject": done.subject, "who": done.who, "because": done.because}
-        work.chain.add("ordered", what=done.verb, answer=done.answer, **said)
+        work.chain.add(
+            "ordered",
+            order=done.id,
+            what=done.verb,
+            subject=done.subject,
+            who=done.who,
+            because=done.because,
+            answer=done.answer,
+        )
         taken.append(done)
     return tuple(taken)
 

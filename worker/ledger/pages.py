@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -113,7 +112,7 @@ def _read_held_keys(work: UnitOfWork, keys: set[str]) -> set[str]:
     return found
 
 
-def _make_held_row(account: str, item: Held) -> dict[str, Any]:
+def _make_held_row(account: str, item: Held) -> dict[str, object]:
     return {
         "account": account,
         "key": item.sight.key,

@@ -4,10 +4,10 @@ A record's hash is sha256 over the 32 bytes of the previous record's hash (zeros
 record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``, which is written last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, select
@@ -50,6 +50,7 @@ Verb = Literal[
 ]
 """Everything that a record may say has happened."""
 VERBS: tuple[Verb, ...] = get_args(Verb)
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 NOTHING = "0" * 64
 """What the first record of a chain names as its previous one."""
 TEXT_LIMIT = 1000
@@ -58,12 +59,12 @@ PLAIN_LIMIT = 2000
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def canonical(value: Mapping[str, Any]) -> bytes:
+def canonical(value: Mapping[str, Json]) -> bytes:
     """Return the one way to write a record."""
     return _encoder.encode(value)
 
 
-def hash_record(previous: str, body: Mapping[str, Any]) -> str:
+def hash_record(previous: str, body: Mapping[str, Json]) -> str:
     """Return the hash of a record, given the hash before it and the record without its own."""
     return _digest(previous, canonical(body))
 
@@ -77,7 +78,7 @@ def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
     return escaped(text, limit)
 
 
-def make_harmless(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+def make_harmless(value: Json) -> Json:
     """Make every text inside a value harmless."""
     if isinstance(value, str):
         return harmless(value)
@@ -93,9 +94,9 @@ def instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def about(entry: Entry) -> dict[str, Any]:
+def about(entry: Entry) -> dict[str, Json]:
     """Say who wanted what, on which target, because of which event."""
-    action = msgspec.to_builtins(entry.action)
+    action: dict[str, Json] = msgspec.to_builtins(entry.action)
     action.pop("because", None)
     return {
         "entry": entry.id,
@@ -109,6 +110,13 @@ def about(entry: Entry) -> dict[str, Any]:
     }
 
 
+class NewRecord(NamedTuple):
+    """A record that belongs to no entry, to be chained."""
+
+    verb: Verb
+    said: Mapping[str, Json] = {}
+
+
 class Chain:
     """The records of one transaction, in order; ``write`` puts them behind the last one of the account."""
 
@@ -117,9 +125,9 @@ class Chain:
         self._conn = conn
         self._account = account
         self._now = now
-        self._new: list[dict[str, Any]] = []
+        self._new: list[dict[str, Json]] = []
 
-    def add(self, verb: str, **said: Any) -> None:  # noqa: ANN401 (JSON)
+    def add(self, verb: Verb, **said: Json) -> None:
         """Note a record; empty texts are left out."""
         self._new.append({"verb": verb, **{name: value for name, value in said.items() if value not in ("", None)}})
 
@@ -147,7 +155,7 @@ class Chain:
         self._new.clear()
 
 
-def _encode_bounded(body: dict[str, Any]) -> bytes:
+def _encode_bounded(body: dict[str, Json]) -> bytes:
     """Write a record with its texts made harmless; most are, which shows in the short, plain JSON they give."""
     try:
         line = canonical(body)

@@ -1,7 +1,6 @@
 """What came of carrying entries out: answers, outcomes, and what a process left behind that is gone."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import insert, select
@@ -9,9 +8,9 @@ from sqlalchemy import insert, select
 from worker.errors import LeaseLost
 from worker.ledger.db.tables import brakes, entries
 from worker.ledger.entries import ALONE, Answered, Entry, Outcome
-from worker.ledger.records import instant
+from worker.ledger.records import Json, instant
 from worker.ledger.spending import keep_spent
-from worker.ledger.unit_of_work import UnitOfWork
+from worker.ledger.unit_of_work import Change, UnitOfWork
 from worker.ledger.values import Spent
 
 LOOKED_AT = frozenset({"ready", "sent", "unsure"})
@@ -31,8 +30,7 @@ def answer(work: UnitOfWork, answers: Sequence[Answered], spent: Spent) -> None:
     for entry in work.fetch(by_id):
         if entry.state == "claimed" and entry.owner != work.mint.owner:
             raise LeaseLost(f"entry {entry.id} was taken over by another worker; its answer is left to that one")
-        answered = by_id[entry.id]
-        moved.append(work.move(entry, answered.state, "answered", **_answer(entry, answered, work.now)))
+        moved.append(_answer(work, entry, by_id[entry.id]))
     _brake_failing(work, moved)
     keep_spent(work.conn, work.account, spent, work.now)
 
@@ -80,22 +78,22 @@ def postpone(work: UnitOfWork, waits: Iterable[tuple[str, str]]) -> None:
             work.move(entry, "waiting", "postponed", said=whys[entry.id], approved_by="")
 
 
-def _answer(entry: Entry, answered: Answered, now: float) -> dict[str, Any]:
-    """Return what an answer changes; an attempt that provably came to nothing was none."""
-    at = answered.at or now
+def _answer(work: UnitOfWork, entry: Entry, answered: Answered) -> Entry:
+    """Move one entry to what its answer says; an attempt that provably came to nothing was none."""
+    at = answered.at or work.now
     kept = answered.state == "ready" and entry.approved_by  # else a person's word would be lost with an outage
-    change: dict[str, Any] = {
+    change: Change = {
         "said": entry.said if kept else answered.said,
         "remote": answered.remote or entry.remote,
         "answered_at": at,
         "next_at": answered.next_at,
-        "told": {"attempt": entry.attempts, "remote": answered.remote, "why": answered.said if kept else ""},
     }
     if answered.state == "unsure":
         change["reached_by"] = max(entry.reached_by, at)
     if answered.state == "ready":
-        change.update(attempts=entry.attempts - 1, owner="", next_at=max(answered.next_at, entry.ready_at))
-    return change
+        change |= {"attempts": entry.attempts - 1, "owner": "", "next_at": max(answered.next_at, entry.ready_at)}
+    told: dict[str, Json] = {"attempt": entry.attempts, "remote": answered.remote, "why": answered.said if kept else ""}
+    return work.move(entry, answered.state, "answered", told=told, **change)
 
 
 def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
@@ -104,16 +102,14 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
     if state == "ready" and entry.attempts >= TRIES.get(type(entry.action).__name__, TRIES_OTHERWISE):
         state = "waiting" if type(entry.action).__name__ in HURTS else "failed"
         said = f"tried {entry.attempts} times; {said}"
-    change: dict[str, Any] = (
-        {"owner": "", "next_at": max(outcome.next_at, entry.ready_at)}
-        if state == "ready"
-        else {"next_at": outcome.next_at}
-    )
+    remote = outcome.remote or entry.remote
+    change: Change = {"said": said, "proof": outcome.proof, "remote": remote, "next_at": outcome.next_at}
+    if state == "ready":
+        change |= {"owner": "", "next_at": max(outcome.next_at, entry.ready_at)}
     if state == "waiting":
         change["approved_by"] = ""
-    remote = outcome.remote or entry.remote
     told = {"proof": outcome.proof, "remote": remote, "claimed": instant(entry.claimed_at)}
-    return work.move(entry, state, "settled", told=told, said=said, proof=outcome.proof, remote=remote, **change)
+    return work.move(entry, state, "settled", told=told, **change)
 
 
 def _brake_failing(work: UnitOfWork, moved: Iterable[Entry]) -> None:

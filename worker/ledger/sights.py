@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
@@ -13,9 +13,27 @@ from worker.ledger.db.tables import entries, maybes, sights
 from worker.ledger.values import NewSights, Page, Reading, Sight, Thing
 
 Key = tuple[float, str]
-Past: TypeAlias = Any
-"""A row of the columns that are asked for."""
 RELEASED = ("claimed", "sent", "unsure", "done")
+
+
+class Past(NamedTuple):
+    """A sight as it is on record."""
+
+    time: float
+    id: str
+    number: int
+    state: str
+    verdict: str
+    quarantined: int
+
+
+class Doubt(NamedTuple):
+    """A return to an earlier state that was seen once."""
+
+    time: float
+    id: str
+    state: str
+    since: float
 
 
 def news(conn: Connection, account: str, readings: Sequence[Reading], now: float, settle: float) -> NewSights:
@@ -77,25 +95,24 @@ def keep(conn: Connection, page: Page) -> None:
 def _history(conn: Connection, account: str, kind: str, things: Sequence[Key]) -> dict[Key, list[Past]]:
     """Return the sights of things that are handed in by time; the time range lets few rows be touched."""
     past: dict[Key, list[Past]] = defaultdict(list)
-    columns = (sights.c.time, sights.c.id, sights.c.number, sights.c.state, sights.c.verdict, sights.c.quarantined)
-    query = select(*columns).where(sights.c.account == account, sights.c.kind == kind)
+    query = select(*(sights.c[name] for name in Past._fields)).where(sights.c.account == account, sights.c.kind == kind)
     for chunk in chunks(things):
         near = sights.c.time.between(chunk[0][0], chunk[-1][0])
         ids = sights.c.id.in_([id_ for _, id_ in chunk])
         for row in conn.execute(query.where(near, ids).order_by(sights.c.time, sights.c.id, sights.c.number)):
-            past[row.time, row.id].append(row)
+            past[row.time, row.id].append(Past._make(row))
     return past
 
 
-def _doubts(conn: Connection, account: str, kind: str, things: Iterable[Key]) -> dict[Key, Past]:
+def _doubts(conn: Connection, account: str, kind: str, things: Iterable[Key]) -> dict[Key, Doubt]:
     times = [time for time, _ in things]
-    query = select(maybes.c.time, maybes.c.id, maybes.c.state, maybes.c.since).where(
+    query = select(*(maybes.c[name] for name in Doubt._fields)).where(
         maybes.c.account == account, maybes.c.kind == kind, maybes.c.time.between(min(times), max(times))
     )
-    return {(row.time, row.id): row for row in conn.execute(query)}
+    return {(row.time, row.id): Doubt._make(row) for row in conn.execute(query)}
 
 
-def _stands(doubt: Past | None, reading: Reading, now: float, settle: float) -> bool:
+def _stands(doubt: Doubt | None, reading: Reading, now: float, settle: float) -> bool:
     """Tell whether a doubt was seen again, in a read that began late enough."""
     began = reading.look.at if reading.look else now
     return doubt is not None and doubt.state == reading.state and began - doubt.since >= settle
@@ -126,11 +143,11 @@ def _clear(conn: Connection, account: str, things: Iterable[Thing]) -> None:
         conn.execute(delete(maybes).where(*mine))
 
 
-def _key(account: str, thing: Thing) -> dict[str, Any]:
+def _key(account: str, thing: Thing) -> dict[str, object]:
     return {"account": account, "kind": thing.kind, "time": thing.time, "id": thing.id}
 
 
-def _row(account: str, sight: Sight) -> dict[str, Any]:
+def _row(account: str, sight: Sight) -> dict[str, object]:
     reading = sight.reading
     return {
         **_key(account, reading.thing),

@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
@@ -16,8 +16,8 @@ from worker.language.actions import LISTS
 from worker.language.rules import Mode
 from worker.ledger.db.dialects import add, chunks, rewrite, upsert
 from worker.ledger.db.tables import entries, reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, State
-from worker.ledger.records import Chain, about, harmless
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, Look, Proof, State
+from worker.ledger.records import Chain, Json, NewRecord, Verb, about, harmless
 
 Spot = tuple[str, str]
 """A lane and a target."""
@@ -58,6 +58,24 @@ STANDING = or_(
 """What matters to a new wish: what is not settled, what was done, and list entries that ended."""
 
 
+class Change(TypedDict, total=False):
+    """What of an entry may change with its state."""
+
+    said: str
+    remote: str
+    proof: Proof
+    look: Look | None
+    item: str
+    behind: str
+    approved_by: str
+    owner: str
+    attempts: int
+    claimed_at: float
+    reached_by: float
+    answered_at: float
+    next_at: float
+
+
 class Mint:
     """Makes entry ids: 26 characters that sort by time, then by owner and order; ``owner`` is this process's token."""
 
@@ -83,7 +101,7 @@ def _digits(number: int, width: int) -> str:
     return "".join(DIGITS[number >> 5 * place & 31] for place in reversed(range(width)))
 
 
-def entry_of(row: Row[Any]) -> Entry:
+def entry_of(row: Row[Any]) -> Entry:  # type: ignore[explicit-any]  # a row's columns have no types
     """Read an entry from its row."""
     values = dict(zip(Entry.__struct_fields__, row, strict=True))
     values["mode"] = MODES[values["mode"]]
@@ -111,7 +129,7 @@ class UnitOfWork:
         self.now = now
         self.mint = mint
         self.chain = Chain(conn, account, now)
-        self.context: dict[str, Any] = {}
+        self.context: dict[str, Json] = {}
         self.free_items: set[str] = set()
         self.entered: Counter[str] = Counter()
         self._known: dict[str, Entry] = {}
@@ -120,7 +138,7 @@ class UnitOfWork:
         self._changed: dict[str, frozenset[str]] = {}
         self._new: dict[str, None] = {}
         self._ended: list[Entry] = []
-        self._reasons: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._reasons: dict[tuple[str, str, str], dict[str, object]] = {}
 
     def load(self, condition: ColumnElement[bool]) -> list[Entry]:
         """Return this account's entries of a condition, in key order, as they are now in this transaction."""
@@ -150,7 +168,7 @@ class UnitOfWork:
         """Return an entry as it is now in this transaction."""
         return self._known[entry.id]
 
-    def enter(self, entry: Entry, **said: Any) -> Entry:  # noqa: ANN401 (JSON)
+    def enter(self, entry: Entry, **said: Json) -> Entry:
         """Add an entry, with its record."""
         self._learn(entry)
         self._new[entry.id] = None
@@ -175,19 +193,19 @@ class UnitOfWork:
         self,
         entry: Entry,
         state: State,
-        verb: str,
+        verb: Verb,
         *,
-        told: dict[str, Any] | None = None,
-        **change: Any,  # noqa: ANN401 (fields of an entry)
+        told: Mapping[str, Json] | None = None,
+        **change: Unpack[Change],
     ) -> Entry:
         """Change an entry's state, with its record; raise StoreError for a step that the table does not have."""
         if state not in FOLLOWS[entry.state]:
             raise StoreError(f"entry {entry.id} is {entry.state} and cannot become {state}: report this as a bug")
         change.setdefault("behind", "")
         change["said"] = harmless(change.get("said", entry.said), 500)
-        change["waits_since"] = self.now if state == "waiting" else 0.0
-        change["settled_at"] = self.now if state in FINAL else 0.0
-        moved = replace(entry, state=state, **change)
+        waits_since = self.now if state == "waiting" else 0.0
+        settled_at = self.now if state in FINAL else 0.0
+        moved = replace(entry, state=state, waits_since=waits_since, settled_at=settled_at, **change)
         self.touch(moved)
         self.chain.add(verb, **{"from": entry.state, "to": state, "said": moved.said, **about(moved), **(told or {})})
         if state in FINAL or (entry.state in OPEN and state not in OPEN):
@@ -203,7 +221,7 @@ class UnitOfWork:
             if names:
                 self._changed[entry.id] = names | self._changed.get(entry.id, frozenset())
 
-    def give_reason(self, entry: Entry, thing: str, item: str, **values: Any) -> None:  # noqa: ANN401 (columns)
+    def give_reason(self, entry: Entry, thing: str, item: str, **values: object) -> None:
         """Note that a thing asked for an entry, in a sentence; saying so again takes the place of the earlier word."""
         key = {"entry": entry.id, "thing": thing, "item": item}
         self._reasons[entry.id, thing, item] = {**key, "account": self.account, **values}
@@ -239,7 +257,7 @@ class UnitOfWork:
         return self._known[entry.id]
 
 
-def chain_records(work: UnitOfWork, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write records that belong to no entry; each has at least a verb."""
+def chain_records(work: UnitOfWork, records: Iterable[NewRecord]) -> None:
+    """Write records that belong to no entry."""
     for record in records:
-        work.chain.add(**record)
+        work.chain.add(record.verb, **record.said)

@@ -1,15 +1,16 @@
 """Where databases differ, and nothing else: upserts, sizes, and how an SQLite connection is set up."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, Table, event, text
 
 T = TypeVar("T")
-Shape = tuple[str, Callable[[Any], Any]]
+Shape = tuple[str, Callable[[object], object]]
 Writing = Callable[[Table, tuple[str, ...], int], str]
 """Writes a statement for so many rows with these columns."""
 CHUNK = 500
@@ -35,22 +36,22 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def add(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def add(conn: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows, all with the same keys."""
     _run(conn, _inserting, table, rows)
 
 
-def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], change: Sequence[str] = ()) -> None:
+def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, object]], change: Sequence[str] = ()) -> None:
     """Insert rows; of one that is there already, change these columns, or leave it alone when none is named."""
     _run(conn, partial(_upserting, tuple(change)), table, rows)
 
 
-def rewrite(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def rewrite(conn: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Change the rows that have these ids; all name the same columns, and their ``id``."""
     _run(conn, _updating, table, rows)
 
 
-def _run(conn: Connection, write: Writing, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def _run(conn: Connection, write: Writing, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Run a statement for many rows at a time.
 
     One statement for each row would ask for the interpreter's lock at every row, and wait for it while others compute.
@@ -123,7 +124,7 @@ def prepare(engine: Engine) -> None:
     """Make SQLite durable; a transaction that may write takes the lock first, so that none fails half-way for it."""
 
     @event.listens_for(engine, "connect")
-    def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection)
+    def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver would otherwise begin transactions of its own
         cursor = connection.cursor()
         for pragma in PRAGMAS:

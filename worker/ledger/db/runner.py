@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -105,7 +105,7 @@ class AsyncRunner:
         self._transactions.engine.dispose()
 
 
-def _retrieve_error(work: "asyncio.Future[Any]") -> None:
+def _retrieve_error(work: "asyncio.Future[T]") -> None:
     """Take note of an error: a caller that was cancelled does not ask for it, and nobody is to print it then."""
     if not work.cancelled():
         work.exception()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -27,31 +26,31 @@ OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice
 BEHIND_ROWS = "behind != ''"
 
 
-class Json(TypeDecorator[Any]):
+class Json(TypeDecorator[object]):
     """A value of one shape, kept as JSON text."""
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, shape: Any) -> None:  # noqa: ANN401 (any type that msgspec reads)
+    def __init__(self, shape: object) -> None:
         super().__init__()
         self.shape = shape
 
     @cached_property
-    def _decode(self) -> Any:  # noqa: ANN401
+    def _decode(self) -> Callable[[str], object]:
         # Rows repeat each other's rules, actions and looks; what is decoded is frozen, so that rows can share it.
         return lru_cache(maxsize=1024)(msgspec.json.Decoder(self.shape).decode)
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002 (the library's signature)
+    def bind_processor(self, dialect: Dialect) -> Callable[[object], str]:  # noqa: ARG002 (the library's signature)
         """Return what writes a value as text."""
         return _encode
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], Any]:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], object]:  # noqa: ARG002
         """Return what reads a value from text."""
-        return self._decode  # type: ignore[no-any-return]
+        return self._decode
 
 
-def _encode(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
