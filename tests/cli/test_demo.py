@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.serving import passed_on
+from tests.surface import HELD, hold, list_keys
 from worker.cli.demo_world import percentile
 from worker.settings import Settings
 
@@ -38,6 +39,7 @@ async def test_the_demo_proves_everything_it_did() -> None:
     process = await start("demo", "--json")
     out, err = await process.communicate()
     figures = msgspec.json.decode(out)
+    hold("--json", {"worker demo": HELD["--json"]["worker demo"]}, {"worker demo": list_keys(figures)})
     assert 1000 < figures["new messages"] < 1400 < figures["messages read"]
     assert (process.returncode, err) == (0, b"")
     assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)

@@ -1,0 +1,134 @@
+"""Writes a ledger whose records show every verb, action, state and key, except for what only a daemon writes."""
+
+from datetime import timedelta
+from functools import partial
+
+from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, reading
+from worker import (
+    APPROVE,
+    OBSERVE,
+    AllowSender,
+    BlockSender,
+    Disallow,
+    Distrust,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+    Unblock,
+)
+from worker.ledger.entries import Answered, Entry, Outcome, Proof
+from worker.ledger.ledger import open_ledger
+from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
+
+DAY = 86_400.0
+BLOCK = BlockSender("evil@example.net", for_=timedelta(hours=1))
+EVERY_ACTION = (
+    Move("Inbox"),
+    Release(),
+    Reclassify("SPAM"),
+    BlockSender("a@example.net"),
+    Unblock("a@example.net"),
+    AllowSender("a@example.net"),
+    Disallow("a@example.net"),
+    TrustDomain("example.net"),
+    Distrust("example.net"),
+    Notify("soc"),
+)
+page = partial(Page, account=ME, now=T0, source="messages", generation=1)
+
+
+async def write_every_record(url: str) -> None:
+    """Write to the ledger at an address, as two processes one after the other."""
+    desk = Desk()
+    async with open_ledger(url, owner="first", exclusive=False) as desk.ledger:
+        await _let_time_pass(desk)
+        await _enter_pages(desk)
+        await _let_wishes_meet(desk)
+        await _change_sights(desk)
+        await _end_blocks(desk)
+        await _decide(desk)
+        await desk.claim(await desk.wish(message="left"))
+    async with open_ledger(url, owner="second", exclusive=False) as desk.ledger:
+        await desk.ledger.abandon(ME, T0, T0)
+
+
+async def _let_time_pass(desk: Desk) -> None:
+    """Nobody decides in time, and what is old is cut off."""
+    desk.now = T0 - DAY
+    await desk.wish(message="old", state="waiting")
+    desk.now = T0
+    await desk.ledger.lapse(ME, T0, 3600)
+    await desk.ledger.prune(ME, T0, {}, T0)
+
+
+async def _enter_pages(desk: Desk) -> None:
+    """Every action is wanted, a rule fails, a record cannot be read; one gap is closed, and one is left."""
+    drafts = tuple(desk.draft(action, "all", state="observed", mode=OBSERVE, subject="hi") for action in EVERY_ACTION)
+    mishap = Mishap(rule="r", fingerprint="f", cause="c/1", problem="KeyError: 'x'", raw=b"{}")
+    await desk.ledger.enter(page(drafts=drafts, mishaps=(mishap,), broken=(Broken(b"{", "cut"),), since=T0 - 90))
+    gap = Slice(source="messages", kind="gap", start=T0 - 90, end=T0 - 60, why="downtime", opened=T0)
+    for read in (gap, Slice(source="messages", kind="head", start=T0 - 30, end=T0)):
+        await desk.ledger.enter(page(slice=read, closes=True))
+
+
+async def _let_wishes_meet(desk: Desk) -> None:
+    """Equal wishes join, a stronger one lets a waiting one go, and another has its turn behind them."""
+    await desk.wish(TRASH, "met", cause="a/1", state="waiting")
+    first = await desk.wish(JUNK, "met", cause="b/1")
+    await desk.wish(JUNK, "met", cause="c/1")
+    await desk.wish(TRASH, "met", cause="d/1")
+    await desk.wish(JUNK, "asked", state="waiting", why_waiting="the ceiling is approve")
+    await desk.wish(JUNK, "asked", cause="b/1")
+    await _carry_out(desk, first, "log")
+    await desk.wish(TRASH, "met", cause="e/1")
+    await desk.ledger.enter(page(failing=("met",)))
+    touched = await desk.wish(message="touched")
+    await desk.ledger.postpone(ME, [(touched.id, "somebody else released it")], T0)
+
+
+async def _carry_out(desk: Desk, entry: Entry, proof: Proof = "seen") -> None:
+    """Claim, answer and prove an entry, with all that can be said of it."""
+    await desk.claim(entry)
+    await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", said="taken", remote="17")], T0)
+    await desk.ledger.settle(ME, [Outcome(id=entry.id, state="done", proof=proof, said="it is there")], T0)
+
+
+async def _change_sights(desk: Desk) -> None:
+    """A newer sight takes back what an older one asked for, or was put aside for; one is given up."""
+    await desk.read(reading("anew"), reading("never"))
+    for message in ("anew", "another"):
+        await desk.wish(BlockSender("b@example.net"), message, state="waiting")
+    await desk.wish(JUNK, "anew")
+    put_aside = partial(Held, why="no answer", since=T0, next_at=T0)
+    anew, never = (Sight(reading(message), 1) for message in ("anew", "never"))
+    await desk.ledger.enter(page(held=(put_aside(sight=anew, tries=0), put_aside(sight=never, tries=0))))
+    await desk.ledger.enter(page(held=(put_aside(sight=never, tries=3, last=True),)))
+    await desk.read(reading("anew", "NONE|-"))
+
+
+async def _end_blocks(desk: Desk) -> None:
+    """A block is made for a time, prolonged, and taken back before its end; another one is made to last."""
+    await _carry_out(desk, await desk.wish(BLOCK, "block"), "answered")
+    await desk.wish(BlockSender(BLOCK.pattern, for_=timedelta(hours=2)), "block", cause="b/1")
+    await _carry_out(desk, await desk.wish(Unblock(BLOCK.pattern), "block", cause="c/1"))
+    await _carry_out(desk, await desk.wish(BLOCK, "block", cause="d/1"))
+    for number, state in enumerate(("waiting", "ready")):
+        await desk.wish(BlockSender(BLOCK.pattern), "block", cause=f"e/{number}", state=state)
+
+
+async def _decide(desk: Desk) -> None:
+    """Something is approved, at once or behind something else, something refused; a brake goes off, and one stays."""
+    asks = partial(desk.wish, state="waiting", mode=APPROVE, why_waiting="the ceiling is approve")
+    approved, refused = [await asks(message=name) for name in ("approved", "refused")]
+    behind = await desk.wish(TRASH, "behind", state="waiting")
+    await desk.wish(JUNK, "behind", cause="b/1")
+    ordered = [("approve", approved.id), ("approve", behind.id), ("refuse", refused.id)]
+    brakes = [("brake", "rule:r"), ("unbrake", "rule:r"), ("unbrake", "lane:allow"), ("brake", "lane:block")]
+    for verb, subject in (*ordered, *brakes, ("cancel", "bulk:1")):
+        await desk.ledger.order(ME, verb, subject, "ada", "a newsletter", T0)
+    await desk.ledger.take_orders(ME, T0)
+    for answer in ("ready", "failed"):
+        await desk.claim(await desk.now_of(approved))
+        await desk.answer(approved, answer, "the API answered 429")
