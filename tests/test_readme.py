@@ -38,7 +38,7 @@ README, RULES, REFERENCE, OPERATIONS, LEDGER = (
     (ROOT / name).read_text()
     for name in ("README.md", "docs/rules.md", "docs/reference.md", "docs/operations.md", "docs/ledger.md")
 )
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 HOSTS = {"api.cloudflare.com", "keepachangelog.com", "semver.org", "pay.example"}
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
