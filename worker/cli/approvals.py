@@ -92,9 +92,11 @@ def _decision(same: "Sequence[Entry]") -> output.Row:
 
 
 def _events(same: "Iterable[Entry]") -> str:
-    """Count the events that entries are about, by their kind: each cause names its time, kind, id and sight."""
-    events = {entry.cause.rpartition("/")[0].partition("/")[2] for entry in same}
-    counts = Counter(event.partition("/")[0] for event in events)
+    """Count the events that entries are about, by their kind."""
+    from worker.ledger.values import EventKey
+
+    keys = [EventKey.parse(entry.cause) for entry in same]
+    counts = Counter(kind for kind, _ in {(key.kind, key.id) for key in keys if key})
     return ", ".join(output.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
 
 

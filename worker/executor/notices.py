@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from worker.escaping import escaped
 from worker.ledger.entries import Entry
+from worker.ledger.values import EventKey
 
 NOTICE_LINES = 10
 """Entries that one notice tells about; it says how many more there are."""
@@ -29,5 +30,5 @@ def _about(entry: Entry) -> str:
     """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
     subject = [repr(escaped(entry.subject, 100))] if entry.subject else []
     sender = [f"from {escaped(entry.sender, 100)}"] if entry.sender else []
-    event = entry.cause.partition("/")[2].rpartition("/")[0].replace("/", " ", 1)
-    return " ".join(subject + sender) or escaped(event, 200)
+    event = EventKey.parse(entry.cause)
+    return " ".join(subject + sender) or escaped(f"{event.kind} {event.id}" if event else entry.cause, 200)

@@ -13,14 +13,10 @@ from worker.ledger.db.tables import reasons
 from worker.ledger.entries import OPEN, Draft, Entry
 from worker.ledger.records import harmless
 from worker.ledger.unit_of_work import UnitOfWork, last_of
+from worker.ledger.values import thing_of
 
 ALIKE = tuple(name for name in Draft.__struct_fields__ if name not in {"why_waiting", "because", "subject", "sender"})
 RETIRED = frozenset({"waiting", "ready", "held"})
-
-
-def thing_of(cause: str) -> str:
-    """Return what all sights of one thing have in common in their keys."""
-    return cause.rpartition("/")[0]
 
 
 def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:

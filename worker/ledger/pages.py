@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Text, bindparam, delete, insert, select
 from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
-from worker.ledger.entering import place, retire, thing_of
+from worker.ledger.entering import place, retire
 from worker.ledger.records import about, instant
 from worker.ledger.sights import keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice
+from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 DRIFTED = "drift: "
 FAILED = "move_failed"

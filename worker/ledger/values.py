@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -32,6 +32,38 @@ class Reading(Struct, frozen=True, kw_only=True):
     look: Look | None = None
 
 
+class EventKey(NamedTuple):
+    """What tells one event from all others, written as ``time/kind/id/number``; an id may hold slashes itself."""
+
+    time: str
+    """Whole seconds in UTC, from the thing's id or creation, such as 2026-01-05T12:00:00Z."""
+    kind: str
+    id: str
+    number: int
+    """Which sight of the thing, from 1."""
+
+    @classmethod
+    def parse(cls, text: str) -> "EventKey | None":
+        """Read a key; None for a cause that is no event, such as the end of a list entry."""
+        time, _, rest = text.partition("/")
+        kind, _, rest = rest.partition("/")
+        id_, _, number = rest.rpartition("/")
+        return cls(time, kind, id_, int(number)) if id_ and number.isdecimal() else None
+
+    def __str__(self) -> str:
+        return f"{self.thing}/{self.number}"
+
+    @property
+    def thing(self) -> str:
+        """What all sights of one thing have in common in their keys."""
+        return f"{self.time}/{self.kind}/{self.id}"
+
+
+def thing_of(key: str) -> str:
+    """Return what all sights of one thing have in common in their keys; asked for each draft, so nothing is parsed."""
+    return key.rpartition("/")[0]
+
+
 class Sight(Struct, frozen=True):
     """A state of a thing as it was seen for the first time, numbered from 1."""
 
@@ -43,7 +75,7 @@ class Sight(Struct, frozen=True):
     def __post_init__(self) -> None:
         """Write the key."""
         thing = self.reading.thing
-        force_setattr(self, "key", f"{_write_time(thing.time)}/{thing.kind}/{thing.id}/{self.number}")
+        force_setattr(self, "key", str(EventKey(_write_time(thing.time), thing.kind, thing.id, self.number)))
 
 
 @lru_cache(maxsize=4096)
