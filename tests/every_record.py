@@ -18,7 +18,7 @@ from worker import (
     TrustDomain,
     Unblock,
 )
-from worker.ledger.entries import Answered, Entry, Outcome, Proof
+from worker.ledger.entries import Answered, Entry, Outcome, Proof, Question
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
 
@@ -85,7 +85,7 @@ async def _let_wishes_meet(desk: Desk) -> None:
     await desk.wish(TRASH, "met", cause="e/1")
     await desk.ledger.enter(page(failing=("met",)))
     touched = await desk.wish(message="touched")
-    await desk.ledger.postpone(ME, [(touched.id, "somebody else released it")], T0)
+    await desk.ledger.postpone(ME, [Question(id=touched.id, said="somebody else released it")], T0)
 
 
 async def _carry_out(desk: Desk, entry: Entry, proof: Proof = "seen") -> None:

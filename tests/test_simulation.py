@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from tests.ledger.babel import speak_another_language
 from tests.simulation import Day, verdict
 
 DAYS = int(os.environ.get("WORKER_TEST_DAYS", "1000"))
@@ -32,6 +33,15 @@ def test_a_seed_replays_its_day() -> None:
     one, other = Day(7).run(), Day(7).run()
     assert [effect.at for effect in one.world.effects] == [effect.at for effect in other.world.effects]
     assert one.world.requests == other.world.requests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_no_decision_depends_on_the_words_of_a_sentence(seed: int) -> None:
+    plain, other = Day(seed), Day(seed)
+    speak_another_language(other.runner)
+    assert plain.run().world.effects == other.run().world.effects
+    assert verdict(other).lost == []
 
 
 @pytest.mark.slow

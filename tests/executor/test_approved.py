@@ -1,18 +1,23 @@
 """A person's word: what it covers, and that nothing but news takes it back."""
 
+from dataclasses import replace as changed
+
 import pytest
 from msgspec.structs import replace
 
 from tests.desk import Desk
 from tests.executor.test_postconditions import JUNK, entry, line, log, look
+from tests.ledger.babel import speak_another_language
 from worker.executor.preconditions import advise
 from worker.language.actions import AllowSender, Release
 from worker.ledger.entries import Claim, Look, State
 from worker.sandbox import ACCOUNT, Fault
+from worker.sandbox.account.mail import Mail, log_entry
 
 
 async def test_a_word_against_a_block_outlives_a_request_that_could_not_leave() -> None:
     desk = Desk()
+    speak_another_language(desk.runner)
     desk.world.add_entry("block_senders", pattern="carol@shop.example", pattern_type="EMAIL", comments="by hand")
     await desk.enter(AllowSender("carol@shop.example"))
     await desk.run(30)
@@ -29,6 +34,33 @@ async def test_a_word_about_mail_that_somebody_let_through_outlives_a_request_th
     desk.world.faults.script([Fault("paced", "POST", "investigate/move")])
     await desk.run(400)
     assert (await desk.states(), desk.ours()) == (["done"], [mail.id])
+
+
+def touch(desk: Desk, mail: Mail, by: str) -> None:
+    """Put one more release into the log of a message, a second later."""
+    desk.clock.advance(1)
+    line = log_entry("QUARANTINE_RELEASE", desk.clock.now(), "OK", by)
+    mail.become(desk.clock.now(), changed(mail.now, log=(*mail.now.log, line)))
+
+
+@pytest.mark.parametrize("lines", [1, 6, 40, 400])
+@pytest.mark.parametrize("touched_since", [False, True])
+async def test_a_word_holds_however_long_the_log_is_until_somebody_touches_the_message(
+    lines: int, *, touched_since: bool
+) -> None:
+    desk = Desk()
+    speak_another_language(desk.runner)
+    (mail,) = desk.old(quarantined=True)
+    await desk.enter(JUNK, [mail])
+    desk.world.release_by_hand(mail.id)
+    for number in range(lines):
+        touch(desk, mail, f"{'a' * 80}-{number}@corp.example")
+    await desk.run(1)
+    if touched_since:
+        touch(desk, mail, f"{'a' * 80}-0@corp.example")
+    await desk.approve()
+    await desk.run(400)
+    assert await desk.states() == (["moot"] if touched_since else ["done"])
 
 
 async def test_a_word_outlives_the_process_that_was_to_follow_it() -> None:

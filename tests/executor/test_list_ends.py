@@ -8,7 +8,7 @@ from tests.desk import SETTLE, Desk
 from worker.errors import ServerFault
 from worker.language.actions import Adding, AllowSender, BlockSender, Disallow, TrustDomain, Unblock
 from worker.language.policies import Policies
-from worker.ledger.entries import Outcome
+from worker.ledger.entries import Outcome, Question
 from worker.sandbox import ACCOUNT, Fault
 
 HOUR = timedelta(hours=1)
@@ -66,7 +66,7 @@ async def test_a_block_whose_early_removal_was_put_off_ends_at_its_own_time() ->
     await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
     await desk.enter(Unblock("ada@c0rp.example"), sight=2)
     *_, back = await desk.entries()
-    await desk.ledger.postpone(ACCOUNT, [(back.id, "the rule was changed")], desk.clock.now())
+    await desk.ledger.postpone(ACCOUNT, [Question(id=back.id, said="the rule was changed")], desk.clock.now())
     await desk.ledger.order(ACCOUNT, "unbrake", "lane:block", "ann", "", desk.clock.now())
     await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
     await desk.run(3700)

@@ -8,7 +8,16 @@ from msgspec.structs import replace
 
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
 from worker.api.models import TrustedDomain
-from worker.executor.lists import ListLine, ListReading, comment, find_own, find_related, no_addition, opposing, owner
+from worker.executor.lists import (
+    ListLine,
+    ListReading,
+    comment,
+    find_opposition,
+    find_own,
+    find_related,
+    no_addition,
+    owner,
+)
 from worker.executor.postconditions import judge_adding, judge_removing
 from worker.language.actions import (
     Adding,
@@ -118,9 +127,10 @@ def test_an_edited_comment_means_that_somebody_adopted_it(kind: Kind, comments: 
     made, line = kind.made(state="done", remote="L1"), kind.listed(comments)
     assert bool(owner(line, (made,))) is owned
     assert owner(line, (kind.made(state="done", remote="L2"),)) is None
-    remote, why = find_own(kind.taken(), ListReading(T, (line,)), (made,))
-    assert (remote, "adopted" in why) == (("L1", False) if owned else ("", True))
-    assert find_own(kind.taken(), ListReading(T, (line,)), ()) == ("", "there is no list entry of ours (any more)")
+    own = find_own(kind.taken(), ListReading(T, (line,)), (made,))
+    assert (own.remote, own.adopted, "adopted" in own.why) == (("L1", False, False) if owned else ("", True, True))
+    nobodys = find_own(kind.taken(), ListReading(T, (line,)), ())
+    assert (nobodys.remote, nobodys.why) == ("", "there is no list entry of ours (any more)")
 
 
 @each_list
@@ -180,7 +190,18 @@ def test_a_block_of_an_address_or_of_its_domain_speaks_against_letting_it_throug
     assert find_related("EMAIL:ada@c0rp.example") == ("EMAIL:ada@c0rp.example", "DOMAIN:c0rp.example")
     assert find_related("DOMAIN:c0rp.example") == ("DOMAIN:c0rp.example",)
     on, blocked = BLOCKS.adding.on, ListReading(T, (BLOCKS.listed("by hand"),))
-    assert opposing(on, blocked, ()) == "list entry L1"
-    assert opposing(on, blocked, (BLOCKS.taken(state="done", remote="L1"),)) == ""
-    assert opposing(on, ListReading(T, ()), (BLOCKS.made(state="done"), BLOCKS.taken(state="ready"))) == ""
-    assert opposing(on, ListReading(T, ()), (BLOCKS.made(state="ready"),)).startswith("entry E1 of the ledger")
+    assert find_opposition(on, blocked, ()) == ("list entry L1", ("L1",))
+    assert find_opposition(on, blocked, (BLOCKS.taken(state="done", remote="L1"),)) is None
+    assert find_opposition(on, ListReading(T, ()), (BLOCKS.made(state="done"), BLOCKS.taken(state="ready"))) is None
+    on_its_way = find_opposition(on, ListReading(T, ()), (BLOCKS.made(state="ready"),))
+    assert on_its_way is not None
+    assert on_its_way.name.startswith("entry E1 of the ledger")
+
+
+def test_what_was_on_its_way_is_still_the_same_once_it_is_listed() -> None:
+    on, made = BLOCKS.adding.on, BLOCKS.made(state="done", remote="L1")
+    before = find_opposition(on, ListReading(T, ()), (BLOCKS.made(state="ready"),))
+    listed = find_opposition(on, ListReading(T, (BLOCKS.listed("worker E1 lookalike"),)), (made,))
+    assert before is not None
+    assert listed is not None
+    assert before.ids[0] in listed.ids

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.executor.action_log import ActionLogReading, describe_lines
+from worker.executor.action_log import ActionLogReading, hand_key
 from worker.executor.lists import ListReading
 from worker.executor.postconditions import (
     TeamSubmissions,
@@ -124,7 +124,7 @@ def test_a_release_by_a_person_makes_a_move_wait_with_the_log() -> None:
     advice = advise(mine, seen, (), log(5, line(-300, "QUARANTINE_RELEASE", folder="", by="an analyst")))
     assert advice is not None
     assert advice.do == "wait"
-    assert "an analyst" in advice.why
+    assert "an analyst" in advice.said
 
 
 def test_our_own_release_is_nobody_else() -> None:
@@ -166,13 +166,13 @@ def test_a_move_since_the_first_attempt_is_not_repeated() -> None:
     advice = advise(entry(JUNK, "ready", attempts=1), look(200, "MOVE"), (), None)
     assert advice is not None
     assert advice.do == "moot"
-    assert "first attempt" in advice.why
+    assert "first attempt" in advice.said
 
 
-@pytest.mark.parametrize(("after", "said", "does"), [(-90, "", "go"), (-30, "", "moot"), (-30, "told", "go")])
-def test_an_approved_entry_is_moot_when_touched_since_and_not_told_about_it(after: float, said: str, does: str) -> None:
+@pytest.mark.parametrize(("after", "shown", "does"), [(-90, False, "go"), (-30, False, "moot"), (-30, True, "go")])
+def test_an_approved_entry_is_moot_when_touched_since_and_not_shown(after: float, does: str, *, shown: bool) -> None:
     touched = line(after, "QUARANTINE_RELEASE", folder="", by="an analyst")
-    approved = entry(JUNK, "ready", attempts=0, approved_by="ada", said=describe_lines([touched]) if said else "")
+    approved = entry(JUNK, "ready", attempts=0, approved_by="ada", shown=(hand_key(touched),) if shown else ())
     advice = advise(approved, look(5, "QUARANTINE_RELEASE"), (), log(5, touched))
     assert advice is not None
     assert advice.do == does
@@ -235,7 +235,7 @@ def test_a_partial_move_tells_how_many_and_why() -> None:
 
 
 def test_the_log_is_asked_for_only_where_a_search_cannot_tell() -> None:
-    sent = entry(state="sent", said="3 of 4 moved; busy")
+    sent = entry(state="sent", why="answer_unclear")
     assert wants_log(entry(look=look(-10, "MOVE")), None, T, SETTLE)
     assert wants_log(entry(), look(3, "MOVE", status=("move_failed",)), T + 3, SETTLE)
     assert wants_log(entry(), look(150), T + 150, SETTLE)

@@ -81,6 +81,11 @@ class Desk:
         )
         return replace(draft, **change)
 
+    def side(self, action: AnyAction, event: str, name: str, message: str = "m1", **change: object) -> Draft:
+        """Return one side of what rules disagree about."""
+        item = {"item": f"dispute/{event}#{name}", "item_kind": "dispute", "item_of": event}
+        return self.draft(action, message, state="waiting", **item, **change)
+
     async def enter(self, *drafts: Draft) -> Entered:
         """Enter effects."""
         return await self.ledger.enter(Page(account=ME, now=self.now, source="messages", drafts=drafts))
@@ -110,9 +115,11 @@ class Desk:
         claimed = await self.ledger.claim(ME, claims, under or standing(), self.now, self.now + 20)
         return [entry.id for entry in claimed]
 
-    async def answer(self, entry: Entry, state: State = "sent", said: str = "", next_at: float = 0.0) -> None:
+    async def answer(
+        self, entry: Entry, state: State = "sent", said: str = "", next_at: float = 0.0, fault: str = ""
+    ) -> None:
         """Write down an answer."""
-        answered = Answered(id=entry.id, state=state, said=said, at=self.now, next_at=next_at)
+        answered = Answered(id=entry.id, state=state, said=said, fault=fault, at=self.now, next_at=next_at)
         await self.ledger.answer(ME, [answered], self.now)
 
     async def settle(self, entry: Entry, state: State = "done", said: str = "") -> None:

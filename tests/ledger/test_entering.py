@@ -5,7 +5,7 @@ import pytest
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, info, reading, standing
 from worker.language.actions import BlockSender, Move, Notify, Release
 from worker.language.rules import APPROVE, OBSERVE, Limit
-from worker.ledger.entries import Draft, State
+from worker.ledger.entries import Draft, Question, State
 from worker.ledger.values import Page, Sight
 
 SOC = Notify(channel="soc")
@@ -79,7 +79,7 @@ async def test_what_is_held_has_its_turn_when_a_person_is_asked_about_what_it_wa
     if how == "limit":
         await desk.claim(first, under=standing(info(limit=Limit(0))))
     elif how == "touched":
-        await desk.ledger.postpone(ME, [(first.id, "touched")], T0)
+        await desk.ledger.postpone(ME, [Question(id=first.id, said="touched")], T0)
     else:
         await desk.claim(first)
         await desk.answer(first, "unsure")

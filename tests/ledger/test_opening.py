@@ -1,19 +1,15 @@
 """Opening a ledger: who is let in, what is said to who is not, and which version it has."""
 
-import asyncio
 import os
 import sqlite3
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
+from tests.ledger.db.disks import small_disk
 from tests.ledger.desk import ME, T0
 from worker.errors import StoreError
-from worker.ledger.db.schema import NEWEST, bring_up
 from worker.ledger.ledger import Ledger, open_ledger
 from worker.ledger.values import Broken, Page, Slice
 
@@ -73,34 +69,6 @@ async def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         await open_once(url)
 
 
-COLUMNS = "SELECT m.name, p.* FROM sqlite_master m, pragma_table_xinfo(m.name) p WHERE m.name != 'alembic_version'"
-INDEXES = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-KEYED = "SELECT name FROM sqlite_master WHERE type = 'table' AND upper(sql) LIKE '%WITHOUT ROWID%'"
-BOUND = "SELECT m.name, f.* FROM sqlite_master m, pragma_foreign_key_list(m.name) f"
-
-
-def schema(url: str) -> list[set[tuple[object, ...]]]:
-    """Return what a database knows of its tables."""
-    engine = create_engine(url)
-    with engine.begin() as conn:
-        if url == "sqlite://":
-            bring_up(conn)
-        assert conn.scalar(text("SELECT version_num FROM alembic_version")) == NEWEST
-        found = [{tuple(row) for row in conn.execute(text(query))} for query in (COLUMNS, INDEXES, KEYED, BOUND)]
-    engine.dispose()
-    return found
-
-
-async def test_migrations_lead_to_the_tables_of_this_version(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
-    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
-        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-    await open_once(url)
-    migrated, made = schema(url), schema("sqlite://")
-    assert migrated == made
-    assert all(made)
-
-
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -126,20 +94,6 @@ async def test_a_damaged_ledger_is_named(tmp_path: Path) -> None:
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     with pytest.raises(StoreError, match=r"worker.db is damaged .*restore it from a backup"):
         await open_once(f"sqlite:///{path}")
-
-
-@asynccontextmanager
-async def small_disk(folder: Path, options: str) -> AsyncIterator[Path]:
-    """Mount a small disk, or skip the test where that is not allowed."""
-    mount = await asyncio.create_subprocess_exec("mount", "-t", "tmpfs", "-o", options, "tmpfs", folder, stderr=PIPE)
-    _, said = await mount.communicate()
-    if mount.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {said.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        unmount = await asyncio.create_subprocess_exec("umount", folder)
-        assert await unmount.wait() == 0
 
 
 async def fill(ledger: Ledger) -> int:

@@ -66,12 +66,12 @@ async def test_a_wish_that_joined_is_approved_under_its_own_item_too() -> None:
 
 async def dispute(desk: Desk) -> list[Entry]:
     sides = [
-        desk.draft(JUNK, state="waiting", item="dispute/m1/1#one", rules=("one",)),
-        desk.draft(SOC, state="waiting", item="dispute/m1/1#one", rules=("one",)),
-        desk.draft(TRASH, state="waiting", item="dispute/m1/1#two", rules=("two",)),
-        desk.draft(BlockSender(pattern="x"), state="waiting", item="dispute/m1/1#two", rules=("two",)),
-        desk.draft(BlockSender(pattern="y"), state="waiting", item="dispute/m1/1#six", rules=("six",)),
-        desk.draft(TRASH, "m2", state="waiting", item="dispute/m2/1#two", rules=("two",)),
+        desk.side(JUNK, "m1/1", "one", rules=("one",)),
+        desk.side(SOC, "m1/1", "one", rules=("one",)),
+        desk.side(TRASH, "m1/1", "two", rules=("two",)),
+        desk.side(BlockSender(pattern="x"), "m1/1", "two", rules=("two",)),
+        desk.side(BlockSender(pattern="y"), "m1/1", "six", rules=("six",)),
+        desk.side(TRASH, "m2/1", "two", rules=("two",), message="m2"),
     ]
     await desk.enter(*sides)
     entries = {(entry.lane, entry.target, entry.rules): entry for entry in await desk.ledger.entries(ME)}
@@ -91,7 +91,7 @@ async def test_the_other_side_is_refused_whichever_joined_an_earlier_entry(joins
     desk = Desk()
     await desk.wish(joins, state="waiting", item="report", cause="report/7/1")
     for side, action in (("one", JUNK), ("two", TRASH)):
-        await desk.enter(desk.draft(action, state="waiting", item=f"dispute/m1/1#{side}"))
+        await desk.enter(desk.side(action, "m1/1", side))
     assert await order(desk, "approve", "dispute/m1/1#one") == "1 approved"
     states = {entry.action: entry.state for entry in await desk.ledger.entries(ME)}
     # What the report asks for as well stands on the report's word.
@@ -122,6 +122,16 @@ async def test_of_two_equal_sides_approved_at_once_only_one_goes_at_a_time() -> 
     two = await desk.wish(TRASH, state="waiting", cause="b/1")
     await order(desk, "approve", "rule:r")
     assert sorted([await desk.state(one), await desk.state(two)]) == ["ready", "waiting"]
+
+
+async def test_what_is_approved_behind_another_entry_does_not_lapse() -> None:
+    desk = Desk()
+    asks = await desk.wish(TRASH, state="waiting", cause="a/1")
+    first = await desk.wish(JUNK, cause="b/1")
+    await order(desk, "approve", asks.id)
+    assert await desk.ledger.lapse(ME, T0 + 9000, 3600) == 0
+    await desk.carry_out(first)
+    assert await desk.state(asks) == "ready"
 
 
 async def test_what_nobody_decides_in_time_lapses() -> None:

@@ -32,7 +32,7 @@ from worker.language.actions import (
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.ledger.cascade import took_effect
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Answered, Claim, Entry, Look, Outcome, State
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Answered, Claim, Entry, Look, Outcome, Question, State
 from worker.ledger.values import Page, Sight
 
 pytestmark = pytest.mark.slow  # hundreds of invented days
@@ -96,8 +96,12 @@ class Days(RuleBasedStateMachine):
         cause = Sight(seen, news.sights[0].number).key if news.sights else f"report/{message}/{self.desk.now}"
         state, mode = data.draw(st.sampled_from([("ready", ENFORCE), ("waiting", APPROVE), ("observed", OBSERVE)]))
         plain = {"state": state, "mode": mode, "rules": names, "fingerprints": ("f",) * len(names), "cause": cause}
-        item = data.draw(st.sampled_from([f"{cause}#{names[0]}", f"dispute/{message}#{names[0]}"]))
-        drafts = [self.desk.draft(wish, message, item=item, known_at=self.desk.now, **plain) for wish in wishes]
+        items: list[dict[str, object]] = [
+            {"item": f"{cause}#{names[0]}"},
+            {"item": f"dispute/{message}#{names[0]}", "item_kind": "dispute", "item_of": message},
+        ]
+        item = data.draw(st.sampled_from(items))
+        drafts = [self.desk.draft(wish, message, **item, known_at=self.desk.now, **plain) for wish in wishes]
         page = Page(account=ME, now=self.desk.now, source="messages", news=news, drafts=tuple(drafts))
         at_once(self.desk.ledger.enter(page))
 
@@ -151,8 +155,10 @@ class Days(RuleBasedStateMachine):
     def others_touch_it(self, data: st.DataObject) -> None:
         """Retire or postpone something."""
         entry = data.draw(st.sampled_from(self.entries("ready", "waiting")))
-        act = data.draw(st.sampled_from([self.desk.ledger.retire, self.desk.ledger.postpone]))
-        at_once(act(ME, [(entry.id, "touched")], self.desk.now))
+        if data.draw(st.booleans()):
+            at_once(self.desk.ledger.retire(ME, [(entry.id, "touched")], self.desk.now))
+        else:
+            at_once(self.desk.ledger.postpone(ME, [Question(id=entry.id, said="touched")], self.desk.now))
 
     @precondition(lambda self: any(entry.attempts for entry in self.entries("ready")))
     @rule()

@@ -18,7 +18,7 @@ from worker.language.actions import (
     TrustDomain,
     Unblock,
 )
-from worker.ledger.entries import ALONE, Answered, Entry, Outcome, State
+from worker.ledger.entries import Answered, Entry, Outcome, Question, State
 from worker.ledger.records import NewRecord
 from worker.ledger.values import Page
 
@@ -255,7 +255,7 @@ async def fails(desk: Desk, entry: Entry) -> None:
 
 
 async def waits(desk: Desk, entry: Entry) -> None:
-    await desk.ledger.postpone(ME, [(entry.id, "the rule was changed")], desk.now)
+    await desk.ledger.postpone(ME, [Question(id=entry.id, said="the rule was changed")], desk.now)
 
 
 @pytest.mark.parametrize("action", FOR_AN_HOUR)
@@ -330,10 +330,10 @@ async def test_a_block_waits_behind_an_unblock_that_is_under_way() -> None:
     assert await desk.state(again) == "ready"
 
 
-async def fail(desk: Desk, number: int, said: str) -> None:
+async def fail(desk: Desk, number: int, said: str, fault: str = "no integration") -> None:
     entry = await desk.wish(message=f"m{number}")
     await desk.claim(entry)
-    await desk.answer(entry, "failed", said)
+    await desk.answer(entry, "failed", said, fault=fault)
 
 
 async def test_a_lane_that_fails_often_in_a_row_for_one_reason_is_braked() -> None:
@@ -353,29 +353,29 @@ async def test_a_lane_is_braked_once() -> None:
     entries = [await desk.wish(message=f"m{number}") for number in range(40)]
     await desk.claim(*entries)
     for entry in entries:
-        await desk.answer(entry, "failed", "no integration")
+        await desk.answer(entry, "failed", "no integration", fault="no integration")
     assert (await desk.verbs()).count("braked") == 1
 
 
 async def test_entries_that_were_refused_each_on_its_own_brake_nothing() -> None:
     desk = Desk()
     for number in range(40):
-        await fail(desk, number, f"{ALONE}the pattern is not valid")
+        await fail(desk, number, "the pattern is not valid", fault="")
     assert await desk.ledger.brakes(ME) == ()
     for number in range(20):
-        await fail(desk, 100 + number, f"{ALONE}the pattern is not valid")
-        await fail(desk, 200 + number, "no permission")
+        await fail(desk, 100 + number, "the pattern is not valid", fault="")
+        await fail(desk, 200 + number, "no permission", fault="no permission")
     assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["placement"]
     await desk.ledger.order(ME, "unbrake", "lane:placement", "ann", "mended", T0)
     await desk.ledger.take_orders(ME, T0)
-    await fail(desk, 300, f"{ALONE}the pattern is not valid")
+    await fail(desk, 300, "the pattern is not valid", fault="")
     assert await desk.ledger.brakes(ME) == ()
 
 
 async def test_failures_for_several_reasons_brake_nothing() -> None:
     desk = Desk()
     for number in range(25):
-        await fail(desk, number, ("no integration", "no permission")[number % 2])
+        await fail(desk, number, "it is refused", fault=("no integration", "no permission")[number % 2])
     assert await desk.ledger.brakes(ME) == ()
 
 
@@ -383,7 +383,7 @@ async def test_what_waits_for_others_hands_is_postponed_or_retired() -> None:
     desk = Desk()
     first, second, third = await desk.wish(), await desk.wish(message="m2"), await desk.wish(message="m3")
     await desk.claim(third)
-    touched = [(entry.id, "touched") for entry in (first, third)]
+    touched = [Question(id=entry.id, said="touched") for entry in (first, third)]
     await desk.ledger.postpone(ME, touched, T0)
     await desk.ledger.retire(ME, [(second.id, "moved"), (third.id, "moved")], T0)
     assert [await desk.state(entry) for entry in (first, second, third)] == ["waiting", "moot", "claimed"]

@@ -23,6 +23,7 @@ from worker.web import Readiness
 REFUSED_AGAIN = 60.0
 """Seconds until something is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
+WAY_BACK = "stop this version, put the copy in the ledger's place, and start the version before"
 
 
 class House:
@@ -166,7 +167,13 @@ async def opened(
         owner = secrets.token_hex(8)
         # The rules first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
-        ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
+        opening = open_ledger(
+            settings.store_url,
+            owner=owner,
+            exclusive=True,
+            on_migration=lambda copy: outlets.log.warning("ledger migrated", copy=str(copy), back=WAY_BACK),
+        )
+        ledger = await stack.enter_async_context(opening)
         rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
         lines = await _lines(stack, rooms, accounts)
         many = len(accounts) > 1

@@ -12,7 +12,6 @@ from worker.daemon.app import House
 from worker.daemon.reload import Watch
 from worker.errors import StoreError
 from worker.intake import coverage
-from worker.ledger.limits import QUEUE
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -132,13 +131,13 @@ class Records:
         if told.verb == "rule failed" and failing not in self._failing:
             self._failing.add(failing)
             self._log.warning("a rule failed", rule=told.rules[0][0], on=told.cause, problem=told.why)
-        if told.verb == "postponed" and told.item.startswith(QUEUE) and told.item not in self._spent:
+        if told.verb == "postponed" and told.item.startswith("limit/") and told.item not in self._spent:
             self._spent.add(told.item)
             self._tell_spent(told)
 
     def _tell_spent(self, told: "Told") -> None:
         """Say that what is beyond a rule's limit begins to wait; how much that becomes, is listed."""
-        rule = told.item.removeprefix(QUEUE).partition("/")[0]
+        rule = told.item.removeprefix("limit/").partition("/")[0]
         lists = "worker waiting lists what is beyond it and waits for a person"
         self._log.warning("a limit is spent", account=told.account, rule=rule, because=told.said, then=lists)
         self._notices.append(f"{told.account}: {told.said}; {lists}")

@@ -1,8 +1,10 @@
 """A message's action log: what its lines say, whose doing they are, and how a person reads them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 
+import msgspec
 from msgspec import Struct
 
 from worker.escaping import escaped
@@ -14,6 +16,8 @@ from worker.ledger.entries import Entry
 SECOND = 2.0
 """The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
 MOST_DESCRIBED = 5
+KEY_LENGTH = 16
+FAULT_LENGTH = 200
 RELEASES = frozenset({"RELEASE", "QUARANTINE_RELEASE"})
 WENT_WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
 
@@ -40,6 +44,29 @@ def may_have_caused(ours: Entry, line: LogEntry) -> bool:
     return isinstance(ours.action, Release) and line.operation in RELEASES
 
 
+def hand_key(line: LogEntry) -> str:
+    """Return a key that is equal for one line of a log each time it is read, and for no other."""
+    status = "" if went_well(line) else line.status
+    told = (line.operation, line.folder, line.requested_by or "somebody", int(time_of(line)), status)
+    return sha256(msgspec.json.encode(told)).hexdigest()[:KEY_LENGTH]
+
+
+def was_shown(line: LogEntry, entry: Entry) -> bool:
+    """Tell whether a person knew of this line when they decided on an entry."""
+    return hand_key(line) in entry.shown or time_of(line) <= entry.shown_before
+
+
+def went_well(line: LogEntry) -> bool:
+    """Tell whether a line names no failure."""
+    return line.status.lower() in WENT_WELL
+
+
+def kind_of_failure(statuses: Iterable[str]) -> str:
+    """Return what the API's own words have in common with those about other messages: no numbers, no addresses."""
+    words = (word for status in sorted(set(statuses)) for word in status.split())
+    return " ".join(word for word in words if "@" not in word and not any(map(str.isdigit, word)))[:FAULT_LENGTH]
+
+
 def describe_lines(lines: Sequence[LogEntry]) -> str:
     """Describe lines of an action log for a person, at most five of them."""
     more = len(lines) - MOST_DESCRIBED
@@ -48,7 +75,7 @@ def describe_lines(lines: Sequence[LogEntry]) -> str:
 
 def _describe_line(line: LogEntry) -> str:
     where = f" to {escaped(line.folder, 60)}" if line.folder else ""
-    status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WENT_WELL else ""
+    status = f" ({escaped(line.status, 80)})" if not went_well(line) else ""
     when = f" at {datetime.fromtimestamp(time_of(line), UTC):%F %T}Z" if line.completed_at else ""
     return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
 

@@ -25,7 +25,7 @@ from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
 from worker.language.actions import LISTS
-from worker.ledger.entries import ALONE, FINAL, FRESH, Answered, Claim, Entry, Standing
+from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, Standing
 from worker.ledger.ledger import Ledger
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
@@ -204,15 +204,16 @@ class Dispatcher:
                         why, next_at = str(refusal), self._pause(handler, refusal)
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
-                    own = ALONE if part[0].lane in LISTS else ""
-                    reply = Reply(answer_all(self._means, part, "failed", own + str(refusal)))
+                    fault = "" if part[0].lane in LISTS else fault_of(refusal)
+                    said = str(refusal) if fault else f"refused on its own: {refusal}"
+                    reply = Reply(answer_all(self._means, part, "failed", said, fault=fault))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
                     parts.append(part)
                     why, next_at = str(error), self._pause(handler, error)
                     return
                 except Permanent as error:
-                    reply = Reply(answer_all(self._means, part, "failed", str(error)))
+                    reply = Reply(answer_all(self._means, part, "failed", str(error), fault=fault_of(error)))
                 except WorkerError as error:
                     reply = Reply(answer_all(self._means, part, "unsure", str(error)))
                 except BaseException:
@@ -224,7 +225,7 @@ class Dispatcher:
         finally:
             rest = [entry for part in parts for entry in part]
             if rest:  # provably not carried out: no byte of these has left
-                await self._write(handler, rest, Reply(answer_all(self._means, rest, "ready", why, next_at)))
+                await self._write(handler, rest, Reply(answer_all(self._means, rest, "ready", why, next_at=next_at)))
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
@@ -257,6 +258,11 @@ class Dispatcher:
         until = self._clock.now() + max(asked, min(LONGEST_PAUSE, 2.0 ** min(tries, 6)))
         self._pauses[handler.queue] = until, tries
         return until
+
+
+def fault_of(error: Permanent) -> str:
+    """Return what is equal for refusals of one kind."""
+    return f"{type(error).__name__} {error.status}" if isinstance(error, Rejected) else type(error).__name__
 
 
 def _fresh(claim: Claim, now: float) -> bool:

@@ -1,15 +1,17 @@
 """Handlers: how entries of each kind of action are sent: how many together, which ones, and what the answer means."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.api import Client, Clock
 from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import NotFound, Rejected, Temporary, WorkerError
 from worker.escaping import escaped
+from worker.executor.action_log import kind_of_failure
 from worker.executor.lists import comment
 from worker.executor.notices import WORDS, notice
 from worker.executor.observer import list_of
@@ -81,11 +83,11 @@ def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]
 
 
 def answer_all(
-    means: Resources, entries: Sequence[Entry], state: State, said: str = "", next_at: float = 0.0
+    means: Resources, entries: Sequence[Entry], state: State, said: str = "", *, fault: str = "", next_at: float = 0.0
 ) -> tuple[Answered, ...]:
     """Give all entries of a batch the same answer, now."""
     now = means.clock.now()
-    return tuple(Answered(id=entry.id, state=state, said=said, at=now, next_at=next_at) for entry in entries)
+    return tuple(Answered(id=one.id, state=state, said=said, fault=fault, at=now, next_at=next_at) for one in entries)
 
 
 def _together(_: Entry) -> str:
@@ -100,12 +102,21 @@ async def _move(means: Resources, entries: Sequence[Entry]) -> Reply:
     items = await means.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
     failed = [item for item in items if not item.success]
     if not items:
-        return Reply(answer_all(means, entries, "sent", "the answer named no message"))
+        return Reply(_unclear(answer_all(means, entries, "sent", "the answer named no message")))
     if not failed:
         return Reply(answer_all(means, entries, "sent"))
     said = f"{len(items) - len(failed)} of {len(items)} moved; {_words(failed)}"
     whole = len(entries) == 1 or (len(failed) == len(items) and len(items) >= len(entries))
-    return Reply(answer_all(means, entries, "failed" if whole else "sent", said))
+    if not whole:
+        return Reply(_unclear(answer_all(means, entries, "sent", said)))
+    return Reply(
+        answer_all(means, entries, "failed", said, fault=kind_of_failure(item.status or "" for item in failed))
+    )
+
+
+def _unclear(answers: Iterable[Answered]) -> tuple[Answered, ...]:
+    """Mark answers that do not say what became of each message."""
+    return tuple(replace(one, why="answer_unclear") for one in answers)
 
 
 def _destination(entry: Entry) -> Destination:
@@ -211,7 +222,7 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
     channel = entries[0].target
     if means.notify is None:
         said = f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}"
-        return Reply(answer_all(means, entries, "failed", said))
+        return Reply(answer_all(means, entries, "failed", said, fault="no channel"))
     try:
         await means.notify(channel, notice(entries))
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
@@ -219,7 +230,7 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
         again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
         # Whatever a library says may hold the channel's address, and with it a password.
         words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
-        return Reply(answer_all(means, entries, "unsure", escaped(words, WORDS), again))
+        return Reply(answer_all(means, entries, "unsure", escaped(words, WORDS), next_at=again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
     return Reply(answer_all(means, entries, "sent"), outcomes)
 

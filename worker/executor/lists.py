@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 from unicodedata import category, normalize
 
 from msgspec import Struct
@@ -14,7 +15,6 @@ from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
 from worker.ledger.entries import OPEN, Entry
 
 UNTIL = ", until "
-NOT_LISTED = "there is no list entry of ours (any more)"
 PROTECTED = {
     "domains": "is one of our own domains, or above or below one",
     "allow policies": "is allowed by an allow policy, whole or in part",
@@ -51,6 +51,23 @@ class ListReading(Struct, frozen=True):
     at: float
     entries: tuple[ListLine, ...]
     whole: bool = True
+
+
+class OwnLine(Struct, frozen=True, kw_only=True):
+    """The list entry of ours that may be removed, or why there is none."""
+
+    remote: str = ""
+    why: str = ""
+    adopted: bool = False
+    """A person has made it theirs."""
+
+
+class Opposition(NamedTuple):
+    """What stands on a list of the opposite meaning."""
+
+    name: str
+    ids: tuple[str, ...]
+    """Its id at the API, and that of the ledger's entry which made it or is about to."""
 
 
 # -- whose a list entry is --------------------------------------------------------------------------------------------
@@ -137,13 +154,16 @@ def find_related(target: str) -> tuple[str, ...]:
     return (target, f"DOMAIN:{domain}") if domain else (target,)
 
 
-def opposing(target: str, listed: ListReading, ours: Sequence[Entry]) -> str:
-    """Name what stands for a target on a list of the opposite meaning, or is on its way there; empty for nothing."""
+def find_opposition(target: str, listed: ListReading, ours: Sequence[Entry]) -> Opposition | None:
+    """Find what stands for a target on a list of the opposite meaning, or is on its way there."""
     for entry in ours:
         if isinstance(entry.action, Adding) and entry.state in OPEN:
-            return f"entry {entry.id} of the ledger, which is on its way"
+            return Opposition(f"entry {entry.id} of the ledger, which is on its way", (entry.id,))
     line = _standing(target, listed, ours)
-    return f"list entry {escaped(line.id, 60)}" if line else ""
+    if line is None:
+        return None
+    made_by = owner(line, ours)
+    return Opposition(f"list entry {escaped(line.id, 60)}", (line.id, made_by.id) if made_by else (line.id,))
 
 
 def _standing(target: str, listed: ListReading, ours: Sequence[Entry]) -> ListLine | None:
@@ -152,13 +172,13 @@ def _standing(target: str, listed: ListReading, ours: Sequence[Entry]) -> ListLi
     return next((line for line in listed.entries if pattern_of(line) == target and line.id not in gone), None)
 
 
-def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> tuple[str, str]:
-    """Return the list entry of ours that may be removed, or why there is none."""
+def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> OwnLine:
+    """Find the list entry of ours that may be removed, or say why there is none."""
     equal = [line for line in listed.entries if pattern_of(line) == entry.target]
     for line in equal:
         if owner(line, ours):
-            return line.id, ""
+            return OwnLine(remote=line.id)
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
     if any(line.id in made for line in equal):
-        return "", "a person changed its comment and so adopted it: never removed"
-    return "", NOT_LISTED
+        return OwnLine(why="a person changed its comment and so adopted it: never removed", adopted=True)
+    return OwnLine(why="there is no list entry of ours (any more)")

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from worker.escaping import escaped
-from worker.executor.action_log import SECOND, WENT_WELL, ActionLogReading, describe_lines, may_have_caused, time_of
+from worker.executor.action_log import (
+    SECOND,
+    ActionLogReading,
+    describe_lines,
+    kind_of_failure,
+    may_have_caused,
+    time_of,
+    went_well,
+)
 from worker.executor.lists import ListReading, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.base import epoch
@@ -57,7 +65,7 @@ def wants_log(entry: Entry, look: Look | None, now: float, settle: float) -> boo
         return True
     if look is None:
         return False
-    if entry.state == "sent" and entry.said and now >= entry.answered_at + FIRST_LOOKS[1]:
+    if entry.state == "sent" and entry.why == "answer_unclear" and now >= entry.answered_at + FIRST_LOOKS[1]:
         return True
     return "move_failed" in look.status or (look.at >= deadline(entry, settle) and "MOVE" not in look.operations)
 
@@ -100,11 +108,12 @@ def _judge_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Ou
     mine = [line for line in moves if line.folder in {"", wanted}]
     if not mine:
         return _outcome(entry, "moot", "log", f"moved by someone else since the request: {describe_lines(moves)}")
-    well = [line for line in mine if line.status.lower() in WENT_WELL]
+    well = [line for line in mine if went_well(line)]
     if len(well) == len(mine) or len(well) >= (len(entry.recipients) or len(mine)):
         return _outcome(entry, "done", "log", describe_lines(well[:1]))
     words = sorted({escaped(line.status, 200) for line in mine if line not in well})
-    return _outcome(entry, "failed", "log", f"{len(well)} of {len(mine)} moved; {'; '.join(words[:3])}")
+    said = f"{len(well)} of {len(mine)} moved; {'; '.join(words[:3])}"
+    return _outcome(entry, "failed", "log", said, fault=kind_of_failure(words))
 
 
 def judge_release(entry: Entry, look: Look, settle: float) -> Outcome | None:
@@ -156,7 +165,9 @@ def judge_reclassify(entry: Entry, asked: TeamSubmissions, settle: float) -> Out
             return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.submission_id[:200])
     if entry.state == "sent":
         late = asked.at >= entry.answered_at + LISTED_BY
-        return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions") if late else None
+        if not late:
+            return None
+        return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions", fault="never listed")
     return _not_there(entry, asked, settle, "no submission is listed")
 
 
@@ -176,7 +187,9 @@ def judge_notice(entry: Entry) -> Outcome:
 def judge_missing(entry: Entry, at: float, settle: float) -> Outcome | None:
     """Judge an entry whose message the API does not find."""
     late = at >= deadline(entry, settle)
-    return _outcome(entry, "failed", "seen", "the API does not know this message any more") if late else None
+    if not late:
+        return None
+    return _outcome(entry, "failed", "seen", "the API does not know this message any more", fault="unknown message")
 
 
 def judge_silence(entry: Entry, lasted: float) -> Outcome | None:
@@ -198,8 +211,8 @@ def steps(state: State, outcome: Outcome) -> tuple[Outcome, ...]:
     return Outcome(id=outcome.id, state="unsure", said=outcome.said), outcome
 
 
-def _outcome(entry: Entry, state: State, proof: Proof, said: str) -> Outcome:
-    return Outcome(id=entry.id, state=state, proof=proof, said=said)
+def _outcome(entry: Entry, state: State, proof: Proof, said: str, fault: str = "") -> Outcome:
+    return Outcome(id=entry.id, state=state, proof=proof, said=said, fault=fault)
 
 
 # -- submissions ------------------------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from worker.executor.action_log import (
     SECOND,
     ActionLogReading,
     describe_lines,
+    hand_key,
     is_move_or_release,
     may_have_caused,
     time_of,
+    was_shown,
 )
 from worker.language.actions import Move, Release
 from worker.ledger.entries import Entry, Look
@@ -21,7 +23,9 @@ class Advice(Struct, frozen=True):
     """What a look before acting comes to: go ahead, nothing to do, or a person decides."""
 
     do: Literal["go", "moot", "wait"]
-    why: str = ""
+    said: str = ""
+    shown: tuple[str, ...] = ()
+    """Keys of the log's lines that ``said`` tells of."""
 
 
 GO = Advice("go")
@@ -93,11 +97,11 @@ def _advise_by_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -
     if isinstance(entry.action, Move) and moves:
         return Advice("moot", f"already moved by someone else: {describe_lines(moves)}")
     if entry.approved_by:
-        later = [
-            line for line in hands if time_of(line) > _decision_time(entry) and describe_lines([line]) not in entry.said
-        ]
+        later = [line for line in hands if time_of(line) > _decision_time(entry) and not was_shown(line, entry)]
         return Advice("moot", f"touched since it was decided: {describe_lines(later)}") if later else GO
-    return Advice("wait", f"somebody let this mail through: {describe_lines(hands)}") if hands else GO
+    if not hands:
+        return GO
+    return Advice("wait", f"somebody let this mail through: {describe_lines(hands)}", tuple(map(hand_key, hands)))
 
 
 def _decision_time(entry: Entry) -> float:

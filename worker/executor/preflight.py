@@ -7,14 +7,22 @@ from msgspec import Struct, field
 from worker.api import Clock, Urgency
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
-from worker.executor.lists import NOT_LISTED, ListReading, find_own, find_related, no_addition, opposing
+from worker.executor.lists import (
+    ListReading,
+    Opposition,
+    OwnLine,
+    find_opposition,
+    find_own,
+    find_related,
+    no_addition,
+)
 from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
 from worker.executor.postconditions import asks_for, deadline, find_added, request_time
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
 from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
-from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome
+from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome, Question
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Reading
 
@@ -24,6 +32,7 @@ TOLD_FOR = 86400.0
 """Seconds for which it is remembered that a contradiction was told; beyond that it is told once more."""
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
+SENSELESS_ANSWERS = "the API gives no answer about this message that makes sense"
 UNTOLD = "the API does not tell what was done to this message by others"
 OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
 """The lists on which an entry means the opposite."""
@@ -39,7 +48,7 @@ class Prepared(Struct):
     remotes: dict[str, str] = field(default_factory=dict)
     """For a removal: the list entry to remove."""
     moots: list[tuple[str, str]] = field(default_factory=list)
-    waits: list[tuple[str, str]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     done: list[Outcome] = field(default_factory=list)
     """Entries of which a look shows that an earlier attempt came to its effect after all."""
     later: dict[str, float] = field(default_factory=dict)
@@ -50,38 +59,38 @@ class Prepared(Struct):
     @property
     def moved(self) -> int:
         """How many entries are dealt with without a request of their own."""
-        return len(self.moots) + len(self.waits) + len(self.done)
+        return len(self.moots) + len(self.questions) + len(self.done)
 
     def take_advice(self, entry: Entry, advice: Advice, look: Look) -> None:
         """Take down what a look came to."""
         if advice.do == "go":
             self.claims[entry.id] = Claim(entry.id, look)
         elif advice.do == "moot":
-            self.moots.append((entry.id, advice.why))
+            self.moots.append((entry.id, advice.said))
         else:
-            self.waits.append((entry.id, advice.why))
+            self.questions.append(Question(id=entry.id, said=advice.said, shown=advice.shown))
 
-    def take_addition(self, entry: Entry, why: str, against: str) -> None:
+    def take_addition(self, entry: Entry, why: str, against: Opposition | None) -> None:
         """Take down what speaks against a new list entry: of itself, and on a list of the opposite meaning."""
-        asks = f"{against} blocks this sender: a person decides whether it is let through all the same"
         if against and entry.lane == "block":
-            why = why or f"{against} lets this sender through: never blocked"
+            why = why or f"{against.name} lets this sender through: never blocked"
         if why:
             self.moots.append((entry.id, why))
-        elif against and not (entry.approved_by and (entry.attempts or asks in entry.said)):
-            self.waits.append((entry.id, asks))
+        elif against and not _was_asked(entry, against):
+            said = f"{against.name} blocks this sender: a person decides whether it is let through all the same"
+            self.questions.append(Question(id=entry.id, said=said, why="blocked_elsewhere", why_ref=against.ids[0]))
         else:
             self.claims[entry.id] = Claim(entry.id)
 
-    def take_removal(self, entry: Entry, remote: str, why: str, again: float) -> None:
-        """Take down which list entry is to be removed, or why none is; ``again`` is set when that is not certain."""
-        if remote:
+    def take_removal(self, entry: Entry, own: OwnLine, again: float) -> None:
+        """Take down which list entry is to be removed, or why none is; ``again`` is set when one may still show."""
+        if own.remote:
             self.claims[entry.id] = Claim(entry.id)
-            self.remotes[entry.id] = remote
-        elif again:
+            self.remotes[entry.id] = own.remote
+        elif again and not own.adopted:
             self.later[entry.id] = again
         else:
-            self.moots.append((entry.id, why))
+            self.moots.append((entry.id, own.why))
 
 
 class Preflight:
@@ -127,8 +136,8 @@ class Preflight:
             await self._ledger.retire(self._account, prepared.moots, now)
         if prepared.done:
             await self._ledger.settle(self._account, prepared.done, now)
-        if prepared.waits:
-            await self._ledger.postpone(self._account, prepared.waits, now)
+        if prepared.questions:
+            await self._ledger.postpone(self._account, prepared.questions, now)
         return prepared
 
     async def _notices(self, entries: Sequence[Entry]) -> Prepared:
@@ -151,7 +160,7 @@ class Preflight:
             elif advice := await self._advice(entry, look, ours.get(entry.target, ()), prepared):
                 prepared.take_advice(entry, advice, base(look, ours.get(entry.target, ())))
             elif self._observer.senseless_for(entry.target) > UNREADABLE_FOR:
-                prepared.waits.append((entry.id, UNTOLD))
+                prepared.questions.append(Question(id=entry.id, said=UNTOLD))
             else:
                 prepared.later[entry.id] = now + UNKNOWN_AGAIN
         await self._report_contradictions(against, seen, prepared)
@@ -222,7 +231,7 @@ class Preflight:
         elif entry.target in seen.missing:
             prepared.later[entry.id] = now + UNKNOWN_AGAIN
         elif entry.target in seen.unreadable and lasted > UNREADABLE_FOR:
-            prepared.waits.append((entry.id, "the API gives no answer about this message that makes sense"))
+            prepared.questions.append(Question(id=entry.id, said=SENSELESS_ANSWERS))
         elif entry.target in seen.unreadable:
             prepared.later[entry.id] = now + UNREADABLE_AGAIN
         elif seen.trouble:
@@ -257,12 +266,9 @@ class Preflight:
             if shown := find_added(entry, listed):
                 prepared.done.append(shown)
             elif isinstance(entry.action, Adding):
-                prepared.take_addition(
-                    entry, no_addition(entry, listed, policies, tried), against.get(entry.target, "")
-                )
+                prepared.take_addition(entry, no_addition(entry, listed, policies, tried), against.get(entry.target))
             else:
-                remote, why = find_own(entry, listed, tried)
-                prepared.take_removal(entry, remote, why, self._again(listed, tried) if why == NOT_LISTED else 0.0)
+                prepared.take_removal(entry, find_own(entry, listed, tried), self._again(listed, tried))
         return prepared
 
     def _again(self, listed: ListReading, tried: Sequence[Entry]) -> float:
@@ -275,13 +281,13 @@ class Preflight:
         shown = max((deadline(one, self._settle) for one in tried if isinstance(one.action, Adding)), default=0.0)
         return max(shown, self._clock.now() + UNKNOWN_AGAIN) if listed.at < shown else 0.0
 
-    async def _against(self, adding: Sequence[Entry]) -> dict[str, str]:
+    async def _against(self, adding: Sequence[Entry]) -> dict[str, Opposition]:
         """Return what lets through the patterns that are to be blocked, or blocks those that are to be let through.
 
         The account's own lists are known to whoever blocks, but late: of what is ours there, read it anew. What is only
         ready to be blocked counts too, so that of two that would go at once one sees the other.
         """
-        against: dict[str, str] = {}
+        against: dict[str, Opposition] = {}
         blocks = any(entry.lane == "block" for entry in adding)
         targets = sorted({target for entry in adding for target in find_related(entry.target)})
         for lane in OPPOSITE[adding[0].lane] if adding else ():
@@ -290,14 +296,20 @@ class Preflight:
                 continue
             listed = await self._observer.read_list(lane, self._clock.now() - LIST_FRESH, Urgency.ACT)
             for entry in adding:
-                names = (opposing(on, listed, tried.get(on, ())) for on in find_related(entry.target))
-                if name := next(filter(None, names), ""):
-                    against[entry.target] = name
+                found = (find_opposition(on, listed, tried.get(on, ())) for on in find_related(entry.target))
+                if first := next(filter(None, found), None):
+                    against[entry.target] = first
         return against
 
     async def _ours(self, lane: str, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
         """Return what this ledger tried before in a lane, by target, but for the entries themselves."""
         return await ours(self._ledger, self._account, lane, entries)
+
+
+def _was_asked(entry: Entry, against: Opposition) -> bool:
+    """Tell whether a person let an entry go knowing what stands against it; what was tried once, is not asked again."""
+    asked = entry.why == "blocked_elsewhere" and entry.why_ref in against.ids
+    return bool(entry.approved_by) and (entry.attempts > 0 or asked)
 
 
 def _differs(entry: Entry, look: Look) -> bool:

@@ -243,6 +243,8 @@ def _draft(plain: Draft, decision: Decision, key: str, message: str, asking: str
         fingerprints=decision.fingerprints,
         because=f"outranked by {decision.fallen}: {action.because}" if decision.fallen else action.because,
         item=f"dispute/{sentence}" if decision.disputed else sentence,
+        item_kind="dispute" if decision.disputed else "decision",
+        item_of=key if decision.disputed else "",
     )
 
 

@@ -14,8 +14,6 @@ from worker.ledger.entries import FINAL, OPEN, Entry, State
 from worker.ledger.records import Json, Verb, about, instant
 from worker.ledger.unit_of_work import Mint, UnitOfWork, in_order, last_of
 
-END = "end/"
-"""How the cause of a list entry's end begins; the id of what made it follows."""
 NOT_OURS = "no list entry of ours stands on this pattern"
 
 
@@ -50,7 +48,7 @@ def see_through(work: UnitOfWork) -> None:
 
 def ends(entry: Entry) -> bool:
     """Tell whether this entry is the end of what was listed for a time: the way back, which nothing lowers."""
-    return entry.cause.startswith(END)
+    return entry.item_kind == "end"
 
 
 def fate(work: UnitOfWork, wish: Entry) -> Fate:
@@ -122,7 +120,7 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
             account=work.account,
             lane=made.lane,
             target=made.target,
-            cause=END + made.id,
+            cause=f"end/{made.id}",
             action=action.inverse(),
             state="ready",
             mode=made.mode,
@@ -130,6 +128,8 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
             fingerprints=made.fingerprints,
             because=f"the list entry of {made.id} was made for {action.for_}",
             item=f"end/{made.id}",
+            item_kind="end",
+            item_of=made.id,
             created_at=work.now,
             known_at=until,
             ready_at=until,
@@ -174,10 +174,10 @@ def _next_in_line(work: UnitOfWork, ended: Iterable[Entry]) -> None:
 def go_on(work: UnitOfWork, entry: Entry, verb: Verb, told: Mapping[str, Json] | None = None) -> Entry:
     """Make a held or waiting entry ready if nothing else is on its way to its target; else it stays, behind that."""
     found = fate(work, entry)
-    seen = entry.said if verb == "approved" else ""  # what the person was told stays known until the claim
+    told_before = entry.said if entry.approved_by else ""
     if found.state != "held":
         return work.move(
-            entry, found.state, verb, told=told, said=found.why or seen, remote=found.remote or entry.remote
+            entry, found.state, verb, told=told, said=found.why or told_before, remote=found.remote or entry.remote
         )
     stays = replace(entry, behind=found.behind)
     work.touch(stays)

@@ -27,7 +27,7 @@ from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
 from worker.ledger.limits import Room
 from worker.ledger.records import Json, instant
-from worker.ledger.unit_of_work import FIELDS, UnitOfWork, entry_of
+from worker.ledger.unit_of_work import FIELDS, Change, UnitOfWork, entry_of
 
 UNSEEN = frozenset({*LISTS, "notice"})
 """Lanes whose entries are about no message, so that there is nothing to look at."""
@@ -199,7 +199,8 @@ def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Roo
     elif not able:
         _wait(work, entry, next(iter(whys.values()), "no rule asks for it"))
     elif not granted:
-        _wait(work, entry, room.describe_spent(able[0]), item=room.queue(able[0]))
+        beyond: Change = {"item": room.queue(able[0]), "item_kind": "limit", "item_of": able[0]}
+        _wait(work, entry, room.describe_spent(able[0]), beyond)
     else:
         return granted
     return None
@@ -225,8 +226,9 @@ def _unable(rule: str, mark: str, standing: Standing) -> str:
     return ""
 
 
-def _wait(work: UnitOfWork, entry: Entry, why: str, item: str = "") -> None:
-    work.move(entry, "waiting", "postponed", said=why, approved_by="", item=item or entry.item)
+def _wait(work: UnitOfWork, entry: Entry, why: str, change: Change | None = None) -> None:
+    waiting: Change = {**(change or {}), "said": why, "approved_by": ""}
+    work.move(entry, "waiting", "postponed", **waiting)
 
 
 def _write_claim(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: float, counted: Sequence[str]) -> Entry:

@@ -61,21 +61,22 @@ def _stands(work: UnitOfWork, draft: Draft) -> bool:
     work.enter(wish)
     if wish.state not in {"ready", "waiting", "held"}:
         return False
-    _note_reason(work, wish, draft, draft.item)
+    _note_reason(work, wish, draft)
     return True
 
 
 def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> None:
     """Enter a notice; it is held while something that its rules said with it is pending, under whosever name."""
     notice = _entry(work, draft)
-    items = [other.item for other in pending if not set(draft.rules).isdisjoint(other.rules)]
-    if items and draft.state in {"ready", "waiting"}:
-        item = draft.item if draft.item in items else items[0]
-        notice = replace(notice, state="held", item=item, said="leaves when the rest of its sentence has settled")
+    others = [other for other in pending if not set(draft.rules).isdisjoint(other.rules)]
+    if others and draft.state in {"ready", "waiting"}:
+        of = next((other for other in others if other.item == draft.item), others[0])
+        said = "leaves when the rest of its sentence has settled"
+        notice = replace(notice, state="held", item=of.item, item_kind=of.item_kind, item_of=of.item_of, said=said)
     work.enter(notice)
     if notice.state in {"ready", "waiting"}:
         # Under an item of its own, so that it holds no other notice of its sentence back.
-        _note_reason(work, notice, draft, notice.id)
+        _note_reason(work, notice, replace(draft, item=notice.id, item_kind="decision", item_of=""))
 
 
 def _twin(work: UnitOfWork, draft: Draft) -> Entry | None:
@@ -112,7 +113,7 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
     else:
         work.touch(joined)
         work.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
-    _note_reason(work, entry, draft, draft.item)
+    _note_reason(work, entry, draft)
 
 
 def _is_done(work: UnitOfWork, wish: Entry) -> bool:
@@ -138,11 +139,13 @@ def _entry(work: UnitOfWork, draft: Draft) -> Entry:
     )
 
 
-def _note_reason(work: UnitOfWork, entry: Entry, draft: Draft, item: str) -> None:
+def _note_reason(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
     work.give_reason(
         entry,
         thing_of(draft.cause),
-        item,
+        draft.item,
+        item_kind=draft.item_kind,
+        item_of=draft.item_of,
         cause=draft.cause,
         because=harmless(draft.because, 500),
         mode=draft.mode,
@@ -167,6 +170,8 @@ def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str
             entry,
             cause=rest[0].cause,
             item=rest[0].item,
+            item_kind=rest[0].item_kind,
+            item_of=rest[0].item_of,
             because=rest[0].because,
             mode=Mode(max(row.mode for row in rest)),
             rules=tuple(rules),

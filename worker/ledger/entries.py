@@ -44,6 +44,19 @@ FOLLOWS: dict[State, frozenset[State]] = {
 }
 
 
+ItemKind = Literal[
+    "decision",  # what one rule said about one event
+    "dispute",  # one side of what rules disagree about; ``item_of`` is the event's key
+    "limit",  # what is beyond a rule's limit; ``item_of`` is the rule
+    "end",  # the end of a list entry made for a time; ``item_of`` is the entry that made it
+]
+Why = Literal[
+    "",
+    "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry
+    "answer_unclear",  # sent: the answer named failures, or did not name this message
+]
+
+
 class Look(Struct, frozen=True):
     """What a message looked like in one read; ``at`` is when that read began, in API time."""
 
@@ -69,6 +82,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     fingerprints: tuple[str, ...]
     because: str
     item: str
+    """What a person approves as one; see ``item_kind``."""
+    item_kind: ItemKind = "decision"
+    item_of: str = ""
     verdict: str = ""
     sender: str = ""
     recipients: tuple[str, ...] = ()
@@ -92,7 +108,18 @@ class Entry(Struct, frozen=True, kw_only=True):
     """The id the API gave to what this entry made, for list entries."""
     proof: str = ""
     said: str = ""
-    """What was said of it last: by the API, by a look, or why it waits."""
+    """What was said of it last, for people: by the API, by a look, or why it waits. Nothing is decided by it."""
+    why: Why = ""
+    """What the code decides by where ``said`` only tells; kept when a person approves."""
+    why_ref: str = ""
+    shown: tuple[str, ...] = ()
+    """Keys of the action log's lines that a person was shown before deciding; see ``hand_key``."""
+    shown_before: float = 0.0
+    """Lines of the action log from before this time count as shown."""
+    fault: str = ""
+    """Equal for failures of one cause; empty for one that says nothing about its lane."""
+    drifted_at: float = 0.0
+    """When the API first contradicted what was proved."""
     waits_since: float = 0.0
     settled_at: float = 0.0
 
@@ -113,7 +140,9 @@ class Draft(Struct, frozen=True, kw_only=True):
     fingerprints: tuple[str, ...]
     because: str
     item: str
-    """The sentence this is part of, or the dispute: what a person approves as one."""
+    """What a person approves as one; see ``item_kind``."""
+    item_kind: ItemKind = "decision"
+    item_of: str = ""
     why_waiting: str = ""
     verdict: str = ""
     sender: str = ""
@@ -140,8 +169,14 @@ class Claim(Struct, frozen=True):
     look: Look | None = None
 
 
-ALONE = "refused on its own: "
-"""How the words begin about an entry whose own words the API refused: it says nothing about its lane."""
+class Question(Struct, frozen=True, kw_only=True):
+    """What a person is asked about an entry that is to wait: why, and which lines of the action log they are shown."""
+
+    id: str
+    said: str
+    why: Why = ""
+    why_ref: str = ""
+    shown: tuple[str, ...] = ()
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -150,6 +185,8 @@ class Answered(Struct, frozen=True, kw_only=True):
     id: str
     state: State
     said: str = ""
+    why: Why = ""
+    fault: str = ""
     remote: str = ""
     at: float = 0.0
     """When the answer came, or until when the request could still have reached the API."""
@@ -164,6 +201,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """The state found; the same as before when there is nothing to say yet, then only ``next_at`` counts."""
     proof: Proof = ""
     said: str = ""
+    fault: str = ""
     remote: str = ""
     next_at: float = 0.0
 

@@ -8,14 +8,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from worker.errors import StoreError
 from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, views
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import hold_lock
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
-from worker.ledger.db.schema import NEWEST, bring_up, place_of, version
+from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, place_of, version
 from worker.ledger.db.tables import meta
-from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Standing
+from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
 from worker.ledger.records import NewRecord
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
@@ -67,9 +68,9 @@ class Ledger:
         """End ready or waiting entries without a call: (entry id, why)."""
         await self._write(account, now, settling.retire, moots)
 
-    async def postpone(self, account: str, waits: Sequence[tuple[str, str]], now: float) -> None:
-        """Let ready entries wait for a person: (entry id, why)."""
-        await self._write(account, now, settling.postpone, waits)
+    async def postpone(self, account: str, questions: Sequence[Question], now: float) -> None:
+        """Let ready entries wait for a person, who is asked these questions."""
+        await self._write(account, now, settling.postpone, questions)
 
     async def answer(
         self, account: str, answers: Sequence[Answered], now: float, spent: Sequence[tuple[float, int]] = ()
@@ -217,21 +218,42 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(url: str, *, owner: str, exclusive: bool) -> AsyncIterator[Ledger]:
-    """Open the ledger at ``sqlite:///path`` or ``sqlite:///:memory:``, made or migrated when necessary.
+async def open_ledger(
+    url: str, *, owner: str, exclusive: bool, on_migration: Callable[[Path], None] = lambda _: None
+) -> AsyncIterator[Ledger]:
+    """Open the ledger at ``sqlite:///path`` or ``sqlite:///:memory:``; raise StoreError with what to do.
 
-    The daemon is exclusive: a second one is refused. Raises StoreError with what to do.
+    The daemon is exclusive: a second one is refused, and only the daemon migrates a ledger of an older version, after
+    copying it beside itself; ``on_migration`` hears of the copy.
     """
     place = place_of(url)
     with _lock(place if exclusive else None):
         runner = AsyncRunner.at(str(place or MEMORY))
         try:
-            if await runner.run(version) != NEWEST:
+            stored = await runner.run(version)
+            if stored is None:
                 with _lock(None if exclusive else place):
                     await runner.run(bring_up)
+            elif stored != NEWEST:
+                await _migrate(runner, place, stored, exclusive=exclusive, on_migration=on_migration)
             yield Ledger(runner, owner)
         finally:
             await runner.close()
+
+
+async def _migrate(
+    runner: AsyncRunner, place: Path | None, stored: str, *, exclusive: bool, on_migration: Callable[[Path], None]
+) -> None:
+    """Bring an older ledger to this version, and keep what it was."""
+    if not exclusive:
+        raise StoreError(
+            f"the ledger {place} was written by an older version of worker (revision {stored}, this one needs "
+            f"{NEWEST}): start `worker run` in this version once, which copies the ledger beside itself and migrates it"
+        )
+    copy = copy_beside(place, stored) if place else None
+    await runner.run(bring_up)
+    if copy:
+        on_migration(copy)
 
 
 def _lock(place: Path | None) -> AbstractContextManager[None]:

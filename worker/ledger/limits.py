@@ -11,8 +11,6 @@ from worker.ledger.db.tables import counts, entries
 from worker.ledger.entries import Entry
 from worker.ledger.unit_of_work import UnitOfWork
 
-QUEUE = "limit/"
-"""How the name of an item begins under which what is beyond a limit waits; the rule and a time follow."""
 UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
@@ -65,14 +63,14 @@ class Room:
 
     def queue(self, rule: str) -> str:
         """Return the item under which everything beyond a rule's limit waits, until a person has decided on it."""
-        name = f"{QUEUE}{rule}/"
         if rule not in self._queues:
             query = select(func.max(entries.c.item)).where(
                 entries.c.account == self._account,
-                entries.c.item.startswith(name, autoescape=True),
+                entries.c.item_kind == "limit",
+                entries.c.item_of == rule,
                 entries.c.state == "waiting",
             )
-            self._queues[rule] = self._conn.scalar(query) or f"{name}{int(self._now)}"
+            self._queues[rule] = self._conn.scalar(query) or f"limit/{rule}/{int(self._now)}"
         return self._queues[rule]
 
     def _names_counted(self, entry: Entry, rule: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
@@ -9,12 +10,18 @@ from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, 
 from worker.ledger.cascade import go_on
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, orders, reasons
-from worker.ledger.entries import Brake, Entry, Order
+from worker.ledger.entries import Brake, Entry, ItemKind, Order
 from worker.ledger.records import harmless
 from worker.ledger.settling import put_brake
 from worker.ledger.unit_of_work import UnitOfWork
 
-DISPUTE = "dispute/"
+
+class Item(NamedTuple):
+    """One decision that an entry stands for."""
+
+    name: str
+    kind: ItemKind
+    of: str
 
 
 def order(conn: Connection, account: str, wanted: Order) -> int:
@@ -76,8 +83,12 @@ def _subject(brake: Brake) -> str:
 
 
 def lapse(work: UnitOfWork, after: float) -> int:
-    """End what has waited for a person longer than ``after`` seconds; return how many."""
-    old = work.load((entries.c.state == "waiting") & (entries.c.waits_since < work.now - after))
+    """End what has waited for a person longer than ``after`` seconds; return how many.
+
+    What a person has approved waits for nobody but what is on its way to the same target.
+    """
+    undecided = (entries.c.state == "waiting") & (entries.c.approved_by == "")
+    old = work.load(undecided & (entries.c.waits_since < work.now - after))
     for entry in old:
         work.move(entry, "lapsed", "lapsed", said="nobody decided in time")
     return len(old)
@@ -123,7 +134,8 @@ def _approve(work: UnitOfWork, waiting: Sequence[Entry], wanted: Order) -> str:
     for entry in waiting:
         now = work.now_of(entry)
         if now.state == "waiting":
-            approved = replace(now, approved_by=wanted.who)
+            # Whatever the log showed up to now, the person has decided on it, where what they were shown was cut.
+            approved = replace(now, approved_by=wanted.who, shown_before=min(now.shown_before, work.now))
             told = {"who": wanted.who, "because": wanted.because}
             states.append(go_on(work, approved, "approved", told).state)
             _refuse_others(work, now, items[entry.id], wanted)
@@ -132,26 +144,28 @@ def _approve(work: UnitOfWork, waiting: Sequence[Entry], wanted: Order) -> str:
     return f"{len(states) - late} approved{rest}"
 
 
-def _items(work: UnitOfWork, waiting: Sequence[Entry]) -> dict[str, set[str]]:
-    """Return the sentences for which each entry stands: also those that joined it later."""
-    items: dict[str, set[str]] = defaultdict(set)
+def _items(work: UnitOfWork, waiting: Sequence[Entry]) -> dict[str, list[Item]]:
+    """Return the decisions for which each entry stands: also those that joined it later."""
+    items: dict[str, list[Item]] = defaultdict(list)
+    columns = (reasons.c.entry, reasons.c.item, reasons.c.item_kind, reasons.c.item_of)
     for chunk in chunks(entry.id for entry in waiting):
-        for row in work.conn.execute(select(reasons.c.entry, reasons.c.item).where(reasons.c.entry.in_(chunk))):
-            items[row.entry].add(row.item)
+        for entry, *item in work.conn.execute(select(*columns).where(reasons.c.entry.in_(chunk))):
+            items[entry].append(Item._make(item))
     return items
 
 
-def _refuse_others(work: UnitOfWork, entry: Entry, mine: set[str], wanted: Order) -> None:
-    """Refuse the sentences that wanted something else of the same target; what others asked for as well stays."""
-    for item in sorted(item for item in mine if item.startswith(DISPUTE)):
-        rivals = reasons.c.item.startswith(item.rpartition("#")[0] + "#", autoescape=True) & reasons.c.item.not_in(mine)
+def _refuse_others(work: UnitOfWork, entry: Entry, mine: Sequence[Item], wanted: Order) -> None:
+    """Refuse the decisions that wanted something else of the same target; what others asked for as well stays."""
+    names = {item.name for item in mine}
+    for item in sorted(item for item in mine if item.kind == "dispute"):
+        rivals = (reasons.c.item_kind == "dispute") & (reasons.c.item_of == item.of) & reasons.c.item.not_in(names)
         spot = (entries.c.account == work.account, entries.c.lane == entry.lane, entries.c.target == entry.target)
         sides = work.conn.scalars(select(reasons.c.item).join(entries).where(*spot, rivals)).all()
         by_sides = reasons.c.account == work.account, reasons.c.item.in_(sides)
         by_others = exists().where(reasons.c.entry == entries.c.id, reasons.c.item.not_in(sides))
         wanted_by = entries.c.id.in_(select(reasons.c.entry).where(*by_sides))
         for side in work.load((entries.c.state == "waiting") & wanted_by & ~by_others):
-            _refuse(work, side, wanted.who, f"the other side was approved: {item}")
+            _refuse(work, side, wanted.who, f"the other side was approved: {item.name}")
 
 
 def _refuse(work: UnitOfWork, entry: Entry, who: str, because: str) -> None:

@@ -17,7 +17,6 @@ from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
-DRIFTED = "drift: "
 FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
 AT_ONCE = 50
@@ -199,8 +198,8 @@ def note_drift(work: UnitOfWork, messages: Iterable[str]) -> None:
     """Note each move that was proved done of messages that now show a failed one."""
     for chunk in chunks(tuple(messages)):
         moved = (entries.c.lane == "placement") & (entries.c.kind == "Move") & (entries.c.state == "done")
-        for entry in work.load(moved & entries.c.target.in_(chunk) & ~entries.c.said.startswith(DRIFTED)):
+        for entry in work.load(moved & entries.c.target.in_(chunk) & (entries.c.drifted_at == 0.0)):
             if entry.look and FAILED in entry.look.status:
                 continue  # it showed a failed move of somebody else's before ours was sent
-            work.touch(replace(entry, said=DRIFTED + entry.said))
+            work.touch(replace(entry, drifted_at=work.now))
             work.chain.add("drift", **about(entry), why=WHY)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from sqlalchemy import Select, delete, func, select
 
-from worker.ledger.cascade import END
 from worker.ledger.db.tables import broken, counts, entries, maybes, mishaps, orders, records, sights
 from worker.ledger.entries import FINAL, STATES
 from worker.ledger.records import head
@@ -31,8 +30,8 @@ def prune(work: UnitOfWork, sights_before: Mapping[str, float], keep_before: flo
 def _entries_to_end(work: UnitOfWork) -> Select[str]:
     """Select the list entries whose end is still to come: it takes back only what the ledger knows for its own."""
     ends = entries.alias()
-    to_come = (ends.c.cause.startswith(END), ends.c.state.in_(UNSETTLED))
-    return select(func.substr(ends.c.cause, len(END) + 1)).where(ends.c.account == work.account, *to_come)
+    to_come = (ends.c.item_kind == "end", ends.c.state.in_(UNSETTLED))
+    return select(ends.c.item_of).where(ends.c.account == work.account, *to_come)
 
 
 def _prune_records(work: UnitOfWork, keep_before: float) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from worker.errors import LeaseLost
 from worker.ledger.db.tables import brakes, entries
-from worker.ledger.entries import ALONE, Answered, Entry, Outcome
+from worker.ledger.entries import Answered, Entry, Outcome, Question
 from worker.ledger.records import Json, instant
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import Change, UnitOfWork
@@ -70,20 +70,25 @@ def retire(work: UnitOfWork, moots: Iterable[tuple[str, str]]) -> None:
             work.move(entry, "moot", "retired", said=whys[entry.id], proof="seen")
 
 
-def postpone(work: UnitOfWork, waits: Iterable[tuple[str, str]]) -> None:
+def postpone(work: UnitOfWork, questions: Iterable[Question]) -> None:
     """Let ready entries wait for a person; what is under way by now is left alone."""
-    whys = dict(waits)
-    for entry in work.fetch(whys):
+    by_id = {question.id: question for question in questions}
+    for entry in work.fetch(by_id):
         if entry.state == "ready":
-            work.move(entry, "waiting", "postponed", said=whys[entry.id], approved_by="")
+            asked = by_id[entry.id]
+            change: Change = {"said": asked.said, "why": asked.why, "why_ref": asked.why_ref, "shown": asked.shown}
+            change["approved_by"] = ""
+            work.move(entry, "waiting", "postponed", **change)
 
 
 def _answer(work: UnitOfWork, entry: Entry, answered: Answered) -> Entry:
     """Move one entry to what its answer says; an attempt that provably came to nothing was none."""
     at = answered.at or work.now
-    kept = answered.state == "ready" and entry.approved_by  # else a person's word would be lost with an outage
+    kept = answered.state == "ready" and entry.approved_by  # what the person decided on is told until it is done
     change: Change = {
         "said": entry.said if kept else answered.said,
+        "why": answered.why or entry.why,
+        "fault": answered.fault,
         "remote": answered.remote or entry.remote,
         "answered_at": at,
         "next_at": answered.next_at,
@@ -98,12 +103,13 @@ def _answer(work: UnitOfWork, entry: Entry, answered: Answered) -> Entry:
 
 def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
     """Move one entry to what was found; what was tried often enough is not tried again."""
-    state, said = outcome.state, outcome.said
+    state, said, fault = outcome.state, outcome.said, outcome.fault
     if state == "ready" and entry.attempts >= TRIES.get(type(entry.action).__name__, TRIES_OTHERWISE):
         state = "waiting" if type(entry.action).__name__ in HURTS else "failed"
-        said = f"tried {entry.attempts} times; {said}"
+        said, fault = f"tried {entry.attempts} times; {said}", "tried too often"
     remote = outcome.remote or entry.remote
     change: Change = {"said": said, "proof": outcome.proof, "remote": remote, "next_at": outcome.next_at}
+    change["fault"] = fault
     if state == "ready":
         change |= {"owner": "", "next_at": max(outcome.next_at, entry.ready_at)}
     if state == "waiting":
@@ -113,17 +119,19 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
 
 
 def _brake_failing(work: UnitOfWork, moved: Iterable[Entry]) -> None:
-    """Brake each lane whose last entries all failed for one reason; those refused each on its own do not count.
+    """Brake each lane whose last entries all failed by one fault; what says nothing about its lane does not count.
 
     Whoever sends mail chooses which senders are blocked: words that are refused must not stop a lane.
     """
     work.flush()
-    failed = (entry for entry in moved if entry.state == "failed" and not entry.said.startswith(ALONE))
+    failed = (entry for entry in moved if entry.state == "failed" and entry.fault)
     for lane in sorted({entry.lane for entry in failed}):
-        mine = (entries.c.account == work.account, entries.c.lane == lane, entries.c.state.in_(("done", "failed")))
-        query = select(entries.c.state, entries.c.said).where(*mine, ~entries.c.said.startswith(ALONE))
-        last = work.conn.execute(query.order_by(entries.c.settled_at.desc(), entries.c.id.desc()).limit(IN_A_ROW)).all()
-        if len(last) == IN_A_ROW and len({(row.state, _gist(row.said)) for row in last}) == 1:
+        counts = (entries.c.state == "done") | ((entries.c.state == "failed") & (entries.c.fault != ""))
+        query = select(entries.c.state, entries.c.fault, entries.c.said)
+        query = query.where(entries.c.account == work.account, entries.c.lane == lane, counts)
+        query = query.order_by(entries.c.settled_at.desc(), entries.c.id.desc()).limit(IN_A_ROW)
+        last = work.conn.execute(query).all()
+        if len(last) == IN_A_ROW and len({(row.state, row.fault) for row in last}) == 1:
             put_brake(work, "", lane, "worker", f"failed {IN_A_ROW} times in a row: {last[0].said}")
 
 
@@ -135,8 +143,3 @@ def put_brake(work: UnitOfWork, rule: str, lane: str, who: str, because: str) ->
     row = {"account": work.account, "rule": rule, "lane": lane, "who": who, "because": because, "at": work.now}
     work.conn.execute(insert(brakes), row)
     work.chain.add("braked", rule=rule, in_lane=lane, who=who, because=because)
-
-
-def _gist(said: str) -> str:
-    """Strip what differs from case to case: words that hold a digit or an address."""
-    return " ".join(word for word in said.split() if "@" not in word and not any(map(str.isdigit, word)))

@@ -16,7 +16,7 @@ from worker.language.actions import LISTS
 from worker.language.rules import Mode
 from worker.ledger.db.dialects import add, chunks, rewrite, upsert
 from worker.ledger.db.tables import entries, reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, Look, Proof, State
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, ItemKind, Look, Proof, State, Why
 from worker.ledger.records import Chain, Json, NewRecord, Verb, about, harmless
 
 Spot = tuple[str, str]
@@ -46,10 +46,20 @@ CHANGING = (
     "remote",
     "proof",
     "said",
+    "item_kind",
+    "item_of",
+    "why",
+    "why_ref",
+    "shown",
+    "shown_before",
+    "fault",
+    "drifted_at",
     "waits_since",
     "settled_at",
 )
 _changing = attrgetter(*CHANGING)
+NEVER_YET = frozenset({"why", "why_ref", "shown", "shown_before", "fault", "drifted_at"})
+"""Columns of which no entry that is just entered has anything to say."""
 REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
 STANDING = or_(
     entries.c.state.in_((*OPEN, "waiting", "held", "done")),
@@ -65,7 +75,14 @@ class Change(TypedDict, total=False):
     remote: str
     proof: Proof
     look: Look | None
+    why: Why
+    why_ref: str
+    shown: tuple[str, ...]
+    shown_before: float
+    fault: str
     item: str
+    item_kind: ItemKind
+    item_of: str
     behind: str
     approved_by: str
     owner: str
@@ -106,6 +123,12 @@ def entry_of(row: Row[Any]) -> Entry:  # type: ignore[explicit-any]  # a row's c
     values = dict(zip(Entry.__struct_fields__, row, strict=True))
     values["mode"] = MODES[values["mode"]]
     return Entry(**values)
+
+
+def _new_row(entry: Entry) -> dict[str, object]:
+    """Return the columns of an entry that is entered; those that the database fills are left to it."""
+    row = {name: value for name, value in asdict(entry).items() if name not in NEVER_YET}
+    return row | {"kind": type(entry.action).__name__}
 
 
 def in_order(entry: Entry) -> tuple[float, str]:
@@ -203,6 +226,8 @@ class UnitOfWork:
             raise StoreError(f"entry {entry.id} is {entry.state} and cannot become {state}: report this as a bug")
         change.setdefault("behind", "")
         change["said"] = harmless(change.get("said", entry.said), 500)
+        if state == "waiting":  # what an earlier question was about does not answer this one
+            change = {"why": "", "why_ref": "", "shown": (), "shown_before": 0.0, **change}
         waits_since = self.now if state == "waiting" else 0.0
         settled_at = self.now if state in FINAL else 0.0
         moved = replace(entry, state=state, waits_since=waits_since, settled_at=settled_at, **change)
@@ -241,7 +266,7 @@ class UnitOfWork:
         self._changed, self._new = {}, {}
         for (_, names), group in sorted(changed.items(), key=lambda item: item[0][0]):
             rewrite(self.conn, entries, [{"id": one.id, **{n: getattr(one, n) for n in names}} for one in group])
-        add(self.conn, entries, [{**asdict(entry), "kind": type(entry.action).__name__} for entry in new])
+        add(self.conn, entries, [_new_row(entry) for entry in new])
         upsert(self.conn, reasons, list(self._reasons.values()), REASON_CHANGES)
         self._reasons = {}
 

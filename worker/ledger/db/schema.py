@@ -1,5 +1,8 @@
 """Bringing a ledger up: where it lies, which version it has, and its tables, made or migrated under the lock."""
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -9,8 +12,9 @@ from sqlalchemy.exc import ArgumentError
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
 
-NEWEST = "0001"
+NEWEST = "0002"
 """The revision that the tables of this code are; revisions sort as text."""
+MEGABYTE = 1 << 20
 
 
 def place_of(url: str) -> Path | None:
@@ -46,7 +50,7 @@ def version(conn: Connection) -> str | None:
 
 
 def bring_up(conn: Connection) -> None:
-    """Make the tables of an empty database, or migrate those of an older version."""
+    """Make the tables of an empty database, or migrate those of an older version, in this one transaction."""
     stored = version(conn)
     if stored is None:
         metadata.create_all(conn)
@@ -54,6 +58,40 @@ def bring_up(conn: Connection) -> None:
         conn.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": NEWEST})
     elif stored != NEWEST:
         _migrate(conn)
+
+
+def copy_beside(ledger: Path, stored: str) -> Path:
+    """Copy a ledger to a file beside it that is named after its revision; return that file.
+
+    An older copy of this revision is replaced once the new one is whole. Raises StoreError, with nothing changed.
+    """
+    copy = ledger.with_name(f"{ledger.name}.{stored}")
+    half = copy.with_name(copy.name + ".partial")
+    try:
+        _need_space(ledger)
+        with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(half)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")  # one file is the whole copy
+        shutil.copymode(ledger, half)
+        half.replace(copy)
+    except (OSError, sqlite3.Error) as error:
+        half.unlink(missing_ok=True)
+        raise StoreError(
+            f"the ledger {ledger} is of revision {stored} and cannot be copied to {copy} before it is migrated "
+            f"({error}): make its folder writable; nothing was changed"
+        ) from error
+    return copy
+
+
+def _need_space(ledger: Path) -> None:
+    """Raise OSError when the disk has no room for a copy and for what the migration writes."""
+    parts = [ledger, ledger.with_name(ledger.name + "-wal")]
+    needed = 2 * sum(part.stat().st_size for part in parts if part.exists())
+    free = shutil.disk_usage(ledger.parent).free
+    if free < needed:
+        raise OSError(
+            f"that needs {needed / MEGABYTE:.1f} MB of free space on its disk, which has {free / MEGABYTE:.1f}"
+        )
 
 
 def _migrate(conn: Connection) -> None:

@@ -74,6 +74,15 @@ def _names(name: str) -> Column[tuple[str, ...]]:
     return Column(name, NAMES, nullable=False)
 
 
+def _later_text(name: str, default: str = "") -> Column[str]:
+    """Return a column that a migration has added: rows from before it have the default."""
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _later_time(name: str) -> Column[float]:
+    return Column(name, Double, nullable=False, server_default=text("0"))
+
+
 meta = Table("meta", metadata, _text("name", key=True), _text("value"))
 
 intervals = Table(
@@ -181,6 +190,14 @@ entries = Table(
     _text("said"),
     _time("waits_since"),
     _time("settled_at"),
+    _later_text("item_kind", "decision"),
+    _later_text("item_of"),
+    _later_text("why"),
+    _later_text("why_ref"),
+    Column("shown", NAMES, nullable=False, server_default="[]"),
+    _later_time("shown_before"),
+    _later_text("fault"),
+    _later_time("drifted_at"),
     Index(
         "entries_open",
         "account",
@@ -216,6 +233,8 @@ reasons = Table(
     _count("mode"),
     _names("rules"),
     _names("fingerprints"),
+    _later_text("item_kind", "decision"),
+    _later_text("item_of"),
     Index("reasons_thing", "account", "thing"),
     Index("reasons_item", "account", "item"),
     sqlite_with_rowid=False,

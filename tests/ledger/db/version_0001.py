@@ -1,0 +1,37 @@
+"""How version 0.1 told a person lines of an action log, and what the migration reads out of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from worker.escaping import escaped
+from worker.language.base import epoch
+from worker.language.models import LogEntry
+from worker.ledger import db
+
+FILE = Path(db.__file__).parent / "migrations" / "versions" / "0002_typed_state.py"
+WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
+
+
+def describe(lines: Sequence[LogEntry]) -> str:
+    told = "; ".join(map(_describe, lines[:5])) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
+    return escaped(told, 500)
+
+
+def _describe(line: LogEntry) -> str:
+    where = f" to {escaped(line.folder, 60)}" if line.folder else ""
+    status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WELL else ""
+    when = f" at {datetime.fromtimestamp(epoch(line.completed_at), UTC):%F %T}Z" if line.completed_at else ""
+    return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
+
+
+def keys_in(told: str) -> list[str]:
+    """Return the keys that the migration finds in a sentence."""
+    spec = spec_from_file_location("migration", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    keys: list[str] = module._keys(told)  # noqa: SLF001 (a migration has no other door)
+    return keys
