@@ -1,9 +1,4 @@
-"""The child's side of the rule host: a process in which rules live, with one socket and nothing else of the world.
-
-Frames go both ways: four bytes of length, then msgpack. First the daemon sends ``Sources`` and hears ``Loaded``; then
-it sends one ``Page`` after the other and hears what was said about each event. Tracebacks of a stuck or dying child
-go out on the same socket, as bare text: its first four letters, read as a length, are far above any frame.
-"""
+"""The rule process itself: it gives up everything but its socket, loads the rules, and judges pages of events."""
 
 import ctypes
 import faulthandler
@@ -13,44 +8,17 @@ import resource
 import signal
 from io import BufferedIOBase
 from mmap import mmap
-from struct import Struct as Layout
 from typing import TypeVar
 
-from msgspec import Struct
-from msgspec.msgpack import Decoder, encode
+from msgspec.msgpack import Decoder
 
-from worker.language.rules import RuleInfo
-from worker.rulehost.evaluation import NOBODY, Event, Skip, judge
+from worker.rulehost.evaluation import NOBODY, judge
 from worker.rulehost.loader import Sources, build
-from worker.rulehost.validation import Problem
+from worker.rulehost.protocol import HEAD, MEMORY, NOTE, OUT_OF_MEMORY, EventPage, Loaded, pack_frame
 
-HEAD = Layout("<I")
-FRAME_LIMIT = 64 << 20
-"""Bytes of one frame."""
-NOTE = Layout("<QII")
-"""Shared memory: calls so far, number of the event (while loading: of the file), number of the rule."""
-MEMORY = 512 << 20
-"""Bytes of address space a child may use."""
-OUT_OF_MEMORY = 112
-"""Exit status of a child that came to this limit."""
 PR_SET_PDEATHSIG = 1
 
 Frame = TypeVar("Frame")
-
-
-class Page(Struct, frozen=True, omit_defaults=True):
-    """Events to be judged, and calls not to be made again."""
-
-    events: tuple[Event, ...]
-    skip: tuple[Skip, ...] = ()
-
-
-class Loaded(Struct, frozen=True, omit_defaults=True):
-    """What became of the sources."""
-
-    rules: tuple[RuleInfo, ...] = ()
-    fingerprint: str = ""
-    problems: tuple[Problem, ...] = ()
 
 
 def main(link: int, notes: int, daemon: int) -> None:
@@ -96,7 +64,7 @@ def serve(link: int, memory: mmap) -> None:
         bundle, problems = build(sources, note)
         send(link, Loaded(tuple(rule.info for rule in bundle.rules), bundle.fingerprint, problems))
         gc.freeze()
-        pages = Decoder(Page)
+        pages = Decoder(EventPage)
         while page := receive(asked, pages):
             send(link, judge(bundle, page.events, skip=page.skip, note=note))
 
@@ -109,7 +77,6 @@ def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
 
 def send(link: int, frame: object) -> None:
     """Write one frame."""
-    body = encode(frame)
-    left = memoryview(HEAD.pack(len(body)) + body)
+    left = memoryview(pack_frame(frame))
     while left:
         left = left[os.write(link, left) :]

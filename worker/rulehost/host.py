@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from worker.errors import RuleError, Temporary
 from worker.language.rules import OBSERVE, Proposal, RuleInfo
-from worker.rulehost.child import Loaded, Page
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, refusal
 from worker.rulehost.process import Child, Stopped
+from worker.rulehost.protocol import EventPage, Loaded
 from worker.rulehost.validation import Problem
 
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
@@ -138,7 +138,7 @@ class Host:
         unexplained: list[Stopped] = []
         while len(unexplained) < 2:  # noqa: PLR2004 (one may have been anybody's doing: again before it means something)
             try:
-                return await self._judged(Page(tuple(events), skip))
+                return await self._judged(EventPage(tuple(events), skip))
             except Stopped as stop:
                 if stop.rule == NOBODY:
                     unexplained.append(stop)
@@ -149,7 +149,7 @@ class Host:
         half = len(events) // 2
         return [*await self._page(events[:half], skip), *await self._page(events[half:], skip)]
 
-    async def _judged(self, page: Page) -> list[Said]:
+    async def _judged(self, page: EventPage) -> list[Said]:
         """Ask the child, or a new one; whatever interrupts it leaves no child that would answer late."""
         if not self._child:
             self._child, _ = await self._again()

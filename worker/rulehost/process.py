@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from msgspec.msgpack import encode
 
 import worker
-from worker.rulehost.child import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY
 from worker.rulehost.evaluation import NOBODY
+from worker.rulehost.protocol import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY, pack_frame
 
 LAST_WORDS = 0.5
 """Seconds that a child has for writing its traceback and dying, before it is killed."""
@@ -69,8 +68,7 @@ class Child:
     async def ask(self, frame: object, deadline: float) -> bytes:
         """Send a frame and return the answer; raises Stopped when the child died or was silent for the deadline."""
         NOTE.pack_into(self._notes, 0, 0, 0, NOBODY)
-        body = encode(frame)
-        self._writer.write(HEAD.pack(len(body)) + body)
+        self._writer.write(pack_frame(frame))
         answer = asyncio.ensure_future(self._answer())
         try:
             await self._watch(answer, deadline)
