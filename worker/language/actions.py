@@ -22,6 +22,10 @@ class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
     because: str = ""
 
     lane: ClassVar[Lane]
+    tries: ClassVar[int] = 5
+    """Attempts after which it is not tried again."""
+    repeat_hurts: ClassVar[bool] = False
+    """Whether doing it twice does harm: after the last attempt a person decides, instead of its failing."""
 
     @property
     def wish(self) -> tuple[object, ...]:
@@ -68,6 +72,7 @@ class Release(Action, frozen=True):
     """Deliver a quarantined message to its recipients."""
 
     lane = "placement"
+    repeat_hurts = True
 
 
 class Reclassify(Action, frozen=True):
@@ -76,6 +81,8 @@ class Reclassify(Action, frozen=True):
     expected_disposition: AskedDisposition
 
     lane = "verdict"
+    tries = 3
+    repeat_hurts = True
 
 
 class ListAction(Action, frozen=True):

@@ -16,10 +16,6 @@ from worker.ledger.values import ALONE, Answered, Outcome, Spent
 
 LOOKED_AT = frozenset({"ready", "sent", "unsure"})
 """States of which a look may say something."""
-TRIES = {"Reclassify": 3}
-TRIES_OTHERWISE = 5
-HURTS = frozenset({"Reclassify", "Release"})
-"""Actions that must not be done twice: a person decides when they have been tried often enough."""
 IN_A_ROW = 20
 """Failures of one lane for one reason after which the lane is braked."""
 
@@ -101,8 +97,8 @@ def _answer(entry: Entry, answered: Answered, now: float) -> dict[str, Any]:
 def _settle(pen: Pen, entry: Entry, outcome: Outcome) -> Entry:
     """Move one entry to what was found; what was tried often enough is not tried again."""
     state, said = outcome.state, outcome.said
-    if state == "ready" and entry.attempts >= TRIES.get(type(entry.action).__name__, TRIES_OTHERWISE):
-        state = "waiting" if type(entry.action).__name__ in HURTS else "failed"
+    if state == "ready" and entry.attempts >= entry.action.tries:
+        state = "waiting" if entry.action.repeat_hurts else "failed"
         said = f"tried {entry.attempts} times; {said}"
     change: dict[str, Any] = (
         {"owner": "", "next_at": max(outcome.next_at, entry.ready_at)}
