@@ -20,7 +20,6 @@ from worker.ledger.entries import State
 from worker.ledger.values import Broken, Draft, Held, Mishap, Reading, Sight
 from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Failure, Said
-from worker.rulehost.validation import ABOUT_A_MESSAGE
 
 AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is tried again; hourly after these."""
@@ -266,8 +265,8 @@ def _place(failure: Failure) -> str:
 
 def _names_a_message(sight: Sight, said: Said) -> bool:
     """Tell whether an event that is not a message itself leads to effects on one."""
-    wanted = {action.lane for proposal in said.proposals for action in proposal.actions}
-    return sight.reading.thing.kind in NAMING and not wanted.isdisjoint(ABOUT_A_MESSAGE)
+    wanted = (action for proposal in said.proposals for action in proposal.actions)
+    return sight.reading.thing.kind in NAMING and any(action.about_message for action in wanted)
 
 
 def _event(sight: Sight) -> Event:

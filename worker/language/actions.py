@@ -22,6 +22,8 @@ class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
     because: str = ""
 
     lane: ClassVar[Lane]
+    about_message: ClassVar[bool] = False
+    """Whether it changes a message, which then has to exist and to be looked at first."""
     tries: ClassVar[int] = 5
     """Attempts after which it is not tried again."""
     repeat_hurts: ClassVar[bool] = False
@@ -61,6 +63,7 @@ class Move(Action, frozen=True):
     destination: Destination
 
     lane = "placement"
+    about_message = True
 
     @property
     def irreversible(self) -> bool:
@@ -72,6 +75,7 @@ class Release(Action, frozen=True):
     """Deliver a quarantined message to its recipients."""
 
     lane = "placement"
+    about_message = True
     repeat_hurts = True
 
 
@@ -81,6 +85,7 @@ class Reclassify(Action, frozen=True):
     expected_disposition: AskedDisposition
 
     lane = "verdict"
+    about_message = True
     tries = 3
     repeat_hurts = True
 

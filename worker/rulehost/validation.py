@@ -24,8 +24,6 @@ PURE_MODULES = frozenset(
 """Modules of the standard library that compute and do nothing else."""
 OUTWARD = frozenset({"__import__", "breakpoint", "compile", "eval", "exec", "input", "open"})
 """Built-in functions that reach out of a rule."""
-ABOUT_A_MESSAGE = frozenset({"placement", "verdict"})
-"""Lanes in which only a message can be touched."""
 SHORTEST, LONGEST = 60.0, 30 * 86400.0
 """Seconds that the window of a limit may last."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
@@ -107,7 +105,7 @@ def header(function: Callable[..., Any]) -> Header:
     if len(set(names)) < len(names):
         raise Misread("the rule asks for the same fact twice")
     actions = _admitted(hints)
-    needy = [name for name in actions if ACTIONS[name].lane in ABOUT_A_MESSAGE]
+    needy = [name for name in actions if ACTIONS[name].about_message]
     if names[0] in NO_MESSAGE and needy:
         raise Misread(f"{needy[0]} needs a message, and this rule is about a list; it can notify or change lists")
     return Header(names[0], tuple(names[1:]), actions)
