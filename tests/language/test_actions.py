@@ -21,7 +21,7 @@ from worker import (
     TrustDomain,
     Unblock,
 )
-from worker.language.actions import ACTIONS, Action, Adding, AnyAction, Removing
+from worker.language.actions import ACTIONS, LISTS, Action, Adding, AnyAction, ListAction, Removing
 
 EXAMPLES: tuple[AnyAction, ...] = (
     Move("Inbox"),
@@ -127,6 +127,17 @@ def test_a_sender_is_allowed_as_acceptable_or_as_trusted_and_as_nothing_else() -
 def test_a_domain_is_trusted_in_something() -> None:
     with pytest.raises(ValueError, match="this names neither"):
         TrustDomain("b.example", similarity=False)
+
+
+def test_actions_of_one_lane_change_the_same_list_and_the_same_message() -> None:
+    lanes = {(kind.lane, kind.list_name, kind.about_message) for kind in ACTIONS.values()}
+    assert len(lanes) == len({kind.lane for kind in ACTIONS.values()})
+    assert {kind.lane for kind in ACTIONS.values() if issubclass(kind, ListAction)} == set(LISTS)
+
+
+def test_what_contradicts_an_entry_is_contradicted_by_it() -> None:
+    pairs = {(kind.lane, lane) for kind in ACTIONS.values() for lane in kind.opposite}
+    assert pairs == {(there, here) for here, there in pairs} != set()
 
 
 @pytest.mark.parametrize("channel", ["", "a b", "../x", "x" * 65, "söc"])

@@ -24,7 +24,6 @@ from worker.executor.handlers import HANDLERS, NOTICES, Handler, Means, Reply, a
 from worker.executor.observer import Evidence
 from worker.executor.preflight import Preparing
 from worker.executor.verifier import Proving
-from worker.language.actions import LISTS
 from worker.ledger.entries import FINAL, FRESH, Entry
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import ALONE, Answered, Claim, Standing
@@ -205,7 +204,7 @@ class Acting:
                         why, next_at = str(refusal), self._pause(handler, refusal)
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
-                    own = ALONE if part[0].lane in LISTS else ""
+                    own = ALONE if part[0].action.list_name else ""
                     reply = Reply(answered(self._means, part, "failed", own + str(refusal)))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
@@ -229,7 +228,7 @@ class Acting:
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
-        if entries[0].lane in LISTS:
+        if entries[0].action.list_name:
             self._evidence.forget_listed(entries[0].lane)
         if any(answer.state == "sent" for answer in reply.answers):
             self._pauses.pop(handler.queue, None)

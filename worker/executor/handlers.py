@@ -13,13 +13,11 @@ from worker.escaping import escaped
 from worker.executor.lists import comment
 from worker.executor.observer import list_of
 from worker.language.actions import (
+    ACTIONS,
     LISTS,
     Action,
     Adding,
-    AllowSender,
     BlockSender,
-    Disallow,
-    Distrust,
     Lane,
     Move,
     Notify,
@@ -27,7 +25,6 @@ from worker.language.actions import (
     Release,
     Removing,
     TrustDomain,
-    Unblock,
 )
 from worker.language.models import Destination
 from worker.ledger.entries import Entry, State
@@ -266,11 +263,6 @@ HANDLERS: dict[type[Action], Handler] = {
     Move: MOVES,
     Release: RELEASES,
     Reclassify: RECLASSIFIES,
-    BlockSender: LIST_HANDLERS["block"],
-    Unblock: LIST_HANDLERS["block"],
-    AllowSender: LIST_HANDLERS["allow"],
-    Disallow: LIST_HANDLERS["allow"],
-    TrustDomain: LIST_HANDLERS["trust"],
-    Distrust: LIST_HANDLERS["trust"],
+    **{kind: LIST_HANDLERS[kind.lane] for kind in ACTIONS.values() if kind.list_name},
     Notify: NOTICES,
 }

@@ -14,7 +14,7 @@ from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS, Poison
 from worker.executor.lists import Listed
 from worker.executor.postconditions import Asked, Logged
-from worker.language.actions import Lane
+from worker.language.actions import ACTIONS, Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
@@ -22,8 +22,7 @@ from worker.observations import Looks, message_reading, scan_time
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
-NAMES: dict[Lane, str] = {"block": "block_senders", "allow": "allow_policies", "trust": "trusted_domains"}
-"""What the API calls the list of a lane."""
+LIST_NAMES = {kind.lane: kind.list_name for kind in ACTIONS.values() if kind.list_name}
 NOTHING = Listed(-1.0, ())
 SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
@@ -31,7 +30,7 @@ SINGLES = 100
 
 def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any, Any]:
     """Return the list that a lane is about."""
-    found: BatchListing[Any, Any, Any, Any, Any] = getattr(client.settings, NAMES[lane])
+    found: BatchListing[Any, Any, Any, Any, Any] = getattr(client.settings, LIST_NAMES[lane])
     return found
 
 

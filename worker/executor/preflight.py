@@ -19,7 +19,7 @@ from worker.executor.postconditions import (
     requested_at,
     shown_as_added,
 )
-from worker.language.actions import LISTS, Adding, Lane, Reclassify
+from worker.language.actions import LISTS, Adding, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Entry, Look
 from worker.ledger.ledger import Ledger
@@ -32,8 +32,6 @@ TOLD_FOR = 86400.0
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 UNTOLD = "the API does not tell what was done to this message by others"
-OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
-"""The lists on which an entry means the opposite."""
 
 Ask = Callable[[], Awaitable[Policies]]
 Tell = Callable[[Sequence[Reading]], Awaitable[None]]
@@ -289,7 +287,7 @@ class Preparing:
         against: dict[str, str] = {}
         blocks = any(entry.lane == "block" for entry in adding)
         targets = sorted({target for entry in adding for target in related(entry.target)})
-        for lane in OPPOSITE[adding[0].lane] if adding else ():
+        for lane in adding[0].action.opposite if adding else ():
             tried = by_target(await self._ledger.tried(self._account, lane, targets, ready=not blocks))
             if blocks and not tried:
                 continue

@@ -10,8 +10,6 @@ from worker.language.models import AskedDisposition, Destination, PatternType
 LONGEST = timedelta(days=3653)
 
 Lane = Literal["placement", "verdict", "block", "allow", "trust", "notice", "keep"]
-LISTS: tuple[Lane, ...] = ("block", "allow", "trust")
-"""The lanes of the account's lists: block senders, allow policies, trusted domains."""
 MOST = 1024
 """Characters of a pattern."""
 
@@ -28,6 +26,10 @@ class Action(Struct, frozen=True, tag=True, eq=False, kw_only=True):
     """Attempts after which it is not tried again."""
     repeat_hurts: ClassVar[bool] = False
     """Whether doing it twice does harm: after the last attempt a person decides, instead of its failing."""
+    list_name: ClassVar[str] = ""
+    """The list that it changes, by the API's name; empty for an action on no list."""
+    opposite: ClassVar[tuple[Lane, ...]] = ()
+    """The lanes of the lists on which an entry would contradict it."""
 
     @property
     def wish(self) -> tuple[object, ...]:
@@ -120,18 +122,21 @@ class Unblock(SenderAction, frozen=True):
     """Take back a block that this worker made; others' blocks are never touched."""
 
     lane = "block"
+    list_name = "block_senders"
 
 
 class Disallow(SenderAction, frozen=True):
     """Take back an allow policy that this worker made; others' are never touched."""
 
     lane = "allow"
+    list_name = "allow_policies"
 
 
 class Distrust(ListAction, frozen=True):
     """Take back a trusted domain that this worker made; others' are never touched."""
 
     lane = "trust"
+    list_name = "trusted_domains"
 
 
 class BlockSender(SenderAction, frozen=True):
@@ -140,6 +145,8 @@ class BlockSender(SenderAction, frozen=True):
     for_: timedelta | None = field(default=None)
 
     lane = "block"
+    list_name = "block_senders"
+    opposite = ("allow", "trust")
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense."""
@@ -163,6 +170,8 @@ class AllowSender(SenderAction, frozen=True):
     for_: timedelta | None = field(default=None)
 
     lane = "allow"
+    list_name = "allow_policies"
+    opposite = ("block",)
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense."""
@@ -182,6 +191,8 @@ class TrustDomain(ListAction, frozen=True):
     for_: timedelta | None = field(default=None)
 
     lane = "trust"
+    list_name = "trusted_domains"
+    opposite = ("block",)
 
     def __post_init__(self) -> None:
         """Refuse a time that makes no sense, and trust in nothing."""
@@ -235,3 +246,7 @@ class Keep(Action, frozen=True):
 
 AnyAction = Move | Release | Reclassify | Adding | Removing | Notify | Keep
 ACTIONS: dict[str, type[Action]] = {kind.__name__: kind for kind in get_args(AnyAction)}
+LISTS: tuple[Lane, ...] = tuple(dict.fromkeys(kind.lane for kind in ACTIONS.values() if kind.list_name))
+"""The lanes of the account's lists."""
+LANES: tuple[Lane, ...] = tuple(dict.fromkeys(kind.lane for kind in ACTIONS.values() if kind is not Keep))
+"""Every lane in which something is done."""
