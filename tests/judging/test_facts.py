@@ -12,8 +12,7 @@ from worker.errors import Permanent, ServerFault
 from worker.judging.facts import OF_A_MESSAGE, SHARED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
-from worker.language.models import FACTS
-from worker.language.models import OF_A_MESSAGE as ONLY_OF_A_MESSAGE
+from worker.language.models import FACTS, MESSAGE_FACTS
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import Fault
 from worker.sandbox.account.mail import Mail
@@ -35,7 +34,7 @@ def asks(fact: str, *then: AnyAction) -> Callable[[Event], Said]:
 
 def test_every_fact_can_be_asked_for_and_costs_what_is_promised() -> None:
     assert SHARED.keys() | OF_A_MESSAGE.keys() == FACTS.keys()
-    assert OF_A_MESSAGE.keys() == ONLY_OF_A_MESSAGE
+    assert OF_A_MESSAGE.keys() == MESSAGE_FACTS.keys()
 
 
 @pytest.mark.parametrize("fact", ["Raw", "Trace", "History"])

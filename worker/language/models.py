@@ -282,17 +282,15 @@ class Now(Noun, frozen=True, kw_only=True):
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-TRIGGERS: dict[str, type[Noun]] = {
-    noun.__name__: noun for noun in (Message, Report, Submission, BlockedSender, AllowPolicy)
-}
-"""What a rule may be about, the type of its first parameter: only what a source brings, so that no rule is deaf."""
-FACTS: dict[str, type[Noun]] = {
-    noun.__name__: noun for noun in (Detection, ActionLog, Policies, Now, Raw, Trace, Registry, History)
-}
-"""What a rule may ask for besides: the types of its other parameters."""
-OF_A_MESSAGE = frozenset({"Detection", "ActionLog", "Raw", "Trace", "History"})
+def _by_name(*nouns: type[Noun]) -> dict[str, type[Noun]]:
+    return {noun.__name__: noun for noun in nouns}
+
+
+TRIGGERS = _by_name(Message, Report, Submission, BlockedSender, AllowPolicy)
+"""The types of a rule's first parameter. Each has a source that reads it, so that every rule can be triggered."""
+FACTS = _by_name(Detection, ActionLog, Policies, Now, Raw, Trace, Registry, History)
+"""The types of a rule's other parameters."""
+MESSAGE_FACTS = _by_name(Detection, ActionLog, Raw, Trace, History)
 """Facts that only a rule about a message can ask for."""
 DISPOSITION_OF = {"Message": "final_disposition", "Report": "disposition"}
-"""The field by which a rule can narrow what it hears; the other triggers have none."""
-NO_MESSAGE = frozenset({"BlockedSender", "AllowPolicy"})
-"""Triggers that are no message and name none."""
+"""The field that a rule's ``dispositions`` are compared with; the other triggers have none."""

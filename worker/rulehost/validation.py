@@ -10,7 +10,8 @@ from msgspec import Struct
 
 import worker
 from worker.language.actions import ACTIONS
-from worker.language.models import DISPOSITION_OF, FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
+from worker.language.models import DISPOSITION_OF, FACTS, MESSAGE_FACTS, TRIGGERS
+from worker.language.policies import ListEntry
 from worker.language.rules import Limit, Mark, Mode
 
 PURE_MODULES = frozenset(
@@ -100,13 +101,13 @@ def header(function: Callable[..., Any]) -> Header:
     for parameter, name in zip(code.co_varnames[1:], names[1:], strict=False):
         if name not in FACTS or hints[parameter] is not FACTS[name]:
             raise Misread(f"parameter {parameter} asks for an unknown fact; known are {', '.join(FACTS)}")
-    if names[0] != "Message" and (strange := OF_A_MESSAGE.intersection(names)):
+    if names[0] != "Message" and (strange := MESSAGE_FACTS.keys() & set(names)):
         raise Misread(f"{min(strange)} is a fact of a message; a rule about a {names[0]} cannot ask for it")
     if len(set(names)) < len(names):
         raise Misread("the rule asks for the same fact twice")
     actions = _admitted(hints)
     needy = [name for name in actions if ACTIONS[name].about_message]
-    if names[0] in NO_MESSAGE and needy:
+    if issubclass(TRIGGERS[names[0]], ListEntry) and needy:
         raise Misread(f"{needy[0]} needs a message, and this rule is about a list; it can notify or change lists")
     return Header(names[0], tuple(names[1:]), actions)
 
