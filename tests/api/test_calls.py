@@ -167,7 +167,7 @@ async def followed(*answers: Response, url: str = "https://api.example/v4" + ROO
     first = await asking.call("GET", "/investigate", records, urgency=HEAD)
     named = type(first)(first.status, [], None, answers[0].headers, first.begun, first.sent, url)
     line.answers.pop(0)
-    await asking.finished(named, records, urgency=HEAD)
+    await asking.poll(named, records, urgency=HEAD)
     return line
 
 
@@ -184,7 +184,7 @@ def test_after_a_minute_it_is_too_slow() -> None:
     async def day() -> None:
         asking = client(line)
         first = await asking.call("GET", "/investigate", records, urgency=HEAD)
-        await asking.finished(first, records, urgency=HEAD)
+        await asking.poll(first, records, urgency=HEAD)
 
     with pytest.raises(Slow, match="a shorter interval"):
         quickly(day)

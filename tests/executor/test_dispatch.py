@@ -30,7 +30,7 @@ async def test_while_a_source_is_reading_a_batch_waits_up_to_a_second_for_more()
 
 async def test_nothing_is_claimed_while_the_budget_is_spent() -> None:
     desk = Desk()
-    desk.budget.heard(429, {"retry-after": "100"})
+    desk.budget.update(429, {"retry-after": "100"})
     await desk.enter(JUNK, desk.old(3))
     await desk.run(90)
     assert set(await desk.states()) == {"ready"}
@@ -186,7 +186,7 @@ async def test_what_cannot_leave_soon_after_its_claim_is_ready_again_and_no_atte
     desk = Desk()
 
     def shut() -> Standing:
-        desk.budget.heard(429, {"retry-after": "300"})
+        desk.budget.update(429, {"retry-after": "300"})
         return Desk.standing(desk)
 
     desk.standing = shut  # type: ignore[method-assign]

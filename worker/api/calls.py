@@ -9,7 +9,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, Operation, Reader, T, fault, is_json, promised, understood
+from worker.api.envelope import Answer, Operation, Reader, T, fault, interpret, is_json, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
@@ -77,7 +77,7 @@ class Calls:
         request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)
         return await self._ask(Operation(method, path, writes), request, read, urgency)
 
-    async def finished(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
+    async def poll(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
         """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise Slow after a minute."""
         begun, pause, place = self._clock.monotonic(), 1.0, None
         while answer.status == ACCEPTED:
@@ -85,15 +85,15 @@ class Calls:
             if left <= 0:
                 raise Slow("the API did not finish a search within a minute; ask for a shorter interval")
             # Nobody documents what polling answers meanwhile: without an address in it, the last one holds.
-            place = place if place and not answer.headers.get("location") else self._promised(answer)
+            place = place if place and not answer.headers.get("location") else self._locate_result(answer)
             await self._clock.sleep(min(pause, left))
             pause *= 2
             answer = await self._follow(place, read, urgency)
         return answer
 
-    def _promised(self, answer: Answer[T]) -> Place:
+    def _locate_result(self, answer: Answer[T]) -> Place:
         """Return the address that a 202 names, which must lie below this account's."""
-        place = promised(answer, self._root)
+        place = read_location(answer, self._root)
         if place is None:
             named = answer.headers.get("location")
             where = "a Location outside of this account" if named else "no Location to ask"
@@ -143,16 +143,16 @@ class Calls:
         """Wait for a turn, send, and read the answer."""
         turn = await self._budget.turn(urgency, SOON if operation.writes else inf)
         sent = self._clock.monotonic()
-        response = await self._sent(operation, request, sent)
+        response = await self._send(operation, request, sent)
         if is_json(response):  # anything else was not made by the API, nor was its Date
-            self._clock.heard(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
-        self._budget.heard(response.status, response.headers, turn)
-        result, info = understood(operation, response, read)
+            self._clock.sync(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
+        self._budget.update(response.status, response.headers, turn)
+        result, info = interpret(operation, response, read)
         # Reckoned backwards, since before the very first answer nobody knows what time it is.
         begun = self._clock.now() - (self._clock.monotonic() - sent)
         return Answer(response.status, result, info, response.headers, begun, sent, response.url)
 
-    async def _sent(self, operation: Operation, request: Request, sent: float) -> Response:
+    async def _send(self, operation: Operation, request: Request, sent: float) -> Response:
         """Send and count; 0 stands for the status of a request that got no answer."""
         status = 0
         try:

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
-from worker.api.envelope import Page, nothing, numbered, readable, records
+from worker.api.envelope import Page, nothing, paginate, read_each, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 from worker.errors import ServerFault, Unsent
@@ -60,9 +60,9 @@ class Batched(Struct, Generic[Item], frozen=True):
     posts: tuple[Item, ...] | None = None
 
 
-def listed(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
+def read_page(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
     """Read the records of a page."""
-    entries, unread = readable(read.decode, page.records)
+    entries, unread = read_each(read.decode, page.records)
     return Listed(
         records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
     )
@@ -86,9 +86,9 @@ class Listing(Generic[Item, New, Change, Asked]):
         urgency: Urgency = Urgency.FACTS,
     ) -> Listed[Item]:
         """Return one page of at most 1,000 entries."""
-        query = (("page", str(page)), ("per_page", str(per_page)), *(where.asked() if where else ()))
+        query = (("page", str(page)), ("per_page", str(per_page)), *(where.to_query() if where else ()))
         answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
-        return listed(numbered(answer, int(page), per_page), self._read)
+        return read_page(paginate(answer, int(page), per_page), self._read)
 
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS

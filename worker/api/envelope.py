@@ -90,7 +90,7 @@ nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbou
 envelope = msgspec.json.Decoder(Envelope)
 
 
-def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
+def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
     """Return the cursor of the page after the one at ``cursor``; raise ServerFault when it names itself, endlessly."""
     named = (answer.info and answer.info.next) or None
     if named and named == cursor:
@@ -98,7 +98,7 @@ def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> 
     return named
 
 
-def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
+def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last.
 
     The API may make its pages smaller than they were asked for. A total of less than what is here counts nothing.
@@ -113,7 +113,7 @@ def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     return Page(tuple(answer.result), following, answer.begun, total)
 
 
-def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
+def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
     """Read each record, and return those that cannot be read as they came; a broken one costs only itself."""
     entries, unread = list[T](), list[Raw]()
     for record in found:
@@ -124,7 +124,7 @@ def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tupl
     return tuple(entries), tuple(unread)
 
 
-def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
     """Return path and query of a 202's Location; None unless it lies below ``root`` where the question was asked."""
     named = answer.headers.get("location", "")
     try:
@@ -138,16 +138,16 @@ def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], 
     return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
 
 
-def understood(operation: Operation, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
+def interpret(operation: Operation, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
     """Return the result, or raise what the answer means; whatever makes no sense is a fault, never an empty result."""
     if response.status == TOO_MANY:
         raise Paced(f"{operation}: the API's request quota is spent; waiting as long as it said")
-    told = _told(operation, response)
+    told = _unwrap(operation, response)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or told.success is not (response.status < REDIRECT):
-        raise fault(operation, f"answered {response.status}: {_said(told)}", response)
+        raise fault(operation, f"answered {response.status}: {_describe_errors(told)}", response)
     if not told.success:
-        _refused(operation, response.status, _said(told))
+        _raise_refusal(operation, response.status, _describe_errors(told))
     try:
         return read(told.result), told.result_info
     except UNREADABLE as error:
@@ -177,7 +177,7 @@ def is_json(response: Response) -> bool:
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
-def _told(operation: Operation, response: Response) -> Envelope:
+def _unwrap(operation: Operation, response: Response) -> Envelope:
     """Unwrap; raise when this is not the API's envelope."""
     if response.status == NO_CONTENT and not response.body and (operation.method, operation.path) in WORDLESS:
         return Envelope(success=True)
@@ -190,14 +190,14 @@ def _told(operation: Operation, response: Response) -> Envelope:
         raise fault(operation, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
 
 
-def _said(told: Envelope) -> str:
+def _describe_errors(told: Envelope) -> str:
     """Gather the API's own words, without control characters and not too many."""
     errors = told.errors if isinstance(told.errors, list) else []
     words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
     return escaped("; ".join(filter(None, words))) or "no reason given"
 
 
-def _refused(operation: Operation, status: int, said: str) -> NoReturn:
+def _raise_refusal(operation: Operation, status: int, said: str) -> NoReturn:
     """Raise the error that says what to do next about a 4xx."""
     sentence = f"{operation}: the API answered {status}: {said}"
     if status == UNKNOWN_CREDENTIAL:

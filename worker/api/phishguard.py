@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.envelope import Page, numbered, records
+from worker.api.clock import format_time
+from worker.api.envelope import Page, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 
@@ -19,9 +19,14 @@ class PhishGuard:
         self, *, start: float, end: float, urgency: Urgency, page: int | str = 1, per_page: int = 1000
     ) -> Page:
         """Return one page of the reports between two API times; ``next`` is a page number."""
-        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
+        query = [
+            ("start", format_time(start)),
+            ("end", format_time(end)),
+            ("page", str(page)),
+            ("per_page", str(per_page)),
+        ]
         answer = await self._calls.call("GET", "/phishguard/reports", records, query=query, urgency=urgency)
-        return numbered(answer, int(page), per_page)
+        return paginate(answer, int(page), per_page)
 
     def walk(
         self, *, start: float, end: float, urgency: Urgency = Urgency.FACTS, page: str | None = None

@@ -7,9 +7,9 @@ import msgspec
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.collection import Listed, listed
-from worker.api.envelope import nothing, numbered, records
+from worker.api.clock import format_time
+from worker.api.collection import Listed, read_page
+from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 from worker.language.models import AskedDisposition, Submission
@@ -49,10 +49,15 @@ class Submissions:
         per_page: int = 1000,
     ) -> Listed[Submission]:
         """Return one page of the submissions between two API times; ``next`` is a page number."""
-        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
-        query += where.asked() if where else ()
+        query = [
+            ("start", format_time(start)),
+            ("end", format_time(end)),
+            ("page", str(page)),
+            ("per_page", str(per_page)),
+        ]
+        query += where.to_query() if where else ()
         answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
-        return listed(numbered(answer, int(page), per_page), _submission)
+        return read_page(paginate(answer, int(page), per_page), _submission)
 
     def walk(
         self,

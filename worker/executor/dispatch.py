@@ -246,7 +246,7 @@ class Acting:
         await unbroken(self._written(answers, reply))
 
     async def _written(self, answers: Sequence[Answered], reply: Reply) -> None:
-        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
+        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.count_spent()))
         await self._proving.settled(reply.outcomes)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:

@@ -277,7 +277,7 @@ def _missing(sought: Sought, reach: Reach, was: str = "was scanned") -> str:
     """Say which message was looked for, and where."""
     times = sought.at - reach.before, sought.at + reach.after
     start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in times)
-    asked = "".join(f" with {name} {escaped(value, 100)}" for name, value in sought.where.asked())
+    asked = "".join(f" with {name} {escaped(value, 100)}" for name, value in sought.where.to_query())
     return f"no message {escaped(sought.postfix_id, 100)}{asked} {was} between {start} and {end}"
 
 
