@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.api.desk import answer, page
-from worker.api import Page, Response
+from worker.api import RecordPage, Response
 from worker.api.envelope import (
     WORDLESS,
     Answer,
@@ -174,7 +174,7 @@ def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo
 @given(st.integers(0, 60), st.integers(1, 12), st.integers(1, 12))
 def test_turning_pages_finds_everything_once(total: int, per_page: int, most: int) -> None:
     size, found, number, pages = min(per_page, most), 0, "1", 0
-    read: Page | None = None
+    read: RecordPage | None = None
     while read is None or read.next:
         number, pages = read.next if read and read.next else number, pages + 1
         here = max(0, min(size, total - (int(number) - 1) * size))

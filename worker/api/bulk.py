@@ -10,7 +10,7 @@ from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.collection import Listed, read_page
-from worker.api.envelope import Page, next_cursor, nothing, records
+from worker.api.envelope import RecordPage, next_cursor, nothing, records
 from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
@@ -58,7 +58,7 @@ class BulkSearch(Conditions, frozen=True, kw_only=True):
         return verdict and (self.exact_subject is None or message.subject == self.exact_subject)
 
 
-Counting = Callable[[BulkSearch], AsyncGenerator[Page, None]]
+Counting = Callable[[BulkSearch], AsyncGenerator[RecordPage, None]]
 """Walks the search that finds what a job would find, or more."""
 
 
@@ -191,5 +191,5 @@ class Bulk:
         query = [(name, value) for name, value in asked.items() if value is not None]
         where = {"id": id_} if id_ else None
         answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)
-        page = Page(tuple(answer.result), next_cursor(f"GET {path}", answer, asked["cursor"]), answer.begun)
+        page = RecordPage(tuple(answer.result), next_cursor(f"GET {path}", answer, asked["cursor"]), answer.begun)
         return read_page(page, read)

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
-from worker.api.envelope import Page, nothing, paginate, read_each, records
+from worker.api.envelope import RecordPage, nothing, paginate, read_each, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 from worker.errors import ServerFault, Unsent
@@ -25,7 +25,7 @@ READINGS = 3
 MOST_IN_A_BATCH = 1000
 
 
-class Listed(Page, Generic[Item], frozen=True, kw_only=True):
+class Listed(RecordPage, Generic[Item], frozen=True, kw_only=True):
     """A page of a list; ``next`` is a page number or a cursor."""
 
     entries: tuple[Item, ...]
@@ -60,7 +60,7 @@ class Batched(Struct, Generic[Item], frozen=True):
     posts: tuple[Item, ...] | None = None
 
 
-def read_page(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
+def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
     """Read the records of a page."""
     entries, unread = read_each(read.decode, page.records)
     return Listed(

@@ -71,7 +71,7 @@ class Answer(Struct, Generic[T], frozen=True):
     url: str = ""
 
 
-class Page(Struct, frozen=True):
+class RecordPage(Struct, frozen=True):
     """A page of records as they came; ``next`` says how to go on, ``total`` how many there are (when the API does)."""
 
     records: tuple[Raw, ...]
@@ -98,7 +98,7 @@ def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -
     return named
 
 
-def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
+def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
     """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last.
 
     The API may make its pages smaller than they were asked for. A total of less than what is here counts nothing.
@@ -110,7 +110,7 @@ def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     # Further than there is in all: the pages are smaller than the API says, and only what is here can be counted.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
     following = str(page + 1) if found and more else None
-    return Page(tuple(answer.result), following, answer.begun, total)
+    return RecordPage(tuple(answer.result), following, answer.begun, total)
 
 
 def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:

@@ -12,7 +12,7 @@ from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.collection import Listed, read_page
-from worker.api.envelope import Page, Reader, T, next_cursor, nothing, records
+from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
@@ -95,7 +95,7 @@ moved = msgspec.json.Decoder(tuple[MoveItem, ...]).decode
 released = msgspec.json.Decoder(tuple[Released, ...]).decode
 
 
-class SearchPage(Page, frozen=True):
+class SearchPage(RecordPage, frozen=True):
     """A page of a search, its records as they came; ``next`` is a cursor."""
 
     def read(self) -> Listed[Message]:
@@ -115,7 +115,7 @@ class Investigate:
         """Jobs that move or release whatever a search finds."""
         return Bulk(self._calls, self._counting)
 
-    def _counting(self, search: BulkSearch) -> AsyncGenerator[Page, None]:
+    def _counting(self, search: BulkSearch) -> AsyncGenerator[RecordPage, None]:
         clean_too = search.detections_only is False
         where, start, end = search.as_search(), search.start, search.end
         return self.walk(where, start=start, end=end, urgency=Urgency.ACT, detections_only=not clean_too)
