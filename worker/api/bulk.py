@@ -9,7 +9,7 @@ from msgspec import Struct
 from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
 from worker.api.clock import format_time
-from worker.api.collection import Listed, read_page
+from worker.api.collection import ListPage, read_page
 from worker.api.envelope import RecordPage, next_cursor, nothing, records
 from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
@@ -76,17 +76,17 @@ class Bulk:
         cursor: str | None = None,
         per_page: int = 1000,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[BulkJob]:
+    ) -> ListPage[BulkJob]:
         """Return one page of the jobs; ``next`` is a cursor."""
         asked = {"action_type": action_type, "status": status, "per_page": str(per_page), "cursor": cursor}
         return await self._list_page(BULK, asked, _job, "", urgency)
 
     def walk(
         self, *, status: JobStatus | None = None, cursor: str | None = None
-    ) -> AsyncGenerator[Listed[BulkJob], None]:
+    ) -> AsyncGenerator[ListPage[BulkJob], None]:
         """Yield page after page of the jobs, from a saved cursor on."""
 
-        async def ask(at: str | None) -> Listed[BulkJob]:
+        async def ask(at: str | None) -> ListPage[BulkJob]:
             return await self.list(status=status, cursor=at)
 
         return pages(ask, cursor)
@@ -126,7 +126,7 @@ class Bulk:
         cursor: str | None = None,
         per_page: int = 1000,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[BulkMessage]:
+    ) -> ListPage[BulkMessage]:
         """Return one page of a job's messages, a row for each recipient; ``next`` is a cursor."""
         asked = {"status": status, "per_page": str(per_page), "cursor": cursor}
         return await self._list_page(BULK + "/{id}/messages", asked, _row, id, urgency)
@@ -138,10 +138,10 @@ class Bulk:
         status: RowStatus | None = None,
         cursor: str | None = None,
         per_page: int = 1000,
-    ) -> AsyncGenerator[Listed[BulkMessage], None]:
+    ) -> AsyncGenerator[ListPage[BulkMessage], None]:
         """Yield page after page of a job's messages, from a saved cursor on."""
 
-        async def ask(at: str | None) -> Listed[BulkMessage]:
+        async def ask(at: str | None) -> ListPage[BulkMessage]:
             return await self.messages(id, status=status, cursor=at, per_page=per_page)
 
         return pages(ask, cursor)
@@ -187,7 +187,7 @@ class Bulk:
 
     async def _list_page(
         self, path: str, asked: dict[str, str | None], read: msgspec.json.Decoder[Row], id_: str, urgency: Urgency
-    ) -> Listed[Row]:
+    ) -> ListPage[Row]:
         query = [(name, value) for name, value in asked.items() if value is not None]
         where = {"id": id_} if id_ else None
         answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)

@@ -25,7 +25,7 @@ READINGS = 3
 MOST_IN_A_BATCH = 1000
 
 
-class Listed(RecordPage, Generic[Item], frozen=True, kw_only=True):
+class ListPage(RecordPage, Generic[Item], frozen=True, kw_only=True):
     """A page of a list; ``next`` is a page number or a cursor."""
 
     entries: tuple[Item, ...]
@@ -60,10 +60,10 @@ class Batched(Struct, Generic[Item], frozen=True):
     posts: tuple[Item, ...] | None = None
 
 
-def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
+def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[Item]:
     """Read the records of a page."""
     entries, unread = read_each(read.decode, page.records)
-    return Listed(
+    return ListPage(
         records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
     )
 
@@ -84,7 +84,7 @@ class Listing(Generic[Item, New, Change, Asked]):
         page: int | str = 1,
         per_page: int = PER_PAGE,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[Item]:
+    ) -> ListPage[Item]:
         """Return one page of at most 1,000 entries."""
         query = (("page", str(page)), ("per_page", str(per_page)), *(where.to_query() if where else ()))
         answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
@@ -92,10 +92,10 @@ class Listing(Generic[Item, New, Change, Asked]):
 
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS
-    ) -> AsyncGenerator[Listed[Item], None]:
+    ) -> AsyncGenerator[ListPage[Item], None]:
         """Yield page after page, from a saved one on."""
 
-        async def ask(at: str | None) -> Listed[Item]:
+        async def ask(at: str | None) -> ListPage[Item]:
             return await self.list(where or self._steady, page=at or 1, urgency=urgency)
 
         return pages(ask, page)

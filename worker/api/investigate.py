@@ -11,7 +11,7 @@ from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import format_time
-from worker.api.collection import Listed, read_page
+from worker.api.collection import ListPage, read_page
 from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
@@ -98,7 +98,7 @@ released = msgspec.json.Decoder(tuple[Released, ...]).decode
 class SearchPage(RecordPage, frozen=True):
     """A page of a search, its records as they came; ``next`` is a cursor."""
 
-    def read(self) -> Listed[Message]:
+    def read(self) -> ListPage[Message]:
         """Return the page with its records read; ``broken`` counts those that cannot be."""
         return read_page(self, message)
 

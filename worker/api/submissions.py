@@ -8,7 +8,7 @@ import msgspec
 from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.clock import format_time
-from worker.api.collection import Listed, read_page
+from worker.api.collection import ListPage, read_page
 from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
@@ -47,7 +47,7 @@ class Submissions:
         urgency: Urgency = Urgency.FACTS,
         page: int | str = 1,
         per_page: int = 1000,
-    ) -> Listed[Submission]:
+    ) -> ListPage[Submission]:
         """Return one page of the submissions between two API times; ``next`` is a page number."""
         query = [
             ("start", format_time(start)),
@@ -67,11 +67,11 @@ class Submissions:
         type: Literal["TEAM", "USER"] | None = None,  # noqa: A002 (the API's word)
         urgency: Urgency = Urgency.FACTS,
         page: str | None = None,
-    ) -> AsyncGenerator[Listed[Submission], None]:
+    ) -> AsyncGenerator[ListPage[Submission], None]:
         """Yield page after page, oldest first: what comes in while pages are turned is added at the end."""
         where = WhereSubmission(type=type, order="requested_at", direction="asc")
 
-        async def ask(at: str | None) -> Listed[Submission]:
+        async def ask(at: str | None) -> ListPage[Submission]:
             return await self.list(where, start=start, end=end, urgency=urgency, page=at or 1)
 
         return pages(ask, page)
