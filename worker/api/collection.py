@@ -68,7 +68,7 @@ def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[It
     )
 
 
-class Listing(Generic[Item, New, Change, Asked]):
+class Collection(Generic[Item, New, Change, Asked]):
     """A list of the account: read, and its entries made, changed and removed one by one. Writes are sent once."""
 
     def __init__(self, calls: Calls, name: str, item: type[Item], steady: Asked) -> None:
@@ -136,7 +136,7 @@ class Listing(Generic[Item, New, Change, Asked]):
         return (await call(where=where, body=body)).result
 
 
-class BatchListing(Listing[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
+class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
     """A list of which many entries can be changed at once."""
 
     async def batch(

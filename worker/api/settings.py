@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from worker.api import bodies
 from worker.api.calls import Calls
-from worker.api.collection import MOST_IN_A_BATCH, BatchListing, Listing
+from worker.api.collection import MOST_IN_A_BATCH, BatchCollection, Collection
 from worker.api.envelope import nothing
 from worker.api.models import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
@@ -26,7 +26,7 @@ def _steady(kind: type[Order]) -> Order:
 
 
 class Domains(
-    BatchListing[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
+    BatchCollection[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
 ):
     """``/settings/domains``."""
 
@@ -51,7 +51,7 @@ class Domains(
 
 
 class Restrictions(
-    Listing[SendingDomainRestriction, bodies.NewRestriction, bodies.RestrictionChange, bodies.Ordered],
+    Collection[SendingDomainRestriction, bodies.NewRestriction, bodies.RestrictionChange, bodies.Ordered],
 ):
     """``/settings/sending_domain_restrictions``."""
 
@@ -63,12 +63,14 @@ class Restrictions(
         await self._calls.call("POST", self._path + "/batch", nothing, body=body, urgency=Urgency.ACT, writes=True)
 
 
-Blocked = BatchListing[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked, bodies.NewBlock]
-Allowed = BatchListing[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed, bodies.NewAllow]
-Trusted = BatchListing[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted, bodies.NewTrust]
-Contents = BatchListing[ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent, bodies.NewContent]
-People = Listing[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, bodies.WhereRegistered]
-Ignored = Listing[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
+Blocked = BatchCollection[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked, bodies.NewBlock]
+Allowed = BatchCollection[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed, bodies.NewAllow]
+Trusted = BatchCollection[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted, bodies.NewTrust]
+Contents = BatchCollection[
+    ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent, bodies.NewContent
+]
+People = Collection[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, bodies.WhereRegistered]
+Ignored = Collection[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
 
 
 class Settings:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from worker.api import Client, Clock, Slow, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
-from worker.api.collection import BatchListing
+from worker.api.collection import BatchCollection
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS, Poison
 from worker.executor.lists import Listed
@@ -28,9 +28,9 @@ SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
 
 
-def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any, Any]:
+def list_of(client: Client, lane: Lane) -> BatchCollection[Any, Any, Any, Any, Any]:
     """Return the list that a lane is about."""
-    found: BatchListing[Any, Any, Any, Any, Any] = getattr(client.settings, LIST_NAMES[lane])
+    found: BatchCollection[Any, Any, Any, Any, Any] = getattr(client.settings, LIST_NAMES[lane])
     return found
 
 
