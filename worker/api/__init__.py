@@ -1,6 +1,6 @@
 """The API client's room: everything that is said to Cloudflare Email Security, and heard from it."""
 
-from worker.api.calls import Slow
+from worker.api.calls import SlowSearch
 from worker.api.client import Client
 from worker.api.clock import ApiClock, Clock
 from worker.api.credential import Credential
@@ -20,7 +20,7 @@ __all__ = [
     "RecordPage",
     "Request",
     "Response",
-    "Slow",
+    "SlowSearch",
     "Transport",
     "Urgency",
 ]

@@ -29,7 +29,7 @@ LONGEST_SEARCH = 60.0
 """Seconds of polling after which a search is given up as too large."""
 
 
-class Slow(Temporary):
+class SlowSearch(Temporary):
     """A search was not finished within a minute; ask for a shorter interval."""
 
 
@@ -78,12 +78,12 @@ class Calls:
         return await self._ask(Operation(method, path, writes), request, read, urgency)
 
     async def poll(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
-        """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise Slow after a minute."""
+        """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise SlowSearch after a minute."""
         begun, pause, place = self._clock.monotonic(), 1.0, None
         while answer.status == ACCEPTED:
             left = begun + LONGEST_SEARCH - self._clock.monotonic()
             if left <= 0:
-                raise Slow("the API did not finish a search within a minute; ask for a shorter interval")
+                raise SlowSearch("the API did not finish a search within a minute; ask for a shorter interval")
             # Nobody documents what polling answers meanwhile: without an address in it, the last one holds.
             place = place if place and not answer.headers.get("location") else self._locate_result(answer)
             await self._clock.sleep(min(pause, left))

@@ -131,7 +131,7 @@ class Investigate:
         detections_only: bool = True,
         per_page: int = 1000,
     ) -> SearchPage:
-        """Return one page of the mail scanned between two API times; raise Slow when that takes over a minute."""
+        """Return one page of the mail scanned between two API times; raise SlowSearch when that takes over a minute."""
         interval = {"start": format_time(start), "end": format_time(end), "detections_only": flag(detections_only)}
         query = [*interval.items(), ("per_page", str(per_page)), *(where.to_query() if where else ())]
         query += [("cursor", cursor)] if cursor else []

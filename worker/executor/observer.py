@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from worker.api import Client, Clock, Slow, Urgency
+from worker.api import Client, Clock, SlowSearch, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
 from worker.api.collection import BatchCollection
 from worker.errors import NotFound, WorkerError
@@ -123,7 +123,7 @@ class Evidence:
                     detections_only=False,
                     urgency=urgency,
                 )
-            except Slow:
+            except SlowSearch:
                 return found
             self._poison.answered()
             pages, cursor = pages + 1, page.next
