@@ -11,7 +11,7 @@ from worker.api import RecordPage, Response
 from worker.api.envelope import (
     WORDLESS,
     Answer,
-    Operation,
+    Endpoint,
     ResultInfo,
     interpret,
     nothing,
@@ -30,7 +30,7 @@ from worker.errors import (
     WorkerError,
 )
 
-READ, WRITE = Operation("GET", "/investigate"), Operation("POST", "/investigate/move", writes=True)
+READ, WRITE = Endpoint("GET", "/investigate"), Endpoint("POST", "/investigate/move", writes=True)
 
 SENSELESS = {
     "html": page(502, "<html>Bad gateway"),
@@ -132,16 +132,16 @@ def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
 
 def test_an_answer_without_a_body_is_one_only_where_the_api_gives_such() -> None:
     ((method, path),), empty = WORDLESS, page(204, "")
-    assert interpret(Operation(method, path), empty, nothing) == (None, None)
-    for operation in (Operation("GET", "/settings/domains/{id}"), Operation("GET", "/investigate")):
+    assert interpret(Endpoint(method, path), empty, nothing) == (None, None)
+    for operation in (Endpoint("GET", "/settings/domains/{id}"), Endpoint("GET", "/investigate")):
         with pytest.raises(ServerFault, match="answered 204"):
             interpret(operation, empty, nothing)
     with pytest.raises(Unsure, match="answered 204"):
-        interpret(Operation("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
+        interpret(Endpoint("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
     with pytest.raises(ServerFault):
-        interpret(Operation(method, path), page(200, "", "application/json"), nothing)
+        interpret(Endpoint(method, path), page(200, "", "application/json"), nothing)
     with pytest.raises(ServerFault):
-        interpret(Operation(method, path), page(204, "<html>"), nothing)
+        interpret(Endpoint(method, path), page(204, "<html>"), nothing)
 
 
 def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:

@@ -30,7 +30,7 @@ UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words that tell the 403 of a missing subscription from that of a missing permission; the codes do not."""
 
 
-class Operation(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """What is asked of the API: a method and a template of a path."""
 
     method: str
@@ -138,28 +138,26 @@ def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, s
     return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
 
 
-def interpret(operation: Operation, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
+def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
     """Return the result, or raise what the answer means; whatever makes no sense is a fault, never an empty result."""
     if response.status == TOO_MANY:
-        raise Paced(f"{operation}: the API's request quota is spent; waiting as long as it said")
-    told = _unwrap(operation, response)
+        raise Paced(f"{endpoint}: the API's request quota is spent; waiting as long as it said")
+    told = _unwrap(endpoint, response)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or told.success is not (response.status < REDIRECT):
-        raise fault(operation, f"answered {response.status}: {_describe_errors(told)}", response)
+        raise fault(endpoint, f"answered {response.status}: {_describe_errors(told)}", response)
     if not told.success:
-        _raise_refusal(operation, response.status, _describe_errors(told))
+        _raise_refusal(endpoint, response.status, _describe_errors(told))
     try:
         return read(told.result), told.result_info
     except UNREADABLE as error:
-        raise fault(
-            operation, f"answered {response.status} with an unknown kind of result: {error}", response
-        ) from None
+        raise fault(endpoint, f"answered {response.status} with an unknown kind of result: {error}", response) from None
 
 
-def fault(operation: Operation, problem: str, response: Response | None = None) -> WorkerError:
+def fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
     """Make the error of an answer that decides nothing: a read may be tried again, a write must be looked after."""
-    sentence = f"{operation}: the API {escaped(problem)}"
-    if operation.writes:
+    sentence = f"{endpoint}: the API {escaped(problem)}"
+    if endpoint.writes:
         return Unsure(sentence)
     return ServerFault(sentence, after=retry_after(response.headers) if response else 0.0)
 
@@ -177,17 +175,17 @@ def is_json(response: Response) -> bool:
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
-def _unwrap(operation: Operation, response: Response) -> Envelope:
+def _unwrap(endpoint: Endpoint, response: Response) -> Envelope:
     """Unwrap; raise when this is not the API's envelope."""
-    if response.status == NO_CONTENT and not response.body and (operation.method, operation.path) in WORDLESS:
+    if response.status == NO_CONTENT and not response.body and (endpoint.method, endpoint.path) in WORDLESS:
         return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
-        raise fault(operation, f"answered {response.status} with {kind} instead of JSON", response)
+        raise fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
     try:
         return envelope.decode(response.body)
     except UNREADABLE as error:
-        raise fault(operation, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
+        raise fault(endpoint, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
 
 
 def _describe_errors(told: Envelope) -> str:
@@ -197,15 +195,15 @@ def _describe_errors(told: Envelope) -> str:
     return escaped("; ".join(filter(None, words))) or "no reason given"
 
 
-def _raise_refusal(operation: Operation, status: int, said: str) -> NoReturn:
+def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:
     """Raise the error that says what to do next about a 4xx."""
-    sentence = f"{operation}: the API answered {status}: {said}"
+    sentence = f"{endpoint}: the API answered {status}: {said}"
     if status == UNKNOWN_CREDENTIAL:
         raise Unauthorised(f"{sentence}. Is the credential right, and not expired?")
     if status == FORBIDDEN and any(word in said.lower() for word in UNENTITLED):
         raise NotEntitled(f"{sentence}. The account's subscription does not include this")
     if status == FORBIDDEN:
-        needed = "Write" if operation.writes else "Read"
+        needed = "Write" if endpoint.writes else "Read"
         raise Unauthorised(
             f'{sentence}. The credential needs the permission "Cloud Email Security: {needed}" for this account'
         )

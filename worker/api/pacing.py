@@ -47,7 +47,7 @@ BACKGROUND_SHARE = 0.75
 SWEEP_SHARE = 0.1
 
 
-class Window:
+class SlidingWindow:
     """At most ``limit`` starts in any ``seconds``."""
 
     def __init__(self, limit: int, seconds: float) -> None:
@@ -149,10 +149,10 @@ class Budget:
         self._clock = clock
         self._window = window
         allowance = max(1, min(floor(quota * share), quota - 1))
-        self._all = Window(allowance, window + SLACK)
-        second = Window(PER_SECOND, 1.0)
-        background = Window(max(1, floor(allowance * BACKGROUND_SHARE)), window + SLACK)
-        sweep = Window(max(1, floor(allowance * SWEEP_SHARE)), window + SLACK)
+        self._all = SlidingWindow(allowance, window + SLACK)
+        second = SlidingWindow(PER_SECOND, 1.0)
+        background = SlidingWindow(max(1, floor(allowance * BACKGROUND_SHARE)), window + SLACK)
+        sweep = SlidingWindow(max(1, floor(allowance * SWEEP_SHARE)), window + SLACK)
         self._windows = {urgency: [self._all, second] for urgency in Urgency}
         for urgency in BACKGROUND:
             self._windows[urgency].append(background)

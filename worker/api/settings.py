@@ -11,7 +11,7 @@ from worker.api import bodies
 from worker.api.calls import Calls
 from worker.api.collection import MOST_IN_A_BATCH, BatchCollection, Collection
 from worker.api.envelope import nothing
-from worker.api.models import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
+from worker.api.models import AccountDomain, ContentPolicy, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
 from worker.errors import Unsent
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant
@@ -26,11 +26,11 @@ def _steady(kind: type[Order]) -> Order:
 
 
 class Domains(
-    BatchCollection[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
+    BatchCollection[AccountDomain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
 ):
     """``/settings/domains``."""
 
-    async def replace(self, id: str, settings: bodies.DomainSettings) -> Domain:  # noqa: A002 (the API's word)
+    async def replace(self, id: str, settings: bodies.DomainSettings) -> AccountDomain:  # noqa: A002 (the API's word)
         """Put settings as a whole in the place of a domain's; raise NotFound."""
         return await self._send("PUT", self._path + "/{id}", settings, id)
 
@@ -73,7 +73,7 @@ People = Collection[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, b
 Ignored = Collection[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
 
 
-class Settings:
+class SettingsResource:
     """``/settings``: entries come as they are, in no promised order."""
 
     def __init__(self, calls: Calls) -> None:
@@ -118,4 +118,4 @@ class Settings:
     @cached_property
     def domains(self) -> Domains:
         """The account's own domains."""
-        return Domains(self._calls, "domains", Domain, _steady(bodies.WhereDomain))
+        return Domains(self._calls, "domains", AccountDomain, _steady(bodies.WhereDomain))

@@ -32,7 +32,7 @@ class WhereSubmission(Where, frozen=True, kw_only=True):
     submission_id: str | None = None
 
 
-class Submissions:
+class SubmissionsResource:
     """``/submissions``."""
 
     def __init__(self, calls: Calls) -> None:
