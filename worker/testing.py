@@ -10,7 +10,7 @@ import pytest
 
 from worker.language.rules import Example, examples
 from worker.rulehost.evaluation import Bundle, LoadedRule
-from worker.rulehost.loader import build, contradiction, read, refusal
+from worker.rulehost.loader import build, check_example, read, to_error
 from worker.rulehost.validation import Problem
 
 Built = tuple[Bundle, tuple[Problem, ...]]
@@ -41,7 +41,7 @@ class RuleFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Return the tests of this file."""
-        bundle, problems = self._built()
+        bundle, problems = self._build()
         wrong = [one for one in problems if Path(one.file) == self.path]
         yield Loads.from_parent(self, name="loads", problems=wrong)
         for rule in bundle.rules:
@@ -49,7 +49,7 @@ class RuleFile(pytest.File):
                 for number, example in enumerate(examples(rule.function)):
                     yield Holds.from_parent(self, name=f"{rule.info.name}-{number}", rule=rule, example=example)
 
-    def _built(self) -> Built:
+    def _build(self) -> Built:
         """Load the folder once for all its files; they may lend to each other."""
         folder, known = self.path.parent, self.config.stash[_BUILT]
         if folder not in known:
@@ -76,7 +76,7 @@ class Loads(_Item):
     def runtest(self) -> None:
         """Fail with every problem of the file."""
         if self._problems:
-            raise refusal(self._problems)
+            raise to_error(self._problems)
 
 
 class Holds(_Item):
@@ -88,7 +88,7 @@ class Holds(_Item):
 
     def runtest(self) -> None:
         """Fail when it does not."""
-        if problem := contradiction(self._rule, self._example):
+        if problem := check_example(self._rule, self._example):
             raise AssertionError(problem)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -16,17 +16,17 @@ from worker.rulehost.evaluation import (
     NOBODY,
     REASON_LIMIT,
     SENTENCE_LIMIT,
-    Asked,
     Bundle,
     Event,
+    FactNeeded,
     Failure,
     LoadedRule,
     Said,
     Skip,
     StandIn,
-    admitted,
+    describe_error,
     judge,
-    told,
+    validate_actions,
 )
 from worker.rulehost.loader import load
 
@@ -133,10 +133,10 @@ TOUCHES: tuple[Callable[..., object], ...] = (
 @pytest.mark.parametrize("touch", TOUCHES, ids=map(str, range(len(TOUCHES))))
 def test_whatever_is_done_with_a_stand_in_asks(touch: Callable[..., object]) -> None:
     touched: list[str] = []
-    with pytest.raises(Asked):
+    with pytest.raises(FactNeeded):
         touch(StandIn("Detection", touched))
     assert touched == ["Detection"]
-    assert not issubclass(Asked, Exception)
+    assert not issubclass(FactNeeded, Exception)
 
 
 def test_an_error_says_what_and_where_and_the_others_are_heard(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_the_text_of_an_error_may_be_broken_itself() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert told(RudeError()) == "RudeError: (its text cannot be had: RuntimeError)"
-    assert len(told(ValueError("x" * 10_000))) == REASON_LIMIT
+    assert describe_error(RudeError()) == "RudeError: (its text cannot be had: RuntimeError)"
+    assert len(describe_error(ValueError("x" * 10_000))) == REASON_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,9 @@ def test_running_out_of_memory_is_not_one_rules_failure(tmp_path: Path) -> None:
 
 
 def test_the_docstring_is_the_reason_when_none_is_given() -> None:
-    (given_one, by_default) = admitted(info("Move", "Notify"), (Move("Inbox", because="x" * 999), Notify("soc")))
+    (given_one, by_default) = validate_actions(
+        info("Move", "Notify"), (Move("Inbox", because="x" * 999), Notify("soc"))
+    )
     assert given_one.because == "x" * REASON_LIMIT
     assert by_default.because == "Because."
 
@@ -220,7 +222,7 @@ def test_what_a_signature_does_not_admit_is_not_let_through(
     actions: tuple[Move | Notify | Keep, ...], problem: str
 ) -> None:
     with pytest.raises(TypeError, match=problem):
-        admitted(info("Move", "Notify"), actions)
+        validate_actions(info("Move", "Notify"), actions)
 
 
 @given(st.lists(st.sampled_from(["SPAM", "NONE", "MALICIOUS"]), max_size=20))

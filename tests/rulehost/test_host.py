@@ -17,7 +17,7 @@ from worker import Move
 from worker.errors import RuleError, Temporary
 from worker.language.rules import ENFORCE, OBSERVE
 from worker.rulehost.evaluation import Event, Said
-from worker.rulehost.host import PAGE_BYTES, PAGE_EVENTS, Host, pages
+from worker.rulehost.host import PAGE_BYTES, PAGE_EVENTS, Host, split_pages
 
 pytestmark = pytest.mark.slow
 BAD_LINE = 11
@@ -251,7 +251,7 @@ async def test_the_child_ends_with_the_host(tmp_path: Path) -> None:
 def test_a_page_is_never_larger_than_a_frame_should_be(megabytes: list[int], hundreds: int) -> None:
     small = [mail(str(number)) for number in range(hundreds * 400)]
     large = [Event(key=str(size), kind="Message", raw=bytes(size << 20)) for size in megabytes]
-    split = list(pages([*large, *small]))
+    split = list(split_pages([*large, *small]))
     assert [event for page in split for event in page] == [*large, *small]
     assert all(0 < len(page) <= PAGE_EVENTS for page in split)
     assert all(len(page) == 1 or sum(len(event.raw) for event in page) <= PAGE_BYTES for page in split)

@@ -8,7 +8,7 @@ import pytest
 from tests.rule_files import PRELUDE, mail, rule_files
 from worker.errors import RuleError
 from worker.rulehost.evaluation import judge
-from worker.rulehost.loader import PACKAGE, Sources, build, load, read, refusal
+from worker.rulehost.loader import PACKAGE, Sources, build, load, read, to_error
 from worker.rulehost.validation import Problem
 
 FINE = '''
@@ -27,7 +27,7 @@ FINE = '''
 
 
 def refused(folder: Path, **files: str) -> str:
-    """Load rule files that cannot be taken and return the refusal without the folder's path."""
+    """Load rule files that cannot be taken and return the to_error without the folder's path."""
     with pytest.raises(RuleError) as caught:
         load(rule_files(folder, **files))
     return str(caught.value).replace(f"{folder}/", "")
@@ -113,7 +113,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_the_error_lies_where_the_first_problem_lies() -> None:
-    error = refusal([Problem("one", "a.py", 3), Problem("two", "b.py", 4)])
+    error = to_error([Problem("one", "a.py", 3), Problem("two", "b.py", 4)])
     assert str(error) == "a.py:3: one\nb.py:4: two"
     assert (error.file, error.line) == ("a.py", 3)
 

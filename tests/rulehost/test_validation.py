@@ -9,7 +9,7 @@ from tests.rule_files import rule_files
 from worker.errors import RuleError
 from worker.language.models import FACTS, MESSAGE_FACTS, TRIGGERS
 from worker.rulehost.loader import load
-from worker.rulehost.validation import bare
+from worker.rulehost.validation import normalise
 
 FILES = {
     "one": '''
@@ -61,9 +61,9 @@ def test_a_fingerprint_covers_what_decides(
 
 def test_what_is_bare_says_nothing_about_lines_and_words() -> None:
     source = '"""Doc."""\n@example(1, gives=None)\ndef f():\n    """Doc."""\nclass C:\n    """Doc."""\n    x = 1\n'
-    assert "Doc" not in bare(ast.parse(source))
-    assert "example" not in bare(ast.parse(source))
-    assert bare(ast.parse(source)) == bare(ast.parse(source.replace("@example", "\n\n@example")))
+    assert "Doc" not in normalise(ast.parse(source))
+    assert "example" not in normalise(ast.parse(source))
+    assert normalise(ast.parse(source)) == normalise(ast.parse(source.replace("@example", "\n\n@example")))
 
 
 def test_a_signature_tells_trigger_facts_and_actions(tmp_path: Path) -> None:

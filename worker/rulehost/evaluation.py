@@ -90,17 +90,17 @@ class Bundle:
         self.fingerprint = fingerprint
         self._named = {pair: self._find(*pair) for pair in product(TRIGGERS, DISPOSITIONS)}
 
-    def hearing(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
+    def rules_for(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
         """Return the rules that hear this; a disposition nobody knows yet counts as a detection."""
         known = self._named.get((kind, disposition))
         return self._find(kind, disposition) if known is None else known
 
     def _find(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
         """Look through all rules."""
-        return tuple(rule for rule in self.rules if _hears(rule.info, kind, disposition))
+        return tuple(rule for rule in self.rules if _is_triggered(rule.info, kind, disposition))
 
 
-def _hears(rule: RuleInfo, kind: str, disposition: str) -> bool:
+def _is_triggered(rule: RuleInfo, kind: str, disposition: str) -> bool:
     """Say whether a rule hears this; without dispositions of its own it hears all mail that is not clean."""
     if rule.mode == OFF or rule.trigger != kind:
         return False
@@ -109,7 +109,7 @@ def _hears(rule: RuleInfo, kind: str, disposition: str) -> bool:
     return disposition in rule.dispositions
 
 
-class Asked(BaseException):
+class FactNeeded(BaseException):
     """A rule touched a fact it was not given; not an Exception, so that no ``except Exception`` swallows it."""
 
 
@@ -120,11 +120,11 @@ class StandIn:
         object.__setattr__(self, "_asked_for", (fact, touched))
 
 
-def _ask(unasked: StandIn, *_: object) -> NoReturn:
+def _request_fact(unasked: StandIn, *_: object) -> NoReturn:
     """Note the fact and stop the rule."""
     fact, touched = object.__getattribute__(unasked, "_asked_for")
     touched.append(fact)
-    raise Asked(fact)
+    raise FactNeeded(fact)
 
 
 for _name in (
@@ -132,7 +132,7 @@ for _name in (
     *("eq", "ne", "lt", "le", "gt", "ge", "hash", "str", "repr", "format", "bytes", "int", "float", "reversed", "dir"),
     *("add", "radd", "or", "ror", "and", "rand", "sub", "rsub", "mul", "rmul", "mod", "rmod", "enter", "exit"),
 ):
-    setattr(StandIn, f"__{_name}__", _ask)
+    setattr(StandIn, f"__{_name}__", _request_fact)
 
 
 def judge(
@@ -143,31 +143,33 @@ def judge(
     ``note`` is told (event number, rule number) before each call. MemoryError passes through: nothing goes on after it.
     """
     skipped = {(one.key, one.failure.rule): one.failure for one in skip}
-    answers = [_hear(bundle, number, event, skipped, note) for number, event in enumerate(events)]
+    answers = [_judge_event(bundle, number, event, skipped, note) for number, event in enumerate(events)]
     note(len(events), NOBODY)
     return answers
 
 
-def _hear(bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str, str], Failure], note: Note) -> Said:
+def _judge_event(
+    bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str, str], Failure], note: Note
+) -> Said:
     """Let every rule that hears this event speak."""
     note(number, NOBODY)
     try:
         noun = read(TRIGGERS[event.kind], event.raw)
         facts = {name: read(FACTS[name], raw) for name, raw in event.facts.items()}
     except (MsgspecError, UnicodeDecodeError) as problem:
-        return Said(key=event.key, unreadable=told(problem))
+        return Said(key=event.key, unreadable=describe_error(problem))
     said: list[Answer] = []
-    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
+    for rule in bundle.rules_for(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
         if known := skipped.get((event.key, rule.info.name)):
             said.append(known)
             continue
         note(number, rule.number)
-        if answer := ask(rule, noun, facts):
+        if answer := call_rule(rule, noun, facts):
             said.append(answer)
-    return _collected(event.key, said) if said else Said(key=event.key)
+    return _sort_answers(event.key, said) if said else Said(key=event.key)
 
 
-def _collected(key: str, said: Sequence[Answer]) -> Said:
+def _sort_answers(key: str, said: Sequence[Answer]) -> Said:
     """Sort answers by what they are."""
     return Said(
         key=key,
@@ -189,15 +191,15 @@ def read(kind: type[Noun], raw: bytes) -> Noun:
     return shortened(noun) if len(raw) > TEXT_LIMIT else noun
 
 
-def ask(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
+def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
     """Put an event to one rule."""
     info, touched = rule.info, list[str]()
     given = [facts[name] if name in facts else StandIn(name, touched) for name in info.facts]
     try:
         answer = sentence(rule.function(noun, *given))
         # A bare `except:` in a rule can swallow the question; it has been asked all the same.
-        actions = () if touched else admitted(info, answer)
-    except Asked:
+        actions = () if touched else validate_actions(info, answer)
+    except FactNeeded:
         return tuple(touched)
     except MemoryError:
         raise
@@ -210,7 +212,7 @@ def ask(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
     )
 
 
-def admitted(info: RuleInfo, actions: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
+def validate_actions(info: RuleInfo, actions: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
     """Let through only what the signature admits and the API could take, with a reason; raise TypeError otherwise.
 
     This is the one choke point: mypy sees what is written in a rule, this sees what a rule worked out.
@@ -231,11 +233,11 @@ def admitted(info: RuleInfo, actions: tuple[AnyAction, ...]) -> tuple[AnyAction,
 
 def _failure(info: RuleInfo, problem: BaseException) -> Failure:
     """State what went wrong and in which line of the rule's folder."""
-    file, line = place(problem.__traceback__, info.file) or (info.file, info.line)
-    return Failure(rule=info.name, fingerprint=info.fingerprint, problem=told(problem), file=file, line=line)
+    file, line = locate(problem.__traceback__, info.file) or (info.file, info.line)
+    return Failure(rule=info.name, fingerprint=info.fingerprint, problem=describe_error(problem), file=file, line=line)
 
 
-def place(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
+def locate(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
     """Return the innermost line of a traceback that lies in the folder of this rule file."""
     folder, found = beside.rpartition("/")[0], None
     while trace:
@@ -246,7 +248,7 @@ def place(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
     return found
 
 
-def told(problem: BaseException) -> str:
+def describe_error(problem: BaseException) -> str:
     """Return an error as one bounded, printable line; its text may come from an attacker's mail."""
     try:
         text = str(problem)

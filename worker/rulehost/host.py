@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from worker.errors import RuleError, Temporary
 from worker.language.rules import OBSERVE, Proposal, RuleInfo
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
-from worker.rulehost.loader import Sources, read, refusal
+from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Stopped
 from worker.rulehost.protocol import EventPage, Loaded
 from worker.rulehost.validation import Problem
@@ -98,12 +98,12 @@ class Host:
         while True:
             child = await Child.start(self._python)
             try:
-                return child, _loaded(await child.ask(sources, self._load_deadline), stops)
+                return child, _read_loaded(await child.ask(sources, self._load_deadline), stops)
             except Stopped as stop:
                 child.end()
-                cause = _cause(stop, sources)
+                cause = _find_cause(stop, sources)
                 if cause in stops:  # without that file too
-                    raise refusal(stops) from stop
+                    raise to_error(stops) from stop
                 stops.append(cause)
                 sources = replace(sources, deadly=sources.deadly | {Path(cause.file).name})
             except BaseException:
@@ -119,57 +119,55 @@ class Host:
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Return what the rules say, one answer per event in the order given."""
         async with self._turn:
-            return [said for page in pages(events) for said in self._with_lowered(await self._page(page))]
+            return [said for page in split_pages(events) for said in self._apply_lowering(await self._judge_page(page))]
 
-    def _with_lowered(self, answers: list[Said]) -> list[Said]:
+    def _apply_lowering(self, answers: list[Said]) -> list[Said]:
         """Let lowered rules only observe."""
         if not self._lowered:
             return answers
-        return [
-            replace(one, proposals=tuple(self._at_most_observed(said) for said in one.proposals)) for one in answers
-        ]
+        return [replace(one, proposals=tuple(self._lower(said) for said in one.proposals)) for one in answers]
 
-    def _at_most_observed(self, said: Proposal) -> Proposal:
+    def _lower(self, said: Proposal) -> Proposal:
         """Lower one proposal if its rule is lowered."""
         return replace(said, mode=OBSERVE) if said.fingerprint in self._lowered else said
 
-    async def _page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
+    async def _judge_page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
         """Have a page judged, without the calls that stop the child."""
         unexplained: list[Stopped] = []
         while len(unexplained) < 2:  # noqa: PLR2004 (one may have been anybody's doing: again before it means something)
             try:
-                return await self._judged(EventPage(tuple(events), skip))
+                return await self._ask_child(EventPage(tuple(events), skip))
             except Stopped as stop:
                 if stop.rule == NOBODY:
                     unexplained.append(stop)
                 else:
-                    skip += self._blamed(stop, events)
+                    skip += self._blame(stop, events)
         if len(events) == 1:
             return [Said(key=events[0].key, unreadable=f"the rule host cannot read it: {unexplained[-1].why}")]
         half = len(events) // 2
-        return [*await self._page(events[:half], skip), *await self._page(events[half:], skip)]
+        return [*await self._judge_page(events[:half], skip), *await self._judge_page(events[half:], skip)]
 
-    async def _judged(self, page: EventPage) -> list[Said]:
+    async def _ask_child(self, page: EventPage) -> list[Said]:
         """Ask the child, or a new one; whatever interrupts it leaves no child that would answer late."""
         if not self._child:
-            self._child, _ = await self._again()
+            self._child, _ = await self._restart()
         try:
             return _ANSWERS.decode(await self._child.ask(page, self._deadline))
         except BaseException:
             self._end()
             raise
 
-    async def _again(self) -> tuple[Child, Loaded]:
+    async def _restart(self) -> tuple[Child, Loaded]:
         """Start anew with rules that were taken before; raise Temporary when this machine cannot just now."""
         try:
             return await self._start(self._sources)
         except (RuleError, OSError) as error:
             raise Temporary(f"the rule host cannot be started again: {error}", after=RESTART_AFTER) from None
 
-    def _blamed(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
+    def _blame(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
         """Name the call not to be made again; a lowered rule is not asked about the rest of the page either."""
         rule = self.bundle.rules[stop.rule]
-        file, line = stop.place(self._sources.folder) or (rule.file, rule.line)
+        file, line = stop.locate(self._sources.folder) or (rule.file, rule.line)
         failure = Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
         now = self._clock()
         strikes = [at for at in self._strikes.get(rule.fingerprint, ()) if now - at < HOUR]
@@ -180,22 +178,22 @@ class Host:
         return tuple(Skip(key=event.key, failure=failure) for event in spared)
 
 
-def _cause(stop: Stopped, sources: Sources) -> Problem:
+def _find_cause(stop: Stopped, sources: Sources) -> Problem:
     """Say which file stopped a child while it was loaded."""
     noted = f"{sources.folder}/{list(sources.files)[stop.event]}"
-    file, line = stop.place(sources.folder) or (noted, 0)
+    file, line = stop.locate(sources.folder) or (noted, 0)
     return Problem(f"it cannot be loaded: {stop.why}", file, line)
 
 
-def _loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
+def _read_loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
     """Read what became of the sources; raises RuleError when they cannot be taken."""
     loaded = _LOADED.decode(answer)
     if stops or loaded.problems:
-        raise refusal([*stops, *loaded.problems])
+        raise to_error([*stops, *loaded.problems])
     return loaded
 
 
-def pages(events: Sequence[Event]) -> Iterator[list[Event]]:
+def split_pages(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Split events into what fits a frame."""
     page: list[Event] = []
     size = 0

@@ -19,8 +19,17 @@ from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import ENFORCE, Example, Proposal, RuleInfo, examples, marked
-from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, ask, place, told
-from worker.rulehost.validation import Header, Misread, Problem, bare, check_mark, check_source, fingerprint, header
+from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
+from worker.rulehost.validation import (
+    Misread,
+    Problem,
+    Signature,
+    check_mark,
+    check_source,
+    fingerprint,
+    normalise,
+    read_signature,
+)
 
 PACKAGE = "_rules_in_hand"
 """The package that rule files believe to be in while they are loaded."""
@@ -49,11 +58,11 @@ def load(folder: Path, channels: frozenset[str] | None = None) -> Bundle:
     """Load a folder of rule files in this process; raises RuleError with every problem, one per line."""
     bundle, problems = build(read(folder, channels))
     if problems:
-        raise refusal(problems)
+        raise to_error(problems)
     return bundle
 
 
-def refusal(problems: Sequence[Problem]) -> RuleError:
+def to_error(problems: Sequence[Problem]) -> RuleError:
     """Make one error of all problems; it lies where the first one lies."""
     told_apart = [RuleError(one.text, file=one.file, line=one.line) for one in problems]
     error = RuleError("\n".join(str(one) for one in told_apart))
@@ -87,12 +96,12 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     rules: list[LoadedRule] = []
     shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
-    with _importable(parsed, sources.files.keys() - parsed):
+    with _make_importable(parsed, sources.files.keys() - parsed):
         for number, name in enumerate(sources.files):
             if name in parsed and not _is_neighbour(name):
                 note(number)
-                rules += _rules(parsed[name], shared, sources.channels, problems)
-    problems += _twice(rules)
+                rules += _load_rules(parsed[name], shared, sources.channels, problems)
+    problems += _find_duplicates(rules)
     # What is wrong with a neighbour is found by each file that borrows from it.
     told_once = tuple(dict.fromkeys(problems))
     return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), told_once
@@ -119,14 +128,14 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
         found.append(Problem("rename the file: letters, digits and _ before .py", file))
     problems += found
     lines = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return None if found else _Parsed(file, code, bare(tree), lines)
+    return None if found else _Parsed(file, code, normalise(tree), lines)
 
 
 @contextmanager
-def _importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterator[None]:
+def _make_importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterator[None]:
     """Let parsed files import each other as one package for a while; a broken one is known, and not to be had."""
-    codes = {_module(name): one.code for name, one in parsed.items()}
-    finder = _Finder(codes, frozenset(map(_module, broken)))
+    codes = {_module_name(name): one.code for name, one in parsed.items()}
+    finder = _Finder(codes, frozenset(map(_module_name, broken)))
     package = ModuleType(PACKAGE)
     package.__path__ = []
     sys.modules[PACKAGE] = package
@@ -139,7 +148,7 @@ def _importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterato
             del sys.modules[name]
 
 
-def _module(name: str) -> str:
+def _module_name(name: str) -> str:
     """Return under which name a file is imported."""
     return f"{PACKAGE}.{name.removesuffix('.py')}"
 
@@ -168,39 +177,39 @@ class _Finder:
         exec(self._codes[module.__name__], vars(module))  # noqa: S102 (what a rule file is for; in the child process)
 
 
-def _rules(
+def _load_rules(
     parsed: _Parsed, shared: Sequence[str], channels: frozenset[str] | None, problems: list[Problem]
 ) -> list[LoadedRule]:
     """Run one file and take its rules, or say why not."""
     try:
-        module = import_module(_module(parsed.file.rpartition("/")[2]))
+        module = import_module(_module_name(parsed.file.rpartition("/")[2]))
     except _Broken:
         return []
     except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule file may raise anything; the others are still read)
-        file, line = place(problem.__traceback__, parsed.file) or (parsed.file, 1)
-        problems.append(Problem(f"it cannot be loaded: {told(problem)}", file, line))
+        file, line = locate(problem.__traceback__, parsed.file) or (parsed.file, 1)
+        problems.append(Problem(f"it cannot be loaded: {describe_error(problem)}", file, line))
         return []
     # A rule imported from elsewhere is not a rule of this file, and one name may be bound twice.
     own = {id(one): one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__}
-    functions = [one for one in own.values() if callable(one) and (marked(one) or _forgotten(one))]
+    functions = [one for one in own.values() if callable(one) and (marked(one) or _has_examples(one))]
     if not functions:
         problems.append(Problem("no rule in this file; begin its name with _ if others import from it", parsed.file, 1))
     loaded = []
     for function in functions:
         line = parsed.lines.get(function.__name__, 1)
-        rule, found = _rule(function, parsed, line, shared)
-        found = [*found, *_examples(rule, channels)] if rule else found
+        rule, found = _check_rule(function, parsed, line, shared)
+        found = [*found, *_check_examples(rule, channels)] if rule else found
         problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in found)
         loaded += [rule] if rule else []
     return loaded
 
 
-def _forgotten(function: object) -> bool:
+def _has_examples(function: object) -> bool:
     """Say whether somebody wrote examples and forgot the rule."""
     return "__examples__" in getattr(function, "__dict__", {})
 
 
-def _rule(
+def _check_rule(
     function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[str]
 ) -> tuple[LoadedRule | None, list[str]]:
     """Check one rule's mark, docstring and signature."""
@@ -208,9 +217,9 @@ def _rule(
     if mark is None:
         return None, ["it has examples and no @rule above them"]
     problems = [] if doc else ["it has no docstring; its first line is the reason given for what it does"]
-    read_as = Header()
+    read_as = Signature()
     try:
-        read_as = header(function)
+        read_as = read_signature(function)
     except Misread as problem:
         problems.append(str(problem))
     problems += check_mark(mark, read_as.trigger)
@@ -231,39 +240,43 @@ def _rule(
     return (None if problems else LoadedRule(info, function)), problems
 
 
-def _examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
+def _check_examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
     """Hold a rule to its examples."""
     for number, example in enumerate(examples(rule.function), 1):
-        if problem := contradiction(rule, example):
+        if problem := check_example(rule, example):
             yield f"example {number}: {problem}"
-    yield from _one_sided(rule)
+    yield from _check_both_sides(rule)
     named = {one.channel for e in examples(rule.function) for one in e.gives if isinstance(one, Notify)}
     if channels is not None:
         for channel in sorted(named - channels):
             yield f"channel {channel!r} has no address; set WORKER_NOTIFY_{channel.upper()}"
 
 
-def contradiction(rule: LoadedRule, example: Example) -> str:
+def check_example(rule: LoadedRule, example: Example) -> str:
     """Say in how far a rule does not do what its example says; empty when it does."""
     wanted = [TRIGGERS[rule.info.trigger], *(FACTS[name] for name in rule.info.facts)]
     if len(example.given) != len(wanted) or not all(map(isinstance, example.given, wanted)):
         given = ", ".join(type(one).__name__ for one in example.given)
         return f"it is given ({given}), and the rule takes ({', '.join(kind.__name__ for kind in wanted)})"
-    answer = ask(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
+    answer = call_rule(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
     if isinstance(answer, Failure):
         return f"{answer.problem} (line {answer.line})"
     said = answer.actions if isinstance(answer, Proposal) else ()
-    return "" if said == example.gives else f"it gives {shown(example.gives)}, and the rule says {shown(said)}"
+    return (
+        ""
+        if said == example.gives
+        else f"it gives {format_actions(example.gives)}, and the rule says {format_actions(said)}"
+    )
 
 
-def shown(actions: Sequence[AnyAction]) -> str:
+def format_actions(actions: Sequence[AnyAction]) -> str:
     """Write actions as a person would, without their reasons."""
     return (
         " and ".join(f"{one.wish[0]}({', '.join(repr(part) for part in one.wish[1:])})" for one in actions) or "nothing"
     )
 
 
-def _one_sided(rule: LoadedRule) -> Iterator[str]:
+def _check_both_sides(rule: LoadedRule) -> Iterator[str]:
     """Demand of a rule that enforces an example that acts, and one that does not."""
     if rule.info.mode < ENFORCE:
         return
@@ -279,7 +292,7 @@ def _only_keeps(example: Example) -> bool:
     return all(isinstance(action, Keep) for action in example.gives)
 
 
-def _twice(rules: Iterable[LoadedRule]) -> Iterator[Problem]:
+def _find_duplicates(rules: Iterable[LoadedRule]) -> Iterator[Problem]:
     """Find names that two files use; a name is a rule's identity for ever."""
     first: dict[str, RuleInfo] = {}
     for rule in rules:

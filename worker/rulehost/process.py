@@ -31,7 +31,7 @@ class Stopped(Exception):
         super().__init__(why)
         self.why, self.event, self.rule, self.lines = why, event, rule, lines
 
-    def place(self, folder: str) -> tuple[str, int] | None:
+    def locate(self, folder: str) -> tuple[str, int] | None:
         """Return the innermost line that lies in this folder."""
         return next((one for one in self.lines if one[0].rpartition("/")[0] == folder), None)
 
@@ -74,7 +74,7 @@ class Child:
             await self._watch(answer, deadline)
             return await answer
         except (EOFError, OSError) as end:
-            raise self._stopped(end) from end
+            raise self._explain_stop(end) from end
         finally:
             answer.cancel()
 
@@ -92,19 +92,19 @@ class Child:
         On a stalled machine an innocent rule uses no CPU either, so it is given ten times as long.
         """
         clock = asyncio.get_running_loop().time
-        calls, since, spent = 0, clock(), self._cpu()
+        calls, since, spent = 0, clock(), self._read_cpu()
         while not (await asyncio.wait({answer}, timeout=deadline / 5))[0]:
-            now, seen = clock(), self._note()[0]
+            now, seen = clock(), self._read_note()[0]
             if seen != calls:
-                calls, since, spent = seen, now, self._cpu()
-            elif now - since >= 10 * deadline or (now - since >= deadline and self._cpu() - spent >= deadline / 2):
+                calls, since, spent = seen, now, self._read_cpu()
+            elif now - since >= 10 * deadline or (now - since >= deadline and self._read_cpu() - spent >= deadline / 2):
                 self._too_long = deadline
                 self._process.send_signal(signal.SIGUSR1)
                 await asyncio.wait({answer}, timeout=LAST_WORDS)
                 self._process.kill()
                 return
 
-    def _stopped(self, end: Exception) -> Stopped:
+    def _explain_stop(self, end: Exception) -> Stopped:
         """Say how the child ended and what it was doing."""
         # A child that lost its socket may still be judging; its note says something only once it has ended.
         with suppress(subprocess.TimeoutExpired):
@@ -113,9 +113,9 @@ class Child:
         code = self._process.wait()
         words = end.partial.decode(errors="replace") if isinstance(end, asyncio.IncompleteReadError) else ""
         lines = [(file, int(line)) for file, line in TRACE_LINE.findall(words)]
-        return Stopped(self._why(code), *self._note()[1:], lines)
+        return Stopped(self._describe_end(code), *self._read_note()[1:], lines)
 
-    def _why(self, code: int) -> str:
+    def _describe_end(self, code: int) -> str:
         """Say how the child ended."""
         if self._too_long:
             return f"it did not end within {self._too_long:g} s"
@@ -123,12 +123,12 @@ class Child:
             return f"it needed more than {MEMORY >> 20} MB of memory"
         return f"it ended its process ({signal.Signals(-code).name if code < 0 else f'exit status {code}'})"
 
-    def _note(self) -> tuple[int, int, int]:
+    def _read_note(self) -> tuple[int, int, int]:
         """Read the child's note: calls so far, event, rule."""
         calls, event, rule = NOTE.unpack_from(self._notes)
         return calls, event, rule
 
-    def _cpu(self) -> float:
+    def _read_cpu(self) -> float:
         """Return the seconds of CPU the child has used."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

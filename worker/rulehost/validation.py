@@ -25,6 +25,7 @@ PURE_MODULES = frozenset(
 """Modules of the standard library that compute and do nothing else."""
 OUTWARD = frozenset({"__import__", "breakpoint", "compile", "eval", "exec", "input", "open"})
 """Built-in functions that reach out of a rule."""
+ALLOWED = "a rule imports names that worker offers, pure standard modules such as re, and neighbours as ._name"
 SHORTEST, LONGEST = 60.0, 30 * 86400.0
 """Seconds that the window of a limit may last."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
@@ -39,7 +40,7 @@ class Problem(Struct, frozen=True):
     line: int = 0
 
 
-class Header(Struct, frozen=True):
+class Signature(Struct, frozen=True):
     """What a rule's signature says."""
 
     trigger: str = ""
@@ -58,8 +59,8 @@ def check_source(tree: ast.Module, neighbours: Iterable[str]) -> Iterator[tuple[
         if isinstance(node, ast.Name) and node.id in OUTWARD:
             yield f"{node.id} reaches out of the rule; rules only read what they are given", node.lineno
         for wanted in _imports(node):
-            if wanted not in PURE_MODULES and wanted not in neighbours and not _offered(wanted):
-                yield f"{wanted} cannot be imported here; {_allowed()}", node.lineno  # type: ignore[attr-defined]
+            if wanted not in PURE_MODULES and wanted not in neighbours and not _is_offered(wanted):
+                yield f"{wanted} cannot be imported here; {ALLOWED}", node.lineno  # type: ignore[attr-defined]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
             if node.name in seen:
@@ -78,18 +79,13 @@ def _imports(node: ast.AST) -> Iterator[str]:
         yield from (module if inside else f"{module.rstrip('.')}.{alias.name}" for alias in node.names)
 
 
-def _offered(wanted: str) -> bool:
+def _is_offered(wanted: str) -> bool:
     """Say whether the front door offers this."""
     package, _, name = wanted.partition(".")
     return package == "worker" and name in worker.__all__
 
 
-def _allowed() -> str:
-    """Say what may be imported."""
-    return "a rule imports names that worker offers, pure standard modules such as re, and neighbours as ._name"
-
-
-def header(function: Callable[..., Any]) -> Header:
+def read_signature(function: Callable[..., Any]) -> Signature:
     """Read a signature: trigger, facts, and everything the rule may ever do. Raises Misread."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_flags & _NOT_PLAIN or code.co_kwonlyargcount:
@@ -105,11 +101,11 @@ def header(function: Callable[..., Any]) -> Header:
         raise Misread(f"{min(strange)} is a fact of a message; a rule about a {names[0]} cannot ask for it")
     if len(set(names)) < len(names):
         raise Misread("the rule asks for the same fact twice")
-    actions = _admitted(hints)
+    actions = _read_return_type(hints)
     needy = [name for name in actions if ACTIONS[name].about_message]
     if issubclass(TRIGGERS[names[0]], ListEntry) and needy:
         raise Misread(f"{needy[0]} needs a message, and this rule is about a list; it can notify or change lists")
-    return Header(names[0], tuple(names[1:]), actions)
+    return Signature(names[0], tuple(names[1:]), actions)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         raise Misread(f"its annotations cannot be read: {problem}") from problem
 
 
-def _admitted(hints: dict[str, Any]) -> tuple[str, ...]:
+def _read_return_type(hints: dict[str, Any]) -> tuple[str, ...]:
     """Read the return type: actions, tuples of actions, and None."""
     if "return" not in hints:
         raise Misread("it has no return type; write every action it may take, such as -> Move | None")
@@ -151,20 +147,20 @@ def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
     """Find what makes no sense in a decorator. Types are looked at too: nobody has to run mypy."""
     if mark.dispositions is not None and trigger not in {"", *DISPOSITION_OF}:
         yield f"a {trigger} has no disposition of its own; leave dispositions= out, and test its fields in the rule"
-    if not _is(mark.mode, Mode):
+    if not _is_a(mark.mode, Mode):
         yield f"mode is {mark.mode!r}; write one of {', '.join(mode.name for mode in Mode)}"
-    if not _is(mark.priority, int):
+    if not _is_a(mark.priority, int):
         yield f"priority is {mark.priority!r}; write a whole number"
-    if not _is(mark.limit, Limit) or mark.limit.count < 0 or not SHORTEST <= mark.limit.per <= LONGEST:
+    if not _is_a(mark.limit, Limit) or mark.limit.count < 0 or not SHORTEST <= mark.limit.per <= LONGEST:
         yield f"limit is {mark.limit!r}; write per_hour(50), or limit(50, per='1h') with a window of 1m to 30d"
 
 
-def _is(value: object, kind: type) -> bool:
+def _is_a(value: object, kind: type) -> bool:
     """Look at a value whose type was promised and may be another."""
     return isinstance(value, kind)
 
 
-class _Bare(ast.NodeTransformer):
+class _Normaliser(ast.NodeTransformer):
     """Leaves of a file only what decides: no docstrings, no examples."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
@@ -182,9 +178,9 @@ def _is_example(decorator: ast.expr) -> bool:
     return isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "example"
 
 
-def bare(tree: ast.Module) -> str:
+def normalise(tree: ast.Module) -> str:
     """Write a file's code without docstrings, examples and line numbers; the tree is used up by it."""
-    return ast.dump(_Bare().visit(tree))
+    return ast.dump(_Normaliser().visit(tree))
 
 
 def fingerprint(*parts: str) -> str:
