@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
-from worker.language.base import shortened
+from worker.language.base import shorten
 from worker.language.models import Attachment, Header, Raw
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class _Letter:
         if self._cut and cut_file is not None:  # its end is missing, so these would be those of another file
             self._files[cut_file] = replace(self._files[cut_file], size=0, sha256="")
         html, text = "\n".join(self._texts["html"]), "\n".join(self._texts["plain"])
-        return shortened(
+        return shorten(
             Raw(
                 headers=tuple(Header(name=name, value=_words(value)) for name, value in self._shown(top, len(head))),
                 text=text,

@@ -57,12 +57,12 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
-def folded(name: str) -> str:
+def fold(name: str) -> str:
     """Return a name as it is compared: in lower case, each run of spaces as one."""
     return " ".join(name.casefold().split())
 
 
-def shortened(noun: AnyNoun) -> AnyNoun:
+def shorten(noun: AnyNoun) -> AnyNoun:
     """Cut every string longer than 4,096 characters, and say so inside it."""
     long = {f.name: _cut(getattr(noun, f.name)) for f in fields(noun)}
     return replace(noun, **long)
@@ -74,4 +74,4 @@ def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any noun)
         return value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + CUT
     if isinstance(value, tuple):
         return tuple(_cut(item) for item in value)
-    return shortened(value) if isinstance(value, Noun) else value
+    return shorten(value) if isinstance(value, Noun) else value

@@ -8,7 +8,7 @@ from typing import Self
 
 from msgspec import field
 
-from worker.language.base import Flag, Noun, Number, Text, domain_of, folded
+from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
 
 
 class ListEntry(Noun, frozen=True, kw_only=True):
@@ -137,12 +137,12 @@ class Registry(Noun, frozen=True, kw_only=True):
         """Gather addresses by name; a name of which one address is None, for it cannot be told, has none."""
         found: dict[str, list[str | None]] = defaultdict(list)
         for name, address in people:
-            found[folded(name)].append(address)
+            found[fold(name)].append(address)
         return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
 
     def knows(self, name: str) -> bool:
         """Tell whether somebody of this name is registered; case and spaces do not matter."""
-        return folded(name) in self.people
+        return fold(name) in self.people
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return the addresses from which people of this name write, in lower case.
@@ -150,7 +150,7 @@ class Registry(Noun, frozen=True, kw_only=True):
         Empty when there is nobody of this name, and when one of the addresses is a regular expression: its syntax is
         Java's, so what it matches cannot be told here.
         """
-        return self.people.get(folded(name), ())
+        return self.people.get(fold(name), ())
 
 
 def _all_or_none(addresses: list[str | None]) -> tuple[str, ...]:

@@ -129,42 +129,39 @@ def rule(
 
     Without ``dispositions`` it hears every detection; naming NONE makes the worker read clean mail too.
     """
-    heard = None if dispositions is None else tuple(dispositions)
-    if unknown := sorted(set(heard or ()) - set(DISPOSITIONS)):
+    wanted = None if dispositions is None else tuple(dispositions)
+    if unknown := sorted(set(wanted or ()) - set(DISPOSITIONS)):
         msg = f"unknown disposition {unknown[0]!r}; known are {', '.join(DISPOSITIONS)}"
         raise ValueError(msg)
-    return (
-        _marking(Mark(mode, limit, priority, heard))(function)
-        if function
-        else _marking(Mark(mode, limit, priority, heard))
-    )
+    decorate = _write_mark(Mark(mode, limit, priority, wanted))
+    return decorate(function) if function else decorate
 
 
-def _marking(mark: Mark) -> Callable[[Rule], Rule]:
+def _write_mark(mark: Mark) -> Callable[[Rule], Rule]:
     """Write the mark on a function."""
 
-    def marking(function: Rule) -> Rule:
+    def write(function: Rule) -> Rule:
         function.__dict__["__rule__"] = mark
         return function
 
-    return marking
+    return write
 
 
 def example(
     *given: *Given, gives: Action | tuple[Action, ...] | None
 ) -> Callable[[Callable[[*Given], Answer]], Callable[[*Given], Answer]]:
     """State what the rule answers to these arguments; the loader holds it to that."""
-    answer = sentence(gives)
+    answer = to_actions(gives)
 
-    def marking(function: Callable[[*Given], Answer]) -> Callable[[*Given], Answer]:
+    def write(function: Callable[[*Given], Answer]) -> Callable[[*Given], Answer]:
         stacked = function.__dict__.get("__examples__", ())
         function.__dict__["__examples__"] = (Example(given, answer), *stacked)
         return function
 
-    return marking
+    return write
 
 
-def sentence(said: object) -> tuple[AnyAction, ...]:
+def to_actions(said: object) -> tuple[AnyAction, ...]:
     """Read what a rule returned as a tuple of actions; raise TypeError for anything else."""
     actions: tuple[Any, ...] = () if said is None else said if isinstance(said, tuple) else (said,)
     for action in actions:
@@ -174,7 +171,7 @@ def sentence(said: object) -> tuple[AnyAction, ...]:
     return actions
 
 
-def marked(function: object) -> Mark | None:
+def read_mark(function: object) -> Mark | None:
     """Return the mark of a rule, None for anything else."""
     mark = getattr(function, "__dict__", {}).get("__rule__")
     return mark if isinstance(mark, Mark) else None

@@ -18,9 +18,9 @@ from msgspec.structs import replace
 
 from worker.escaping import escaped
 from worker.language.actions import AnyAction
-from worker.language.base import TEXT_LIMIT, Noun, shortened
+from worker.language.base import TEXT_LIMIT, Noun, shorten
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
-from worker.language.rules import OFF, Proposal, RuleInfo, sentence
+from worker.language.rules import OFF, Proposal, RuleInfo, to_actions
 
 REASON_LIMIT = 500
 """Characters of a reason, and of the problem a failure states."""
@@ -188,7 +188,7 @@ def _decoder(kind: type[Noun]) -> Decoder[Any]:
 def read(kind: type[Noun], raw: bytes) -> Noun:
     """Decode a record; raises MsgspecError or UnicodeDecodeError. No string is longer than a record of its length."""
     noun: Noun = _decoder(kind).decode(raw)
-    return shortened(noun) if len(raw) > TEXT_LIMIT else noun
+    return shorten(noun) if len(raw) > TEXT_LIMIT else noun
 
 
 def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
@@ -196,7 +196,7 @@ def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
     info, touched = rule.info, list[str]()
     given = [facts[name] if name in facts else StandIn(name, touched) for name in info.facts]
     try:
-        answer = sentence(rule.function(noun, *given))
+        answer = to_actions(rule.function(noun, *given))
         # A bare `except:` in a rule can swallow the question; it has been asked all the same.
         actions = () if touched else validate_actions(info, answer)
     except FactNeeded:

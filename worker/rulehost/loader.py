@@ -18,7 +18,7 @@ from msgspec import Struct
 from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify
 from worker.language.models import FACTS, TRIGGERS
-from worker.language.rules import ENFORCE, Example, Proposal, RuleInfo, examples, marked
+from worker.language.rules import ENFORCE, Example, Proposal, RuleInfo, examples, read_mark
 from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
 from worker.rulehost.validation import (
     Misread,
@@ -191,7 +191,7 @@ def _load_rules(
         return []
     # A rule imported from elsewhere is not a rule of this file, and one name may be bound twice.
     own = {id(one): one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__}
-    functions = [one for one in own.values() if callable(one) and (marked(one) or _has_examples(one))]
+    functions = [one for one in own.values() if callable(one) and (read_mark(one) or _has_examples(one))]
     if not functions:
         problems.append(Problem("no rule in this file; begin its name with _ if others import from it", parsed.file, 1))
     loaded = []
@@ -213,7 +213,7 @@ def _check_rule(
     function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[str]
 ) -> tuple[LoadedRule | None, list[str]]:
     """Check one rule's mark, docstring and signature."""
-    mark, doc = marked(function), (function.__doc__ or "").strip()
+    mark, doc = read_mark(function), (function.__doc__ or "").strip()
     if mark is None:
         return None, ["it has examples and no @rule above them"]
     problems = [] if doc else ["it has no docstring; its first line is the reason given for what it does"]
