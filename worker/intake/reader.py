@@ -237,7 +237,7 @@ class Intake:
         async with self._turn:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
-            judged = await self._judge.new(news.sights)
+            judged = await self._judge.judge_new(news.sights)
             page = advanced(self._page(judged, news, fetched))
             await self._ledger.enter(page)
         if page.closes and page.slice and page.slice.kind == "head":

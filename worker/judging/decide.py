@@ -31,7 +31,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     disputed: bool
 
 
-def lowered(proposal: Proposal, ceiling: Mode) -> Proposal:
+def lower_mode(proposal: Proposal, ceiling: Mode) -> Proposal:
     """Lower a sentence to the ceiling, and one with an action that cannot be undone to a person's approval."""
     irreversible = any(action.irreversible for action in proposal.actions)
     return replace(proposal, mode=min(proposal.mode, ceiling, APPROVE if irreversible else ENFORCE))
@@ -44,22 +44,22 @@ def decide(proposals: Iterable[Proposal]) -> tuple[Decision, ...]:
     merge, and the strongest mode stands; equals that disagree wait for a person. Observing rules settle nothing.
     """
     heard = [proposal for proposal in proposals if proposal.mode is not OFF and proposal.actions]
-    decisions = [_decision(p, action, p.mode) for p in heard if p.mode is OBSERVE for action in p.actions]
+    decisions = [_make_decision(p, action, p.mode) for p in heard if p.mode is OBSERVE for action in p.actions]
     live = [proposal for proposal in heard if proposal.mode is not OBSERVE]
     settled: dict[LaneKey, Settled] = {}
     for priority in sorted({proposal.priority for proposal in live}, reverse=True):
         speaking: list[Proposal] = []
         for proposal in (p for p in live if p.priority == priority):
-            above = _opposed(proposal, settled)
+            above = _find_opponents(proposal, settled)
             speaking += [] if above else [proposal]
-            decisions += [_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
-        wanted = _wanted(speaking)
+            decisions += [_make_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
+        wanted = _settle_lanes(speaking)
         for proposal in speaking:
             in_dispute = any(wanted[lane_of(a)].disputed for a in proposal.actions if not isinstance(a, Notify))
             mode = min(proposal.mode, APPROVE) if in_dispute else proposal.mode
-            decisions += [_decision(proposal, action, mode, disputed=in_dispute) for action in proposal.actions]
+            decisions += [_make_decision(proposal, action, mode, disputed=in_dispute) for action in proposal.actions]
         settled |= wanted
-    return _agreed(decisions)
+    return _merge_equals(decisions)
 
 
 def lane_of(action: AnyAction) -> LaneKey:
@@ -67,7 +67,7 @@ def lane_of(action: AnyAction) -> LaneKey:
     return EVERYTHING if isinstance(action, Keep) else (action.lane, action.on)
 
 
-def _opposed(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
+def _find_opponents(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
     """Name the higher rules that want something else in a lane of this sentence; empty when none does."""
     against: set[str] = set()
     for action in proposal.actions:
@@ -79,7 +79,7 @@ def _opposed(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
     return ", ".join(sorted(against))
 
 
-def _wanted(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
+def _settle_lanes(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
     """Return what equals want, lane by lane; a Keep disputes every lane that others touch."""
     said = [(lane_of(a), a, p.rule) for p in speaking for a in p.actions if not isinstance(a, Notify)]
     lanes = {lane for lane, _, _ in said}
@@ -94,7 +94,7 @@ def _wanted(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
     }
 
 
-def _decision(
+def _make_decision(
     proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = ""
 ) -> Decision:
     return Decision(
@@ -107,17 +107,17 @@ def _decision(
     )
 
 
-def _agreed(decisions: list[Decision]) -> tuple[Decision, ...]:
+def _merge_equals(decisions: list[Decision]) -> tuple[Decision, ...]:
     """Merge equal actions of equal standing; what is only observed, or fell, stays apart from what stands."""
     merged: dict[tuple[AnyAction, bool, str], Decision] = {}
     for decision in decisions:
         key = (decision.action, decision.mode is OBSERVE, decision.fallen)
         before = merged.get(key)
-        merged[key] = _both(before, decision) if before else decision
+        merged[key] = _merge(before, decision) if before else decision
     return tuple(merged.values())
 
 
-def _both(one: Decision, other: Decision) -> Decision:
+def _merge(one: Decision, other: Decision) -> Decision:
     strongest = max(one, other, key=lambda decision: decision.mode)
     return replace(
         strongest,

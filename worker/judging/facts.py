@@ -15,7 +15,7 @@ from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.escaping import escaped
-from worker.judging.mime import parsed
+from worker.judging.mime import parse_mail
 from worker.language.base import Noun, epoch
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import Policies, Registry
@@ -51,7 +51,7 @@ SENT_IN: Reaches = (Reach(3600.0, 3600.0), Reach(86400.0, 3600.0), Reach(7 * 864
 """The nearest first: most people send in what has just come."""
 
 
-class Sought(NamedTuple):
+class MessageReference(NamedTuple):
     """A message that something else names, the moment named with it (API time), and how far from there to look."""
 
     postfix_id: str
@@ -60,7 +60,7 @@ class Sought(NamedTuple):
     where: WhereMessage
 
 
-def named_by(noun: Report | Submission) -> Sought:
+def read_reference(noun: Report | Submission) -> MessageReference:
     """Return what is known of the message that a report or a submission names; raise MissingMessage when it is not.
 
     Both name mail by postfix id only, and that mail may be clean. A report tells the mail's own time; somebody may send
@@ -76,7 +76,7 @@ def named_by(noun: Report | Submission) -> Sought:
     if not postfix_id or when is None:
         msg = f"{what} names no message"
         raise MissingMessage(msg)
-    return Sought(postfix_id, epoch(when), reaches, where)
+    return MessageReference(postfix_id, epoch(when), reaches, where)
 
 
 class AccountList(Generic[Known]):
@@ -114,19 +114,19 @@ class Facts:
         self._client = client
         self._clock = clock
         self._said: dict[str, tuple[Noun, bytes]] = {}
-        self._policies = AccountList(self._fresh_policies, clock)
-        self._registry = AccountList(self._fresh_registry, clock)
+        self._policies = AccountList(self._read_policies, clock)
+        self._registry = AccountList(self._read_registry, clock)
 
     async def ask(self, name: str, raw: bytes) -> bytes:
         """Return a fact about the event with this record, as JSON; raises what the API raises."""
         if name in SHARED:
-            return self._written(name, await SHARED[name](self))
+            return self._encode_shared(name, await SHARED[name](self))
         try:
             return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
         except (ValueError, TypeError, OverflowError) as problem:  # strangers write what is made of it
             raise Permanent(f"what the API tells makes no sense: {escaped(str(problem), 200)}") from None
 
-    def _written(self, name: str, noun: Noun) -> bytes:
+    def _encode_shared(self, name: str, noun: Noun) -> bytes:
         """Write a list once for all the events of a page: a registry may be long, and a page has a thousand."""
         known = self._said.get(name)
         if known is None or known[0] is not noun:
@@ -150,7 +150,7 @@ class Facts:
             eml = await self._client.investigate.raw(message.id)
         except NotFound:
             return Raw()
-        return await asyncio.to_thread(parsed, eml)
+        return await asyncio.to_thread(parse_mail, eml)
 
     async def trace(self, message: Message) -> Trace:
         """Return how a message came in and went on."""
@@ -192,7 +192,7 @@ class Facts:
 
     async def message_of(self, noun: Report | Submission) -> bytes:
         """Return the raw record of the message this names; raises MissingMessage when it is not to be found."""
-        sought, looked = named_by(noun), 0
+        sought, looked = read_reference(noun), 0
         for reach in sought.reaches:
             async with aclosing(self._mail_around(sought, reach)) as pages:
                 async for page in pages:
@@ -202,29 +202,31 @@ class Facts:
                     looked += 1
                     if looked == MOST_PAGES:
                         raise MissingMessage(
-                            _missing(sought, reach, f"was among the first {MOST_PAGES} pages of mail scanned")
+                            _describe_missing(sought, reach, f"was among the first {MOST_PAGES} pages of mail scanned")
                         )
-        raise MissingMessage(_missing(sought, sought.reaches[-1]))
+        raise MissingMessage(_describe_missing(sought, sought.reaches[-1]))
 
-    def _mail_around(self, sought: Sought, reach: Reach) -> AsyncGenerator[SearchPage, None]:
+    def _mail_around(self, sought: MessageReference, reach: Reach) -> AsyncGenerator[SearchPage, None]:
         end = min(sought.at + reach.after, self._clock.now())
         return self._client.investigate.walk(
             sought.where, start=sought.at - reach.before, end=end, detections_only=False, urgency=Urgency.FACTS
         )
 
-    async def _fresh_policies(self) -> Policies:
+    async def _read_policies(self) -> Policies:
         """Read the lists. Of an entry that cannot be read, whatever it names is protected."""
         settings = self._client.settings
         domains, allowed = await settings.domains.all(), await settings.allow_policies.all()
         trusted = await settings.trusted_domains.all()
         spared = (one.pattern for one in allowed.entries if one.is_acceptable_sender or one.is_trusted_sender)
         return Policies(
-            domains=_lower((*(one.domain for one in domains.entries), *_named(domains.unread))),
-            allowed=_lower((*spared, *_named(allowed.unread))),
-            trusted=_lower((*(one.pattern for one in trusted.entries if not one.is_regex), *_named(trusted.unread))),
+            domains=_lower((*(one.domain for one in domains.entries), *_read_names(domains.unread))),
+            allowed=_lower((*spared, *_read_names(allowed.unread))),
+            trusted=_lower(
+                (*(one.pattern for one in trusted.entries if not one.is_regex), *_read_names(trusted.unread))
+            ),
         )
 
-    async def _fresh_registry(self) -> Registry:
+    async def _read_registry(self) -> Registry:
         entries = (await self._client.settings.impersonation_registry.all()).entries
         return Registry.of((one.name, None if one.is_email_regex else one.email) for one in entries)
 
@@ -261,7 +263,7 @@ class _Listed(msgspec.Struct):
     pattern: str = ""
 
 
-def _named(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
+def _read_names(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
     """Yield what list entries name that cannot be read as a whole; raise ServerFault for one that names nothing."""
     for record in unread:
         try:
@@ -273,7 +275,7 @@ def _named(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
         yield named.domain or named.pattern
 
 
-def _missing(sought: Sought, reach: Reach, was: str = "was scanned") -> str:
+def _describe_missing(sought: MessageReference, reach: Reach, was: str = "was scanned") -> str:
     """Say which message was looked for, and where."""
     times = sought.at - reach.before, sought.at + reach.after
     start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in times)

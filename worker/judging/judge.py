@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from worker.api import Clock
 from worker.errors import Permanent, WorkerError
-from worker.judging.decide import Decision, decide, lowered
+from worker.judging.decide import Decision, decide, lower_mode
 from worker.judging.facts import SHARED, Facts
 from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
@@ -75,43 +75,43 @@ class Judge:
         self._stale = stale
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def new(self, sights: Sequence[Sight]) -> Judged:
+    async def judge_new(self, sights: Sequence[Sight]) -> Judged:
         """Judge what a page brought; an event that needs a call of its own is held, so that the page need not wait."""
-        heard = await self._hear(sights, everything=False)
+        heard = await self._ask_rules(sights, everything=False)
         now = self._clock.now()
         held = [
             Held(sight=sight, why=why, since=now, tries=0, next_at=now)
             for sight in sights
-            if (why := heard.problems.get(sight.key) or self._wants(heard.said[sight.key], sight))
+            if (why := heard.problems.get(sight.key) or self._explain_hold(heard.said[sight.key], sight))
         ]
         apart = {item.sight.key for item in held}
-        return self._judged(heard, {sight: sight.reading for sight in sights if sight.key not in apart}, held)
+        return self._conclude(heard, {sight: sight.reading for sight in sights if sight.key not in apart}, held)
 
-    async def held(self, held: Sequence[Held]) -> Judged:
+    async def judge_held(self, held: Sequence[Held]) -> Judged:
         """Judge held events with the facts they ask for; what still cannot be had is held longer, or given up."""
-        heard = await self._hear([item.sight for item in held], everything=True)
+        heard = await self._ask_rules([item.sight for item in held], everything=True)
         subjects: dict[Sight, Reading] = {}
         for sight in (item.sight for item in held if item.sight.key not in heard.problems):
             try:
-                subjects[sight] = await self._subject(sight, heard.said[sight.key])
+                subjects[sight] = await self._find_subject(sight, heard.said[sight.key])
             except WorkerError as problem:
                 heard.problems[sight.key] = str(problem)
-        longer = [self._longer(item, why) for item in held if (why := heard.problems.get(item.sight.key))]
-        return self._judged(heard, subjects, longer)
+        longer = [self._hold_longer(item, why) for item in held if (why := heard.problems.get(item.sight.key))]
+        return self._conclude(heard, subjects, longer)
 
-    async def _hear(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
+    async def _ask_rules(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
         """Ask the rules, fetch what they touch, and ask them again, until they have what can be had now."""
         heard = Heard({}, {})
-        asking = {sight.key: _event(sight) for sight in sights}
+        asking = {sight.key: _make_event(sight) for sight in sights}
         while asking:
             said = await self._rules.propose(list(asking.values()))
             heard.said.update({one.key: one for one in said})
             wanting = [one for one in said if one.asked and (everything or SHARED.keys() >= set(one.asked))]
-            informed = await asyncio.gather(*(self._informed(asking[one.key], one, heard) for one in wanting))
+            informed = await asyncio.gather(*(self._add_facts(asking[one.key], one, heard) for one in wanting))
             asking = {event.key: event for event in informed if event}
         return heard
 
-    async def _informed(self, event: Event, said: Said, heard: Heard) -> Event | None:
+    async def _add_facts(self, event: Event, said: Said, heard: Heard) -> Event | None:
         """Return the event with the facts it asks for; None, and why, when one cannot be had now."""
         facts = dict(event.facts)
         for name in said.asked:
@@ -123,15 +123,15 @@ class Judge:
                 return None
         return replace(event, facts=facts)
 
-    def _wants(self, said: Said, sight: Sight) -> str:
+    def _explain_hold(self, said: Said, sight: Sight) -> str:
         """Say what has to be asked for this event alone before it can be judged; empty when nothing is missing."""
         if said.asked:
             return f"asks for {', '.join(said.asked)}"
-        return "looks for the message it names" if _names_a_message(sight, said) else ""
+        return "looks for the message it names" if _is_about_named_message(sight, said) else ""
 
-    async def _subject(self, sight: Sight, said: Said) -> Reading:
+    async def _find_subject(self, sight: Sight, said: Said) -> Reading:
         """Return what the effects are to touch: the message itself, or the one that is named."""
-        if not _names_a_message(sight, said):
+        if not _is_about_named_message(sight, said):
             return sight.reading
         try:
             noun = NAMING[sight.reading.thing.kind](sight.reading.raw)
@@ -139,14 +139,14 @@ class Judge:
         except (msgspec.MsgspecError, ValueError) as problem:
             raise Permanent(f"the message it names cannot be read: {problem}") from None
 
-    def _longer(self, held: Held, why: str) -> Held:
+    def _hold_longer(self, held: Held, why: str) -> Held:
         now = self._clock.now()
         pause = AGAIN[held.tries] if held.tries < len(AGAIN) else HOURLY
         return replace(
             held, why=why, tries=held.tries + 1, next_at=now + pause, last=now + pause > held.since + GIVEN_UP
         )
 
-    def _judged(self, heard: Heard, subjects: dict[Sight, Reading], held: Sequence[Held]) -> Judged:
+    def _conclude(self, heard: Heard, subjects: dict[Sight, Reading], held: Sequence[Held]) -> Judged:
         """Turn what was said into drafts, mishaps, and records that rules cannot read."""
         drafts: list[Draft] = []
         mishaps: list[Mishap] = []
@@ -155,16 +155,22 @@ class Judge:
             said = heard.said[sight.key]
             raw = sight.reading.raw
             mishaps += [
-                Mishap(rule=f.rule, fingerprint=f.fingerprint, cause=sight.key, problem=_place(f) + f.problem, raw=raw)
+                Mishap(
+                    rule=f.rule,
+                    fingerprint=f.fingerprint,
+                    cause=sight.key,
+                    problem=_describe_place(f) + f.problem,
+                    raw=raw,
+                )
                 for f in said.failed
             ]
             if said.unreadable:
                 broken.append(Broken(raw, said.unreadable))
-            decisions = decide(lowered(proposal, self._ceiling) for proposal in said.proposals)
-            drafts += self._drafts(sight, subject, decisions)
+            decisions = decide(lower_mode(proposal, self._ceiling) for proposal in said.proposals)
+            drafts += self._make_drafts(sight, subject, decisions)
         return Judged(tuple(drafts), tuple(mishaps), tuple(broken), tuple(held))
 
-    def _drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> list[Draft]:
+    def _make_drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> list[Draft]:
         """Write down what is to be entered for one event."""
         to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
         if not to_do:
@@ -172,24 +178,24 @@ class Judge:
         now = self._clock.now()
         known_at = sight.reading.thing.time if sight.number == 1 else now
         stale = now - known_at > self._stale
-        plain = _plain(sight, subject, known_at)
+        plain = _make_plain(sight, subject, known_at)
         asking = "WORKER_CEILING is approve" if self._ceiling is APPROVE else "the rule asks, or it cannot be undone"
-        return [_draft(plain, one, sight.key, subject.thing.id, asking, stale=stale) for one in to_do]
+        return [_complete_draft(plain, one, sight.key, subject.thing.id, asking, stale=stale) for one in to_do]
 
 
-def _people_of(subject: Reading) -> People:
+def _read_people(subject: Reading) -> People:
     """Say who a message is from and to; what makes no sense there is left out, for it is only shown and counted."""
     try:
-        return PEOPLE.get(subject.thing.kind, _nobody)(subject.raw)
+        return PEOPLE.get(subject.thing.kind, _read_nobody)(subject.raw)
     except ValueError:
         return People()
 
 
-def _nobody(_: bytes) -> People:
+def _read_nobody(_: bytes) -> People:
     return People()
 
 
-def _reported(raw: bytes) -> People:
+def _read_report_people(raw: bytes) -> People:
     """Say who the mail of a report is from and to, and what the report calls it."""
     report = _report(raw)
     return People(sender=report.fields.sender, client_recipients=report.fields.to, subject=report.title)
@@ -197,14 +203,14 @@ def _reported(raw: bytes) -> People:
 
 PEOPLE: dict[str, Callable[[bytes], People]] = {
     "Message": msgspec.json.Decoder(People).decode,
-    "Report": _reported,
+    "Report": _read_report_people,
     "Submission": lambda raw: People(subject=_submission(raw).subject),
 }
 
 
-def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
+def _make_plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
     """Return what all drafts of one event have in common."""
-    people = _people_of(subject)
+    people = _read_people(subject)
     return Draft(
         lane="keep",
         target="",
@@ -225,10 +231,10 @@ def _plain(sight: Sight, subject: Reading, known_at: float) -> Draft:
     )
 
 
-def _draft(plain: Draft, decision: Decision, key: str, message: str, asking: str, *, stale: bool) -> Draft:
+def _complete_draft(plain: Draft, decision: Decision, key: str, message: str, asking: str, *, stale: bool) -> Draft:
     """Complete a draft for one decision."""
     action = decision.action
-    state, why = _state(decision, asking, stale=stale)
+    state, why = _choose_state(decision, asking, stale=stale)
     sentence = f"{key}#{decision.rules[0]}"
     return replace(
         plain,
@@ -245,7 +251,7 @@ def _draft(plain: Draft, decision: Decision, key: str, message: str, asking: str
     )
 
 
-def _state(decision: Decision, asking: str, *, stale: bool) -> tuple[State, str]:
+def _choose_state(decision: Decision, asking: str, *, stale: bool) -> tuple[State, str]:
     """Return the state in which a decision is entered, and why it waits if it does."""
     if decision.fallen:
         return "moot", ""
@@ -258,16 +264,16 @@ def _state(decision: Decision, asking: str, *, stale: bool) -> tuple[State, str]
     return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
 
 
-def _place(failure: Failure) -> str:
+def _describe_place(failure: Failure) -> str:
     """Say where in its file a rule failed, when that is known."""
     return f"{failure.file}:{failure.line}: " if failure.file else ""
 
 
-def _names_a_message(sight: Sight, said: Said) -> bool:
+def _is_about_named_message(sight: Sight, said: Said) -> bool:
     """Tell whether an event that is not a message itself leads to effects on one."""
     wanted = (action for proposal in said.proposals for action in proposal.actions)
     return sight.reading.thing.kind in NAMING and any(action.about_message for action in wanted)
 
 
-def _event(sight: Sight) -> Event:
+def _make_event(sight: Sight) -> Event:
     return Event(key=sight.key, kind=sight.reading.thing.kind, raw=sight.reading.raw)

@@ -36,7 +36,7 @@ HREF = re.compile(r"""href\s{0,9}=\s{0,9}(?:"([^"]{1,2048})|'([^']{1,2048})|([^\
 ADDRESS = re.compile(r"""https?://[^\s<>"']{1,2048}""", re.IGNORECASE)
 
 
-def parsed(eml: str) -> Raw:
+def parse_mail(eml: str) -> Raw:
     """Take a mail apart; what cannot be read is left out, and told in ``problems``."""
     data = eml[: LONGEST + 1].encode("utf-8", "replace")
     return _Letter(data[:LONGEST], cut=len(data) > LONGEST).read()
@@ -54,22 +54,24 @@ class _Letter:
 
     def read(self) -> Raw:
         """Read everything."""
-        head, body = _divided(self._data)
-        top = _headers(head)
+        head, body = _split_head(self._data)
+        top = _parse_headers(head)
         cut_file = None
-        for part, data in self._leaves(top, body):
+        for part, data in self._walk_parts(top, body):
             files = len(self._files)
-            self._tried(partial(self._take, part, data))
+            self._try(partial(self._take, part, data))
             cut_file = files if len(self._files) > files else None
         if self._cut and cut_file is not None:  # its end is missing, so these would be those of another file
             self._files[cut_file] = replace(self._files[cut_file], size=0, sha256="")
         html, text = "\n".join(self._texts["html"]), "\n".join(self._texts["plain"])
         return shorten(
             Raw(
-                headers=tuple(Header(name=name, value=_words(value)) for name, value in self._shown(top, len(head))),
+                headers=tuple(
+                    Header(name=name, value=_decode_words(value)) for name, value in self._take_headers(top, len(head))
+                ),
                 text=text,
                 html=html,
-                links=self._links(html, text),
+                links=self._find_links(html, text),
                 attachments=tuple(self._files),
                 problems=tuple(self._problems),
             )
@@ -78,7 +80,7 @@ class _Letter:
     def _note(self, problem: str) -> None:
         self._problems[problem] = None
 
-    def _tried(self, read: Callable[[], T]) -> T | None:
+    def _try(self, read: Callable[[], T]) -> T | None:
         """Read something with the library, which may raise anything on what no mail program writes."""
         try:
             return read()
@@ -86,26 +88,26 @@ class _Letter:
             self._note(f"a part could not be read: {type(error).__name__}")
             return None
 
-    def _shown(self, top: Part, length: int) -> list[tuple[str, str]]:
+    def _take_headers(self, top: Part, length: int) -> list[tuple[str, str]]:
         """Return the headers that are shown."""
         found = list(top.raw_items())
         if len(found) > MOST_HEADERS or length > HEAD:
             self._note(f"only the first {MOST_HEADERS} headers and {HEAD:,} bytes of them were read")
         return found[:MOST_HEADERS]
 
-    def _leaves(self, part: Part, body: bytes) -> Iterator[tuple[Part, bytes]]:
+    def _walk_parts(self, part: Part, body: bytes) -> Iterator[tuple[Part, bytes]]:
         """Yield the parts that hold no others; a mail inside of the mail is one file."""
         self._parts += 1
-        boundary = self._tried(lambda: _boundary(part))
+        boundary = self._try(lambda: _find_boundary(part))
         if not boundary:
             yield part, body
             return
-        for piece in _pieces(body, boundary):
+        for piece in _split_parts(body, boundary):
             if self._parts >= MOST_PARTS:
                 self._note(f"only the first {MOST_PARTS} parts were read")
                 return
-            head, inside = _divided(piece)
-            yield from self._leaves(_headers(head), inside)
+            head, inside = _split_head(piece)
+            yield from self._walk_parts(_parse_headers(head), inside)
 
     def _take(self, part: Part, body: bytes) -> None:
         """Take in one part, as text or as a file."""
@@ -114,13 +116,13 @@ class _Letter:
         data = cast("bytes", part.get_payload(decode=True))
         shown = kind.removeprefix("text/")
         if name or part.get_content_disposition() == "attachment" or shown not in self._texts:
-            name = _words(name or "")
+            name = _decode_words(name or "")
             digest = sha256(data).hexdigest()
             self._files.append(Attachment(filename=name, content_type=kind, size=len(data), sha256=digest))
         else:
-            self._texts[shown].append(_text(data, part.get_content_charset("utf-8")))
+            self._texts[shown].append(_decode_text(data, part.get_content_charset("utf-8")))
 
-    def _links(self, html: str, text: str) -> tuple[str, ...]:
+    def _find_links(self, html: str, text: str) -> tuple[str, ...]:
         """Return each address once; browsers pass over line breaks inside of one."""
         hidden = (unescape(next(filter(None, found.groups()))) for found in HREF.finditer(html))
         plain = (found[0].rstrip(".,;:!?)]}") for found in ADDRESS.finditer(text))
@@ -130,14 +132,14 @@ class _Letter:
         return tuple(found)[:MOST_LINKS]
 
 
-def _divided(data: bytes) -> tuple[bytes, bytes]:
+def _split_head(data: bytes) -> tuple[bytes, bytes]:
     """Return the headers of a mail or part, and what follows the first empty line."""
     if empty := re.search(rb"\r?\n\r?\n|\A\r?\n", data):
         return data[: empty.start()], data[empty.end() :]
     return data, b""
 
 
-def _headers(head: bytes) -> Part:
+def _parse_headers(head: bytes) -> Part:
     """Read headers; those with parameters are shortened, since the library's time grows with their length's square."""
     part = BytesParser().parsebytes(head[:HEAD] + b"\n\n", headersonly=True)
     for name in PARAMETRIC:
@@ -147,13 +149,13 @@ def _headers(head: bytes) -> Part:
     return part
 
 
-def _boundary(part: Part) -> bytes | None:
+def _find_boundary(part: Part) -> bytes | None:
     """Return what lies between the parts of a part; None when it has none."""
     found = part.get_boundary() if part.get_content_maintype() == "multipart" else None
     return found.encode("utf-8", "surrogateescape") if found else None
 
 
-def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
+def _split_parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
     """Yield what lies between the lines that are this boundary."""
     body, mark, start = b"\n" + body, b"\n--" + boundary, -1
     at = body.find(mark)
@@ -172,20 +174,21 @@ def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
         yield body[start:]
 
 
-def _words(value: str) -> str:
+def _decode_words(value: str) -> str:
     """Return a header as a reader sees it; one that is too long, or wrongly encoded, stays as it was written."""
     text = "".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").splitlines())
     if "=?" not in text or len(text) > DECODED:
         return text
     try:
         return "".join(
-            _text(word, kind or "latin-1") if isinstance(word, bytes) else word for word, kind in decode_header(text)
+            _decode_text(word, kind or "latin-1") if isinstance(word, bytes) else word
+            for word, kind in decode_header(text)
         )
     except (MessageError, ValueError):
         return text
 
 
-def _text(data: bytes, charset: str) -> str:
+def _decode_text(data: bytes, charset: str) -> str:
     """Decode a text; an encoding that cannot be used is taken for UTF-8."""
     try:
         known = codecs.lookup(charset).name
