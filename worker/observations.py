@@ -36,14 +36,14 @@ class Looks:
         """Begin knowing nothing."""
         self._looks: OrderedDict[str, Look] = OrderedDict()
 
-    def saw(self, message: str, look: Look) -> None:
+    def remember(self, message: str, look: Look) -> None:
         """Keep a look, unless a newer one is known."""
         known = self._looks.pop(message, look)
         self._looks[message] = look if look.at >= known.at else known
         if len(self._looks) > REMEMBERED:
             self._looks.popitem(last=False)
 
-    def of(self, message: str, since: float) -> Look | None:
+    def recall(self, message: str, since: float) -> Look | None:
         """Return the look at a message if its read began at or after ``since``."""
         look = self._looks.get(message)
         return look if look and look.at >= since else None
@@ -53,14 +53,14 @@ def message_reading(raw: msgspec.Raw, began: float) -> Reading:
     """Read a message's key fields; raises MsgspecError or ValueError for a record that makes no sense."""
     key = _message_key.decode(raw)
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
-    operations, status = _shared(key.post_delivery_operations or ()), _shared(key.delivery_status or ())
+    operations, status = _share(key.post_delivery_operations or ()), _share(key.delivery_status or ())
     look = Look(began, state, bool(key.is_quarantined), operations, status)
     thing = Thing("Message", scan_time(key.id, key.scanned_at), key.id)
     return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
 
 
 @lru_cache(maxsize=256)
-def _shared(words: tuple[str, ...]) -> tuple[str, ...]:
+def _share(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return one object for equal words: thousands of looks are remembered, and most say the same."""
     return words
 

@@ -214,7 +214,7 @@ async def test_a_problem_of_proof_is_over_when_proof_was_found() -> None:
     desk = Desk()
     desk.world.faults.script([Fault("html", "GET", "investigate", count=5)])
     mail = desk.old()[0]
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     await desk.enter(JUNK, [mail])
     await desk.run(60, until=lambda: bool(desk.executor.problems))
     assert list(desk.executor.problems) == ["proof of Move"]

@@ -71,7 +71,7 @@ class Evidence:
 
     def known(self, messages: Mapping[str, float]) -> dict[str, Look]:
         """Return the looks that need no call: those begun at or after the time given for a message."""
-        return {message: look for message, since in messages.items() if (look := self._looks.of(message, since))}
+        return {message: look for message, since in messages.items() if (look := self._looks.recall(message, since))}
 
     async def look(self, messages: Mapping[str, float], urgency: Urgency) -> Seen:
         """Look at messages: what is known since a time, else anew."""
@@ -158,7 +158,7 @@ class Evidence:
                 continue
             if reading.look is not None:
                 readings[reading.thing.id] = reading
-                self._looks.saw(reading.thing.id, reading.look)
+                self._looks.remember(reading.thing.id, reading.look)
         return readings
 
     async def log(self, message: str, urgency: Urgency) -> Logged | None:

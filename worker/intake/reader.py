@@ -233,7 +233,7 @@ class Intake:
         """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
-                self._looks.saw(one.thing.id, one.look)
+                self._looks.remember(one.thing.id, one.look)
         async with self._turn:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
