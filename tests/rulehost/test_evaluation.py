@@ -13,9 +13,9 @@ from worker import Detection, Keep, Move, Notify
 from worker.language.base import CUT, TEXT_LIMIT
 from worker.language.rules import OBSERVE, Limit, RuleInfo
 from worker.rulehost.evaluation import (
+    ACTIONS_LIMIT,
     NOBODY,
     REASON_LIMIT,
-    SENTENCE_LIMIT,
     Bundle,
     Event,
     FactNeeded,
@@ -155,7 +155,7 @@ def test_the_text_of_an_error_may_be_broken_itself() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert describe_error(RudeError()) == "RudeError: (its text cannot be had: RuntimeError)"
+    assert describe_error(RudeError()) == "RudeError: (its text cannot be read: RuntimeError)"
     assert len(describe_error(ValueError("x" * 10_000))) == REASON_LIMIT
 
 
@@ -209,16 +209,22 @@ def test_the_docstring_is_the_reason_when_none_is_given() -> None:
     assert by_default.because == "Because."
 
 
+FOLDERS = (
+    r'^Move\("Junk"\): no such folder; '
+    r"use Inbox, JunkEmail, DeletedItems, RecoverableItemsDeletions or RecoverableItemsPurges$"
+)
+
+
 @pytest.mark.parametrize(
     ("actions", "problem"),
     [
-        ((Keep(),), "Keep is not in the return type"),
-        ((Notify("soc"),) * (SENTENCE_LIMIT + 1), "21 actions"),
-        ((Notify("../etc"),), "an action nobody could carry out"),
-        ((Move("Trash"),), "an action nobody could carry out"),  # type: ignore[arg-type]
+        ((Keep(),), "Keep is not in the rule's return type, which allows Move or Notify"),
+        ((Notify("soc"),) * (ACTIONS_LIMIT + 1), "a rule may return 20 actions at most, not 21"),
+        ((Notify("../etc"),), r'^Notify\("\.\./etc"\): Expected `str` matching regex'),
+        ((Move("Junk"),), FOLDERS),  # type: ignore[arg-type]
     ],
 )
-def test_what_a_signature_does_not_admit_is_not_let_through(
+def test_actions_beyond_the_return_type_or_the_api_are_rejected(
     actions: tuple[Move | Notify | Keep, ...], problem: str
 ) -> None:
     with pytest.raises(TypeError, match=problem):

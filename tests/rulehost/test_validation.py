@@ -95,7 +95,7 @@ def test_every_trigger_goes_with_every_fact_that_is_about_it(tmp_path: Path, tri
 def test_a_rule_about_something_else_cannot_ask_for_a_fact_of_a_message(
     tmp_path: Path, trigger: str, fact: str
 ) -> None:
-    with pytest.raises(RuleError, match=f"{fact} is a fact of a message; a rule about a {trigger} cannot ask for it"):
+    with pytest.raises(RuleError, match=f"{fact} is a fact of a message, so a rule about {trigger} cannot use it"):
         load(rule_files(tmp_path, any=ANY.format(mark="", trigger=trigger, fact=fact)))
 
 
@@ -110,7 +110,7 @@ DOES = '''
 @pytest.mark.parametrize("trigger", ["AllowPolicy", "BlockedSender"])
 @pytest.mark.parametrize("action", ["Move", "Release", "Reclassify"])
 def test_a_rule_about_a_list_cannot_touch_messages(tmp_path: Path, trigger: str, action: str) -> None:
-    with pytest.raises(RuleError, match=f"{action} needs a message, and this rule is about a list"):
+    with pytest.raises(RuleError, match=f"{action} needs a message, and a rule about {trigger} has none"):
         load(rule_files(tmp_path, does=DOES.format(mark="", trigger=trigger, action=action)))
 
 
@@ -123,5 +123,5 @@ def test_every_trigger_can_notify_and_change_lists(tmp_path: Path, trigger: str)
 
 @pytest.mark.parametrize("trigger", ["Submission", "BlockedSender", "AllowPolicy"])
 def test_what_has_no_disposition_cannot_be_narrowed_by_one(tmp_path: Path, trigger: str) -> None:
-    with pytest.raises(RuleError, match=f"a {trigger} has no disposition of its own; leave dispositions= out"):
+    with pytest.raises(RuleError, match=f"{trigger} has no disposition of its own; leave dispositions= out"):
         load(rule_files(tmp_path, does=DOES.format(mark="(dispositions=['SPAM'])", trigger=trigger, action="Notify")))

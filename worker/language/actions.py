@@ -1,9 +1,11 @@
 """Actions: what a rule can return. Each is a frozen value with a lane, a target and, where there is one, an inverse."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, json
+from msgspec.structs import fields
 
 from worker.language.models import AskedDisposition, Destination, PatternType
 
@@ -251,3 +253,16 @@ LISTS: tuple[Lane, ...] = tuple(dict.fromkeys(kind.lane for kind in ACTIONS.valu
 """The lanes of the account's lists."""
 LANES: tuple[Lane, ...] = tuple(dict.fromkeys(kind.lane for kind in ACTIONS.values() if kind is not Keep))
 """Every lane in which an action does something."""
+
+
+def describe_action(action: Action) -> str:
+    """Write an action as a rule would, without its reason and its defaults: ``Move("Inbox")``."""
+    return f"{type(action).__name__}({', '.join(_arguments(action))})"
+
+
+def _arguments(action: Action) -> Iterator[str]:
+    for one in fields(action):
+        value = getattr(action, one.name)
+        if one.name != "because" and value != one.default:
+            text = json.encode(value).decode() if isinstance(value, str) else repr(value)
+            yield text if one.required else f"{one.name}={text}"

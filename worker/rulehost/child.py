@@ -1,4 +1,4 @@
-"""The rule process itself: it gives up everything but its socket, loads the rules, and judges pages of events."""
+"""The rule process: gives up everything but its socket, loads the rules, and judges pages of events."""
 
 import ctypes
 import faulthandler
@@ -22,7 +22,7 @@ Frame = TypeVar("Frame")
 
 
 def main(link: int, notes: int, daemon: int) -> None:
-    """Run the child: ``link`` and ``notes`` are descriptors, ``daemon`` is the process that started it."""
+    """Run the rule process: ``link`` and ``notes`` are descriptors, ``daemon`` is its parent's process id."""
     memory = mmap(notes, NOTE.size)
     confine(link, daemon)
     try:
@@ -32,8 +32,8 @@ def main(link: int, notes: int, daemon: int) -> None:
 
 
 def confine(link: int, daemon: int) -> None:
-    """Give up everything but the socket, and die with the daemon."""
-    # The mapping stays when its descriptor is closed; Python kept a duplicate of it, which goes here too.
+    """Close everything but the socket, limit memory and files, and die with the daemon."""
+    # The memory stays mapped without its descriptor; this also closes the duplicate that Python keeps of it.
     os.closerange(3, link)
     os.closerange(link + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -41,15 +41,15 @@ def confine(link: int, daemon: int) -> None:
         os._exit(0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Room for the standard modules that rule files import, opened one at a time.
+    # Rule files import standard modules, whose files are opened one at a time.
     resource.setrlimit(resource.RLIMIT_NOFILE, (link + 16, link + 16))
     faulthandler.enable(file=link, all_threads=False)
-    # The chain ends in the signal's default: once the traceback is out, the process dies of it.
+    # chain=True calls the default handler after the traceback is written, which ends the process.
     faulthandler.register(signal.SIGUSR1, file=link, all_threads=False, chain=True)
 
 
 def serve(link: int, memory: mmap) -> None:
-    """Load the bundle, then judge pages until the daemon closes the socket."""
+    """Load the rules, then judge pages until the daemon closes the socket."""
     calls = 0
 
     def note(first: int, second: int = NOBODY) -> None:
@@ -70,7 +70,7 @@ def serve(link: int, memory: mmap) -> None:
 
 
 def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
-    """Read one frame; None when the daemon is gone."""
+    """Read one frame; None when the daemon has closed the socket."""
     head = asked.read(HEAD.size)
     return decoder.decode(asked.read(HEAD.unpack(head)[0])) if len(head) == HEAD.size else None
 

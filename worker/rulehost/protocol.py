@@ -16,7 +16,7 @@ from worker.rulehost.validation import Problem
 
 HEAD = Layout("<I")
 FRAME_LIMIT = 64 << 20
-"""Bytes of one frame."""
+"""Bytes of one frame at most."""
 NOTE = Layout("<QII")
 """Shared memory: calls so far, number of the event (while loading: of the file), number of the rule."""
 MEMORY = 512 << 20
