@@ -100,7 +100,7 @@ class Room(Account):
             clock=self.clock,
             pace=PACE,
             first=self.facts.policies,
-            spent=self.budget.spent,
+            spent=self.budget.count_spent,
             told=self.told.append,
             wake=self.wake,
         )

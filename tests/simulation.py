@@ -246,7 +246,7 @@ class Day:
                 clock=clock,
                 pace=PACE,
                 first=facts.policies,
-                spent=budget.spent,
+                spent=budget.count_spent,
                 told=lambda _: None,
                 wake=wake,
             )

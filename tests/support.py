@@ -41,7 +41,7 @@ class TestClock:
         """Move the clock."""
         self.time += seconds
 
-    def heard(self, date: str, *, sent: float, received: float) -> None:
+    def sync(self, date: str, *, sent: float, received: float) -> None:
         """Our time is the sandbox's own; its Date tells nothing new."""
 
 

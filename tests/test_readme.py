@@ -20,7 +20,7 @@ from worker.daemon.readiness import TURNS
 from worker.intake.sources import AllowPolicies, Messages, Reports
 from worker.language.actions import ACTIONS
 from worker.language.base import Noun
-from worker.language.models import DISPOSITIONS, FACTS, OF_A_MESSAGE, TRIGGERS
+from worker.language.models import DISPOSITIONS, FACTS, MESSAGE_FACTS, TRIGGERS
 from worker.language.rules import Mode
 from worker.ledger.entries import FOLLOWS
 from worker.ledger.records import NOTHING, VERBS, Json, canonical, hash_record
@@ -171,7 +171,7 @@ def test_the_reference_names_every_disposition_and_every_fact_of_a_message() -> 
     (dispositions,) = re.findall(r"^## Dispositions\n\n(.+)", REFERENCE, re.MULTILINE)
     assert re.findall(r"`(.+?)`", dispositions) == list(DISPOSITIONS)
     (facts,) = re.findall(r"^(.+) are facts of a message", REFERENCE, re.MULTILINE)
-    assert set(re.findall(r"`(.+?)`", facts)) == OF_A_MESSAGE
+    assert set(re.findall(r"`(.+?)`", facts)) == MESSAGE_FACTS.keys()
 
 
 def test_the_table_of_metrics_is_that_of_the_registry() -> None:

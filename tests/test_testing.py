@@ -47,7 +47,7 @@ def test_each_example_is_a_test_and_a_failing_one_says_why(tmp_path: Path) -> No
     assert "rules/fine.py::loads PASSED" in told
     assert "rules/moves.py::moves-0 PASSED" in told
     assert "rules/moves.py::moves-1 FAILED" in told
-    assert "it gives Move('Inbox'), and the rule says nothing" in told
+    assert 'expected Move("Inbox"), but the rule returned no action' in told
     assert "_words" not in told
 
 

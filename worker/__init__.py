@@ -1,4 +1,4 @@
-"""The front door for rule authors: nouns, verbs, and how to make a sentence of them."""
+"""What rule files import: triggers, facts, actions, samples, and the decorators that make a rule."""
 
 from worker.language import samples as sample
 from worker.language.actions import (

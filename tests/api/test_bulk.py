@@ -121,7 +121,7 @@ def test_what_is_found_twice_because_the_search_began_again_counts_once() -> Non
 
 def test_an_exact_subject_which_a_search_does_not_know_is_counted_message_by_message() -> None:
     where = search(exact_subject="Pay")
-    assert [name for name, _ in where.as_search().asked()] == []
+    assert [name for name, _ in where.as_search().to_query()] == []
     assert counted(where, mail("a", subject="Pay"), mail("b", subject="Pay"), mail("c", subject="Pay me")) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_disposition_is_counted_so_that_never_too_few_are(
     disposition: Disposition, asked: list[tuple[str, str]], found: int
 ) -> None:
     where = search(final_disposition=disposition)
-    assert list(where.as_search().asked()) == asked
+    assert list(where.as_search().to_query()) == asked
     kinds = ["MALICIOUS", "MALICIOUS-BEC", "MALICIOUS-BEC", "MALICIOUS"]
     assert counted(where, *(mail(str(n), final_disposition=kind) for n, kind in enumerate(kinds))) == found
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from tests.api.desk import EPOCH, ROOT, Line, answer, client, http, loop_time, page, quickly, serving
-from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, Slow, Urgency
+from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, SlowSearch, Urgency
 from worker.api.envelope import nothing, records
 from worker.errors import LeaseLost, Paced, Rejected, ServerFault, Unreachable, Unsure, WorkerError
 from worker.sandbox import ACCOUNT, Fault, World, serve
@@ -167,7 +167,7 @@ async def followed(*answers: Response, url: str = "https://api.example/v4" + ROO
     first = await asking.call("GET", "/investigate", records, urgency=HEAD)
     named = type(first)(first.status, [], None, answers[0].headers, first.begun, first.sent, url)
     line.answers.pop(0)
-    await asking.finished(named, records, urgency=HEAD)
+    await asking.poll(named, records, urgency=HEAD)
     return line
 
 
@@ -184,9 +184,9 @@ def test_after_a_minute_it_is_too_slow() -> None:
     async def day() -> None:
         asking = client(line)
         first = await asking.call("GET", "/investigate", records, urgency=HEAD)
-        await asking.finished(first, records, urgency=HEAD)
+        await asking.poll(first, records, urgency=HEAD)
 
-    with pytest.raises(Slow, match="a shorter interval"):
+    with pytest.raises(SlowSearch, match="a shorter interval"):
         quickly(day)
     assert line.times == [0, 1, 3, 7, 15, 31, 60]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.api import ApiClock
-from worker.api.clock import written
+from worker.api.clock import format_time
 
 EPOCH = 1_790_000_000.0
 
@@ -36,20 +36,20 @@ def test_until_the_first_answer_it_is_the_wall_clock_whose_jumps_do_not_count() 
 def test_the_first_answer_puts_it_right_and_never_ahead_of_its_date(wrong: float) -> None:
     hands = Hands(wall=EPOCH + wrong)
     clock = hands.clock()
-    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.0, received=50.0)
+    clock.sync(formatdate(EPOCH, usegmt=True), sent=49.0, received=50.0)
     assert clock.now() == EPOCH
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Sep 2026 14:13:20 GMT"])
 def test_a_date_that_is_none_changes_nothing(date: str) -> None:
     clock = Hands().clock()
-    clock.heard(date, sent=49.0, received=50.0)
+    clock.sync(date, sent=49.0, received=50.0)
     assert clock.now() == EPOCH
 
 
 def test_a_date_without_a_zone_is_utc() -> None:
     clock = Hands(wall=0).clock()
-    clock.heard("Mon, 21 Sep 2026 14:13:20 -0000", sent=49.0, received=50.0)
+    clock.sync("Mon, 21 Sep 2026 14:13:20 -0000", sent=49.0, received=50.0)
     assert clock.now() == EPOCH
 
 
@@ -67,7 +67,7 @@ def test_it_stays_within_a_second_of_the_truth_and_hardly_ever_steps_back(
         hands.time = sent + length
         stamped = EPOCH + part + sent - 50 + length * at
         fastest = min(fastest, length)
-        clock.heard(formatdate(int(stamped), usegmt=True), sent=sent, received=hands.time)
+        clock.sync(formatdate(int(stamped), usegmt=True), sent=sent, received=hands.time)
         truth = EPOCH + part + hands.time - 50
         assert abs(clock.now() - truth) <= 1.001 + fastest
         assert clock.now() >= last
@@ -77,20 +77,20 @@ def test_it_stays_within_a_second_of_the_truth_and_hardly_ever_steps_back(
 def test_it_moves_no_further_than_an_answer_proves() -> None:
     hands = Hands(wall=EPOCH + 0.75)
     clock = hands.clock()
-    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.5, received=50.0)
+    clock.sync(formatdate(EPOCH, usegmt=True), sent=49.5, received=50.0)
     assert clock.now() == EPOCH + 0.75
     hands.time = 50.75
-    clock.heard(formatdate(EPOCH, usegmt=True), sent=50.5, received=50.75)
+    clock.sync(formatdate(EPOCH, usegmt=True), sent=50.5, received=50.75)
     assert clock.now() == EPOCH + 1.25
 
 
 def test_a_machine_that_slept_catches_up_as_soon_as_two_answers_agree() -> None:
     hands = Hands()
     clock = hands.clock()
-    clock.heard(formatdate(EPOCH, usegmt=True), sent=49.9, received=50.0)
-    clock.heard(formatdate(EPOCH + 7200, usegmt=True), sent=50.9, received=51.0)
+    clock.sync(formatdate(EPOCH, usegmt=True), sent=49.9, received=50.0)
+    clock.sync(formatdate(EPOCH + 7200, usegmt=True), sent=50.9, received=51.0)
     assert clock.now() == EPOCH
-    clock.heard(formatdate(EPOCH + 7205, usegmt=True), sent=55.9, received=56.0)
+    clock.sync(formatdate(EPOCH + 7205, usegmt=True), sent=55.9, received=56.0)
     assert 7199 <= clock.now() - EPOCH <= 7206.1
 
 
@@ -101,7 +101,7 @@ def test_one_answer_with_a_wrong_date_does_not_move_the_time(wrong: int) -> None
     for number in range(10):
         hands.time = 60.0 + number
         stamp = EPOCH + 10 + number + (wrong if number in {3, 5, 7} else 0)
-        clock.heard(formatdate(stamp, usegmt=True), sent=hands.time - 0.1, received=hands.time)
+        clock.sync(formatdate(stamp, usegmt=True), sent=hands.time - 0.1, received=hands.time)
         assert abs(clock.now() - (EPOCH + 10 + number)) <= 1.1
 
 
@@ -116,4 +116,4 @@ async def test_sleeping_is_handed_in() -> None:
 
 
 def test_times_are_written_to_the_millisecond() -> None:
-    assert written(EPOCH + 0.25) == "2026-09-21T14:13:20.250Z"
+    assert format_time(EPOCH + 0.25) == "2026-09-21T14:13:20.250Z"

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.api.desk import answer, page
-from worker.api import Page, Response
+from worker.api import RecordPage, Response
 from worker.api.envelope import (
     WORDLESS,
     Answer,
-    Operation,
+    Endpoint,
     ResultInfo,
+    interpret,
     nothing,
-    numbered,
-    readable,
+    paginate,
+    read_each,
     records,
-    understood,
 )
 from worker.errors import (
     NotEntitled,
@@ -30,7 +30,7 @@ from worker.errors import (
     WorkerError,
 )
 
-READ, WRITE = Operation("GET", "/investigate"), Operation("POST", "/investigate/move", writes=True)
+READ, WRITE = Endpoint("GET", "/investigate"), Endpoint("POST", "/investigate/move", writes=True)
 
 SENSELESS = {
     "html": page(502, "<html>Bad gateway"),
@@ -57,26 +57,26 @@ SENSELESS = {
 @pytest.mark.parametrize("given", SENSELESS.values(), ids=SENSELESS)
 def test_what_makes_no_sense_is_a_fault_of_a_read_and_leaves_a_write_unsure(given: Response) -> None:
     with pytest.raises(ServerFault, match=r"^GET /investigate: the API answered"):
-        understood(READ, given, records)
+        interpret(READ, given, records)
     with pytest.raises(Unsure, match=r"^POST /investigate/move: the API answered"):
-        understood(WRITE, given, records)
+        interpret(WRITE, given, records)
 
 
 @given(st.binary(max_size=200), st.integers(100, 599), st.sampled_from(["application/json", "text/html", "", ";;/"]))
 def test_nothing_but_our_errors_comes_out_of_any_bytes(body: bytes, status: int, kind: str) -> None:
     for operation in (READ, WRITE):
         with pytest.raises(WorkerError):
-            understood(operation, Response(status=status, headers={"content-type": kind}, body=body), records)
+            interpret(operation, Response(status=status, headers={"content-type": kind}, body=body), records)
 
 
 def test_a_record_that_is_broken_costs_only_itself() -> None:
     body = b'{"success":true,"errors":null,"messages":[],"result":[{"id":"\xff"},{"id":5},{"id":"c"}],"extra":1}'
-    result, _ = understood(
+    result, _ = interpret(
         READ, Response(status=200, headers={"content-type": "application/JSON; charset=utf-8"}, body=body), records
     )
     assert len(result) == 3
     named = msgspec.json.Decoder(dict[str, str]).decode
-    assert readable(named, result) == (({"id": "c"},), (result[0], result[1]))
+    assert read_each(named, result) == (({"id": "c"},), (result[0], result[1]))
 
 
 REFUSALS = [
@@ -93,7 +93,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "said", "kind", "expected"), REFUSALS)
 def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[WorkerError], expected: str) -> None:
     with pytest.raises(kind, match=expected) as refused:
-        understood(READ, answer(said, status), records)
+        interpret(READ, answer(said, status), records)
     assert str(refused.value).startswith(f"GET /investigate: the API answered {status}: {said}")
     assert type(refused.value) is kind
     if isinstance(refused.value, Rejected):
@@ -102,12 +102,12 @@ def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[Worke
 
 def test_a_write_needs_the_write_permission() -> None:
     with pytest.raises(Unauthorised, match='"Cloud Email Security: Write"'):
-        understood(WRITE, answer("Authentication error", 403), records)
+        interpret(WRITE, answer("Authentication error", 403), records)
 
 
 def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
     with pytest.raises(Rejected) as refused:
-        understood(READ, answer("\x1b]0;owned\x07\u202e" + "x" * 9000, 400), records)
+        interpret(READ, answer("\x1b]0;owned\x07\u202e" + "x" * 9000, 400), records)
     assert "\\u001B]0;owned\\u0007\\u202E" in str(refused.value)
     assert len(str(refused.value)) < 400
 
@@ -115,33 +115,33 @@ def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
 @pytest.mark.parametrize("errors", ["null", "7", "[]", '["text"]', '[{"code": 1}]', '[{"message": ""}]'])
 def test_a_refusal_without_words_is_still_one(errors: str) -> None:
     with pytest.raises(NotFound, match="no reason given"):
-        understood(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records)
+        interpret(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records)
 
 
 def test_a_429_is_paced_whatever_its_body() -> None:
     with pytest.raises(Paced):
-        understood(WRITE, page(429, "<html>slow down"), records)
+        interpret(WRITE, page(429, "<html>slow down"), records)
 
 
 @pytest.mark.parametrize(("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0)])
 def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
     with pytest.raises(ServerFault) as fault:
-        understood(READ, answer("busy", 503, retry_after=told), records)
+        interpret(READ, answer("busy", 503, retry_after=told), records)
     assert fault.value.after == after
 
 
 def test_an_answer_without_a_body_is_one_only_where_the_api_gives_such() -> None:
     ((method, path),), empty = WORDLESS, page(204, "")
-    assert understood(Operation(method, path), empty, nothing) == (None, None)
-    for operation in (Operation("GET", "/settings/domains/{id}"), Operation("GET", "/investigate")):
+    assert interpret(Endpoint(method, path), empty, nothing) == (None, None)
+    for operation in (Endpoint("GET", "/settings/domains/{id}"), Endpoint("GET", "/investigate")):
         with pytest.raises(ServerFault, match="answered 204"):
-            understood(operation, empty, nothing)
+            interpret(operation, empty, nothing)
     with pytest.raises(Unsure, match="answered 204"):
-        understood(Operation("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
+        interpret(Endpoint("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
     with pytest.raises(ServerFault):
-        understood(Operation(method, path), page(200, "", "application/json"), nothing)
+        interpret(Endpoint(method, path), page(200, "", "application/json"), nothing)
     with pytest.raises(ServerFault):
-        understood(Operation(method, path), page(204, "<html>"), nothing)
+        interpret(Endpoint(method, path), page(204, "<html>"), nothing)
 
 
 def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
@@ -167,18 +167,18 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
     ],
 )
 def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo | None, following: str | None) -> None:
-    read = numbered(listing(found, info), 2, 10)
+    read = paginate(listing(found, info), 2, 10)
     assert (read.next, read.complete, read.begun) == (following, following is None, 5.0)
 
 
 @given(st.integers(0, 60), st.integers(1, 12), st.integers(1, 12))
 def test_turning_pages_finds_everything_once(total: int, per_page: int, most: int) -> None:
     size, found, number, pages = min(per_page, most), 0, "1", 0
-    read: Page | None = None
+    read: RecordPage | None = None
     while read is None or read.next:
         number, pages = read.next if read and read.next else number, pages + 1
         here = max(0, min(size, total - (int(number) - 1) * size))
-        read = numbered(listing(here, ResultInfo(total_count=total, per_page=size)), int(number), per_page)
+        read = paginate(listing(here, ResultInfo(total_count=total, per_page=size)), int(number), per_page)
         found += here
     assert found == total
     assert pages == max(1, -(-total // size))

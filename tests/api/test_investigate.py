@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page, quickly
-from worker.api import Page, Response, Urgency
+from worker.api import RecordPage, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
 from worker.language.models import ActionLog, LogEntry
@@ -28,7 +28,7 @@ async def everything(inside: Inside, *, per_page: int, detections_only: bool = F
     """Turn all pages of the last two hours."""
     search, found = client(inside).investigate.search, list[str]()
     now = EPOCH + loop_time()
-    read: Page | None = None
+    read: RecordPage | None = None
     while read is None or not read.complete:
         read = await search(
             start=now - 7200,

@@ -148,7 +148,7 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
     async def day() -> tuple[float, float, float]:
         budget = Budget(clock())
         turn = await budget.turn(HEAD)
-        budget.heard(429, {"retry-after": retry_after}, turn)
+        budget.update(429, {"retry-after": retry_after}, turn)
         estimate, closed = budget.wait(HEAD), budget.closed_until
         await budget.turn(Urgency.ACT)
         assert budget.closed_until == 0
@@ -164,7 +164,7 @@ def test_who_cannot_wait_for_a_429_to_end_hears_so_at_once() -> None:
             await budget.turn(HEAD)
         waiting = [asyncio.create_task(budget.turn(Urgency.ACT, patience)) for patience in (1.5, 400.0)]
         await asyncio.sleep(0.5)
-        budget.heard(429, {"retry-after": "300"})
+        budget.update(429, {"retry-after": "300"})
         with pytest.raises(Paced):
             await waiting[0]
         refused = loop_time() - 100
@@ -177,7 +177,7 @@ def test_who_cannot_wait_for_a_429_to_end_hears_so_at_once() -> None:
 def test_a_429_that_names_no_time_stops_everybody_for_a_window() -> None:
     async def day() -> float:
         budget = Budget(clock(), window=120.0)
-        budget.heard(429, {"retry-after": "soon"})
+        budget.update(429, {"retry-after": "soon"})
         await budget.turn(HEAD)
         return loop_time() - 100
 
@@ -187,15 +187,15 @@ def test_a_429_that_names_no_time_stops_everybody_for_a_window() -> None:
 def test_after_a_429_one_request_finds_out_before_the_others_go() -> None:
     async def day() -> list[int]:
         budget = Budget(clock())
-        budget.heard(429, {"retry-after": "10"})
+        budget.update(429, {"retry-after": "10"})
         waiting = [asyncio.create_task(budget.turn(HEAD)) for _ in range(5)]
         await asyncio.sleep(11)
         before = sum(task.done() for task in waiting)
-        budget.heard(502, {}, 1)
+        budget.update(502, {}, 1)
         page_of_an_edge = sum(task.done() for task in waiting)
         await asyncio.sleep(5)
         unanswered = sum(task.done() for task in waiting)
-        budget.heard(200, {}, 2)
+        budget.update(200, {}, 2)
         await settled(*waiting)
         return [before, page_of_an_edge, unanswered, round(loop_time() - 100)]
 
@@ -206,9 +206,9 @@ def test_answers_to_earlier_requests_do_not_lift_a_429() -> None:
     async def day() -> float:
         budget = Budget(clock())
         early, late = await budget.turn(HEAD), await budget.turn(HEAD)
-        budget.heard(429, {"retry-after": "60"}, late)
-        budget.heard(429, {"retry-after": "1"}, early)
-        budget.heard(200, {"ratelimit": '"default";r=1000;t=300'}, early)
+        budget.update(429, {"retry-after": "60"}, late)
+        budget.update(429, {"retry-after": "1"}, early)
+        budget.update(200, {"ratelimit": '"default";r=1000;t=300'}, early)
         await budget.turn(HEAD)
         return loop_time() - 100
 
@@ -220,9 +220,9 @@ def test_what_others_spend_is_left_to_them_until_the_quota_is_renewed() -> None:
         budget = Budget(clock())
         first, _in_flight = await budget.turn(HEAD), await budget.turn(HEAD)
         told = {"ratelimit": '"other";r=900;t=1, "default";r=243;t=50', "ratelimit-policy": '"burst";q=1200;w=300'}
-        budget.heard(200, told, first)
+        budget.update(200, told, first)
         times = [loop_time() - 100 for _ in range(3) if await budget.turn(HEAD)]
-        budget.heard(200, {"ratelimit": '"default";r=1199;t=300'})
+        budget.update(200, {"ratelimit": '"default";r=1199;t=300'})
         return times, budget.wait(HEAD)
 
     # Of the 243 left 240 are reserved for others and one is ours, under way: two may go, then one that finds out.
@@ -232,7 +232,7 @@ def test_what_others_spend_is_left_to_them_until_the_quota_is_renewed() -> None:
 def test_what_was_told_is_forgotten_when_its_time_is_over() -> None:
     async def day() -> float:
         budget = Budget(clock())
-        budget.heard(200, {"ratelimit": '"default";r=900;t=5'})
+        budget.update(200, {"ratelimit": '"default";r=900;t=5'})
         await budget.turn(HEAD)
         await asyncio.sleep(6)
         return budget.wait(HEAD) + budget.left
@@ -247,11 +247,11 @@ def test_a_successor_counts_what_was_spent_before_it() -> None:
         for _ in range(8):
             await before.turn(HEAD)
         await asyncio.sleep(20.5)
-        spent = before.spent()
+        spent = before.count_spent()
         after = Budget(time, quota=10, spent=spent)
         await after.turn(HEAD)
         waits = after.wait(HEAD)
-        after.heard(200, {"date": "Mon, 21 Sep 2026 14:15:20 GMT"})
+        after.update(200, {"date": "Mon, 21 Sep 2026 14:15:20 GMT"})
         await after.turn(HEAD)
         return sum(count for _, count in spent), waits, loop_time() - 100
 
@@ -265,11 +265,11 @@ def test_what_was_spent_is_handed_on_unchanged_through_lives_that_hear_nothing()
         first = Budget(clock(), quota=10)
         for _ in range(3):
             await first.turn(HEAD)
-        told = first.spent()
+        told = first.count_spent()
         for _ in range(5):
             await asyncio.sleep(2)
-            told = Budget(clock(), quota=10, spent=told).spent()
-        return first.spent(), told
+            told = Budget(clock(), quota=10, spent=told).count_spent()
+        return first.count_spent(), told
 
     first, last = quickly(day)
     assert last == first
@@ -282,8 +282,8 @@ def test_what_was_spent_does_not_grow_younger_through_lives_that_heard_the_time(
         for _ in range(5):
             await asyncio.sleep(2)
             life = Budget(time, quota=10, spent=told)
-            life.heard(200, {"date": "…"})
-            told = life.spent()
+            life.update(200, {"date": "…"})
+            told = life.count_spent()
         return first, told
 
     first, last = quickly(day)
@@ -296,8 +296,8 @@ def test_a_wrong_wall_clock_does_not_make_a_successor_forget() -> None:
         budget = Budget(hour_ahead, quota=10, spent=[(EPOCH + 90, 7)])
         await budget.turn(HEAD)
         held = budget.wait(HEAD)
-        hour_ahead.heard("Mon, 21 Sep 2026 14:15:00 GMT", sent=loop_time(), received=loop_time())
-        budget.heard(200, {"date": "…"})
+        hour_ahead.sync("Mon, 21 Sep 2026 14:15:00 GMT", sent=loop_time(), received=loop_time())
+        budget.update(200, {"date": "…"})
         return [held, round(budget.wait(HEAD))]
 
     assert quickly(day) == [301, 292]
@@ -309,7 +309,7 @@ def test_an_old_store_is_dropped_once_the_time_is_known() -> None:
         unknown = budget.left
         await asyncio.sleep(1)
         await budget.turn(HEAD)
-        budget.heard(200, {"date": "…"})
+        budget.update(200, {"date": "…"})
         return [unknown, budget.left]
 
     assert quickly(day) == [1, 7]
@@ -320,7 +320,7 @@ def test_a_first_answer_after_a_window_keeps_our_own_starts() -> None:
         budget = Budget(clock(), quota=10, spent=[(EPOCH, 7)])
         await asyncio.sleep(400)
         await budget.turn(HEAD)
-        budget.heard(200, {"date": "…"})
+        budget.update(200, {"date": "…"})
         return budget.left
 
     assert quickly(day) == 7
@@ -330,10 +330,10 @@ def test_a_turn_given_to_somebody_who_left_is_given_back() -> None:
     async def day() -> tuple[int, float]:
         budget = Budget(clock(), quota=10)
         await budget.turn(HEAD)
-        budget.heard(200, {"ratelimit": '"default";r=0;t=9'})
+        budget.update(200, {"ratelimit": '"default";r=0;t=9'})
         gone = asyncio.create_task(budget.turn(Urgency.SWEEP))
         await asyncio.sleep(0)
-        budget.heard(200, {"ratelimit": '"default";r=3;t=9'})
+        budget.update(200, {"ratelimit": '"default";r=3;t=9'})
         gone.cancel()
         await settled(gone)
         return budget.left, budget.wait(Urgency.SWEEP)
@@ -359,7 +359,7 @@ def test_a_reset_in_years_is_not_believed() -> None:
     async def day() -> float:
         clock_ = clock()
         budget = Budget(clock_)
-        budget.heard(200, {"ratelimit": '"default";r=0;t=999999999'})
+        budget.update(200, {"ratelimit": '"default";r=0;t=999999999'})
         return budget.wait(Urgency.ACT)
 
     assert quickly(day) == LONGEST_RESET

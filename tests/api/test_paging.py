@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
-from worker.api import Page, Urgency
+from worker.api import RecordPage, Urgency
 from worker.api.paging import RESTARTS, pages
 from worker.errors import NotFound, Rejected, ServerFault
 from worker.sandbox import ACCOUNT, Switches, World
@@ -23,14 +23,14 @@ class Book:
         self.leaves, self.expires = leaves, expires
         self.asked: list[str | None] = []
 
-    async def ask(self, cursor: str | None) -> Page:
+    async def ask(self, cursor: str | None) -> RecordPage:
         """Give a page, or refuse its cursor; the first page has none that could be refused."""
         self.asked.append(cursor)
         if cursor is not None and len(self.asked) in self.expires:
             raise Rejected("cursor has expired")
         number = int(cursor or 0)
         following = str(number + 1) if number + 1 < len(self.leaves) else None
-        return Page(tuple(Raw(str(record).encode()) for record in self.leaves[number]), following, 0.0)
+        return RecordPage(tuple(Raw(str(record).encode()) for record in self.leaves[number]), following, 0.0)
 
     async def read(self, cursor: str | None = None) -> list[int]:
         """Return all that a walk yields."""
@@ -77,7 +77,7 @@ async def test_cursors_that_expire_again_and_again_are_not_followed_for_ever() -
 async def test_a_question_that_is_refused_without_a_cursor_is_not_asked_again(refusal: Exception) -> None:
     asked = []
 
-    async def ask(cursor: str | None) -> Page:
+    async def ask(cursor: str | None) -> RecordPage:
         asked.append(cursor)
         raise refusal
 
@@ -90,9 +90,9 @@ async def test_a_question_that_is_refused_without_a_cursor_is_not_asked_again(re
 async def test_cursors_that_lead_back_are_not_followed_for_ever(around: tuple[str, ...]) -> None:
     asked: list[str | None] = []
 
-    async def ask(cursor: str | None) -> Page:
+    async def ask(cursor: str | None) -> RecordPage:
         asked.append(cursor)
-        return Page((Raw(b"1"),), around[(len(asked) - 1) % len(around)], 0.0)
+        return RecordPage((Raw(b"1"),), around[(len(asked) - 1) % len(around)], 0.0)
 
     with pytest.raises(ServerFault, match="leads back"):
         assert [page async for page in pages(ask)] == []

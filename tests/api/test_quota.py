@@ -47,7 +47,7 @@ def test_whatever_we_do_the_api_never_says_429(seed: int, share: float, lives: l
             client = Client(Far(world, seed), budget, time, ACCOUNT)
             asking = [asyncio.create_task(ask(client, urgency)) for urgency in [*Urgency] * 3]
             await asyncio.sleep(life)
-            spent = budget.spent()
+            spent = budget.count_spent()
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)

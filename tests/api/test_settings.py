@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
 from worker.api import bodies
-from worker.api.settings import Settings
+from worker.api.settings import SettingsResource
 from worker.errors import NotFound
 from worker.sandbox import ACCOUNT, World
 
@@ -65,7 +65,7 @@ def inside() -> Inside:
     return Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0))
 
 
-def of(settings: Settings, name: str) -> Any:  # noqa: ANN401 (any of the eight)
+def of(settings: SettingsResource, name: str) -> Any:  # noqa: ANN401 (any of the eight)
     return attrgetter(name)(settings)
 
 

@@ -80,7 +80,7 @@ READ: Mapping[type[Struct], type[pydantic.BaseModel]] = {
     models.ContentPolicy: of_lists.ContentPolicyListResponse,
     models.UrlIgnorePattern: of_lists.URLIgnorePatternListResponse,
     models.SendingDomainRestriction: of_lists.SendingDomainRestrictionListResponse,
-    models.Domain: of_lists.DomainListResponse,
+    models.AccountDomain: of_lists.DomainListResponse,
     Registrant: of_lists.ImpersonationRegistryListResponse,
 }
 

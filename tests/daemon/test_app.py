@@ -88,7 +88,7 @@ async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_w
         await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
         await ledger.keep_spent("idle", ((now - 5, 1),), now)
     async with bench.house(**accounts) as house:
-        busy, idle = (desk.line.budget.spent() for desk in house.desks)
+        busy, idle = (desk.line.budget.count_spent() for desk in house.desks)
     assert [sum(count for _, count in spent) for spent in (busy, idle)] == [900, 1]
 
 

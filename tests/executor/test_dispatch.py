@@ -29,7 +29,7 @@ async def test_while_a_source_is_reading_a_batch_waits_up_to_a_second_for_more()
 
 async def test_nothing_is_claimed_while_the_budget_is_spent() -> None:
     desk = Desk()
-    desk.budget.heard(429, {"retry-after": "100"})
+    desk.budget.update(429, {"retry-after": "100"})
     await desk.enter(JUNK, desk.old(3))
     await desk.run(90)
     assert set(await desk.states()) == {"ready"}
@@ -185,7 +185,7 @@ async def test_what_cannot_leave_soon_after_its_claim_is_ready_again_and_no_atte
     desk = Desk()
 
     def shut() -> Standing:
-        desk.budget.heard(429, {"retry-after": "300"})
+        desk.budget.update(429, {"retry-after": "300"})
         return Desk.standing(desk)
 
     desk.standing = shut  # type: ignore[method-assign]
@@ -213,7 +213,7 @@ async def test_a_problem_of_proof_is_over_when_proof_was_found() -> None:
     desk = Desk()
     desk.world.faults.script([Fault("html", "GET", "investigate", count=5)])
     mail = desk.old()[0]
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     await desk.enter(JUNK, [mail])
     await desk.run(60, until=lambda: bool(desk.executor.problems))
     assert list(desk.executor.problems) == ["proof of Move"]

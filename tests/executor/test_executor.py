@@ -38,7 +38,7 @@ async def test_a_thousand_moves_take_one_call_to_act_and_one_to_prove() -> None:
     desk = Desk()
     mails = desk.old(1000)
     for mail in mails:
-        desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+        desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     await desk.enter(JUNK, mails)
     await desk.run(5)
     assert Counter(await desk.states()) == {"done": 1000}

@@ -85,7 +85,7 @@ async def test_acting_and_proving_cost_a_few_calls_per_thousand(lag: float, most
     desk.busy = True
     for page in range(0, 3000, 1000):
         for mail in mails[page : page + 1000]:
-            desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+            desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
         await desk.enter(JUNK, mails[page : page + 1000 : 2])
         await desk.executor.step()
         desk.clock.advance(0.06)
@@ -113,7 +113,7 @@ async def test_one_message_whose_proof_is_refused_does_not_keep_the_others_waiti
     desk = Desk()
     mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(5)]
     for mail in mails:
-        desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+        desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     desk.meddle = refusing("investigate/odd-0")
     await desk.enter(JUNK, mails)
     await desk.run(300)

@@ -131,7 +131,7 @@ async def test_a_message_the_api_does_not_know_is_looked_for_until_it_cannot_be_
 async def test_a_look_that_may_be_older_than_the_sight_ends_nothing() -> None:
     desk = Desk()
     (mail,) = desk.old()
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "SPAM|delivered", quarantined=False))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "SPAM|delivered", quarantined=False))
     await desk.enter(JUNK, [mail])
     await desk.run(5)
     assert await desk.states() == ["ready"]
@@ -224,7 +224,7 @@ async def test_a_contradiction_that_was_read_by_others_is_looked_at_anew_before_
     (mail,) = desk.old()
     await desk.enter(JUNK, [mail], state="waiting")
     desk.clock.advance(SETTLE + 1)
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "SPAM|delivered"))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "SPAM|delivered"))
     await desk.approve()
     await desk.run(10)
     assert (await desk.states(), desk.news) == (["done"], [])

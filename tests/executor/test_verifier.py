@@ -17,11 +17,11 @@ BLOCK = BlockSender(pattern="ada@c0rp.example")
 async def test_what_the_polls_show_is_proof_without_a_call() -> None:
     desk = Desk()
     mail = desk.world.add_message()
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
     await desk.enter(JUNK, [mail])
     await desk.run(4)
     assert await desk.states() == ["sent"]
-    desk.looks.saw(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered", operations=("MOVE",)))
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered", operations=("MOVE",)))
     await desk.run(1)
     assert await desk.states() == ["done"]
     assert desk.calls() == 1

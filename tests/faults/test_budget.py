@@ -27,7 +27,7 @@ async def test_what_was_written_under_two_names_was_spent_once(tmp_path: Path) -
         await ledger.keep_spent(desk.line.credential, ((now - 2, 5), (now - 1, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 2, 5), (now - 1, 4)), now)
     async with bench.house() as house:
-        assert sum(count for _, count in house.desks[0].line.budget.spent()) == 9
+        assert sum(count for _, count in house.desks[0].line.budget.count_spent()) == 9
 
 
 async def test_what_was_written_before_the_time_was_known_does_not_hide_what_was_written_later(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ async def test_what_was_written_before_the_time_was_known_does_not_hide_what_was
         await ledger.keep_spent(desk.line.credential, ((now - 9, 5), (UNDATED, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 9, 5), (now - 2, 7)), now)
     async with bench.house() as house:
-        assert sum(count for _, count in house.desks[0].line.budget.spent()) == 12
+        assert sum(count for _, count in house.desks[0].line.budget.count_spent()) == 12
 
 
 @pytest.mark.slow

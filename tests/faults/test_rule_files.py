@@ -15,9 +15,12 @@ pytestmark = pytest.mark.slow
 OTHER = MOVES.replace("moves", "other")
 BROKEN = {
     "a syntax error": ("def f(:\n", "broken.py:2: this is not Python"),
-    "an unknown fact": (OTHER.replace("(message: Message)", "(message: Message, who: str)"), "unknown fact"),
+    "an unknown fact": (
+        OTHER.replace("(message: Message)", "(message: Message, who: str)"),
+        "is no fact; use Detection",
+    ),
     "no example": (OTHER.replace("@example(sample.message(), gives=None)\n", ""), "needs an example"),
-    "a name that is taken": (MOVES, "moves: the name is taken by"),
+    "a name that is taken": (MOVES, "has a rule of this name"),
     "an exception": ("raise ValueError('no')\n", "it cannot be loaded: ValueError: no"),
     "an endless loop": ("while True: pass\n", "did not end within"),
     "an exit": ("import enum; enum.sys.modules['os']._exit(5)\n", "exit status 5"),

@@ -178,7 +178,7 @@ async def test_looks_are_left_for_whoever_acts() -> None:
     room = Room(malicious_is_moved)
     mail = room.world.add_message(quarantined=True)
     await room.read()
-    look = room.looks.of(mail.id, since=0.0)
+    look = room.looks.recall(mail.id, since=0.0)
     assert look is not None
     assert look.quarantined
 

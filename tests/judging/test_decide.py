@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import APPROVE, ENFORCE, OBSERVE, OFF, AllowSender, BlockSender, Keep, Move, Notify, Reclassify, Release
-from worker.judging.decide import decide, lane_of, lowered
+from worker.judging.decide import decide, lane_of, lower_mode
 from worker.language.actions import AnyAction
 from worker.language.rules import Mode, Proposal
 
@@ -99,13 +99,13 @@ def test_a_rule_that_is_off_is_not_heard() -> None:
 
 def test_a_purge_is_lowered_to_approval_with_its_whole_sentence() -> None:
     purge = says("a", Move("RecoverableItemsPurges"), Notify("soc"))
-    assert lowered(purge, ENFORCE).mode is APPROVE
-    assert lowered(says("a", Move("DeletedItems")), ENFORCE).mode is ENFORCE
+    assert lower_mode(purge, ENFORCE).mode is APPROVE
+    assert lower_mode(says("a", Move("DeletedItems")), ENFORCE).mode is ENFORCE
 
 
 def test_the_ceiling_lowers_and_never_raises() -> None:
-    assert lowered(says("a", Release()), OBSERVE).mode is OBSERVE
-    assert lowered(says("a", Release(), mode=OBSERVE), ENFORCE).mode is OBSERVE
+    assert lower_mode(says("a", Release()), OBSERVE).mode is OBSERVE
+    assert lower_mode(says("a", Release(), mode=OBSERVE), ENFORCE).mode is OBSERVE
 
 
 @given(proposals)

@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
-from worker import APPROVE, OBSERVE, Keep, Move, Notify, Release, Report
+from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Release, Report
+from worker.language.actions import AnyAction
+from worker.language.rules import Mode
 from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Fault
@@ -105,6 +107,30 @@ async def test_approval_is_asked_under_the_ceiling_approve() -> None:
     await room.read()
     (entry,) = await room.entries()
     assert (entry.state, entry.said) == ("waiting", "WORKER_CEILING is approve")
+
+
+PURGE = Move("RecoverableItemsPurges")
+
+
+@pytest.mark.parametrize(
+    ("mode", "actions", "why"),
+    [
+        (APPROVE, (Move("JunkEmail"),), {"the rule's mode is APPROVE"}),
+        (ENFORCE, (PURGE,), {"this move cannot be undone"}),
+        (
+            ENFORCE,
+            (PURGE, BlockSender("a@b.example")),
+            {"this move cannot be undone", "it belongs to a move that cannot be undone"},
+        ),
+    ],
+)
+async def test_what_waits_for_approval_says_whether_the_rule_or_the_action_is_why(
+    mode: Mode, actions: tuple[AnyAction, ...], why: set[str]
+) -> None:
+    room = Room(lambda event: says(event, *actions, mode=mode))
+    room.world.add_message()
+    await room.read()
+    assert {(entry.state, entry.said) for entry in await room.entries()} == {("waiting", one) for one in why}
 
 
 async def test_old_mail_waits_for_a_person() -> None:

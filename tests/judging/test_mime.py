@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.judging.mime import LONGEST, MOST_LINKS, MOST_PARTS, parsed
+from worker.judging.mime import LONGEST, MOST_LINKS, MOST_PARTS, parse_mail
 from worker.language.base import CUT
 
 PLAIN = "Content-Type: text/plain\n\n"
@@ -29,7 +29,7 @@ def written(text: str = "Hello https://plain.example/a, and goodbye.") -> EmailM
 
 
 def test_a_mail_is_headers_texts_links_and_files() -> None:
-    raw = parsed(written().as_string())
+    raw = parse_mail(written().as_string())
     assert raw.header("subject") == "Grüße"
     assert raw.header("From") == "Adá Cole <ada@corp.example>"
     assert raw.header("X-Nothing") == ""
@@ -45,50 +45,50 @@ def test_a_mail_is_headers_texts_links_and_files() -> None:
 
 def test_a_boundary_may_begin_with_another_one() -> None:
     inner = f"Content-Type: multipart/alternative; boundary=xy\n\n--xy\n{PLAIN}one\n--xy--\n"
-    raw = parsed(f"{MIXED}before\n--x\n{inner}\n--x\n{PLAIN}two\n--x--\n--x\n{PLAIN}after\n")
+    raw = parse_mail(f"{MIXED}before\n--x\n{inner}\n--x\n{PLAIN}two\n--x--\n--x\n{PLAIN}after\n")
     assert raw.text.split() == ["one", "two"]
 
 
 def test_a_mail_that_was_broken_off_is_read_as_far_as_it_goes() -> None:
-    assert parsed(f"{MIXED}--x\n{PLAIN}one").text == "one"
-    assert parsed(f"{MIXED}--x").problems == ()
-    assert parsed("Subject: a").header("Subject") == "a"
-    assert parsed("").headers == ()
+    assert parse_mail(f"{MIXED}--x\n{PLAIN}one").text == "one"
+    assert parse_mail(f"{MIXED}--x").problems == ()
+    assert parse_mail("Subject: a").header("Subject") == "a"
+    assert parse_mail("").headers == ()
 
 
 @pytest.mark.parametrize("charset", ["hex", "punycode", "undefined", "no-such", "a\0b", ""])
 def test_a_strange_encoding_reads_as_utf_8(charset: str) -> None:
-    assert parsed(f"Content-Type: text/plain; charset={charset}\n\nhäi").text == "häi"
+    assert parse_mail(f"Content-Type: text/plain; charset={charset}\n\nhäi").text == "häi"
 
 
 @pytest.mark.parametrize(
     "subject", ["=?utf-8?b?a?=", "=?hex?q?a?=", "=?utf-8?q?" + "=" * 90, "=?a?b?" * 2000, "a =?utf-8?x?b?=", "\udc80"]
 )
 def test_a_header_that_is_wrongly_encoded_costs_nothing(subject: str) -> None:
-    raw = parsed(f"Subject: {subject}\n\nhi")
+    raw = parse_mail(f"Subject: {subject}\n\nhi")
     assert raw.text == "hi"
     assert raw.header("Subject")
 
 
 def test_browsers_pass_over_line_breaks_in_a_link_and_so_do_we() -> None:
     html = "Content-Type: text/html\n\n<a href='https://ev\nil.exa\tmple'><a href=/x><a href=\"\">"
-    assert parsed(html).links == ("https://evil.example", "/x")
+    assert parse_mail(html).links == ("https://evil.example", "/x")
 
 
 def test_more_links_than_anybody_reads_are_counted_and_left() -> None:
-    raw = parsed(PLAIN + " ".join(f"https://a.example/{n} https://a.example/{n}" for n in range(150)))
+    raw = parse_mail(PLAIN + " ".join(f"https://a.example/{n} https://a.example/{n}" for n in range(150)))
     assert len(raw.links) == MOST_LINKS
     assert raw.problems == ("only the first 100 of 150 links were kept",)
 
 
 def test_a_file_whose_end_was_not_read_has_no_size_and_no_hash() -> None:
-    raw = parsed(f"{MIXED}--x\nContent-Type: image/png; name=a.png\n\n{'a' * LONGEST}\n--x--\n")
+    raw = parse_mail(f"{MIXED}--x\nContent-Type: image/png; name=a.png\n\n{'a' * LONGEST}\n--x--\n")
     assert [(one.filename, one.size, one.sha256) for one in raw.attachments] == [("a.png", 0, "")]
     assert raw.problems == ("only the first 2,000,000 bytes were read",)
 
 
 def test_a_text_whose_end_was_not_read_is_cut_like_all_long_texts() -> None:
-    raw = parsed(f"{MIXED}--x\nContent-Type: image/png; name=a.png\n\na\n--x\n{PLAIN}{'b' * LONGEST}")
+    raw = parse_mail(f"{MIXED}--x\nContent-Type: image/png; name=a.png\n\na\n--x\n{PLAIN}{'b' * LONGEST}")
     assert raw.attachments[0].size == 1
     assert raw.text.endswith(CUT)
 
@@ -117,7 +117,7 @@ def test_a_text_whose_end_was_not_read_is_cut_like_all_long_texts() -> None:
     ],
 )
 def test_hostile_mail_costs_little(eml: str) -> None:
-    assert len(parsed(eml).attachments) <= MOST_PARTS
+    assert len(parse_mail(eml).attachments) <= MOST_PARTS
     # What is quadratic takes thousands of times as long as harmless mail of the same size.
     assert spent(eml) < 300 * spent("Subject: hi\n\n" + "word " * 400_000)
 
@@ -125,12 +125,12 @@ def test_hostile_mail_costs_little(eml: str) -> None:
 def spent(eml: str) -> float:
     """Return the seconds of CPU that taking a mail apart costs."""
     begun = time.process_time()
-    parsed(eml)
+    parse_mail(eml)
     return time.process_time() - begun
 
 
 def test_parts_beyond_the_hundredth_are_told() -> None:
-    raw = parsed(MIXED + f"--x\n{PLAIN}one\n" * 120)
+    raw = parse_mail(MIXED + f"--x\n{PLAIN}one\n" * 120)
     assert len(raw.text.split()) == MOST_PARTS - 1
     assert raw.problems == ("only the first 100 parts were read",)
 
@@ -139,12 +139,12 @@ def test_parts_beyond_the_hundredth_are_told() -> None:
     "header", ["Content-Disposition: attachment; filename", "Content-Type: multipart/mixed; boundary"]
 )
 def test_a_part_that_breaks_the_library_costs_only_itself(header: str) -> None:
-    raw = parsed(f"{MIXED}--x\n{header}*=undefined''a\n\none\n--x\n{PLAIN}two\n--x--\n")
+    raw = parse_mail(f"{MIXED}--x\n{header}*=undefined''a\n\none\n--x\n{PLAIN}two\n--x--\n")
     assert raw.text.strip() == "two"
     assert raw.problems == ("a part could not be read: UnicodeError",)
 
 
 @given(st.text(max_size=400))
 def test_whatever_is_written_is_read_without_an_error(text: str) -> None:
-    assert len(parsed(text).headers) <= text.count(":")
-    assert parsed(f"{MIXED}--x\n{PLAIN}{text}\n--x--").links in {(), parsed(f"{PLAIN}{text}").links}
+    assert len(parse_mail(text).headers) <= text.count(":")
+    assert parse_mail(f"{MIXED}--x\n{PLAIN}{text}\n--x--").links in {(), parse_mail(f"{PLAIN}{text}").links}

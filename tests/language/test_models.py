@@ -10,7 +10,7 @@ from msgspec.json import decode, encode
 from msgspec.structs import fields
 
 from worker import Message, Report, sample
-from worker.language.base import CUT, TEXT_LIMIT, Noun, domain_of, shortened
+from worker.language.base import CUT, TEXT_LIMIT, Noun, domain_of, shorten
 from worker.language.models import FACTS, TRIGGERS
 
 IDENTITY: dict[str, dict[str, object]] = {
@@ -72,14 +72,14 @@ def test_a_domain_is_what_follows_the_last_at(local: str, domain: str) -> None:
 
 def test_long_strings_are_cut_wherever_they_are() -> None:
     long = "x" * (TEXT_LIMIT + 1)
-    message = shortened(sample.message(subject=long, to=("a@b.example", long), spf=long))
+    message = shorten(sample.message(subject=long, to=("a@b.example", long), spf=long))
     for text in (message.subject, message.to[1], message.spf):
         assert text == "x" * TEXT_LIMIT + CUT
     assert message.to[0] == "a@b.example"
-    links = shortened(sample.detection(links=(long,))).links
+    links = shorten(sample.detection(links=(long,))).links
     assert links[0].href.endswith(CUT)
 
 
 def test_short_nouns_stay_as_they_are() -> None:
     message = sample.message(subject="x" * TEXT_LIMIT)
-    assert shortened(message) == message
+    assert shorten(message) == message

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
-from worker.language.rules import Example, Limit, Mode, examples, marked, seconds, sentence
+from worker.language.rules import Example, Limit, Mode, examples, read_mark, seconds, to_actions
 
 
 def plain(message: Message) -> Move | None:
@@ -27,7 +27,7 @@ def test_a_rule_observes_a_hundred_an_hour_unless_it_says_otherwise() -> None:
     @rule(mode=ENFORCE, limit=limit(5, per="1d", by="sender"), priority=7, dispositions=["SPAM"])
     def loud(_message: Message) -> None: ...
 
-    first, second = marked(silent), marked(loud)
+    first, second = read_mark(silent), read_mark(loud)
     assert first is not None
     assert second is not None
     assert (first.mode, first.limit, first.priority, first.dispositions) == (OBSERVE, Limit(100), 0, None)
@@ -36,8 +36,8 @@ def test_a_rule_observes_a_hundred_an_hour_unless_it_says_otherwise() -> None:
 
 
 def test_what_is_not_marked_is_no_rule() -> None:
-    assert marked(plain) is None
-    assert marked(3) is None
+    assert read_mark(plain) is None
+    assert read_mark(3) is None
     assert examples(3) == ()
 
 
@@ -55,15 +55,17 @@ def test_examples_are_kept_from_top_to_bottom() -> None:
 
 
 def test_a_sentence_is_actions_and_nothing_else() -> None:
-    assert sentence(None) == ()
-    assert sentence(Move("Inbox")) == (Move("Inbox"),)
+    assert to_actions(None) == ()
+    assert to_actions(Move("Inbox")) == (Move("Inbox"),)
     for wrong in ("Inbox", [Move("Inbox")], (Move("Inbox"), None)):
         with pytest.raises(TypeError, match="a rule returns actions or None"):
-            sentence(wrong)
+            to_actions(wrong)
 
 
 def test_an_unknown_disposition_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown disposition 'SPAMM'; known are MALICIOUS, MALICIOUS-BEC"):
+    with pytest.raises(
+        ValueError, match=r"unknown disposition 'SPAMM'; use MALICIOUS, MALICIOUS-BEC, .* UNKNOWN or NONE"
+    ):
         rule(dispositions=["SPAMM"])  # type: ignore[list-item]
 
 
@@ -83,5 +85,5 @@ def test_what_is_no_duration_is_told(wrong: str) -> None:
 
 
 def test_a_negative_limit_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match="a limit of -1 makes no sense"):
+    with pytest.raises(ValueError, match="a limit must be 0 or more, not -1"):
         per_hour(-1)

@@ -10,9 +10,10 @@ from threading import Thread
 from msgspec.msgpack import decode
 
 from tests.rule_files import GOOD, mail, rule_files
-from worker.rulehost.child import HEAD, NOTE, Loaded, Page, send, serve
+from worker.rulehost.child import send, serve
 from worker.rulehost.evaluation import NOBODY, Said
 from worker.rulehost.loader import Sources, read
+from worker.rulehost.protocol import HEAD, NOTE, EventPage, Loaded
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def test_sources_are_answered_with_rules_and_pages_with_what_was_said(tmp_path: 
         loaded = decode(answer(link), type=Loaded)
         assert [rule.name for rule in loaded.rules] == ["good"]
         for keys in (["1", "2"], ["3"]):
-            send(link.fileno(), Page(tuple(mail(key) for key in keys)))
+            send(link.fileno(), EventPage(tuple(mail(key) for key in keys)))
             assert [said.key for said in decode(answer(link), type=list[Said])] == keys
         calls, event, rule = NOTE.unpack_from(memory)
     assert (event, rule) == (1, NOBODY)

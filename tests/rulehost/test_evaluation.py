@@ -13,20 +13,20 @@ from worker import Detection, Keep, Move, Notify
 from worker.language.base import CUT, TEXT_LIMIT
 from worker.language.rules import OBSERVE, Limit, RuleInfo
 from worker.rulehost.evaluation import (
+    ACTIONS_LIMIT,
     NOBODY,
     REASON_LIMIT,
-    SENTENCE_LIMIT,
-    Asked,
     Bundle,
     Event,
+    FactNeeded,
     Failure,
     LoadedRule,
     Said,
     Skip,
     StandIn,
-    admitted,
+    describe_error,
     judge,
-    told,
+    validate_actions,
 )
 from worker.rulehost.loader import load
 
@@ -133,10 +133,10 @@ TOUCHES: tuple[Callable[..., object], ...] = (
 @pytest.mark.parametrize("touch", TOUCHES, ids=map(str, range(len(TOUCHES))))
 def test_whatever_is_done_with_a_stand_in_asks(touch: Callable[..., object]) -> None:
     touched: list[str] = []
-    with pytest.raises(Asked):
+    with pytest.raises(FactNeeded):
         touch(StandIn("Detection", touched))
     assert touched == ["Detection"]
-    assert not issubclass(Asked, Exception)
+    assert not issubclass(FactNeeded, Exception)
 
 
 def test_an_error_says_what_and_where_and_the_others_are_heard(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_the_text_of_an_error_may_be_broken_itself() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert told(RudeError()) == "RudeError: (its text cannot be had: RuntimeError)"
-    assert len(told(ValueError("x" * 10_000))) == REASON_LIMIT
+    assert describe_error(RudeError()) == "RudeError: (its text cannot be read: RuntimeError)"
+    assert len(describe_error(ValueError("x" * 10_000))) == REASON_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -202,25 +202,33 @@ def test_running_out_of_memory_is_not_one_rules_failure(tmp_path: Path) -> None:
 
 
 def test_the_docstring_is_the_reason_when_none_is_given() -> None:
-    (given_one, by_default) = admitted(info("Move", "Notify"), (Move("Inbox", because="x" * 999), Notify("soc")))
+    (given_one, by_default) = validate_actions(
+        info("Move", "Notify"), (Move("Inbox", because="x" * 999), Notify("soc"))
+    )
     assert given_one.because == "x" * REASON_LIMIT
     assert by_default.because == "Because."
+
+
+FOLDERS = (
+    r'^Move\("Junk"\): no such folder; '
+    r"use Inbox, JunkEmail, DeletedItems, RecoverableItemsDeletions or RecoverableItemsPurges$"
+)
 
 
 @pytest.mark.parametrize(
     ("actions", "problem"),
     [
-        ((Keep(),), "Keep is not in the return type"),
-        ((Notify("soc"),) * (SENTENCE_LIMIT + 1), "21 actions"),
-        ((Notify("../etc"),), "an action nobody could carry out"),
-        ((Move("Trash"),), "an action nobody could carry out"),  # type: ignore[arg-type]
+        ((Keep(),), "Keep is not in the rule's return type, which allows Move or Notify"),
+        ((Notify("soc"),) * (ACTIONS_LIMIT + 1), "a rule may return 20 actions at most, not 21"),
+        ((Notify("../etc"),), r'^Notify\("\.\./etc"\): Expected `str` matching regex'),
+        ((Move("Junk"),), FOLDERS),  # type: ignore[arg-type]
     ],
 )
-def test_what_a_signature_does_not_admit_is_not_let_through(
+def test_actions_beyond_the_return_type_or_the_api_are_rejected(
     actions: tuple[Move | Notify | Keep, ...], problem: str
 ) -> None:
     with pytest.raises(TypeError, match=problem):
-        admitted(info("Move", "Notify"), actions)
+        validate_actions(info("Move", "Notify"), actions)
 
 
 @given(st.lists(st.sampled_from(["SPAM", "NONE", "MALICIOUS"]), max_size=20))

@@ -8,7 +8,7 @@ import pytest
 from tests.rule_files import PRELUDE, mail, rule_files
 from worker.errors import RuleError
 from worker.rulehost.evaluation import judge
-from worker.rulehost.loader import PACKAGE, Sources, build, load, read, refusal
+from worker.rulehost.loader import PACKAGE, Sources, build, load, read, to_error
 from worker.rulehost.validation import Problem
 
 FINE = '''
@@ -27,7 +27,7 @@ FINE = '''
 
 
 def refused(folder: Path, **files: str) -> str:
-    """Load rule files that cannot be taken and return the refusal without the folder's path."""
+    """Load rule files that cannot be taken and return the error without the folder's path."""
     with pytest.raises(RuleError) as caught:
         load(rule_files(folder, **files))
     return str(caught.value).replace(f"{folder}/", "")
@@ -47,50 +47,57 @@ def test_rules_without_marks_observe_a_hundred_an_hour(tmp_path: Path) -> None:
     assert (rule.info.mode.name, rule.info.limit.count, rule.info.priority) == ("OBSERVE", 100, 0)
 
 
+FIRST = "the type of the first parameter says what triggers the rule; use Message"
+PLAIN = "a rule is a plain function: not async, no yield"
+
+
 @pytest.mark.parametrize(
     ("change", "to", "problem"),
     [
         ('"""It is fine.', '"', "fine.py:9: this is not Python: unterminated string literal"),
         ('"""It is fine.\n\n        More about it.\n        """', "", "fine.py:8: fine: it has no docstring"),
-        ("message: Message", "message: Detection", "the type of the first parameter is what the rule is about"),
-        ("message: Message", "message", "the type of the first parameter is what the rule is about"),
-        ("(message: Message)", "()", "the type of the first parameter is what the rule is about"),
-        ("(message: Message)", "(message: Message, x: str)", "parameter x asks for an unknown fact; known are"),
-        ("(message: Message)", "(message: Message, x)", "parameter x asks for an unknown fact"),
-        ("(message: Message)", "(message: Message, a: Now, b: Now)", "asks for the same fact twice"),
-        ("(message: Message)", "(message: Message, *rest: Now)", "a plain function of plain parameters"),
-        ("(message: Message)", "(message: Message, *, now: Now)", "a plain function of plain parameters"),
-        ("def fine", "async def fine", "a plain function of plain parameters"),
+        ("message: Message", "message: Detection", FIRST),
+        ("message: Message", "message", FIRST),
+        ("(message: Message)", "()", FIRST),
+        ("(message: Message)", "(message: Message, x: str)",
+         "the type of parameter x is no fact; use Detection, ActionLog"),
+        ("(message: Message)", "(message: Message, x)", "the type of parameter x is no fact; use Detection"),
+        ("(message: Message)", "(message: Message, a: Now, b: Now)", "two parameters have the same fact as their type"),
+        ("(message: Message)", "(message: Message, *rest: Now)", PLAIN),
+        ("(message: Message)", "(message: Message, *, now: Now)", PLAIN),
+        ("def fine", "async def fine", PLAIN),
         ("message: Message", "message: 'Massage'", "its annotations cannot be read: name 'Massage' is not defined"),
         ("-> Move | None", "", "it has no return type"),
-        ("-> Move | None", "-> str | None", "its return type holds str; it may hold Move, Release"),
-        ("-> Move | None", "-> tuple[Move, None]", "its return type holds None;"),
-        ("-> Move | None", "-> object", "its return type holds object"),
-        ("-> Move | None", "-> None", "its return type holds no action"),
-        ("-> Move | None", "-> Release | None", "example 1: TypeError: Move is not in the return type"),
-        ('gives=Move("JunkEmail")', 'gives=Move("Inbox")', "gives Move('Inbox'), and the rule says Move('JunkEmail')"),
-        ("@example(ham", "@example(spam", "example 2: it gives nothing, and the rule says Move('JunkEmail')"),
-        ("@example(ham,", "@example(", "example 2: it is given (), and the rule takes (Message)"),
-        ("@example(ham,", "@example(3,", "example 2: it is given (int), and the rule takes (Message)"),
-        ("@example(ham, gives=None)", "", "needs an example in which it does not act"),
-        ('@example(spam, gives=Move("JunkEmail"))', "", "needs an example in which it acts"),
+        ("-> Move | None", "-> str | None", "its return type has str; use Move, Release"),
+        ("-> Move | None", "-> tuple[Move, None]", "its return type has None;"),
+        ("-> Move | None", "-> object", "its return type has object"),
+        ("-> Move | None", "-> None", "its return type has no action"),
+        ("-> Move | None", "-> Release | None", "example 1: TypeError: Move is not in the rule's return type"),
+        ('=Move("JunkEmail")', '=Move("Inbox")', 'expected Move("Inbox"), but the rule returned Move("JunkEmail")'),
+        ("@example(ham", "@example(spam", 'example 2: expected no action, but the rule returned Move("JunkEmail")'),
+        ("@example(ham,", "@example(", "example 2: it gives the rule (), but the rule takes (Message)"),
+        ("@example(ham,", "@example(3,", "example 2: it gives the rule (int), but the rule takes (Message)"),
+        ("@example(ham, gives=None)", "", "a rule in ENFORCE needs an example in which it does not act"),
+        ('@example(spam, gives=Move("JunkEmail"))', "", "a rule in ENFORCE needs an example in which it acts"),
         ("return Move", "return 1 / 0 and Move", "example 1: ZeroDivisionError: division by zero (line 13)"),
-        ("mode=ENFORCE", "mode='enforce'", "mode is 'enforce'; write one of OFF, OBSERVE, APPROVE, ENFORCE"),
-        ("priority=3", "priority='high'", "priority is 'high'; write a whole number"),
-        ("per_hour(50)", "50", "limit is 50; write per_hour(50)"),
+        ("mode=ENFORCE", "mode='enforce'", "mode is 'enforce'; use OFF, OBSERVE, APPROVE or ENFORCE"),
+        ("priority=3", "priority='high'", "priority is 'high'; use a whole number"),
+        ("per_hour(50)", "50", "limit is 50; use per_hour(50)"),
         ("per_hour(50)", "limit(5, per='1s')", "with a window of 1m to 30d"),
-        ("per_hour(50)", "per_hour(-1)", "fine.py:5: it cannot be loaded: ValueError: a limit of -1 makes no sense"),
-        ("priority=3", "dispositions=['Spam']", "unknown disposition 'Spam'; known are MALICIOUS"),
-        ("@rule(mode=ENFORCE, limit=per_hour(50), priority=3)", "", "fine: it has examples and no @rule above them"),
+        ("per_hour(50)", "per_hour(-1)", "fine.py:5: it cannot be loaded: ValueError: a limit must be 0 or"),
+        ("priority=3", "dispositions=['Spam']", "unknown disposition 'Spam'; use MALICIOUS, MALICIOUS-BEC"),
+        ("@rule(mode=ENFORCE, limit=per_hour(50), priority=3)", "", "fine: it has examples but no @rule above them"),
         ("def fine", "def fine(message: Message) -> None: ...\n    @rule\n    def fine", "fine is defined twice"),
-        ("spam, ham", "import os\n    spam, ham", "fine.py:3: os cannot be imported here"),
-        ("spam, ham", "from os import path\n    spam, ham", "os.path cannot be imported here"),
-        ("spam, ham", "from worker import Bundle\n    spam, ham", "worker.Bundle cannot be imported here"),
-        ("spam, ham", "from worker.api import Client\n    spam, ham", "worker.api.Client cannot be imported here"),
-        ("spam, ham", "from ._nobody import x\n    spam, ham", "._nobody cannot be imported here"),
-        ("spam, ham", "from .other import x\n    spam, ham", ".other.x cannot be imported here"),
-        ("return Move", "import socket; return Move", "socket cannot be imported here"),
-        ("return Move", "open('/etc/passwd'); return Move", "fine.py:13: open reaches out of the rule"),
+        ("spam, ham", "import os\n    spam, ham", "fine.py:3: os cannot be imported in a rule file"),
+        ("spam, ham", "from os import path\n    spam, ham", "os.path cannot be imported in a rule file"),
+        ("spam, ham", "from worker import Bundle\n    spam, ham", "worker.Bundle cannot be imported in a rule file"),
+        ("spam, ham", "from worker.api import Client\n    spam, ham",
+         "worker.api.Client cannot be imported in a rule file"),
+        ("spam, ham", "from ._nobody import x\n    spam, ham", "._nobody cannot be imported in a rule file"),
+        ("spam, ham", "from .other import x\n    spam, ham", ".other.x cannot be imported in a rule file"),
+        ("return Move", "import socket; return Move", "socket cannot be imported in a rule file"),
+        ("return Move", "open('/etc/passwd'); return Move",
+         "fine.py:13: open() is not allowed in a rule: rules cannot read files"),
         ("spam, ham", "raise SystemExit(4)\n    spam, ham", "fine.py:3: it cannot be loaded: SystemExit: 4"),
         ("spam, ham", "undefined\n    spam, ham", "it cannot be loaded: NameError: name 'undefined' is not defined"),
     ],
@@ -109,18 +116,18 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         d="x = 1",
     )
     assert [line.partition(":")[0] for line in told.splitlines()] == ["c.py", "a.py", "b.py", "d.py"]
-    assert "no rule in this file; begin its name with _ if others import from it" in told
+    assert "this file has no rule; begin its name with _ if other files import it" in told
 
 
 def test_the_error_lies_where_the_first_problem_lies() -> None:
-    error = refusal([Problem("one", "a.py", 3), Problem("two", "b.py", 4)])
+    error = to_error([Problem("one", "a.py", 3), Problem("two", "b.py", 4)])
     assert str(error) == "a.py:3: one\nb.py:4: two"
     assert (error.file, error.line) == ("a.py", 3)
 
 
 def test_two_files_cannot_use_one_name(tmp_path: Path) -> None:
     told = refused(tmp_path, a=FINE, b=FINE)
-    assert told == "b.py:8: fine: the name is taken by a.py:8; rename one of them"
+    assert told == "b.py:8: fine: a.py:8 has a rule of this name; rename one of them"
 
 
 def test_an_exemption_needs_a_message_it_is_not_about(tmp_path: Path) -> None:
@@ -161,7 +168,9 @@ def test_a_broken_neighbour_is_told_once_and_hides_nothing_but_what_borrows_from
         borrows="from ._more import os\nraise ValueError",
         other=FINE.replace("-> Move | None", ""),
     )
-    assert told.splitlines()[0].startswith("_words.py:2: os cannot be imported here; a rule imports names that worker")
+    assert told.splitlines()[0].startswith(
+        "_words.py:2: os cannot be imported in a rule file; rules import names from worker"
+    )
     assert [line.partition(": ")[0] for line in told.splitlines()] == ["_words.py:2", "other.py:8"]
 
 
@@ -196,12 +205,12 @@ def test_the_folders_of_a_config_map_are_read_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [{}, {"_words": "WORD = 1"}])
 def test_a_folder_without_rules_is_an_error_that_names_the_setting(tmp_path: Path, files: dict[str, str]) -> None:
-    with pytest.raises(RuleError, match="no rule file in this folder; put one there, or set WORKER_RULES"):
+    with pytest.raises(RuleError, match="this folder has no rule file; add one, or set WORKER_RULES"):
         read(rule_files(tmp_path, **files))
 
 
 def test_a_folder_that_cannot_be_read_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(RuleError, match=r"nowhere: the rules folder cannot be read \(No such file or directory\)"):
+    with pytest.raises(RuleError, match=r"nowhere: cannot read the rules folder \(No such file or directory\)"):
         read(tmp_path / "nowhere")
 
 

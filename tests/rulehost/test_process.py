@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
-from worker.rulehost.child import Page
 from worker.rulehost.loader import read
 from worker.rulehost.process import Child, Stopped
+from worker.rulehost.protocol import EventPage
 
 pytestmark = pytest.mark.slow
 DAEMON = """
@@ -36,7 +36,7 @@ async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_lon
     clock = asyncio.get_running_loop().time
     begun = clock()
     with pytest.raises(Stopped, match=r"did not end within 0\.05 s"):
-        await child.ask(Page((mail(),)), 0.05)
+        await child.ask(EventPage((mail(),)), 0.05)
     assert clock() - begun >= 0.5
     child.end()
 
@@ -47,7 +47,7 @@ async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Pa
     await child.ask(read(rule_files(tmp_path, bad=slow)), 10)
     clock = asyncio.get_running_loop().time
     begun = clock()
-    await child.ask(Page(tuple(mail(str(number), subject="bad") for number in range(40))), 0.25)
+    await child.ask(EventPage(tuple(mail(str(number), subject="bad") for number in range(40))), 0.25)
     assert clock() - begun > 0.25
     child.end()
 

@@ -1,10 +1,10 @@
 """The API client's room: everything that is said to Cloudflare Email Security, and heard from it."""
 
-from worker.api.calls import Slow
+from worker.api.calls import SlowSearch
 from worker.api.client import Client
 from worker.api.clock import ApiClock, Clock
 from worker.api.credential import Credential
-from worker.api.envelope import Page
+from worker.api.envelope import RecordPage
 from worker.api.operations import OPERATIONS
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import HttpTransport, Request, Response, Transport
@@ -17,10 +17,10 @@ __all__ = [
     "Clock",
     "Credential",
     "HttpTransport",
-    "Page",
+    "RecordPage",
     "Request",
     "Response",
-    "Slow",
+    "SlowSearch",
     "Transport",
     "Urgency",
 ]

@@ -26,7 +26,7 @@ Provenance = Literal["A1S_INTERNAL", "SNOOPY-CASB_OFFICE_365", "SNOOPY-OFFICE_36
 class Where(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Conditions on what is listed; None asks for nothing in particular."""
 
-    def asked(self) -> Iterator[tuple[str, str]]:
+    def to_query(self) -> Iterator[tuple[str, str]]:
         """Write them as the API takes them; several values of one name repeat it."""
         said: dict[str, str | bool | tuple[str, ...]] = msgspec.to_builtins(self)
         for name, value in said.items():

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.collection import Listed, listed
-from worker.api.envelope import Page, following, nothing, records
+from worker.api.clock import format_time
+from worker.api.collection import ListPage, read_page
+from worker.api.envelope import RecordPage, next_cursor, nothing, records
 from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
@@ -40,7 +40,7 @@ class BulkSearch(Conditions, frozen=True, kw_only=True):
 
     def body(self) -> dict[str, object]:
         """Write it as the API takes it."""
-        return {**msgspec.to_builtins(self), "start": written(self.start), "end": written(self.end)}
+        return {**msgspec.to_builtins(self), "start": format_time(self.start), "end": format_time(self.end)}
 
     def as_search(self) -> WhereMessage:
         """Return the conditions that a search knows too; it finds what the job will, or more."""
@@ -58,7 +58,7 @@ class BulkSearch(Conditions, frozen=True, kw_only=True):
         return verdict and (self.exact_subject is None or message.subject == self.exact_subject)
 
 
-Counting = Callable[[BulkSearch], AsyncGenerator[Page, None]]
+Counting = Callable[[BulkSearch], AsyncGenerator[RecordPage, None]]
 """Walks the search that finds what a job would find, or more."""
 
 
@@ -76,17 +76,17 @@ class Bulk:
         cursor: str | None = None,
         per_page: int = 1000,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[BulkJob]:
+    ) -> ListPage[BulkJob]:
         """Return one page of the jobs; ``next`` is a cursor."""
         asked = {"action_type": action_type, "status": status, "per_page": str(per_page), "cursor": cursor}
-        return await self._listed(BULK, asked, _job, "", urgency)
+        return await self._list_page(BULK, asked, _job, "", urgency)
 
     def walk(
         self, *, status: JobStatus | None = None, cursor: str | None = None
-    ) -> AsyncGenerator[Listed[BulkJob], None]:
+    ) -> AsyncGenerator[ListPage[BulkJob], None]:
         """Yield page after page of the jobs, from a saved cursor on."""
 
-        async def ask(at: str | None) -> Listed[BulkJob]:
+        async def ask(at: str | None) -> ListPage[BulkJob]:
             return await self.list(status=status, cursor=at)
 
         return pages(ask, cursor)
@@ -126,10 +126,10 @@ class Bulk:
         cursor: str | None = None,
         per_page: int = 1000,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[BulkMessage]:
+    ) -> ListPage[BulkMessage]:
         """Return one page of a job's messages, a row for each recipient; ``next`` is a cursor."""
         asked = {"status": status, "per_page": str(per_page), "cursor": cursor}
-        return await self._listed(BULK + "/{id}/messages", asked, _row, id, urgency)
+        return await self._list_page(BULK + "/{id}/messages", asked, _row, id, urgency)
 
     def walk_messages(
         self,
@@ -138,10 +138,10 @@ class Bulk:
         status: RowStatus | None = None,
         cursor: str | None = None,
         per_page: int = 1000,
-    ) -> AsyncGenerator[Listed[BulkMessage], None]:
+    ) -> AsyncGenerator[ListPage[BulkMessage], None]:
         """Yield page after page of a job's messages, from a saved cursor on."""
 
-        async def ask(at: str | None) -> Listed[BulkMessage]:
+        async def ask(at: str | None) -> ListPage[BulkMessage]:
             return await self.messages(id, status=status, cursor=at, per_page=per_page)
 
         return pages(ask, cursor)
@@ -176,7 +176,7 @@ class Bulk:
         """Refuse when a search finds more than was expected; a walk that began again brings some twice."""
         found, broken = set[str](), set[bytes]()
         async for page in self._walk(search):
-            messages = listed(page, _message)
+            messages = read_page(page, _message)
             found.update(one.id for one in messages.entries if search.finds(one))
             broken.update(bytes(record) for record in messages.unread)
             if (many := len(found) + len(broken)) > expected:
@@ -185,11 +185,11 @@ class Bulk:
                     f"{expected} were expected"
                 )
 
-    async def _listed(
+    async def _list_page(
         self, path: str, asked: dict[str, str | None], read: msgspec.json.Decoder[Row], id_: str, urgency: Urgency
-    ) -> Listed[Row]:
+    ) -> ListPage[Row]:
         query = [(name, value) for name, value in asked.items() if value is not None]
         where = {"id": id_} if id_ else None
         answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)
-        page = Page(tuple(answer.result), following(f"GET {path}", answer, asked["cursor"]), answer.begun)
-        return listed(page, read)
+        page = RecordPage(tuple(answer.result), next_cursor(f"GET {path}", answer, asked["cursor"]), answer.begun)
+        return read_page(page, read)

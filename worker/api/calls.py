@@ -9,7 +9,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, Operation, Reader, T, fault, is_json, promised, understood
+from worker.api.envelope import Answer, Endpoint, Reader, T, fault, interpret, is_json, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
@@ -22,14 +22,14 @@ LONGEST_ASKED = 60.0
 SOON = 1.0
 """Seconds that a write may wait for its turn: what was looked at and claimed for it grows old."""
 ACCEPTED = 202
-PROMISED = Operation("GET", "(the address of a 202)")
+PROMISED = Endpoint("GET", "(the address of a 202)")
 Place = tuple[str, tuple[tuple[str, str], ...]]
 """Path and query of an address."""
 LONGEST_SEARCH = 60.0
 """Seconds of polling after which a search is given up as too large."""
 
 
-class Slow(Temporary):
+class SlowSearch(Temporary):
     """A search was not finished within a minute; ask for a shorter interval."""
 
 
@@ -75,25 +75,25 @@ class Calls:
         filled = path.format_map({name: quote(value, safe="") for name, value in (where or {}).items()})
         encoded = None if body is None else msgspec.json.encode(body)
         request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)
-        return await self._ask(Operation(method, path, writes), request, read, urgency)
+        return await self._ask(Endpoint(method, path, writes), request, read, urgency)
 
-    async def finished(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
-        """Poll after 1, 2, 4, 8 … s until a 202 has become a result, each for a turn; raise Slow after a minute."""
+    async def poll(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
+        """Poll after 1, 2, 4, 8 … s, each for a turn, until a 202 becomes a result; raise SlowSearch after a minute."""
         begun, pause, place = self._clock.monotonic(), 1.0, None
         while answer.status == ACCEPTED:
             left = begun + LONGEST_SEARCH - self._clock.monotonic()
             if left <= 0:
-                raise Slow("the API did not finish a search within a minute; ask for a shorter interval")
+                raise SlowSearch("the API did not finish a search within a minute; ask for a shorter interval")
             # Nobody documents what polling answers meanwhile: without an address in it, the last one holds.
-            place = place if place and not answer.headers.get("location") else self._promised(answer)
+            place = place if place and not answer.headers.get("location") else self._locate_result(answer)
             await self._clock.sleep(min(pause, left))
             pause *= 2
             answer = await self._follow(place, read, urgency)
         return answer
 
-    def _promised(self, answer: Answer[T]) -> Place:
+    def _locate_result(self, answer: Answer[T]) -> Place:
         """Return the address that a 202 names, which must lie below this account's."""
-        place = promised(answer, self._root)
+        place = read_location(answer, self._root)
         if place is None:
             named = answer.headers.get("location")
             where = "a Location outside of this account" if named else "no Location to ask"
@@ -108,10 +108,10 @@ class Calls:
         except (NotFound, Rejected) as error:
             raise ServerFault(f"the API forgot a search it had promised to finish: {error}") from None
 
-    async def _ask(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
+    async def _ask(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Send a write once, a read until it is answered or five attempts have failed."""
-        if operation.writes:
-            return await self._once(operation, request, read, urgency)
+        if endpoint.writes:
+            return await self._once(endpoint, request, read, urgency)
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             stop=stop_after_attempt(ATTEMPTS),
@@ -119,7 +119,7 @@ class Calls:
             retry=retry_if_exception(_worth_a_pause),
             reraise=True,
         )
-        answer: Answer[T] = await retrying(self._read, operation, request, read, urgency)
+        answer: Answer[T] = await retrying(self._read, endpoint, request, read, urgency)
         return answer
 
     def _pause(self, state: RetryCallState) -> float:
@@ -129,40 +129,40 @@ class Calls:
         pause = min(LONGEST_PAUSE, 0.5 * 4.0 ** (state.attempt_number - 1))
         return max(asked, pause * (1 + self._jitter()) / 2)
 
-    async def _read(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
+    async def _read(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Make one attempt that a 429 does not end."""
         while True:
             try:
-                return await self._once(operation, request, read, urgency)
+                return await self._once(endpoint, request, read, urgency)
             except Paced:
                 continue
             except Unsure as error:
                 raise ServerFault(str(error)) from None
 
-    async def _once(self, operation: Operation, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
+    async def _once(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Wait for a turn, send, and read the answer."""
-        turn = await self._budget.turn(urgency, SOON if operation.writes else inf)
+        turn = await self._budget.turn(urgency, SOON if endpoint.writes else inf)
         sent = self._clock.monotonic()
-        response = await self._sent(operation, request, sent)
+        response = await self._send(endpoint, request, sent)
         if is_json(response):  # anything else was not made by the API, nor was its Date
-            self._clock.heard(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
-        self._budget.heard(response.status, response.headers, turn)
-        result, info = understood(operation, response, read)
+            self._clock.sync(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
+        self._budget.update(response.status, response.headers, turn)
+        result, info = interpret(endpoint, response, read)
         # Reckoned backwards, since before the very first answer nobody knows what time it is.
         begun = self._clock.now() - (self._clock.monotonic() - sent)
         return Answer(response.status, result, info, response.headers, begun, sent, response.url)
 
-    async def _sent(self, operation: Operation, request: Request, sent: float) -> Response:
+    async def _send(self, endpoint: Endpoint, request: Request, sent: float) -> Response:
         """Send and count; 0 stands for the status of a request that got no answer."""
         status = 0
         try:
             response = await self._transport.send(request)
             status = response.status
         except Unsure as error:
-            raise Unsure(f"{operation}: {error}") from None
+            raise Unsure(f"{endpoint}: {error}") from None
         finally:
-            self.calls[str(operation), status] += 1
-            self._on_call(str(operation), status, self._clock.monotonic() - sent)
+            self.calls[str(endpoint), status] += 1
+            self._on_call(str(endpoint), status, self._clock.monotonic() - sent)
         return response
 
 

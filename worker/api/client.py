@@ -5,8 +5,8 @@ from functools import cached_property
 from worker.api.calls import Calls
 from worker.api.investigate import Investigate
 from worker.api.phishguard import PhishGuard
-from worker.api.settings import Settings
-from worker.api.submissions import Submissions
+from worker.api.settings import SettingsResource
+from worker.api.submissions import SubmissionsResource
 
 
 class Client(Calls):
@@ -23,11 +23,11 @@ class Client(Calls):
         return PhishGuard(self)
 
     @cached_property
-    def submissions(self) -> Submissions:
+    def submissions(self) -> SubmissionsResource:
         """Requests to judge a message anew."""
-        return Submissions(self)
+        return SubmissionsResource(self)
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> SettingsResource:
         """The account's own lists."""
-        return Settings(self)
+        return SettingsResource(self)

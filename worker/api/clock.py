@@ -23,7 +23,7 @@ class Clock(Protocol):
         """Let so much monotonic time pass."""
         ...
 
-    def heard(self, date: str, *, sent: float, received: float) -> None:
+    def sync(self, date: str, *, sent: float, received: float) -> None:
         """Take note of an answer's Date header and of the monotonic times around it."""
         ...
 
@@ -54,7 +54,7 @@ class ApiClock:
         """Let so much monotonic time pass."""
         await self._sleep(seconds)
 
-    def heard(self, date: str, *, sent: float, received: float) -> None:
+    def sync(self, date: str, *, sent: float, received: float) -> None:
         """Move only as far as this Date proves us wrong: whole seconds and slow answers do not shake the time."""
         try:
             stamp = seconds(parsedate_to_datetime(date))
@@ -76,6 +76,6 @@ def seconds(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def written(moment: float) -> str:
+def format_time(moment: float) -> str:
     """Write seconds since the epoch as RFC 3339 in UTC, to the millisecond."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
-from worker.api.envelope import Page, nothing, numbered, readable, records
+from worker.api.envelope import RecordPage, nothing, paginate, read_each, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 from worker.errors import ServerFault, Unsent
@@ -25,7 +25,7 @@ READINGS = 3
 MOST_IN_A_BATCH = 1000
 
 
-class Listed(Page, Generic[Item], frozen=True, kw_only=True):
+class ListPage(RecordPage, Generic[Item], frozen=True, kw_only=True):
     """A page of a list; ``next`` is a page number or a cursor."""
 
     entries: tuple[Item, ...]
@@ -60,15 +60,15 @@ class Batched(Struct, Generic[Item], frozen=True):
     posts: tuple[Item, ...] | None = None
 
 
-def listed(page: Page, read: msgspec.json.Decoder[Item]) -> Listed[Item]:
+def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[Item]:
     """Read the records of a page."""
-    entries, unread = readable(read.decode, page.records)
-    return Listed(
+    entries, unread = read_each(read.decode, page.records)
+    return ListPage(
         records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
     )
 
 
-class Listing(Generic[Item, New, Change, Asked]):
+class Collection(Generic[Item, New, Change, Asked]):
     """A list of the account: read, and its entries made, changed and removed one by one. Writes are sent once."""
 
     def __init__(self, calls: Calls, name: str, item: type[Item], steady: Asked) -> None:
@@ -84,18 +84,18 @@ class Listing(Generic[Item, New, Change, Asked]):
         page: int | str = 1,
         per_page: int = PER_PAGE,
         urgency: Urgency = Urgency.FACTS,
-    ) -> Listed[Item]:
+    ) -> ListPage[Item]:
         """Return one page of at most 1,000 entries."""
-        query = (("page", str(page)), ("per_page", str(per_page)), *(where.asked() if where else ()))
+        query = (("page", str(page)), ("per_page", str(per_page)), *(where.to_query() if where else ()))
         answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
-        return listed(numbered(answer, int(page), per_page), self._read)
+        return read_page(paginate(answer, int(page), per_page), self._read)
 
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS
-    ) -> AsyncGenerator[Listed[Item], None]:
+    ) -> AsyncGenerator[ListPage[Item], None]:
         """Yield page after page, from a saved one on."""
 
-        async def ask(at: str | None) -> Listed[Item]:
+        async def ask(at: str | None) -> ListPage[Item]:
             return await self.list(where or self._steady, page=at or 1, urgency=urgency)
 
         return pages(ask, page)
@@ -136,7 +136,7 @@ class Listing(Generic[Item, New, Change, Asked]):
         return (await call(where=where, body=body)).result
 
 
-class BatchListing(Listing[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
+class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
     """A list of which many entries can be changed at once."""
 
     async def batch(

@@ -30,7 +30,7 @@ UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words that tell the 403 of a missing subscription from that of a missing permission; the codes do not."""
 
 
-class Operation(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """What is asked of the API: a method and a template of a path."""
 
     method: str
@@ -71,7 +71,7 @@ class Answer(Struct, Generic[T], frozen=True):
     url: str = ""
 
 
-class Page(Struct, frozen=True):
+class RecordPage(Struct, frozen=True):
     """A page of records as they came; ``next`` says how to go on, ``total`` how many there are (when the API does)."""
 
     records: tuple[Raw, ...]
@@ -90,7 +90,7 @@ nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbou
 envelope = msgspec.json.Decoder(Envelope)
 
 
-def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
+def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
     """Return the cursor of the page after the one at ``cursor``; raise ServerFault when it names itself, endlessly."""
     named = (answer.info and answer.info.next) or None
     if named and named == cursor:
@@ -98,7 +98,7 @@ def following(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> 
     return named
 
 
-def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
+def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
     """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last.
 
     The API may make its pages smaller than they were asked for. A total of less than what is here counts nothing.
@@ -110,10 +110,10 @@ def numbered(answer: Answer[list[Raw]], page: int, per_page: int) -> Page:
     # Further than there is in all: the pages are smaller than the API says, and only what is here can be counted.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
     following = str(page + 1) if found and more else None
-    return Page(tuple(answer.result), following, answer.begun, total)
+    return RecordPage(tuple(answer.result), following, answer.begun, total)
 
 
-def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
+def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
     """Read each record, and return those that cannot be read as they came; a broken one costs only itself."""
     entries, unread = list[T](), list[Raw]()
     for record in found:
@@ -124,7 +124,7 @@ def readable(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tupl
     return tuple(entries), tuple(unread)
 
 
-def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
     """Return path and query of a 202's Location; None unless it lies below ``root`` where the question was asked."""
     named = answer.headers.get("location", "")
     try:
@@ -138,28 +138,26 @@ def promised(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], 
     return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
 
 
-def understood(operation: Operation, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
+def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
     """Return the result, or raise what the answer means; whatever makes no sense is a fault, never an empty result."""
     if response.status == TOO_MANY:
-        raise Paced(f"{operation}: the API's request quota is spent; waiting as long as it said")
-    told = _told(operation, response)
+        raise Paced(f"{endpoint}: the API's request quota is spent; waiting as long as it said")
+    told = _unwrap(endpoint, response)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or told.success is not (response.status < REDIRECT):
-        raise fault(operation, f"answered {response.status}: {_said(told)}", response)
+        raise fault(endpoint, f"answered {response.status}: {_describe_errors(told)}", response)
     if not told.success:
-        _refused(operation, response.status, _said(told))
+        _raise_refusal(endpoint, response.status, _describe_errors(told))
     try:
         return read(told.result), told.result_info
     except UNREADABLE as error:
-        raise fault(
-            operation, f"answered {response.status} with an unknown kind of result: {error}", response
-        ) from None
+        raise fault(endpoint, f"answered {response.status} with an unknown kind of result: {error}", response) from None
 
 
-def fault(operation: Operation, problem: str, response: Response | None = None) -> WorkerError:
+def fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
     """Make the error of an answer that decides nothing: a read may be tried again, a write must be looked after."""
-    sentence = f"{operation}: the API {escaped(problem)}"
-    if operation.writes:
+    sentence = f"{endpoint}: the API {escaped(problem)}"
+    if endpoint.writes:
         return Unsure(sentence)
     return ServerFault(sentence, after=retry_after(response.headers) if response else 0.0)
 
@@ -177,35 +175,35 @@ def is_json(response: Response) -> bool:
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
-def _told(operation: Operation, response: Response) -> Envelope:
+def _unwrap(endpoint: Endpoint, response: Response) -> Envelope:
     """Unwrap; raise when this is not the API's envelope."""
-    if response.status == NO_CONTENT and not response.body and (operation.method, operation.path) in WORDLESS:
+    if response.status == NO_CONTENT and not response.body and (endpoint.method, endpoint.path) in WORDLESS:
         return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
-        raise fault(operation, f"answered {response.status} with {kind} instead of JSON", response)
+        raise fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
     try:
         return envelope.decode(response.body)
     except UNREADABLE as error:
-        raise fault(operation, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
+        raise fault(endpoint, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
 
 
-def _said(told: Envelope) -> str:
+def _describe_errors(told: Envelope) -> str:
     """Gather the API's own words, without control characters and not too many."""
     errors = told.errors if isinstance(told.errors, list) else []
     words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
     return escaped("; ".join(filter(None, words))) or "no reason given"
 
 
-def _refused(operation: Operation, status: int, said: str) -> NoReturn:
+def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:
     """Raise the error that says what to do next about a 4xx."""
-    sentence = f"{operation}: the API answered {status}: {said}"
+    sentence = f"{endpoint}: the API answered {status}: {said}"
     if status == UNKNOWN_CREDENTIAL:
         raise Unauthorised(f"{sentence}. Is the credential right, and not expired?")
     if status == FORBIDDEN and any(word in said.lower() for word in UNENTITLED):
         raise NotEntitled(f"{sentence}. The account's subscription does not include this")
     if status == FORBIDDEN:
-        needed = "Write" if operation.writes else "Read"
+        needed = "Write" if endpoint.writes else "Read"
         raise Unauthorised(
             f'{sentence}. The credential needs the permission "Cloud Email Security: {needed}" for this account'
         )

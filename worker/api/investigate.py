@@ -10,9 +10,9 @@ from msgspec import Raw, Struct
 from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.collection import Listed, listed
-from worker.api.envelope import Page, Reader, T, following, nothing, records
+from worker.api.clock import format_time
+from worker.api.collection import ListPage, read_page
+from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
@@ -95,12 +95,12 @@ moved = msgspec.json.Decoder(tuple[MoveItem, ...]).decode
 released = msgspec.json.Decoder(tuple[Released, ...]).decode
 
 
-class SearchPage(Page, frozen=True):
+class SearchPage(RecordPage, frozen=True):
     """A page of a search, its records as they came; ``next`` is a cursor."""
 
-    def read(self) -> Listed[Message]:
+    def read(self) -> ListPage[Message]:
         """Return the page with its records read; ``broken`` counts those that cannot be."""
-        return listed(self, message)
+        return read_page(self, message)
 
 
 class Investigate:
@@ -115,7 +115,7 @@ class Investigate:
         """Jobs that move or release whatever a search finds."""
         return Bulk(self._calls, self._counting)
 
-    def _counting(self, search: BulkSearch) -> AsyncGenerator[Page, None]:
+    def _counting(self, search: BulkSearch) -> AsyncGenerator[RecordPage, None]:
         clean_too = search.detections_only is False
         where, start, end = search.as_search(), search.start, search.end
         return self.walk(where, start=start, end=end, urgency=Urgency.ACT, detections_only=not clean_too)
@@ -131,13 +131,13 @@ class Investigate:
         detections_only: bool = True,
         per_page: int = 1000,
     ) -> SearchPage:
-        """Return one page of the mail scanned between two API times; raise Slow when that takes over a minute."""
-        interval = {"start": written(start), "end": written(end), "detections_only": flag(detections_only)}
-        query = [*interval.items(), ("per_page", str(per_page)), *(where.asked() if where else ())]
+        """Return one page of the mail scanned between two API times; raise SlowSearch when that takes over a minute."""
+        interval = {"start": format_time(start), "end": format_time(end), "detections_only": flag(detections_only)}
+        query = [*interval.items(), ("per_page", str(per_page)), *(where.to_query() if where else ())]
         query += [("cursor", cursor)] if cursor else []
         answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
-        found = await self._calls.finished(answer, records, urgency=urgency)
-        return SearchPage(tuple(found.result), following("GET /investigate", found, cursor), answer.begun)
+        found = await self._calls.poll(answer, records, urgency=urgency)
+        return SearchPage(tuple(found.result), next_cursor("GET /investigate", found, cursor), answer.begun)
 
     def walk(
         self,
@@ -160,7 +160,7 @@ class Investigate:
 
     async def get(self, id: str, urgency: Urgency = Urgency.PROVE, *, submission: bool = False) -> Raw:  # noqa: A002 (the API's word)
         """Return one message as it is now, or as it was submitted, which is another store; raise NotFound."""
-        return await self._read(id, "", _one, urgency, _submitted(submission))
+        return await self._read(id, "", _one, urgency, _select_store(submission))
 
     async def action_log(
         self,
@@ -173,7 +173,7 @@ class Investigate:
 
         An entry that cannot be read is a ServerFault: leaving it out could make somebody do again what it tells.
         """
-        return await self._read(id, "/action_log", _log, urgency, _submitted(submission))
+        return await self._read(id, "/action_log", _log, urgency, _select_store(submission))
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
@@ -213,7 +213,7 @@ class Investigate:
 
     async def move(self, ids: Sequence[str], destination: Destination) -> tuple[MoveItem, ...]:
         """Move at most 1,000 messages to a folder, and return an item per recipient; some may have failed."""
-        _bounded("POST /investigate/move", ids, MOST_MOVED)
+        _check_count("POST /investigate/move", ids, MOST_MOVED)
         return await self._write("/investigate/move", moved, {"destination": destination, "ids": ids})
 
     async def move_one(self, id: str, destination: Destination) -> tuple[MoveItem, ...]:  # noqa: A002
@@ -226,7 +226,7 @@ class Investigate:
         The body is an object since October 2026 and was a bare list before. What is refused as invalid was not carried
         out, so it is asked again in the other form; the form that worked is kept. Raises the first refusal of two.
         """
-        _bounded("POST /investigate/release", ids, MOST_RELEASED)
+        _check_count("POST /investigate/release", ids, MOST_RELEASED)
         try:
             return await self._release(ids, bare=self._bare_list)
         except Rejected as refusal:
@@ -266,7 +266,7 @@ def flag(value: bool) -> str:  # noqa: FBT001 (the only thing it is about)
     return "true" if value else "false"
 
 
-def _submitted(submission: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001
+def _select_store(submission: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001
     return (("submission", "true"),) if submission else ()
 
 
@@ -281,7 +281,7 @@ def _log(result: Raw) -> ActionLog:
     return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_when)))
 
 
-def _bounded(operation: str, ids: Sequence[str], most: int) -> None:
+def _check_count(operation: str, ids: Sequence[str], most: int) -> None:
     """Refuse a batch that the API would refuse, or that asks for nothing."""
     if not 1 <= len(ids) <= most:
         raise Unsent(f"{operation}: {len(ids)} ids in one request; between 1 and {most} are allowed")

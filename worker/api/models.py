@@ -57,7 +57,7 @@ class Traffic(Noun, frozen=True, kw_only=True):
     total_emails_processed_previous: Number = 0
 
 
-class Domain(ListEntry, frozen=True, kw_only=True):
+class AccountDomain(ListEntry, frozen=True, kw_only=True):
     """A domain of the account (``settings/domains``)."""
 
     domain: Text = ""

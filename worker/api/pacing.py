@@ -47,7 +47,7 @@ BACKGROUND_SHARE = 0.75
 SWEEP_SHARE = 0.1
 
 
-class Window:
+class SlidingWindow:
     """At most ``limit`` starts in any ``seconds``."""
 
     def __init__(self, limit: int, seconds: float) -> None:
@@ -117,7 +117,7 @@ class Others:
         if self._left is not None:
             self._left += 1
 
-    def told(self, status: int, headers: Mapping[str, str], *, now: float, turn: int, turns: int) -> None:
+    def update(self, status: int, headers: Mapping[str, str], *, now: float, turn: int, turns: int) -> None:
         """Read what is left after the request of this turn; those begun later are not in the API's figure yet."""
         found = [(int(left), int(seconds)) for left, seconds in LEFT.findall(headers.get("ratelimit", ""))]
         if turn < self._first or (not found and status >= SERVER_FAULT):
@@ -149,10 +149,10 @@ class Budget:
         self._clock = clock
         self._window = window
         allowance = max(1, min(floor(quota * share), quota - 1))
-        self._all = Window(allowance, window + SLACK)
-        second = Window(PER_SECOND, 1.0)
-        background = Window(max(1, floor(allowance * BACKGROUND_SHARE)), window + SLACK)
-        sweep = Window(max(1, floor(allowance * SWEEP_SHARE)), window + SLACK)
+        self._all = SlidingWindow(allowance, window + SLACK)
+        second = SlidingWindow(PER_SECOND, 1.0)
+        background = SlidingWindow(max(1, floor(allowance * BACKGROUND_SHARE)), window + SLACK)
+        sweep = SlidingWindow(max(1, floor(allowance * SWEEP_SHARE)), window + SLACK)
         self._windows = {urgency: [self._all, second] for urgency in Urgency}
         for urgency in BACKGROUND:
             self._windows[urgency].append(background)
@@ -178,7 +178,7 @@ class Budget:
         return given[-self._all.limit :]
 
     async def turn(self, urgency: Urgency, patience: float = inf) -> int:
-        """Wait until a request may leave, which must be at once; return the turn's number for ``heard``.
+        """Wait until a request may leave, which must be at once; return the turn's number for ``update``.
 
         Raises Paced as soon as it is clear that there will be none within ``patience`` seconds.
         """
@@ -250,7 +250,7 @@ class Budget:
         self._timer, self._rings = None, inf
         self._give_turns()
 
-    def heard(self, status: int, headers: Mapping[str, str], turn: int | None = None) -> None:
+    def update(self, status: int, headers: Mapping[str, str], turn: int | None = None) -> None:
         """Read how much is left: ``headers`` in lower case, after the clock has heard the same answer's Date."""
         now = self._clock.monotonic()
         if "date" in headers:
@@ -260,7 +260,7 @@ class Budget:
             self._others.shut(self._shut, self._turns)
         else:
             number = self._turns if turn is None else turn
-            self._others.told(status, headers, now=now, turn=number, turns=self._turns)
+            self._others.update(status, headers, now=now, turn=number, turns=self._turns)
         self._give_turns()
 
     def _date(self) -> None:
@@ -278,7 +278,7 @@ class Budget:
         here = now < self._begun + self._all.seconds
         return list(self._all.starts)[self._held if here and self._given else 0 :]
 
-    def spent(self) -> list[tuple[float, int]]:
+    def count_spent(self) -> list[tuple[float, int]]:
         """Return the starts inside the window per second of API time; to be stored, and given to the successor."""
         now = self._clock.monotonic()
         self._all.opens(now)

@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-from worker.api.envelope import Page
+from worker.api.envelope import RecordPage
 from worker.errors import NotFound, Rejected, ServerFault
 
-P = TypeVar("P", bound=Page)
+P = TypeVar("P", bound=RecordPage)
 RESTARTS = 3
 """How often a walk begins again because the API no longer takes its cursor."""
 

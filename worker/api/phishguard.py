@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.envelope import Page, numbered, records
+from worker.api.clock import format_time
+from worker.api.envelope import RecordPage, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 
@@ -17,18 +17,23 @@ class PhishGuard:
 
     async def reports(
         self, *, start: float, end: float, urgency: Urgency, page: int | str = 1, per_page: int = 1000
-    ) -> Page:
+    ) -> RecordPage:
         """Return one page of the reports between two API times; ``next`` is a page number."""
-        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
+        query = [
+            ("start", format_time(start)),
+            ("end", format_time(end)),
+            ("page", str(page)),
+            ("per_page", str(per_page)),
+        ]
         answer = await self._calls.call("GET", "/phishguard/reports", records, query=query, urgency=urgency)
-        return numbered(answer, int(page), per_page)
+        return paginate(answer, int(page), per_page)
 
     def walk(
         self, *, start: float, end: float, urgency: Urgency = Urgency.FACTS, page: str | None = None
-    ) -> AsyncGenerator[Page, None]:
+    ) -> AsyncGenerator[RecordPage, None]:
         """Yield page after page of the reports, from a saved one on."""
 
-        async def ask(at: str | None) -> Page:
+        async def ask(at: str | None) -> RecordPage:
             return await self.reports(start=start, end=end, urgency=urgency, page=at or 1)
 
         return pages(ask, page)

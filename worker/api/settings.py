@@ -9,9 +9,9 @@ from msgspec import Raw
 
 from worker.api import bodies
 from worker.api.calls import Calls
-from worker.api.collection import MOST_IN_A_BATCH, BatchListing, Listing
+from worker.api.collection import MOST_IN_A_BATCH, BatchCollection, Collection
 from worker.api.envelope import nothing
-from worker.api.models import ContentPolicy, Domain, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
+from worker.api.models import AccountDomain, ContentPolicy, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
 from worker.errors import Unsent
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant
@@ -26,11 +26,11 @@ def _steady(kind: type[Order]) -> Order:
 
 
 class Domains(
-    BatchListing[Domain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
+    BatchCollection[AccountDomain, bodies.NewDomain, bodies.DomainChange, bodies.WhereDomain, bodies.DomainSettings],
 ):
     """``/settings/domains``."""
 
-    async def replace(self, id: str, settings: bodies.DomainSettings) -> Domain:  # noqa: A002 (the API's word)
+    async def replace(self, id: str, settings: bodies.DomainSettings) -> AccountDomain:  # noqa: A002 (the API's word)
         """Put settings as a whole in the place of a domain's; raise NotFound."""
         return await self._send("PUT", self._path + "/{id}", settings, id)
 
@@ -51,7 +51,7 @@ class Domains(
 
 
 class Restrictions(
-    Listing[SendingDomainRestriction, bodies.NewRestriction, bodies.RestrictionChange, bodies.Ordered],
+    Collection[SendingDomainRestriction, bodies.NewRestriction, bodies.RestrictionChange, bodies.Ordered],
 ):
     """``/settings/sending_domain_restrictions``."""
 
@@ -63,15 +63,17 @@ class Restrictions(
         await self._calls.call("POST", self._path + "/batch", nothing, body=body, urgency=Urgency.ACT, writes=True)
 
 
-Blocked = BatchListing[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked, bodies.NewBlock]
-Allowed = BatchListing[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed, bodies.NewAllow]
-Trusted = BatchListing[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted, bodies.NewTrust]
-Contents = BatchListing[ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent, bodies.NewContent]
-People = Listing[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, bodies.WhereRegistered]
-Ignored = Listing[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
+Blocked = BatchCollection[BlockedSender, bodies.NewBlock, bodies.BlockChange, bodies.WhereBlocked, bodies.NewBlock]
+Allowed = BatchCollection[AllowPolicy, bodies.NewAllow, bodies.AllowChange, bodies.WhereAllowed, bodies.NewAllow]
+Trusted = BatchCollection[TrustedDomain, bodies.NewTrust, bodies.TrustChange, bodies.WhereTrusted, bodies.NewTrust]
+Contents = BatchCollection[
+    ContentPolicy, bodies.NewContent, bodies.ContentChange, bodies.WhereContent, bodies.NewContent
+]
+People = Collection[Registrant, bodies.NewRegistrant, bodies.RegistrantChange, bodies.WhereRegistered]
+Ignored = Collection[UrlIgnorePattern, bodies.NewIgnore, bodies.IgnoreChange, bodies.Where]
 
 
-class Settings:
+class SettingsResource:
     """``/settings``: entries come as they are, in no promised order."""
 
     def __init__(self, calls: Calls) -> None:
@@ -116,4 +118,4 @@ class Settings:
     @cached_property
     def domains(self) -> Domains:
         """The account's own domains."""
-        return Domains(self._calls, "domains", Domain, _steady(bodies.WhereDomain))
+        return Domains(self._calls, "domains", AccountDomain, _steady(bodies.WhereDomain))

@@ -7,9 +7,9 @@ import msgspec
 
 from worker.api.bodies import Where
 from worker.api.calls import Calls
-from worker.api.clock import written
-from worker.api.collection import Listed, listed
-from worker.api.envelope import nothing, numbered, records
+from worker.api.clock import format_time
+from worker.api.collection import ListPage, read_page
+from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import pages
 from worker.language.models import AskedDisposition, Submission
@@ -32,7 +32,7 @@ class WhereSubmission(Where, frozen=True, kw_only=True):
     submission_id: str | None = None
 
 
-class Submissions:
+class SubmissionsResource:
     """``/submissions``."""
 
     def __init__(self, calls: Calls) -> None:
@@ -47,12 +47,17 @@ class Submissions:
         urgency: Urgency = Urgency.FACTS,
         page: int | str = 1,
         per_page: int = 1000,
-    ) -> Listed[Submission]:
+    ) -> ListPage[Submission]:
         """Return one page of the submissions between two API times; ``next`` is a page number."""
-        query = [("start", written(start)), ("end", written(end)), ("page", str(page)), ("per_page", str(per_page))]
-        query += where.asked() if where else ()
+        query = [
+            ("start", format_time(start)),
+            ("end", format_time(end)),
+            ("page", str(page)),
+            ("per_page", str(per_page)),
+        ]
+        query += where.to_query() if where else ()
         answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
-        return listed(numbered(answer, int(page), per_page), _submission)
+        return read_page(paginate(answer, int(page), per_page), _submission)
 
     def walk(
         self,
@@ -62,11 +67,11 @@ class Submissions:
         type: Literal["TEAM", "USER"] | None = None,  # noqa: A002 (the API's word)
         urgency: Urgency = Urgency.FACTS,
         page: str | None = None,
-    ) -> AsyncGenerator[Listed[Submission], None]:
+    ) -> AsyncGenerator[ListPage[Submission], None]:
         """Yield page after page, oldest first: what comes in while pages are turned is added at the end."""
         where = WhereSubmission(type=type, order="requested_at", direction="asc")
 
-        async def ask(at: str | None) -> Listed[Submission]:
+        async def ask(at: str | None) -> ListPage[Submission]:
             return await self.list(where, start=start, end=end, urgency=urgency, page=at or 1)
 
         return pages(ask, page)

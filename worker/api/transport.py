@@ -65,7 +65,7 @@ class HttpTransport:
     """Requests over aiohttp: each is sent once, within ``timeout`` seconds, without cookies or redirects."""
 
     def __init__(self, base_url: str, credential: Credential, timeout: float = 20.0) -> None:
-        self._base = _checked(base_url)
+        self._base = _check_base_url(base_url)
         self._credential = credential
         self._timeout = timeout
         self._doubted = False
@@ -95,7 +95,7 @@ class HttpTransport:
         """Send once; raise Unreachable when provably nothing was sent, Unsure when no whole answer came."""
         query = "?" + urlencode(request.query) if request.query else ""
         doubted = self._doubted
-        answer = await self._sent(request, URL(self._base + request.path + query, encoded=True))
+        answer = await self._exchange(request, URL(self._base + request.path + query, encoded=True))
         # Raised out here so that no aiohttp error, which knows our headers, hangs on to ours as its context.
         if isinstance(answer, WorkerError):
             self.lost = str(answer) if doubted and self._doubted else self.lost  # unless one was answered meanwhile
@@ -104,7 +104,7 @@ class HttpTransport:
         self._doubted, self.lost = False, ""
         return answer
 
-    async def _sent(self, request: Request, url: URL) -> Response | WorkerError:
+    async def _exchange(self, request: Request, url: URL) -> Response | WorkerError:
         """Return the answer, or what became of it."""
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         try:
@@ -143,7 +143,7 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
     try:
         return await send(request)
     except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
-        raise _Failed(Unreachable(_unconnected(request, error))) from None
+        raise _Failed(Unreachable(_describe_no_connection(request, error))) from None
     except InvalidURL:  # whose words are the address, and with it a password
         raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is none")) from None
     except (ClientError, OSError) as error:
@@ -154,7 +154,7 @@ def _unsure(error: BaseException) -> Unsure:
     return Unsure(f"the API was asked but no whole answer came: {_reason(error)}")
 
 
-def _unconnected(request: ClientRequest, error: BaseException) -> str:
+def _describe_no_connection(request: ClientRequest, error: BaseException) -> str:
     """Say where no connection came about, why, and where to look; of a proxy's address only what is no secret."""
     where, look_at = _place(request.url), "the network and CLOUDFLARE_BASE_URL"
     if request.proxy:
@@ -186,7 +186,7 @@ def _by_system(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def _checked(base_url: str) -> str:
+def _check_base_url(base_url: str) -> str:
     """Return the base without a slash at its end; raise SettingsError when it is none."""
     try:
         url = URL(base_url)

@@ -9,14 +9,13 @@ import typer
 
 from worker.cli import context, output
 from worker.errors import RuleError, SettingsError
-from worker.language.actions import LISTS
+from worker.language.actions import LANES
 
 if TYPE_CHECKING:
     from worker.settings import Settings
 
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
-LANES = ("placement", "verdict", *LISTS, "notice")
 
 
 def brake(

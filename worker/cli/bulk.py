@@ -18,7 +18,7 @@ from worker.escaping import escaped
 
 if TYPE_CHECKING:
     from worker.api.bulk import RowStatus
-    from worker.api.collection import Listed
+    from worker.api.collection import ListPage
     from worker.api.models import BulkJob, BulkMessage
     from worker.settings import Account, Settings
 
@@ -159,7 +159,7 @@ async def _found(settings: "Settings", id_: str) -> Found:
 
 
 async def _gathered(
-    walk: "AsyncGenerator[Listed[Record], None]", of_what: str, limit: int = sys.maxsize
+    walk: "AsyncGenerator[ListPage[Record], None]", of_what: str, limit: int = sys.maxsize
 ) -> list[Record]:
     """Read page after page until there is enough, and tell a person who waits how far that is."""
     from rich.console import Console

@@ -86,7 +86,7 @@ class Desk:
                 clock=rooms.clock,
                 pace=_pace(source, rooms.settings),
                 first=self._greet,
-                spent=line.budget.spent,
+                spent=line.budget.count_spent,
                 told=self._progress,
                 wake=self.wake,
             )
@@ -97,7 +97,7 @@ class Desk:
             judge=judge,
             ledger=rooms.ledger,
             clock=rooms.clock,
-            spent=line.budget.spent,
+            spent=line.budget.count_spent,
             wake=self.wake,
         )
         self.executor = Executor(

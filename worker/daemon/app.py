@@ -58,7 +58,9 @@ class House:
         """Say that it ended as it should."""
         await self.write(NewRecord("stopped"))
         for desk in self.desks:
-            await self.rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), self.rooms.clock.now())
+            await self.rooms.ledger.keep_spent(
+                desk.line.credential, desk.line.budget.count_spent(), self.rooms.clock.now()
+            )
         self.log.info("stopped")
 
     async def write(self, record: NewRecord) -> None:

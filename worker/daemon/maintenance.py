@@ -173,7 +173,7 @@ async def figures(house: House) -> float:
     metrics.generation.set(rooms.host.bundle.generation)
     for desk in house.desks:
         metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
-        await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
+        await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.count_spent(), now)
         for intake in desk.resting():  # nothing is missed where nothing is wanted
             metrics.gap.remove(desk.account, intake.source.name)
             metrics.coverage_age.remove(desk.account, intake.source.name)

@@ -24,7 +24,6 @@ from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resource
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
-from worker.language.actions import LISTS
 from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, Standing
 from worker.ledger.ledger import Ledger
 
@@ -204,7 +203,7 @@ class Dispatcher:
                         why, next_at = str(refusal), self._pause(handler, refusal)
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
-                    fault = "" if part[0].lane in LISTS else fault_of(refusal)
+                    fault = "" if part[0].action.list_name else fault_of(refusal)
                     said = str(refusal) if fault else f"refused on its own: {refusal}"
                     reply = Reply(answer_all(self._means, part, "failed", said, fault=fault))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
@@ -229,7 +228,7 @@ class Dispatcher:
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
-        if entries[0].lane in LISTS:
+        if entries[0].action.list_name:
             self._observer.forget_listed(entries[0].lane)
         if any(answer.state == "sent" for answer in reply.answers):
             self._pauses.pop(handler.queue, None)
@@ -247,7 +246,7 @@ class Dispatcher:
         await unbroken(self._record(answers, reply))
 
     async def _record(self, answers: Sequence[Answered], reply: Reply) -> None:
-        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
+        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.count_spent()))
         await self._verifier.settle_answered(reply.outcomes)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:

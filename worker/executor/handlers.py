@@ -16,13 +16,11 @@ from worker.executor.lists import comment
 from worker.executor.notices import WORDS, notice
 from worker.executor.observer import list_of
 from worker.language.actions import (
+    ACTIONS,
     LISTS,
     Action,
     Adding,
-    AllowSender,
     BlockSender,
-    Disallow,
-    Distrust,
     Lane,
     Move,
     Notify,
@@ -30,7 +28,6 @@ from worker.language.actions import (
     Release,
     Removing,
     TrustDomain,
-    Unblock,
 )
 from worker.language.models import Destination
 from worker.ledger.entries import Answered, Entry, Outcome, State
@@ -251,11 +248,6 @@ HANDLERS: dict[type[Action], Handler] = {
     Move: MOVES,
     Release: RELEASES,
     Reclassify: RECLASSIFIES,
-    BlockSender: LIST_HANDLERS["block"],
-    Unblock: LIST_HANDLERS["block"],
-    AllowSender: LIST_HANDLERS["allow"],
-    Disallow: LIST_HANDLERS["allow"],
-    TrustDomain: LIST_HANDLERS["trust"],
-    Distrust: LIST_HANDLERS["trust"],
+    **{kind: LIST_HANDLERS[kind.lane] for kind in ACTIONS.values() if kind.list_name},
     Notify: NOTICES,
 }

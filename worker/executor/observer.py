@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from worker.api import Client, Clock, Slow, Urgency
+from worker.api import Client, Clock, SlowSearch, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
-from worker.api.collection import BatchListing
+from worker.api.collection import BatchCollection
 from worker.errors import NotFound, WorkerError
 from worker.executor.action_log import ActionLogReading
 from worker.executor.breaker import SENSELESS, Breaker
 from worker.executor.lists import ListReading
 from worker.executor.postconditions import TeamSubmissions
-from worker.language.actions import Lane
+from worker.language.actions import ACTIONS, Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
@@ -23,16 +23,15 @@ from worker.observations import Looks, message_reading, scan_time
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
-NAMES: dict[Lane, str] = {"block": "block_senders", "allow": "allow_policies", "trust": "trusted_domains"}
-"""What the API calls the list of a lane."""
+LIST_NAMES = {kind.lane: kind.list_name for kind in ACTIONS.values() if kind.list_name}
 NOTHING = ListReading(-1.0, ())
 SINGLES = 100
 """Messages asked for one by one in one round; the others have their turn in the next."""
 
 
-def list_of(client: Client, lane: Lane) -> BatchListing[Any, Any, Any, Any, Any]:
+def list_of(client: Client, lane: Lane) -> BatchCollection[Any, Any, Any, Any, Any]:
     """Return the list that a lane is about."""
-    found: BatchListing[Any, Any, Any, Any, Any] = getattr(client.settings, NAMES[lane])
+    found: BatchCollection[Any, Any, Any, Any, Any] = getattr(client.settings, LIST_NAMES[lane])
     return found
 
 
@@ -73,7 +72,7 @@ class TargetObserver:
 
     def recall(self, messages: Mapping[str, float]) -> dict[str, Look]:
         """Return the looks that need no call: those begun at or after the time given for a message."""
-        return {message: look for message, since in messages.items() if (look := self._looks.of(message, since))}
+        return {message: look for message, since in messages.items() if (look := self._looks.recall(message, since))}
 
     async def look(self, messages: Mapping[str, float], urgency: Urgency) -> Seen:
         """Look at messages: what is known since a time, else anew."""
@@ -125,7 +124,7 @@ class TargetObserver:
                     detections_only=False,
                     urgency=urgency,
                 )
-            except Slow:
+            except SlowSearch:
                 return found
             self._breaker.note_answer()
             pages, cursor = pages + 1, page.next
@@ -160,7 +159,7 @@ class TargetObserver:
                 continue
             if reading.look is not None:
                 readings[reading.thing.id] = reading
-                self._looks.saw(reading.thing.id, reading.look)
+                self._looks.remember(reading.thing.id, reading.look)
         return readings
 
     async def log(self, message: str, urgency: Urgency) -> ActionLogReading | None:

@@ -20,7 +20,7 @@ from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
 from worker.executor.postconditions import asks_for, deadline, find_added, request_time
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
-from worker.language.actions import LISTS, Adding, Lane, Reclassify
+from worker.language.actions import LISTS, Adding, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome, Question
 from worker.ledger.ledger import Ledger
@@ -34,8 +34,6 @@ UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 SENSELESS_ANSWERS = "the API gives no answer about this message that makes sense"
 UNTOLD = "the API does not tell what was done to this message by others"
-OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
-"""The lists on which an entry means the opposite."""
 
 Ask = Callable[[], Awaitable[Policies]]
 Tell = Callable[[Sequence[Reading]], Awaitable[None]]
@@ -290,7 +288,7 @@ class Preflight:
         against: dict[str, Opposition] = {}
         blocks = any(entry.lane == "block" for entry in adding)
         targets = sorted({target for entry in adding for target in find_related(entry.target)})
-        for lane in OPPOSITE[adding[0].lane] if adding else ():
+        for lane in adding[0].action.opposite if adding else ():
             tried = by_target(await self._ledger.find_tried(self._account, lane, targets, ready=not blocks))
             if blocks and not tried:
                 continue

@@ -38,7 +38,7 @@ class HeldEvents:
         due = await self._ledger.due_held(self.account, self._clock.now())
         if not due:
             return HELD_PAUSE
-        judged = await self._judge.held(due)
+        judged = await self._judge.judge_held(due)
         still = {item.sight.key for item in judged.held}
         await self._ledger.enter(
             Page(

@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.api import Clock, Slow
+from worker.api import Clock, SlowSearch
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
 from worker.intake import coverage as reading
 from worker.intake.coverage import Interval
@@ -32,7 +32,7 @@ class Stuck(Temporary):
 
 
 WHY: dict[type[WorkerError], str] = {
-    Slow: "the search took more than 60 s to answer",
+    SlowSearch: "the search took more than 60 s to answer",
     Stuck: "the API does not go on in the middle of it",
 }
 
@@ -183,7 +183,7 @@ class Intake:
                     self.walking = fetched.next is not None
                     new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
                     slice_ = after
-        except (Slow, Stuck, ServerFault, Rejected, NotFound) as error:
+        except (SlowSearch, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in WHY:
                 await self._put_off(slice_, since, str(error))
                 raise
@@ -233,11 +233,11 @@ class Intake:
         """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
-                self._looks.saw(one.thing.id, one.look)
+                self._looks.remember(one.thing.id, one.look)
         async with self._turn:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
-            judged = await self._judge.new(news.sights)
+            judged = await self._judge.judge_new(news.sights)
             page = advanced(self._page(judged, news, fetched))
             await self._ledger.enter(page)
         if page.closes and page.slice and page.slice.kind == "head":

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from worker.api import Client, Page, Urgency
+from worker.api import Client, RecordPage, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
 from worker.language.base import Text, epoch
@@ -132,7 +132,7 @@ class Numbered:
     divisible = False
 
     def __init__(
-        self, ask: Callable[[Slice, int, Urgency], Awaitable[Page]], read: Callable[[msgspec.Raw, float], Reading]
+        self, ask: Callable[[Slice, int, Urgency], Awaitable[RecordPage]], read: Callable[[msgspec.Raw, float], Reading]
     ) -> None:
         """Read the pages that ``ask`` returns, record by record."""
         self._ask = ask
@@ -182,7 +182,7 @@ class PolicyList(Numbered):
 
     pace = 30.0
 
-    def __init__(self, ask: Callable[[int, Urgency], Awaitable[Page]]) -> None:
+    def __init__(self, ask: Callable[[int, Urgency], Awaitable[RecordPage]]) -> None:
         """Read the pages that ``ask`` returns, whatever the slice."""
         super().__init__(lambda _, page, urgency: ask(page, urgency), partial(entry_reading, self.kind))
 

@@ -1,1 +1,1 @@
-"""Judging: facts are fetched when a rule touches one, and proposals become one decision."""
+"""Judging: ask the rules, fetch the facts they use, and decide what to do."""

@@ -1,4 +1,4 @@
-"""Deciding: what was said about one event becomes what is to be done about it. Pure: no clock, no network, no store."""
+"""Decisions: turn the proposals about one event into what to do. Pure: no clock, no network, no ledger."""
 
 from collections.abc import Iterable
 
@@ -13,62 +13,75 @@ EVERYTHING: LaneKey = ("keep", "")
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What was settled for one action: how far it may go and by which rules; ``fallen`` names what outranked it."""
+    """What was decided about one action: its mode and its rules; ``fallen`` names the rules that outranked it."""
 
     action: AnyAction
     mode: Mode
     rules: tuple[str, ...]
     fingerprints: tuple[str, ...]
+    irreversible: bool = False
+    """Whether this action, or another one of its proposal, cannot be undone."""
     disputed: bool = False
     fallen: str = ""
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What a lane is settled to, by which rules; closed to lower priorities while it is in dispute."""
+    """The actions and rules that settled a lane; while it is disputed, lower priorities cannot settle it either."""
 
     actions: frozenset[AnyAction]
     rules: frozenset[str]
     disputed: bool
 
 
-def lowered(proposal: Proposal, ceiling: Mode) -> Proposal:
-    """Lower a sentence to the ceiling, and one with an action that cannot be undone to a person's approval."""
-    irreversible = any(action.irreversible for action in proposal.actions)
-    return replace(proposal, mode=min(proposal.mode, ceiling, APPROVE if irreversible else ENFORCE))
+def lower_mode(proposal: Proposal, ceiling: Mode) -> Proposal:
+    """Lower a proposal to the ceiling, and to APPROVE when it has an action that cannot be undone."""
+    return replace(proposal, mode=min(proposal.mode, ceiling, APPROVE if _is_irreversible(proposal) else ENFORCE))
+
+
+def _is_irreversible(proposal: Proposal) -> bool:
+    return any(action.irreversible for action in proposal.actions)
 
 
 def decide(proposals: Iterable[Proposal]) -> tuple[Decision, ...]:
-    """Settle what to do about one event.
+    """Decide what to do about one event.
 
-    Higher priority settles a lane first, and a sentence that opposes a settled lane falls whole. Equals that agree
-    merge, and the strongest mode stands; equals that disagree wait for a person. Observing rules settle nothing.
+    The highest priority settles its lanes first; a proposal that opposes a settled lane is dropped whole. Equal
+    proposals of one priority merge, and the strongest mode stands; those that disagree wait for a person. Rules that
+    only observe settle nothing.
     """
-    heard = [proposal for proposal in proposals if proposal.mode is not OFF and proposal.actions]
-    decisions = [_decision(p, action, p.mode) for p in heard if p.mode is OBSERVE for action in p.actions]
-    live = [proposal for proposal in heard if proposal.mode is not OBSERVE]
+    wanted = [proposal for proposal in proposals if proposal.mode is not OFF and proposal.actions]
+    decisions = [_make_decision(p, action, p.mode) for p in wanted if p.mode is OBSERVE for action in p.actions]
+    live = [proposal for proposal in wanted if proposal.mode is not OBSERVE]
     settled: dict[LaneKey, Settled] = {}
     for priority in sorted({proposal.priority for proposal in live}, reverse=True):
-        speaking: list[Proposal] = []
-        for proposal in (p for p in live if p.priority == priority):
-            above = _opposed(proposal, settled)
-            speaking += [] if above else [proposal]
-            decisions += [_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
-        wanted = _wanted(speaking)
-        for proposal in speaking:
-            in_dispute = any(wanted[lane_of(a)].disputed for a in proposal.actions if not isinstance(a, Notify))
-            mode = min(proposal.mode, APPROVE) if in_dispute else proposal.mode
-            decisions += [_decision(proposal, action, mode, disputed=in_dispute) for action in proposal.actions]
-        settled |= wanted
-    return _agreed(decisions)
+        decisions += _decide_equals([p for p in live if p.priority == priority], settled)
+    return _merge_equals(decisions)
+
+
+def _decide_equals(equals: list[Proposal], settled: dict[LaneKey, Settled]) -> list[Decision]:
+    """Decide about proposals of one priority, and add the lanes that they settle."""
+    decisions: list[Decision] = []
+    standing: list[Proposal] = []
+    for proposal in equals:
+        above = _find_opponents(proposal, settled)
+        standing += [] if above else [proposal]
+        decisions += [_make_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
+    lanes = _settle_lanes(standing)
+    for proposal in standing:
+        in_dispute = any(lanes[lane_of(a)].disputed for a in proposal.actions if not isinstance(a, Notify))
+        mode = min(proposal.mode, APPROVE) if in_dispute else proposal.mode
+        decisions += [_make_decision(proposal, action, mode, disputed=in_dispute) for action in proposal.actions]
+    settled |= lanes
+    return decisions
 
 
 def lane_of(action: AnyAction) -> LaneKey:
-    """Return what an action settles: a lane of the message, a pattern of a list, or everything."""
+    """Return what an action settles: a lane of the message, a pattern on a list, or everything."""
     return EVERYTHING if isinstance(action, Keep) else (action.lane, action.on)
 
 
-def _opposed(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
-    """Name the higher rules that want something else in a lane of this sentence; empty when none does."""
+def _find_opponents(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
+    """Return the rules of higher priority that want something else in a lane of this proposal; empty for none."""
     against: set[str] = set()
     for action in proposal.actions:
         if isinstance(action, Notify):
@@ -79,22 +92,22 @@ def _opposed(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
     return ", ".join(sorted(against))
 
 
-def _wanted(speaking: list[Proposal]) -> dict[LaneKey, Settled]:
-    """Return what equals want, lane by lane; a Keep disputes every lane that others touch."""
-    said = [(lane_of(a), a, p.rule) for p in speaking for a in p.actions if not isinstance(a, Notify)]
-    lanes = {lane for lane, _, _ in said}
+def _settle_lanes(equals: list[Proposal]) -> dict[LaneKey, Settled]:
+    """Return what proposals of one priority want, by lane; a Keep disputes every other lane."""
+    wanted = [(lane_of(a), a, p.rule) for p in equals for a in p.actions if not isinstance(a, Notify)]
+    lanes = {lane for lane, _, _ in wanted}
     keeping = EVERYTHING in lanes and len(lanes) > 1
     return {
         lane: Settled(
-            actions=(actions := frozenset(action for on, action, _ in said if on == lane)),
-            rules=frozenset(rule for on, _, rule in said if on == lane),
+            actions=(actions := frozenset(action for on, action, _ in wanted if on == lane)),
+            rules=frozenset(rule for on, _, rule in wanted if on == lane),
             disputed=keeping or len(actions) > 1,
         )
         for lane in lanes
     }
 
 
-def _decision(
+def _make_decision(
     proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = ""
 ) -> Decision:
     return Decision(
@@ -102,22 +115,23 @@ def _decision(
         mode=mode,
         rules=(proposal.rule,),
         fingerprints=(proposal.fingerprint,),
+        irreversible=_is_irreversible(proposal),
         disputed=disputed,
         fallen=fallen,
     )
 
 
-def _agreed(decisions: list[Decision]) -> tuple[Decision, ...]:
-    """Merge equal actions of equal standing; what is only observed, or fell, stays apart from what stands."""
+def _merge_equals(decisions: list[Decision]) -> tuple[Decision, ...]:
+    """Merge equal actions, but not observed or outranked ones with those that stand."""
     merged: dict[tuple[AnyAction, bool, str], Decision] = {}
     for decision in decisions:
         key = (decision.action, decision.mode is OBSERVE, decision.fallen)
         before = merged.get(key)
-        merged[key] = _both(before, decision) if before else decision
+        merged[key] = _merge(before, decision) if before else decision
     return tuple(merged.values())
 
 
-def _both(one: Decision, other: Decision) -> Decision:
+def _merge(one: Decision, other: Decision) -> Decision:
     strongest = max(one, other, key=lambda decision: decision.mode)
     return replace(
         strongest,

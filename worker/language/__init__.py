@@ -1,1 +1,1 @@
-"""The language of rule files: events and facts, actions, rules, samples."""
+"""The language of rule files: triggers and facts, actions, rules, samples."""

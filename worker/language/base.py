@@ -1,5 +1,6 @@
-"""What every noun has in common: null reads as empty, what is too long is cut, times are UTC."""
+"""What all records of the API have in common: null reads as empty, long strings are cut, times are UTC."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
@@ -18,32 +19,32 @@ Flag = Nullable[bool]
 Number = Nullable[int]
 
 TEXT_LIMIT = 4096
-"""Characters of any one string that a rule gets to see."""
+"""Characters of a string that a rule sees at most."""
 CUT = "… [cut at 4,096 characters]"
 LATEST = 7_258_118_400.0
-"""The year 2200: what is later, or before 1970, is no time of anything that the API tells."""
+"""The year 2200: later times, and times before 1970, are mistakes."""
 
 
 def epoch(when: datetime | None) -> float:
-    """Return seconds since the epoch, 0 for no time or one that makes no sense; without a zone it is UTC."""
+    """Return seconds since the epoch, 0 for no time or an impossible one; a time without a zone is UTC."""
     seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() if when else 0.0
     return seconds if 0.0 < seconds < LATEST else 0.0
 
 
 @cache
 def _blanks(kind: type["Noun"]) -> tuple[tuple[int, str, Any], ...]:
-    """Each field that has an empty value to stand in for null: its place, its name, that value."""
+    """Return place, name and default of each field whose default stands in for null."""
     return tuple(
         (place, f.name, f.default) for place, f in enumerate(fields(kind)) if f.default not in (None, NODEFAULT)
     )
 
 
 class Noun(Struct, frozen=True, kw_only=True):
-    """A value as the API tells it; unknown fields are ignored, null reads as empty."""
+    """A record as the API sends it; unknown fields are ignored, null reads as empty."""
 
     def __post_init__(self) -> None:
-        """Turn null into the field's empty value."""
-        values = astuple(self)  # all at once: this is a third of what reading a message costs
+        """Replace null with the default of the field."""
+        values = astuple(self)  # all at once, because this takes a third of the time of reading a message
         for place, name, blank in _blanks(type(self)):
             if values[place] is None:
                 force_setattr(self, name, blank)
@@ -57,21 +58,27 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
-def folded(name: str) -> str:
-    """Return a name as it is compared: in lower case, each run of spaces as one."""
+def fold(name: str) -> str:
+    """Return a name in the form in which names are compared: lower case, single spaces."""
     return " ".join(name.casefold().split())
 
 
-def shortened(noun: AnyNoun) -> AnyNoun:
-    """Cut every string longer than 4,096 characters, and say so inside it."""
+def join_choices(names: Iterable[str]) -> str:
+    """Return names as they stand in a sentence: ``a, b or c``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def shorten(noun: AnyNoun) -> AnyNoun:
+    """Cut every string to 4,096 characters, with a note in those that were longer."""
     long = {f.name: _cut(getattr(noun, f.name)) for f in fields(noun)}
     return replace(noun, **long)
 
 
-def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any noun)
-    """Cut one value, whatever its shape."""
+def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any record)
+    """Cut the strings in one value."""
     if isinstance(value, str):
         return value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + CUT
     if isinstance(value, tuple):
         return tuple(_cut(item) for item in value)
-    return shortened(value) if isinstance(value, Noun) else value
+    return shorten(value) if isinstance(value, Noun) else value

@@ -1,6 +1,6 @@
-"""The nouns: what Email Security tells us, as frozen values that rules read.
+"""Records of Email Security, as frozen values that rules read.
 
-The API sends null, or nothing, where it has nothing to say; here that reads as the empty value of the field.
+Where the API sends null or leaves a field out, the field has its empty value.
 Names are Cloudflare's own, except ``from``, which Python forbids: it is ``sender``.
 """
 
@@ -32,7 +32,7 @@ DISPOSITIONS: tuple[str, ...] = get_args(Disposition)
 
 
 class Validation(Noun, frozen=True, kw_only=True):
-    """What the sender's authentication checks came to: pass, neutral, fail, error or none."""
+    """Results of the sender's authentication checks: pass, neutral, fail, error or none."""
 
     spf: Text = ""
     dkim: Text = ""
@@ -41,7 +41,7 @@ class Validation(Noun, frozen=True, kw_only=True):
 
 
 class Properties(Noun, frozen=True, kw_only=True):
-    """Lists of the account that this message met on its way."""
+    """The account's lists that matched this message."""
 
     allowlisted_pattern: Text = ""
     allowlisted_pattern_type: Text = ""
@@ -50,7 +50,7 @@ class Properties(Noun, frozen=True, kw_only=True):
 
 
 class Message(Noun, frozen=True, kw_only=True):
-    """A mail that Email Security scanned, as a search tells it (``GET investigate``)."""
+    """A mail that Email Security scanned, as a search returns it (``GET investigate``)."""
 
     id: str
     postfix_id: Text = ""
@@ -89,7 +89,7 @@ class Message(Noun, frozen=True, kw_only=True):
 
     @property
     def spf(self) -> str:
-        """The SPF result: pass, neutral, fail, error, none, or empty when not told."""
+        """The SPF result: pass, neutral, fail, error, none, or empty when unknown."""
         return self.validation.spf
 
     @property
@@ -120,7 +120,7 @@ class Tag(Noun, frozen=True, kw_only=True):
 
 
 class Report(Noun, frozen=True, kw_only=True):
-    """What a PhishGuard analyst wrote about a mail (``GET phishguard/reports``)."""
+    """A PhishGuard analyst's report about a mail (``GET phishguard/reports``)."""
 
     id: int
     title: Text = ""
@@ -152,7 +152,7 @@ class Submission(Noun, frozen=True, kw_only=True):
 
 
 class Link(Noun, frozen=True, kw_only=True):
-    """A link in a mail and the text it hid behind."""
+    """A link in a mail and its visible text."""
 
     href: Text = ""
     text: Text = ""
@@ -179,14 +179,14 @@ class Header(Noun, frozen=True, kw_only=True):
 
 
 class ThreatCategory(Noun, frozen=True, kw_only=True):
-    """A kind of threat that was found."""
+    """A kind of threat that was detected."""
 
     name: Text = ""
     description: Text = ""
 
 
 class SenderInfo(Noun, frozen=True, kw_only=True):
-    """Where a mail came from on the network."""
+    """The network that a mail came from."""
 
     as_name: Text = ""
     as_number: int | None = None
@@ -209,7 +209,7 @@ class Detection(Noun, frozen=True, kw_only=True):
 
 
 class LogEntry(Noun, frozen=True, kw_only=True):
-    """One thing done to a mail after delivery."""
+    """One operation on a mail after delivery."""
 
     operation: Text = ""
     completed_at: datetime | None = None
@@ -219,13 +219,13 @@ class LogEntry(Noun, frozen=True, kw_only=True):
 
 
 class ActionLog(Noun, frozen=True, kw_only=True):
-    """Everything done to a mail after delivery, oldest first (``GET investigate/{id}/action_log``); a fact."""
+    """All operations on a mail after delivery, oldest first (``GET investigate/{id}/action_log``); a fact."""
 
     entries: tuple[LogEntry, ...] = ()
 
 
 class TraceLine(Noun, frozen=True, kw_only=True):
-    """One line of what the mail servers logged."""
+    """One line from the log of the mail servers."""
 
     lineno: Number = 0
     logged_at: datetime | None = None
@@ -233,23 +233,23 @@ class TraceLine(Noun, frozen=True, kw_only=True):
 
 
 class TracePart(Noun, frozen=True, kw_only=True):
-    """One direction of a mail's way; more may come while it is ``pending``."""
+    """One direction of a mail's route; more lines may come while it is ``pending``."""
 
     lines: Nullable[tuple[TraceLine, ...]] = ()
     pending: Flag = False
 
 
 class Trace(Noun, frozen=True, kw_only=True):
-    """How a mail came in and went on (``GET investigate/{id}/trace``); a fact."""
+    """How a mail came in and was passed on (``GET investigate/{id}/trace``); a fact."""
 
     inbound: Nullable[TracePart] = TracePart()
     outbound: Nullable[TracePart] = TracePart()
 
 
 class Raw(Noun, frozen=True, kw_only=True):
-    """A detected mail itself, taken apart (``GET investigate/{id}/raw``); empty for clean mail; a fact.
+    """A detected mail itself, parsed (``GET investigate/{id}/raw``); empty for clean mail; a fact.
 
-    ``links`` are addresses found in ``html`` and ``text``, 100 at most. What could not be read is told in ``problems``.
+    ``links`` are the addresses in ``html`` and ``text``, 100 at most. ``problems`` says what could not be read.
     """
 
     headers: tuple[Header, ...] = ()
@@ -260,7 +260,7 @@ class Raw(Noun, frozen=True, kw_only=True):
     problems: Texts = ()
 
     def header(self, name: str) -> str:
-        """Return the first header of this name, empty when there is none; case does not matter."""
+        """Return the value of the first header with this name in any case, empty when there is none."""
         return next((one.value for one in self.headers if one.name.lower() == name.lower()), "")
 
 
@@ -269,11 +269,11 @@ class History(Noun, frozen=True, kw_only=True):
 
     messages: int = 0
     dispositions: dict[str, int] = field(default_factory=dict)
-    """How many there were of each disposition; clean mail is ``NONE``."""
+    """Number of messages by disposition; clean mail is ``NONE``."""
     first_at: datetime | None = None
     last_at: datetime | None = None
     more: bool = False
-    """There were more than are counted here."""
+    """Whether there were more messages than were counted."""
 
 
 class Now(Noun, frozen=True, kw_only=True):
@@ -282,17 +282,15 @@ class Now(Noun, frozen=True, kw_only=True):
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-TRIGGERS: dict[str, type[Noun]] = {
-    noun.__name__: noun for noun in (Message, Report, Submission, BlockedSender, AllowPolicy)
-}
-"""What a rule may be about, the type of its first parameter: only what a source brings, so that no rule is deaf."""
-FACTS: dict[str, type[Noun]] = {
-    noun.__name__: noun for noun in (Detection, ActionLog, Policies, Now, Raw, Trace, Registry, History)
-}
-"""What a rule may ask for besides: the types of its other parameters."""
-OF_A_MESSAGE = frozenset({"Detection", "ActionLog", "Raw", "Trace", "History"})
+def _by_name(*nouns: type[Noun]) -> dict[str, type[Noun]]:
+    return {noun.__name__: noun for noun in nouns}
+
+
+TRIGGERS = _by_name(Message, Report, Submission, BlockedSender, AllowPolicy)
+"""The types of a rule's first parameter. Each has a source that reads it, so that every rule can be triggered."""
+FACTS = _by_name(Detection, ActionLog, Policies, Now, Raw, Trace, Registry, History)
+"""The types of a rule's other parameters."""
+MESSAGE_FACTS = _by_name(Detection, ActionLog, Raw, Trace, History)
 """Facts that only a rule about a message can ask for."""
 DISPOSITION_OF = {"Message": "final_disposition", "Report": "disposition"}
-"""The field by which a rule can narrow what it hears; the other triggers have none."""
-NO_MESSAGE = frozenset({"BlockedSender", "AllowPolicy"})
-"""Triggers that are no message and name none."""
+"""The field that a rule's ``dispositions`` are compared with; the other triggers have none."""

@@ -1,4 +1,4 @@
-"""The nouns of an account's own lists: who is blocked, who is let through, and whose names strangers may borrow."""
+"""An account's own lists: blocked senders, allow policies, trusted domains and the impersonation registry."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from typing import Self
 
 from msgspec import field
 
-from worker.language.base import Flag, Noun, Number, Text, domain_of, folded
+from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
 
 
 class ListEntry(Noun, frozen=True, kw_only=True):
-    """What the entries of all lists of an account have in common."""
+    """Fields that entries of all account lists have."""
 
     id: Text = ""
     comments: Text = ""
@@ -22,7 +22,7 @@ class ListEntry(Noun, frozen=True, kw_only=True):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When it was changed last, or made; ``last_modified`` is the older name of that time."""
+        """When it was last changed, or created; ``last_modified`` is an older name of the same field."""
         return self.modified_at or self.last_modified or self.created_at
 
 
@@ -35,7 +35,7 @@ class BlockedSender(ListEntry, frozen=True, kw_only=True):
 
 
 class AllowPolicy(ListEntry, frozen=True, kw_only=True):
-    """A pattern whose mail is let through (``GET settings/allow_policies``).
+    """A pattern of mail to let through (``GET settings/allow_policies``).
 
     An acceptable sender is exempt from SPAM, SPOOF and BULK, a trusted sender and an exempt recipient from everything.
     """
@@ -57,10 +57,10 @@ class Policies(Noun, frozen=True, kw_only=True):
     trusted: tuple[str, ...] = ()
 
     def protects(self, pattern: str) -> str:
-        """Say which list speaks for an address, a domain or an IP, or for a part of it; empty when none does.
+        """Return which list protects an address, a domain or an IP, or a part of it; empty when none does.
 
-        A domain above or below one of the account's own counts as its own: nobody documents whether a block of a domain
-        reaches further than the domain itself.
+        A domain above or below one of the account's own counts as its own, because Cloudflare does not document whether
+        blocking a domain also blocks its subdomains.
         """
         if owns(self.domains, pattern):
             return "domains"
@@ -71,13 +71,13 @@ class Policies(Noun, frozen=True, kw_only=True):
 
 
 def owns(domains: Iterable[str], pattern: str) -> bool:
-    """Tell whether an address or domain lies within one of these domains, or one of them within it."""
+    """Return whether an address or domain lies within one of these domains, or one of them within it."""
     domain = "." + _as_sent(domain_of(pattern) or pattern.lower())
     return any(f".{own}".endswith(domain) or domain.endswith(f".{own}") for own in map(_as_sent, domains))
 
 
 def _as_sent(domain: str) -> str:
-    """Write a domain as mail servers do, whose letters may be beyond ASCII."""
+    """Return a domain in its ASCII form, as mail servers write it."""
     try:
         return domain if domain.isascii() else domain.encode("idna").decode()
     except UnicodeError:
@@ -85,7 +85,7 @@ def _as_sent(domain: str) -> str:
 
 
 def _speaks(listed: Iterable[str], pattern: str) -> bool:
-    """Tell whether a list holds a pattern, its domain, an address of it, or a network that has addresses of it."""
+    """Return whether a list has the pattern, its domain, an address in it, or an overlapping network."""
     domain = domain_of(pattern)
     if domain:
         return not {pattern, domain}.isdisjoint(listed)
@@ -99,8 +99,8 @@ Network = IPv4Network | IPv6Network
 
 
 def _network(pattern: str) -> Network | None:
-    """Read an IP or a network; None for anything else, which no digit and no colon tells at once."""
-    if not pattern[:1].isdigit() and ":" not in pattern:
+    """Parse an IP or a network; return None for anything else."""
+    if not pattern[:1].isdigit() and ":" not in pattern:  # most patterns; parsing them would cost more
         return None
     try:
         return ip_network(pattern, strict=False)
@@ -109,14 +109,14 @@ def _network(pattern: str) -> Network | None:
 
 
 def _overlap(one: Network, other: Network) -> bool:
-    """Tell whether two networks have addresses in common."""
+    """Return whether two networks share addresses."""
     if isinstance(one, IPv4Network):
         return isinstance(other, IPv4Network) and one.overlaps(other)
     return isinstance(other, IPv6Network) and one.overlaps(other)
 
 
 class Registrant(ListEntry, frozen=True, kw_only=True):
-    """A person whose name strangers may borrow (``GET settings/impersonation_registry``)."""
+    """A person whom impostors may impersonate (``GET settings/impersonation_registry``)."""
 
     name: Text = ""
     email: Text = ""
@@ -128,31 +128,31 @@ class Registrant(ListEntry, frozen=True, kw_only=True):
 
 
 class Registry(Noun, frozen=True, kw_only=True):
-    """The people whose names strangers may borrow, each name with its addresses, all in lower case; a fact."""
+    """The people whom impostors may impersonate: addresses by name, all in lower case; a fact."""
 
     people: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, people: Iterable[tuple[str, str | None]]) -> Self:
-        """Gather addresses by name; a name of which one address is None, for it cannot be told, has none."""
+        """Group addresses by name. A name with an unknown address (None) gets none at all."""
         found: dict[str, list[str | None]] = defaultdict(list)
         for name, address in people:
-            found[folded(name)].append(address)
+            found[fold(name)].append(address)
         return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
 
     def knows(self, name: str) -> bool:
-        """Tell whether somebody of this name is registered; case and spaces do not matter."""
-        return folded(name) in self.people
+        """Return whether a person with this name is registered; case and spaces do not matter."""
+        return fold(name) in self.people
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Return the addresses from which people of this name write, in lower case.
+        """Return the addresses that people with this name write from, in lower case.
 
-        Empty when there is nobody of this name, and when one of the addresses is a regular expression: its syntax is
-        Java's, so what it matches cannot be told here.
+        Empty when nobody has this name, and when one of the addresses is a regular expression: its syntax is Java's, so
+        Python cannot say what it matches.
         """
-        return self.people.get(folded(name), ())
+        return self.people.get(fold(name), ())
 
 
 def _all_or_none(addresses: list[str | None]) -> tuple[str, ...]:
-    told = tuple(one.lower() for one in addresses if one is not None)
-    return told if len(told) == len(addresses) else ()
+    known = tuple(one.lower() for one in addresses if one is not None)
+    return known if len(known) == len(addresses) else ()

@@ -1,6 +1,6 @@
-"""The sentences: how a function becomes a rule, and what it says about an event.
+"""Rules: the decorators that make a function one, and what a rule returns about an event.
 
-The decorators only mark; the loader reads the marks, so importing a rule file does nothing.
+The decorators only mark a function. The loader reads the marks, so importing a rule file has no effect.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 from msgspec import Struct
 
 from worker.language.actions import Action, AnyAction
+from worker.language.base import join_choices
 from worker.language.models import DISPOSITIONS, Disposition
 
 By = Literal["rule", "sender", "recipient"]
@@ -21,7 +22,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Mode(IntEnum):
-    """How far a rule may go; only a reviewed change of its file raises it."""
+    """The most a rule may do; only a reviewed change of its file raises it."""
 
     OFF = 0
     OBSERVE = 1
@@ -41,7 +42,7 @@ class Limit(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """What ``@rule`` wrote on a function."""
+    """The arguments of ``@rule``, kept on the function."""
 
     mode: Mode
     limit: Limit
@@ -50,14 +51,14 @@ class Mark(Struct, frozen=True):
 
 
 class Example(Struct, frozen=True):
-    """What ``@example`` wrote on a function: arguments, and what the rule must answer."""
+    """The arguments of ``@example``, kept on the function: what the rule is given, and what it must return."""
 
     given: tuple[Any, ...]
     gives: tuple[AnyAction, ...]
 
 
 class RuleInfo(Struct, frozen=True, kw_only=True):
-    """A loaded rule as the daemon knows it; the function itself stays in the child process."""
+    """A loaded rule as the daemon knows it; the function itself stays in the rule process."""
 
     name: str
     file: str
@@ -74,7 +75,7 @@ class RuleInfo(Struct, frozen=True, kw_only=True):
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """What one rule says about one event: a sentence that stands or falls whole."""
+    """What one rule wants done about one event: all of its actions, or none."""
 
     rule: str
     actions: tuple[AnyAction, ...]
@@ -84,19 +85,17 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 def limit(count: int, *, per: str = "1h", by: By = "rule") -> Limit:
-    """Allow ``count`` distinct targets per window such as ``30m``, ``1h`` or ``1d``; the rest waits for a person."""
+    """Allow ``count`` distinct targets per window such as ``30m``, ``1h`` or ``1d``; more wait for approval."""
     if count < 0:
-        msg = f"a limit of {count} makes no sense; write 0 or more"
-        raise ValueError(msg)
+        raise ValueError(f"a limit must be 0 or more, not {count}")
     return Limit(count, seconds(per), by)
 
 
 def seconds(duration: str) -> float:
-    """Read ``90s``, ``2m``, ``1h``, ``3d`` or ``50ms`` as seconds."""
+    """Parse ``90s``, ``2m``, ``1h``, ``3d`` or ``50ms`` as seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", duration.strip())
     if not found:
-        msg = f"{duration!r} is not a duration; write a number and ms, s, m, h or d, such as 15m"
-        raise ValueError(msg)
+        raise ValueError(f"{duration!r} is not a duration; write a number and ms, s, m, h or d, such as 15m")
     number, unit = found.groups()
     return float(number) / 1000 if unit == "ms" else float(number) * UNITS[unit]
 
@@ -127,59 +126,60 @@ def rule(
 ) -> Any:
     """Mark a function as a rule and return it unchanged.
 
-    Without ``dispositions`` it hears every detection; naming NONE makes the worker read clean mail too.
+    Without ``dispositions`` every detection triggers it; naming NONE makes the worker read clean mail too.
     """
-    heard = None if dispositions is None else tuple(dispositions)
-    if unknown := sorted(set(heard or ()) - set(DISPOSITIONS)):
-        msg = f"unknown disposition {unknown[0]!r}; known are {', '.join(DISPOSITIONS)}"
-        raise ValueError(msg)
-    return (
-        _marking(Mark(mode, limit, priority, heard))(function)
-        if function
-        else _marking(Mark(mode, limit, priority, heard))
-    )
+    narrowed = None if dispositions is None else _check_dispositions(dispositions)
+    decorate = _write_mark(Mark(mode, limit, priority, narrowed))
+    return decorate(function) if function else decorate
 
 
-def _marking(mark: Mark) -> Callable[[Rule], Rule]:
-    """Write the mark on a function."""
+def _check_dispositions(dispositions: Iterable[str]) -> tuple[str, ...]:
+    """Return the dispositions; raise ValueError for an unknown one."""
+    named = tuple(dispositions)
+    if unknown := sorted(set(named) - set(DISPOSITIONS)):
+        raise ValueError(f"unknown disposition {unknown[0]!r}; use {join_choices(DISPOSITIONS)}")
+    return named
 
-    def marking(function: Rule) -> Rule:
+
+def _write_mark(mark: Mark) -> Callable[[Rule], Rule]:
+    """Return a decorator that keeps a mark on a function."""
+
+    def write(function: Rule) -> Rule:
         function.__dict__["__rule__"] = mark
         return function
 
-    return marking
+    return write
 
 
 def example(
     *given: *Given, gives: Action | tuple[Action, ...] | None
 ) -> Callable[[Callable[[*Given], Answer]], Callable[[*Given], Answer]]:
-    """State what the rule answers to these arguments; the loader holds it to that."""
-    answer = sentence(gives)
+    """State what the rule returns for these arguments; the loader rejects the rule when it does not."""
+    answer = to_actions(gives)
 
-    def marking(function: Callable[[*Given], Answer]) -> Callable[[*Given], Answer]:
+    def write(function: Callable[[*Given], Answer]) -> Callable[[*Given], Answer]:
         stacked = function.__dict__.get("__examples__", ())
         function.__dict__["__examples__"] = (Example(given, answer), *stacked)
         return function
 
-    return marking
+    return write
 
 
-def sentence(said: object) -> tuple[AnyAction, ...]:
-    """Read what a rule returned as a tuple of actions; raise TypeError for anything else."""
+def to_actions(said: object) -> tuple[AnyAction, ...]:
+    """Return what a rule returned as a tuple of actions; raise TypeError for anything else."""
     actions: tuple[Any, ...] = () if said is None else said if isinstance(said, tuple) else (said,)
     for action in actions:
         if not isinstance(action, Action):
-            msg = f"a rule returns actions or None, not {type(action).__name__}"
-            raise TypeError(msg)
+            raise TypeError(f"a rule returns actions or None, not {type(action).__name__}")
     return actions
 
 
-def marked(function: object) -> Mark | None:
-    """Return the mark of a rule, None for anything else."""
+def read_mark(function: object) -> Mark | None:
+    """Return the mark of a rule; None for anything else."""
     mark = getattr(function, "__dict__", {}).get("__rule__")
     return mark if isinstance(mark, Mark) else None
 
 
 def examples(function: object) -> tuple[Example, ...]:
-    """Return the examples stacked on a rule, top one first."""
+    """Return the examples of a rule, the top one first."""
     return tuple(getattr(function, "__dict__", {}).get("__examples__", ()))

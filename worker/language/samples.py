@@ -1,4 +1,4 @@
-"""Samples: made-up nouns for examples and tests. Everything not given is harmless and plausible."""
+"""Samples: invented records for examples and tests. Fields that are not given are harmless and plausible."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -75,7 +75,7 @@ def message(
     properties: Properties | None = None,
     is_phish_submission: bool = False,
 ) -> Message:
-    """Return a message; a quarantined one has not been delivered."""
+    """Return a message; with ``is_quarantined`` its delivery status is quarantined."""
     known_as = id or f"{_POSTFIX}-{scanned_at:%Y-%m-%dT%H:%M:%S}-12345678"
     return Message(
         id=known_as,
@@ -196,7 +196,7 @@ def allow_policy(
     verify_sender: bool = True,
     comments: str = "",
 ) -> AllowPolicy:
-    """Return an allow policy that was just made: for one address, and only where it passes a check."""
+    """Return an allow policy for one address, which exempts authenticated mail only."""
     return AllowPolicy(
         id="1",
         pattern=pattern,
@@ -212,7 +212,7 @@ def allow_policy(
 
 
 def action_log(*entries: LogEntry) -> ActionLog:
-    """Return an action log of these entries."""
+    """Return an action log with these entries."""
     return ActionLog(entries=entries)
 
 
@@ -227,7 +227,7 @@ def policies(
     allowed: Sequence[str] = (),
     trusted: Sequence[str] = (),
 ) -> Policies:
-    """Return the lists of an account that owns corp.example."""
+    """Return an account's lists; it owns corp.example."""
     return Policies(domains=tuple(domains), allowed=tuple(allowed), trusted=tuple(trusted))
 
 
@@ -245,7 +245,7 @@ def raw(
     attachments: Sequence[str] = (),
     problems: Sequence[str] = (),
 ) -> Raw:
-    """Return a mail taken apart; ``attachments`` are the names of its files."""
+    """Return a parsed mail; ``attachments`` are the names of its files."""
     return Raw(
         headers=tuple(Header(name=name, value=value) for name, value in (headers or {}).items()),
         text=text,
@@ -257,7 +257,7 @@ def raw(
 
 
 def trace(*, inbound: Sequence[str] = (), outbound: Sequence[str] = (), pending: bool = False) -> Trace:
-    """Return a trace of these lines, all logged at noon; ``pending`` when more may come."""
+    """Return a trace with these lines, all logged at noon; ``pending`` says that more may come."""
     there, back = (
         TracePart(
             lines=tuple(TraceLine(lineno=n, logged_at=NOON, message=line) for n, line in enumerate(lines, 1)),
@@ -269,13 +269,13 @@ def trace(*, inbound: Sequence[str] = (), outbound: Sequence[str] = (), pending:
 
 
 def registry(people: Mapping[str, Sequence[str]] | None = None) -> Registry:
-    """Return a registry of these names and addresses, or of Ada Cole; a name without any has one nobody can tell."""
+    """Return a registry of these names, or of Ada Cole; a name without addresses stands for a regular expression."""
     given = {"Ada Cole": ("ada@corp.example",)} if people is None else people
     return Registry.of((name, address) for name, addresses in given.items() for address in addresses or (None,))
 
 
 def history(*dispositions: Disposition, more: bool = False) -> History:
-    """Return a history of messages of these dispositions, one a day until yesterday; empty for a stranger."""
+    """Return a history of messages with these dispositions, one a day until yesterday; empty for a new sender."""
     count = len(dispositions)
     return History(
         messages=count,

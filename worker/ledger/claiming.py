@@ -19,7 +19,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from worker.language.actions import LISTS
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.ledger.cascade import ends
 from worker.ledger.db.dialects import chunks
@@ -29,8 +28,6 @@ from worker.ledger.limits import Room
 from worker.ledger.records import Json, instant
 from worker.ledger.unit_of_work import FIELDS, Change, UnitOfWork, entry_of
 
-UNSEEN = frozenset({*LISTS, "notice"})
-"""Lanes whose entries are about no message, so that there is nothing to look at."""
 PAUSE = 60.0
 """Seconds until the end of a list entry asks again under a ceiling that lets nothing be done."""
 
@@ -149,8 +146,8 @@ def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached
 
 
 def _was_looked_at(work: UnitOfWork, entry: Entry, look: Look | None) -> bool:
-    """Tell whether somebody has looked lately enough."""
-    return entry.lane in UNSEEN or (look is not None and work.now - look.at <= FRESH)
+    """Tell whether somebody has looked lately enough; entries about no message have nothing to look at."""
+    return not entry.action.about_message or (look is not None and work.now - look.at <= FRESH)
 
 
 def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:

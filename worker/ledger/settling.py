@@ -15,10 +15,6 @@ from worker.ledger.values import Spent
 
 LOOKED_AT = frozenset({"ready", "sent", "unsure"})
 """States of which a look may say something."""
-TRIES = {"Reclassify": 3}
-TRIES_OTHERWISE = 5
-HURTS = frozenset({"Reclassify", "Release"})
-"""Actions that must not be done twice: a person decides when they have been tried often enough."""
 IN_A_ROW = 20
 """Failures of one lane for one reason after which the lane is braked."""
 
@@ -104,8 +100,8 @@ def _answer(work: UnitOfWork, entry: Entry, answered: Answered) -> Entry:
 def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
     """Move one entry to what was found; what was tried often enough is not tried again."""
     state, said, fault = outcome.state, outcome.said, outcome.fault
-    if state == "ready" and entry.attempts >= TRIES.get(type(entry.action).__name__, TRIES_OTHERWISE):
-        state = "waiting" if type(entry.action).__name__ in HURTS else "failed"
+    if state == "ready" and entry.attempts >= entry.action.tries:
+        state = "waiting" if entry.action.repeat_hurts else "failed"
         said, fault = f"tried {entry.attempts} times; {said}", "tried too often"
     remote = outcome.remote or entry.remote
     change: Change = {"said": said, "proof": outcome.proof, "remote": remote, "next_at": outcome.next_at}

@@ -1,1 +1,1 @@
-"""Where rules live: read, checked, and run in a process of their own."""
+"""The rule host: rules are read, checked, and run in a process of their own."""

@@ -1,9 +1,4 @@
-"""The child's side of the rule host: a process in which rules live, with one socket and nothing else of the world.
-
-Frames go both ways: four bytes of length, then msgpack. First the daemon sends ``Sources`` and hears ``Loaded``; then
-it sends one ``Page`` after the other and hears what was said about each event. Tracebacks of a stuck or dying child
-go out on the same socket, as bare text: its first four letters, read as a length, are far above any frame.
-"""
+"""The rule process: gives up everything but its socket, loads the rules, and judges pages of events."""
 
 import ctypes
 import faulthandler
@@ -13,48 +8,21 @@ import resource
 import signal
 from io import BufferedIOBase
 from mmap import mmap
-from struct import Struct as Layout
 from typing import TypeVar
 
-from msgspec import Struct
-from msgspec.msgpack import Decoder, encode
+from msgspec.msgpack import Decoder
 
-from worker.language.rules import RuleInfo
-from worker.rulehost.evaluation import NOBODY, Event, Skip, judge
+from worker.rulehost.evaluation import NOBODY, judge
 from worker.rulehost.loader import Sources, build
-from worker.rulehost.validation import Problem
+from worker.rulehost.protocol import HEAD, MEMORY, NOTE, OUT_OF_MEMORY, EventPage, Loaded, pack_frame
 
-HEAD = Layout("<I")
-FRAME_LIMIT = 64 << 20
-"""Bytes of one frame."""
-NOTE = Layout("<QII")
-"""Shared memory: calls so far, number of the event (while loading: of the file), number of the rule."""
-MEMORY = 512 << 20
-"""Bytes of address space a child may use."""
-OUT_OF_MEMORY = 112
-"""Exit status of a child that came to this limit."""
 PR_SET_PDEATHSIG = 1
 
 Frame = TypeVar("Frame")
 
 
-class Page(Struct, frozen=True, omit_defaults=True):
-    """Events to be judged, and calls not to be made again."""
-
-    events: tuple[Event, ...]
-    skip: tuple[Skip, ...] = ()
-
-
-class Loaded(Struct, frozen=True, omit_defaults=True):
-    """What became of the sources."""
-
-    rules: tuple[RuleInfo, ...] = ()
-    fingerprint: str = ""
-    problems: tuple[Problem, ...] = ()
-
-
 def main(link: int, notes: int, daemon: int) -> None:
-    """Run the child: ``link`` and ``notes`` are descriptors, ``daemon`` is the process that started it."""
+    """Run the rule process: ``link`` and ``notes`` are descriptors, ``daemon`` is its parent's process id."""
     memory = mmap(notes, NOTE.size)
     confine(link, daemon)
     try:
@@ -64,8 +32,8 @@ def main(link: int, notes: int, daemon: int) -> None:
 
 
 def confine(link: int, daemon: int) -> None:
-    """Give up everything but the socket, and die with the daemon."""
-    # The mapping stays when its descriptor is closed; Python kept a duplicate of it, which goes here too.
+    """Close everything but the socket, limit memory and files, and die with the daemon."""
+    # The memory stays mapped without its descriptor; this also closes the duplicate that Python keeps of it.
     os.closerange(3, link)
     os.closerange(link + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -73,15 +41,15 @@ def confine(link: int, daemon: int) -> None:
         os._exit(0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Room for the standard modules that rule files import, opened one at a time.
+    # Rule files import standard modules, whose files are opened one at a time.
     resource.setrlimit(resource.RLIMIT_NOFILE, (link + 16, link + 16))
     faulthandler.enable(file=link, all_threads=False)
-    # The chain ends in the signal's default: once the traceback is out, the process dies of it.
+    # chain=True calls the default handler after the traceback is written, which ends the process.
     faulthandler.register(signal.SIGUSR1, file=link, all_threads=False, chain=True)
 
 
 def serve(link: int, memory: mmap) -> None:
-    """Load the bundle, then judge pages until the daemon closes the socket."""
+    """Load the rules, then judge pages until the daemon closes the socket."""
     calls = 0
 
     def note(first: int, second: int = NOBODY) -> None:
@@ -96,20 +64,19 @@ def serve(link: int, memory: mmap) -> None:
         bundle, problems = build(sources, note)
         send(link, Loaded(tuple(rule.info for rule in bundle.rules), bundle.fingerprint, problems))
         gc.freeze()
-        pages = Decoder(Page)
+        pages = Decoder(EventPage)
         while page := receive(asked, pages):
             send(link, judge(bundle, page.events, skip=page.skip, note=note))
 
 
 def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
-    """Read one frame; None when the daemon is gone."""
+    """Read one frame; None when the daemon has closed the socket."""
     head = asked.read(HEAD.size)
     return decoder.decode(asked.read(HEAD.unpack(head)[0])) if len(head) == HEAD.size else None
 
 
 def send(link: int, frame: object) -> None:
     """Write one frame."""
-    body = encode(frame)
-    left = memoryview(HEAD.pack(len(body)) + body)
+    left = memoryview(pack_frame(frame))
     while left:
         left = left[os.write(link, left) :]

@@ -1,41 +1,43 @@
-"""The judge: what the rules of a bundle say about a page of events. Pure: no clock, no network, no store, no process.
+"""Evaluation: run the rules of a bundle on a page of events. Pure: no clock, no network, no ledger, no process.
 
-A rule may ask for facts that the event does not bring. It then gets a stand-in whose first use stops it, and the
-event comes back once the fact has been fetched. Rules are pure, so running one twice costs a microsecond.
+A rule can take facts that the event does not carry. It is then given a stand-in that stops the rule when it is used,
+and the event is judged again once the fact has been fetched. Rules are pure, so running one twice does no harm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import product
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from msgspec import MsgspecError, Struct, ValidationError, field
 from msgspec.json import Decoder
 from msgspec.msgpack import Decoder as Unpacker
 from msgspec.msgpack import encode
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from worker.escaping import escaped
-from worker.language.actions import AnyAction
-from worker.language.base import TEXT_LIMIT, Noun, shortened
+from worker.language.actions import AnyAction, describe_action
+from worker.language.base import TEXT_LIMIT, Noun, join_choices, shorten
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
-from worker.language.rules import OFF, Proposal, RuleInfo, sentence
+from worker.language.rules import OFF, Proposal, RuleInfo, to_actions
 
 REASON_LIMIT = 500
-"""Characters of a reason, and of the problem a failure states."""
-SENTENCE_LIMIT = 20
-"""Actions in one answer of one rule."""
+"""Characters of a reason, and of the problem in a failure."""
+ACTIONS_LIMIT = 20
+"""Actions that a rule may return for one event."""
 NOBODY = 0xFFFF_FFFF
-"""The rule number noted while no rule is at work."""
+"""The rule number in the note while no rule is running."""
 
 Note = Callable[[int, int], None]
 Facts = Mapping[str, Noun]
-_ACTIONS = Unpacker(tuple[AnyAction, ...])
+_ACTION: Unpacker[AnyAction] = Unpacker(AnyAction)
+CHOICES = {"destination": "folder", "expected_disposition": "disposition", "pattern_type": "pattern type"}
+"""Words for fields that take one of a few values."""
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something to be judged: a JSON record, and the facts that have been fetched for it, as JSON too."""
+    """A JSON record to judge, and the facts that have been fetched for it, as JSON too."""
 
     key: str
     kind: str
@@ -44,7 +46,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule that had no say on an event, and why."""
+    """A rule that failed on an event, and why."""
 
     rule: str
     fingerprint: str
@@ -54,14 +56,14 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Skip(Struct, frozen=True, kw_only=True):
-    """A call not to be made again: it stopped the rule host. The failure is reported where the call would be."""
+    """A call that stopped the rule process and is not made again. Its failure is reported in its place."""
 
     key: str
     failure: Failure
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that was said about one event. ``asked`` names facts to be fetched before the event is judged again."""
+    """What the rules said about one event. ``asked`` names facts to fetch before the event is judged again."""
 
     key: str
     proposals: tuple[Proposal, ...] = ()
@@ -71,7 +73,7 @@ class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Answer = Proposal | Failure | tuple[str, ...]
-"""What one rule says: a proposal, a failure, or the facts it asks for (none: it has nothing to say)."""
+"""What one rule says: a proposal, a failure, or the facts it needs (none: it wants nothing done)."""
 
 
 class LoadedRule(Struct, frozen=True):
@@ -83,25 +85,24 @@ class LoadedRule(Struct, frozen=True):
 
 
 class Bundle:
-    """Checked rules, and who hears what."""
+    """Checked rules, and which of them an event triggers."""
 
     def __init__(self, rules: Sequence[LoadedRule], fingerprint: str) -> None:
         self.rules = tuple(replace(rule, number=number) for number, rule in enumerate(rules))
         self.fingerprint = fingerprint
         self._named = {pair: self._find(*pair) for pair in product(TRIGGERS, DISPOSITIONS)}
 
-    def hearing(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
-        """Return the rules that hear this; a disposition nobody knows yet counts as a detection."""
+    def rules_for(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
+        """Return the rules that such an event triggers; an unknown disposition counts as a detection."""
         known = self._named.get((kind, disposition))
         return self._find(kind, disposition) if known is None else known
 
     def _find(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
-        """Look through all rules."""
-        return tuple(rule for rule in self.rules if _hears(rule.info, kind, disposition))
+        return tuple(rule for rule in self.rules if _is_triggered(rule.info, kind, disposition))
 
 
-def _hears(rule: RuleInfo, kind: str, disposition: str) -> bool:
-    """Say whether a rule hears this; without dispositions of its own it hears all mail that is not clean."""
+def _is_triggered(rule: RuleInfo, kind: str, disposition: str) -> bool:
+    """Return whether such an event triggers a rule; without ``dispositions`` all mail that is not clean does."""
     if rule.mode == OFF or rule.trigger != kind:
         return False
     if rule.dispositions is None:
@@ -109,22 +110,22 @@ def _hears(rule: RuleInfo, kind: str, disposition: str) -> bool:
     return disposition in rule.dispositions
 
 
-class Asked(BaseException):
-    """A rule touched a fact it was not given; not an Exception, so that no ``except Exception`` swallows it."""
+class FactNeeded(BaseException):
+    """A rule used a fact that has not been fetched. No Exception, so that no ``except Exception`` swallows it."""
 
 
 class StandIn:
-    """An unasked fact: whatever a rule does with it, the fact is noted as asked for and the rule stops."""
+    """Stands for a fact that has not been fetched: any use of it records the need, and stops the rule."""
 
     def __init__(self, fact: str, touched: list[str]) -> None:
         object.__setattr__(self, "_asked_for", (fact, touched))
 
 
-def _ask(unasked: StandIn, *_: object) -> NoReturn:
-    """Note the fact and stop the rule."""
+def _request_fact(unasked: StandIn, *_: object) -> NoReturn:
+    """Record that the fact is needed, and stop the rule."""
     fact, touched = object.__getattribute__(unasked, "_asked_for")
     touched.append(fact)
-    raise Asked(fact)
+    raise FactNeeded(fact)
 
 
 for _name in (
@@ -132,7 +133,7 @@ for _name in (
     *("eq", "ne", "lt", "le", "gt", "ge", "hash", "str", "repr", "format", "bytes", "int", "float", "reversed", "dir"),
     *("add", "radd", "or", "ror", "and", "rand", "sub", "rsub", "mul", "rmul", "mod", "rmod", "enter", "exit"),
 ):
-    setattr(StandIn, f"__{_name}__", _ask)
+    setattr(StandIn, f"__{_name}__", _request_fact)
 
 
 def judge(
@@ -140,35 +141,38 @@ def judge(
 ) -> list[Said]:
     """Return what the rules say, one answer per event in the order given.
 
-    ``note`` is told (event number, rule number) before each call. MemoryError passes through: nothing goes on after it.
+    ``note`` is called with (event number, rule number) before each call of a rule. MemoryError is not caught: the
+    process cannot go on after it.
     """
     skipped = {(one.key, one.failure.rule): one.failure for one in skip}
-    answers = [_hear(bundle, number, event, skipped, note) for number, event in enumerate(events)]
+    answers = [_judge_event(bundle, number, event, skipped, note) for number, event in enumerate(events)]
     note(len(events), NOBODY)
     return answers
 
 
-def _hear(bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str, str], Failure], note: Note) -> Said:
-    """Let every rule that hears this event speak."""
+def _judge_event(
+    bundle: Bundle, number: int, event: Event, skipped: Mapping[tuple[str, str], Failure], note: Note
+) -> Said:
+    """Run every rule that this event triggers."""
     note(number, NOBODY)
     try:
         noun = read(TRIGGERS[event.kind], event.raw)
         facts = {name: read(FACTS[name], raw) for name, raw in event.facts.items()}
     except (MsgspecError, UnicodeDecodeError) as problem:
-        return Said(key=event.key, unreadable=told(problem))
+        return Said(key=event.key, unreadable=describe_error(problem))
     said: list[Answer] = []
-    for rule in bundle.hearing(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
+    for rule in bundle.rules_for(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
         if known := skipped.get((event.key, rule.info.name)):
             said.append(known)
             continue
         note(number, rule.number)
-        if answer := ask(rule, noun, facts):
+        if answer := call_rule(rule, noun, facts):
             said.append(answer)
-    return _collected(event.key, said) if said else Said(key=event.key)
+    return _sort_answers(event.key, said) if said else Said(key=event.key)
 
 
-def _collected(key: str, said: Sequence[Answer]) -> Said:
-    """Sort answers by what they are."""
+def _sort_answers(key: str, said: Sequence[Answer]) -> Said:
+    """Sort the answers of rules into proposals, needed facts and failures."""
     return Said(
         key=key,
         proposals=tuple(one for one in said if isinstance(one, Proposal)),
@@ -179,30 +183,29 @@ def _collected(key: str, said: Sequence[Answer]) -> Said:
 
 @cache
 def _decoder(kind: type[Noun]) -> Decoder[Any]:
-    """Return the decoder of a noun."""
     return Decoder(kind)
 
 
 def read(kind: type[Noun], raw: bytes) -> Noun:
-    """Decode a record; raises MsgspecError or UnicodeDecodeError. No string is longer than a record of its length."""
+    """Decode a record and cut its long strings; raises MsgspecError or UnicodeDecodeError."""
     noun: Noun = _decoder(kind).decode(raw)
-    return shortened(noun) if len(raw) > TEXT_LIMIT else noun
+    return shorten(noun) if len(raw) > TEXT_LIMIT else noun  # a short record has no long string
 
 
-def ask(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
-    """Put an event to one rule."""
+def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
+    """Call one rule on an event."""
     info, touched = rule.info, list[str]()
     given = [facts[name] if name in facts else StandIn(name, touched) for name in info.facts]
     try:
-        answer = sentence(rule.function(noun, *given))
-        # A bare `except:` in a rule can swallow the question; it has been asked all the same.
-        actions = () if touched else admitted(info, answer)
-    except Asked:
+        answer = to_actions(rule.function(noun, *given))
+        # A bare `except:` in a rule can swallow FactNeeded, so what was touched counts, whatever the rule returned.
+        actions = () if touched else validate_actions(info, answer)
+    except FactNeeded:
         return tuple(touched)
     except MemoryError:
         raise
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule may raise anything; the others are still heard)
-        return tuple(touched) or _failure(info, problem)
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule may raise anything; the others still run)
+        return tuple(touched) or _make_failure(info, problem)
     if not actions:
         return tuple(touched)
     return Proposal(
@@ -210,33 +213,44 @@ def ask(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
     )
 
 
-def admitted(info: RuleInfo, actions: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
-    """Let through only what the signature admits and the API could take, with a reason; raise TypeError otherwise.
+def validate_actions(info: RuleInfo, actions: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
+    """Return the actions, each with a reason; raise TypeError for those that the rule or the API does not allow.
 
-    This is the one choke point: mypy sees what is written in a rule, this sees what a rule worked out.
+    Every action passes here: mypy checks what is written in a rule, this checks what the rule computed.
     """
-    if len(actions) > SENTENCE_LIMIT:
-        raise TypeError(f"{len(actions)} actions in one answer; at most {SENTENCE_LIMIT} make sense")
+    if len(actions) > ACTIONS_LIMIT:
+        raise TypeError(f"a rule may return {ACTIONS_LIMIT} actions at most, not {len(actions)}")
     for action in actions:
-        if type(action).__name__ not in info.actions:
-            raise TypeError(
-                f"{type(action).__name__} is not in the return type, which admits {', '.join(info.actions)}"
-            )
-    reasoned = tuple(replace(action, because=(action.because or info.doc)[:REASON_LIMIT]) for action in actions)
+        if (name := type(action).__name__) not in info.actions:
+            raise TypeError(f"{name} is not in the rule's return type, which allows {join_choices(info.actions)}")
+    return tuple(_check_values(replace(one, because=(one.because or info.doc)[:REASON_LIMIT])) for one in actions)
+
+
+def _check_values(action: AnyAction) -> AnyAction:
+    """Decode an action again, which checks its values; raise TypeError for one that the API does not take."""
     try:
-        return _ACTIONS.decode(encode(reasoned))
+        return _ACTION.decode(encode(action))
     except ValidationError as problem:
-        raise TypeError(f"an action nobody could carry out: {problem}") from problem
+        raise TypeError(f"{describe_action(action)}: {_describe_choice(action) or problem}") from problem
 
 
-def _failure(info: RuleInfo, problem: BaseException) -> Failure:
-    """State what went wrong and in which line of the rule's folder."""
-    file, line = place(problem.__traceback__, info.file) or (info.file, info.line)
-    return Failure(rule=info.name, fingerprint=info.fingerprint, problem=told(problem), file=file, line=line)
+def _describe_choice(action: AnyAction) -> str:
+    """Say what a field takes when its value is none of its choices; empty when all values are."""
+    for one in fields(action):
+        choices = get_args(one.type) if get_origin(one.type) is Literal else ()
+        if choices and getattr(action, one.name) not in choices:
+            return f"no such {CHOICES.get(one.name, one.name)}; use {join_choices(choices)}"
+    return ""
 
 
-def place(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
-    """Return the innermost line of a traceback that lies in the folder of this rule file."""
+def _make_failure(info: RuleInfo, problem: BaseException) -> Failure:
+    """Describe an error, and the line in the rule's folder where it happened."""
+    file, line = locate(problem.__traceback__, info.file) or (info.file, info.line)
+    return Failure(rule=info.name, fingerprint=info.fingerprint, problem=describe_error(problem), file=file, line=line)
+
+
+def locate(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
+    """Return the innermost line of a traceback that is in the folder of this rule file."""
     folder, found = beside.rpartition("/")[0], None
     while trace:
         file = trace.tb_frame.f_code.co_filename
@@ -246,10 +260,10 @@ def place(trace: TracebackType | None, beside: str) -> tuple[str, int] | None:
     return found
 
 
-def told(problem: BaseException) -> str:
-    """Return an error as one bounded, printable line; its text may come from an attacker's mail."""
+def describe_error(problem: BaseException) -> str:
+    """Return an error as one printable line of limited length; its text may come from an attacker's mail."""
     try:
         text = str(problem)
-    except Exception as worse:  # noqa: BLE001 (the text is made by code of the rule's author)
-        text = f"(its text cannot be had: {type(worse).__name__})"
+    except Exception as worse:  # noqa: BLE001 (the rule's author may have written its __str__)
+        text = f"(its text cannot be read: {type(worse).__name__})"
     return escaped(f"{type(problem).__name__}: {text}", REASON_LIMIT)

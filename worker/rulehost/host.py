@@ -1,7 +1,7 @@
-"""The rule host: rules live in a child process, and what one does to its process costs that rule its say, nobody else.
+"""The rule host: runs rules in a child process, so that a rule that hangs or crashes harms no other rule.
 
-The daemon reads rule files and never runs one. A child that is stuck or dies is replaced, and the page goes to the new
-one without the call that did it.
+The daemon reads rule files and never runs one. When a child hangs or dies, the host starts another one and judges the
+page again, without the call that was running.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from msgspec.structs import replace
 
 from worker.errors import RuleError, Temporary
 from worker.language.rules import OBSERVE, Proposal, RuleInfo
-from worker.rulehost.child import Loaded, Page
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
-from worker.rulehost.loader import Sources, read, refusal
+from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Stopped
+from worker.rulehost.protocol import EventPage, Loaded
 from worker.rulehost.validation import Problem
 
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
-"""What one frame carries at most; a larger event travels alone."""
+"""Events and bytes in one frame at most; a larger event is sent alone."""
 STRIKES, HOUR = 3, 3600.0
-"""A rule that stops the child this often within this many seconds is lowered to OBSERVE until its code changes."""
+"""A rule that stops the child three times within an hour only observes until its code changes."""
 RESTART_AFTER = 5.0
-"""Seconds until a child that could not be started is tried again."""
+"""Seconds until the worker tries again to start a child."""
 _LOADED, _ANSWERS = Decoder(Loaded), Decoder(list[Said])
 
 
 class BundleInfo(Struct, frozen=True):
-    """The running rules; the generation grows with each bundle taken up."""
+    """The running rules; ``generation`` grows with each bundle that is loaded."""
 
     generation: int = 0
     fingerprint: str = ""
@@ -41,7 +41,7 @@ class BundleInfo(Struct, frozen=True):
 
 
 class Host:
-    """Judges pages in a child process; an async context manager that loads on entering and raises RuleError."""
+    """Judges events in a child process; an async context manager that loads the rules and raises RuleError."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Host:
         clock: Callable[[], float] = time.monotonic,
         python: str = sys.executable,
     ) -> None:
-        """Take the folder, the known channels (None: unchecked), and seconds allowed for one call and for one file."""
+        """``channels`` have an address (None: not checked); the deadlines are seconds for one call and one file."""
         self.bundle = BundleInfo()
         self._folder, self._channels, self._python, self._clock = rules, channels, python, clock
         self._deadline, self._load_deadline = deadline, load_deadline
@@ -72,7 +72,7 @@ class Host:
 
     @property
     def lowered(self) -> frozenset[str]:
-        """The running rules that only observe now, because they stopped the child too often."""
+        """The running rules that only observe, because they stopped the child too often."""
         return frozenset(rule.name for rule in self.bundle.rules if rule.fingerprint in self._lowered)
 
     @property
@@ -81,7 +81,7 @@ class Host:
         return self._child.pid if self._child else 0
 
     async def load(self) -> BundleInfo:
-        """Take up the folder as it is now; raises RuleError and keeps what was running."""
+        """Load the folder as it is now; raise RuleError and keep the running rules when it cannot be loaded."""
         sources = read(self._folder, self._channels)
         if self.bundle.generation and sources == self._sources:
             return self.bundle
@@ -93,17 +93,17 @@ class Host:
         return self.bundle
 
     async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
-        """Start a child and have it load; raises RuleError with all that is wrong, also beside what stops a child."""
+        """Start a child that loads the sources; raise RuleError with every problem, and with files that stop it."""
         stops: list[Problem] = []
         while True:
             child = await Child.start(self._python)
             try:
-                return child, _loaded(await child.ask(sources, self._load_deadline), stops)
+                return child, _read_loaded(await child.ask(sources, self._load_deadline), stops)
             except Stopped as stop:
                 child.end()
-                cause = _cause(stop, sources)
-                if cause in stops:  # without that file too
-                    raise refusal(stops) from stop
+                cause = _find_cause(stop, sources)
+                if cause in stops:  # even without that file
+                    raise to_error(stops) from stop
                 stops.append(cause)
                 sources = replace(sources, deadly=sources.deadly | {Path(cause.file).name})
             except BaseException:
@@ -111,7 +111,7 @@ class Host:
                 raise
 
     def _end(self) -> None:
-        """Let the child go."""
+        """End the child, if there is one."""
         if self._child:
             self._child.end()
             self._child = None
@@ -119,57 +119,55 @@ class Host:
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Return what the rules say, one answer per event in the order given."""
         async with self._turn:
-            return [said for page in pages(events) for said in self._with_lowered(await self._page(page))]
+            return [said for page in split_pages(events) for said in self._apply_lowering(await self._judge_page(page))]
 
-    def _with_lowered(self, answers: list[Said]) -> list[Said]:
-        """Let lowered rules only observe."""
+    def _apply_lowering(self, answers: list[Said]) -> list[Said]:
+        """Make proposals of lowered rules observe only."""
         if not self._lowered:
             return answers
-        return [
-            replace(one, proposals=tuple(self._at_most_observed(said) for said in one.proposals)) for one in answers
-        ]
+        return [replace(one, proposals=tuple(self._lower(said) for said in one.proposals)) for one in answers]
 
-    def _at_most_observed(self, said: Proposal) -> Proposal:
-        """Lower one proposal if its rule is lowered."""
+    def _lower(self, said: Proposal) -> Proposal:
+        """Make a proposal observe only if its rule is lowered."""
         return replace(said, mode=OBSERVE) if said.fingerprint in self._lowered else said
 
-    async def _page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
-        """Have a page judged, without the calls that stop the child."""
+    async def _judge_page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
+        """Judge a page, leaving out the calls that stop the child."""
         unexplained: list[Stopped] = []
-        while len(unexplained) < 2:  # noqa: PLR2004 (one may have been anybody's doing: again before it means something)
+        while len(unexplained) < 2:  # noqa: PLR2004 (a single stop outside of rules may have any cause, so it is tried again)
             try:
-                return await self._judged(Page(tuple(events), skip))
+                return await self._ask_child(EventPage(tuple(events), skip))
             except Stopped as stop:
                 if stop.rule == NOBODY:
                     unexplained.append(stop)
                 else:
-                    skip += self._blamed(stop, events)
+                    skip += self._blame(stop, events)
         if len(events) == 1:
-            return [Said(key=events[0].key, unreadable=f"the rule host cannot read it: {unexplained[-1].why}")]
+            return [Said(key=events[0].key, unreadable=f"the rule process cannot read it: {unexplained[-1].why}")]
         half = len(events) // 2
-        return [*await self._page(events[:half], skip), *await self._page(events[half:], skip)]
+        return [*await self._judge_page(events[:half], skip), *await self._judge_page(events[half:], skip)]
 
-    async def _judged(self, page: Page) -> list[Said]:
-        """Ask the child, or a new one; whatever interrupts it leaves no child that would answer late."""
+    async def _ask_child(self, page: EventPage) -> list[Said]:
+        """Ask the child, or a new one; end it on any error, so that no late answer is taken for the next one."""
         if not self._child:
-            self._child, _ = await self._again()
+            self._child, _ = await self._restart()
         try:
             return _ANSWERS.decode(await self._child.ask(page, self._deadline))
         except BaseException:
             self._end()
             raise
 
-    async def _again(self) -> tuple[Child, Loaded]:
-        """Start anew with rules that were taken before; raise Temporary when this machine cannot just now."""
+    async def _restart(self) -> tuple[Child, Loaded]:
+        """Start a child with the rules that were running; raise Temporary when that fails."""
         try:
             return await self._start(self._sources)
         except (RuleError, OSError) as error:
-            raise Temporary(f"the rule host cannot be started again: {error}", after=RESTART_AFTER) from None
+            raise Temporary(f"cannot start the rule process again: {error}", after=RESTART_AFTER) from None
 
-    def _blamed(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
-        """Name the call not to be made again; a lowered rule is not asked about the rest of the page either."""
+    def _blame(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
+        """Count a strike against the rule and return the calls to skip: this one, or all once the rule is lowered."""
         rule = self.bundle.rules[stop.rule]
-        file, line = stop.place(self._sources.folder) or (rule.file, rule.line)
+        file, line = stop.locate(self._sources.folder) or (rule.file, rule.line)
         failure = Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
         now = self._clock()
         strikes = [at for at in self._strikes.get(rule.fingerprint, ()) if now - at < HOUR]
@@ -180,23 +178,23 @@ class Host:
         return tuple(Skip(key=event.key, failure=failure) for event in spared)
 
 
-def _cause(stop: Stopped, sources: Sources) -> Problem:
-    """Say which file stopped a child while it was loaded."""
+def _find_cause(stop: Stopped, sources: Sources) -> Problem:
+    """Return which file stopped a child while it was loaded, as a problem."""
     noted = f"{sources.folder}/{list(sources.files)[stop.event]}"
-    file, line = stop.place(sources.folder) or (noted, 0)
+    file, line = stop.locate(sources.folder) or (noted, 0)
     return Problem(f"it cannot be loaded: {stop.why}", file, line)
 
 
-def _loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
-    """Read what became of the sources; raises RuleError when they cannot be taken."""
+def _read_loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
+    """Decode the result of loading; raise RuleError when there are problems."""
     loaded = _LOADED.decode(answer)
     if stops or loaded.problems:
-        raise refusal([*stops, *loaded.problems])
+        raise to_error([*stops, *loaded.problems])
     return loaded
 
 
-def pages(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Split events into what fits a frame."""
+def split_pages(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Split events into pages that fit a frame."""
     page: list[Event] = []
     size = 0
     for event in events:

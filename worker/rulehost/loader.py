@@ -1,6 +1,6 @@
-"""The loader: rule files become a checked, fingerprinted bundle, whole or not at all. Every problem is told at once.
+"""The loader: turn rule files into a checked bundle with fingerprints, or report every problem at once.
 
-Reading and building are apart, because the daemon reads files, and only its child process ever runs them.
+Reading and building are separate, because the daemon reads files and only its rule process runs them.
 """
 
 import ast
@@ -16,28 +16,37 @@ from typing import Any
 from msgspec import Struct
 
 from worker.errors import RuleError
-from worker.language.actions import AnyAction, Keep, Notify
+from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
-from worker.language.rules import ENFORCE, Example, Proposal, RuleInfo, examples, marked
-from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, ask, place, told
-from worker.rulehost.validation import Header, Misread, Problem, bare, check_mark, check_source, fingerprint, header
+from worker.language.rules import ENFORCE, Example, Mark, Proposal, RuleInfo, examples, read_mark
+from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
+from worker.rulehost.validation import (
+    Misread,
+    Problem,
+    Signature,
+    check_mark,
+    check_source,
+    fingerprint,
+    normalise,
+    read_signature,
+)
 
 PACKAGE = "_rules_in_hand"
-"""The package that rule files believe to be in while they are loaded."""
+"""The package that rule files are in while they are loaded."""
 
 
 class Sources(Struct, frozen=True):
-    """The files of a rules folder as read, and the channels that have an address (None: not checked)."""
+    """The files of a rules folder, and the channels that have an address (None: channels are not checked)."""
 
     folder: str
     files: dict[str, bytes]
     channels: frozenset[str] | None = None
     deadly: frozenset[str] = frozenset()
-    """Files not to be run (again): each has stopped the process in which it was."""
+    """Files that must not be run again, because each stopped the process that loaded it."""
 
 
 class _Parsed(Struct, frozen=True):
-    """A file that is Python and imports nothing forbidden."""
+    """A file that is valid Python and imports nothing forbidden."""
 
     file: str
     code: CodeType
@@ -46,65 +55,67 @@ class _Parsed(Struct, frozen=True):
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> Bundle:
-    """Load a folder of rule files in this process; raises RuleError with every problem, one per line."""
+    """Load a folder of rule files in this process; raise RuleError with every problem, one per line."""
     bundle, problems = build(read(folder, channels))
     if problems:
-        raise refusal(problems)
+        raise to_error(problems)
     return bundle
 
 
-def refusal(problems: Sequence[Problem]) -> RuleError:
-    """Make one error of all problems; it lies where the first one lies."""
-    told_apart = [RuleError(one.text, file=one.file, line=one.line) for one in problems]
-    error = RuleError("\n".join(str(one) for one in told_apart))
-    error.file, error.line = told_apart[0].file, told_apart[0].line
+def to_error(problems: Sequence[Problem]) -> RuleError:
+    """Make one error of all problems, with the place of the first one."""
+    errors = [RuleError(one.text, file=one.file, line=one.line) for one in problems]
+    error = RuleError("\n".join(str(one) for one in errors))
+    error.file, error.line = errors[0].file, errors[0].line
     return error
 
 
 def read(folder: Path, channels: frozenset[str] | None = None) -> Sources:
-    """Read the files of a folder without running any; names that begin with a dot are passed over.
+    """Read the files of a folder without running any; names that begin with a dot are skipped.
 
-    A ConfigMap shows each file twice, once below ``..data``.
+    A mounted ConfigMap shows each file twice, once below ``..data``.
     """
     try:
         found = sorted(one for one in folder.iterdir() if one.suffix == ".py" and one.name[0] != "." and one.is_file())
         files = {one.name: one.read_bytes() for one in found}
     except OSError as problem:
-        why = f"the rules folder cannot be read ({problem.strerror}); set WORKER_RULES to a folder of rule files"
+        why = f"cannot read the rules folder ({problem.strerror}); set WORKER_RULES to a folder of rule files"
         raise RuleError(why, file=str(problem.filename or folder)) from problem
     if all(_is_neighbour(name) for name in files):
-        raise RuleError("no rule file in this folder; put one there, or set WORKER_RULES to another", file=str(folder))
+        raise RuleError(
+            "this folder has no rule file; add one, or set WORKER_RULES to another folder", file=str(folder)
+        )
     return Sources(str(folder), files, channels)
 
 
 def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) -> tuple[Bundle, tuple[Problem, ...]]:
-    """Run the files and check all they hold; the bundle is only good when there is no problem.
+    """Run the files and check their rules; the bundle may only be used when there is no problem.
 
-    ``note`` is told the number of each file before it is run.
+    ``note`` is called with the number of each file before it is run.
     """
     problems: list[Problem] = []
     runnable = [name for name in sources.files if name not in sources.deadly]
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     rules: list[LoadedRule] = []
     shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
-    with _importable(parsed, sources.files.keys() - parsed):
+    with _make_importable(parsed, sources.files.keys() - parsed):
         for number, name in enumerate(sources.files):
             if name in parsed and not _is_neighbour(name):
                 note(number)
-                rules += _rules(parsed[name], shared, sources.channels, problems)
-    problems += _twice(rules)
-    # What is wrong with a neighbour is found by each file that borrows from it.
-    told_once = tuple(dict.fromkeys(problems))
-    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), told_once
+                rules += _load_rules(parsed[name], shared, sources.channels, problems)
+    problems += _find_duplicates(rules)
+    # A broken neighbour is a problem of each file that imports it, and is reported once.
+    distinct = tuple(dict.fromkeys(problems))
+    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), distinct
 
 
 def _is_neighbour(name: str) -> bool:
-    """Say whether a file only lends to others."""
+    """Return whether a file only has code that others import."""
     return name.startswith("_")
 
 
 def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | None:
-    """Read one file as far as that goes without running it."""
+    """Check a file as far as that is possible without running it."""
     file, found = f"{sources.folder}/{name}", list[Problem]()
     try:
         tree = ast.parse(sources.files[name], file)
@@ -116,17 +127,17 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
         problems.append(Problem(f"this is not Python: {getattr(problem, 'msg', problem)}", file, line))
         return None
     if not name.removesuffix(".py").isidentifier():
-        found.append(Problem("rename the file: letters, digits and _ before .py", file))
+        found.append(Problem("rename the file; only letters, digits and _ may stand before .py", file))
     problems += found
     lines = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return None if found else _Parsed(file, code, bare(tree), lines)
+    return None if found else _Parsed(file, code, normalise(tree), lines)
 
 
 @contextmanager
-def _importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterator[None]:
-    """Let parsed files import each other as one package for a while; a broken one is known, and not to be had."""
-    codes = {_module(name): one.code for name, one in parsed.items()}
-    finder = _Finder(codes, frozenset(map(_module, broken)))
+def _make_importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterator[None]:
+    """Let parsed files import each other as one package; importing a broken one raises _Broken."""
+    codes = {_module_name(name): one.code for name, one in parsed.items()}
+    finder = _Finder(codes, frozenset(map(_module_name, broken)))
     package = ModuleType(PACKAGE)
     package.__path__ = []
     sys.modules[PACKAGE] = package
@@ -139,89 +150,89 @@ def _importable(parsed: Mapping[str, _Parsed], broken: Iterable[str]) -> Iterato
             del sys.modules[name]
 
 
-def _module(name: str) -> str:
-    """Return under which name a file is imported."""
+def _module_name(name: str) -> str:
+    """Return the name under which a file is imported."""
     return f"{PACKAGE}.{name.removesuffix('.py')}"
 
 
 class _Broken(ImportError):
-    """A file borrows from one whose problem is told already."""
+    """A file imports one whose problem is reported already."""
 
 
 class _Finder:
-    """Finds and runs the modules of the folder in hand, and no others."""
+    """Finds and runs the modules of the folder that is being loaded, and no others."""
 
     def __init__(self, codes: Mapping[str, CodeType], broken: frozenset[str]) -> None:
         self._codes, self._broken = codes, broken
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Answer the import system; raise _Broken for a file that cannot be run."""
+        """Find a module for the import system; raise _Broken for a file that cannot be run."""
         if name in self._broken:
             raise _Broken(name)
         return ModuleSpec(name, self) if name in self._codes else None  # type: ignore[arg-type]
 
     def create_module(self, _spec: ModuleSpec) -> None:
-        """Leave the making of the module to Python."""
+        """Let Python create the module."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a file."""
-        exec(self._codes[module.__name__], vars(module))  # noqa: S102 (what a rule file is for; in the child process)
+        exec(self._codes[module.__name__], vars(module))  # noqa: S102 (rule files are code; this happens in the rule process)
 
 
-def _rules(
+def _load_rules(
     parsed: _Parsed, shared: Sequence[str], channels: frozenset[str] | None, problems: list[Problem]
 ) -> list[LoadedRule]:
-    """Run one file and take its rules, or say why not."""
-    try:
-        module = import_module(_module(parsed.file.rpartition("/")[2]))
-    except _Broken:
-        return []
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule file may raise anything; the others are still read)
-        file, line = place(problem.__traceback__, parsed.file) or (parsed.file, 1)
-        problems.append(Problem(f"it cannot be loaded: {told(problem)}", file, line))
-        return []
-    # A rule imported from elsewhere is not a rule of this file, and one name may be bound twice.
-    own = {id(one): one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__}
-    functions = [one for one in own.values() if callable(one) and (marked(one) or _forgotten(one))]
-    if not functions:
-        problems.append(Problem("no rule in this file; begin its name with _ if others import from it", parsed.file, 1))
+    """Run one file and return its rules; every problem is added to ``problems``."""
+    functions, found = _run_file(parsed)
+    problems += found
     loaded = []
     for function in functions:
         line = parsed.lines.get(function.__name__, 1)
-        rule, found = _rule(function, parsed, line, shared)
-        found = [*found, *_examples(rule, channels)] if rule else found
-        problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in found)
+        rule, wrong = _check_rule(function, parsed, line, shared)
+        wrong = [*wrong, *_check_examples(rule, channels)] if rule else wrong
+        problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in wrong)
         loaded += [rule] if rule else []
     return loaded
 
 
-def _forgotten(function: object) -> bool:
-    """Say whether somebody wrote examples and forgot the rule."""
+def _run_file(parsed: _Parsed) -> tuple[list[Callable[..., Any]], list[Problem]]:
+    """Run one file; return the functions that are rules or should be, and the problem when there is none."""
+    try:
+        module = import_module(_module_name(parsed.file.rpartition("/")[2]))
+    except _Broken:
+        return [], []
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule file may raise anything; the others are still read)
+        file, line = locate(problem.__traceback__, parsed.file) or (parsed.file, 1)
+        return [], [Problem(f"it cannot be loaded: {describe_error(problem)}", file, line)]
+    # A rule imported from elsewhere is not a rule of this file, and one name may be bound twice.
+    own = {id(one): one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__}
+    functions = [one for one in own.values() if callable(one) and (read_mark(one) or _has_examples(one))]
+    if not functions:
+        return [], [Problem("this file has no rule; begin its name with _ if other files import it", parsed.file, 1)]
+    return functions, []
+
+
+def _has_examples(function: object) -> bool:
+    """Return whether a function has examples, with or without @rule."""
     return "__examples__" in getattr(function, "__dict__", {})
 
 
-def _rule(
+def _check_rule(
     function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[str]
 ) -> tuple[LoadedRule | None, list[str]]:
-    """Check one rule's mark, docstring and signature."""
-    mark, doc = marked(function), (function.__doc__ or "").strip()
+    """Check one function that is a rule, or should be one."""
+    mark, doc = read_mark(function), (function.__doc__ or "").strip()
     if mark is None:
-        return None, ["it has examples and no @rule above them"]
-    problems = [] if doc else ["it has no docstring; its first line is the reason given for what it does"]
-    read_as = Header()
-    try:
-        read_as = header(function)
-    except Misread as problem:
-        problems.append(str(problem))
-    problems += check_mark(mark, read_as.trigger)
+        return None, ["it has examples but no @rule above them"]
+    signature, problems = _check_signature(function, mark)
     info = RuleInfo(
         name=function.__name__,
         file=parsed.file,
         line=line,
         doc=doc.partition("\n")[0].strip(),
-        trigger=read_as.trigger,
-        facts=read_as.facts,
-        actions=read_as.actions,
+        trigger=signature.trigger,
+        facts=signature.facts,
+        actions=signature.actions,
         mode=mark.mode,
         limit=mark.limit,
         priority=mark.priority,
@@ -231,59 +242,72 @@ def _rule(
     return (None if problems else LoadedRule(info, function)), problems
 
 
-def _examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
-    """Hold a rule to its examples."""
+def _check_signature(function: Callable[..., Any], mark: Mark) -> tuple[Signature, list[str]]:
+    """Read a signature, and find what is wrong with it, with the docstring and with the mark."""
+    problems = []
+    if not (function.__doc__ or "").strip():
+        problems.append("it has no docstring; the first line becomes the reason of its actions")
+    signature = Signature()
+    try:
+        signature = read_signature(function)
+    except Misread as problem:
+        problems.append(str(problem))
+    return signature, [*problems, *check_mark(mark, signature.trigger)]
+
+
+def _check_examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
+    """Find examples that the rule contradicts, that are missing, or that name an unknown channel."""
     for number, example in enumerate(examples(rule.function), 1):
-        if problem := contradiction(rule, example):
+        if problem := check_example(rule, example):
             yield f"example {number}: {problem}"
-    yield from _one_sided(rule)
+    yield from _check_both_sides(rule)
     named = {one.channel for e in examples(rule.function) for one in e.gives if isinstance(one, Notify)}
     if channels is not None:
         for channel in sorted(named - channels):
             yield f"channel {channel!r} has no address; set WORKER_NOTIFY_{channel.upper()}"
 
 
-def contradiction(rule: LoadedRule, example: Example) -> str:
-    """Say in how far a rule does not do what its example says; empty when it does."""
+def check_example(rule: LoadedRule, example: Example) -> str:
+    """Say how a rule contradicts an example; empty when it does not."""
     wanted = [TRIGGERS[rule.info.trigger], *(FACTS[name] for name in rule.info.facts)]
     if len(example.given) != len(wanted) or not all(map(isinstance, example.given, wanted)):
         given = ", ".join(type(one).__name__ for one in example.given)
-        return f"it is given ({given}), and the rule takes ({', '.join(kind.__name__ for kind in wanted)})"
-    answer = ask(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
+        return f"it gives the rule ({given}), but the rule takes ({', '.join(kind.__name__ for kind in wanted)})"
+    answer = call_rule(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
     if isinstance(answer, Failure):
         return f"{answer.problem} (line {answer.line})"
-    said = answer.actions if isinstance(answer, Proposal) else ()
-    return "" if said == example.gives else f"it gives {shown(example.gives)}, and the rule says {shown(said)}"
+    returned = answer.actions if isinstance(answer, Proposal) else ()
+    if returned == example.gives:
+        return ""
+    return f"expected {format_actions(example.gives)}, but the rule returned {format_actions(returned)}"
 
 
-def shown(actions: Sequence[AnyAction]) -> str:
-    """Write actions as a person would, without their reasons."""
-    return (
-        " and ".join(f"{one.wish[0]}({', '.join(repr(part) for part in one.wish[1:])})" for one in actions) or "nothing"
-    )
+def format_actions(actions: Sequence[AnyAction]) -> str:
+    """Write actions as a rule would, without their reasons."""
+    return " and ".join(map(describe_action, actions)) or "no action"
 
 
-def _one_sided(rule: LoadedRule) -> Iterator[str]:
-    """Demand of a rule that enforces an example that acts, and one that does not."""
+def _check_both_sides(rule: LoadedRule) -> Iterator[str]:
+    """Require of a rule in ENFORCE an example in which it acts, and one in which it does not."""
     if rule.info.mode < ENFORCE:
         return
     stays = [not one.gives or (_only_keeps(one) and rule.info.actions != ("Keep",)) for one in examples(rule.function)]
     if all(stays):
-        yield "a rule that enforces needs an example in which it acts"
+        yield "a rule in ENFORCE needs an example in which it acts"
     if not any(stays):
-        yield "a rule that enforces needs an example in which it does not act (gives=None)"
+        yield "a rule in ENFORCE needs an example in which it does not act (gives=None)"
 
 
 def _only_keeps(example: Example) -> bool:
-    """Say whether the answer leaves the message as it is."""
+    """Return whether an example only keeps the message as it is."""
     return all(isinstance(action, Keep) for action in example.gives)
 
 
-def _twice(rules: Iterable[LoadedRule]) -> Iterator[Problem]:
-    """Find names that two files use; a name is a rule's identity for ever."""
+def _find_duplicates(rules: Iterable[LoadedRule]) -> Iterator[Problem]:
+    """Find names that two rules share: a rule is known by its name in every record."""
     first: dict[str, RuleInfo] = {}
     for rule in rules:
         other = first.setdefault(rule.info.name, rule.info)
         if other is not rule.info:
-            text = f"{rule.info.name}: the name is taken by {other.file}:{other.line}; rename one of them"
+            text = f"{rule.info.name}: {other.file}:{other.line} has a rule of this name; rename one of them"
             yield Problem(text, rule.info.file, rule.info.line)

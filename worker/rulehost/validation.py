@@ -1,4 +1,4 @@
-"""The grammar of rule files: what one may import, how a signature is read, and what a fingerprint covers."""
+"""Validation of rule files: what they may import, what signatures mean, and what a fingerprint covers."""
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,9 @@ from msgspec import Struct
 
 import worker
 from worker.language.actions import ACTIONS
-from worker.language.models import DISPOSITION_OF, FACTS, NO_MESSAGE, OF_A_MESSAGE, TRIGGERS
+from worker.language.base import join_choices
+from worker.language.models import DISPOSITION_OF, FACTS, MESSAGE_FACTS, TRIGGERS
+from worker.language.policies import ListEntry
 from worker.language.rules import Limit, Mark, Mode
 
 PURE_MODULES = frozenset(
@@ -21,27 +23,34 @@ PURE_MODULES = frozenset(
         *("textwrap", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo"),
     }
 )
-"""Modules of the standard library that compute and do nothing else."""
-OUTWARD = frozenset({"__import__", "breakpoint", "compile", "eval", "exec", "input", "open"})
-"""Built-in functions that reach out of a rule."""
-ABOUT_A_MESSAGE = frozenset({"placement", "verdict"})
-"""Lanes in which only a message can be touched."""
+"""Modules of the standard library that only compute."""
+FORBIDDEN = {
+    "__import__": "rules import with import statements",
+    "breakpoint": "rules cannot stop for a debugger",
+    "compile": "rules cannot run text as code",
+    "eval": "rules cannot run text as code",
+    "exec": "rules cannot run text as code",
+    "input": "rules cannot ask a person",
+    "open": "rules cannot read files",
+}
+"""Built-in functions that a rule must not use, and why."""
+ALLOWED = "rules import names from worker, standard modules that only compute, such as re, and neighbours as ._name"
 SHORTEST, LONGEST = 60.0, 30 * 86400.0
-"""Seconds that the window of a limit may last."""
+"""Seconds that the window of a limit lasts at least and at most."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
 """Code flags: *args, **kwargs, generator, coroutine, asynchronous generator."""
 
 
 class Problem(Struct, frozen=True):
-    """Why a rule file cannot be taken, and where."""
+    """Why a rule file is rejected, and where the mistake is."""
 
     text: str
     file: str = ""
     line: int = 0
 
 
-class Header(Struct, frozen=True):
-    """What a rule's signature says."""
+class Signature(Struct, frozen=True):
+    """A rule's signature, as names of types."""
 
     trigger: str = ""
     facts: tuple[str, ...] = ()
@@ -49,90 +58,91 @@ class Header(Struct, frozen=True):
 
 
 class Misread(Exception):
-    """A signature cannot be read; the text says why."""
+    """A signature is not that of a rule; the text says why."""
 
 
 def check_source(tree: ast.Module, neighbours: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Find what can be seen without running the file: forbidden imports, outward calls, names used twice."""
+    """Find mistakes that show without running the file: forbidden imports and functions, names used twice."""
     seen: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in OUTWARD:
-            yield f"{node.id} reaches out of the rule; rules only read what they are given", node.lineno
+        if isinstance(node, ast.Name) and node.id in FORBIDDEN:
+            yield f"{node.id}() is not allowed in a rule: {FORBIDDEN[node.id]}", node.lineno
         for wanted in _imports(node):
-            if wanted not in PURE_MODULES and wanted not in neighbours and not _offered(wanted):
-                yield f"{wanted} cannot be imported here; {_allowed()}", node.lineno  # type: ignore[attr-defined]
+            if wanted not in PURE_MODULES and wanted not in neighbours and not _is_offered(wanted):
+                yield f"{wanted} cannot be imported in a rule file; {ALLOWED}", node.lineno  # type: ignore[attr-defined]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
             if node.name in seen:
-                yield f"{node.name} is defined twice in this file; give one of them another name", node.lineno
+                yield f"{node.name} is defined twice in this file; rename one of them", node.lineno
             seen.add(node.name)
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
-    """Name each thing that an import statement asks for; a neighbour is written ``._name``."""
+    """Yield the name of everything that an import statement imports; a neighbour is written ``._name``."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         module = "." * node.level + (node.module or "")
-        # `from urllib import parse` asks for urllib.parse; `from re import sub` for something inside re.
+        # `from urllib import parse` imports the module urllib.parse, `from re import sub` a name from the module re.
         inside = module in PURE_MODULES or module.startswith("._")
         yield from (module if inside else f"{module.rstrip('.')}.{alias.name}" for alias in node.names)
 
 
-def _offered(wanted: str) -> bool:
-    """Say whether the front door offers this."""
+def _is_offered(wanted: str) -> bool:
+    """Return whether the package worker offers this to rule files."""
     package, _, name = wanted.partition(".")
     return package == "worker" and name in worker.__all__
 
 
-def _allowed() -> str:
-    """Say what may be imported."""
-    return "a rule imports names that worker offers, pure standard modules such as re, and neighbours as ._name"
-
-
-def header(function: Callable[..., Any]) -> Header:
-    """Read a signature: trigger, facts, and everything the rule may ever do. Raises Misread."""
+def read_signature(function: Callable[..., Any]) -> Signature:
+    """Read a signature: trigger, facts, and every action that the rule may ever return. Raises Misread."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_flags & _NOT_PLAIN or code.co_kwonlyargcount:
-        raise Misread("a rule is a plain function of plain parameters: no async, no yield, no *args, no keywords")
-    hints = _hints(function)
-    names = [getattr(hints.get(name), "__name__", "") for name in code.co_varnames[: code.co_argcount]]
-    if not names or names[0] not in TRIGGERS or hints[code.co_varnames[0]] is not TRIGGERS[names[0]]:
-        raise Misread(f"the type of the first parameter is what the rule is about: one of {', '.join(TRIGGERS)}")
-    for parameter, name in zip(code.co_varnames[1:], names[1:], strict=False):
+        raise Misread("a rule is a plain function: not async, no yield, no *args, no keyword-only parameters")
+    hints, parameters = _hints(function), code.co_varnames[: code.co_argcount]
+    names = [getattr(hints.get(parameter), "__name__", "") for parameter in parameters]
+    if not names or names[0] not in TRIGGERS or hints[parameters[0]] is not TRIGGERS[names[0]]:
+        raise Misread(f"the type of the first parameter says what triggers the rule; use {join_choices(TRIGGERS)}")
+    for parameter, name in zip(parameters[1:], names[1:], strict=True):
         if name not in FACTS or hints[parameter] is not FACTS[name]:
-            raise Misread(f"parameter {parameter} asks for an unknown fact; known are {', '.join(FACTS)}")
-    if names[0] != "Message" and (strange := OF_A_MESSAGE.intersection(names)):
-        raise Misread(f"{min(strange)} is a fact of a message; a rule about a {names[0]} cannot ask for it")
-    if len(set(names)) < len(names):
-        raise Misread("the rule asks for the same fact twice")
-    actions = _admitted(hints)
-    needy = [name for name in actions if ACTIONS[name].lane in ABOUT_A_MESSAGE]
-    if names[0] in NO_MESSAGE and needy:
-        raise Misread(f"{needy[0]} needs a message, and this rule is about a list; it can notify or change lists")
-    return Header(names[0], tuple(names[1:]), actions)
+            raise Misread(f"the type of parameter {parameter} is no fact; use {join_choices(FACTS)}")
+    signature = Signature(names[0], tuple(names[1:]), _read_return_type(hints))
+    _check_combination(signature)
+    return signature
+
+
+def _check_combination(signature: Signature) -> None:
+    """Raise Misread when facts or actions do not go with the trigger."""
+    trigger, facts = signature.trigger, signature.facts
+    if trigger != "Message" and (strange := MESSAGE_FACTS.keys() & set(facts)):
+        raise Misread(f"{min(strange)} is a fact of a message, so a rule about {trigger} cannot use it")
+    if len(set(facts)) < len(facts):
+        raise Misread("two parameters have the same fact as their type")
+    needy = [name for name in signature.actions if ACTIONS[name].about_message]
+    if issubclass(TRIGGERS[trigger], ListEntry) and needy:
+        raise Misread(f"{needy[0]} needs a message, and a rule about {trigger} has none; it may notify or change lists")
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Evaluate the annotations."""
+    """Evaluate the annotations; raise Misread when that fails."""
     try:
         return get_type_hints(function)
     except Exception as problem:
         raise Misread(f"its annotations cannot be read: {problem}") from problem
 
 
-def _admitted(hints: dict[str, Any]) -> tuple[str, ...]:
-    """Read the return type: actions, tuples of actions, and None."""
+def _read_return_type(hints: dict[str, Any]) -> tuple[str, ...]:
+    """Read the return type: actions, tuples of actions, and None. Raises Misread."""
     if "return" not in hints:
-        raise Misread("it has no return type; write every action it may take, such as -> Move | None")
+        raise Misread("it has no return type; name every action it may return, such as -> Move | None")
     parts = [part for part in _members(hints["return"]) if part is not type(None)]
     kinds = [kind for part in parts for kind in _tuple_members(part)]
     for kind in kinds:
         if kind not in ACTIONS.values():
             shown = getattr(kind, "__name__", kind)
-            raise Misread(f"its return type holds {shown}; it may hold {', '.join(ACTIONS)}, tuples of them, or None")
+            raise Misread(f"its return type has {shown}; use {', '.join(ACTIONS)}, tuples of them, or None")
     if not kinds:
-        raise Misread("its return type holds no action, so it could never do anything")
+        raise Misread("its return type has no action, so the rule could never do anything")
     return tuple(dict.fromkeys(kind.__name__ for kind in kinds))
 
 
@@ -149,45 +159,45 @@ def _tuple_members(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 (any annotatio
 
 
 def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
-    """Find what makes no sense in a decorator. Types are looked at too: nobody has to run mypy."""
+    """Find mistakes in the arguments of ``@rule``. Types are checked too, because authors need not run mypy."""
     if mark.dispositions is not None and trigger not in {"", *DISPOSITION_OF}:
-        yield f"a {trigger} has no disposition of its own; leave dispositions= out, and test its fields in the rule"
-    if not _is(mark.mode, Mode):
-        yield f"mode is {mark.mode!r}; write one of {', '.join(mode.name for mode in Mode)}"
-    if not _is(mark.priority, int):
-        yield f"priority is {mark.priority!r}; write a whole number"
-    if not _is(mark.limit, Limit) or mark.limit.count < 0 or not SHORTEST <= mark.limit.per <= LONGEST:
-        yield f"limit is {mark.limit!r}; write per_hour(50), or limit(50, per='1h') with a window of 1m to 30d"
+        yield f"{trigger} has no disposition of its own; leave dispositions= out and check its fields in the rule"
+    if not _is_a(mark.mode, Mode):
+        yield f"mode is {mark.mode!r}; use {join_choices(mode.name for mode in Mode)}"
+    if not _is_a(mark.priority, int):
+        yield f"priority is {mark.priority!r}; use a whole number"
+    if not _is_a(mark.limit, Limit) or mark.limit.count < 0 or not SHORTEST <= mark.limit.per <= LONGEST:
+        yield f"limit is {mark.limit!r}; use per_hour(50), or limit(50, per='1h') with a window of 1m to 30d"
 
 
-def _is(value: object, kind: type) -> bool:
-    """Look at a value whose type was promised and may be another."""
+def _is_a(value: object, kind: type) -> bool:
+    """Check a type that the annotation promises, without mypy taking the check for needless."""
     return isinstance(value, kind)
 
 
-class _Bare(ast.NodeTransformer):
-    """Leaves of a file only what decides: no docstrings, no examples."""
+class _Normaliser(ast.NodeTransformer):
+    """Removes docstrings and examples from the code of a file."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Drop a text that stands by itself, which is what a docstring is."""
+        """Remove a string that stands by itself, such as a docstring."""
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Drop the examples of a function, and go on inside it."""
+        """Remove the examples of a function, and go on inside it."""
         node.decorator_list = [one for one in node.decorator_list if not _is_example(one)]
         return self.generic_visit(node)
 
 
 def _is_example(decorator: ast.expr) -> bool:
-    """Recognise ``@example(...)``."""
+    """Return whether a decorator is ``@example(...)``."""
     return isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "example"
 
 
-def bare(tree: ast.Module) -> str:
-    """Write a file's code without docstrings, examples and line numbers; the tree is used up by it."""
-    return ast.dump(_Bare().visit(tree))
+def normalise(tree: ast.Module) -> str:
+    """Write a file's code without docstrings, examples and line numbers; this changes the tree."""
+    return ast.dump(_Normaliser().visit(tree))
 
 
 def fingerprint(*parts: str) -> str:
-    """Return 12 hexadecimal digits over all parts."""
+    """Hash all parts to 12 hexadecimal digits."""
     return sha256("\0".join(parts).encode()).hexdigest()[:12]
