@@ -10,18 +10,15 @@ from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import Json, Reader, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.sandbox.account.jobs import Job
     from worker.sandbox.account.mail import Mail, State
-    from worker.sandbox.endpoints.bulk_jobs import Job
+    from worker.sandbox.account.timeline import Thing
     from worker.sandbox.options import Switches
-
-# A row of a list over time; None once it was deleted.
-Thing = Timeline[Json | None]
 
 
 @dataclass(frozen=True, slots=True)

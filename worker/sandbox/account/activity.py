@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import list_effects, reviews, traffic
 from worker.sandbox.account.account import Account, Effect
 from worker.sandbox.account.fixtures import furnish
-from worker.sandbox.account.mail import Mail, first_state, log_entry, moved, released
+from worker.sandbox.account.mail import DAY, Mail, first_state, log_entry, moved, released
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import Json, moment
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from worker.sandbox.options import Switches
 
 HANDS = ("auto", "analyst")
-DAY = 86400.0
 
 
 class Life(Account):

@@ -10,7 +10,7 @@ from worker.sandbox.account.matching import Parties, authors, means, recipients,
 if TYPE_CHECKING:
     from typing import Literal
 
-    from worker.sandbox.account.account import Thing
+    from worker.sandbox.account.timeline import Thing
     from worker.sandbox.wire import Json
 
 Lists = Mapping[str, Mapping[str, "Thing"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ import msgspec
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import Json, moment, seconds
 
+DAY = 86400.0
 QUARANTINE = "Quarantine"
 PURGED = "RecoverableItemsPurges"
 DESTINATIONS = frozenset({"Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDeletions", PURGED})
@@ -18,6 +20,15 @@ TEN = SIX | {"MALICIOUS-BEC", "ENCRYPTED", "EXTERNAL", "UNKNOWN"}
 DELIVERIES = frozenset(
     {"delivered", "moved", "quarantined", "rejected", "deferred", "bounced", "queued", "move_failed"}
 )
+
+# What an action log, or an item of an answer, says about an attempt.
+DONE = "OK"
+NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
+QUARANTINED = "the message is in quarantine"
+NOT_HELD = "the message is not in quarantine"
+NO_INTEGRATION = "no integration with write access for this mailbox"
+NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
+PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +175,7 @@ class Mail(Timeline[State]):
             return self.head + tail
         old = {"ts": seconds(self.scanned), "findings": None, "action_log": aged(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail
+
+
+Test = Callable[[Mail, State], bool]
+"""Whether a search finds a message in a state."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from worker.sandbox.wire import Json
+
 T = TypeVar("T")
 
 
@@ -28,3 +30,7 @@ class Timeline(Generic[T]):
         if self.since <= horizon:
             return self.value
         return next((value for since, value in reversed(self.past) if since <= horizon), None)
+
+
+Thing = Timeline[Json | None]
+"""A row of a list over time; None once it was deleted."""

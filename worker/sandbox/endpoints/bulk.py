@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import TEN
+from worker.sandbox.account.jobs import OPEN, Attempt, Job, Progress, Row
+from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
-from worker.sandbox.endpoints.bulk_jobs import OPEN, Attempt, Job, Progress, Row
 from worker.sandbox.endpoints.moves import destination_of
 from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, moment, ok
 
@@ -97,7 +97,7 @@ def _query(request: Request, sought: Json) -> Request:
     return Request("GET", request.path, tuple(pairs))
 
 
-def _tests(life: Life, request: Request) -> list[search.Test]:
+def _tests(life: Life, request: Request) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
     tests = search.filters(life.reader, request, life, TEN)
     if subject := request.get("exact_subject"):

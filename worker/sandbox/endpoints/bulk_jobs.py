@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from worker.sandbox.account.timeline import Timeline
+from worker.sandbox.account.jobs import BROKE_DOWN, NOT_DELIVERED, PASSING, SKIPPED, Attempt, Job, Row
+from worker.sandbox.account.mail import DONE, NOT_HELD
 from worker.sandbox.endpoints import moves, search
 
 if TYPE_CHECKING:
@@ -16,81 +17,7 @@ if TYPE_CHECKING:
 
     from worker.sandbox.account.activity import Life
     from worker.sandbox.account.mail import Mail
-    from worker.sandbox.wire import Call, Json
-
-OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-OPEN = frozenset({"PENDING", "PROCESSING"})
-SKIPPED = "a submission cannot be acted on"
-NOT_DELIVERED = "delivery failed"
-BROKE_DOWN = "an internal error ended the job"
-PASSING = frozenset({moves.PROVIDER, NOT_DELIVERED})  # what may go better the next time
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is; moments in epoch seconds."""
-
-    status: str = "PENDING"
-    started: float | None = None
-    ended: float | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How far one recipient of one message is."""
-
-    status: str = "PENDING"
-    tries: int = 0
-    processed: float | None = None
-    retry_after: float | None = None
-    message: str | None = None
-
-
-class Row(Timeline[Attempt]):
-    """One recipient of one message of a job."""
-
-    __slots__ = ("mail", "recipient")
-
-    def __init__(self, since: float, mail: Mail, recipient: str, attempt: Attempt) -> None:
-        super().__init__(since, attempt)
-        self.mail, self.recipient = mail, recipient
-
-
-@dataclass(slots=True)
-class Job:
-    """A job that ``asked`` created, and its search; None in ``progress`` once it was deleted.
-
-    ``destination`` is None where it releases. ``waiting`` holds (moment from when on, number, rows of one message).
-    """
-
-    ident: str
-    number: int
-    asked: Call
-    destination: str | None
-    window: tuple[float, float]
-    tests: list[search.Test]
-    said: Json
-    progress: Timeline[Progress | None]
-    rows: list[Row] = field(default_factory=list)
-    waiting: list[tuple[float, int, tuple[Row, ...]]] = field(default_factory=list)
-
-    @property
-    def running(self) -> bool:
-        """Whether it goes on by itself."""
-        return self.progress.value is not None and self.progress.value.status not in OVER
-
-    def advance(self, at: float, **changes: object) -> None:
-        """Change how far it is."""
-        self.progress.become(at, replace(self.progress.value or Progress(), **changes))  # type: ignore[arg-type]
-
-    def end(self, at: float, status: str, message: str | None = None) -> None:
-        """End it; what is still open, or in the middle of an attempt, is given up."""
-        for row in self.rows:
-            if row.value.status in OPEN:
-                row.become(at, replace(row.value, status="CANCELLED", processed=at, retry_after=None))
-        self.waiting.clear()
-        self.advance(at, status=status, ended=at, message=message)
+    from worker.sandbox.wire import Call
 
 
 def start(life: Life, job: Job) -> None:
@@ -165,16 +92,16 @@ def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping
     mail = rows[0].mail
     if job.destination is not None:
         return moves.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
-    lost = NOT_DELIVERED if mail.now.quarantined else moves.NOT_HELD
+    lost = NOT_DELIVERED if mail.now.quarantined else NOT_HELD
     moves.release_one(life, call, mail)
     reached = mail.now.released if lost == NOT_DELIVERED else ()
-    return {row.recipient: moves.DONE if row.recipient in reached else lost for row in rows}
+    return {row.recipient: DONE if row.recipient in reached else lost for row in rows}
 
 
 def _settle(life: Life, row: Row, status: str, at: float) -> bool:
     """Write down what came of an attempt, and tell whether there will be another."""
     tries = row.value.tries
-    if status == moves.DONE:
+    if status == DONE:
         row.become(at, Attempt("COMPLETED", tries, processed=at))
     elif status in PASSING and tries < life.switches.job_retries:
         row.become(at, Attempt("PENDING", tries + 1, retry_after=at + life.switches.job_retry_after, message=status))

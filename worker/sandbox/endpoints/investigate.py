@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import aged
+from worker.sandbox.account.mail import DONE, NO_INTEGRATION, aged
 from worker.sandbox.content import mime_reader, mime_writer
 from worker.sandbox.content.detections import detection
 from worker.sandbox.content.preview import screenshot
 from worker.sandbox.content.traces import trace as traced
 from worker.sandbox.content.writing import written
-from worker.sandbox.endpoints.moves import DONE, NO_INTEGRATION
 from worker.sandbox.wire import Answer, Call, Refused, ok, ok_raw
 
 if TYPE_CHECKING:

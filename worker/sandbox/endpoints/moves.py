@@ -6,20 +6,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import DESTINATIONS, PURGED, TEN, Mail, log_entry, moved, released
+from worker.sandbox.account.mail import (
+    DESTINATIONS,
+    DONE,
+    NO_INTEGRATION,
+    NO_SOFT_DELETE,
+    NOT_FOUND,
+    NOT_HELD,
+    PROVIDER,
+    PURGED,
+    QUARANTINED,
+    TEN,
+    Mail,
+    log_entry,
+    moved,
+    released,
+)
 from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
 
 if TYPE_CHECKING:
     from worker.sandbox.account.activity import Life
     from worker.sandbox.account.mail import State
-
-DONE = "OK"
-NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
-QUARANTINED = "the message is in quarantine"
-NOT_HELD = "the message is not in quarantine"
-NO_INTEGRATION = "no integration with write access for this mailbox"
-NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
-PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
 
 def move_one(life: Life, call: Call) -> Answer:

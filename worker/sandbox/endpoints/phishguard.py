@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from worker.sandbox.endpoints.search import DAY
+from worker.sandbox.account.mail import DAY
 from worker.sandbox.wire import Answer, Call, Json, Refused, page_of
 
 if TYPE_CHECKING:

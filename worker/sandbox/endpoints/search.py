@@ -13,12 +13,10 @@ from types import MappingProxyType
 import msgspec
 
 from worker.sandbox.account.account import Account, Slow
-from worker.sandbox.account.mail import DELIVERIES, SIX, Fixed, Mail, State
+from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
 from worker.sandbox.wire import Answer, Call, Json, Reader, Request, ok, ok_raw
 
-DAY = 86400.0
 ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
-Test = Callable[[Mail, State], bool]
 Matcher = Callable[[Fixed, Mail, str], bool]
 
 

@@ -6,9 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
-from worker.sandbox.account.mail import SIX
+from worker.sandbox.account.mail import DAY, SIX
 from worker.sandbox.endpoints.phishguard import when
-from worker.sandbox.endpoints.search import DAY
 from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, ok, page_of
 
 if TYPE_CHECKING:
