@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from worker.sandbox.account.activity import Life
+from worker.sandbox.account.account import Account
 from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
 from worker.sandbox.wire import Answer, Call, Refused, Request
 
-Handler = Callable[[Life, Call], Answer]
+Handler = Callable[[Account, Call], Answer]
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 

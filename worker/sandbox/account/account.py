@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from worker.sandbox.wire import Json, Reader, Request
+from worker.sandbox.account.mail import DONE, log_entry, moved, released
+from worker.sandbox.account.timeline import Timeline
+from worker.sandbox.wire import Json, Reader, Refused, Request, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +47,10 @@ class Effect:
 
 
 class Account:
-    """The state. Writes are seen by reads ``lag`` seconds later; ``now`` gives epoch seconds."""
+    """The state, and the ways to change it. Writes are seen by reads ``lag`` seconds later.
+
+    ``now`` gives epoch seconds. Every change is made at the present moment unless ``at`` names another.
+    """
 
     def __init__(self, account: str, *, seed: int, now: Callable[[], float], lag: float, switches: Switches) -> None:
         """Begin empty."""
@@ -123,6 +128,14 @@ class Account:
         values = (thing.seen(self.horizon(now, key)) for key, thing in things.items())
         return [value for value in values if value is not None]
 
+    def find_entry(self, name: str, ident: str, now: float) -> Json:
+        """Return an entry of a list as a read at ``now`` sees it."""
+        thing = self.lists.get(name, {}).get(ident)
+        entry = thing.seen(self.horizon(now, ident)) if thing is not None else None
+        if entry is None:
+            raise Refused(404, 10005, f"no entry {ident} in {name}")
+        return entry
+
     def note(self, effect: Effect) -> Effect:
         """Write down an effect."""
         self.effects.append(effect)
@@ -138,6 +151,111 @@ class Account:
             if count[key] > 1:
                 beyond.append(effect)
         return beyond
+
+    def add_entry(self, name: str, /, at: float | None = None, **fields: object) -> str:
+        """Add an entry to a settings list by hand, with exactly these fields. Returns its id."""
+        when = self._at(at)
+        ident = f"00000000-0000-4000-8000-{self.number():012x}"
+        entry: Json = {"id": ident, "created_at": moment(when), "modified_at": moment(when)}
+        self.lists.setdefault(name, {})[ident] = Timeline(when, entry | fields)
+        return ident
+
+    def change_verdict(self, ident: str, disposition: str, *, by: str = "cloudflare", at: float | None = None) -> None:
+        """Judge a message anew."""
+        when, mail = self._at(at), self.by_id[ident]
+        before = mail.now
+        mail.become(when, replace(before, disposition=disposition))
+        detail: Json = {"disposition": disposition, "from": before.disposition}
+        self.note(Effect(when, "verdict", ident, by, before.disposition != disposition, detail))
+        self._auto_move(mail, when)
+
+    def _auto_move(self, mail: Mail, since: float) -> None:
+        """Let Cloudflare move what an auto-move is set up for, unless the verdict is another one by then."""
+        folder = dict(self.switches.auto_moves).get(disposition := mail.now.disposition)
+
+        def act(at: float) -> None:
+            if mail.now.disposition == disposition and mail.now.folder != folder:
+                self.move_by_hand(mail.id, str(folder), "auto", at=at)
+
+        if folder is not None:
+            self.later(since + self.switches.auto_move_after, act)
+
+    def move_by_hand(self, ident: str, folder: str, by: str = "analyst", *, at: float | None = None) -> None:
+        """Move a message as an analyst or an auto-move does, or as a user does, which Cloudflare does not notice."""
+        when, mail = self._at(at), self.by_id[ident]
+        before = mail.now
+        if before.quarantined:
+            return
+        if by == "user":
+            mail.become(when, replace(before, folder=folder))
+        else:
+            entry = log_entry("MOVE", when, DONE, by, folder)
+            mail.become(when, moved(before, folder, ("moved",), (entry,)))
+        self.note(Effect(when, "move", ident, by, before.folder != folder, {"destination": folder}))
+
+    def release_by_hand(self, ident: str, by: str = "analyst", *, at: float | None = None) -> None:
+        """Release a message as an analyst does in the dashboard."""
+        when, mail = self._at(at), self.by_id[ident]
+        before = mail.now
+        if not before.quarantined:
+            return
+        everybody = mail.fixed().client_recipients
+        entry = log_entry("QUARANTINE_RELEASE", when, DONE, by)
+        mail.become(when, released(before, everybody, everybody, entry))
+        self.note(Effect(when, "release", ident, by, changed=True))
+
+    def add_report(
+        self, mail: Mail | None = None, *, disposition: str = "MALICIOUS", at: float | None = None, **fields: object
+    ) -> int:
+        """Add a PhishGuard report about a message, or about none; ``fields`` of the API win. Returns its id."""
+        when = self._at(at)
+        ident = self.number()
+        about: Json = {"to": [], "from": None, "postfix_id": None, "occurred_at": moment(when)}
+        if mail is not None:
+            fixed = mail.fixed()
+            about = {"to": fixed.client_recipients, "from": fixed.sender, "postfix_id": mail.postfix}
+            about["occurred_at"] = moment(mail.scanned)
+        report: Json = {
+            "id": ident,
+            "title": "Reported message",
+            "content": "An analyst looked at this message.",
+            "priority": "high",
+            "disposition": disposition,
+            "fields": about,
+            "tags": [{"category": "threat", "value": "impersonation"}],
+            "created_at": moment(when),
+            "updated_at": moment(when),
+        }
+        self.reports[ident] = Timeline(when, report | fields)
+        return ident
+
+    def update_report(self, ident: int, *, at: float | None = None, **fields: object) -> None:
+        """Change a report; its ``updated_at`` moves."""
+        when, report = self._at(at), self.reports[ident]
+        report.become(when, {**(report.value or {}), "updated_at": moment(when), **fields})
+
+    def add_submission(self, *, at: float | None = None, **fields: object) -> str:
+        """Add a submission; without fields it is one of an end user about no message. Returns its id."""
+        when = self._at(at)
+        ident = f"{self.seed:08x}-0000-4000-8000-{self.number():012x}"
+        submission: Json = {
+            "submission_id": ident,
+            "requested_at": moment(when),
+            "requested_disposition": "MALICIOUS",
+            "type": "User",
+            "status": "pending",
+            "customer_status": "unreviewed",
+        }
+        self.submissions[ident] = Timeline(when, submission | fields)
+        return ident
+
+    def change_submission(self, ident: str, *, at: float | None = None, **fields: object) -> None:
+        """Change a submission, as its review does."""
+        submission = self.submissions[ident]
+        submission.become(self._at(at), {**(submission.value or {}), **fields})
+
+    def _at(self, at: float | None) -> float:
+        return self.advance() if at is None else at
 
 
 def _scanned(mail: Mail) -> int:

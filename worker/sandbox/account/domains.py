@@ -7,13 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.list_changes import entry_of
 from worker.sandbox.wire import Answer, Call, Json, moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
 
 STATES = ("PENDING", "ACTIVE", "FAILED", "TIMEOUT")
 TENANT = "5a3c9a52-6f0e-4d3a-9f0c-2f1f7d0f4c11"
@@ -29,21 +28,21 @@ UNLUCKY: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def check_later(life: Life, ident: str, now: float) -> None:
+def check_later(account: Account, ident: str, now: float) -> None:
     """Let a new domain be checked ``switches.domain_check`` seconds later."""
-    life.later(now + life.switches.domain_check, partial(_check, life, ident))
+    account.later(now + account.switches.domain_check, partial(_check, account, ident))
 
 
-def _check(life: Life, ident: str, at: float) -> None:
+def _check(account: Account, ident: str, at: float) -> None:
     """Settle a domain: one whose first label is ``failed`` or ``timeout`` becomes that, any other ACTIVE."""
-    thing = life.lists["domains"][ident]
+    thing = account.lists["domains"][ident]
     if thing.value is None:
         return
     name = str(thing.value["domain"]).lower()
-    found = outcome(name, at, google=life.switches.google)
+    found = outcome(name, at, google=account.switches.google)
     thing.become(at, thing.value | found)
     detail: Json = {"id": ident, "status": found["status"]}
-    life.note(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
+    account.note(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
 
 
 def outcome(name: str, at: float, *, google: bool = False) -> Json:
@@ -64,10 +63,10 @@ def active_modes(domain: Json) -> list[object]:
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
 
 
-def verification(life: Life, call: Call) -> Answer:
+def verification(account: Account, call: Call) -> Answer:
     """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
-    domain = entry_of(life, call, "domains")
-    verified = domain.get("status") == "ACTIVE" and life.switches.verified_domain == "204"
+    domain = account.find_entry("domains", call.ids[0], call.now)
+    verified = domain.get("status") == "ACTIVE" and account.switches.verified_domain == "204"
     if verified or domain.get("integration_id"):
         return Answer(204, {}, b"")
     authorization = domain.get("authorization")

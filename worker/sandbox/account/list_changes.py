@@ -14,28 +14,18 @@ from worker.sandbox.wire import Refused, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
     from worker.sandbox.account.list_schemas import Shape
     from worker.sandbox.wire import Call, Json
-
-
-def entry_of(life: Life, call: Call, name: str) -> Json:
-    """Return the entry of a list that a call names, as a read sees it."""
-    ident = call.ids[0]
-    thing = life.lists.get(name, {}).get(ident)
-    entry = thing.seen(life.horizon(call.now, ident)) if thing is not None else None
-    if entry is None:
-        raise Refused(404, 10005, f"no entry {ident} in {name}")
-    return entry
 
 
 class Draft:
     """The list as it truly is, and what is about to become of it."""
 
-    def __init__(self, life: Life, call: Call, name: str, shape: Shape) -> None:
+    def __init__(self, account: Account, call: Call, name: str, shape: Shape) -> None:
         """Begin with the list as it truly is."""
-        self.life, self.call, self.name, self.shape = life, call, name, shape
-        things = life.lists.setdefault(name, {})
+        self.account, self.call, self.name, self.shape = account, call, name, shape
+        things = account.lists.setdefault(name, {})
         self.entries = {ident: thing.value for ident, thing in things.items() if thing.value is not None}
         self.targets = Counter(shape.target(entry) for entry in self.entries.values())
         self.effects: list[Effect] = []
@@ -44,7 +34,7 @@ class Draft:
     def create(self, body: Json) -> Json:
         """Add an entry."""
         given = self._given(body, "create")
-        ident, stamp = str(UUID(int=self.life.rng.getrandbits(128), version=4)), moment(self.call.now)
+        ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), moment(self.call.now)
         fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.shape.fields), **self.shape.first}
         return self._put("create", fresh | given)
 
@@ -69,37 +59,37 @@ class Draft:
 
     def commit(self) -> None:
         """Make the changes true."""
-        now, things = self.call.now, self.life.lists[self.name]
+        now, things = self.call.now, self.account.lists[self.name]
         for ident, entry in self.entries.items():
             if ident not in things:
                 things[ident] = Timeline(now, entry)
-                self.shape.born(self.life, ident, now)
+                self.shape.born(self.account, ident, now)
             elif things[ident].value != entry:
                 things[ident].become(now, entry)
         for ident, thing in things.items():
             if ident not in self.entries and thing.value is not None:
                 thing.become(now, None)
-        self.life.effects += self.effects
+        self.account.effects += self.effects
 
     def _entry(self, ident: str, verb: str) -> Json:
         """Return an entry; trying again on one that is gone is an effect that changes nothing."""
         if ident not in self.entries:
-            thing = self.life.lists[self.name].get(ident)
+            thing = self.account.lists[self.name].get(ident)
             if thing is not None and (last := thing.value or thing.past[-1][1]):
                 self.refused.append(self._effect(verb, last, changed=False))
             raise Refused(404, 10005, f"no entry {ident} in {self.name}")
         return self.entries[ident]
 
     def _given(self, body: Json, verb: str) -> Json:
-        given = self.shape.given(body, verb, deprecated=self.life.switches.deprecated)
+        given = self.shape.given(body, verb, deprecated=self.account.switches.deprecated)
         if complaint := self.shape.complaint(given, verb):
-            self.life.reader.wrong(complaint)
+            self.account.reader.wrong(complaint)
         return given
 
     def _put(self, verb: str, entry: Json) -> Json:
         """Put an entry in its place, if it fits and there is no other for the same target."""
         if complaint := self.shape.check(entry):
-            self.life.reader.wrong(complaint)
+            self.account.reader.wrong(complaint)
         ident, target = str(entry["id"]), self.shape.target(entry)
         before = self.entries.get(ident)
         if before is not None:
@@ -113,7 +103,7 @@ class Draft:
 
     def _refuse_a_second(self, verb: str, entry: Json, target: str) -> None:
         """Refuse an entry that is there already; the attempt is an effect that changes nothing."""
-        if self.targets[target] and self.life.switches.duplicates == "409":
+        if self.targets[target] and self.account.switches.duplicates == "409":
             attempt = entry if entry["id"] in self.entries else entry | {"id": None}
             self.refused.append(self._effect(verb, attempt, changed=False))
             raise Refused(409, 10006, f"an entry for {target} exists already")
@@ -124,12 +114,12 @@ class Draft:
 
 
 @contextmanager
-def drafted(life: Life, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
+def drafted(account: Account, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
     """Commit a draft at its end. Where it is refused nothing is done, but that somebody tried again is on record."""
-    draft = Draft(life, call, name, shape)
+    draft = Draft(account, call, name, shape)
     try:
         yield draft
     except Refused:
-        life.effects += draft.refused
+        account.effects += draft.refused
         raise
     draft.commit()

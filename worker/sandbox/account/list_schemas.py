@@ -12,7 +12,7 @@ from worker.sandbox.account.mail import TEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
     from worker.sandbox.account.validators import Complaint
     from worker.sandbox.wire import Answer, Call, Json
 
@@ -97,8 +97,8 @@ class Shape:
     fixed: tuple[str, ...] = ()
     first: Mapping[str, object] = field(default_factory=dict)
     deprecated: Mapping[str, str] = field(default_factory=lambda: STAMPED)
-    born: Callable[[Life, str, float], None] = field(default=lambda *_: None)
-    more: Mapping[tuple[str, str], Callable[[Life, Call], Answer]] = field(default_factory=dict)
+    born: Callable[[Account, str, float], None] = field(default=lambda *_: None)
+    more: Mapping[tuple[str, str], Callable[[Account, Call], Answer]] = field(default_factory=dict)
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""

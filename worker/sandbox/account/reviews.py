@@ -11,7 +11,7 @@ from worker.sandbox.account.mail import SIX, Mail
 from worker.sandbox.wire import Json, moment
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
 
 GRANTED = 2 / 3
 INVALID = "invalid submission: no message body"
@@ -32,33 +32,33 @@ class Wish:
     escalates: str | None = None
 
 
-def read_wish(life: Life, mail: Mail, by: str, at: float, body: Json) -> Wish:
+def read_wish(account: Account, mail: Mail, by: str, at: float, body: Json) -> Wish:
     """Read a request for another verdict out of the fields of a reclassification."""
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
-        life.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
-    text, escalated = (_words(life, body, name) for name in ("eml_content", "escalated_submission_id"))
+        account.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
+    text, escalated = (_words(account, body, name) for name in ("eml_content", "escalated_submission_id"))
     return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
 
-def _words(life: Life, body: Json, name: str) -> str | None:
+def _words(account: Account, body: Json, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
-        life.reader.wrong(f"{name} must be a string")
+        account.reader.wrong(f"{name} must be a string")
     return value
 
 
-def ask(life: Life, wish: Wish) -> None:
+def ask(account: Account, wish: Wish) -> None:
     """Take a request in. It is on record a little later, and decided about much later."""
     detail: Json = {"disposition": wish.disposition}
-    life.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
-    life.later(wish.at + life.switches.submission_delay, partial(_submit, life, wish))
+    account.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
+    account.later(wish.at + account.switches.submission_delay, partial(_submit, account, wish))
 
 
-def _submit(life: Life, wish: Wish, at: float) -> None:
+def _submit(account: Account, wish: Wish, at: float) -> None:
     """Put the request on record."""
     mail = wish.mail
-    ident = life.add_submission(
+    ident = account.add_submission(
         at=at,
         type="Team",
         requested_at=moment(wish.at),
@@ -71,17 +71,17 @@ def _submit(life: Life, wish: Wish, at: float) -> None:
         outcome=None if wish.stored else INVALID,
     )
     mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
-    _escalate(life, wish, ident, at)
+    _escalate(account, wish, ident, at)
     if wish.stored:
-        life.later(at + life.switches.review_delay, partial(_review, life, wish, ident))
+        account.later(at + account.switches.review_delay, partial(_review, account, wish, ident))
 
 
-def _escalate(life: Life, wish: Wish, ident: str, at: float) -> None:
+def _escalate(account: Account, wish: Wish, ident: str, at: float) -> None:
     """Say on the submission of a user that the security team took it further, under which id."""
-    users = life.submissions.get(wish.escalates or "")
+    users = account.submissions.get(wish.escalates or "")
     if users is None or users.value is None or users.value["type"] != "User":
         return
-    life.change_submission(
+    account.change_submission(
         str(wish.escalates),
         at=at,
         customer_status="escalated",
@@ -92,14 +92,14 @@ def _escalate(life: Life, wish: Wish, ident: str, at: float) -> None:
     )
 
 
-def _review(life: Life, wish: Wish, ident: str, at: float) -> None:
+def _review(account: Account, wish: Wish, ident: str, at: float) -> None:
     """Decide about a request: two in three are granted, and then the verdict changes."""
-    granted = life.rng.random() < GRANTED
+    granted = account.rng.random() < GRANTED
     outcome = wish.disposition if granted else wish.mail.now.disposition
     said = "accepted" if granted else "rejected"
-    life.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
+    account.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
     if granted:
-        life.change_verdict(wish.mail.id, wish.disposition, at=at)
+        account.change_verdict(wish.mail.id, wish.disposition, at=at)
 
 
 def six(disposition: str) -> str | None:

@@ -22,7 +22,7 @@ from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, mo
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
 
 ACTIONS = frozenset({"MOVE", "RELEASE"})
 STATUSES = frozenset({"PENDING", "DISCOVERING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"})
@@ -41,41 +41,41 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
                    "message_id", "metric", "query", "recipient", "sender", "smtp_helo_ip", "subject"})  # fmt: skip
 
 
-def create(life: Life, call: Call) -> Answer:
+def create(account: Account, call: Call) -> Answer:
     """Begin a job. An empty search means every detection of the last 30 days."""
-    job = _read(life, call, life.reader.mapping(call.request))
-    life.jobs[job.ident] = job
-    life.note(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
-    bulk_jobs.start(life, job)
+    job = _read(account, call, account.reader.mapping(call.request))
+    account.jobs[job.ident] = job
+    account.note(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
+    bulk_jobs.start(account, job)
     return ok(_shown(job, job.progress.value, call.now), status=201)
 
 
-def _read(life: Life, call: Call, body: Json) -> Job:
+def _read(account: Account, call: Call, body: Json) -> Job:
     """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
     said = {name: body.get(name) for name in ("comment", "expected_disposition")}
     if said["comment"] is not None and not isinstance(said["comment"], str):
-        life.reader.wrong("comment must be a string")
-    destination = _destination(life, body)
-    sought = _known(life.reader, body.get("search_params"))
+        account.reader.wrong("comment must be a string")
+    destination = _destination(account, body)
+    sought = _known(account.reader, body.get("search_params"))
     request = _query(call.request, sought)
     return Job(
-        ident=str(UUID(int=life.rng.getrandbits(128), version=4)),
-        number=life.number(),
+        ident=str(UUID(int=account.rng.getrandbits(128), version=4)),
+        number=account.number(),
         asked=call,
         destination=destination,
-        window=search.window(life.reader, replace(call, request=request)),
-        tests=_tests(life, request),
+        window=search.window(account.reader, replace(call, request=request)),
+        tests=_tests(account, request),
         said=said | {"search_params": sought},
         progress=Timeline(call.now, Progress()),
     )
 
 
-def _destination(life: Life, body: Json) -> str | None:
+def _destination(account: Account, body: Json) -> str | None:
     """Return where a job moves to, None where it releases."""
     action = body.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
-        life.reader.wrong(f"action must be one of {', '.join(sorted(ACTIONS))}")
-    return destination_of(life, body) if action == "MOVE" else None
+        account.reader.wrong(f"action must be one of {', '.join(sorted(ACTIONS))}")
+    return destination_of(account, body) if action == "MOVE" else None
 
 
 def _known(reader: Reader, sought: object) -> Json:
@@ -97,9 +97,9 @@ def _query(request: Request, sought: Json) -> Request:
     return Request("GET", request.path, tuple(pairs))
 
 
-def _tests(life: Life, request: Request) -> list[Test]:
+def _tests(account: Account, request: Request) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
-    tests = search.filters(life.reader, request, life, TEN)
+    tests = search.filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
         tests.append(lambda mail, _: mail.fixed().subject == subject)
     if request.get("submissions") == "true":
@@ -107,86 +107,86 @@ def _tests(life: Life, request: Request) -> list[Test]:
     return tests
 
 
-def listing(life: Life, call: Call) -> Answer:
+def listing(account: Account, call: Call) -> Answer:
     """Answer a page of the jobs, newest first."""
-    reader, request = life.reader, call.request
+    reader, request = account.reader, call.request
     action, status = reader.one_of(request, "action_type", ACTIONS), reader.one_of(request, "status", STATUSES)
     rows = (
-        (job.number, job.ident, _shown(job, progress, life.horizon(call.now, job.ident)))
-        for job in reversed(life.jobs.values())
-        if (progress := job.progress.seen(life.horizon(call.now, job.ident))) is not None
+        (job.number, job.ident, _shown(job, progress, account.horizon(call.now, job.ident)))
+        for job in reversed(account.jobs.values())
+        if (progress := job.progress.seen(account.horizon(call.now, job.ident))) is not None
         and action in {None, _action(job)}
         and status in {None, progress.status}
     )
-    place = search.position(life, call)
-    return _page(life, call, (row for row in rows if place is None or row[0] < place[0]))
+    place = search.position(account, call)
+    return _page(account, call, (row for row in rows if place is None or row[0] < place[0]))
 
 
-def get(life: Life, call: Call) -> Answer:
+def get(account: Account, call: Call) -> Answer:
     """Answer one job."""
-    job, progress = _seen(life, call)
-    return ok(_shown(job, progress, life.horizon(call.now, job.ident)))
+    job, progress = _seen(account, call)
+    return ok(_shown(job, progress, account.horizon(call.now, job.ident)))
 
 
-def messages(life: Life, call: Call) -> Answer:
+def messages(account: Account, call: Call) -> Answer:
     """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
-    job, _ = _seen(life, call)
-    horizon = life.horizon(call.now, job.ident)
-    status = life.reader.one_of(call.request, "status", ROW_STATUSES)
-    place = search.position(life, call)
+    job, _ = _seen(account, call)
+    horizon = account.horizon(call.now, job.ident)
+    status = account.reader.one_of(call.request, "status", ROW_STATUSES)
+    place = search.position(account, call)
     first = 0 if place is None else place[0] + 1
     rows = (
-        (number, job.ident, _row(life, call, job, row, attempt))
+        (number, job.ident, _row(account, call, job, row, attempt))
         for number, row in enumerate(job.rows[first:], first)
         if (attempt := row.seen(horizon)) is not None and status in {None, attempt.status}
     )
-    return _page(life, call, rows)
+    return _page(account, call, rows)
 
 
-def cancel(life: Life, call: Call) -> Answer:
+def cancel(account: Account, call: Call) -> Answer:
     """End a job that runs; what it did stays done, and the record stays."""
-    job = _to_change(life, call, "bulk.cancel", running=True)
+    job = _to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
     return ok(_shown(job, job.progress.value, call.now))
 
 
-def delete(life: Life, call: Call) -> Answer:
+def delete(account: Account, call: Call) -> Answer:
     """Take the record of a job away that has ended."""
-    job = _to_change(life, call, "bulk.delete", running=False)
+    job = _to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
     return ok({"id": job.ident})
 
 
-def _seen(life: Life, call: Call) -> tuple[Job, Progress]:
-    job = life.jobs.get(call.ids[0])
-    progress = job.progress.seen(life.horizon(call.now, job.ident)) if job is not None else None
+def _seen(account: Account, call: Call) -> tuple[Job, Progress]:
+    job = account.jobs.get(call.ids[0])
+    progress = job.progress.seen(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     return job, progress
 
 
-def _to_change(life: Life, call: Call, operation: str, *, running: bool) -> Job:
+def _to_change(account: Account, call: Call, operation: str, *, running: bool) -> Job:
     """Return a job that is in the state for it; an attempt in another state is on record too."""
-    job = life.jobs.get(call.ids[0])
+    job = account.jobs.get(call.ids[0])
     if job is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     gone, fits = job.progress.value is None, job.running is running
-    life.note(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
+    account.note(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
     if gone:
         raise Refused(404, 10005, f"no job {job.ident}")
     if not fits:
-        raise Refused(life.switches.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
+        raise Refused(account.switches.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
     return job
 
 
-def _page(life: Life, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
+def _page(account: Account, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
     """Answer with a page of rows, given with what a cursor finds each of them again by."""
-    reader, request, pages = life.reader, call.request, life.switches.job_pages
+    reader, request, pages = account.reader, call.request, account.switches.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     skipped = 0 if pages == "cursor" or request.get("cursor") else size * (number - 1)
     found = list(islice(rows, skipped, skipped + size + 1))
     shown, more = found[:size], len(found) > size and pages != "numbers"
-    following = search.cursor(life, call, *shown[-1][:2]) if more else None
+    following = search.cursor(account, call, *shown[-1][:2]) if more else None
     return ok([row for _, _, row in shown], search.info(len(shown), size, following))
 
 
@@ -229,10 +229,10 @@ def _shown(job: Job, progress: Progress | None, horizon: float) -> Json:
     }
 
 
-def _row(life: Life, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
+def _row(account: Account, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
     """Show a row, with its message as a read of it would be answered now."""
-    mail, state = row.mail, life.seen(row.mail, call.now)
-    whole = mail.encoded(state or mail.now, deprecated=life.switches.deprecated)
+    mail, state = row.mail, account.seen(row.mail, call.now)
+    whole = mail.encoded(state or mail.now, deprecated=account.switches.deprecated)
     return {
         "message_id": mail.id,
         "postfix_id": mail.postfix,

@@ -15,96 +15,96 @@ from worker.sandbox.endpoints import moves, search
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
     from worker.sandbox.account.mail import Mail
     from worker.sandbox.wire import Call
 
 
-def start(life: Life, job: Job) -> None:
+def start(account: Account, job: Job) -> None:
     """Let a new job run."""
-    _later(life, job, job.asked.now, _discover)
+    _later(account, job, job.asked.now, _discover)
 
 
-def _later(life: Life, job: Job, at: float, act: Callable[[Life, Job, float], None]) -> None:
+def _later(account: Account, job: Job, at: float, act: Callable[[Account, Job, float], None]) -> None:
     """Let a job go on a step later, unless it was ended meanwhile."""
-    life.later(at + life.switches.job_step, lambda when: act(life, job, when) if job.running else None)
+    account.later(at + account.switches.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
-def _discover(life: Life, job: Job, at: float) -> None:
+def _discover(account: Account, job: Job, at: float) -> None:
     """Search in what can be seen by now."""
     job.advance(at, status="DISCOVERING", started=at)
-    matches = search.found(life, at, job.window, job.tests, None)
-    _later(life, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
+    matches = search.found(account, at, job.window, job.tests, None)
+    _later(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
-def _collect(life: Life, job: Job, at: float, found: Iterator[Mail]) -> None:
+def _collect(account: Account, job: Job, at: float, found: Iterator[Mail]) -> None:
     """Take in the next of the messages that were found, and begin with them when there are no more."""
-    page = list(islice(found, life.switches.job_discovers))
+    page = list(islice(found, account.switches.job_discovers))
     for mail in page:
-        _take_in(life, job, mail, at)
+        _take_in(account, job, mail, at)
     if page:
-        _later(life, job, at, partial(_collect, found=found))
-    elif life.rng.random() < life.switches.job_failed:
+        _later(account, job, at, partial(_collect, found=found))
+    elif account.rng.random() < account.switches.job_failed:
         job.end(at, "FAILED", BROKE_DOWN)
     else:
         job.advance(at, status="PROCESSING")
-        _claim(life, job, at)
+        _claim(account, job, at)
 
 
-def _take_in(life: Life, job: Job, mail: Mail, at: float) -> None:
+def _take_in(account: Account, job: Job, mail: Mail, at: float) -> None:
     fixed = mail.fixed()
     skipped = fixed.is_phish_submission
     attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if skipped else Attempt()
     rows = tuple(Row(at, mail, recipient, attempt) for recipient in fixed.client_recipients)
     job.rows += rows
     if rows and not skipped:
-        heappush(job.waiting, (at, life.number(), rows))
+        heappush(job.waiting, (at, account.number(), rows))
 
 
-def _claim(life: Life, job: Job, at: float) -> None:
+def _claim(account: Account, job: Job, at: float) -> None:
     """Take the next messages in hand; where all of them wait for another try, wait too; where there is none, end."""
     if not job.waiting:
         job.end(at, "COMPLETED")
         return
     claimed: list[tuple[Row, ...]] = []
-    while job.waiting and job.waiting[0][0] <= at and len(claimed) < life.switches.job_handles:
+    while job.waiting and job.waiting[0][0] <= at and len(claimed) < account.switches.job_handles:
         claimed.append(heappop(job.waiting)[2])
     for row in (row for rows in claimed for row in rows):
         row.become(at, replace(row.value, status="PROCESSING", retry_after=None))
     if claimed:
-        _later(life, job, at, partial(_handle, claimed=claimed))
+        _later(account, job, at, partial(_handle, claimed=claimed))
     else:
-        _later(life, job, job.waiting[0][0], _claim)
+        _later(account, job, job.waiting[0][0], _claim)
 
 
-def _handle(life: Life, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
+def _handle(account: Account, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
     """Do to each message what single requests do to it."""
     call = replace(job.asked, now=at)
     for rows in claimed:
-        statuses = _attempt(life, call, job, rows)
-        again = tuple([row for row in rows if _settle(life, row, statuses[row.recipient], at)])
+        statuses = _attempt(account, call, job, rows)
+        again = tuple([row for row in rows if _settle(account, row, statuses[row.recipient], at)])
         if again:
-            heappush(job.waiting, (at + life.switches.job_retry_after, life.number(), again))
-    _claim(life, job, at)
+            heappush(job.waiting, (at + account.switches.job_retry_after, account.number(), again))
+    _claim(account, job, at)
 
 
-def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
+def _attempt(account: Account, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
     mail = rows[0].mail
     if job.destination is not None:
-        return moves.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
+        return moves.move(account, call, mail, job.destination, tuple(row.recipient for row in rows))
     lost = NOT_DELIVERED if mail.now.quarantined else NOT_HELD
-    moves.release_one(life, call, mail)
+    moves.release_one(account, call, mail)
     reached = mail.now.released if lost == NOT_DELIVERED else ()
     return {row.recipient: DONE if row.recipient in reached else lost for row in rows}
 
 
-def _settle(life: Life, row: Row, status: str, at: float) -> bool:
+def _settle(account: Account, row: Row, status: str, at: float) -> bool:
     """Write down what came of an attempt, and tell whether there will be another."""
     tries = row.value.tries
     if status == DONE:
         row.become(at, Attempt("COMPLETED", tries, processed=at))
-    elif status in PASSING and tries < life.switches.job_retries:
-        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + life.switches.job_retry_after, message=status))
+    elif status in PASSING and tries < account.switches.job_retries:
+        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + account.switches.job_retry_after, message=status))
         return True
     else:
         row.become(at, Attempt("FAILED", tries, processed=at, message=status))

@@ -15,91 +15,91 @@ from worker.sandbox.content.writing import written
 from worker.sandbox.wire import Answer, Call, Refused, ok, ok_raw
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
     from worker.sandbox.account.mail import Mail, State
     from worker.sandbox.content.content import Content
 
 ABSENT = "the message is no longer in the inbox"
 
 
-def get(life: Life, call: Call) -> Answer:
+def get(account: Account, call: Call) -> Answer:
     """Answer one message."""
-    mail, state = _message(life, call, submitted=_submitted(life, call))
-    return ok_raw(mail.encoded(state, deprecated=life.switches.deprecated))
+    mail, state = _message(account, call, submitted=_submitted(account, call))
+    return ok_raw(mail.encoded(state, deprecated=account.switches.deprecated))
 
 
-def action_log(life: Life, call: Call) -> Answer:
+def action_log(account: Account, call: Call) -> Answer:
     """Answer what was tried on a message, in its order, failed attempts too."""
-    _, state = _message(life, call, submitted=_submitted(life, call))
-    return ok(aged(state.log) if life.switches.deprecated else state.log)
+    _, state = _message(account, call, submitted=_submitted(account, call))
+    return ok(aged(state.log) if account.switches.deprecated else state.log)
 
 
-def detections(life: Life, call: Call) -> Answer:
+def detections(account: Account, call: Call) -> Answer:
     """Answer why a message was detected; there is nothing for one that was not."""
-    mail, state = _detected(life, call)
+    mail, state = _detected(account, call)
     return ok(detection(mail, state, _content(mail)))
 
 
-def raw(life: Life, call: Call) -> Answer:
+def raw(account: Account, call: Call) -> Answer:
     """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
-    mail, _ = _detected(life, call)
+    mail, _ = _detected(account, call)
     return ok({"raw": mime_reader.text(mail.original) if mail.original else mime_writer.eml(written(mail))})
 
 
-def trace(life: Life, call: Call) -> Answer:
+def trace(account: Account, call: Call) -> Answer:
     """Answer the way of any message through the mail servers; more may follow soon after the scan."""
-    mail, _ = _message(life, call)
-    pending = call.now < mail.scanned + life.switches.trace_pending
-    horizon = life.horizon(call.now, mail.id)
-    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=life.switches.deprecated))
+    mail, _ = _message(account, call)
+    pending = call.now < mail.scanned + account.switches.trace_pending
+    horizon = account.horizon(call.now, mail.id)
+    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.switches.deprecated))
 
 
-def preview(life: Life, call: Call) -> Answer:
+def preview(account: Account, call: Call) -> Answer:
     """Answer a picture of a detection."""
-    mail, _ = _detected(life, call)
-    return _shown(life, call, mail)
+    mail, _ = _detected(account, call)
+    return _shown(account, call, mail)
 
 
-def preview_other(life: Life, call: Call) -> Answer:
+def preview_other(account: Account, call: Call) -> Answer:
     """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
-    mail = _asked_for(life, call)
+    mail = _asked_for(account, call)
     if mail.now.disposition != "NONE":
-        life.reader.wrong("the message is a detection: get its preview by its id")
-    if life.switches.integration != "on":
-        raise _unshown(life, call, mail, Refused(400, 10003, NO_INTEGRATION))
+        account.reader.wrong("the message is a detection: get its preview by its id")
+    if account.switches.integration != "on":
+        raise _unshown(account, call, mail, Refused(400, 10003, NO_INTEGRATION))
     if mail.now.folder != "Inbox":
-        raise _unshown(life, call, mail, Refused(404, 10002, ABSENT))
-    return _shown(life, call, mail)
+        raise _unshown(account, call, mail, Refused(404, 10002, ABSENT))
+    return _shown(account, call, mail)
 
 
-def _asked_for(life: Life, call: Call) -> Mail:
+def _asked_for(account: Account, call: Call) -> Mail:
     """Find the message that the body names, in the form or the forms a switch allows."""
-    body, form = life.reader.mapping(call.request), life.switches.preview_body
+    body, form = account.reader.mapping(call.request), account.switches.preview_body
     ident, postfix = body.get("id"), body.get("postfix_id")
     mail = None
     if isinstance(ident, str) and form != "postfix_id":
-        mail = life.find(ident, call.now)
+        mail = account.find(ident, call.now)
     elif isinstance(postfix, str) and form != "id":
-        mail = next((one for one in life.mails if one.postfix == postfix and one.first <= call.now), None)
+        mail = next((one for one in account.mails if one.postfix == postfix and one.first <= call.now), None)
     else:
-        life.reader.wrong(f"the body must name the message by {'id or postfix_id' if form == 'both' else form}")
+        account.reader.wrong(f"the body must name the message by {'id or postfix_id' if form == 'both' else form}")
     if mail is None:
         raise Refused(404, 10002, "message not found")
     return mail
 
 
-def _shown(life: Life, call: Call, mail: Mail) -> Answer:
+def _shown(account: Account, call: Call, mail: Mail) -> Answer:
     """Draw a message, and put on record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.previewed(call.now, call.by))
-    life.note(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
+    account.note(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
     return ok({"screenshot": screenshot(_content(mail))})
 
 
-def _unshown(life: Life, call: Call, mail: Mail, refused: Refused) -> Refused:
+def _unshown(account: Account, call: Call, mail: Mail, refused: Refused) -> Refused:
     """Put on record that somebody tried to look at it."""
     mail.become(call.now, mail.now.previewed(call.now, call.by, refused.message))
-    life.note(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
+    account.note(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
     return refused
 
 
@@ -107,36 +107,36 @@ def _content(mail: Mail) -> Content:
     return mime_reader.read(mail.original).content if mail.original else written(mail)
 
 
-def _detected(life: Life, call: Call) -> tuple[Mail, State]:
-    mail, state = _message(life, call)
+def _detected(account: Account, call: Call) -> tuple[Mail, State]:
+    mail, state = _message(account, call)
     if state.disposition == "NONE":
         raise Refused(404, 10002, "no detection for this message")
     return mail, state
 
 
-def _submitted(life: Life, call: Call) -> bool:
-    return life.reader.flag(call.request, "submission", default=False) is True
+def _submitted(account: Account, call: Call) -> bool:
+    return account.reader.flag(call.request, "submission", default=False) is True
 
 
-def _message(life: Life, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
+def _message(account: Account, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
     """Find a message; where only the submissions count, one that somebody sent in."""
-    mail = life.find(call.ids[0], call.now)
-    state = life.seen(mail, call.now) if mail is not None else None
-    if mail is None or state is None or (submitted and not _sent_in(life, call, mail)):
+    mail = account.find(call.ids[0], call.now)
+    state = account.seen(mail, call.now) if mail is not None else None
+    if mail is None or state is None or (submitted and not _sent_in(account, call, mail)):
         raise Refused(404, 10002, "message not found")
     return mail, state
 
 
-def _sent_in(life: Life, call: Call, mail: Mail) -> bool:
-    rows = life.shown(life.submissions, call.now)
+def _sent_in(account: Account, call: Call, mail: Mail) -> bool:
+    rows = account.shown(account.submissions, call.now)
     return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 
 
-def reclassify(life: Life, call: Call) -> Answer:
+def reclassify(account: Account, call: Call) -> Answer:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
-    body = life.reader.mapping(call.request)
-    mail = life.find(call.ids[0], call.now)
+    body = account.reader.mapping(call.request)
+    mail = account.find(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    reviews.ask(life, reviews.read_wish(life, mail, call.by, call.now, body))
+    reviews.ask(account, reviews.read_wish(account, mail, call.by, call.now, body))
     return ok({}, status=202)

@@ -25,96 +25,96 @@ from worker.sandbox.account.mail import (
 from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import Account
     from worker.sandbox.account.mail import State
 
 
-def move_one(life: Life, call: Call) -> Answer:
+def move_one(account: Account, call: Call) -> Answer:
     """Move one message; the result is a list all the same."""
-    destination = destination_of(life, life.reader.mapping(call.request))
-    mail = life.find(call.ids[0], call.now)
+    destination = destination_of(account, account.reader.mapping(call.request))
+    mail = account.find(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    return ok(_move(life, call, mail, destination))
+    return ok(_move(account, call, mail, destination))
 
 
-def move_many(life: Life, call: Call) -> Answer:
+def move_many(account: Account, call: Call) -> Answer:
     """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
-    body = life.reader.mapping(call.request)
-    destination, ids = destination_of(life, body), life.reader.ids(body.get("ids"))
+    body = account.reader.mapping(call.request)
+    destination, ids = destination_of(account, body), account.reader.ids(body.get("ids"))
     items: list[Json] = []
     for ident in ids:
-        mail = life.find(ident, call.now)
+        mail = account.find(ident, call.now)
         if mail is None:
-            life.note(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
+            account.note(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
             items.append({"success": False, "status": "message not found", "operation": "MOVE"})
         else:
-            items += _move(life, call, mail, destination)
+            items += _move(account, call, mail, destination)
     return ok(items)
 
 
-def destination_of(life: Life, body: Json) -> str:
+def destination_of(account: Account, body: Json) -> str:
     """Read where to move to, and whether anything may be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
-        life.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
+        account.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
     expected = body.get("expected_disposition")
     if expected is not None and not (isinstance(expected, str) and expected in TEN):
-        life.reader.wrong("expected_disposition is not a disposition")
-    if life.switches.integration == "refused":
+        account.reader.wrong("expected_disposition is not a disposition")
+    if account.switches.integration == "refused":
         raise Refused(400, 10003, NO_INTEGRATION)
     return destination
 
 
-def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
+def _move(account: Account, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
-    statuses, named = move(life, call, mail, destination), mail.fixed().message_id
-    old = life.old(completed_timestamp=moment(call.now), item_count=1)
+    statuses, named = move(account, call, mail, destination), mail.fixed().message_id
+    old = account.old(completed_timestamp=moment(call.now), item_count=1)
     return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
-def move(life: Life, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+def move(account: Account, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
     """Move one message: for each of its recipients it may go well or not, and the log says so.
 
     ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
     """
     before, everybody = mail.now, mail.fixed().client_recipients
     tried = only or everybody
-    statuses = {one: _hindrance(life, mail, destination) or _luck(life) for one in tried}
+    statuses = {one: _hindrance(account, mail, destination) or _luck(account) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
     came = {"moved" if status == DONE else "move_failed" for status in statuses.values()}
     delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
     reached = "moved" in came
     if reached:
         mail.become(call.now, moved(before, destination, delivery, log))
-        _perhaps_moved_back(life, call.now, mail)
+        _perhaps_moved_back(account, call.now, mail)
     else:
         failed = before.delivery if before.quarantined else delivery
         mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
     detail: Json = {"destination": destination, "from": before.folder, "statuses": statuses}
-    life.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
+    account.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
     return statuses
 
 
-def _hindrance(life: Life, mail: Mail, destination: str) -> str | None:
+def _hindrance(account: Account, mail: Mail, destination: str) -> str | None:
     if mail.now.quarantined:
         return QUARANTINED
-    if life.switches.integration == "off":
+    if account.switches.integration == "off":
         return NO_INTEGRATION
-    if life.switches.google and destination == "RecoverableItemsDeletions":
+    if account.switches.google and destination == "RecoverableItemsDeletions":
         return NO_SOFT_DELETE
     return NOT_FOUND if mail.now.folder == PURGED else None
 
 
-def _luck(life: Life) -> str:
-    return PROVIDER if life.rng.random() < life.switches.move_failed else DONE
+def _luck(account: Account) -> str:
+    return PROVIDER if account.rng.random() < account.switches.move_failed else DONE
 
 
-def _perhaps_moved_back(life: Life, now: float, mail: Mail) -> None:
+def _perhaps_moved_back(account: Account, now: float, mail: Mail) -> None:
     """Let the user drag it back into the inbox some time later, as some do."""
-    if mail.now.folder not in {"Inbox", PURGED} and life.rng.random() < life.switches.moved_back:
-        when = now + life.switches.moved_back_after * life.rng.random()
-        life.later(when, lambda at: life.move_by_hand(mail.id, "Inbox", "user", at=at))
+    if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.switches.moved_back:
+        when = now + account.switches.moved_back_after * account.rng.random()
+        account.later(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
 
 
 def _item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
@@ -129,51 +129,53 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
     }
 
 
-def release(life: Life, call: Call) -> Answer:
+def release(account: Account, call: Call) -> Answer:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
-    ids = _ids_to_release(life, call)
-    mails = [(ident, life.find(ident, call.now)) for ident in ids]
-    if life.switches.release_unknown == "404" and any(mail is None for _, mail in mails):
+    ids = _ids_to_release(account, call)
+    mails = [(ident, account.find(ident, call.now)) for ident in ids]
+    if account.switches.release_unknown == "404" and any(mail is None for _, mail in mails):
         raise Refused(404, 10002, "message not found")
     for ident, mail in mails:
         if mail is None:
-            life.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
-    return ok([release_one(life, call, mail) for _, mail in mails if mail is not None])
+            account.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
+    return ok([release_one(account, call, mail) for _, mail in mails if mail is not None])
 
 
-def _ids_to_release(life: Life, call: Call) -> list[str]:
+def _ids_to_release(account: Account, call: Call) -> list[str]:
     """Read the ids out of either form of the body, as far as a switch allows."""
-    body, form = life.reader.json(call.request), life.switches.release_body
+    body, form = account.reader.json(call.request), account.switches.release_body
     if isinstance(body, list):
         if form == "object":
-            life.reader.wrong("the body must be an object with ids")
-        return life.reader.ids(body)
+            account.reader.wrong("the body must be an object with ids")
+        return account.reader.ids(body)
     if form == "array" or not isinstance(body, dict):
-        life.reader.wrong("the body must be an array of ids")
-    return life.reader.ids(body.get("ids"))
+        account.reader.wrong("the body must be an array of ids")
+    return account.reader.ids(body.get("ids"))
 
 
-def release_one(life: Life, call: Call, mail: Mail) -> Json:
+def release_one(account: Account, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
     before, everybody = mail.now, mail.fixed().client_recipients
-    reached, failed, late = _reached(life, before, everybody)
+    reached, failed, late = _reached(account, before, everybody)
     status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
     entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
     tried = replace(before, log=(*before.log, entry))
     mail.become(call.now, released(before, everybody, reached, entry) if before.quarantined else tried)
     detail: Json = {"delivered": reached, "failed": failed + late}
-    life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
+    account.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
-    item |= life.old(postfix_id=mail.postfix)
+    item |= account.old(postfix_id=mail.postfix)
     return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
 
 
-def _reached(life: Life, before: State, everybody: tuple[str, ...]) -> tuple[tuple[str, ...], list[str], list[str]]:
+def _reached(
+    account: Account, before: State, everybody: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str], list[str]]:
     """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""
     left = [one for one in everybody if one not in before.released]
     if not before.quarantined:
         return (), left, []
-    luck, failing = {one: life.rng.random() for one in left}, life.switches.release_failed
+    luck, failing = {one: account.rng.random() for one in left}, account.switches.release_failed
     reached = tuple(one for one in left if luck[one] >= failing)
     late = [one for one in left if failing / 2 <= luck[one] < failing]
     return reached, [one for one in left if luck[one] < failing / 2], late

@@ -12,7 +12,6 @@ from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, ok
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import Account
-    from worker.sandbox.account.activity import Life
 
 ORDERS = frozenset(
     {"submission_id", "subject", "original_disposition", "requested_disposition", "outcome_disposition", "requested_at"}
@@ -70,20 +69,20 @@ def _in_order(reader: Reader, request: Request, rows: list[Json]) -> list[Json]:
     return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=downwards)
 
 
-def create(life: Life, call: Call) -> Answer:
+def create(account: Account, call: Call) -> Answer:
     """Take in up to 1,000 requests for another verdict, all of them or none; each becomes a TEAM submission."""
-    body = life.reader.mapping(call.request)
+    body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
     if not isinstance(kind, str) or kind not in USUALLY_WANTED:
-        life.reader.wrong(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
+        account.reader.wrong(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
-        life.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
-    for wish in [_wish(life, call, kind, item) for item in items]:
-        reviews.ask(life, wish)
+        account.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
+    for wish in [_wish(account, call, kind, item) for item in items]:
+        reviews.ask(account, wish)
     return ok({}, status=202)
 
 
-def _wish(life: Life, call: Call, kind: str, item: object) -> reviews.Wish:
+def _wish(account: Account, call: Call, kind: str, item: object) -> reviews.Wish:
     """Read one of the messages.
 
     Nobody documents what is in one. The investigate id is taken for its ``id``, the wanted disposition for
@@ -91,9 +90,9 @@ def _wish(life: Life, call: Call, kind: str, item: object) -> reviews.Wish:
     fields are those of a reclassification.
     """
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        life.reader.wrong("each of messages must be an object with an id")
-    mail = life.find(item["id"], call.now)
+        account.reader.wrong("each of messages must be an object with an id")
+    mail = account.find(item["id"], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
     wanted = item.get("expected_disposition", item.get("requested_disposition", USUALLY_WANTED[kind]))
-    return reviews.read_wish(life, mail, call.by, call.now, item | {"expected_disposition": wanted})
+    return reviews.read_wish(account, mail, call.by, call.now, item | {"expected_disposition": wanted})
