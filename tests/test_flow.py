@@ -1,9 +1,9 @@
 """The whole path of a message, from the API's page to a proved and chained record."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from tests.desk import RULE
 from tests.reading import DAY, PACE, Room, says

@@ -3,12 +3,12 @@
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from socket import socket
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.faults.rig import MOVES, Daemon, Rig, until, until_it
 from worker.escaping import BLANKS, UNSEEN

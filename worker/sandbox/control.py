@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
+from msgspec import Struct
 
 from worker.sandbox.content.writing import Record
 from worker.sandbox.edge.faults import Fault
@@ -33,14 +34,14 @@ class ByHand(TypedDict, total=False):
     links: tuple[str, ...]
 
 
-class WishedFaults(msgspec.Struct, forbid_unknown_fields=True):
+class WishedFaults(Struct, frozen=True, forbid_unknown_fields=True):
     """POST faults: another table, and faults that come first."""
 
     table: str | None = None
     script: list[Fault] = []
 
 
-class WishedMessages(msgspec.Struct, forbid_unknown_fields=True):
+class WishedMessages(Struct, frozen=True, forbid_unknown_fields=True):
     """POST messages: messages to add (fields as World.add_message takes them), kinds to let arrive, ids to change."""
 
     add: list[dict[str, Any]] = []
@@ -48,13 +49,13 @@ class WishedMessages(msgspec.Struct, forbid_unknown_fields=True):
     change: list[Json] = []
 
 
-class WishedSubmissions(msgspec.Struct, forbid_unknown_fields=True):
+class WishedSubmissions(Struct, frozen=True, forbid_unknown_fields=True):
     """POST submissions: the ids of messages that a recipient sends in."""
 
     ids: list[str]
 
 
-class WishedSpending(msgspec.Struct, forbid_unknown_fields=True):
+class WishedSpending(Struct, frozen=True, forbid_unknown_fields=True):
     """POST quota: how many requests somebody else makes."""
 
     spend: int

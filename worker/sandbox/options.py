@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Switches:
+
+class Switches(Struct, frozen=True):
     """Each default is the likeliest behaviour of the real API. Shares are 0 to 1, times in seconds.
 
     A bulk job finds ``job_discovers`` messages in a ``job_step`` and handles ``job_handles`` in another.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from worker.sandbox.account.account import Account
 from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
@@ -42,8 +43,7 @@ ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
 _FIXED = frozenset(segment for _, path in ROUTES for segment in path.split("/")) - {"{id}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler it routes nowhere."""
 
     operation: str

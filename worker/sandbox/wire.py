@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from msgspec import Struct
 
 LONGEST_NUMBER = 10
 JSON_TYPE = {"content-type": "application/json"}
@@ -19,14 +17,13 @@ Cut = Literal["", "before", "after", "body"]
 Json = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request as it came; the path is decoded, the keys of the headers are lower case."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
 
     def get(self, name: str) -> str | None:
@@ -34,8 +31,7 @@ class Request:
         return next((value for key, value in self.query if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One answer, and what the wire does to it.
 
     ``delay`` is in seconds. ``cut`` resets the connection: "before" anything was carried out, "after" it was
@@ -180,8 +176,7 @@ def page_of(rows: list[Json], number: int, size: int) -> Answer:
     return ok(shown, info)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A request that may be carried out: at ``now``, by a credential of this label, with the ids out of its path."""
 
     request: Request

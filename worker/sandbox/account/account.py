@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.account.mail import DONE, log_entry, moved, released
 from worker.sandbox.account.timeline import Timeline
@@ -23,16 +25,14 @@ if TYPE_CHECKING:
     from worker.sandbox.options import Switches
 
 
-@dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(Struct, frozen=True):
     """A search that is still running until ``ready`` (epoch seconds)."""
 
     request: Request
     ready: float
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """One change somebody asked for, at ``at`` epoch seconds; ``changed`` tells whether it changed anything.
 
     ``by`` is the label of a credential (never the credential), or analyst, user, auto, cloudflare.
@@ -43,7 +43,7 @@ class Effect:
     target: str
     by: str
     changed: bool
-    detail: Json = field(default_factory=dict)
+    detail: Json = {}
 
 
 class Account:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.account.mail import PROVIDER, Mail, Test
 from worker.sandbox.account.timeline import Timeline
-
-if TYPE_CHECKING:
-    from worker.sandbox.wire import Call, Json
+from worker.sandbox.wire import Call, Json
 
 OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 OPEN = frozenset({"PENDING", "PROCESSING"})
@@ -19,8 +17,7 @@ BROKE_DOWN = "an internal error ended the job"
 PASSING = frozenset({PROVIDER, NOT_DELIVERED})  # what may go better the next time
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far a job is; moments in epoch seconds."""
 
     status: str = "PENDING"
@@ -29,8 +26,7 @@ class Progress:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """How far one recipient of one message is."""
 
     status: str = "PENDING"
@@ -50,8 +46,7 @@ class Row(Timeline[Attempt]):
         self.mail, self.recipient = mail, recipient
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):  # mutable: its rows come in while it runs
     """A job that ``asked`` created, and its search; None in ``progress`` once it was deleted.
 
     ``destination`` is None where it releases. ``waiting`` holds (moment from when on, number, rows of one message).
@@ -65,8 +60,8 @@ class Job:
     tests: list[Test]
     said: Json
     progress: Timeline[Progress | None]
-    rows: list[Row] = field(default_factory=list)
-    waiting: list[tuple[float, int, tuple[Row, ...]]] = field(default_factory=list)
+    rows: list[Row] = []
+    waiting: list[tuple[float, int, tuple[Row, ...]]] = []
 
     @property
     def running(self) -> bool:
@@ -75,7 +70,7 @@ class Job:
 
     def advance(self, at: float, **changes: object) -> None:
         """Change how far it is."""
-        self.progress.become(at, replace(self.progress.value or Progress(), **changes))  # type: ignore[arg-type]
+        self.progress.become(at, replace(self.progress.value or Progress(), **changes))
 
     def end(self, at: float, status: str, message: str | None = None) -> None:
         """End it; what is still open, or in the middle of an attempt, is given up."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from worker.sandbox.account import domains, validators
+from worker.sandbox.account.account import Account
 from worker.sandbox.account.mail import TEN
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from worker.sandbox.account.account import Account
-    from worker.sandbox.account.validators import Complaint
-    from worker.sandbox.wire import Answer, Call, Json
+from worker.sandbox.account.validators import Complaint
+from worker.sandbox.wire import Answer, Call, Json
 
 EVERY_VERB = frozenset({"list", "get", "create", "edit", "delete", "batch"})
 PARTS = ("deletes", "patches", "puts", "posts")
@@ -25,14 +22,13 @@ NONE: Mapping[str, str] = MappingProxyType({})
 STAMPED = MappingProxyType({"last_modified": "modified_at"})
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field of a body: its type, whether a whole body needs it, which verbs may null it, its words and its limits.
 
     ``least`` and ``most`` limit a text's characters and a number's value; ``each`` is the rule of an array's items.
     """
 
-    type: type
+    kind: type
     required: bool = False
     nullable: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -45,8 +41,8 @@ class Field:
         """Say what is wrong with a value."""
         if value is None and verb in self.nullable:
             return None
-        if type(value) is not self.type:
-            return f"must be a {self.type.__name__}"
+        if type(value) is not self.kind:
+            return f"must be a {self.kind.__name__}"
         if isinstance(value, list) and self.each:
             complaints = (self.each.complaint(one, verb) for one in value)
             return next((f"has an item that {complaint}" for complaint in complaints if complaint), None)
@@ -61,8 +57,7 @@ def _size(value: object) -> int:
     return value if isinstance(value, int) else len(str(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """One filter of a list: which words it takes, and what of a row it looks at (the field of its name)."""
 
     words: tuple[str, ...] = ()
@@ -79,8 +74,7 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One list: its fields, what makes an entry unique, its filters and orders, its verbs, and what is special.
 
     ``fixed`` fields are set by a create alone; ``first`` is what the API itself decides about a new entry;
@@ -89,16 +83,16 @@ class Shape:
 
     key: tuple[str, ...]
     fields: Mapping[str, Field]
-    filters: Mapping[str, Filter] = field(default_factory=dict)
+    filters: Mapping[str, Filter] = {}
     orders: tuple[str, ...] = ()
     verbs: frozenset[str] = EVERY_VERB
     parts: tuple[str, ...] = PARTS
-    check: Callable[[Json], Complaint] = field(default=lambda _: None)
+    check: Callable[[Json], Complaint] = lambda _: None
     fixed: tuple[str, ...] = ()
-    first: Mapping[str, object] = field(default_factory=dict)
-    deprecated: Mapping[str, str] = field(default_factory=lambda: STAMPED)
-    born: Callable[[Account, str, float], None] = field(default=lambda *_: None)
-    more: Mapping[tuple[str, str], Callable[[Account, Call], Answer]] = field(default_factory=dict)
+    first: Mapping[str, object] = {}
+    deprecated: Mapping[str, str] = STAMPED
+    born: Callable[[Account, str, float], None] = lambda *_: None
+    more: Mapping[tuple[str, str], Callable[[Account, Call], Answer]] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""
@@ -131,7 +125,7 @@ class Shape:
 
     def text(self, entry: Json) -> str:
         """Return the words of an entry that a search for people looks at, in lower case."""
-        texts = [str(entry.get(name) or "") for name, rule in self.fields.items() if rule.type is str]
+        texts = [str(entry.get(name) or "") for name, rule in self.fields.items() if rule.kind is str]
         return "\n".join(texts).lower()
 
 

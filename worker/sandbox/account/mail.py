@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import Json, moment, seconds
@@ -31,8 +32,7 @@ NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspac
 PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What changes in the life of a message; ``released`` names the recipients a partial release has reached."""
 
     disposition: str
@@ -106,7 +106,7 @@ def _tail(
     return b"," + msgspec.json.encode(changing)[1:]
 
 
-class Fixed(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+class Fixed(Struct, frozen=True, rename={"sender": "from"}):
     """What a search filter or an effect needs of the fixed part."""
 
     client_recipients: tuple[str, ...] = ()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_address, ip_network
 from math import comb, inf
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
@@ -27,8 +28,7 @@ SERVERS = ("x_originating_ip", "smtp_helo_server_ip", "smtp_previous_hop_ip")
 GROUP = re.compile(r"\(([^()]*)\)([*+{]?)")
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
+class Parties(Struct, frozen=True):
     """Who had a hand in a message: addresses, and the servers it came over."""
 
     addresses: tuple[str, ...]

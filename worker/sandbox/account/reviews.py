@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import SIX, Mail
@@ -17,8 +18,7 @@ GRANTED = 2 / 3
 INVALID = "invalid submission: no message body"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """A request for another verdict, at ``at`` epoch seconds.
 
     Without a stored body nobody can review it. ``escalates`` is the submission of a user that it takes further.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from worker.sandbox.wire import Json, seconds
 
@@ -39,8 +40,7 @@ FAIL = (None, "none", "fail", "fail")
 LOOSE = ("no alignment", "none", "none", "neutral")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind of mail; ``weight`` is its share in a hundred, ``shown`` what its links look like to a reader."""
 
     weight: int

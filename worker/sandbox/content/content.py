@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import md5, sha1, sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """A name, which may be empty, and an address."""
 
     name: str
@@ -25,8 +25,7 @@ class Person:
         return f"{self.name} <{self.address}>" if self.name else f"<{self.address}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """One header: some text, or the people it names."""
 
     name: str
@@ -39,16 +38,14 @@ class Header:
         return ", ".join(map(str, self.people)) or self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Where a link leads, and what it looks like; a bare address in a text looks like nothing else."""
 
     href: str
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One attachment."""
 
     name: str
@@ -70,8 +67,7 @@ class File:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """All of it; ``text`` is what a reader reads."""
 
     headers: tuple[Header, ...]

@@ -8,26 +8,27 @@ last 30 days, else now.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from worker.sandbox.account import traffic
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.content import mime_reader
+from worker.sandbox.content.content import Content
 from worker.sandbox.content.html import host_of
 from worker.sandbox.content.mime_reader import LONGEST_DECODED, Broken
 from worker.sandbox.wire import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from worker.sandbox.account.activity import Life
     from worker.sandbox.account.mail import Mail
-    from worker.sandbox.content.content import Content
     from worker.sandbox.content.mime_reader import Letter
     from worker.sandbox.wire import Json
 
@@ -39,8 +40,7 @@ CHECKED = {"pass": "pass", "neutral": "neutral", "fail": "fail", "softfail": "fa
 SERVER = re.compile(r"\[(?:IPv6:)?([0-9a-fA-F.:]{2,45})\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What a message is judged as, why, and when."""
 
     disposition: str
@@ -59,8 +59,7 @@ RULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seeded:
+class Seeded(Struct, frozen=True):
     """How many messages were taken in, and which files were not, each with a reason."""
 
     taken: int

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import EmailPolicy
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
 
 from worker.sandbox.content.content import Content, File, Header, Link, Person
 from worker.sandbox.content.html import Page, links_in
@@ -31,8 +32,7 @@ class Broken(ValueError):
     """What is no message, or none that can be read in reasonable time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """What a message says, who wrote to whom, and when it says it was sent (epoch seconds)."""
 
     content: Content

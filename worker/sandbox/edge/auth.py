@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
+
+from msgspec import Struct
 
 from worker.sandbox.wire import Refused, Request
 
@@ -12,8 +13,7 @@ READ_ONLY = "read-"
 WRONG = "wrong-"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """A credential by its label, which does not give it away, and whether it may change anything."""
 
     label: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.wire import Answer, Request
 
@@ -32,8 +34,7 @@ TABLES: Mapping[str, Mapping[Kind, float]] = MappingProxyType({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault, for the next ``count`` requests that fit ``method`` and ``path``.
 
     "" fits all; a path fits as a prefix of what follows ``email-security/``, e.g. ``investigate/move``.

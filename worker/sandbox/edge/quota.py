@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.wire import Answer, refuse
 
 
-@dataclass(slots=True)
-class Window:
+class Window(Struct):  # mutable: it counts
     """What one credential has spent since ``begun``; ``blocked`` is until when everything is refused."""
 
     begun: float

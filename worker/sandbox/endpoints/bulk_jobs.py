@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from worker.sandbox.account.jobs import BROKE_DOWN, NOT_DELIVERED, PASSING, SKIPPED, Attempt, Job, Row
 from worker.sandbox.account.mail import DONE, NOT_HELD

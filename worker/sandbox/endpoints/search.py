@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from hashlib import blake2s
 from itertools import islice
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
 from worker.sandbox.account.account import Account, Slow
 from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
