@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from worker.sandbox import Answer, Request, Switches, World, serve
+from worker.sandbox import Answer, Request, SandboxOptions, World, serve
 from worker.sandbox.account import traffic
 from worker.sandbox.account.mail import Mail, first_state
 
@@ -80,8 +80,8 @@ class Account(World):
 
     def __init__(self, options: Options) -> None:
         """Begin without mail."""
-        page = Switches(page="honoured") if options.honours_page else Switches()
-        super().__init__(now=time.time, lag=options.lag, quota=options.quota, switches=page)
+        page = SandboxOptions(page="honoured") if options.honours_page else SandboxOptions()
+        super().__init__(now=time.time, lag=options.lag, quota=options.quota, options=page)
         self._rng = Random("mail")
         self._logs = options.log
         self._known: set[str | int] = set()

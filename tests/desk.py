@@ -25,8 +25,8 @@ SETTLE = 60.0
 class Desk(Account):
     """One account and what acts on it; ``executor`` is made anew by ``restart``."""
 
-    def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
-        super().__init__(lag=lag, token=who, submission_delay=0.5, **switches)
+    def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(lag=lag, token=who, submission_delay=0.5, **options)
         self.settle, self.busy, self.policies = SETTLE, False, Policies(domains=("corp.example",))
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []

@@ -33,7 +33,7 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
 from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
-from worker.sandbox import ACCOUNT, Faults, Switches, World
+from worker.sandbox import ACCOUNT, Faults, SandboxOptions, World
 from worker.sandbox import Request as Asked
 
 T = TypeVar("T")
@@ -177,7 +177,7 @@ class Day:
             lag=lag,
             quota=(1200, 300.0),
             faults=Faults(self.faults, seed=seed),
-            switches=Switches(
+            options=SandboxOptions(
                 late=0.1,
                 late_by=self.rng.choice((300.0, 3600.0)),
                 verdicts=0.1,

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.serving import Serving, passed_on, sandbox
 from worker.cli.bulk import COPIES
-from worker.sandbox import Request, Switches
+from worker.sandbox import Request, SandboxOptions
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -26,7 +26,7 @@ NOWHERE = {"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUES
 @pytest.fixture
 def busy() -> Iterator[Serving]:
     """Give an account whose jobs soon find 40 messages and then take their time."""
-    with sandbox(switches=Switches(job_step=0.3, job_handles=1)) as serving:
+    with sandbox(options=SandboxOptions(job_step=0.3, job_handles=1)) as serving:
         serving.world.arrive(40, "outbreak")
         yield serving
 
@@ -34,7 +34,7 @@ def busy() -> Iterator[Serving]:
 @pytest.fixture
 def quick() -> Iterator[Serving]:
     """Give an account whose jobs are done at once."""
-    with sandbox(switches=Switches(job_step=0.01)) as serving:
+    with sandbox(options=SandboxOptions(job_step=0.01)) as serving:
         serving.world.arrive(40, "outbreak")
         yield serving
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from worker.sandbox import ACCOUNT, Answer, Faults, Request, Switches, World
+from worker.sandbox import ACCOUNT, Answer, Faults, Request, SandboxOptions, World
 
 START = 1_790_000_000.0
 
@@ -52,7 +52,7 @@ class Desk:
         lag: float = 0.0,
         quota: tuple[int, float] | None = (1200, 300.0),
         faults: str = "none",
-        switches: Switches | None = None,
+        options: SandboxOptions | None = None,
     ) -> None:
         self.time = START
         self.world = World(
@@ -63,7 +63,7 @@ class Desk:
             lag=lag,
             quota=quota,
             faults=Faults(faults, seed=seed),
-            switches=switches,
+            options=options,
         )
 
     def ask(self, method: str, path: str, body: object = None, **query: object) -> Reply:

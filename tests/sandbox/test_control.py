@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.sandbox.desk import Desk, Reply
-from worker.sandbox import Request, Switches
+from worker.sandbox import Request, SandboxOptions
 from worker.sandbox.control import handle
 
 
@@ -56,7 +56,7 @@ def test_a_recipient_sends_in_what_is_named() -> None:
 
 @pytest.mark.parametrize("ids", [["none"], "none", [5], None])
 def test_what_is_not_there_cannot_be_sent_in(ids: object) -> None:
-    desk = Desk(switches=Switches(user_submissions=0.0))
+    desk = Desk(options=SandboxOptions(user_submissions=0.0))
     known = desk.world.add_message().id
     body = {"ids": [known, *ids] if isinstance(ids, list) else ids}
     assert stir(desk, "submissions", body).status == 400

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches, label
+from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import DESTINATIONS, QUARANTINE, SIX, Mail
 
 US = label("a-token")
@@ -32,7 +32,7 @@ class Accounts(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        switches = Switches(
+        options = SandboxOptions(
             move_failed=0.2,
             release_failed=0.2,
             job_failed=0.1,
@@ -48,7 +48,7 @@ class Accounts(RuleBasedStateMachine):
             review_delay=9.0,
             auto_moves=(("SPAM", "JunkEmail"),),
         )
-        self.desk = Desk(messages=6, quota=None, switches=switches)
+        self.desk = Desk(messages=6, quota=None, options=options)
         self.world = self.desk.world
         self.world.add_message(is_phish_submission=True)
         self.over: dict[str, tuple[int, dict[str, Any]]] = {}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import ACCOUNT, Request, Switches, label
+from worker.sandbox import ACCOUNT, Request, SandboxOptions, label
 
 MOVE = {"ids": ["x"], "destination": "Inbox"}
 
@@ -38,7 +38,7 @@ def test_another_account_is_refused() -> None:
 
 
 def test_an_account_without_the_product_is_told_so() -> None:
-    reply = Desk(switches=Switches(entitled=False)).ask("GET", "investigate")
+    reply = Desk(options=SandboxOptions(entitled=False)).ask("GET", "investigate")
     assert reply.status == 403
     assert "subscription" in reply.body["errors"][0]["message"]
 
@@ -88,8 +88,8 @@ def test_the_label_of_a_token_does_not_give_it_away() -> None:
 
 def test_one_seed_gives_one_history() -> None:
     def history(seed: int) -> tuple[list[str], list[object]]:
-        switches = Switches(late=0.3, verdicts=0.3, analysts=0.3, move_failed=0.3, moved_back=0.5, reports=0.5)
-        desk = Desk(seed=seed, messages=50, arrivals=1.0, faults="rough", switches=switches)
+        options = SandboxOptions(late=0.3, verdicts=0.3, analysts=0.3, move_failed=0.3, moved_back=0.5, reports=0.5)
+        desk = Desk(seed=seed, messages=50, arrivals=1.0, faults="rough", options=options)
         answers = []
         for _ in range(40):
             desk.time += 30

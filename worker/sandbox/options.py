@@ -1,4 +1,4 @@
-"""Switches of the sandbox: what nobody documents, and what other people do meanwhile."""
+"""Options of the sandbox: what nobody documents, and what other people do meanwhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class Switches(Struct, frozen=True):
+class SandboxOptions(Struct, frozen=True):
     """Each default is the likeliest behaviour of the real API. Shares are 0 to 1, times in seconds.
 
     A bulk job finds ``job_discovers`` messages in a ``job_step`` and handles ``job_handles`` in another.

@@ -100,7 +100,7 @@ class Reader:
     """Reads a query or a body; what does not fit is refused with one status for all of them."""
 
     def __init__(self, status: int) -> None:
-        """Refuse with ``status``: 400, or 422 where a switch says so."""
+        """Refuse with ``status``: 400, or 422 where an option says so."""
         self.status = status
 
     def wrong(self, message: str) -> NoReturn:

@@ -12,7 +12,7 @@ from worker.sandbox.edge import auth, faults
 from worker.sandbox.edge.faults import Fault, Faults
 from worker.sandbox.edge.quota import Quota
 from worker.sandbox.endpoints import search
-from worker.sandbox.options import Switches
+from worker.sandbox.options import SandboxOptions
 from worker.sandbox.routing import Route, nowhere, route
 from worker.sandbox.wire import Answer, Call, Refused, Request, http_date, refuse
 
@@ -44,10 +44,10 @@ class World(Life):
         lag: float = 0.0,
         quota: tuple[int, float] | None = (1200, 300.0),
         faults: Faults | None = None,
-        switches: Switches | None = None,
+        options: SandboxOptions | None = None,
     ) -> None:
         """Begin with ``messages`` scanned in the last ``history`` seconds; ``arrivals`` more come every second."""
-        super().__init__(account, seed=seed, now=now, lag=lag, switches=switches or Switches())
+        super().__init__(account, seed=seed, now=now, lag=lag, options=options or SandboxOptions())
         self.limited = quota is not None
         self.quota = Quota(*(quota or (10**9, 300.0)))
         self.faults = faults or Faults(seed=seed)
@@ -97,7 +97,7 @@ class World(Life):
         label = auth.admit(who, request)
         if way.account and way.account != self.account:
             raise Refused(403, 10000, "Authentication error")
-        if way.account and not self.switches.entitled:
+        if way.account and not self.options.entitled:
             raise Refused(403, 10004, NOT_ENTITLED)
         return label
 

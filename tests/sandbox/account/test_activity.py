@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 from worker.sandbox.account.traffic import KINDS
 
 
@@ -47,14 +47,14 @@ def test_optional_fields_are_there_null_or_missing() -> None:
 
 
 def test_some_mail_is_indexed_later_than_it_was_scanned() -> None:
-    desk = Desk(messages=200, switches=Switches(late=0.5))
+    desk = Desk(messages=200, options=SandboxOptions(late=0.5))
     late = [mail for mail in desk.world.mails if mail.first > mail.scanned + 1]
     assert 50 < len(late) < 150
     assert max(mail.first - mail.scanned for mail in late) <= 601
 
 
 def test_verdicts_change_later_on_the_same_id() -> None:
-    desk = Desk(messages=200, switches=Switches(verdicts=0.5))
+    desk = Desk(messages=200, options=SandboxOptions(verdicts=0.5))
     desk.time += 3600
     desk.world.advance()
     changed = [effect for effect in desk.world.effects if effect.operation == "verdict" and effect.changed]
@@ -64,7 +64,7 @@ def test_verdicts_change_later_on_the_same_id() -> None:
 
 
 def test_analysts_and_automatic_moves_act_on_delivered_mail() -> None:
-    desk = Desk(messages=200, switches=Switches(analysts=1.0))
+    desk = Desk(messages=200, options=SandboxOptions(analysts=1.0))
     desk.time += 3600
     desk.world.advance()
     assert {effect.by for effect in desk.world.effects} == {"analyst", "auto"}
@@ -93,7 +93,7 @@ def test_hands_respect_the_quarantine() -> None:
 
 
 def test_reports_name_mail_by_its_postfix_id_also_clean_mail() -> None:
-    desk = Desk(messages=300, switches=Switches(reports=1.0))
+    desk = Desk(messages=300, options=SandboxOptions(reports=1.0))
     desk.time += 600
     rows = desk.ask("GET", "phishguard/reports", per_page=1000).result
     by_postfix = {mail.postfix: mail for mail in desk.world.mails}
@@ -119,7 +119,7 @@ def test_reports_are_paged_newest_first_and_can_change() -> None:
 
 
 def test_without_phishguard_the_reports_are_refused() -> None:
-    reply = Desk(switches=Switches(phishguard=False)).ask("GET", "phishguard/reports")
+    reply = Desk(options=SandboxOptions(phishguard=False)).ask("GET", "phishguard/reports")
     assert reply.status == 403
     assert "subscription" in reply.body["errors"][0]["message"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sandbox.bodies import BODIES
 from tests.sandbox.desk import Desk
-from worker.sandbox import ACCOUNT, Request, Switches
+from worker.sandbox import ACCOUNT, Request, SandboxOptions
 
 PATH = "settings/domains"
 
@@ -60,7 +60,7 @@ def test_the_record_is_told_until_the_domain_is_verified() -> None:
 
 
 def test_a_domain_that_an_integration_vouches_for_needs_no_record() -> None:
-    desk = Desk(switches=Switches(verified_domain="200"))
+    desk = Desk(options=SandboxOptions(verified_domain="200"))
     ours = desk.ask("GET", PATH).ids
     vouched, other = made(desk, integration_id="7d0f8a4e-9c1b-4f7e-8a55-3f2b6f1c9d20"), made(desk, "other")
     assert [desk.ask("GET", f"{PATH}/{one}/verification").status for one in (*ours, vouched)] == [204, 204, 204]
@@ -69,7 +69,7 @@ def test_a_domain_that_an_integration_vouches_for_needs_no_record() -> None:
 
 
 def test_the_name_of_a_domain_stays_and_a_put_sets_all_the_rest_anew() -> None:
-    desk = Desk(switches=Switches(google=True))
+    desk = Desk(options=SandboxOptions(google=True))
     one = f"{PATH}/{made(desk, transport='mx.new.example')}"
     desk.time += 600
     assert desk.ask("PATCH", one, {"domain": "x.example", "folder": None}).result["domain"] == "new.example"
@@ -107,6 +107,6 @@ def test_many_domains_are_deleted_all_or_none() -> None:
 
 
 def test_by_a_switch_no_ids_mean_every_domain() -> None:
-    desk = Desk(switches=Switches(domains_without_ids="all"))
+    desk = Desk(options=SandboxOptions(domains_without_ids="all"))
     assert len(desk.ask("DELETE", PATH).result) == 2
     assert desk.ask("DELETE", PATH).result == []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 from worker.sandbox.account.mail import TEN, Mail
 from worker.sandbox.account.matching import Parties, means
 
@@ -101,7 +101,7 @@ def test_a_sender_who_must_be_verified_passes_with_every_check_passed(check: str
 
 @pytest.mark.parametrize(("precedence", "verdict"), [("block", "MALICIOUS"), ("allow", "NONE")])
 def test_a_switch_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict: str) -> None:  # noqa: ANN401 - a word
-    desk = Desk(switches=Switches(precedence=precedence))
+    desk = Desk(options=SandboxOptions(precedence=precedence))
     desk.ask("POST", "settings/block_senders", BLOCK)
     assert new(desk).now.disposition == "MALICIOUS"
     allow(desk, is_trusted_sender=True)
@@ -161,7 +161,7 @@ def test_mail_that_arrives_by_itself_meets_the_policies_too() -> None:
 
 
 def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> None:
-    desk = Desk(switches=Switches(auto_moves=(("MALICIOUS", "DeletedItems"),)))
+    desk = Desk(options=SandboxOptions(auto_moves=(("MALICIOUS", "DeletedItems"),)))
     now, later, changed, held = new(desk, "MALICIOUS"), new(desk), new(desk, "MALICIOUS"), new(desk, quarantined=True)
     desk.world.change_verdict(later.id, "MALICIOUS")
     desk.world.change_verdict(changed.id, "NONE")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import Switches, label
+from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import Mail
 
 COUNTERS = ("pending", "successful", "failed", "skipped", "cancelled")
@@ -40,7 +40,7 @@ def fill(desk: Desk, count: int, **fields: Any) -> list[Mail]:  # noqa: ANN401 -
 
 
 def test_a_job_goes_through_its_states_as_time_passes() -> None:
-    desk = Desk(switches=Switches(job_handles=2))
+    desk = Desk(options=SandboxOptions(job_handles=2))
     fill(desk, 5)
     ident = create(desk)
     seen = []
@@ -53,7 +53,7 @@ def test_a_job_goes_through_its_states_as_time_passes() -> None:
 
 
 def test_messages_are_in_hand_two_at_a_time() -> None:
-    desk = Desk(switches=Switches(job_handles=2))
+    desk = Desk(options=SandboxOptions(job_handles=2))
     fill(desk, 5)
     ident = create(desk)
     desk.time += 4
@@ -122,7 +122,7 @@ def test_what_cannot_be_moved_fails_and_submissions_are_skipped() -> None:
 
 
 def test_a_busy_provider_is_asked_again_later_for_those_that_failed() -> None:
-    desk = Desk(switches=Switches(move_failed=0.6))
+    desk = Desk(options=SandboxOptions(move_failed=0.6))
     [mail] = fill(desk, 1, client_recipients=[f"{n}@corp.example" for n in range(20)])
     ident = create(desk)
     desk.time += 4
@@ -140,7 +140,7 @@ def test_a_busy_provider_is_asked_again_later_for_those_that_failed() -> None:
 
 
 def test_a_release_that_fails_is_tried_again() -> None:
-    desk = Desk(switches=Switches(release_failed=0.5, job_retries=30))
+    desk = Desk(options=SandboxOptions(release_failed=0.5, job_retries=30))
     [mail] = fill(desk, 1, quarantined=True, client_recipients=TWO)
     ident = create(desk, "RELEASE")
     desk.time += 600
@@ -148,7 +148,7 @@ def test_a_release_that_fails_is_tried_again() -> None:
 
 
 def test_a_cancelled_job_keeps_what_it_did_and_does_no_more() -> None:
-    desk = Desk(switches=Switches(job_handles=2))
+    desk = Desk(options=SandboxOptions(job_handles=2))
     fill(desk, 6)
     ident = create(desk)
     desk.time += 4
@@ -171,7 +171,7 @@ def test_a_job_that_is_cancelled_before_it_found_anything_finds_nothing() -> Non
 
 
 def test_only_a_job_that_has_ended_can_be_deleted_and_then_it_is_gone() -> None:
-    desk = Desk(switches=Switches(job_refusal=400))
+    desk = Desk(options=SandboxOptions(job_refusal=400))
     ident = create(desk)
     assert desk.ask("DELETE", f"investigate/bulk/{ident}").status == 400
     finished(desk, ident)
@@ -284,7 +284,7 @@ def test_a_list_is_walked_by_its_cursor_or_by_numbers(path: str) -> None:
 
 def test_a_switch_leaves_the_numbers_or_the_cursor_out() -> None:
     for pages, by_number in (("numbers", True), ("cursor", False)):
-        desk = Desk(switches=Switches(job_pages=pages))  # type: ignore[arg-type]
+        desk = Desk(options=SandboxOptions(job_pages=pages))  # type: ignore[arg-type]
         idents = [create(desk) for _ in range(3)]
         first = desk.ask("GET", "investigate/bulk", per_page=2)
         second = desk.ask("GET", "investigate/bulk", per_page=2, page=2)
@@ -303,7 +303,7 @@ def test_a_cursor_of_one_job_does_not_fit_another() -> None:
 
 
 def test_a_job_may_break_down() -> None:
-    desk = Desk(switches=Switches(job_failed=1.0))
+    desk = Desk(options=SandboxOptions(job_failed=1.0))
     [mail] = fill(desk, 1)
     shown = finished(desk, create(desk))
     assert (shown["status"], shown["messages_cancelled"], mail.now.folder) == ("FAILED", 1, "Inbox")
@@ -311,16 +311,16 @@ def test_a_job_may_break_down() -> None:
 
 
 def test_without_an_integration_rows_fail_or_the_job_is_refused() -> None:
-    off = Desk(switches=Switches(integration="off"))
+    off = Desk(options=SandboxOptions(integration="off"))
     fill(off, 1)
     assert finished(off, create(off))["messages_failed"] == 1
-    refused = Desk(switches=Switches(integration="refused"))
+    refused = Desk(options=SandboxOptions(integration="refused"))
     body = {"action": "MOVE", "destination": "Inbox", "search_params": {}}
     assert refused.ask("POST", "investigate/bulk", body).status == 400
 
 
 def test_reads_of_a_job_lag_and_agree_with_themselves() -> None:
-    desk = Desk(lag=2.5, switches=Switches(job_handles=1))
+    desk = Desk(lag=2.5, options=SandboxOptions(job_handles=1))
     fill(desk, 3)
     desk.time += 5
     ident = create(desk)
@@ -347,7 +347,7 @@ def test_mail_without_recipients_gives_no_row() -> None:
 
 
 def test_a_large_job_is_found_in_parts() -> None:
-    desk = Desk(switches=Switches(job_discovers=2))
+    desk = Desk(options=SandboxOptions(job_discovers=2))
     fill(desk, 5)
     ident = create(desk)
     totals = []

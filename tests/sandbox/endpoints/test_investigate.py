@@ -3,11 +3,11 @@
 import pytest
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 
 
-def test_a_message_is_found_by_its_id_and_by_a_switch_by_its_postfix_id() -> None:
-    desk = Desk(switches=Switches(postfix_path=True))
+def test_a_message_is_found_by_its_id_and_by_an_option_by_its_postfix_id() -> None:
+    desk = Desk(options=SandboxOptions(postfix_path=True))
     mail = desk.world.add_message(subject="hello")
     assert desk.ask("GET", f"investigate/{mail.id}").result["subject"] == "hello"
     assert desk.ask("GET", f"investigate/{mail.postfix}").result["id"] == mail.id
@@ -59,7 +59,7 @@ def test_an_unknown_message_is_not_found(path: str) -> None:
 
 
 def test_reclassify_is_accepted_without_an_id_and_on_record_later() -> None:
-    desk = Desk(switches=Switches(submission_delay=4.0))
+    desk = Desk(options=SandboxOptions(submission_delay=4.0))
     mail = desk.world.add_message(disposition="SPAM")
     reply = desk.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "NONE"})
     assert (reply.status, reply.result) == (202, {})

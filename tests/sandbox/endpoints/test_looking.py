@@ -7,7 +7,7 @@ from aiohttp import ClientSession
 
 from tests.sandbox.desk import START, Desk
 from tests.sandbox.picture import bars
-from worker.sandbox import ACCOUNT, Switches, serve
+from worker.sandbox import ACCOUNT, SandboxOptions, serve
 from worker.sandbox.account.mail import Mail
 
 
@@ -73,7 +73,7 @@ def test_a_detection_is_not_fetched_from_the_inbox() -> None:
 
 @pytest.mark.parametrize("integration", ["off", "refused"])
 def test_without_an_integration_nothing_is_fetched(integration: str) -> None:
-    desk = Desk(switches=Switches(integration=integration))  # type: ignore[arg-type]
+    desk = Desk(options=SandboxOptions(integration=integration))  # type: ignore[arg-type]
     mail = desk.world.add_message(disposition="NONE")
     assert post_preview(desk, {"id": mail.id}) == 400
     assert operations(desk, mail) is None
@@ -84,7 +84,7 @@ def test_without_an_integration_nothing_is_fetched(integration: str) -> None:
     ("form", "by_id", "by_postfix"), [("id", 200, 400), ("postfix_id", 400, 200), ("both", 200, 200)]
 )
 def test_a_switch_decides_how_a_picture_is_asked_for(form: str, by_id: int, by_postfix: int) -> None:
-    desk = Desk(switches=Switches(preview_body=form))  # type: ignore[arg-type]
+    desk = Desk(options=SandboxOptions(preview_body=form))  # type: ignore[arg-type]
     mail = desk.world.add_message(disposition="NONE")
     assert post_preview(desk, {"id": mail.id}) == by_id
     assert post_preview(desk, {"postfix_id": mail.postfix}) == by_postfix
@@ -116,7 +116,7 @@ def test_a_trace_is_pending_while_the_message_is_fresh() -> None:
 
 
 def test_a_trace_tells_of_a_release() -> None:
-    desk = Desk(lag=5.0, switches=Switches(deprecated=True))
+    desk = Desk(lag=5.0, options=SandboxOptions(deprecated=True))
     mail = desk.world.add_message(quarantined=True, client_recipients=["a@corp.example"])
     desk.time += 100
     desk.ask("POST", "investigate/release", {"ids": [mail.id]})

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches, label
+from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import DESTINATIONS, QUARANTINE, Mail
 
 
@@ -63,7 +63,7 @@ def test_mail_in_quarantine_cannot_be_moved() -> None:
 
 
 def test_a_move_may_fail_for_some_recipients() -> None:
-    desk = Desk(switches=Switches(move_failed=0.5))
+    desk = Desk(options=SandboxOptions(move_failed=0.5))
     recipients = [f"{n}@corp.example" for n in range(30)]
     mail = desk.world.add_message(client_recipients=recipients)
     assert {item["success"] for item in move(desk, mail)} == {True, False}
@@ -72,7 +72,7 @@ def test_a_move_may_fail_for_some_recipients() -> None:
 
 
 def test_a_move_that_failed_for_everybody_is_in_the_log_only() -> None:
-    desk = Desk(switches=Switches(move_failed=1.0))
+    desk = Desk(options=SandboxOptions(move_failed=1.0))
     mail = desk.world.add_message()
     move(desk, mail)
     assert (mail.now.folder, mail.now.operations, mail.now.delivery) == ("Inbox", None, ("move_failed",))
@@ -80,15 +80,15 @@ def test_a_move_that_failed_for_everybody_is_in_the_log_only() -> None:
 
 
 def test_without_an_integration_every_item_fails_or_the_request_is_refused() -> None:
-    off = Desk(switches=Switches(integration="off"))
+    off = Desk(options=SandboxOptions(integration="off"))
     assert move(off, off.world.add_message())[0]["success"] is False
-    refused = Desk(switches=Switches(integration="refused"))
+    refused = Desk(options=SandboxOptions(integration="refused"))
     body = {"ids": [refused.world.add_message().id], "destination": "Inbox"}
     assert refused.ask("POST", "investigate/move", body).status == 400
 
 
 def test_a_google_mailbox_has_no_soft_delete() -> None:
-    desk = Desk(switches=Switches(google=True))
+    desk = Desk(options=SandboxOptions(google=True))
     mail = desk.world.add_message()
     assert move(desk, mail, to="RecoverableItemsDeletions")[0]["success"] is False
     assert move(desk, mail, to="DeletedItems")[0]["success"] is True
@@ -122,7 +122,7 @@ def test_a_move_that_does_not_fit_is_refused_and_does_nothing(body: object) -> N
 
 
 def test_some_people_move_mail_back() -> None:
-    desk = Desk(switches=Switches(moved_back=1.0))
+    desk = Desk(options=SandboxOptions(moved_back=1.0))
     mail = desk.world.add_message()
     move(desk, mail, to="DeletedItems")
     desk.time += 1000
@@ -145,7 +145,7 @@ def test_a_release_takes_either_body(as_object: bool) -> None:  # noqa: FBT001 -
 
 def test_one_form_of_the_body_may_be_refused() -> None:
     for form, body in (("object", ["x"]), ("array", {"ids": ["x"]})):
-        desk = Desk(switches=Switches(release_body=form))  # type: ignore[arg-type]
+        desk = Desk(options=SandboxOptions(release_body=form))  # type: ignore[arg-type]
         assert desk.ask("POST", "investigate/release", body).status == 400
         assert desk.ask("POST", "investigate/release", "x").status == 400
 
@@ -169,14 +169,14 @@ def test_a_release_of_mail_that_is_not_held_is_in_its_log_all_the_same() -> None
     assert (mail.now.folder, mail.now.operations) == ("DeletedItems", ("MOVE",))
 
 
-def test_an_unknown_message_is_left_out_or_not_found_by_a_switch() -> None:
+def test_an_unknown_message_is_left_out_or_not_found_by_an_option() -> None:
     assert Desk().ask("POST", "investigate/release", {"ids": ["none"]}).result == []
-    strict = Desk(switches=Switches(release_unknown="404"))
+    strict = Desk(options=SandboxOptions(release_unknown="404"))
     assert strict.ask("POST", "investigate/release", {"ids": ["none"]}).status == 404
 
 
 def test_a_release_that_reaches_nobody_leaves_only_its_log() -> None:
-    desk = Desk(switches=Switches(release_failed=1.0))
+    desk = Desk(options=SandboxOptions(release_failed=1.0))
     mail = desk.world.add_message(quarantined=True)
     [item] = desk.ask("POST", "investigate/release", {"ids": [mail.id]}).result
     assert (item["delivered"], item["failed"] or item["undelivered"]) == (None, ["ada@corp.example"])
@@ -184,7 +184,7 @@ def test_a_release_that_reaches_nobody_leaves_only_its_log() -> None:
 
 
 def test_a_message_is_released_when_every_recipient_was_reached() -> None:
-    desk = Desk(switches=Switches(release_failed=0.5))
+    desk = Desk(options=SandboxOptions(release_failed=0.5))
     recipients = [f"{n}@corp.example" for n in range(10)]
     mail = desk.world.add_message(quarantined=True, client_recipients=recipients)
     [first] = desk.ask("POST", "investigate/release", {"ids": [mail.id]}).result
@@ -200,7 +200,7 @@ class Placements(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk(quota=None, switches=Switches(move_failed=0.2, release_failed=0.2))
+        self.desk = Desk(quota=None, options=SandboxOptions(move_failed=0.2, release_failed=0.2))
         self.mails = [
             self.desk.world.add_message(quarantined=held, client_recipients=["a@corp.example", "b@corp.example"])
             for held in (True, False, True, False)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import Fault, Request, Switches
+from worker.sandbox import Fault, Request, SandboxOptions
 
 HOUR = 3600.0
 OLD = {
@@ -172,21 +172,21 @@ def test_a_filter_for_moved_mail_finds_it_after_the_move() -> None:
 
 def test_page_is_ignored_unless_a_switch_honours_or_refuses_it() -> None:
     assert len(walk(Desk(messages=40), page=2, detections_only="false")) == 40
-    honoured = Desk(messages=40, switches=Switches(page="honoured"))
+    honoured = Desk(messages=40, options=SandboxOptions(page="honoured"))
     newest = [mail.id for mail in reversed(honoured.world.mails)]
     assert honoured.ask("GET", "investigate", page=2, per_page=5, detections_only="false").ids == newest[5:10]
-    assert Desk(switches=Switches(page="refused")).ask("GET", "investigate", page=2).status == 400
+    assert Desk(options=SandboxOptions(page="refused")).ask("GET", "investigate", page=2).status == 400
 
 
-def test_bec_counts_as_malicious_only_by_a_switch() -> None:
+def test_bec_counts_as_malicious_only_by_an_option() -> None:
     for included in (False, True):
-        desk = Desk(switches=Switches(malicious_includes_bec=included))
+        desk = Desk(options=SandboxOptions(malicious_includes_bec=included))
         desk.world.add_message(disposition="MALICIOUS-BEC")
         assert len(desk.ask("GET", "investigate", final_disposition="MALICIOUS").ids) == included
 
 
-def test_the_status_of_a_refusal_is_a_switch() -> None:
-    assert Desk(switches=Switches(invalid=422)).ask("GET", "investigate", per_page=0).status == 422
+def test_the_status_of_a_refusal_is_an_option() -> None:
+    assert Desk(options=SandboxOptions(invalid=422)).ask("GET", "investigate", per_page=0).status == 422
 
 
 def test_a_slow_search_answers_202_until_it_is_ready() -> None:
@@ -233,7 +233,7 @@ def test_reads_lag_behind_what_happens() -> None:
 
 
 def test_with_jitter_each_thing_lags_by_its_own_share() -> None:
-    desk = Desk(lag=10.0, switches=Switches(lag_jitter=True))
+    desk = Desk(lag=10.0, options=SandboxOptions(lag_jitter=True))
     for _ in range(40):
         desk.world.add_message()
     desk.time += 5
@@ -245,7 +245,7 @@ def test_with_jitter_each_thing_lags_by_its_own_share() -> None:
 
 @pytest.mark.parametrize("deprecated", [True, False])
 def test_old_fields_are_gone_unless_a_switch_keeps_them(*, deprecated: bool) -> None:
-    desk = Desk(switches=Switches(deprecated=deprecated))
+    desk = Desk(options=SandboxOptions(deprecated=deprecated))
     mail, held = desk.world.add_message(), desk.world.add_message(quarantined=True)
     desk.world.add_report(mail)
     desk.world.submit_by_user(mail)

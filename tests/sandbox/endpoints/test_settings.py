@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 
 BLOCKS = "settings/block_senders"
 
@@ -94,8 +94,8 @@ def test_a_second_entry_for_a_pattern_is_a_conflict_and_on_record() -> None:
     assert len(desk.world.repeats()) == 1
 
 
-def test_by_a_switch_there_may_be_two_entries_for_a_pattern() -> None:
-    desk = Desk(switches=Switches(duplicates="second"))
+def test_by_an_option_there_may_be_two_entries_for_a_pattern() -> None:
+    desk = Desk(options=SandboxOptions(duplicates="second"))
     assert [desk.ask("POST", BLOCKS, entry()).status for _ in range(2)] == [201, 201]
     assert len(patterns(desk)) == 2
 

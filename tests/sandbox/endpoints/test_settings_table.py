@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.bodies import BATCHES, BODIES, Body
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 from worker.sandbox.routing import ROUTES
 
 ONE = {"GET", "PATCH", "DELETE"}
@@ -74,9 +74,9 @@ def test_an_entry_lives_from_its_creation_to_its_deletion(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_an_entry_shows_every_documented_field_and_the_old_ones_by_a_switch(name: str) -> None:
-    for switches, shown in ((Switches(), SHOWN[name] - OLD), (Switches(deprecated=True), SHOWN[name])):
-        desk = Desk(switches=switches)
+def test_an_entry_shows_every_documented_field_and_the_old_ones_by_an_option(name: str) -> None:
+    for options, shown in ((SandboxOptions(), SHOWN[name] - OLD), (SandboxOptions(deprecated=True), SHOWN[name])):
+        desk = Desk(options=options)
         made = desk.ask("POST", f"settings/{name}", BODIES[name]("ada"))
         assert made.result.keys() == shown
         assert {row.keys() == shown for row in desk.ask("GET", f"settings/{name}").result} == {True}
@@ -84,7 +84,7 @@ def test_an_entry_shows_every_documented_field_and_the_old_ones_by_a_switch(name
 
 def test_old_fields_show_and_set_their_successors_while_they_are_there() -> None:
     for deprecated in (True, False):
-        desk = Desk(switches=Switches(deprecated=deprecated))
+        desk = Desk(options=SandboxOptions(deprecated=deprecated))
         made = desk.ask("POST", "settings/allow_policies", BODIES["allow_policies"]("ada")).result
         desk.time += 5
         edited = desk.ask(

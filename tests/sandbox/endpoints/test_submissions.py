@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Switches, label
+from worker.sandbox import SandboxOptions, label
 
 
 def test_what_is_sent_in_becomes_team_submissions_that_are_reviewed() -> None:
@@ -91,8 +91,8 @@ def test_only_the_submission_of_a_user_can_be_taken_further() -> None:
 
 
 def test_users_send_in_some_of_what_they_got_and_the_team_looks_at_some() -> None:
-    switches = Switches(user_submissions=0.3, user_submissions_reviewed=0.4, user_submissions_escalated=0.4)
-    desk = Desk(messages=300, switches=switches)
+    options = SandboxOptions(user_submissions=0.3, user_submissions_reviewed=0.4, user_submissions_escalated=0.4)
+    desk = Desk(messages=300, options=options)
     desk.time += 5000
     rows = desk.ask("GET", "submissions", type="USER", per_page=1000).result
     assert {row["customer_status"] for row in rows} == {"escalated", "reviewed", "unreviewed"}
@@ -106,7 +106,7 @@ def test_users_send_in_some_of_what_they_got_and_the_team_looks_at_some() -> Non
 
 
 def test_without_phishguard_nobody_looks_at_what_users_send_in() -> None:
-    desk = Desk(switches=Switches(phishguard=False, user_submissions_reviewed=0.0))
+    desk = Desk(options=SandboxOptions(phishguard=False, user_submissions_reviewed=0.0))
     desk.world.submit_by_user(desk.world.add_message())
     desk.time += 5000
     [row] = desk.ask("GET", "submissions").result
@@ -126,14 +126,14 @@ def test_the_list_tells_its_total_and_refuses_what_it_does_not_know() -> None:
 
 
 def test_an_account_without_phishguard_may_have_an_empty_list_of_reports() -> None:
-    desk = Desk(switches=Switches(phishguard=False, unsubscribed="empty"))
+    desk = Desk(options=SandboxOptions(phishguard=False, unsubscribed="empty"))
     desk.world.add_report()
     reply = desk.ask("GET", "phishguard/reports")
     assert (reply.status, reply.result) == (200, [])
 
 
 def test_nobody_sends_in_what_is_held() -> None:
-    desk = Desk(switches=Switches(user_submissions=1.0))
+    desk = Desk(options=SandboxOptions(user_submissions=1.0))
     desk.world.arrive(5, "phish_held")
     desk.world.arrive(5, "phish")
     desk.time += 700

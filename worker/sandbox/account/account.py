@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.sandbox.account.jobs import Job
     from worker.sandbox.account.mail import Mail, State
     from worker.sandbox.account.timeline import Thing
-    from worker.sandbox.options import Switches
+    from worker.sandbox.options import SandboxOptions
 
 
 class Slow(Struct, frozen=True):
@@ -52,13 +52,15 @@ class Account:
     ``now`` gives epoch seconds. Every change is made at the present moment unless ``at`` names another.
     """
 
-    def __init__(self, account: str, *, seed: int, now: Callable[[], float], lag: float, switches: Switches) -> None:
+    def __init__(
+        self, account: str, *, seed: int, now: Callable[[], float], lag: float, options: SandboxOptions
+    ) -> None:
         """Begin empty."""
         self.account = account
         self.seed = seed
         self.clock = now
         self.lag = lag
-        self.switches = switches
+        self.options = options
         self.rng = Random(f"acts {seed}")
         self.mails: list[Mail] = []
         self.by_id: dict[str, Mail] = {}
@@ -74,11 +76,11 @@ class Account:
     @property
     def reader(self) -> Reader:
         """What reads queries and bodies, with the status of a refusal."""
-        return Reader(self.switches.invalid)
+        return Reader(self.options.invalid)
 
     def old(self, **fields: object) -> Json:
-        """Return fields that are past their end of life, while a switch keeps them."""
-        return fields if self.switches.deprecated else {}
+        """Return fields that are past their end of life, while an option keeps them."""
+        return fields if self.options.deprecated else {}
 
     def advance(self) -> float:
         """Let everything happen that is due, in the order of its time, and return the time."""
@@ -99,7 +101,7 @@ class Account:
 
     def horizon(self, now: float, key: str) -> float:
         """Return the moment as of which a read at ``now`` sees the thing named ``key``."""
-        if not self.switches.lag_jitter:
+        if not self.options.lag_jitter:
             return now - self.lag
         return now - self.lag * (crc32(f"{self.seed} {key}".encode()) % 1000) / 999
 
@@ -113,9 +115,9 @@ class Account:
         return mail
 
     def find(self, ident: str, now: float) -> Mail | None:
-        """Return the message of an id (or, with a switch, of a postfix id) that the index has by ``now``."""
+        """Return the message of an id (or, with an option, of a postfix id) that the index has by ``now``."""
         mail = self.by_id.get(ident)
-        if mail is None and self.switches.postfix_path:
+        if mail is None and self.options.postfix_path:
             mail = next((one for one in self.mails if one.postfix == ident), None)
         return mail if mail is not None and mail.first <= now else None
 
@@ -171,14 +173,14 @@ class Account:
 
     def _auto_move(self, mail: Mail, since: float) -> None:
         """Let Cloudflare move what an auto-move is set up for, unless the verdict is another one by then."""
-        folder = dict(self.switches.auto_moves).get(disposition := mail.now.disposition)
+        folder = dict(self.options.auto_moves).get(disposition := mail.now.disposition)
 
         def act(at: float) -> None:
             if mail.now.disposition == disposition and mail.now.folder != folder:
                 self.move_by_hand(mail.id, str(folder), "auto", at=at)
 
         if folder is not None:
-            self.later(since + self.switches.auto_move_after, act)
+            self.later(since + self.options.auto_move_after, act)
 
     def move_by_hand(self, ident: str, folder: str, by: str = "analyst", *, at: float | None = None) -> None:
         """Move a message as an analyst or an auto-move does, or as a user does, which Cloudflare does not notice."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.sandbox.account.mail import State
-    from worker.sandbox.options import Switches
+    from worker.sandbox.options import SandboxOptions
     from worker.sandbox.wire import Json
 
 HANDS = ("auto", "analyst")
@@ -31,10 +31,10 @@ class Life(Account):
         seed: int,
         now: Callable[[], float],
         lag: float,
-        switches: Switches,
+        options: SandboxOptions,
     ) -> None:
         """Begin with the lists a customer has, and no mail."""
-        super().__init__(account, seed=seed, now=now, lag=lag, switches=switches)
+        super().__init__(account, seed=seed, now=now, lag=lag, options=options)
         self.mail_rng = Random(f"mail {seed}")
         self.life_rng = Random(f"life {seed}")
         self.people_rng = Random(f"people {seed}")
@@ -61,8 +61,8 @@ class Life(Account):
         name = kind or traffic.pick(self.mail_rng)
         nature = traffic.KINDS[name]
         fields = traffic.compose(self.mail_rng, int(at), nature)
-        late = self.life_rng.random() < self.switches.late
-        indexed = at + self.switches.late_by * self.life_rng.random() if late else at
+        late = self.life_rng.random() < self.options.late
+        indexed = at + self.options.late_by * self.life_rng.random() if late else at
         state = self._judged(fields, nature.disposition, held=nature.quarantined)
         mail = self.keep(Mail(fields, int(at), indexed, state))
         mail.kind, mail.links = name, nature.links
@@ -73,44 +73,44 @@ class Life(Account):
 
     def _judged(self, fields: Json, disposition: str, *, held: bool, folder: str = "Inbox") -> State:
         """Return how new mail begins, after the lists of the account had their say; spared mail is not held."""
-        verdict = list_effects.judge(self.lists, fields, disposition, self.switches.precedence)
+        verdict = list_effects.judge(self.lists, fields, disposition, self.options.precedence)
         spared = verdict == "NONE" != disposition
         quarantined = (held and not spared) or list_effects.held(self.lists, fields, verdict)
         return first_state(verdict, quarantined=quarantined, folder=folder)
 
     def _befall(self, mail: Mail) -> None:
         """Draw what others will do with a message, and when."""
-        switches, rng = self.switches, self.life_rng
-        if rng.random() < switches.verdicts:
+        options, rng = self.options, self.life_rng
+        if rng.random() < options.verdicts:
             verdict = rng.choice(("MALICIOUS", "SPAM", "NONE", "SUSPICIOUS"))
-            when = mail.first + switches.verdict_after * rng.random()
+            when = mail.first + options.verdict_after * rng.random()
             self.later(when, lambda at: self.change_verdict(mail.id, verdict, at=at))
-        if rng.random() < switches.analysts and not mail.now.quarantined:
-            by, when = rng.choice(HANDS), mail.first + switches.analyst_after * rng.random()
+        if rng.random() < options.analysts and not mail.now.quarantined:
+            by, when = rng.choice(HANDS), mail.first + options.analyst_after * rng.random()
             self.later(when, lambda at: self.move_by_hand(mail.id, "DeletedItems", by, at=at))
-        if mail.kind in {"clean", "phish", "outbreak"} and rng.random() < switches.reports:
-            when = mail.first + switches.report_after * rng.random()
+        if mail.kind in {"clean", "phish", "outbreak"} and rng.random() < options.reports:
+            when = mail.first + options.report_after * rng.random()
             self.later(when, lambda at: self.add_report(mail, at=at))
 
     def _befall_users(self, mail: Mail) -> None:
         """Draw whether somebody who got a message sends it in."""
-        if self.people_rng.random() < self.switches.user_submissions and not mail.now.quarantined:
-            sent = mail.first + self.switches.user_submission_after * self.people_rng.random()
+        if self.people_rng.random() < self.options.user_submissions and not mail.now.quarantined:
+            sent = mail.first + self.options.user_submission_after * self.people_rng.random()
             self.later(sent, lambda at: self.submit_by_user(mail, at=at))
 
     def submit_by_user(self, mail: Mail, *, at: float | None = None) -> str:
         """Let a recipient send a message in, and draw what the security team makes of that. Returns its id."""
-        when, switches, fixed = self._at(at), self.switches, mail.fixed()
+        when, options, fixed = self._at(at), self.options, mail.fixed()
         original = reviews.six(mail.now.disposition)
         about: Json = {"original_postfix_id": mail.postfix, "original_disposition": original, "subject": fixed.subject}
         ident = self.add_submission(at=when, requested_by=next(iter(fixed.client_recipients), None), **about)
-        fate, handled = self.people_rng.random(), when + switches.review_delay * self.people_rng.random()
-        if fate < switches.user_submissions_reviewed:
+        fate, handled = self.people_rng.random(), when + options.review_delay * self.people_rng.random()
+        if fate < options.user_submissions_reviewed:
             self.later(handled, lambda at: self.change_submission(ident, at=at, customer_status="reviewed"))
-        elif fate < switches.user_submissions_reviewed + switches.user_submissions_escalated:
+        elif fate < options.user_submissions_reviewed + options.user_submissions_escalated:
             self.later(handled, lambda at: self.escalate(mail, ident, at=at))
-        if switches.phishguard:  # others wait until somebody escalates what their users send in
-            self.later(when + switches.review_delay, lambda at: self._analyse(mail, ident, at))
+        if options.phishguard:  # others wait until somebody escalates what their users send in
+            self.later(when + options.review_delay, lambda at: self._analyse(mail, ident, at))
         return ident
 
     def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:

@@ -29,8 +29,8 @@ UNLUCKY: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def check_later(account: Account, ident: str, now: float) -> None:
-    """Let a new domain be checked ``switches.domain_check`` seconds later."""
-    account.later(now + account.switches.domain_check, partial(_check, account, ident))
+    """Let a new domain be checked ``options.domain_check`` seconds later."""
+    account.later(now + account.options.domain_check, partial(_check, account, ident))
 
 
 def _check(account: Account, ident: str, at: float) -> None:
@@ -39,7 +39,7 @@ def _check(account: Account, ident: str, at: float) -> None:
     if thing.value is None:
         return
     name = str(thing.value["domain"]).lower()
-    found = outcome(name, at, google=account.switches.google)
+    found = outcome(name, at, google=account.options.google)
     thing.become(at, thing.value | found)
     detail: Json = {"id": ident, "status": found["status"]}
     account.note(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
@@ -66,7 +66,7 @@ def active_modes(domain: Json) -> list[object]:
 def verification(account: Account, call: Call) -> Answer:
     """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
     domain = account.find_entry("domains", call.ids[0], call.now)
-    verified = domain.get("status") == "ACTIVE" and account.switches.verified_domain == "204"
+    verified = domain.get("status") == "ACTIVE" and account.options.verified_domain == "204"
     if verified or domain.get("integration_id"):
         return Answer(204, {}, b"")
     authorization = domain.get("authorization")

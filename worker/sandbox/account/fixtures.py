@@ -47,7 +47,7 @@ def _own(account: Account, since: float, name: str) -> None:
         require_tls_inbound=True,
         require_tls_outbound=False,
         transport=f"mx.{name}",
-        **domains.outcome(name, since, google=account.switches.google),
+        **domains.outcome(name, since, google=account.options.google),
     )
 
 

@@ -81,7 +81,7 @@ class Draft:
         return self.entries[ident]
 
     def _given(self, body: Json, verb: str) -> Json:
-        given = self.shape.given(body, verb, deprecated=self.account.switches.deprecated)
+        given = self.shape.given(body, verb, deprecated=self.account.options.deprecated)
         if complaint := self.shape.complaint(given, verb):
             self.account.reader.wrong(complaint)
         return given
@@ -103,7 +103,7 @@ class Draft:
 
     def _refuse_a_second(self, verb: str, entry: Json, target: str) -> None:
         """Refuse an entry that is there already; the attempt is an effect that changes nothing."""
-        if self.targets[target] and self.account.switches.duplicates == "409":
+        if self.targets[target] and self.account.options.duplicates == "409":
             attempt = entry if entry["id"] in self.entries else entry | {"id": None}
             self.refused.append(self._effect(verb, attempt, changed=False))
             raise Refused(409, 10006, f"an entry for {target} exists already")

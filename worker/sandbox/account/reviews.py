@@ -52,7 +52,7 @@ def ask(account: Account, wish: Wish) -> None:
     """Take a request in. It is on record a little later, and decided about much later."""
     detail: Json = {"disposition": wish.disposition}
     account.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
-    account.later(wish.at + account.switches.submission_delay, partial(_submit, account, wish))
+    account.later(wish.at + account.options.submission_delay, partial(_submit, account, wish))
 
 
 def _submit(account: Account, wish: Wish, at: float) -> None:
@@ -73,7 +73,7 @@ def _submit(account: Account, wish: Wish, at: float) -> None:
     mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
     _escalate(account, wish, ident, at)
     if wish.stored:
-        account.later(at + account.switches.review_delay, partial(_review, account, wish, ident))
+        account.later(at + account.options.review_delay, partial(_review, account, wish, ident))
 
 
 def _escalate(account: Account, wish: Wish, ident: str, at: float) -> None:

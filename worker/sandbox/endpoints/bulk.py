@@ -175,13 +175,13 @@ def _to_change(account: Account, call: Call, operation: str, *, running: bool) -
     if gone:
         raise Refused(404, 10005, f"no job {job.ident}")
     if not fits:
-        raise Refused(account.switches.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
+        raise Refused(account.options.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
     return job
 
 
 def _page(account: Account, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
     """Answer with a page of rows, given with what a cursor finds each of them again by."""
-    reader, request, pages = account.reader, call.request, account.switches.job_pages
+    reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     skipped = 0 if pages == "cursor" or request.get("cursor") else size * (number - 1)
     found = list(islice(rows, skipped, skipped + size + 1))
@@ -232,7 +232,7 @@ def _shown(job: Job, progress: Progress | None, horizon: float) -> Json:
 def _row(account: Account, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
     """Show a row, with its message as a read of it would be answered now."""
     mail, state = row.mail, account.seen(row.mail, call.now)
-    whole = mail.encoded(state or mail.now, deprecated=account.switches.deprecated)
+    whole = mail.encoded(state or mail.now, deprecated=account.options.deprecated)
     return {
         "message_id": mail.id,
         "postfix_id": mail.postfix,

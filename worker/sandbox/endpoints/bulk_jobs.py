@@ -28,7 +28,7 @@ def start(account: Account, job: Job) -> None:
 
 def _later(account: Account, job: Job, at: float, act: Callable[[Account, Job, float], None]) -> None:
     """Let a job go on a step later, unless it was ended meanwhile."""
-    account.later(at + account.switches.job_step, lambda when: act(account, job, when) if job.running else None)
+    account.later(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
 def _discover(account: Account, job: Job, at: float) -> None:
@@ -40,12 +40,12 @@ def _discover(account: Account, job: Job, at: float) -> None:
 
 def _collect(account: Account, job: Job, at: float, found: Iterator[Mail]) -> None:
     """Take in the next of the messages that were found, and begin with them when there are no more."""
-    page = list(islice(found, account.switches.job_discovers))
+    page = list(islice(found, account.options.job_discovers))
     for mail in page:
         _take_in(account, job, mail, at)
     if page:
         _later(account, job, at, partial(_collect, found=found))
-    elif account.rng.random() < account.switches.job_failed:
+    elif account.rng.random() < account.options.job_failed:
         job.end(at, "FAILED", BROKE_DOWN)
     else:
         job.advance(at, status="PROCESSING")
@@ -68,7 +68,7 @@ def _claim(account: Account, job: Job, at: float) -> None:
         job.end(at, "COMPLETED")
         return
     claimed: list[tuple[Row, ...]] = []
-    while job.waiting and job.waiting[0][0] <= at and len(claimed) < account.switches.job_handles:
+    while job.waiting and job.waiting[0][0] <= at and len(claimed) < account.options.job_handles:
         claimed.append(heappop(job.waiting)[2])
     for row in (row for rows in claimed for row in rows):
         row.become(at, replace(row.value, status="PROCESSING", retry_after=None))
@@ -85,7 +85,7 @@ def _handle(account: Account, job: Job, at: float, claimed: list[tuple[Row, ...]
         statuses = _attempt(account, call, job, rows)
         again = tuple([row for row in rows if _settle(account, row, statuses[row.recipient], at)])
         if again:
-            heappush(job.waiting, (at + account.switches.job_retry_after, account.number(), again))
+            heappush(job.waiting, (at + account.options.job_retry_after, account.number(), again))
     _claim(account, job, at)
 
 
@@ -104,8 +104,8 @@ def _settle(account: Account, row: Row, status: str, at: float) -> bool:
     tries = row.value.tries
     if status == DONE:
         row.become(at, Attempt("COMPLETED", tries, processed=at))
-    elif status in PASSING and tries < account.switches.job_retries:
-        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + account.switches.job_retry_after, message=status))
+    elif status in PASSING and tries < account.options.job_retries:
+        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + account.options.job_retry_after, message=status))
         return True
     else:
         row.become(at, Attempt("FAILED", tries, processed=at, message=status))

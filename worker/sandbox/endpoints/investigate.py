@@ -25,13 +25,13 @@ ABSENT = "the message is no longer in the inbox"
 def get(account: Account, call: Call) -> Answer:
     """Answer one message."""
     mail, state = _message(account, call, submitted=_submitted(account, call))
-    return ok_raw(mail.encoded(state, deprecated=account.switches.deprecated))
+    return ok_raw(mail.encoded(state, deprecated=account.options.deprecated))
 
 
 def action_log(account: Account, call: Call) -> Answer:
     """Answer what was tried on a message, in its order, failed attempts too."""
     _, state = _message(account, call, submitted=_submitted(account, call))
-    return ok(aged(state.log) if account.switches.deprecated else state.log)
+    return ok(aged(state.log) if account.options.deprecated else state.log)
 
 
 def detections(account: Account, call: Call) -> Answer:
@@ -49,9 +49,9 @@ def raw(account: Account, call: Call) -> Answer:
 def trace(account: Account, call: Call) -> Answer:
     """Answer the way of any message through the mail servers; more may follow soon after the scan."""
     mail, _ = _message(account, call)
-    pending = call.now < mail.scanned + account.switches.trace_pending
+    pending = call.now < mail.scanned + account.options.trace_pending
     horizon = account.horizon(call.now, mail.id)
-    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.switches.deprecated))
+    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
 
 
 def preview(account: Account, call: Call) -> Answer:
@@ -65,7 +65,7 @@ def preview_other(account: Account, call: Call) -> Answer:
     mail = _asked_for(account, call)
     if mail.now.disposition != "NONE":
         account.reader.wrong("the message is a detection: get its preview by its id")
-    if account.switches.integration != "on":
+    if account.options.integration != "on":
         raise _unshown(account, call, mail, Refused(400, 10003, NO_INTEGRATION))
     if mail.now.folder != "Inbox":
         raise _unshown(account, call, mail, Refused(404, 10002, ABSENT))
@@ -73,8 +73,8 @@ def preview_other(account: Account, call: Call) -> Answer:
 
 
 def _asked_for(account: Account, call: Call) -> Mail:
-    """Find the message that the body names, in the form or the forms a switch allows."""
-    body, form = account.reader.mapping(call.request), account.switches.preview_body
+    """Find the message that the body names, in the form or the forms an option allows."""
+    body, form = account.reader.mapping(call.request), account.options.preview_body
     ident, postfix = body.get("id"), body.get("postfix_id")
     mail = None
     if isinstance(ident, str) and form != "postfix_id":

@@ -62,7 +62,7 @@ def destination_of(account: Account, body: Json) -> str:
     expected = body.get("expected_disposition")
     if expected is not None and not (isinstance(expected, str) and expected in TEN):
         account.reader.wrong("expected_disposition is not a disposition")
-    if account.switches.integration == "refused":
+    if account.options.integration == "refused":
         raise Refused(400, 10003, NO_INTEGRATION)
     return destination
 
@@ -100,21 +100,21 @@ def move(account: Account, call: Call, mail: Mail, destination: str, only: tuple
 def _hindrance(account: Account, mail: Mail, destination: str) -> str | None:
     if mail.now.quarantined:
         return QUARANTINED
-    if account.switches.integration == "off":
+    if account.options.integration == "off":
         return NO_INTEGRATION
-    if account.switches.google and destination == "RecoverableItemsDeletions":
+    if account.options.google and destination == "RecoverableItemsDeletions":
         return NO_SOFT_DELETE
     return NOT_FOUND if mail.now.folder == PURGED else None
 
 
 def _luck(account: Account) -> str:
-    return PROVIDER if account.rng.random() < account.switches.move_failed else DONE
+    return PROVIDER if account.rng.random() < account.options.move_failed else DONE
 
 
 def _perhaps_moved_back(account: Account, now: float, mail: Mail) -> None:
     """Let the user drag it back into the inbox some time later, as some do."""
-    if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.switches.moved_back:
-        when = now + account.switches.moved_back_after * account.rng.random()
+    if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
+        when = now + account.options.moved_back_after * account.rng.random()
         account.later(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
 
 
@@ -134,7 +134,7 @@ def release(account: Account, call: Call) -> Answer:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
     ids = _ids_to_release(account, call)
     mails = [(ident, account.find(ident, call.now)) for ident in ids]
-    if account.switches.release_unknown == "404" and any(mail is None for _, mail in mails):
+    if account.options.release_unknown == "404" and any(mail is None for _, mail in mails):
         raise Refused(404, 10002, "message not found")
     for ident, mail in mails:
         if mail is None:
@@ -143,8 +143,8 @@ def release(account: Account, call: Call) -> Answer:
 
 
 def _ids_to_release(account: Account, call: Call) -> list[str]:
-    """Read the ids out of either form of the body, as far as a switch allows."""
-    body, form = account.reader.json(call.request), account.switches.release_body
+    """Read the ids out of either form of the body, as far as an option allows."""
+    body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
         if form == "object":
             account.reader.wrong("the body must be an object with ids")
@@ -176,7 +176,7 @@ def _reached(
     left = [one for one in everybody if one not in before.released]
     if not before.quarantined:
         return (), left, []
-    luck, failing = {one: account.rng.random() for one in left}, account.switches.release_failed
+    luck, failing = {one: account.rng.random() for one in left}, account.options.release_failed
     reached = tuple(one for one in left if luck[one] >= failing)
     late = [one for one in left if failing / 2 <= luck[one] < failing]
     return reached, [one for one in left if luck[one] < failing / 2], late

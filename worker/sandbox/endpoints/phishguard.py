@@ -16,7 +16,7 @@ NOT_SUBSCRIBED = "PhishGuard is not available in your current subscription"
 
 def reports(account: Account, call: Call) -> Answer:
     """Answer a page of the reports created in the window, newest first."""
-    subscribed, unsubscribed = account.switches.phishguard, account.switches.unsubscribed
+    subscribed, unsubscribed = account.options.phishguard, account.options.unsubscribed
     if not subscribed and unsubscribed == "403":
         raise Refused(403, 10004, NOT_SUBSCRIBED)
     reader, request = account.reader, call.request

@@ -30,7 +30,7 @@ def search(account: Account, call: Call) -> Answer:
     skipped = size * (_page(reader, request, account) - 1)
     rows = list(islice(matches, skipped, skipped + size + 1))
     more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
-    old = account.switches.deprecated
+    old = account.options.deprecated
     page = b",".join([mail.encoded(state, deprecated=old) for mail, state in rows[:size]])
     return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
 
@@ -54,10 +54,10 @@ def window(reader: Reader, call: Call) -> tuple[float, float]:
 
 
 def _page(reader: Reader, request: Request, account: Account) -> int:
-    """Return which page is wanted: 1 unless a switch honours the old parameter."""
-    if account.switches.page == "refused" and request.get("page") is not None:
+    """Return which page is wanted: 1 unless an option honours the old parameter."""
+    if account.options.page == "refused" and request.get("page") is not None:
         reader.wrong("page is no longer supported, use cursor")
-    if account.switches.page == "ignored" or request.get("cursor"):
+    if account.options.page == "ignored" or request.get("cursor"):
         return 1
     return reader.number(request, "page", 1, 10**9)
 
@@ -99,7 +99,7 @@ def filters(reader: Reader, request: Request, account: Account, verdicts: frozen
     if reader.flag(request, "detections_only", default=True):
         chosen.append(lambda _, state: state.disposition != "NONE")
     if verdict := reader.one_of(request, "final_disposition", verdicts):
-        bec = verdict == "MALICIOUS" and account.switches.malicious_includes_bec
+        bec = verdict == "MALICIOUS" and account.options.malicious_includes_bec
         wanted = {verdict, "MALICIOUS-BEC"} if bec else {verdict}
         chosen.append(lambda _, state: state.disposition in wanted)
     if delivery := reader.one_of(request, "delivery_status", DELIVERIES):
@@ -185,7 +185,7 @@ def position(account: Account, call: Call) -> tuple[int, str] | None:
         reader.wrong("cursor is not valid")
     if seal != _seal(account, call.request, issued, number, ident):
         reader.wrong("cursor does not belong to these filters")
-    if call.now > issued + account.switches.cursor_life:
+    if call.now > issued + account.options.cursor_life:
         reader.wrong("cursor has expired")
     return number, ident
 

@@ -60,9 +60,9 @@ class Listing:
         return ok(gone)
 
     def delete_many(self, account: Account, call: Call) -> Answer:
-        """Take the entries of an array of {id} out; without any the request is refused, or by a switch means all."""
+        """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
         asked = _objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
-        if not asked and account.switches.domains_without_ids == "400":
+        if not asked and account.options.domains_without_ids == "400":
             account.reader.wrong("the body must name the ids to delete")
         with drafted(account, call, self.name, self.shape) as draft:
             idents = [_ident(account, one) for one in asked] or list(draft.entries)
@@ -83,7 +83,7 @@ class Listing:
         return ok(done)
 
     def _shown(self, account: Account, entry: Json) -> Json:
-        return self.shape.shown(entry, deprecated=account.switches.deprecated)
+        return self.shape.shown(entry, deprecated=account.options.deprecated)
 
     def _filtered(self, account: Account, call: Call, rows: list[Json]) -> list[Json]:
         """Leave out what a filter or the search does not want."""
