@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 from random import Random
+from typing import Literal
 
 import msgspec
 
@@ -80,8 +81,8 @@ class Account(World):
 
     def __init__(self, options: Options) -> None:
         """Begin without mail."""
-        page = SandboxOptions(page="honoured") if options.honours_page else SandboxOptions()
-        super().__init__(now=time.time, lag=options.lag, quota=options.quota, options=page)
+        page: Literal["honoured", "ignored"] = "honoured" if options.honours_page else "ignored"
+        super().__init__(now=time.time, quota=options.quota, options=SandboxOptions(lag=options.lag, page=page))
         self._rng = Random("mail")
         self._logs = options.log
         self._known: set[str | int] = set()

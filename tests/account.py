@@ -24,7 +24,7 @@ class Account:
     def __init__(self, *, lag: float, token: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
         self.meddle: Meddle = untouched
         self.clock = TestClock()
-        self.world = World(now=self.clock.now, lag=lag, quota=(QUOTA, 300.0), options=SandboxOptions(**options))
+        self.world = World(now=self.clock.now, quota=(QUOTA, 300.0), options=SandboxOptions(lag=lag, **options))
         self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=self._meddled)
         self.runner, self.starts = in_memory(), 0
 

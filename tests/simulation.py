@@ -174,10 +174,10 @@ class Day:
             ACCOUNT,
             seed=seed,
             now=self.now,
-            lag=lag,
             quota=(1200, 300.0),
             faults=Faults(self.faults, seed=seed),
             options=SandboxOptions(
+                lag=lag,
                 late=0.1,
                 late_by=self.rng.choice((300.0, 3600.0)),
                 verdicts=0.1,

@@ -26,7 +26,7 @@ from worker.ledger.entries import FOLLOWS
 from worker.ledger.records import NOTHING, VERBS, canonical, hashed
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
-from worker.sandbox import World
+from worker.sandbox import MailFlow, World
 from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.edge.auth import READ_ONLY, WRONG
 from worker.sandbox.wire import Request
@@ -215,7 +215,7 @@ def test_the_rules_that_are_shown_load_and_pass_their_examples(text: str, tmp_pa
 
 def test_the_first_rule_acts_on_mail_of_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "shown.py").write_text(blocks(README, "python")[0])
-    world = World(now=lambda: 1_800_000_000.0, messages=500)
+    world = World(now=lambda: 1_800_000_000.0, mail_flow=MailFlow(messages=500))
     events = [Event(key=mail.id, kind="Message", raw=mail.encoded(mail.now)) for mail in world.mails]
     said = judge(load(tmp_path), events)
     acted = [one for one in said if one.proposals]
@@ -232,7 +232,7 @@ def test_what_is_said_of_the_sandbox_is_so(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_is_shown_to_stir_the_sandbox_does() -> None:
-    world, path = World(now=lambda: 1_800_000_000.0, messages=1), ""
+    world, path = World(now=lambda: 1_800_000_000.0, mail_flow=MailFlow(messages=1)), ""
     for first, body, _ in table(OPERATIONS, "POST"):
         path = first.strip("`") or path
         text = body.strip("`").replace("…", world.mails[0].id)

@@ -16,7 +16,7 @@ START, END = EPOCH - 3600, EPOCH
 
 
 def world(**options: Any) -> World:  # noqa: ANN401 (what SandboxOptions takes)
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, options=SandboxOptions(**options))
+    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=SandboxOptions(**options))
 
 
 def search(**conditions: Any) -> BulkSearch:  # noqa: ANN401 (what BulkSearch takes)

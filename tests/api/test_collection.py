@@ -16,7 +16,7 @@ FACTS = Urgency.FACTS
 
 
 def world(options: SandboxOptions | None = None) -> World:
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, options=options or SandboxOptions())
+    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=options or SandboxOptions())
 
 
 def new(pattern: str, type: PatternType = "DOMAIN") -> NewBlock:  # noqa: A002 (the API's word)

@@ -46,7 +46,7 @@ def junked(options: SandboxOptions, *senders: str) -> World:
     exec(PROGRAMS[1], shown)  # noqa: S102 (what is being tested)
 
     async def day() -> World:
-        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, options=options)
+        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=options)
         for sender in senders:
             both = ["a@corp.example", "b@corp.example"]
             world.add_message(sender=sender, scanned=EPOCH - 600, client_recipients=both)

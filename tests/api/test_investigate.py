@@ -11,7 +11,7 @@ from worker.api import Page, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
 from worker.language.models import ActionLog, LogEntry
-from worker.sandbox import ACCOUNT, Fault, SandboxOptions, World
+from worker.sandbox import ACCOUNT, Fault, MailFlow, SandboxOptions, World
 
 if TYPE_CHECKING:
     from worker.sandbox.edge.faults import Kind
@@ -21,7 +21,12 @@ named = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def world(*, messages: int = 0, options: SandboxOptions | None = None) -> World:
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=messages, options=options or SandboxOptions())
+    return World(
+        ACCOUNT,
+        now=lambda: EPOCH + loop_time(),
+        mail_flow=MailFlow(messages=messages),
+        options=options or SandboxOptions(),
+    )
 
 
 async def everything(inside: Inside, *, per_page: int, detections_only: bool = False) -> list[str]:

@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
-from worker.sandbox import Answer, Faults, Request, SandboxOptions
+from worker.sandbox import Answer, Faults, MailFlow, Request, SandboxOptions
 from worker.sandbox.edge.faults import TABLES, Kind
 
 pytestmark = pytest.mark.slow
@@ -71,11 +71,15 @@ def account(rng: Random) -> Trapped:
         kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"
     }
     people = SandboxOptions(
-        lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
+        lag=0.3, lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
     )
     faults = Faults(table, seed=rng.randrange(10**6))
     return Trapped(
-        seed=rng.randrange(10**6), now=time.time, messages=60, history=600.0, lag=0.3, faults=faults, options=people
+        seed=rng.randrange(10**6),
+        now=time.time,
+        mail_flow=MailFlow(messages=60, history=600.0),
+        faults=faults,
+        options=people,
     )
 
 

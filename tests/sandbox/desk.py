@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from worker.sandbox import ACCOUNT, Answer, Faults, Request, SandboxOptions, World
+from worker.sandbox import ACCOUNT, Answer, Faults, MailFlow, Request, SandboxOptions, World
 
 START = 1_790_000_000.0
 
@@ -49,7 +49,6 @@ class Desk:
         seed: int = 1,
         messages: int = 0,
         arrivals: float = 0.0,
-        lag: float = 0.0,
         quota: tuple[int, float] | None = (1200, 300.0),
         faults: str = "none",
         options: SandboxOptions | None = None,
@@ -58,9 +57,7 @@ class Desk:
         self.world = World(
             seed=seed,
             now=lambda: self.time,
-            messages=messages,
-            arrivals=arrivals,
-            lag=lag,
+            mail_flow=MailFlow(messages=messages, arrivals=arrivals),
             quota=quota,
             faults=Faults(faults, seed=seed),
             options=options,

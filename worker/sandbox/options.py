@@ -1,10 +1,18 @@
-"""Options of the sandbox: what nobody documents, and what other people do meanwhile."""
+"""Options of the sandbox: its mail, what nobody documents, and what other people do meanwhile."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from msgspec import Struct
+
+
+class MailFlow(Struct, frozen=True):
+    """How much mail there is: ``messages`` scanned in the last ``history`` seconds, then ``arrivals`` every second."""
+
+    messages: int = 0
+    history: float = 3600.0
+    arrivals: float = 0.0
 
 
 class SandboxOptions(Struct, frozen=True):
@@ -33,7 +41,8 @@ class SandboxOptions(Struct, frozen=True):
     review_delay: float = 900.0
     move_failed: float = 0.0
     release_failed: float = 0.0
-    lag_jitter: bool = False
+    lag: float = 0.0  # how far reads are behind writes
+    lag_jitter: bool = False  # each thing lags by a share of that of its own
     unsubscribed: Literal["403", "empty"] = "403"  # the reports of an account without PhishGuard
     precedence: Literal["block", "allow"] = "block"  # which of two entries wins that both mean a message
     auto_moves: tuple[tuple[str, str], ...] = ()  # (disposition, folder) that Cloudflare moves after delivery

@@ -12,7 +12,7 @@ from worker.sandbox.edge import auth, faults
 from worker.sandbox.edge.faults import Fault, Faults
 from worker.sandbox.edge.quota import Quota
 from worker.sandbox.endpoints import search
-from worker.sandbox.options import SandboxOptions
+from worker.sandbox.options import MailFlow, SandboxOptions
 from worker.sandbox.routing import Route, nowhere, route
 from worker.sandbox.wire import Answer, Call, Refused, Request, http_date, refuse
 
@@ -28,8 +28,8 @@ NOT_ENTITLED = "Email Security is not available in your current subscription"
 class World(Life):
     """A Cloudflare account with Email Security.
 
-    ``now`` gives epoch seconds and is all the time there is; ``lag`` is how many seconds reads are behind writes;
-    ``quota`` is (requests, seconds) per credential, or None. Nothing here sleeps, and one seed gives one history.
+    ``now`` gives epoch seconds and is all the time there is; ``quota`` is (requests, seconds) per
+    credential, or None. Nothing here sleeps, and one seed gives one history.
     """
 
     def __init__(
@@ -38,21 +38,18 @@ class World(Life):
         *,
         seed: int = 1,
         now: Callable[[], float],
-        messages: int = 0,
-        history: float = 3600.0,
-        arrivals: float = 0.0,
-        lag: float = 0.0,
+        mail_flow: MailFlow | None = None,
         quota: tuple[int, float] | None = (1200, 300.0),
         faults: Faults | None = None,
         options: SandboxOptions | None = None,
     ) -> None:
-        """Begin with ``messages`` scanned in the last ``history`` seconds; ``arrivals`` more come every second."""
-        super().__init__(account, seed=seed, now=now, lag=lag, options=options or SandboxOptions())
+        """Begin without mail unless ``mail_flow`` says otherwise."""
+        super().__init__(account, seed=seed, now=now, options=options or SandboxOptions())
         self.limited = quota is not None
         self.quota = Quota(*(quota or (10**9, 300.0)))
         self.faults = faults or Faults(seed=seed)
         self.requests: dict[str, Counter[str]] = {}
-        self.populate(messages, history, arrivals)
+        self.populate(mail_flow or MailFlow())
 
     def handle(self, request: Request) -> Answer:
         """Answer one request, and change the state as it asks."""

@@ -102,7 +102,7 @@ def test_reports_name_mail_by_its_postfix_id_also_clean_mail() -> None:
 
 
 def test_reports_are_paged_newest_first_and_can_change() -> None:
-    desk = Desk(lag=1.0)
+    desk = Desk(options=SandboxOptions(lag=1.0))
     ids = []
     for _ in range(3):
         desk.time += 10

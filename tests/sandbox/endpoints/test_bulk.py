@@ -320,7 +320,7 @@ def test_without_an_integration_rows_fail_or_the_job_is_refused() -> None:
 
 
 def test_reads_of_a_job_lag_and_agree_with_themselves() -> None:
-    desk = Desk(lag=2.5, options=SandboxOptions(job_handles=1))
+    desk = Desk(options=SandboxOptions(lag=2.5, job_handles=1))
     fill(desk, 3)
     desk.time += 5
     ident = create(desk)

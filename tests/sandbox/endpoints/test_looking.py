@@ -116,7 +116,7 @@ def test_a_trace_is_pending_while_the_message_is_fresh() -> None:
 
 
 def test_a_trace_tells_of_a_release() -> None:
-    desk = Desk(lag=5.0, options=SandboxOptions(deprecated=True))
+    desk = Desk(options=SandboxOptions(lag=5.0, deprecated=True))
     mail = desk.world.add_message(quarantined=True, client_recipients=["a@corp.example"])
     desk.time += 100
     desk.ask("POST", "investigate/release", {"ids": [mail.id]})

@@ -222,7 +222,7 @@ def test_late_mail_appears_below_what_was_read_before() -> None:
 
 
 def test_reads_lag_behind_what_happens() -> None:
-    desk = Desk(lag=5.0)
+    desk = Desk(options=SandboxOptions(lag=5.0))
     mail = desk.world.add_message()
     assert desk.ask("GET", "investigate").ids == []
     desk.time += 5
@@ -233,7 +233,7 @@ def test_reads_lag_behind_what_happens() -> None:
 
 
 def test_with_jitter_each_thing_lags_by_its_own_share() -> None:
-    desk = Desk(lag=10.0, options=SandboxOptions(lag_jitter=True))
+    desk = Desk(options=SandboxOptions(lag=10.0, lag_jitter=True))
     for _ in range(40):
         desk.world.add_message()
     desk.time += 5

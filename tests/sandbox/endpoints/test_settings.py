@@ -126,7 +126,7 @@ def test_a_list_is_filtered_exactly_searched_ordered_and_paged() -> None:
 
 
 def test_a_new_entry_is_seen_after_the_lag() -> None:
-    desk = Desk(lag=2.0)
+    desk = Desk(options=SandboxOptions(lag=2.0))
     made = desk.ask("POST", BLOCKS, entry()).result["id"]
     assert (patterns(desk), desk.ask("GET", f"{BLOCKS}/{made}").status) == ([], 404)
     desk.time += 2

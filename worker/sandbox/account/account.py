@@ -47,19 +47,16 @@ class Effect(Struct, frozen=True):
 
 
 class Account:
-    """The state, and the ways to change it. Writes are seen by reads ``lag`` seconds later.
+    """The state, and the ways to change it. Writes are seen by reads ``options.lag`` seconds later.
 
     ``now`` gives epoch seconds. Every change is made at the present moment unless ``at`` names another.
     """
 
-    def __init__(
-        self, account: str, *, seed: int, now: Callable[[], float], lag: float, options: SandboxOptions
-    ) -> None:
+    def __init__(self, account: str, *, seed: int, now: Callable[[], float], options: SandboxOptions) -> None:
         """Begin empty."""
         self.account = account
         self.seed = seed
         self.clock = now
-        self.lag = lag
         self.options = options
         self.rng = Random(f"acts {seed}")
         self.mails: list[Mail] = []
@@ -102,8 +99,8 @@ class Account:
     def horizon(self, now: float, key: str) -> float:
         """Return the moment as of which a read at ``now`` sees the thing named ``key``."""
         if not self.options.lag_jitter:
-            return now - self.lag
-        return now - self.lag * (crc32(f"{self.seed} {key}".encode()) % 1000) / 999
+            return now - self.options.lag
+        return now - self.options.lag * (crc32(f"{self.seed} {key}".encode()) % 1000) / 999
 
     def keep(self, mail: Mail) -> Mail:
         """Take a message in."""

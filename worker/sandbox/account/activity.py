@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.sandbox.account.mail import State
-    from worker.sandbox.options import SandboxOptions
+    from worker.sandbox.options import MailFlow, SandboxOptions
     from worker.sandbox.wire import Json
 
 HANDS = ("auto", "analyst")
@@ -30,23 +30,22 @@ class Life(Account):
         *,
         seed: int,
         now: Callable[[], float],
-        lag: float,
         options: SandboxOptions,
     ) -> None:
         """Begin with the lists a customer has, and no mail."""
-        super().__init__(account, seed=seed, now=now, lag=lag, options=options)
+        super().__init__(account, seed=seed, now=now, options=options)
         self.mail_rng = Random(f"mail {seed}")
         self.life_rng = Random(f"life {seed}")
         self.people_rng = Random(f"people {seed}")
         furnish(self, now() - 90 * DAY)
 
-    def populate(self, messages: int, history: float, arrivals: float) -> None:
-        """Begin with ``messages`` scanned in the last ``history`` seconds; ``arrivals`` more come every second."""
+    def populate(self, flow: MailFlow) -> None:
+        """Let the mail of the past be there, and that of the future arrive."""
         begun = self.clock()
-        for n in range(messages):
-            self._arrival(begun - history * (messages - n) / messages)
-        if arrivals > 0:
-            self.later(begun + 1 / arrivals, partial(self._arrive_for_ever, 1 / arrivals))
+        for n in range(flow.messages):
+            self._arrival(begun - flow.history * (flow.messages - n) / flow.messages)
+        if flow.arrivals > 0:
+            self.later(begun + 1 / flow.arrivals, partial(self._arrive_for_ever, 1 / flow.arrivals))
 
     def arrive(self, count: int, kind: str = "") -> list[Mail]:
         """Let messages arrive now; without a kind (see traffic.KINDS) they are drawn by weight."""
