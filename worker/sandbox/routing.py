@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from worker.sandbox.account.account import Account
+from worker.sandbox.account.account import AccountState
 from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
 from worker.sandbox.wire import Answer, Call, Refused, Request
 
-Handler = Callable[[Account, Call], Answer]
+Handler = Callable[[AccountState, Call], Answer]
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 

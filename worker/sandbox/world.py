@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from worker.sandbox.account.activity import Life
+from worker.sandbox.account.activity import Activity
 from worker.sandbox.edge import auth, faults
 from worker.sandbox.edge.faults import Fault, Faults
 from worker.sandbox.edge.quota import Quota
@@ -25,7 +25,7 @@ ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NOT_ENTITLED = "Email Security is not available in your current subscription"
 
 
-class World(Life):
+class World(Activity):
     """A Cloudflare account with Email Security.
 
     ``now`` gives epoch seconds and is all the time there is; ``quota`` is (requests, seconds) per

@@ -46,7 +46,7 @@ class Effect(Struct, frozen=True):
     detail: Json = {}
 
 
-class Account:
+class AccountState:
     """The state, and the ways to change it. Writes are seen by reads ``options.lag`` seconds later.
 
     ``now`` gives epoch seconds. Every change is made at the present moment unless ``at`` names another.

@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account import list_effects, reviews, traffic
-from worker.sandbox.account.account import Account
-from worker.sandbox.account.fixtures import furnish
+from worker.sandbox.account.account import AccountState
+from worker.sandbox.account.fixtures import add_fixtures
 from worker.sandbox.account.mail import DAY, Mail, first_state
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HANDS = ("auto", "analyst")
 
 
-class Life(Account):
+class Activity(AccountState):
     """An account in which things happen without any request."""
 
     def __init__(
@@ -34,10 +34,11 @@ class Life(Account):
     ) -> None:
         """Begin with the lists a customer has, and no mail."""
         super().__init__(account, seed=seed, now=now, options=options)
+        # Three sources of chance: what people do with mail must not change which mail arrives.
         self.mail_rng = Random(f"mail {seed}")
-        self.life_rng = Random(f"life {seed}")
+        self.events_rng = Random(f"life {seed}")
         self.people_rng = Random(f"people {seed}")
-        furnish(self, now() - 90 * DAY)
+        add_fixtures(self, now() - 90 * DAY)
 
     def populate(self, flow: MailFlow) -> None:
         """Let the mail of the past be there, and that of the future arrive."""
@@ -60,8 +61,8 @@ class Life(Account):
         name = kind or traffic.pick(self.mail_rng)
         nature = traffic.KINDS[name]
         fields = traffic.compose(self.mail_rng, int(at), nature)
-        late = self.life_rng.random() < self.options.late
-        indexed = at + self.options.late_by * self.life_rng.random() if late else at
+        late = self.events_rng.random() < self.options.late
+        indexed = at + self.options.late_by * self.events_rng.random() if late else at
         state = self._judged(fields, nature.disposition, held=nature.quarantined)
         mail = self.keep(Mail(fields, int(at), indexed, state))
         mail.kind, mail.links = name, nature.links
@@ -79,7 +80,7 @@ class Life(Account):
 
     def _befall(self, mail: Mail) -> None:
         """Draw what others will do with a message, and when."""
-        options, rng = self.options, self.life_rng
+        options, rng = self.options, self.events_rng
         if rng.random() < options.verdicts:
             verdict = rng.choice(("MALICIOUS", "SPAM", "NONE", "SUSPICIOUS"))
             when = mail.first + options.verdict_after * rng.random()

@@ -12,7 +12,7 @@ from worker.sandbox.wire import Answer, Call, Json, moment, ok
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 STATES = ("PENDING", "ACTIVE", "FAILED", "TIMEOUT")
 TENANT = "5a3c9a52-6f0e-4d3a-9f0c-2f1f7d0f4c11"
@@ -28,12 +28,12 @@ UNLUCKY: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def check_later(account: Account, ident: str, now: float) -> None:
+def check_later(account: AccountState, ident: str, now: float) -> None:
     """Let a new domain be checked ``options.domain_check`` seconds later."""
     account.later(now + account.options.domain_check, partial(_check, account, ident))
 
 
-def _check(account: Account, ident: str, at: float) -> None:
+def _check(account: AccountState, ident: str, at: float) -> None:
     """Settle a domain: one whose first label is ``failed`` or ``timeout`` becomes that, any other ACTIVE."""
     thing = account.lists["domains"][ident]
     if thing.value is None:
@@ -63,7 +63,7 @@ def active_modes(domain: Json) -> list[object]:
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
 
 
-def verification(account: Account, call: Call) -> Answer:
+def verification(account: AccountState, call: Call) -> Answer:
     """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
     domain = account.find_entry("domains", call.ids[0], call.now)
     verified = domain.get("status") == "ACTIVE" and account.options.verified_domain == "204"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import domains, traffic
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 INTEGRATION = "7d0f8a4e-9c1b-4f7e-8a55-3f2b6f1c9d20"
 
 
-def furnish(account: Account, since: float) -> None:
+def add_fixtures(account: AccountState, since: float) -> None:
     """Fill the lists as of ``since`` (epoch seconds)."""
     for name in traffic.OUR_DOMAINS:
         _own(account, since, name)
@@ -31,7 +31,7 @@ def furnish(account: Account, since: float) -> None:
     account.add_entry("sending_domain_restrictions", since, domain=home, exclude=[f"news.{home}"], comments=None)
 
 
-def _own(account: Account, since: float, name: str) -> None:
+def _own(account: AccountState, since: float, name: str) -> None:
     """Add an active domain whose mail comes in through Cloudflare and whose mailboxes are integrated."""
     account.add_entry(
         "domains",
@@ -51,7 +51,7 @@ def _own(account: Account, since: float, name: str) -> None:
     )
 
 
-def _executive(account: Account, since: float, name: str) -> None:
+def _executive(account: AccountState, since: float, name: str) -> None:
     """Add somebody whom attackers like to play."""
     address = f"{name.partition(' ')[0].lower()}@{traffic.OUR_DOMAINS[0]}"
     account.add_entry(

@@ -14,7 +14,7 @@ from worker.sandbox.wire import Refused, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.list_schemas import Shape
     from worker.sandbox.wire import Call, Json
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Draft:
     """The list as it truly is, and what is about to become of it."""
 
-    def __init__(self, account: Account, call: Call, name: str, shape: Shape) -> None:
+    def __init__(self, account: AccountState, call: Call, name: str, shape: Shape) -> None:
         """Begin with the list as it truly is."""
         self.account, self.call, self.name, self.shape = account, call, name, shape
         things = account.lists.setdefault(name, {})
@@ -114,7 +114,7 @@ class Draft:
 
 
 @contextmanager
-def drafted(account: Account, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
+def drafted(account: AccountState, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
     """Commit a draft at its end. Where it is refused nothing is done, but that somebody tried again is on record."""
     draft = Draft(account, call, name, shape)
     try:

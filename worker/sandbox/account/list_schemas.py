@@ -8,7 +8,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from worker.sandbox.account import domains, validators
-from worker.sandbox.account.account import Account
+from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.account.validators import Complaint
 from worker.sandbox.wire import Answer, Call, Json
@@ -91,8 +91,8 @@ class Shape(Struct, frozen=True):
     fixed: tuple[str, ...] = ()
     first: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
-    born: Callable[[Account, str, float], None] = lambda *_: None
-    more: Mapping[tuple[str, str], Callable[[Account, Call], Answer]] = {}
+    born: Callable[[AccountState, str, float], None] = lambda *_: None
+    more: Mapping[tuple[str, str], Callable[[AccountState, Call], Answer]] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""

@@ -12,7 +12,7 @@ from worker.sandbox.account.mail import SIX, Mail
 from worker.sandbox.wire import Json, moment
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 GRANTED = 2 / 3
 INVALID = "invalid submission: no message body"
@@ -32,7 +32,7 @@ class Wish(Struct, frozen=True):
     escalates: str | None = None
 
 
-def read_wish(account: Account, mail: Mail, by: str, at: float, body: Json) -> Wish:
+def read_wish(account: AccountState, mail: Mail, by: str, at: float, body: Json) -> Wish:
     """Read a request for another verdict out of the fields of a reclassification."""
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
@@ -41,21 +41,21 @@ def read_wish(account: Account, mail: Mail, by: str, at: float, body: Json) -> W
     return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
 
-def _words(account: Account, body: Json, name: str) -> str | None:
+def _words(account: AccountState, body: Json, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         account.reader.wrong(f"{name} must be a string")
     return value
 
 
-def ask(account: Account, wish: Wish) -> None:
+def ask(account: AccountState, wish: Wish) -> None:
     """Take a request in. It is on record a little later, and decided about much later."""
     detail: Json = {"disposition": wish.disposition}
     account.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
     account.later(wish.at + account.options.submission_delay, partial(_submit, account, wish))
 
 
-def _submit(account: Account, wish: Wish, at: float) -> None:
+def _submit(account: AccountState, wish: Wish, at: float) -> None:
     """Put the request on record."""
     mail = wish.mail
     ident = account.add_submission(
@@ -76,7 +76,7 @@ def _submit(account: Account, wish: Wish, at: float) -> None:
         account.later(at + account.options.review_delay, partial(_review, account, wish, ident))
 
 
-def _escalate(account: Account, wish: Wish, ident: str, at: float) -> None:
+def _escalate(account: AccountState, wish: Wish, ident: str, at: float) -> None:
     """Say on the submission of a user that the security team took it further, under which id."""
     users = account.submissions.get(wish.escalates or "")
     if users is None or users.value is None or users.value["type"] != "User":
@@ -92,7 +92,7 @@ def _escalate(account: Account, wish: Wish, ident: str, at: float) -> None:
     )
 
 
-def _review(account: Account, wish: Wish, ident: str, at: float) -> None:
+def _review(account: AccountState, wish: Wish, ident: str, at: float) -> None:
     """Decide about a request: two in three are granted, and then the verdict changes."""
     granted = account.rng.random() < GRANTED
     outcome = wish.disposition if granted else wish.mail.now.disposition

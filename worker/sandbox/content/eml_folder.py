@@ -27,7 +27,7 @@ from worker.sandbox.wire import moment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.activity import Activity
     from worker.sandbox.account.mail import Mail
     from worker.sandbox.content.mime_reader import Letter
     from worker.sandbox.wire import Json
@@ -66,7 +66,7 @@ class Seeded(Struct, frozen=True):
     skipped: tuple[tuple[str, str], ...]
 
 
-def seed(life: Life, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER) -> Seeded:
+def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER) -> Seeded:
     """Take in the *.eml files of a folder in the order of their names: so many, and so many bytes together.
 
     Raises OSError when the folder cannot be read; a file that cannot is skipped.
@@ -77,7 +77,7 @@ def seed(life: Life, folder: Path, *, files: int = MOST_FILES, together: int = L
     for path in paths[:files]:
         try:
             data = _bytes(path, left)
-            take(life, path.name, data)
+            take(account, path.name, data)
         except (Broken, OSError) as problem:
             skipped.append((path.name, getattr(problem, "strerror", None) or str(problem)))
         else:
@@ -98,16 +98,18 @@ def _bytes(path: Path, left: int) -> bytes:
     return data
 
 
-def take(life: Life, name: str, data: bytes) -> Mail:
+def take(account: Activity, name: str, data: bytes) -> Mail:
     """Take in one message; the same name and seed give it the same postfix id. Raises Broken."""
-    letter, now = mime_reader.read(data), life.advance()
+    letter, now = mime_reader.read(data), account.advance()
     recent = letter.sent is not None and now - RECENT <= letter.sent <= now
     scanned = int(letter.sent if letter.sent is not None and recent else now)
     disposition, reasons = judge(letter.content)
     fields: dict[str, Any] = _fields(letter) | {"detection_reasons": reasons}
-    ident = traffic.message_id_of(Random(f"eml {life.seed} {name!a}"), scanned)
+    ident = traffic.message_id_of(Random(f"eml {account.seed} {name!a}"), scanned)
     links = tuple(link.href for link in letter.content.links)
-    mail = life.add_message(id=ident, disposition=disposition, scanned=scanned, indexed=scanned, links=links, **fields)
+    mail = account.add_message(
+        id=ident, disposition=disposition, scanned=scanned, indexed=scanned, links=links, **fields
+    )
     mail.original = data
     return mail
 

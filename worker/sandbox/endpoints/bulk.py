@@ -22,7 +22,7 @@ from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, mo
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 ACTIONS = frozenset({"MOVE", "RELEASE"})
 STATUSES = frozenset({"PENDING", "DISCOVERING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"})
@@ -41,7 +41,7 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
                    "message_id", "metric", "query", "recipient", "sender", "smtp_helo_ip", "subject"})  # fmt: skip
 
 
-def create(account: Account, call: Call) -> Answer:
+def create(account: AccountState, call: Call) -> Answer:
     """Begin a job. An empty search means every detection of the last 30 days."""
     job = _read(account, call, account.reader.mapping(call.request))
     account.jobs[job.ident] = job
@@ -50,7 +50,7 @@ def create(account: Account, call: Call) -> Answer:
     return ok(_shown(job, job.progress.value, call.now), status=201)
 
 
-def _read(account: Account, call: Call, body: Json) -> Job:
+def _read(account: AccountState, call: Call, body: Json) -> Job:
     """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
     said = {name: body.get(name) for name in ("comment", "expected_disposition")}
     if said["comment"] is not None and not isinstance(said["comment"], str):
@@ -70,7 +70,7 @@ def _read(account: Account, call: Call, body: Json) -> Job:
     )
 
 
-def _destination(account: Account, body: Json) -> str | None:
+def _destination(account: AccountState, body: Json) -> str | None:
     """Return where a job moves to, None where it releases."""
     action = body.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
@@ -97,7 +97,7 @@ def _query(request: Request, sought: Json) -> Request:
     return Request("GET", request.path, tuple(pairs))
 
 
-def _tests(account: Account, request: Request) -> list[Test]:
+def _tests(account: AccountState, request: Request) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
     tests = search.filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
@@ -107,7 +107,7 @@ def _tests(account: Account, request: Request) -> list[Test]:
     return tests
 
 
-def listing(account: Account, call: Call) -> Answer:
+def listing(account: AccountState, call: Call) -> Answer:
     """Answer a page of the jobs, newest first."""
     reader, request = account.reader, call.request
     action, status = reader.one_of(request, "action_type", ACTIONS), reader.one_of(request, "status", STATUSES)
@@ -122,13 +122,13 @@ def listing(account: Account, call: Call) -> Answer:
     return _page(account, call, (row for row in rows if place is None or row[0] < place[0]))
 
 
-def get(account: Account, call: Call) -> Answer:
+def get(account: AccountState, call: Call) -> Answer:
     """Answer one job."""
     job, progress = _seen(account, call)
     return ok(_shown(job, progress, account.horizon(call.now, job.ident)))
 
 
-def messages(account: Account, call: Call) -> Answer:
+def messages(account: AccountState, call: Call) -> Answer:
     """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
     job, _ = _seen(account, call)
     horizon = account.horizon(call.now, job.ident)
@@ -143,21 +143,21 @@ def messages(account: Account, call: Call) -> Answer:
     return _page(account, call, rows)
 
 
-def cancel(account: Account, call: Call) -> Answer:
+def cancel(account: AccountState, call: Call) -> Answer:
     """End a job that runs; what it did stays done, and the record stays."""
     job = _to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
     return ok(_shown(job, job.progress.value, call.now))
 
 
-def delete(account: Account, call: Call) -> Answer:
+def delete(account: AccountState, call: Call) -> Answer:
     """Take the record of a job away that has ended."""
     job = _to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
     return ok({"id": job.ident})
 
 
-def _seen(account: Account, call: Call) -> tuple[Job, Progress]:
+def _seen(account: AccountState, call: Call) -> tuple[Job, Progress]:
     job = account.jobs.get(call.ids[0])
     progress = job.progress.seen(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
@@ -165,7 +165,7 @@ def _seen(account: Account, call: Call) -> tuple[Job, Progress]:
     return job, progress
 
 
-def _to_change(account: Account, call: Call, operation: str, *, running: bool) -> Job:
+def _to_change(account: AccountState, call: Call, operation: str, *, running: bool) -> Job:
     """Return a job that is in the state for it; an attempt in another state is on record too."""
     job = account.jobs.get(call.ids[0])
     if job is None:
@@ -179,7 +179,7 @@ def _to_change(account: Account, call: Call, operation: str, *, running: bool) -
     return job
 
 
-def _page(account: Account, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
+def _page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
     """Answer with a page of rows, given with what a cursor finds each of them again by."""
     reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
@@ -229,7 +229,7 @@ def _shown(job: Job, progress: Progress | None, horizon: float) -> Json:
     }
 
 
-def _row(account: Account, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
+def _row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
     """Show a row, with its message as a read of it would be answered now."""
     mail, state = row.mail, account.seen(row.mail, call.now)
     whole = mail.encoded(state or mail.now, deprecated=account.options.deprecated)

@@ -16,29 +16,29 @@ from worker.sandbox.endpoints import moves, search
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import Mail
     from worker.sandbox.wire import Call
 
 
-def start(account: Account, job: Job) -> None:
+def start(account: AccountState, job: Job) -> None:
     """Let a new job run."""
     _later(account, job, job.asked.now, _discover)
 
 
-def _later(account: Account, job: Job, at: float, act: Callable[[Account, Job, float], None]) -> None:
+def _later(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
     """Let a job go on a step later, unless it was ended meanwhile."""
     account.later(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
-def _discover(account: Account, job: Job, at: float) -> None:
+def _discover(account: AccountState, job: Job, at: float) -> None:
     """Search in what can be seen by now."""
     job.advance(at, status="DISCOVERING", started=at)
     matches = search.found(account, at, job.window, job.tests, None)
     _later(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
-def _collect(account: Account, job: Job, at: float, found: Iterator[Mail]) -> None:
+def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) -> None:
     """Take in the next of the messages that were found, and begin with them when there are no more."""
     page = list(islice(found, account.options.job_discovers))
     for mail in page:
@@ -52,7 +52,7 @@ def _collect(account: Account, job: Job, at: float, found: Iterator[Mail]) -> No
         _claim(account, job, at)
 
 
-def _take_in(account: Account, job: Job, mail: Mail, at: float) -> None:
+def _take_in(account: AccountState, job: Job, mail: Mail, at: float) -> None:
     fixed = mail.fixed()
     skipped = fixed.is_phish_submission
     attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if skipped else Attempt()
@@ -62,7 +62,7 @@ def _take_in(account: Account, job: Job, mail: Mail, at: float) -> None:
         heappush(job.waiting, (at, account.number(), rows))
 
 
-def _claim(account: Account, job: Job, at: float) -> None:
+def _claim(account: AccountState, job: Job, at: float) -> None:
     """Take the next messages in hand; where all of them wait for another try, wait too; where there is none, end."""
     if not job.waiting:
         job.end(at, "COMPLETED")
@@ -78,7 +78,7 @@ def _claim(account: Account, job: Job, at: float) -> None:
         _later(account, job, job.waiting[0][0], _claim)
 
 
-def _handle(account: Account, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
+def _handle(account: AccountState, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
     """Do to each message what single requests do to it."""
     call = replace(job.asked, now=at)
     for rows in claimed:
@@ -89,7 +89,7 @@ def _handle(account: Account, job: Job, at: float, claimed: list[tuple[Row, ...]
     _claim(account, job, at)
 
 
-def _attempt(account: Account, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
+def _attempt(account: AccountState, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
     mail = rows[0].mail
     if job.destination is not None:
         return moves.move(account, call, mail, job.destination, tuple(row.recipient for row in rows))
@@ -99,7 +99,7 @@ def _attempt(account: Account, call: Call, job: Job, rows: tuple[Row, ...]) -> M
     return {row.recipient: DONE if row.recipient in reached else lost for row in rows}
 
 
-def _settle(account: Account, row: Row, status: str, at: float) -> bool:
+def _settle(account: AccountState, row: Row, status: str, at: float) -> bool:
     """Write down what came of an attempt, and tell whether there will be another."""
     tries = row.value.tries
     if status == DONE:

@@ -15,38 +15,38 @@ from worker.sandbox.content.writing import written
 from worker.sandbox.wire import Answer, Call, Refused, ok, ok_raw
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import Mail, State
     from worker.sandbox.content.content import Content
 
 ABSENT = "the message is no longer in the inbox"
 
 
-def get(account: Account, call: Call) -> Answer:
+def get(account: AccountState, call: Call) -> Answer:
     """Answer one message."""
     mail, state = _message(account, call, submitted=_submitted(account, call))
     return ok_raw(mail.encoded(state, deprecated=account.options.deprecated))
 
 
-def action_log(account: Account, call: Call) -> Answer:
+def action_log(account: AccountState, call: Call) -> Answer:
     """Answer what was tried on a message, in its order, failed attempts too."""
     _, state = _message(account, call, submitted=_submitted(account, call))
     return ok(aged(state.log) if account.options.deprecated else state.log)
 
 
-def detections(account: Account, call: Call) -> Answer:
+def detections(account: AccountState, call: Call) -> Answer:
     """Answer why a message was detected; there is nothing for one that was not."""
     mail, state = _detected(account, call)
     return ok(detection(mail, state, _content(mail)))
 
 
-def raw(account: Account, call: Call) -> Answer:
+def raw(account: AccountState, call: Call) -> Answer:
     """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
     mail, _ = _detected(account, call)
     return ok({"raw": mime_reader.text(mail.original) if mail.original else mime_writer.eml(written(mail))})
 
 
-def trace(account: Account, call: Call) -> Answer:
+def trace(account: AccountState, call: Call) -> Answer:
     """Answer the way of any message through the mail servers; more may follow soon after the scan."""
     mail, _ = _message(account, call)
     pending = call.now < mail.scanned + account.options.trace_pending
@@ -54,13 +54,13 @@ def trace(account: Account, call: Call) -> Answer:
     return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
 
 
-def preview(account: Account, call: Call) -> Answer:
+def preview(account: AccountState, call: Call) -> Answer:
     """Answer a picture of a detection."""
     mail, _ = _detected(account, call)
     return _shown(account, call, mail)
 
 
-def preview_other(account: Account, call: Call) -> Answer:
+def preview_other(account: AccountState, call: Call) -> Answer:
     """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
     mail = _asked_for(account, call)
     if mail.now.disposition != "NONE":
@@ -72,7 +72,7 @@ def preview_other(account: Account, call: Call) -> Answer:
     return _shown(account, call, mail)
 
 
-def _asked_for(account: Account, call: Call) -> Mail:
+def _asked_for(account: AccountState, call: Call) -> Mail:
     """Find the message that the body names, in the form or the forms an option allows."""
     body, form = account.reader.mapping(call.request), account.options.preview_body
     ident, postfix = body.get("id"), body.get("postfix_id")
@@ -88,7 +88,7 @@ def _asked_for(account: Account, call: Call) -> Mail:
     return mail
 
 
-def _shown(account: Account, call: Call, mail: Mail) -> Answer:
+def _shown(account: AccountState, call: Call, mail: Mail) -> Answer:
     """Draw a message, and put on record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.previewed(call.now, call.by))
@@ -96,7 +96,7 @@ def _shown(account: Account, call: Call, mail: Mail) -> Answer:
     return ok({"screenshot": screenshot(_content(mail))})
 
 
-def _unshown(account: Account, call: Call, mail: Mail, refused: Refused) -> Refused:
+def _unshown(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
     """Put on record that somebody tried to look at it."""
     mail.become(call.now, mail.now.previewed(call.now, call.by, refused.message))
     account.note(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
@@ -107,18 +107,18 @@ def _content(mail: Mail) -> Content:
     return mime_reader.read(mail.original).content if mail.original else written(mail)
 
 
-def _detected(account: Account, call: Call) -> tuple[Mail, State]:
+def _detected(account: AccountState, call: Call) -> tuple[Mail, State]:
     mail, state = _message(account, call)
     if state.disposition == "NONE":
         raise Refused(404, 10002, "no detection for this message")
     return mail, state
 
 
-def _submitted(account: Account, call: Call) -> bool:
+def _submitted(account: AccountState, call: Call) -> bool:
     return account.reader.flag(call.request, "submission", default=False) is True
 
 
-def _message(account: Account, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
+def _message(account: AccountState, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
     """Find a message; where only the submissions count, one that somebody sent in."""
     mail = account.find(call.ids[0], call.now)
     state = account.seen(mail, call.now) if mail is not None else None
@@ -127,12 +127,12 @@ def _message(account: Account, call: Call, *, submitted: bool = False) -> tuple[
     return mail, state
 
 
-def _sent_in(account: Account, call: Call, mail: Mail) -> bool:
+def _sent_in(account: AccountState, call: Call, mail: Mail) -> bool:
     rows = account.shown(account.submissions, call.now)
     return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 
 
-def reclassify(account: Account, call: Call) -> Answer:
+def reclassify(account: AccountState, call: Call) -> Answer:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
     body = account.reader.mapping(call.request)
     mail = account.find(call.ids[0], call.now)

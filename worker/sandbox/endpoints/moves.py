@@ -26,11 +26,11 @@ from worker.sandbox.account.mail import (
 from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import State
 
 
-def move_one(account: Account, call: Call) -> Answer:
+def move_one(account: AccountState, call: Call) -> Answer:
     """Move one message; the result is a list all the same."""
     destination = destination_of(account, account.reader.mapping(call.request))
     mail = account.find(call.ids[0], call.now)
@@ -39,7 +39,7 @@ def move_one(account: Account, call: Call) -> Answer:
     return ok(_move(account, call, mail, destination))
 
 
-def move_many(account: Account, call: Call) -> Answer:
+def move_many(account: AccountState, call: Call) -> Answer:
     """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
     body = account.reader.mapping(call.request)
     destination, ids = destination_of(account, body), account.reader.ids(body.get("ids"))
@@ -54,7 +54,7 @@ def move_many(account: Account, call: Call) -> Answer:
     return ok(items)
 
 
-def destination_of(account: Account, body: Json) -> str:
+def destination_of(account: AccountState, body: Json) -> str:
     """Read where to move to, and whether anything may be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
@@ -67,14 +67,14 @@ def destination_of(account: Account, body: Json) -> str:
     return destination
 
 
-def _move(account: Account, call: Call, mail: Mail, destination: str) -> list[Json]:
+def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
     statuses, named = move(account, call, mail, destination), mail.fixed().message_id
     old = account.old(completed_timestamp=moment(call.now), item_count=1)
     return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
-def move(account: Account, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+def move(account: AccountState, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
     """Move one message: for each of its recipients it may go well or not, and the log says so.
 
     ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
@@ -97,7 +97,7 @@ def move(account: Account, call: Call, mail: Mail, destination: str, only: tuple
     return statuses
 
 
-def _hindrance(account: Account, mail: Mail, destination: str) -> str | None:
+def _hindrance(account: AccountState, mail: Mail, destination: str) -> str | None:
     if mail.now.quarantined:
         return QUARANTINED
     if account.options.integration == "off":
@@ -107,11 +107,11 @@ def _hindrance(account: Account, mail: Mail, destination: str) -> str | None:
     return NOT_FOUND if mail.now.folder == PURGED else None
 
 
-def _luck(account: Account) -> str:
+def _luck(account: AccountState) -> str:
     return PROVIDER if account.rng.random() < account.options.move_failed else DONE
 
 
-def _perhaps_moved_back(account: Account, now: float, mail: Mail) -> None:
+def _perhaps_moved_back(account: AccountState, now: float, mail: Mail) -> None:
     """Let the user drag it back into the inbox some time later, as some do."""
     if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
         when = now + account.options.moved_back_after * account.rng.random()
@@ -130,7 +130,7 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
     }
 
 
-def release(account: Account, call: Call) -> Answer:
+def release(account: AccountState, call: Call) -> Answer:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
     ids = _ids_to_release(account, call)
     mails = [(ident, account.find(ident, call.now)) for ident in ids]
@@ -142,7 +142,7 @@ def release(account: Account, call: Call) -> Answer:
     return ok([release_one(account, call, mail) for _, mail in mails if mail is not None])
 
 
-def _ids_to_release(account: Account, call: Call) -> list[str]:
+def _ids_to_release(account: AccountState, call: Call) -> list[str]:
     """Read the ids out of either form of the body, as far as an option allows."""
     body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
@@ -154,7 +154,7 @@ def _ids_to_release(account: Account, call: Call) -> list[str]:
     return account.reader.ids(body.get("ids"))
 
 
-def release_one(account: Account, call: Call, mail: Mail) -> Json:
+def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
     before, everybody = mail.now, mail.fixed().client_recipients
     reached, failed, late = _reached(account, before, everybody)
@@ -170,7 +170,7 @@ def release_one(account: Account, call: Call, mail: Mail) -> Json:
 
 
 def _reached(
-    account: Account, before: State, everybody: tuple[str, ...]
+    account: AccountState, before: State, everybody: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str], list[str]]:
     """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""
     left = [one for one in everybody if one not in before.released]

@@ -9,12 +9,12 @@ from worker.sandbox.account.mail import DAY
 from worker.sandbox.wire import Answer, Call, Json, Refused, page_of
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 NOT_SUBSCRIBED = "PhishGuard is not available in your current subscription"
 
 
-def reports(account: Account, call: Call) -> Answer:
+def reports(account: AccountState, call: Call) -> Answer:
     """Answer a page of the reports created in the window, newest first."""
     subscribed, unsubscribed = account.options.phishguard, account.options.unsubscribed
     if not subscribed and unsubscribed == "403":

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
-from worker.sandbox.account.account import Account, Slow
+from worker.sandbox.account.account import AccountState, Slow
 from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
 from worker.sandbox.wire import Answer, Call, Json, Reader, Request, ok, ok_raw
 
@@ -20,7 +20,7 @@ ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARAN
 Matcher = Callable[[Fixed, Mail, str], bool]
 
 
-def search(account: Account, call: Call) -> Answer:
+def search(account: AccountState, call: Call) -> Answer:
     """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
@@ -53,7 +53,7 @@ def window(reader: Reader, call: Call) -> tuple[float, float]:
     return start, end
 
 
-def _page(reader: Reader, request: Request, account: Account) -> int:
+def _page(reader: Reader, request: Request, account: AccountState) -> int:
     """Return which page is wanted: 1 unless an option honours the old parameter."""
     if account.options.page == "refused" and request.get("page") is not None:
         reader.wrong("page is no longer supported, use cursor")
@@ -63,7 +63,7 @@ def _page(reader: Reader, request: Request, account: Account) -> int:
 
 
 def found(
-    account: Account, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
+    account: AccountState, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
 ) -> Iterator[tuple[Mail, State]]:
     """Walk the window from its newest message, or from below the place of a cursor."""
     mails = account.mails
@@ -93,7 +93,7 @@ def _scanned(mail: Mail) -> int:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def filters(reader: Reader, request: Request, account: Account, verdicts: frozenset[str] = SIX) -> list[Test]:
+def filters(reader: Reader, request: Request, account: AccountState, verdicts: frozenset[str] = SIX) -> list[Test]:
     """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
     chosen: list[Test] = []
     if reader.flag(request, "detections_only", default=True):
@@ -155,24 +155,24 @@ MATCHERS: Mapping[str, Matcher] = MappingProxyType({
 # -- cursors ----------------------------------------------------------------------------------------------------------
 
 
-def _after(account: Account, call: Call, last: Mail) -> str:
+def _after(account: AccountState, call: Call, last: Mail) -> str:
     return cursor(account, call, last.scanned, last.id)
 
 
-def cursor(account: Account, call: Call, number: int, ident: str) -> str:
+def cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
     """Return a cursor for what follows a row, which its number and its id find again."""
     issued = int(call.now)
     seal = _seal(account, call.request, issued, number, ident)
     return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
 
 
-def _seal(account: Account, request: Request, issued: int, number: int, ident: str) -> str:
+def _seal(account: AccountState, request: Request, issued: int, number: int, ident: str) -> str:
     chosen = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
     text = msgspec.json.encode((account.seed, request.path, issued, number, ident, chosen))
     return blake2s(text, digest_size=8).hexdigest()
 
 
-def position(account: Account, call: Call) -> tuple[int, str] | None:
+def position(account: AccountState, call: Call) -> tuple[int, str] | None:
     """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
     reader, text = account.reader, call.request.get("cursor")
     if not text:
@@ -193,7 +193,7 @@ def position(account: Account, call: Call) -> tuple[int, str] | None:
 # -- slow searches ----------------------------------------------------------------------------------------------------
 
 
-def accept(account: Account, call: Call, seconds: float) -> Answer:
+def accept(account: AccountState, call: Call, seconds: float) -> Answer:
     """Answer 202 with the address where the result will be; every second address is an absolute one."""
     job = str(account.number())
     account.slow[job] = Slow(call.request, call.now + seconds)
@@ -204,7 +204,7 @@ def accept(account: Account, call: Call, seconds: float) -> Answer:
     return _still_running(where)
 
 
-def results(account: Account, call: Call) -> Answer:
+def results(account: AccountState, call: Call) -> Answer:
     """Answer 202 again while a search runs, then its page."""
     slow = account.slow.get(call.ids[0])
     if slow is None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from worker.sandbox.account.account import Account
+from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.list_changes import drafted
 from worker.sandbox.account.list_schemas import SHAPES, Shape
 from worker.sandbox.wire import Answer, Call, Json, ok, page_of
 
-Handler = Callable[[Account, Call], Answer]
+Handler = Callable[[AccountState, Call], Answer]
 MOST_IN_A_BATCH = 1000
 DIRECTIONS = frozenset({"asc", "desc"})
 
@@ -23,7 +23,7 @@ class Listing:
         """Take the list's row of the table."""
         self.name, self.shape = name, shape
 
-    def page(self, account: Account, call: Call) -> Answer:
+    def page(self, account: AccountState, call: Call) -> Answer:
         """Answer a page of the entries, by default the newest first."""
         reader, request = account.reader, call.request
         rows = self._filtered(account, call, account.shown(account.lists.get(self.name, {}), call.now))
@@ -31,35 +31,35 @@ class Listing:
         number, size = reader.number(request, "page", 1, 10**9), reader.number(request, "per_page", 20, 1000)
         return page_of([self._shown(account, row) for row in rows], number, size)
 
-    def get(self, account: Account, call: Call) -> Answer:
+    def get(self, account: AccountState, call: Call) -> Answer:
         """Answer one entry."""
         return ok(self._shown(account, account.find_entry(self.name, call.ids[0], call.now)))
 
-    def create(self, account: Account, call: Call) -> Answer:
+    def create(self, account: AccountState, call: Call) -> Answer:
         """Add an entry."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.create(account.reader.mapping(call.request))
         return ok(self._shown(account, entry), status=201)
 
-    def edit(self, account: Account, call: Call) -> Answer:
+    def edit(self, account: AccountState, call: Call) -> Answer:
         """Change the given fields of an entry."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.edit(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
-    def replace(self, account: Account, call: Call) -> Answer:
+    def replace(self, account: AccountState, call: Call) -> Answer:
         """Put a whole entry in the place of another."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.replace(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
-    def delete(self, account: Account, call: Call) -> Answer:
+    def delete(self, account: AccountState, call: Call) -> Answer:
         """Take an entry out."""
         with drafted(account, call, self.name, self.shape) as draft:
             gone = draft.delete(call.ids[0])
         return ok(gone)
 
-    def delete_many(self, account: Account, call: Call) -> Answer:
+    def delete_many(self, account: AccountState, call: Call) -> Answer:
         """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
         asked = _objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
@@ -69,7 +69,7 @@ class Listing:
             gone = [draft.delete(ident) for ident in idents]
         return ok(gone)
 
-    def batch(self, account: Account, call: Call) -> Answer:
+    def batch(self, account: AccountState, call: Call) -> Answer:
         """Carry out deletes, patches, puts and posts in this order; where one fails nothing is done."""
         body = self._parts(account, account.reader.mapping(call.request))
         with drafted(account, call, self.name, self.shape) as draft:
@@ -82,10 +82,10 @@ class Listing:
             done = {part: [acts[part](one) for one in body[part]] for part in self.shape.parts}
         return ok(done)
 
-    def _shown(self, account: Account, entry: Json) -> Json:
+    def _shown(self, account: AccountState, entry: Json) -> Json:
         return self.shape.shown(entry, deprecated=account.options.deprecated)
 
-    def _filtered(self, account: Account, call: Call, rows: list[Json]) -> list[Json]:
+    def _filtered(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Leave out what a filter or the search does not want."""
         query = call.request.query
         for name, rule in self.shape.filters.items():
@@ -96,7 +96,7 @@ class Listing:
         text = (call.request.get("search") or "").lower() if self.shape.orders else ""
         return [row for row in rows if text in self.shape.text(row)]
 
-    def _in_order(self, account: Account, call: Call, rows: list[Json]) -> list[Json]:
+    def _in_order(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Sort the rows; a list without orders shows the newest first."""
         if not self.shape.orders:
             return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
@@ -104,7 +104,7 @@ class Listing:
         upwards = account.reader.one_of(call.request, "direction", DIRECTIONS) == "asc"
         return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=not upwards)
 
-    def _parts(self, account: Account, body: Json) -> dict[str, list[Json]]:
+    def _parts(self, account: AccountState, body: Json) -> dict[str, list[Json]]:
         """Read the arrays of a batch; all are required, empty ones included."""
         parts = {name: _objects(account, name, body.get(name)) for name in self.shape.parts}
         if sum(map(len, parts.values())) > MOST_IN_A_BATCH:
@@ -112,20 +112,20 @@ class Listing:
         return parts
 
 
-def _objects(account: Account, name: str, value: object) -> list[Json]:
+def _objects(account: AccountState, name: str, value: object) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         account.reader.wrong(f"{name} must be an array of objects")
     return value
 
 
-def _ident(account: Account, item: Json) -> str:
+def _ident(account: AccountState, item: Json) -> str:
     ident = item.get("id")
     if not isinstance(ident, str):
         account.reader.wrong("id is required")
     return ident
 
 
-VERBS: Mapping[str, tuple[str, str, Callable[[Listing, Account, Call], Answer]]] = MappingProxyType({
+VERBS: Mapping[str, tuple[str, str, Callable[[Listing, AccountState, Call], Answer]]] = MappingProxyType({
     "list": ("GET", "", Listing.page),
     "create": ("POST", "", Listing.create),
     "delete_many": ("DELETE", "", Listing.delete_many),

@@ -11,7 +11,7 @@ from worker.sandbox.endpoints.phishguard import when
 from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, ok, page_of
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
+    from worker.sandbox.account.account import AccountState
 
 ORDERS = frozenset(
     {"submission_id", "subject", "original_disposition", "requested_disposition", "outcome_disposition", "requested_at"}
@@ -23,7 +23,7 @@ MOST_AT_ONCE = 1000
 SEARCHED = ("subject", "requested_by")
 
 
-def submissions(account: Account, call: Call) -> Answer:
+def submissions(account: AccountState, call: Call) -> Answer:
     """Answer a page of the submissions requested in the window, by default newest first."""
     reader, request = account.reader, call.request
     start = reader.time(request, "start", call.now - 30 * DAY)
@@ -69,7 +69,7 @@ def _in_order(reader: Reader, request: Request, rows: list[Json]) -> list[Json]:
     return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=downwards)
 
 
-def create(account: Account, call: Call) -> Answer:
+def create(account: AccountState, call: Call) -> Answer:
     """Take in up to 1,000 requests for another verdict, all of them or none; each becomes a TEAM submission."""
     body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
@@ -82,7 +82,7 @@ def create(account: Account, call: Call) -> Answer:
     return ok({}, status=202)
 
 
-def _wish(account: Account, call: Call, kind: str, item: object) -> reviews.Wish:
+def _wish(account: AccountState, call: Call, kind: str, item: object) -> reviews.Wish:
     """Read one of the messages.
 
     Nobody documents what is in one. The investigate id is taken for its ``id``, the wanted disposition for
