@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from worker.sandbox import Answer, Request, SandboxOptions, World, serve
+from worker.sandbox import IncomingRequest, OutgoingResponse, SandboxOptions, World, serve
 from worker.sandbox.account import traffic
 from worker.sandbox.account.mail import Mail, first_state
 
@@ -103,7 +103,7 @@ class Account(World):
                 visible[mail.id] = shown
         return Filled(visible)
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer, and remember what was asked and given."""
         at = self.clock()
         answer = super().handle(request)
@@ -111,7 +111,7 @@ class Account(World):
             self.log.append(self._seen(at, request, answer))
         return answer
 
-    def _seen(self, at: float, request: Request, answer: Answer) -> Seen:
+    def _seen(self, at: float, request: IncomingRequest, answer: OutgoingResponse) -> Seen:
         way = request.path.partition("/email-security/")[2]
         many = request.method == "GET" and way in {"investigate", "phishguard/reports"}
         ids = {one.id for one in msgspec.json.decode(answer.body, type=Many).result} if many else set()
@@ -121,7 +121,7 @@ class Account(World):
         return Seen(at, f"{request.method} {way}", proof, len(ids), fresh)
 
 
-def _reads(request: Request, way: str) -> bool:
+def _reads(request: IncomingRequest, way: str) -> bool:
     """Tell a search for new mail from one for what became of known mail."""
     return way == "investigate" and request.get("message_action") is None and request.get("detections_only") == "true"
 

@@ -13,7 +13,7 @@ from cloudflare import Cloudflare
 from benchmarks.table import Row
 from worker.api import ApiClock, Budget, Client, Request, Response, Urgency
 from worker.sandbox import ACCOUNT, MailFlow, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import IncomingRequest as Asked
 
 MESSAGES, ROUNDS = 1000, 31
 GOAL = 15.0

@@ -34,7 +34,7 @@ from worker.ledger.values import Standing
 from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, SandboxOptions, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import IncomingRequest as Asked
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0

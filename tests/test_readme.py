@@ -29,7 +29,7 @@ from worker.rulehost.loader import load
 from worker.sandbox import MailFlow, World
 from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.edge.auth import READ_ONLY, WRONG
-from worker.sandbox.wire import Request
+from worker.sandbox.wire import IncomingRequest
 from worker.settings import Settings, describe
 from worker.telemetry import Metrics
 
@@ -236,7 +236,7 @@ def test_what_is_shown_to_stir_the_sandbox_does() -> None:
     for first, body, _ in table(OPERATIONS, "POST"):
         path = first.strip("`") or path
         text = body.strip("`").replace("…", world.mails[0].id)
-        assert handle(world, Request("POST", path, body=text.encode())).status == 200
+        assert handle(world, IncomingRequest("POST", path, body=text.encode())).status == 200
 
 
 def test_the_first_rule_has_ten_lines_at_most() -> None:

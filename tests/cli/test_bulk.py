@@ -16,7 +16,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.serving import Serving, passed_on, sandbox
 from worker.cli.bulk import COPIES
-from worker.sandbox import Request, SandboxOptions
+from worker.sandbox import IncomingRequest, SandboxOptions
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -47,7 +47,7 @@ def begin(serving: Serving, **more: object) -> str:
     body = {"action": "MOVE", "destination": "JunkEmail", "search_params": search | more, "comment": "by hand\u202e"}
     path = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
     headers = {"authorization": "Bearer any"}
-    made = serving.world.handle(Request("POST", path, (), headers, msgspec.json.encode(body)))
+    made = serving.world.handle(IncomingRequest("POST", path, (), headers, msgspec.json.encode(body)))
     return str(msgspec.json.decode(made.body)["result"]["job_id"])
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tests.sandbox.bodies import BODIES
 from tests.support import BEGIN, TOKEN, TestClock
-from worker.sandbox import ACCOUNT, Request, SandboxOptions, World
+from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions, World
 from worker.sandbox.account.domains import outcome
 
 ROOT = f"/client/v4/accounts/{ACCOUNT}/email-security"
@@ -71,7 +71,7 @@ class Scene:
     def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 (any result)
         """Ask the account without any client, and return the result."""
         headers = {"authorization": f"Bearer {TOKEN}"}
-        answer = self.world.handle(Request(method, ROOT + path, (), headers, msgspec.json.encode(body)))
+        answer = self.world.handle(IncomingRequest(method, ROOT + path, (), headers, msgspec.json.encode(body)))
         return msgspec.json.decode(answer.body)["result"]
 
     def now(self, name: str, ident: str) -> dict[str, Any] | None:

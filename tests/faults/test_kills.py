@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
-from worker.sandbox import Answer, Faults, MailFlow, Request, SandboxOptions
+from worker.sandbox import Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions
 from worker.sandbox.edge.faults import TABLES, Kind
 
 pytestmark = pytest.mark.slow
@@ -114,7 +114,7 @@ async def after_requests(world: Trapped, daemon: Daemon, count: int) -> None:
     """Kill it between the effect of a request and its answer."""
     last = world.asked + count
 
-    def trap(_: Request, __: Answer) -> None:
+    def trap(_: IncomingRequest, __: OutgoingResponse) -> None:
         if world.asked >= last:
             daemon.kill()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from worker.sandbox import ACCOUNT, Answer, Faults, MailFlow, Request, SandboxOptions, World
+from worker.sandbox import ACCOUNT, Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions, World
 
 START = 1_790_000_000.0
 
@@ -16,7 +16,7 @@ START = 1_790_000_000.0
 class Reply:
     """An answer, to be read as JSON where it is some."""
 
-    answer: Answer
+    answer: OutgoingResponse
 
     @property
     def status(self) -> int:
@@ -72,8 +72,8 @@ class Desk:
         whole = f"/client/v4/accounts/{ACCOUNT}/email-security/{path}"
         pairs = tuple((name, str(value)) for name, value in query.items())
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        return self.send(Request(method, whole, pairs, headers, data))
+        return self.send(IncomingRequest(method, whole, pairs, headers, data))
 
-    def send(self, request: Request) -> Reply:
+    def send(self, request: IncomingRequest) -> Reply:
         """Send a request as it is."""
         return Reply(self.world.handle(request))

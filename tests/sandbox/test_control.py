@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from tests.sandbox.desk import Desk, Reply
-from worker.sandbox import Request, SandboxOptions
+from worker.sandbox import IncomingRequest, SandboxOptions
 from worker.sandbox.control import handle
 
 
 def stir(desk: Desk, path: str, body: object) -> Reply:
     data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return Reply(handle(desk.world, Request("POST", f"/_sandbox/{path}", body=data)))
+    return Reply(handle(desk.world, IncomingRequest("POST", f"/_sandbox/{path}", body=data)))
 
 
 @pytest.mark.parametrize(

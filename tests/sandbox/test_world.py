@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import ACCOUNT, Request, SandboxOptions, label
+from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions, label
 
 MOVE = {"ids": ["x"], "destination": "Inbox"}
 
@@ -33,7 +33,7 @@ def test_a_token_that_may_only_read_may_not_write() -> None:
 
 def test_another_account_is_refused() -> None:
     path = f"/client/v4/accounts/{'f' * 32}/email-security/investigate"
-    reply = Desk().send(Request("GET", path, headers={"authorization": "Bearer x"}))
+    reply = Desk().send(IncomingRequest("GET", path, headers={"authorization": "Bearer x"}))
     assert (reply.status, reply.body["errors"][0]["code"]) == (403, 10000)
 
 
@@ -57,7 +57,7 @@ def test_an_account_without_the_product_is_told_so() -> None:
 )
 def test_what_routes_nowhere_is_not_found(method: str, path: str) -> None:
     desk = Desk()
-    reply = desk.send(Request(method, path, headers={"authorization": "Bearer x"}))
+    reply = desk.send(IncomingRequest(method, path, headers={"authorization": "Bearer x"}))
     assert (reply.status, [error["code"] for error in reply.body["errors"]]) == (404, [7003, 7000])
     assert desk.world.requests == {f"{method} ?": {"404": 1}}
 

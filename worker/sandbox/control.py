@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from worker.sandbox.content.writing import Record
 from worker.sandbox.edge.faults import Fault
-from worker.sandbox.wire import JSON_TYPE, Answer, Json, Request
+from worker.sandbox.wire import JSON_TYPE, IncomingRequest, Json, OutgoingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ class WishedSpending(Struct, frozen=True, forbid_unknown_fields=True):
     spend: int
 
 
-def handle(world: World, request: Request) -> Answer:
+def handle(world: World, request: IncomingRequest) -> OutgoingResponse:
     """Answer one request under the prefix."""
     act = ROUTES.get((request.method, request.path.removeprefix(PREFIX)))
     if act is None:
@@ -73,20 +73,20 @@ def handle(world: World, request: Request) -> Answer:
         return _answer(400, {"error": f"{type(wrong).__name__}: {wrong}"})
 
 
-def _answer(status: int, body: object) -> Answer:
-    return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
+def _answer(status: int, body: object) -> OutgoingResponse:
+    return OutgoingResponse(status, dict(JSON_TYPE), msgspec.json.encode(body))
 
 
-def _effects(world: World, request: Request) -> list[Effect]:
+def _effects(world: World, request: IncomingRequest) -> list[Effect]:
     """Return the effects, from the number in ``since`` on."""
     return world.effects[int(request.get("since") or 0) :]
 
 
-def _requests(world: World, _: Request) -> Mapping[str, object]:
+def _requests(world: World, _: IncomingRequest) -> Mapping[str, object]:
     return world.requests
 
 
-def _messages(world: World, request: Request) -> list[Json]:
+def _messages(world: World, request: IncomingRequest) -> list[Json]:
     """Return the truth about each message, whatever a read shows; ``limit`` is 10,000 unless it says otherwise."""
     offset, limit = int(request.get("offset") or 0), int(request.get("limit") or 10_000)
     return [_truth(mail) for mail in world.mails[offset : offset + limit]]
@@ -109,7 +109,7 @@ def _truth(mail: Mail) -> Json:
     }
 
 
-def _stir(world: World, request: Request) -> Json:
+def _stir(world: World, request: IncomingRequest) -> Json:
     """Add messages, or change what a message is judged as or where it lies."""
     stirred = msgspec.json.decode(request.body, type=WishedMessages)
     wishes = [_wish(fields) for fields in stirred.add]
@@ -131,14 +131,14 @@ def _wish(fields: dict[str, Any]) -> dict[str, Any]:
     return {**known, **msgspec.convert(known, ByHand)}
 
 
-def _submit(world: World, request: Request) -> Json:
+def _submit(world: World, request: IncomingRequest) -> Json:
     """Let a recipient of each message send it in, unless one of them is unknown."""
     asked = msgspec.json.decode(request.body, type=WishedSubmissions)
     mails = [world.by_id[ident] for ident in asked.ids]
     return {"submitted": [world.submit_by_user(mail) for mail in mails]}
 
 
-def _faults(world: World, request: Request) -> Json:
+def _faults(world: World, request: IncomingRequest) -> Json:
     asked = msgspec.json.decode(request.body, type=WishedFaults)
     if asked.table is not None:
         world.faults.use(asked.table)
@@ -146,13 +146,13 @@ def _faults(world: World, request: Request) -> Json:
     return {"scripted": len(world.faults.written)}
 
 
-def _quota(world: World, request: Request) -> Json:
+def _quota(world: World, request: IncomingRequest) -> Json:
     asked = msgspec.json.decode(request.body, type=WishedSpending)
     world.spend_elsewhere(asked.spend)
     return {"spent": asked.spend}
 
 
-ROUTES: Mapping[tuple[str, str], Callable[[World, Request], object]] = MappingProxyType({
+ROUTES: Mapping[tuple[str, str], Callable[[World, IncomingRequest], object]] = MappingProxyType({
     ("GET", "effects"): _effects,
     ("GET", "requests"): _requests,
     ("GET", "messages"): _messages,

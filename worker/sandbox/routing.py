@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from worker.sandbox.account.account import AccountState
 from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
-from worker.sandbox.wire import Answer, Call, Refused, Request
+from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused
 
-Handler = Callable[[AccountState, Call], Answer]
+Handler = Callable[[AccountState, Call], OutgoingResponse]
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 
@@ -52,7 +52,7 @@ class Route(Struct, frozen=True):
     handler: Handler | None
 
 
-def route(request: Request) -> Route:
+def route(request: IncomingRequest) -> Route:
     """Find the operation of a request."""
     parts = request.path.split("/")
     if parts[:4] != BASE or len(parts) <= len(BASE) + 2 or parts[5] != ROOM:
@@ -73,7 +73,7 @@ def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     return readings
 
 
-def nowhere(request: Request) -> Refused:
+def nowhere(request: IncomingRequest) -> Refused:
     """Refuse a path that routes nowhere."""
     why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
     return Refused(404, 7003, why, (7000, "No route for that URI"))

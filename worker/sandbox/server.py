@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from worker.sandbox import control
-from worker.sandbox.wire import Answer, Request
+from worker.sandbox.wire import IncomingRequest, OutgoingResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,35 +45,35 @@ def application(world: World, *, latency: float = 0.0) -> web.Application:
 
 def _controls(world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        answer = control.handle(world, await _read(request))
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        response = control.handle(world, await _read(request))
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     return handle
 
 
 def _api(world: World, latency: float) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        answer = world.handle(await _read(request))
-        if latency + answer.delay > 0:
-            await asyncio.sleep(latency + answer.delay)
-        return await _send(request, answer)
+        response = world.handle(await _read(request))
+        if latency + response.delay > 0:
+            await asyncio.sleep(latency + response.delay)
+        return await _send(request, response)
 
     return handle
 
 
-async def _read(request: web.Request) -> Request:
+async def _read(request: web.Request) -> IncomingRequest:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Request(request.method, request.path, tuple(request.query.items()), headers, await request.read())
+    return IncomingRequest(request.method, request.path, tuple(request.query.items()), headers, await request.read())
 
 
-async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def _send(request: web.Request, response: OutgoingResponse) -> web.StreamResponse:
     """Send an answer, or as much of it as its cut allows."""
-    if answer.cut in {"before", "after"}:
+    if response.cut in {"before", "after"}:
         _hang_up(request, reset=True)
         return web.Response()
-    if answer.cut == "body":
-        return await _send_half(request, answer)
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+    if response.cut == "body":
+        return await _send_half(request, response)
+    return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
 def _hang_up(request: web.Request, *, reset: bool) -> None:
@@ -86,12 +86,12 @@ def _hang_up(request: web.Request, *, reset: bool) -> None:
     request.transport.abort()
 
 
-async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def _send_half(request: web.Request, response: OutgoingResponse) -> web.StreamResponse:
     """Promise the whole body, send half of it, see to it that the half arrives, and hang up."""
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    response.content_length = len(answer.body)
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    stream.content_length = len(response.body)
     with suppress(ConnectionResetError):  # a client that was killed meanwhile
-        await response.prepare(request)
-        await response.write(answer.body[: len(answer.body) // 2])
+        await stream.prepare(request)
+        await stream.write(response.body[: len(response.body) // 2])
     _hang_up(request, reset=False)
-    return response
+    return stream

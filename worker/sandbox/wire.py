@@ -17,7 +17,7 @@ Cut = Literal["", "before", "after", "body"]
 Json = dict[str, object]
 
 
-class Request(Struct, frozen=True):
+class IncomingRequest(Struct, frozen=True):
     """One request as it came; the path is decoded, the keys of the headers are lower case."""
 
     method: str
@@ -31,7 +31,7 @@ class Request(Struct, frozen=True):
         return next((value for key, value in self.query if key == name), None)
 
 
-class Answer(Struct, frozen=True):
+class OutgoingResponse(Struct, frozen=True):
     """One answer, and what the wire does to it.
 
     ``delay`` is in seconds. ``cut`` resets the connection: "before" anything was carried out, "after" it was
@@ -54,24 +54,24 @@ class Refused(Exception):
         self.status, self.code, self.message, self.more = status, code, message, more
 
 
-def ok(result: object, result_info: object = None, status: int = 200) -> Answer:
+def ok(result: object, result_info: object = None, status: int = 200) -> OutgoingResponse:
     """Answer with the success envelope."""
     return ok_raw(msgspec.json.encode(result), result_info, status)
 
 
-def ok_raw(result: bytes, result_info: object = None, status: int = 200) -> Answer:
+def ok_raw(result: bytes, result_info: object = None, status: int = 200) -> OutgoingResponse:
     """Answer with a result that is encoded already."""
     parts = [b'{"success":true,"errors":[],"messages":[],"result":', result]
     if result_info is not None:
         parts += [b',"result_info":', msgspec.json.encode(result_info)]
-    return Answer(status, dict(JSON_TYPE), b"".join([*parts, b"}"]))
+    return OutgoingResponse(status, dict(JSON_TYPE), b"".join([*parts, b"}"]))
 
 
-def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> Answer:
+def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> OutgoingResponse:
     """Answer with the error envelope."""
     told = [{"code": one, "message": said} for one, said in ((code, message), *more)]
     body = {"success": False, "errors": told, "messages": [], "result": None}
-    return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
+    return OutgoingResponse(status, dict(JSON_TYPE), msgspec.json.encode(body))
 
 
 @lru_cache(maxsize=8192)
@@ -107,7 +107,7 @@ class Reader:
         """Refuse, saying what is wrong."""
         raise Refused(self.status, 10001, message)
 
-    def time(self, request: Request, name: str, default: float) -> float:
+    def time(self, request: IncomingRequest, name: str, default: float) -> float:
         """Read a moment out of the query, in epoch seconds."""
         text = request.get(name)
         if text is None:
@@ -120,7 +120,7 @@ class Reader:
             self.wrong(f"{name} must name its time zone")
         return read.timestamp()
 
-    def number(self, request: Request, name: str, default: int, most: int) -> int:
+    def number(self, request: IncomingRequest, name: str, default: int, most: int) -> int:
         """Read a number from 1 to ``most`` out of the query."""
         text = request.get(name)
         if text is None:
@@ -129,7 +129,7 @@ class Reader:
             self.wrong(f"{name} must be a number from 1 to {most}")
         return int(text)
 
-    def flag(self, request: Request, name: str, *, default: bool | None) -> bool | None:
+    def flag(self, request: IncomingRequest, name: str, *, default: bool | None) -> bool | None:
         """Read true or false out of the query."""
         text = request.get(name)
         if text is None:
@@ -138,14 +138,14 @@ class Reader:
             self.wrong(f"{name} must be true or false")
         return text == "true"
 
-    def one_of(self, request: Request, name: str, allowed: frozenset[str]) -> str | None:
+    def one_of(self, request: IncomingRequest, name: str, allowed: frozenset[str]) -> str | None:
         """Read one word of a fixed set out of the query."""
         text = request.get(name)
         if text is not None and text not in allowed:
             self.wrong(f"{name} must be one of {', '.join(sorted(allowed))}")
         return text
 
-    def json(self, request: Request) -> object:
+    def json(self, request: IncomingRequest) -> object:
         """Read the body, which must be JSON; what is nested deeper than can be read is none either."""
         try:
             decoded: object = msgspec.json.decode(request.body)
@@ -153,7 +153,7 @@ class Reader:
             self.wrong("the body is not valid JSON")
         return decoded
 
-    def mapping(self, request: Request) -> Json:
+    def mapping(self, request: IncomingRequest) -> Json:
         """Read the body, which must be a JSON object."""
         body = self.json(request)
         if not isinstance(body, dict):
@@ -169,7 +169,7 @@ class Reader:
         return value
 
 
-def page_of(rows: list[Json], number: int, size: int) -> Answer:
+def page_of(rows: list[Json], number: int, size: int) -> OutgoingResponse:
     """Answer with one page of a list that has page numbers and true totals."""
     shown = rows[(number - 1) * size : number * size]
     info = {"count": len(shown), "page": number, "per_page": size, "total_count": len(rows)}
@@ -179,7 +179,7 @@ def page_of(rows: list[Json], number: int, size: int) -> Answer:
 class Call(Struct, frozen=True):
     """A request that may be carried out: at ``now``, by a credential of this label, with the ids out of its path."""
 
-    request: Request
+    request: IncomingRequest
     now: float
     by: str
     ids: tuple[str, ...] = ()

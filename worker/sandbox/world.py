@@ -14,7 +14,7 @@ from worker.sandbox.edge.quota import Quota
 from worker.sandbox.endpoints import search
 from worker.sandbox.options import MailFlow, SandboxOptions
 from worker.sandbox.routing import Route, nowhere, route
-from worker.sandbox.wire import Answer, Call, Refused, Request, http_date, refuse
+from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused, http_date, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,19 +51,21 @@ class World(Activity):
         self.requests: dict[str, Counter[str]] = {}
         self.populate(mail_flow or MailFlow())
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer one request, and change the state as it asks."""
         now = self.advance()
         way, who = route(request), auth.caller(request)
-        answer = self._through_the_edge(request, now, way, who)
-        self.requests.setdefault(way.operation, Counter())[answer.cut or str(answer.status)] += 1
-        return replace(answer, headers={"date": http_date(now), **answer.headers})
+        response = self._through_the_edge(request, now, way, who)
+        self.requests.setdefault(way.operation, Counter())[response.cut or str(response.status)] += 1
+        return replace(response, headers={"date": http_date(now), **response.headers})
 
     def spend_elsewhere(self, requests: int) -> None:
         """Spend the budget of every credential seen so far, as the dashboard and other tokens of a user do."""
         self.quota.spend_elsewhere(self.advance(), requests)
 
-    def _through_the_edge(self, request: Request, now: float, way: Route, who: Caller | None) -> Answer:
+    def _through_the_edge(
+        self, request: IncomingRequest, now: float, way: Route, who: Caller | None
+    ) -> OutgoingResponse:
         """Count the request, and let what goes wrong on the wire go wrong."""
         if who and not self.quota.spend(who.label, now):
             return self._paced(who, now)
@@ -73,12 +75,14 @@ class World(Activity):
         if fault.kind == "paced" and who:
             self.quota.block(who.label, now, fault.seconds)
             return self._paced(who, now)
-        answer = faults.instead(fault)
-        if answer is not None:
-            return answer
+        response = faults.instead(fault)
+        if response is not None:
+            return response
         return faults.spoil(fault, self._counted(self._carried_out(request, now, way, who, fault), now, who))
 
-    def _carried_out(self, request: Request, now: float, way: Route, who: Caller | None, fault: Fault | None) -> Answer:
+    def _carried_out(
+        self, request: IncomingRequest, now: float, way: Route, who: Caller | None, fault: Fault | None
+    ) -> OutgoingResponse:
         try:
             call = Call(request, now, self._admitted(request, way, who), way.ids)
             if way.handler is None:
@@ -89,7 +93,7 @@ class World(Activity):
         except Refused as refused:
             return refuse(refused.status, refused.code, refused.message, *refused.more)
 
-    def _admitted(self, request: Request, way: Route, who: Caller | None) -> str:
+    def _admitted(self, request: IncomingRequest, way: Route, who: Caller | None) -> str:
         """Return the label of a caller who may do this in this account."""
         label = auth.admit(who, request)
         if way.account and way.account != self.account:
@@ -98,11 +102,11 @@ class World(Activity):
             raise Refused(403, 10004, NOT_ENTITLED)
         return label
 
-    def _paced(self, who: Caller, now: float) -> Answer:
+    def _paced(self, who: Caller, now: float) -> OutgoingResponse:
         return self._counted(self.quota.refusal(who.label, now), now, who)
 
-    def _counted(self, answer: Answer, now: float, who: Caller | None) -> Answer:
+    def _counted(self, response: OutgoingResponse, now: float, who: Caller | None) -> OutgoingResponse:
         """Add the headers that tell what is left of the budget."""
         if not self.limited or who is None:
-            return answer
-        return replace(answer, headers={**answer.headers, **self.quota.headers(who.label, now)})
+            return response
+        return replace(response, headers={**response.headers, **self.quota.headers(who.label, now)})

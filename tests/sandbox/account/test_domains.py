@@ -4,7 +4,7 @@ import pytest
 
 from tests.sandbox.bodies import BODIES
 from tests.sandbox.desk import Desk
-from worker.sandbox import ACCOUNT, Request, SandboxOptions
+from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions
 
 PATH = "settings/domains"
 
@@ -86,7 +86,7 @@ def test_domains_are_found_by_any_of_several_names() -> None:
     desk = Desk()
     path = f"/client/v4/accounts/{ACCOUNT}/email-security/{PATH}"
     query = tuple(("domain", name) for name in ("corp.example", "corp-eu.example", "none.example"))
-    reply = desk.send(Request("GET", path, query, {"authorization": "Bearer a-token"}))
+    reply = desk.send(IncomingRequest("GET", path, query, {"authorization": "Bearer a-token"}))
     assert sorted(row["domain"] for row in reply.result) == ["corp-eu.example", "corp.example"]
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.sandbox.desk import Desk
-from worker.sandbox import Fault, Faults, Request
+from worker.sandbox import Fault, Faults, IncomingRequest
 from worker.sandbox.edge.faults import KINDS, Kind
 
-SEARCH = Request("GET", "/client/v4/accounts/a/email-security/investigate")
+SEARCH = IncomingRequest("GET", "/client/v4/accounts/a/email-security/investigate")
 
 
 def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
@@ -51,7 +51,7 @@ def test_a_garbled_body_is_complete_and_not_json() -> None:
     desk = Desk(messages=5)
     desk.world.faults.script([Fault("garbled")])
     path = SEARCH.path.replace("/a/", f"/{desk.world.account}/")
-    answer = desk.world.handle(Request("GET", path, headers={"authorization": "Bearer x"}))
+    answer = desk.world.handle(IncomingRequest("GET", path, headers={"authorization": "Bearer x"}))
     assert answer.body.endswith(b"<!-- ")
 
 
@@ -78,7 +78,7 @@ def test_a_table_draws_every_kind_and_the_same_for_the_same_seed() -> None:
 
 def test_only_a_search_is_told_to_wait_by_the_table() -> None:
     faults = Faults("hostile")
-    other = Request("POST", SEARCH.path)
+    other = IncomingRequest("POST", SEARCH.path)
     assert "accepted" not in {fault.kind for _ in range(2000) if (fault := faults.next(other))}
 
 

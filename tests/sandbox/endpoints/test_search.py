@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.desk import START, Desk
-from worker.sandbox import Fault, Request, SandboxOptions
+from worker.sandbox import Fault, IncomingRequest, SandboxOptions
 
 HOUR = 3600.0
 OLD = {
@@ -195,7 +195,7 @@ def test_a_slow_search_answers_202_until_it_is_ready() -> None:
     first = desk.ask("GET", "investigate", detections_only="false")
     assert (first.status, first.result) == (202, [])
     path = first.answer.headers["location"]
-    poll = Request("GET", path, headers={"authorization": "Bearer a-token"})
+    poll = IncomingRequest("GET", path, headers={"authorization": "Bearer a-token"})
     assert desk.send(poll).status == 202
     desk.time += 3
     assert (desk.send(poll).status, len(desk.send(poll).ids)) == (200, 10)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from worker.sandbox.account.mail import DONE, log_entry, moved, released
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Json, Reader, Refused, Request, moment
+from worker.sandbox.wire import IncomingRequest, Json, Reader, Refused, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Slow(Struct, frozen=True):
     """A search that is still running until ``ready`` (epoch seconds)."""
 
-    request: Request
+    request: IncomingRequest
     ready: float
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.wire import Answer, Call, Json, moment, ok
+from worker.sandbox.wire import Call, Json, OutgoingResponse, moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,12 +63,12 @@ def active_modes(domain: Json) -> list[object]:
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
 
 
-def verification(account: AccountState, call: Call) -> Answer:
+def verification(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
     domain = account.find_entry("domains", call.ids[0], call.now)
     verified = domain.get("status") == "ACTIVE" and account.options.verified_domain == "204"
     if verified or domain.get("integration_id"):
-        return Answer(204, {}, b"")
+        return OutgoingResponse(204, {}, b"")
     authorization = domain.get("authorization")
     return ok(
         {

@@ -11,7 +11,7 @@ from worker.sandbox.account import domains, validators
 from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.account.validators import Complaint
-from worker.sandbox.wire import Answer, Call, Json
+from worker.sandbox.wire import Call, Json, OutgoingResponse
 
 EVERY_VERB = frozenset({"list", "get", "create", "edit", "delete", "batch"})
 PARTS = ("deletes", "patches", "puts", "posts")
@@ -92,7 +92,7 @@ class Shape(Struct, frozen=True):
     first: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
     born: Callable[[AccountState, str, float], None] = lambda *_: None
-    more: Mapping[tuple[str, str], Callable[[AccountState, Call], Answer]] = {}
+    more: Mapping[tuple[str, str], Callable[[AccountState, Call], OutgoingResponse]] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""

@@ -7,7 +7,7 @@ from hashlib import blake2s
 
 from msgspec import Struct
 
-from worker.sandbox.wire import Refused, Request
+from worker.sandbox.wire import IncomingRequest, Refused
 
 READ_ONLY = "read-"
 WRONG = "wrong-"
@@ -21,7 +21,7 @@ class Caller(Struct, frozen=True):
     writes: bool
 
 
-def caller(request: Request) -> Caller | None:
+def caller(request: IncomingRequest) -> Caller | None:
     """Read the bearer token, or else the e-mail and key; a token that begins with read- or wrong- is what it says."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
@@ -36,7 +36,7 @@ def label(token: str) -> str:
     return f"token-{blake2s(token.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 
-def admit(who: Caller | None, request: Request) -> str:
+def admit(who: Caller | None, request: IncomingRequest) -> str:
     """Return the label of a caller who may do this."""
     if who is None:
         raise Refused(401, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.sandbox.wire import Answer, Request
+from worker.sandbox.wire import IncomingRequest, OutgoingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ class Fault(Struct, frozen=True):
         if self.kind not in KINDS:
             raise ValueError(f"fault kind {self.kind!r} is not one of {', '.join(sorted(KINDS))}")
 
-    def fits(self, request: Request) -> bool:
+    def fits(self, request: IncomingRequest) -> bool:
         """Tell whether the fault is meant for this request."""
         tail = request.path.partition("/email-security/")[2]
         return tail.startswith(self.path) and self.method in {"", request.method}
@@ -80,7 +80,7 @@ class Faults:
         """Add faults that come before the table; each is used ``count`` times, in this order where several fit."""
         self.written.extend(faults)
 
-    def next(self, request: Request) -> Fault | None:
+    def next(self, request: IncomingRequest) -> Fault | None:
         """Return what goes wrong with this request."""
         for place, fault in enumerate(self.written):
             if fault.fits(request):
@@ -90,7 +90,7 @@ class Faults:
                 return fault
         return self._drawn(request) if self.table else None
 
-    def _drawn(self, request: Request) -> Fault | None:
+    def _drawn(self, request: IncomingRequest) -> Fault | None:
         left = self.rng.random()
         for kind, share in self.table.items():
             left -= share
@@ -100,34 +100,34 @@ class Faults:
         return None
 
 
-def is_search(request: Request) -> bool:
+def is_search(request: IncomingRequest) -> bool:
     """Tell whether a request is a search: the only operation that may answer 202 with a Location."""
     return request.method == "GET" and request.path.endswith("/email-security/investigate")
 
 
-def instead(fault: Fault) -> Answer | None:
+def instead(fault: Fault) -> OutgoingResponse | None:
     """Return what is answered in place of carrying the request out; nothing for faults that strike later."""
     if fault.kind == "reset":
-        return Answer(0, {}, b"", cut="before")
+        return OutgoingResponse(0, {}, b"", cut="before")
     return _edge_page() if fault.kind == "html" else None
 
 
-def _edge_page() -> Answer:
-    return Answer(502, {"content-type": "text/html; charset=UTF-8"}, EDGE_PAGE)
+def _edge_page() -> OutgoingResponse:
+    return OutgoingResponse(502, {"content-type": "text/html; charset=UTF-8"}, EDGE_PAGE)
 
 
-def spoil(fault: Fault, answer: Answer) -> Answer:
+def spoil(fault: Fault, response: OutgoingResponse) -> OutgoingResponse:
     """Return what is left of an answer on its way back."""
     match fault.kind:
         case "lost":
-            return replace(answer, cut="after")
+            return replace(response, cut="after")
         case "html_after":
             return _edge_page()
         case "cut":
-            return replace(answer, cut="body")
+            return replace(response, cut="body")
         case "garbled":
-            return replace(answer, body=answer.body[: len(answer.body) // 2] + b"\x00<!-- ")
+            return replace(response, body=response.body[: len(response.body) // 2] + b"\x00<!-- ")
         case "slow":
-            return replace(answer, delay=fault.seconds)
+            return replace(response, delay=fault.seconds)
         case _:
-            return answer
+            return response

@@ -7,7 +7,7 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.sandbox.wire import Answer, refuse
+from worker.sandbox.wire import OutgoingResponse, refuse
 
 
 class Window(Struct):  # mutable: it counts
@@ -53,12 +53,12 @@ class Quota:
             mine.begun, mine.spent, mine.blocked = now, 0, 0.0
         return mine
 
-    def refusal(self, credential: str, now: float) -> Answer:
+    def refusal(self, credential: str, now: float) -> OutgoingResponse:
         """Answer 429 with the whole seconds that are left of the block."""
         text = f"More than {self.most} requests per {self.window:.0f} seconds reached. "
-        answer = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
+        response = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
         left = max(1, ceil(self.windows[credential].blocked - now))
-        return replace(answer, headers={**answer.headers, "retry-after": str(left)})
+        return replace(response, headers={**response.headers, "retry-after": str(left)})
 
     def headers(self, credential: str, now: float) -> dict[str, str]:
         """Return the two headers that tell how much is left, and of what."""

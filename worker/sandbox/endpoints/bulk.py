@@ -17,7 +17,7 @@ from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
 from worker.sandbox.endpoints.moves import destination_of
-from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, moment, ok
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
                    "message_id", "metric", "query", "recipient", "sender", "smtp_helo_ip", "subject"})  # fmt: skip
 
 
-def create(account: AccountState, call: Call) -> Answer:
+def create(account: AccountState, call: Call) -> OutgoingResponse:
     """Begin a job. An empty search means every detection of the last 30 days."""
     job = _read(account, call, account.reader.mapping(call.request))
     account.jobs[job.ident] = job
@@ -90,14 +90,14 @@ def _known(reader: Reader, sought: object) -> Json:
     return {name: value for name, value in sought.items() if name in FLAGS | MOMENTS | WORDS}
 
 
-def _query(request: Request, sought: Json) -> Request:
+def _query(request: IncomingRequest, sought: Json) -> IncomingRequest:
     """Return the request that asks the list of messages for the same; null asks for nothing."""
     asked = {name: value for name, value in sought.items() if value is not None}
     pairs = ((name, str(value).lower() if name in FLAGS else str(value)) for name, value in asked.items())
-    return Request("GET", request.path, tuple(pairs))
+    return IncomingRequest("GET", request.path, tuple(pairs))
 
 
-def _tests(account: AccountState, request: Request) -> list[Test]:
+def _tests(account: AccountState, request: IncomingRequest) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
     tests = search.filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
@@ -107,7 +107,7 @@ def _tests(account: AccountState, request: Request) -> list[Test]:
     return tests
 
 
-def listing(account: AccountState, call: Call) -> Answer:
+def listing(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the jobs, newest first."""
     reader, request = account.reader, call.request
     action, status = reader.one_of(request, "action_type", ACTIONS), reader.one_of(request, "status", STATUSES)
@@ -122,13 +122,13 @@ def listing(account: AccountState, call: Call) -> Answer:
     return _page(account, call, (row for row in rows if place is None or row[0] < place[0]))
 
 
-def get(account: AccountState, call: Call) -> Answer:
+def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one job."""
     job, progress = _seen(account, call)
     return ok(_shown(job, progress, account.horizon(call.now, job.ident)))
 
 
-def messages(account: AccountState, call: Call) -> Answer:
+def messages(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
     job, _ = _seen(account, call)
     horizon = account.horizon(call.now, job.ident)
@@ -143,14 +143,14 @@ def messages(account: AccountState, call: Call) -> Answer:
     return _page(account, call, rows)
 
 
-def cancel(account: AccountState, call: Call) -> Answer:
+def cancel(account: AccountState, call: Call) -> OutgoingResponse:
     """End a job that runs; what it did stays done, and the record stays."""
     job = _to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
     return ok(_shown(job, job.progress.value, call.now))
 
 
-def delete(account: AccountState, call: Call) -> Answer:
+def delete(account: AccountState, call: Call) -> OutgoingResponse:
     """Take the record of a job away that has ended."""
     job = _to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
@@ -179,7 +179,7 @@ def _to_change(account: AccountState, call: Call, operation: str, *, running: bo
     return job
 
 
-def _page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
+def _page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> OutgoingResponse:
     """Answer with a page of rows, given with what a cursor finds each of them again by."""
     reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)

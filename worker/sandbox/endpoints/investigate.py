@@ -12,7 +12,7 @@ from worker.sandbox.content.detections import detection
 from worker.sandbox.content.preview import screenshot
 from worker.sandbox.content.traces import trace as traced
 from worker.sandbox.content.writing import written
-from worker.sandbox.wire import Answer, Call, Refused, ok, ok_raw
+from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_raw
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 ABSENT = "the message is no longer in the inbox"
 
 
-def get(account: AccountState, call: Call) -> Answer:
+def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one message."""
     mail, state = _message(account, call, submitted=_submitted(account, call))
     return ok_raw(mail.encoded(state, deprecated=account.options.deprecated))
 
 
-def action_log(account: AccountState, call: Call) -> Answer:
+def action_log(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer what was tried on a message, in its order, failed attempts too."""
     _, state = _message(account, call, submitted=_submitted(account, call))
     return ok(aged(state.log) if account.options.deprecated else state.log)
 
 
-def detections(account: AccountState, call: Call) -> Answer:
+def detections(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer why a message was detected; there is nothing for one that was not."""
     mail, state = _detected(account, call)
     return ok(detection(mail, state, _content(mail)))
 
 
-def raw(account: AccountState, call: Call) -> Answer:
+def raw(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
     mail, _ = _detected(account, call)
     return ok({"raw": mime_reader.text(mail.original) if mail.original else mime_writer.eml(written(mail))})
 
 
-def trace(account: AccountState, call: Call) -> Answer:
+def trace(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the way of any message through the mail servers; more may follow soon after the scan."""
     mail, _ = _message(account, call)
     pending = call.now < mail.scanned + account.options.trace_pending
@@ -54,13 +54,13 @@ def trace(account: AccountState, call: Call) -> Answer:
     return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
 
 
-def preview(account: AccountState, call: Call) -> Answer:
+def preview(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a picture of a detection."""
     mail, _ = _detected(account, call)
     return _shown(account, call, mail)
 
 
-def preview_other(account: AccountState, call: Call) -> Answer:
+def preview_other(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
     mail = _asked_for(account, call)
     if mail.now.disposition != "NONE":
@@ -88,7 +88,7 @@ def _asked_for(account: AccountState, call: Call) -> Mail:
     return mail
 
 
-def _shown(account: AccountState, call: Call, mail: Mail) -> Answer:
+def _shown(account: AccountState, call: Call, mail: Mail) -> OutgoingResponse:
     """Draw a message, and put on record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.previewed(call.now, call.by))
@@ -132,7 +132,7 @@ def _sent_in(account: AccountState, call: Call, mail: Mail) -> bool:
     return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 
 
-def reclassify(account: AccountState, call: Call) -> Answer:
+def reclassify(account: AccountState, call: Call) -> OutgoingResponse:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
     body = account.reader.mapping(call.request)
     mail = account.find(call.ids[0], call.now)

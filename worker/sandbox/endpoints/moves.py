@@ -23,14 +23,14 @@ from worker.sandbox.account.mail import (
     moved,
     released,
 )
-from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
+from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, moment, ok
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import State
 
 
-def move_one(account: AccountState, call: Call) -> Answer:
+def move_one(account: AccountState, call: Call) -> OutgoingResponse:
     """Move one message; the result is a list all the same."""
     destination = destination_of(account, account.reader.mapping(call.request))
     mail = account.find(call.ids[0], call.now)
@@ -39,7 +39,7 @@ def move_one(account: AccountState, call: Call) -> Answer:
     return ok(_move(account, call, mail, destination))
 
 
-def move_many(account: AccountState, call: Call) -> Answer:
+def move_many(account: AccountState, call: Call) -> OutgoingResponse:
     """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
     body = account.reader.mapping(call.request)
     destination, ids = destination_of(account, body), account.reader.ids(body.get("ids"))
@@ -130,7 +130,7 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
     }
 
 
-def release(account: AccountState, call: Call) -> Answer:
+def release(account: AccountState, call: Call) -> OutgoingResponse:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
     ids = _ids_to_release(account, call)
     mails = [(ident, account.find(ident, call.now)) for ident in ids]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.mail import DAY
-from worker.sandbox.wire import Answer, Call, Json, Refused, page_of
+from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, page_of
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_SUBSCRIBED = "PhishGuard is not available in your current subscription"
 
 
-def reports(account: AccountState, call: Call) -> Answer:
+def reports(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the reports created in the window, newest first."""
     subscribed, unsubscribed = account.options.phishguard, account.options.unsubscribed
     if not subscribed and unsubscribed == "403":

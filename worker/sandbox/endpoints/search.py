@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from worker.sandbox.account.account import AccountState, Slow
 from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
-from worker.sandbox.wire import Answer, Call, Json, Reader, Request, ok, ok_raw
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, ok, ok_raw
 
 ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
 Matcher = Callable[[Fixed, Mail, str], bool]
 
 
-def search(account: AccountState, call: Call) -> Answer:
+def search(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
@@ -53,7 +53,7 @@ def window(reader: Reader, call: Call) -> tuple[float, float]:
     return start, end
 
 
-def _page(reader: Reader, request: Request, account: AccountState) -> int:
+def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> int:
     """Return which page is wanted: 1 unless an option honours the old parameter."""
     if account.options.page == "refused" and request.get("page") is not None:
         reader.wrong("page is no longer supported, use cursor")
@@ -93,7 +93,9 @@ def _scanned(mail: Mail) -> int:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def filters(reader: Reader, request: Request, account: AccountState, verdicts: frozenset[str] = SIX) -> list[Test]:
+def filters(
+    reader: Reader, request: IncomingRequest, account: AccountState, verdicts: frozenset[str] = SIX
+) -> list[Test]:
     """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
     chosen: list[Test] = []
     if reader.flag(request, "detections_only", default=True):
@@ -166,7 +168,7 @@ def cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
     return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
 
 
-def _seal(account: AccountState, request: Request, issued: int, number: int, ident: str) -> str:
+def _seal(account: AccountState, request: IncomingRequest, issued: int, number: int, ident: str) -> str:
     chosen = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
     text = msgspec.json.encode((account.seed, request.path, issued, number, ident, chosen))
     return blake2s(text, digest_size=8).hexdigest()
@@ -193,7 +195,7 @@ def position(account: AccountState, call: Call) -> tuple[int, str] | None:
 # -- slow searches ----------------------------------------------------------------------------------------------------
 
 
-def accept(account: AccountState, call: Call, seconds: float) -> Answer:
+def accept(account: AccountState, call: Call, seconds: float) -> OutgoingResponse:
     """Answer 202 with the address where the result will be; every second address is an absolute one."""
     job = str(account.number())
     account.slow[job] = Slow(call.request, call.now + seconds)
@@ -204,7 +206,7 @@ def accept(account: AccountState, call: Call, seconds: float) -> Answer:
     return _still_running(where)
 
 
-def results(account: AccountState, call: Call) -> Answer:
+def results(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer 202 again while a search runs, then its page."""
     slow = account.slow.get(call.ids[0])
     if slow is None:
@@ -214,6 +216,6 @@ def results(account: AccountState, call: Call) -> Answer:
     return search(account, replace(call, request=slow.request))
 
 
-def _still_running(where: str) -> Answer:
-    answer = ok([], info(0, 0, None), 202)
-    return replace(answer, headers={**answer.headers, "location": where})
+def _still_running(where: str) -> OutgoingResponse:
+    response = ok([], info(0, 0, None), 202)
+    return replace(response, headers={**response.headers, "location": where})

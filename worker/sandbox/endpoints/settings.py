@@ -9,9 +9,9 @@ from types import MappingProxyType
 from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.list_changes import drafted
 from worker.sandbox.account.list_schemas import SHAPES, Shape
-from worker.sandbox.wire import Answer, Call, Json, ok, page_of
+from worker.sandbox.wire import Call, Json, OutgoingResponse, ok, page_of
 
-Handler = Callable[[AccountState, Call], Answer]
+Handler = Callable[[AccountState, Call], OutgoingResponse]
 MOST_IN_A_BATCH = 1000
 DIRECTIONS = frozenset({"asc", "desc"})
 
@@ -23,7 +23,7 @@ class Listing:
         """Take the list's row of the table."""
         self.name, self.shape = name, shape
 
-    def page(self, account: AccountState, call: Call) -> Answer:
+    def page(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer a page of the entries, by default the newest first."""
         reader, request = account.reader, call.request
         rows = self._filtered(account, call, account.shown(account.lists.get(self.name, {}), call.now))
@@ -31,35 +31,35 @@ class Listing:
         number, size = reader.number(request, "page", 1, 10**9), reader.number(request, "per_page", 20, 1000)
         return page_of([self._shown(account, row) for row in rows], number, size)
 
-    def get(self, account: AccountState, call: Call) -> Answer:
+    def get(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer one entry."""
         return ok(self._shown(account, account.find_entry(self.name, call.ids[0], call.now)))
 
-    def create(self, account: AccountState, call: Call) -> Answer:
+    def create(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Add an entry."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.create(account.reader.mapping(call.request))
         return ok(self._shown(account, entry), status=201)
 
-    def edit(self, account: AccountState, call: Call) -> Answer:
+    def edit(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Change the given fields of an entry."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.edit(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
-    def replace(self, account: AccountState, call: Call) -> Answer:
+    def replace(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Put a whole entry in the place of another."""
         with drafted(account, call, self.name, self.shape) as draft:
             entry = draft.replace(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
-    def delete(self, account: AccountState, call: Call) -> Answer:
+    def delete(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Take an entry out."""
         with drafted(account, call, self.name, self.shape) as draft:
             gone = draft.delete(call.ids[0])
         return ok(gone)
 
-    def delete_many(self, account: AccountState, call: Call) -> Answer:
+    def delete_many(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
         asked = _objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
@@ -69,7 +69,7 @@ class Listing:
             gone = [draft.delete(ident) for ident in idents]
         return ok(gone)
 
-    def batch(self, account: AccountState, call: Call) -> Answer:
+    def batch(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Carry out deletes, patches, puts and posts in this order; where one fails nothing is done."""
         body = self._parts(account, account.reader.mapping(call.request))
         with drafted(account, call, self.name, self.shape) as draft:
@@ -125,7 +125,7 @@ def _ident(account: AccountState, item: Json) -> str:
     return ident
 
 
-VERBS: Mapping[str, tuple[str, str, Callable[[Listing, AccountState, Call], Answer]]] = MappingProxyType({
+VERBS: Mapping[str, tuple[str, str, Callable[[Listing, AccountState, Call], OutgoingResponse]]] = MappingProxyType({
     "list": ("GET", "", Listing.page),
     "create": ("POST", "", Listing.create),
     "delete_many": ("DELETE", "", Listing.delete_many),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import reviews
 from worker.sandbox.account.mail import DAY, SIX
 from worker.sandbox.endpoints.phishguard import when
-from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, ok, page_of
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, ok, page_of
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -23,7 +23,7 @@ MOST_AT_ONCE = 1000
 SEARCHED = ("subject", "requested_by")
 
 
-def submissions(account: AccountState, call: Call) -> Answer:
+def submissions(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the submissions requested in the window, by default newest first."""
     reader, request = account.reader, call.request
     start = reader.time(request, "start", call.now - 30 * DAY)
@@ -42,7 +42,7 @@ def submissions(account: AccountState, call: Call) -> Answer:
     return page_of(rows, number, size)
 
 
-def _wanted(reader: Reader, request: Request) -> Json:
+def _wanted(reader: Reader, request: IncomingRequest) -> Json:
     """Return what a row must say. The filter knows TEAM and USER, the rows say Team and User."""
     kind = reader.one_of(request, "type", frozenset({"TEAM", "USER"}))
     wanted: Json = {"type": kind.title()} if kind else {}
@@ -54,7 +54,7 @@ def _wanted(reader: Reader, request: Request) -> Json:
     return wanted
 
 
-def _from_users(reader: Reader, request: Request, rows: list[Json], everything: list[Json]) -> list[Json]:
+def _from_users(reader: Reader, request: IncomingRequest, rows: list[Json], everything: list[Json]) -> list[Json]:
     """Keep what was escalated from a submission of a user, or what was not, as the request asks."""
     flag = reader.flag(request, "escalated_from_user", default=None)
     if flag is None:
@@ -63,13 +63,13 @@ def _from_users(reader: Reader, request: Request, rows: list[Json], everything: 
     return [row for row in rows if (row["submission_id"] in escalated) is flag]
 
 
-def _in_order(reader: Reader, request: Request, rows: list[Json]) -> list[Json]:
+def _in_order(reader: Reader, request: IncomingRequest, rows: list[Json]) -> list[Json]:
     order = reader.one_of(request, "order", ORDERS) or "requested_at"
     downwards = reader.one_of(request, "direction", frozenset({"asc", "desc"})) != "asc"
     return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=downwards)
 
 
-def create(account: AccountState, call: Call) -> Answer:
+def create(account: AccountState, call: Call) -> OutgoingResponse:
     """Take in up to 1,000 requests for another verdict, all of them or none; each becomes a TEAM submission."""
     body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
