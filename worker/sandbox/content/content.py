@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
 
 
-class Person(Struct, frozen=True):
+class NamedAddress(Struct, frozen=True):
     """A name, which may be empty, and an address."""
 
     name: str
@@ -25,12 +25,12 @@ class Person(Struct, frozen=True):
         return f"{self.name} <{self.address}>" if self.name else f"<{self.address}>"
 
 
-class Header(Struct, frozen=True):
+class HeaderField(Struct, frozen=True):
     """One header: some text, or the people it names."""
 
     name: str
     text: str = ""
-    people: tuple[Person, ...] = ()
+    people: tuple[NamedAddress, ...] = ()
 
     @property
     def value(self) -> str:
@@ -38,7 +38,7 @@ class Header(Struct, frozen=True):
         return ", ".join(map(str, self.people)) or self.text
 
 
-class Link(Struct, frozen=True):
+class Hyperlink(Struct, frozen=True):
     """Where a link leads, and what it looks like; a bare address in a text looks like nothing else."""
 
     href: str
@@ -70,9 +70,9 @@ class File(Struct, frozen=True):
 class Content(Struct, frozen=True):
     """All of it; ``text`` is what a reader reads."""
 
-    headers: tuple[Header, ...]
+    headers: tuple[HeaderField, ...]
     text: str
-    links: tuple[Link, ...]
+    links: tuple[Hyperlink, ...]
     files: tuple[File, ...]
 
     def header(self, name: str) -> str:

@@ -21,7 +21,7 @@ from worker.sandbox.account.mail import TEN
 from worker.sandbox.content import mime_reader
 from worker.sandbox.content.content import Content
 from worker.sandbox.content.html import host_of
-from worker.sandbox.content.mime_reader import LONGEST_DECODED, Broken
+from worker.sandbox.content.mime_reader import LONGEST_DECODED, UnreadableMessage
 from worker.sandbox.wire import moment
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: 
         try:
             data = _bytes(path, left)
             take(account, path.name, data)
-        except (Broken, OSError) as problem:
+        except (UnreadableMessage, OSError) as problem:
             skipped.append((path.name, getattr(problem, "strerror", None) or str(problem)))
         else:
             taken, left = taken + 1, left - len(data)
@@ -88,18 +88,18 @@ def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: 
 def _bytes(path: Path, left: int) -> bytes:
     """Read a file, unless it is too much; a pipe or a folder of that name could keep us for ever."""
     if not path.is_file():
-        raise Broken("it is not a file")
+        raise UnreadableMessage("it is not a file")
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise Broken(f"it is larger than {LARGEST // MB} MB")
+        raise UnreadableMessage(f"it is larger than {LARGEST // MB} MB")
     if len(data) > left:
-        raise Broken("with it the files would be too much to keep in memory")
+        raise UnreadableMessage("with it the files would be too much to keep in memory")
     return data
 
 
 def take(account: Activity, name: str, data: bytes) -> Mail:
-    """Take in one message; the same name and seed give it the same postfix id. Raises Broken."""
+    """Take in one message; the same name and seed give it the same postfix id. Raises UnreadableMessage."""
     letter, now = mime_reader.read(data), account.advance()
     recent = letter.sent is not None and now - RECENT <= letter.sent <= now
     scanned = int(letter.sent if letter.sent is not None and recent else now)

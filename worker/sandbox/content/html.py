@@ -10,7 +10,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-from worker.sandbox.content.content import Link
+from worker.sandbox.content.content import Hyperlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "sty
 }
 
 
-class Page:
+class HtmlPage:
     """One page: ``links`` in their order with what they look like, ``words`` as they are shown."""
 
     def __init__(self, page: str) -> None:
         """Read it; what is in comments, scripts and styles is neither."""
-        self.links: list[Link] = []
+        self.links: list[Hyperlink] = []
         self.words: list[str] = []
         self._href = ""
         self._label: list[str] = []
@@ -62,7 +62,7 @@ class Page:
 
     def _end_link(self) -> None:
         if is_web(self._href):
-            self.links.append(Link(self._href, " ".join(self._label) or None))
+            self.links.append(Hyperlink(self._href, " ".join(self._label) or None))
         self._href, self._label = "", []
 
 
@@ -71,9 +71,9 @@ def _href(attributes: str) -> str:
     return unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
 
 
-def links_in(text: str) -> Iterator[Link]:
+def links_in(text: str) -> Iterator[Hyperlink]:
     """Find the addresses in plain text; the full stop after one is not a part of it."""
-    return (Link(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
+    return (Hyperlink(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
 
 
 def is_web(href: str) -> bool:

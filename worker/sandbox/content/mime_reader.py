@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
-from worker.sandbox.content.content import Content, File, Header, Link, Person
-from worker.sandbox.content.html import Page, links_in
+from worker.sandbox.content.content import Content, File, HeaderField, Hyperlink, NamedAddress
+from worker.sandbox.content.html import HtmlPage, links_in
 
 if TYPE_CHECKING:
     from email.policy import Policy
@@ -28,30 +28,30 @@ NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-esca
 ZIP_FLAGS = 6  # where they are
 
 
-class Broken(ValueError):
-    """What is no message, or none that can be read in reasonable time."""
+class UnreadableMessage(ValueError):
+    """Data that are no message, or none that can be read in reasonable time."""
 
 
 class Letter(Struct, frozen=True):
     """What a message says, who wrote to whom, and when it says it was sent (epoch seconds)."""
 
     content: Content
-    sender: Person | None
-    reply_to: Person | None
-    recipients: tuple[Person, ...]
+    sender: NamedAddress | None
+    reply_to: NamedAddress | None
+    recipients: tuple[NamedAddress, ...]
     sent: float | None
 
 
 def read(data: bytes) -> Letter:
-    """Read a message. Raises Broken for what is none."""
+    """Read a message. Raises UnreadableMessage for what is none."""
     if data.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0].count(b"\n") > MOST_HEADER_LINES:
-        raise Broken(f"it has more than {MOST_HEADER_LINES:,} lines of headers")
+        raise UnreadableMessage(f"it has more than {MOST_HEADER_LINES:,} lines of headers")
     try:
         return _letter(_parsed(data))
-    except Broken:
+    except UnreadableMessage:
         raise
     except Exception as error:  # the library fails in ways of its own on what no mail program writes
-        raise Broken(f"it cannot be read ({type(error).__name__})") from error
+        raise UnreadableMessage(f"it cannot be read ({type(error).__name__})") from error
 
 
 def text(data: bytes) -> str:
@@ -84,7 +84,7 @@ def _parsed(data: bytes) -> EmailMessage:
         nonlocal parts
         parts += 1
         if parts > MOST_PARTS:
-            raise Broken(f"it has more than {MOST_PARTS:,} parts")
+            raise UnreadableMessage(f"it has more than {MOST_PARTS:,} parts")
         return EmailMessage(policy)
 
     return cast("EmailMessage", BytesParser(policy=POLICY.clone(message_factory=part)).parsebytes(data))
@@ -92,7 +92,7 @@ def _parsed(data: bytes) -> EmailMessage:
 
 def _letter(message: EmailMessage) -> Letter:
     if not message.keys():
-        raise Broken("it has no headers")
+        raise UnreadableMessage("it has no headers")
     sender, reply_to = _people(message, "From"), _people(message, "Reply-To")
     recipients = (*_people(message, "To"), *_people(message, "Cc")) or _people(message, "Delivered-To")
     return Letter(
@@ -104,11 +104,11 @@ def _letter(message: EmailMessage) -> Letter:
     )
 
 
-def _people(message: EmailMessage, name: str) -> tuple[Person, ...]:
+def _people(message: EmailMessage, name: str) -> tuple[NamedAddress, ...]:
     """Return whom a header names, as far as its beginning can be read."""
     header = POLICY.header_fetch_parse("To", str(message.get(name, "")))
     found = [(one.display_name, one.addr_spec) for one in getattr(header, "addresses", ())]
-    return tuple(Person(_sound(display), _sound(address)) for display, address in found if "@" in address)
+    return tuple(NamedAddress(_sound(display), _sound(address)) for display, address in found if "@" in address)
 
 
 def _sent(message: EmailMessage) -> float | None:
@@ -121,7 +121,7 @@ def _sent(message: EmailMessage) -> float | None:
 def _content(message: EmailMessage) -> Content:
     """Sort the parts into text, pages and files, and find the links."""
     texts: list[str] = []
-    pages: list[Page] = []
+    pages: list[HtmlPage] = []
     files: list[File] = []
     for part in message.walk():
         if part.is_multipart():
@@ -131,19 +131,19 @@ def _content(message: EmailMessage) -> Content:
         if name or part.get_content_disposition() == "attachment" or kind not in {"text/plain", "text/html"}:
             files.append(File(name or "unnamed", kind, data, _encrypted(data)))
         elif kind == "text/html":
-            pages.append(Page(_text(part, data)))
+            pages.append(HtmlPage(_text(part, data)))
         else:
             texts.append(_text(part, data))
     found = [link for page in pages for link in page.links] + [link for text in texts for link in links_in(text)]
-    first: dict[str, Link] = {}
+    first: dict[str, Hyperlink] = {}
     for link in found:
         first.setdefault(link.href, link)
     words = "\n".join(texts or [" ".join(page.words) for page in pages])
     return Content(_headers(message), words, tuple(islice(first.values(), MOST_LINKS)), tuple(files))
 
 
-def _headers(message: EmailMessage) -> tuple[Header, ...]:
-    return tuple(Header(name, _decoded(raw)) for name, raw in islice(message.raw_items(), MOST_HEADERS))
+def _headers(message: EmailMessage) -> tuple[HeaderField, ...]:
+    return tuple(HeaderField(name, _decoded(raw)) for name, raw in islice(message.raw_items(), MOST_HEADERS))
 
 
 def _decoded(raw: object) -> str:

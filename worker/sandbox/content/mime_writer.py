@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.sandbox.content.content import Content, Header, Person
+    from worker.sandbox.content.content import Content, HeaderField, NamedAddress
 
 END = "\r\n"
 LONGEST_PLAIN = 900  # a line may have 998 characters
@@ -58,11 +58,11 @@ def _several(kind: str, parts: list[str]) -> str:
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"{END}{END}{joined}--{boundary}--{END}'
 
 
-def _value(header: Header) -> str:
+def _value(header: HeaderField) -> str:
     return f",{END} ".join(map(_person, header.people)) if header.people else _words(header.text)
 
 
-def _person(person: Person) -> str:
+def _person(person: NamedAddress) -> str:
     """Write a name and an address; what is not plain becomes encoded words, which can hold nothing harmful."""
     address = person.address if _fits(PLAIN_ADDRESS, person.address) else _encoded(person.address)
     if not person.name:

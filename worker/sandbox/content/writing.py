@@ -11,7 +11,7 @@ import msgspec
 
 from worker.sandbox.account.mail import Fixed
 from worker.sandbox.account.traffic import KINDS, Kind
-from worker.sandbox.content.content import Content, File, Header, Link, Person
+from worker.sandbox.content.content import Content, File, HeaderField, Hyperlink, NamedAddress
 
 if TYPE_CHECKING:
     from worker.sandbox.account.mail import Mail
@@ -40,42 +40,44 @@ def record_of(mail: Mail) -> Record:
 def written(mail: Mail) -> Content:
     """Return what a message says. The same message says the same every time."""
     record, kind = record_of(mail), KINDS.get(mail.kind, BY_HAND)
-    links = tuple(Link(href, kind.shown) for href in mail.links)
+    links = tuple(Hyperlink(href, kind.shown) for href in mail.links)
     files = tuple(_file(name, links) for name in kind.files)
     text = f"{record.subject or ''}\n\n{kind.body}\n\n{record.from_name or ''}\n"
     return Content(tuple(_headers(mail, record)), text, links, files)
 
 
-def _headers(mail: Mail, record: Record) -> list[Header]:
+def _headers(mail: Mail, record: Record) -> list[HeaderField]:
     when = _sent(record, mail.scanned)
     headers = [
-        Header("Return-Path", f"<{record.envelope_from or ''}>"),
+        HeaderField("Return-Path", f"<{record.envelope_from or ''}>"),
         *_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
         *_checks(record),
-        Header("From", people=_people([record.from_name], [record.sender])),
-        Header("To", people=_people(record.to_name or (), _recipients(record))),
-        Header("Reply-To", people=_people([], [record.replyto])),
-        Header("Date", format_datetime(when)),
-        Header("Message-ID", record.message_id or ""),
+        HeaderField("From", people=_people([record.from_name], [record.sender])),
+        HeaderField("To", people=_people(record.to_name or (), _recipients(record))),
+        HeaderField("Reply-To", people=_people([], [record.replyto])),
+        HeaderField("Date", format_datetime(when)),
+        HeaderField("Message-ID", record.message_id or ""),
     ]
     present = [header for header in headers if header.value]
-    return present if record.subject is None else [*present, Header("Subject", record.subject)]
+    return present if record.subject is None else [*present, HeaderField("Subject", record.subject)]
 
 
-def _hops(mail: Mail, record: Record, date: str) -> list[Header]:
+def _hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
     servers = (record.smtp_helo_server_ip, record.smtp_previous_hop_ip)
     hops = [f"from mail ([{server}]) by {HOST} with ESMTPS id {mail.postfix}; {date}" for server in servers if server]
-    headers = [Header("Received", hop) for hop in hops]
+    headers = [HeaderField("Received", hop) for hop in hops]
     return (
-        [*headers, Header("X-Originating-IP", f"[{record.x_originating_ip}]")] if record.x_originating_ip else headers
+        [*headers, HeaderField("X-Originating-IP", f"[{record.x_originating_ip}]")]
+        if record.x_originating_ip
+        else headers
     )
 
 
-def _checks(record: Record) -> list[Header]:
+def _checks(record: Record) -> list[HeaderField]:
     """Write how the sender was verified, where the record knows it."""
     found = record.validation or {}
     told = [f"{name}={found[name]}" for name in ("spf", "dkim", "dmarc") if found.get(name)]
-    return [Header("Authentication-Results", "; ".join([HOST, *told]))] if told else []
+    return [HeaderField("Authentication-Results", "; ".join([HOST, *told]))] if told else []
 
 
 def _recipients(record: Record) -> tuple[str, ...]:
@@ -84,11 +86,11 @@ def _recipients(record: Record) -> tuple[str, ...]:
 
 def _people(
     names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
-) -> tuple[Person, ...]:
+) -> tuple[NamedAddress, ...]:
     """Pair addresses with names, as far as there are any."""
     known = [name or "" for name in names][: len(addresses)]
     padded = [*known, *[""] * (len(addresses) - len(known))]
-    return tuple(Person(name, address) for name, address in zip(padded, addresses, strict=True) if address)
+    return tuple(NamedAddress(name, address) for name, address in zip(padded, addresses, strict=True) if address)
 
 
 def _sent(record: Record, scanned: int) -> datetime:
@@ -99,7 +101,7 @@ def _sent(record: Record, scanned: int) -> datetime:
         return datetime.fromtimestamp(scanned, UTC)
 
 
-def _file(name: str, links: tuple[Link, ...]) -> File:
+def _file(name: str, links: tuple[Hyperlink, ...]) -> File:
     """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
     if name.endswith(".pdf"):
         return File(
