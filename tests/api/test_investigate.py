@@ -14,7 +14,7 @@ from worker.language.models import ActionLog, LogEntry
 from worker.sandbox import ACCOUNT, Fault, MailFlow, SandboxOptions, World
 
 if TYPE_CHECKING:
-    from worker.sandbox.edge.faults import Kind
+    from worker.sandbox.edge.faults import FaultKind
 
 HEAD = Urgency.HEAD
 named = msgspec.json.Decoder(dict[str, object]).decode
@@ -60,7 +60,7 @@ def test_a_search_finds_every_message_once_over_all_its_pages() -> None:
 def test_no_fault_of_the_wire_makes_a_search_lose_anything() -> None:
     async def day() -> None:
         inside = Inside(world(messages=50))
-        kinds: list[Kind] = ["html", "cut", "garbled", "lost", "accepted"]
+        kinds: list[FaultKind] = ["html", "cut", "garbled", "lost", "accepted"]
         inside.world.faults.script([Fault(kind, "GET", "investigate", seconds=3.0) for kind in kinds])
         found = await everything(inside, per_page=10)
         assert sorted(found) == sorted(inside.world.by_id)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
 from worker.sandbox import Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions
-from worker.sandbox.edge.faults import TABLES, Kind
+from worker.sandbox.edge.faults import TABLES, FaultKind
 
 pytestmark = pytest.mark.slow
 KILLS = 10
@@ -67,7 +67,7 @@ def seeded(life: int) -> Random:
 
 def account(rng: Random) -> Trapped:
     """Return an account whose wire and people are against us; no 429 is made up, so each that comes is our fault."""
-    table: dict[Kind, float] = {
+    table: dict[FaultKind, float] = {
         kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"
     }
     people = SandboxOptions(

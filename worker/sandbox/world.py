@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from worker.sandbox.account.activity import Activity
 from worker.sandbox.edge import auth, faults
 from worker.sandbox.edge.faults import Fault, Faults
-from worker.sandbox.edge.quota import Quota
+from worker.sandbox.edge.quota import RateLimiter
 from worker.sandbox.endpoints import search
 from worker.sandbox.options import MailFlow, SandboxOptions
 from worker.sandbox.routing import Route, nowhere, route
@@ -46,7 +46,7 @@ class World(Activity):
         """Begin without mail unless ``mail_flow`` says otherwise."""
         super().__init__(account, seed=seed, now=now, options=options or SandboxOptions())
         self.limited = quota is not None
-        self.quota = Quota(*(quota or (10**9, 300.0)))
+        self.limiter = RateLimiter(*(quota or (10**9, 300.0)))
         self.faults = faults or Faults(seed=seed)
         self.requests: dict[str, Counter[str]] = {}
         self.populate(mail_flow or MailFlow())
@@ -61,19 +61,19 @@ class World(Activity):
 
     def spend_elsewhere(self, requests: int) -> None:
         """Spend the budget of every credential seen so far, as the dashboard and other tokens of a user do."""
-        self.quota.spend_elsewhere(self.advance(), requests)
+        self.limiter.spend_elsewhere(self.advance(), requests)
 
     def _through_the_edge(
         self, request: IncomingRequest, now: float, way: Route, who: Caller | None
     ) -> OutgoingResponse:
         """Count the request, and let what goes wrong on the wire go wrong."""
-        if who and not self.quota.spend(who.label, now):
+        if who and not self.limiter.spend(who.label, now):
             return self._paced(who, now)
         fault = self.faults.next(request)
         if fault is None:
             return self._counted(self._carried_out(request, now, way, who, None), now, who)
         if fault.kind == "paced" and who:
-            self.quota.block(who.label, now, fault.seconds)
+            self.limiter.block(who.label, now, fault.seconds)
             return self._paced(who, now)
         response = faults.instead(fault)
         if response is not None:
@@ -103,10 +103,10 @@ class World(Activity):
         return label
 
     def _paced(self, who: Caller, now: float) -> OutgoingResponse:
-        return self._counted(self.quota.refusal(who.label, now), now, who)
+        return self._counted(self.limiter.refusal(who.label, now), now, who)
 
     def _counted(self, response: OutgoingResponse, now: float, who: Caller | None) -> OutgoingResponse:
         """Add the headers that tell what is left of the budget."""
         if not self.limited or who is None:
             return response
-        return replace(response, headers={**response.headers, **self.quota.headers(who.label, now)})
+        return replace(response, headers={**response.headers, **self.limiter.headers(who.label, now)})

@@ -4,12 +4,12 @@ import pytest
 
 from tests.sandbox.desk import Desk
 from worker.sandbox import Fault, Faults, IncomingRequest
-from worker.sandbox.edge.faults import KINDS, Kind
+from worker.sandbox.edge.faults import KINDS, FaultKind
 
 SEARCH = IncomingRequest("GET", "/client/v4/accounts/a/email-security/investigate")
 
 
-def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
+def struck(kind: FaultKind) -> tuple[Desk, tuple[int, str, float], bool]:
     """Move a message while something goes wrong; return also whether it was moved."""
     desk = Desk()
     mail = desk.world.add_message()
@@ -33,7 +33,7 @@ def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
         ("accepted", (200, "", 0.0), True),
     ],
 )
-def test_a_fault_strikes_before_or_after_the_effect(kind: Kind, seen: tuple[int, str, float], moved: bool) -> None:  # noqa: FBT001 - a column
+def test_a_fault_strikes_before_or_after_the_effect(kind: FaultKind, seen: tuple[int, str, float], moved: bool) -> None:  # noqa: FBT001 - a column
     desk, wire, done = struck(kind)
     assert (wire, done) == (seen, moved)
     assert len(desk.world.effects) == moved

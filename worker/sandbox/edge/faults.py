@@ -15,13 +15,13 @@ from worker.sandbox.wire import IncomingRequest, OutgoingResponse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Kind = Literal["reset", "lost", "html", "html_after", "cut", "garbled", "accepted", "paced", "slow"]
-KINDS = frozenset(get_args(Kind))
+FaultKind = Literal["reset", "lost", "html", "html_after", "cut", "garbled", "accepted", "paced", "slow"]
+KINDS = frozenset(get_args(FaultKind))
 BEFORE = frozenset({"reset", "html", "paced"})
 EDGE_PAGE = b"<!DOCTYPE html><html><head><title>502: Bad gateway</title></head><body>Bad gateway</body></html>"
 
 # Shares of all requests. "rough" is a bad day, "hostile" one that nobody has seen yet.
-TABLES: Mapping[str, Mapping[Kind, float]] = MappingProxyType({
+TABLES: Mapping[str, Mapping[FaultKind, float]] = MappingProxyType({
     "none": {},
     "rough": {
         "reset": 0.01, "lost": 0.01, "html": 0.01, "html_after": 0.005, "cut": 0.01, "garbled": 0.005,
@@ -44,7 +44,7 @@ class Fault(Struct, frozen=True):
     accepted: a search answers 202 for ``seconds`` · paced: 429 on everything for ``seconds`` · slow: ``seconds`` late.
     """
 
-    kind: Kind
+    kind: FaultKind
     method: str = ""
     path: str = ""
     count: int = 1
@@ -64,13 +64,13 @@ class Fault(Struct, frozen=True):
 class Faults:
     """Draws the fault of each request: what the script says first, then the table with its own seed."""
 
-    def __init__(self, table: str | Mapping[Kind, float] = "none", *, seed: int = 1) -> None:
+    def __init__(self, table: str | Mapping[FaultKind, float] = "none", *, seed: int = 1) -> None:
         """Take one of the tables none, rough and hostile, or shares of one's own."""
         self.rng = Random(f"faults {seed}")
         self.written: deque[Fault] = deque()
         self.use(table)
 
-    def use(self, table: str | Mapping[Kind, float]) -> None:
+    def use(self, table: str | Mapping[FaultKind, float]) -> None:
         """Change the table."""
         if isinstance(table, str) and table not in TABLES:
             raise ValueError(f"faults {table!r} is not one of {', '.join(TABLES)}")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from worker.sandbox.wire import OutgoingResponse, refuse
 
 
-class Window(Struct):  # mutable: it counts
+class QuotaWindow(Struct):  # mutable: it counts
     """What one credential has spent since ``begun``; ``blocked`` is until when everything is refused."""
 
     begun: float
@@ -18,13 +18,13 @@ class Window(Struct):  # mutable: it counts
     blocked: float = 0.0
 
 
-class Quota:
+class RateLimiter:
     """Counts requests per credential in fixed windows of ``window`` seconds, ``most`` each."""
 
     def __init__(self, most: int, window: float) -> None:
-        """Take e.g. 1,200 requests in 300 s."""
+        """Allow e.g. 1,200 requests in 300 s."""
         self.most, self.window = most, window
-        self.windows: dict[str, Window] = {}
+        self.windows: dict[str, QuotaWindow] = {}
 
     def spend(self, credential: str, now: float, requests: int = 1) -> bool:
         """Count requests; False when they are over the budget or everything is blocked."""
@@ -46,8 +46,8 @@ class Quota:
         """Refuse everything of this credential for some seconds."""
         self._window(credential, now).blocked = now + seconds
 
-    def _window(self, credential: str, now: float) -> Window:
-        mine = self.windows.setdefault(credential, Window(now))
+    def _window(self, credential: str, now: float) -> QuotaWindow:
+        mine = self.windows.setdefault(credential, QuotaWindow(now))
         over = mine.blocked <= now if mine.blocked else False
         if over or (not mine.blocked and now >= mine.begun + self.window):
             mine.begun, mine.spent, mine.blocked = now, 0, 0.0
