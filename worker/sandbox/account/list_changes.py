@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.sandbox.account.account import AccountState
-    from worker.sandbox.account.list_schemas import Shape
+    from worker.sandbox.account.list_schemas import ListSchema
     from worker.sandbox.wire import Call, Json
 
 
-class Draft:
+class ListChanges:
     """The list as it truly is, and what is about to become of it."""
 
-    def __init__(self, account: AccountState, call: Call, name: str, shape: Shape) -> None:
+    def __init__(self, account: AccountState, call: Call, name: str, schema: ListSchema) -> None:
         """Begin with the list as it truly is."""
-        self.account, self.call, self.name, self.shape = account, call, name, shape
+        self.account, self.call, self.name, self.schema = account, call, name, schema
         things = account.lists.setdefault(name, {})
         self.entries = {ident: thing.value for ident, thing in things.items() if thing.value is not None}
-        self.targets = Counter(shape.target(entry) for entry in self.entries.values())
+        self.targets = Counter(schema.target(entry) for entry in self.entries.values())
         self.effects: list[Effect] = []
         self.refused: list[Effect] = []
 
@@ -35,7 +35,7 @@ class Draft:
         """Add an entry."""
         given = self._given(body, "create")
         ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), moment(self.call.now)
-        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.shape.fields), **self.shape.first}
+        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.first}
         return self._put("create", fresh | given)
 
     def edit(self, ident: str, body: Json) -> Json:
@@ -46,14 +46,14 @@ class Draft:
     def replace(self, ident: str, body: Json) -> Json:
         """Put a whole entry in the place of another; what the API itself decided about it stays."""
         before = self._entry(ident, "replace")
-        cleared: Json = dict.fromkeys(self.shape.settable("replace"))
+        cleared: Json = dict.fromkeys(self.schema.settable("replace"))
         return self._put("replace", before | cleared | self._given(body, "replace"))
 
     def delete(self, ident: str) -> Json:
         """Take an entry out."""
         entry = self._entry(ident, "delete")
         del self.entries[ident]
-        self.targets[self.shape.target(entry)] -= 1
+        self.targets[self.schema.target(entry)] -= 1
         self.effects.append(self._effect("delete", entry, changed=True))
         return {"id": ident}
 
@@ -63,7 +63,7 @@ class Draft:
         for ident, entry in self.entries.items():
             if ident not in things:
                 things[ident] = Timeline(now, entry)
-                self.shape.born(self.account, ident, now)
+                self.schema.born(self.account, ident, now)
             elif things[ident].value != entry:
                 things[ident].become(now, entry)
         for ident, thing in things.items():
@@ -81,20 +81,20 @@ class Draft:
         return self.entries[ident]
 
     def _given(self, body: Json, verb: str) -> Json:
-        given = self.shape.given(body, verb, deprecated=self.account.options.deprecated)
-        if complaint := self.shape.complaint(given, verb):
+        given = self.schema.given(body, verb, deprecated=self.account.options.deprecated)
+        if complaint := self.schema.complaint(given, verb):
             self.account.reader.wrong(complaint)
         return given
 
     def _put(self, verb: str, entry: Json) -> Json:
         """Put an entry in its place, if it fits and there is no other for the same target."""
-        if complaint := self.shape.check(entry):
+        if complaint := self.schema.check(entry):
             self.account.reader.wrong(complaint)
-        ident, target = str(entry["id"]), self.shape.target(entry)
+        ident, target = str(entry["id"]), self.schema.target(entry)
         before = self.entries.get(ident)
         if before is not None:
-            self.targets[self.shape.target(before)] -= 1
-        if before is None or self.shape.target(before) != target:
+            self.targets[self.schema.target(before)] -= 1
+        if before is None or self.schema.target(before) != target:
             self._refuse_a_second(verb, entry, target)
         self.targets[target] += 1
         self.effects.append(self._effect(verb, entry, changed=before != entry))
@@ -110,16 +110,16 @@ class Draft:
 
     def _effect(self, verb: str, entry: Json, *, changed: bool) -> Effect:
         detail: Json = {"id": entry.get("id"), "comments": entry.get("comments")}
-        return Effect(self.call.now, f"{self.name}.{verb}", self.shape.target(entry), self.call.by, changed, detail)
+        return Effect(self.call.now, f"{self.name}.{verb}", self.schema.target(entry), self.call.by, changed, detail)
 
 
 @contextmanager
-def drafted(account: AccountState, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
-    """Commit a draft at its end. Where it is refused nothing is done, but that somebody tried again is on record."""
-    draft = Draft(account, call, name, shape)
+def change_list(account: AccountState, call: Call, name: str, schema: ListSchema) -> Iterator[ListChanges]:
+    """Commit the changes of a block at its end; one that is refused leaves only a record that somebody tried again."""
+    changes = ListChanges(account, call, name, schema)
     try:
-        yield draft
+        yield changes
     except Refused:
-        account.effects += draft.refused
+        account.effects += changes.refused
         raise
-    draft.commit()
+    changes.commit()

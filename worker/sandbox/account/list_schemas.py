@@ -74,7 +74,7 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class Shape(Struct, frozen=True):
+class ListSchema(Struct, frozen=True):
     """One list: its fields, what makes an entry unique, its filters and orders, its verbs, and what is special.
 
     ``fixed`` fields are set by a create alone; ``first`` is what the API itself decides about a new entry;
@@ -147,12 +147,12 @@ _FLAG = Filter(("true", "false"))
 _BY_PATTERN = {"pattern": Filter()}
 _BY_TYPE = {"pattern_type": Filter((*WRITTEN, "UNKNOWN"))}
 
-SHAPES: Mapping[str, Shape] = MappingProxyType({
-    "block_senders": Shape(
+LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
+    "block_senders": ListSchema(
         ("pattern_type", "pattern"),
         {"pattern": _PATTERN, "pattern_type": _TYPE, "is_regex": _YES_OR_NO, "comments": _COMMENTS},
         _BY_PATTERN | _BY_TYPE, orders=("pattern", "created_at"), check=validators.pattern),
-    "allow_policies": Shape(
+    "allow_policies": ListSchema(
         ("pattern_type", "pattern"),
         {"pattern": _PATTERN, "pattern_type": _TYPE, "is_regex": _YES_OR_NO, "comments": _COMMENTS}
         | dict.fromkeys(EXEMPTIONS, _YES_OR_NO),
@@ -160,32 +160,32 @@ SHAPES: Mapping[str, Shape] = MappingProxyType({
         check=validators.pattern,
         deprecated={"is_recipient": "is_exempt_recipient", "is_sender": "is_trusted_sender",
                     "is_spoof": "is_acceptable_sender", **STAMPED}),
-    "trusted_domains": Shape(
+    "trusted_domains": ListSchema(
         ("pattern",),
         {"pattern": _PATTERN, "is_recent": _YES_OR_NO, "is_similarity": _YES_OR_NO, "is_regex": _YES_OR_NO,
          "comments": _COMMENTS},
         _BY_PATTERN | dict.fromkeys(("is_recent", "is_similarity"), _FLAG), orders=("pattern", "created_at"),
         check=lambda entry: validators.pattern(entry | {"pattern_type": "DOMAIN"})),
-    "content_policies": Shape(
+    "content_policies": ListSchema(
         ("name",),
         {"name": _TEXT, "pattern": _PATTERN, "enabled": _YES_OR_NO, "notes": _NOTE,
          "targets": Field(list, required=True, each=Field(str, words=("SUBJECT", "BODY")))},
         {"name": Filter(), "enabled": _FLAG}, orders=("name", "created_at"), deprecated=NONE),
-    "impersonation_registry": Shape(
+    "impersonation_registry": ListSchema(
         ("name", "email"),
         {"name": _TEXT, "email": _TEXT, "is_email_regex": _YES_OR_NO, "comments": _COMMENTS,
          "directory_id": _NUMBER, "directory_node_id": _NUMBER, "external_directory_node_id": _NOTE,
          "provenance": Field(str, nullable=ALWAYS, words=DIRECTORIES)},
         {"provenance": Filter(DIRECTORIES)}, orders=("name", "email", "created_at"),
         verbs=EVERY_VERB - {"batch"}, check=validators.person),
-    "sending_domain_restrictions": Shape(
+    "sending_domain_restrictions": ListSchema(
         ("domain",),
         {"domain": Field(str, required=True, check=validators.domain), "comments": _COMMENTS,
          "exclude": Field(list, required=True, each=Field(str))},
         orders=("domain", "created_at"), parts=("deletes",)),
-    "url_ignore_patterns": Shape(
+    "url_ignore_patterns": ListSchema(
         ("pattern",), {"pattern": _PATTERN, "comments": _COMMENTS}, verbs=EVERY_VERB - {"batch"}),
-    "domains": Shape(
+    "domains": ListSchema(
         ("domain",),
         {"domain": Field(str, required=True, check=validators.domain),
          "allowed_delivery_modes": Field(list, required=True, each=Field(str, words=MODES)),

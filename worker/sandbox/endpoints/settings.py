@@ -7,8 +7,8 @@ from functools import partial
 from types import MappingProxyType
 
 from worker.sandbox.account.account import AccountState
-from worker.sandbox.account.list_changes import drafted
-from worker.sandbox.account.list_schemas import SHAPES, Shape
+from worker.sandbox.account.list_changes import change_list
+from worker.sandbox.account.list_schemas import LIST_SCHEMAS, ListSchema
 from worker.sandbox.wire import Call, Json, OutgoingResponse, ok, page_of
 
 Handler = Callable[[AccountState, Call], OutgoingResponse]
@@ -16,12 +16,12 @@ MOST_IN_A_BATCH = 1000
 DIRECTIONS = frozenset({"asc", "desc"})
 
 
-class Listing:
+class ListEndpoints:
     """The operations of one list."""
 
-    def __init__(self, name: str, shape: Shape) -> None:
+    def __init__(self, name: str, schema: ListSchema) -> None:
         """Take the list's row of the table."""
-        self.name, self.shape = name, shape
+        self.name, self.schema = name, schema
 
     def page(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer a page of the entries, by default the newest first."""
@@ -37,26 +37,26 @@ class Listing:
 
     def create(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Add an entry."""
-        with drafted(account, call, self.name, self.shape) as draft:
-            entry = draft.create(account.reader.mapping(call.request))
+        with change_list(account, call, self.name, self.schema) as changes:
+            entry = changes.create(account.reader.mapping(call.request))
         return ok(self._shown(account, entry), status=201)
 
     def edit(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Change the given fields of an entry."""
-        with drafted(account, call, self.name, self.shape) as draft:
-            entry = draft.edit(call.ids[0], account.reader.mapping(call.request))
+        with change_list(account, call, self.name, self.schema) as changes:
+            entry = changes.edit(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
     def replace(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Put a whole entry in the place of another."""
-        with drafted(account, call, self.name, self.shape) as draft:
-            entry = draft.replace(call.ids[0], account.reader.mapping(call.request))
+        with change_list(account, call, self.name, self.schema) as changes:
+            entry = changes.replace(call.ids[0], account.reader.mapping(call.request))
         return ok(self._shown(account, entry))
 
     def delete(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Take an entry out."""
-        with drafted(account, call, self.name, self.shape) as draft:
-            gone = draft.delete(call.ids[0])
+        with change_list(account, call, self.name, self.schema) as changes:
+            gone = changes.delete(call.ids[0])
         return ok(gone)
 
     def delete_many(self, account: AccountState, call: Call) -> OutgoingResponse:
@@ -64,49 +64,49 @@ class Listing:
         asked = _objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
             account.reader.wrong("the body must name the ids to delete")
-        with drafted(account, call, self.name, self.shape) as draft:
-            idents = [_ident(account, one) for one in asked] or list(draft.entries)
-            gone = [draft.delete(ident) for ident in idents]
+        with change_list(account, call, self.name, self.schema) as changes:
+            idents = [_ident(account, one) for one in asked] or list(changes.entries)
+            gone = [changes.delete(ident) for ident in idents]
         return ok(gone)
 
     def batch(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Carry out deletes, patches, puts and posts in this order; where one fails nothing is done."""
         body = self._parts(account, account.reader.mapping(call.request))
-        with drafted(account, call, self.name, self.shape) as draft:
+        with change_list(account, call, self.name, self.schema) as changes:
             acts: Mapping[str, Callable[[Json], Json]] = {
-                "deletes": lambda one: draft.delete(_ident(account, one)),
-                "patches": lambda one: self._shown(account, draft.edit(_ident(account, one), one)),
-                "puts": lambda one: self._shown(account, draft.replace(_ident(account, one), one)),
-                "posts": lambda one: self._shown(account, draft.create(one)),
+                "deletes": lambda one: changes.delete(_ident(account, one)),
+                "patches": lambda one: self._shown(account, changes.edit(_ident(account, one), one)),
+                "puts": lambda one: self._shown(account, changes.replace(_ident(account, one), one)),
+                "posts": lambda one: self._shown(account, changes.create(one)),
             }
-            done = {part: [acts[part](one) for one in body[part]] for part in self.shape.parts}
+            done = {part: [acts[part](one) for one in body[part]] for part in self.schema.parts}
         return ok(done)
 
     def _shown(self, account: AccountState, entry: Json) -> Json:
-        return self.shape.shown(entry, deprecated=account.options.deprecated)
+        return self.schema.shown(entry, deprecated=account.options.deprecated)
 
     def _filtered(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Leave out what a filter or the search does not want."""
         query = call.request.query
-        for name, rule in self.shape.filters.items():
+        for name, rule in self.schema.filters.items():
             wanted = [value for key, value in query if key == name]
             if strange := [value for value in wanted if rule.words and value not in rule.words]:
                 account.reader.wrong(f"{name} must be one of {', '.join(rule.words)}, not {strange[0]}")
             rows = [row for row in rows if rule.fits(name, row, wanted)]
-        text = (call.request.get("search") or "").lower() if self.shape.orders else ""
-        return [row for row in rows if text in self.shape.text(row)]
+        text = (call.request.get("search") or "").lower() if self.schema.orders else ""
+        return [row for row in rows if text in self.schema.text(row)]
 
     def _in_order(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Sort the rows; a list without orders shows the newest first."""
-        if not self.shape.orders:
+        if not self.schema.orders:
             return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
-        order = account.reader.one_of(call.request, "order", frozenset(self.shape.orders)) or "created_at"
+        order = account.reader.one_of(call.request, "order", frozenset(self.schema.orders)) or "created_at"
         upwards = account.reader.one_of(call.request, "direction", DIRECTIONS) == "asc"
         return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=not upwards)
 
     def _parts(self, account: AccountState, body: Json) -> dict[str, list[Json]]:
         """Read the arrays of a batch; all are required, empty ones included."""
-        parts = {name: _objects(account, name, body.get(name)) for name in self.shape.parts}
+        parts = {name: _objects(account, name, body.get(name)) for name in self.schema.parts}
         if sum(map(len, parts.values())) > MOST_IN_A_BATCH:
             account.reader.wrong(f"a batch must not have more than {MOST_IN_A_BATCH} items")
         return parts
@@ -125,24 +125,25 @@ def _ident(account: AccountState, item: Json) -> str:
     return ident
 
 
-VERBS: Mapping[str, tuple[str, str, Callable[[Listing, AccountState, Call], OutgoingResponse]]] = MappingProxyType({
-    "list": ("GET", "", Listing.page),
-    "create": ("POST", "", Listing.create),
-    "delete_many": ("DELETE", "", Listing.delete_many),
-    "batch": ("POST", "/batch", Listing.batch),
-    "get": ("GET", "/{id}", Listing.get),
-    "edit": ("PATCH", "/{id}", Listing.edit),
-    "replace": ("PUT", "/{id}", Listing.replace),
-    "delete": ("DELETE", "/{id}", Listing.delete),
+Endpoint = Callable[[ListEndpoints, AccountState, Call], OutgoingResponse]
+VERBS: Mapping[str, tuple[str, str, Endpoint]] = MappingProxyType({
+    "list": ("GET", "", ListEndpoints.page),
+    "create": ("POST", "", ListEndpoints.create),
+    "delete_many": ("DELETE", "", ListEndpoints.delete_many),
+    "batch": ("POST", "/batch", ListEndpoints.batch),
+    "get": ("GET", "/{id}", ListEndpoints.get),
+    "edit": ("PATCH", "/{id}", ListEndpoints.edit),
+    "replace": ("PUT", "/{id}", ListEndpoints.replace),
+    "delete": ("DELETE", "/{id}", ListEndpoints.delete),
 })  # fmt: skip
 
 
 def routes() -> Iterable[tuple[str, str, Handler]]:
     """Return (method, path, handler) of every operation of every list in the table."""
-    for name, shape in SHAPES.items():
-        listing = Listing(name, shape)
-        for verb in sorted(shape.verbs):
+    for name, schema in LIST_SCHEMAS.items():
+        endpoints = ListEndpoints(name, schema)
+        for verb in sorted(schema.verbs):
             method, tail, act = VERBS[verb]
-            yield method, f"settings/{name}{tail}", partial(act, listing)
-        for (method, tail), handler in shape.more.items():
+            yield method, f"settings/{name}{tail}", partial(act, endpoints)
+        for (method, tail), handler in schema.more.items():
             yield method, f"settings/{name}/{tail}", handler
