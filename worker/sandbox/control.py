@@ -1,4 +1,4 @@
-"""/_sandbox/: what was done to the sandbox, and ways to stir it; nothing here counts as a request of the API."""
+"""/_sandbox/: what was done to the sandbox, and ways to change it; nothing here counts as a request of the API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PREFIX = "/_sandbox/"
 Moment = Annotated[float, msgspec.Meta(ge=0, lt=2**32)]
 
 
-class ByHand(TypedDict, total=False):
+class ExtraFields(TypedDict, total=False):
     """What a message to add may say besides the fields of the API."""
 
     disposition: str
@@ -34,14 +34,14 @@ class ByHand(TypedDict, total=False):
     links: tuple[str, ...]
 
 
-class WishedFaults(Struct, frozen=True, forbid_unknown_fields=True):
+class FaultsBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST faults: another table, and faults that come first."""
 
     table: str | None = None
     script: list[Fault] = []
 
 
-class WishedMessages(Struct, frozen=True, forbid_unknown_fields=True):
+class MessagesBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST messages: messages to add (fields as World.add_message takes them), kinds to let arrive, ids to change."""
 
     add: list[dict[str, Any]] = []
@@ -49,13 +49,13 @@ class WishedMessages(Struct, frozen=True, forbid_unknown_fields=True):
     change: list[Json] = []
 
 
-class WishedSubmissions(Struct, frozen=True, forbid_unknown_fields=True):
+class SubmissionsBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST submissions: the ids of messages that a recipient sends in."""
 
     ids: list[str]
 
 
-class WishedSpending(Struct, frozen=True, forbid_unknown_fields=True):
+class QuotaBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST quota: how many requests somebody else makes."""
 
     spend: int
@@ -109,54 +109,54 @@ def _truth(mail: Mail) -> Json:
     }
 
 
-def _stir(world: World, request: IncomingRequest) -> Json:
+def _change_messages(world: World, request: IncomingRequest) -> Json:
     """Add messages, or change what a message is judged as or where it lies."""
-    stirred = msgspec.json.decode(request.body, type=WishedMessages)
-    wishes = [_wish(fields) for fields in stirred.add]
-    added = [world.add_message(**fields).id for fields in wishes]
-    for kind, count in stirred.arrive.items():
+    body = msgspec.json.decode(request.body, type=MessagesBody)
+    messages = [_read_message(fields) for fields in body.add]  # all are read before one is added
+    added = [world.add_message(**fields).id for fields in messages]
+    for kind, count in body.arrive.items():
         added += [mail.id for mail in world.arrive(count, kind)]
-    for change in stirred.change:
+    for change in body.change:
         if "disposition" in change:
             world.change_verdict(str(change["id"]), str(change["disposition"]))
         if "folder" in change:
             world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
-    return {"added": added, "changed": len(stirred.change)}
+    return {"added": added, "changed": len(body.change)}
 
 
-def _wish(fields: dict[str, Any]) -> dict[str, Any]:
+def _read_message(fields: dict[str, Any]) -> dict[str, Any]:
     """Read a message to add. A field of another type than in the API would break off every search that comes by it."""
     known = {"from" if name == "sender" else name: value for name, value in fields.items()}
     msgspec.convert(known, Record)
-    return {**known, **msgspec.convert(known, ByHand)}
+    return {**known, **msgspec.convert(known, ExtraFields)}
 
 
 def _submit(world: World, request: IncomingRequest) -> Json:
     """Let a recipient of each message send it in, unless one of them is unknown."""
-    asked = msgspec.json.decode(request.body, type=WishedSubmissions)
-    mails = [world.by_id[ident] for ident in asked.ids]
+    body = msgspec.json.decode(request.body, type=SubmissionsBody)
+    mails = [world.by_id[ident] for ident in body.ids]
     return {"submitted": [world.submit_by_user(mail) for mail in mails]}
 
 
 def _faults(world: World, request: IncomingRequest) -> Json:
-    asked = msgspec.json.decode(request.body, type=WishedFaults)
-    if asked.table is not None:
-        world.faults.use(asked.table)
-    world.faults.script(asked.script)
+    body = msgspec.json.decode(request.body, type=FaultsBody)
+    if body.table is not None:
+        world.faults.use(body.table)
+    world.faults.script(body.script)
     return {"scripted": len(world.faults.written)}
 
 
 def _quota(world: World, request: IncomingRequest) -> Json:
-    asked = msgspec.json.decode(request.body, type=WishedSpending)
-    world.spend_elsewhere(asked.spend)
-    return {"spent": asked.spend}
+    body = msgspec.json.decode(request.body, type=QuotaBody)
+    world.spend_elsewhere(body.spend)
+    return {"spent": body.spend}
 
 
 ROUTES: Mapping[tuple[str, str], Callable[[World, IncomingRequest], object]] = MappingProxyType({
     ("GET", "effects"): _effects,
     ("GET", "requests"): _requests,
     ("GET", "messages"): _messages,
-    ("POST", "messages"): _stir,
+    ("POST", "messages"): _change_messages,
     ("POST", "submissions"): _submit,
     ("POST", "faults"): _faults,
     ("POST", "quota"): _quota,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.sandbox.options import SandboxOptions
 
 
-class Slow(Struct, frozen=True):
+class SlowSearch(Struct, frozen=True):
     """A search that is still running until ``ready`` (epoch seconds)."""
 
     request: IncomingRequest
@@ -66,7 +66,7 @@ class AccountState:
         self.lists: dict[str, dict[str, Thing]] = {}
         self.jobs: dict[str, Job] = {}
         self.effects: list[Effect] = []
-        self.slow: dict[str, Slow] = {}
+        self.slow_searches: dict[str, SlowSearch] = {}
         self._due: list[tuple[float, int, Callable[[float], object]]] = []
         self._numbered = 0
 

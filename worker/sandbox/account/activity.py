@@ -116,7 +116,9 @@ class Activity(AccountState):
     def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:
         """Take the submission of a user further, as an analyst does in the dashboard."""
         stored = mail.stored
-        reviews.ask(self, reviews.Wish(mail, "MALICIOUS", "analyst", self._at(at), stored=stored, escalates=ident))
+        reviews.ask(
+            self, reviews.VerdictRequest(mail, "MALICIOUS", "analyst", self._at(at), stored=stored, escalates=ident)
+        )
 
     def _analyse(self, mail: Mail, ident: str, at: float) -> None:
         outcome = reviews.six(mail.now.disposition)

@@ -17,7 +17,7 @@ BROKE_DOWN = "an internal error ended the job"
 PASSING = frozenset({PROVIDER, NOT_DELIVERED})  # what may go better the next time
 
 
-class Progress(Struct, frozen=True):
+class JobProgress(Struct, frozen=True):
     """How far a job is; moments in epoch seconds."""
 
     status: str = "PENDING"
@@ -59,7 +59,7 @@ class Job(Struct):  # mutable: its rows come in while it runs
     window: tuple[float, float]
     tests: list[Test]
     said: Json
-    progress: Timeline[Progress | None]
+    progress: Timeline[JobProgress | None]
     rows: list[Row] = []
     waiting: list[tuple[float, int, tuple[Row, ...]]] = []
 
@@ -70,7 +70,7 @@ class Job(Struct):  # mutable: its rows come in while it runs
 
     def advance(self, at: float, **changes: object) -> None:
         """Change how far it is."""
-        self.progress.become(at, replace(self.progress.value or Progress(), **changes))
+        self.progress.become(at, replace(self.progress.value or JobProgress(), **changes))
 
     def end(self, at: float, status: str, message: str | None = None) -> None:
         """End it; what is still open, or in the middle of an attempt, is given up."""

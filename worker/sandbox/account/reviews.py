@@ -18,7 +18,7 @@ GRANTED = 2 / 3
 INVALID = "invalid submission: no message body"
 
 
-class Wish(Struct, frozen=True):
+class VerdictRequest(Struct, frozen=True):
     """A request for another verdict, at ``at`` epoch seconds.
 
     Without a stored body nobody can review it. ``escalates`` is the submission of a user that it takes further.
@@ -32,13 +32,13 @@ class Wish(Struct, frozen=True):
     escalates: str | None = None
 
 
-def read_wish(account: AccountState, mail: Mail, by: str, at: float, body: Json) -> Wish:
+def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Json) -> VerdictRequest:
     """Read a request for another verdict out of the fields of a reclassification."""
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
         account.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
     text, escalated = (_words(account, body, name) for name in ("eml_content", "escalated_submission_id"))
-    return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
+    return VerdictRequest(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
 
 def _words(account: AccountState, body: Json, name: str) -> str | None:
@@ -48,58 +48,58 @@ def _words(account: AccountState, body: Json, name: str) -> str | None:
     return value
 
 
-def ask(account: AccountState, wish: Wish) -> None:
+def ask(account: AccountState, request: VerdictRequest) -> None:
     """Take a request in. It is on record a little later, and decided about much later."""
-    detail: Json = {"disposition": wish.disposition}
-    account.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
-    account.later(wish.at + account.options.submission_delay, partial(_submit, account, wish))
+    detail: Json = {"disposition": request.disposition}
+    account.note(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
+    account.later(request.at + account.options.submission_delay, partial(_submit, account, request))
 
 
-def _submit(account: AccountState, wish: Wish, at: float) -> None:
+def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
     """Put the request on record."""
-    mail = wish.mail
+    mail = request.mail
     ident = account.add_submission(
         at=at,
         type="Team",
-        requested_at=moment(wish.at),
-        requested_by=wish.by,
-        requested_disposition=wish.disposition,
+        requested_at=moment(request.at),
+        requested_by=request.by,
+        requested_disposition=request.disposition,
         original_disposition=six(mail.now.disposition),
         original_postfix_id=mail.postfix,
         subject=mail.fixed().subject,
-        status="pending" if wish.stored else "invalid",
-        outcome=None if wish.stored else INVALID,
+        status="pending" if request.stored else "invalid",
+        outcome=None if request.stored else INVALID,
     )
-    mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
-    _escalate(account, wish, ident, at)
-    if wish.stored:
-        account.later(at + account.options.review_delay, partial(_review, account, wish, ident))
+    mail.become(at, mail.now.sent_in(request.at, request.by, "OK" if request.stored else INVALID))
+    _escalate(account, request, ident, at)
+    if request.stored:
+        account.later(at + account.options.review_delay, partial(_review, account, request, ident))
 
 
-def _escalate(account: AccountState, wish: Wish, ident: str, at: float) -> None:
+def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
     """Say on the submission of a user that the security team took it further, under which id."""
-    users = account.submissions.get(wish.escalates or "")
+    users = account.submissions.get(request.escalates or "")
     if users is None or users.value is None or users.value["type"] != "User":
         return
     account.change_submission(
-        str(wish.escalates),
+        str(request.escalates),
         at=at,
         customer_status="escalated",
-        escalated_as=wish.disposition,
-        escalated_at=moment(wish.at),
-        escalated_by=wish.by,
+        escalated_as=request.disposition,
+        escalated_at=moment(request.at),
+        escalated_by=request.by,
         escalated_submission_id=ident,
     )
 
 
-def _review(account: AccountState, wish: Wish, ident: str, at: float) -> None:
+def _review(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
     """Decide about a request: two in three are granted, and then the verdict changes."""
     granted = account.rng.random() < GRANTED
-    outcome = wish.disposition if granted else wish.mail.now.disposition
+    outcome = request.disposition if granted else request.mail.now.disposition
     said = "accepted" if granted else "rejected"
     account.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
     if granted:
-        account.change_verdict(wish.mail.id, wish.disposition, at=at)
+        account.change_verdict(request.mail.id, request.disposition, at=at)
 
 
 def six(disposition: str) -> str | None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.jobs import OPEN, Attempt, Job, Progress, Row
+from worker.sandbox.account.jobs import OPEN, Attempt, Job, JobProgress, Row
 from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
@@ -66,7 +66,7 @@ def _read(account: AccountState, call: Call, body: Json) -> Job:
         window=search.window(account.reader, replace(call, request=request)),
         tests=_tests(account, request),
         said=said | {"search_params": sought},
-        progress=Timeline(call.now, Progress()),
+        progress=Timeline(call.now, JobProgress()),
     )
 
 
@@ -157,7 +157,7 @@ def delete(account: AccountState, call: Call) -> OutgoingResponse:
     return ok({"id": job.ident})
 
 
-def _seen(account: AccountState, call: Call) -> tuple[Job, Progress]:
+def _seen(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
     job = account.jobs.get(call.ids[0])
     progress = job.progress.seen(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
@@ -210,9 +210,9 @@ def _params(job: Job, **more: object) -> Json:
     return {"type": "MOVE", "destination": job.destination, "expected_disposition": expected, **more}
 
 
-def _shown(job: Job, progress: Progress | None, horizon: float) -> Json:
+def _shown(job: Job, progress: JobProgress | None, horizon: float) -> Json:
     """Show a job as it was at a moment; its counters are counted, so that they add up at any."""
-    now = progress or Progress()
+    now = progress or JobProgress()
     attempts = Counter(attempt.status for row in job.rows if (attempt := row.seen(horizon)) is not None)
     return {
         "job_id": job.ident,

@@ -138,5 +138,5 @@ def reclassify(account: AccountState, call: Call) -> OutgoingResponse:
     mail = account.find(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    reviews.ask(account, reviews.read_wish(account, mail, call.by, call.now, body))
+    reviews.ask(account, reviews.read_request(account, mail, call.by, call.now, body))
     return ok({}, status=202)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
-from worker.sandbox.account.account import AccountState, Slow
+from worker.sandbox.account.account import AccountState, SlowSearch
 from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
 from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, ok, ok_raw
 
@@ -198,22 +198,22 @@ def position(account: AccountState, call: Call) -> tuple[int, str] | None:
 def accept(account: AccountState, call: Call, seconds: float) -> OutgoingResponse:
     """Answer 202 with the address where the result will be; every second address is an absolute one."""
     job = str(account.number())
-    account.slow[job] = Slow(call.request, call.now + seconds)
+    account.slow_searches[job] = SlowSearch(call.request, call.now + seconds)
     where = f"{call.request.path}/results/{job}"
     host = call.request.headers.get("host")
-    if host and len(account.slow) % 2 == 0:
+    if host and len(account.slow_searches) % 2 == 0:
         where = f"http://{host}{where}"
     return _still_running(where)
 
 
 def results(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer 202 again while a search runs, then its page."""
-    slow = account.slow.get(call.ids[0])
-    if slow is None:
+    running = account.slow_searches.get(call.ids[0])
+    if running is None:
         account.reader.wrong("no such search")
-    if call.now < slow.ready:
+    if call.now < running.ready:
         return _still_running(call.request.path)
-    return search(account, replace(call, request=slow.request))
+    return search(account, replace(call, request=running.request))
 
 
 def _still_running(where: str) -> OutgoingResponse:

@@ -77,12 +77,12 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
         account.reader.wrong(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
         account.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
-    for wish in [_wish(account, call, kind, item) for item in items]:
-        reviews.ask(account, wish)
+    for request in [_read_item(account, call, kind, item) for item in items]:  # all are read before one is made
+        reviews.ask(account, request)
     return ok({}, status=202)
 
 
-def _wish(account: AccountState, call: Call, kind: str, item: object) -> reviews.Wish:
+def _read_item(account: AccountState, call: Call, kind: str, item: object) -> reviews.VerdictRequest:
     """Read one of the messages.
 
     Nobody documents what is in one. The investigate id is taken for its ``id``, the wanted disposition for
@@ -95,4 +95,4 @@ def _wish(account: AccountState, call: Call, kind: str, item: object) -> reviews
     if mail is None:
         raise Refused(404, 10002, "message not found")
     wanted = item.get("expected_disposition", item.get("requested_disposition", USUALLY_WANTED[kind]))
-    return reviews.read_wish(account, mail, call.by, call.now, item | {"expected_disposition": wanted})
+    return reviews.read_request(account, mail, call.by, call.now, item | {"expected_disposition": wanted})
