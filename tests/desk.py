@@ -75,7 +75,7 @@ class Desk(Account):
             "action": action, "mode": ENFORCE, "state": "ready", "rules": (RULE.name,), "fingerprints": ("f",),
             "because": "why", "item": f"item/{target}/{sight}", "scanned_at": scanned, "known_at": self.clock.now(),
             "verdict": f"{mail.now.disposition}|{held}" if mail else "",
-            "recipients": mail.fixed().client_recipients if mail else (),
+            "recipients": mail.read_fixed().client_recipients if mail else (),
         }  # fmt: skip
         return Draft(**plain | fields)
 

@@ -283,7 +283,7 @@ class Day:
             for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
             if rng.random() < NEW_DOMAINS:
-                domain = f"new-{self.world.number()}.example"
+                domain = f"new-{self.world.next_number()}.example"
                 for _ in range(rng.choice((1, 2))):
                     self.world.add_message(disposition="SPOOF", sender=f"ada@{domain}")
 
@@ -359,7 +359,7 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
         first = mail.past[0][1] if mail.past else mail.value
         if others[mail.id]:
             continue
-        sender = mail.fixed().sender or ""
+        sender = mail.read_fixed().sender or ""
         if first.disposition == "MALICIOUS" and not first.quarantined:
             yield "move", mail.id
         if first.quarantined and sender.endswith("@partner.example"):

@@ -216,7 +216,7 @@ def test_the_rules_that_are_shown_load_and_pass_their_examples(text: str, tmp_pa
 def test_the_first_rule_acts_on_mail_of_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "shown.py").write_text(blocks(README, "python")[0])
     world = World(now=lambda: 1_800_000_000.0, mail_flow=MailFlow(messages=500))
-    events = [Event(key=mail.id, kind="Message", raw=mail.encoded(mail.now)) for mail in world.mails]
+    events = [Event(key=mail.id, kind="Message", raw=mail.encode(mail.now)) for mail in world.mails]
     said = judge(load(tmp_path), events)
     acted = [one for one in said if one.proposals]
     assert (len(acted) > 0, [one for one in said if one.failed]) == (True, [])

@@ -64,7 +64,7 @@ class Scene:
         return ident
 
     def _job(self) -> str:
-        sought = {"subject": str(self.mail.fixed().subject), "start": iso(self.start), "end": iso(self.end)}
+        sought = {"subject": str(self.mail.read_fixed().subject), "start": iso(self.start), "end": iso(self.end)}
         body = {"action": "MOVE", "destination": "DeletedItems", "search_params": sought}
         return str(self.ask("POST", "/investigate/bulk", body)["job_id"])
 

@@ -132,7 +132,7 @@ def wanted(world: Trapped) -> Iterator[tuple[str, str]]:
     """Yield every effect that the rules want, on mail that nobody else has touched."""
     touched = {effect.target for effect in world.effects if effect.by in PEOPLE}
     for each in (one for one in world.mails if one.id not in touched):
-        first, sender = each.past[0][1] if each.past else each.value, each.fixed().sender or ""
+        first, sender = each.past[0][1] if each.past else each.value, each.read_fixed().sender or ""
         if not first.quarantined and each.now.disposition in {"MALICIOUS", "SPOOF"}:
             yield "move", each.id
         if first.quarantined and sender.endswith("@partner.example"):

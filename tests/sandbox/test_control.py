@@ -51,7 +51,7 @@ def test_a_recipient_sends_in_what_is_named() -> None:
     [one, other] = stir(desk, "submissions", {"ids": [first.id, second.id]}).body["submitted"]
     rows = {row["submission_id"]: row for row in desk.ask("GET", "submissions", type="USER").result}
     assert [rows[ident]["original_postfix_id"] for ident in (one, other)] == [first.postfix, second.postfix]
-    assert rows[one]["requested_by"] in first.fixed().client_recipients
+    assert rows[one]["requested_by"] in first.read_fixed().client_recipients
 
 
 @pytest.mark.parametrize("ids", [["none"], "none", [5], None])

@@ -93,7 +93,7 @@ def _messages(world: World, request: IncomingRequest) -> list[Json]:
 
 
 def _truth(mail: Mail) -> Json:
-    state, fixed = mail.now, mail.fixed()
+    state, fixed = mail.now, mail.read_fixed()
     return {
         "id": mail.id,
         "kind": mail.kind,

@@ -198,7 +198,7 @@ def test_a_folder_is_taken_in_by_name_and_what_is_not_is_named(tmp_path: Path) -
         file.truncate(LARGEST + 1)
     desk = Desk()
     seeded = seed(desk.world, tmp_path)
-    assert (seeded.taken, [mail.fixed().subject for mail in desk.world.mails]) == (2, ["a", None])
+    assert (seeded.taken, [mail.read_fixed().subject for mail in desk.world.mails]) == (2, ["a", None])
     assert dict(seeded.skipped) == {
         "empty.eml": "it has no headers",
         "folder.eml": "it is not a file",

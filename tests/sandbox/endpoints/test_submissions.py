@@ -99,7 +99,9 @@ def test_users_send_in_some_of_what_they_got_and_the_team_looks_at_some() -> Non
     assert {row["outcome"] for row in rows} == {"analysed"}
     by_postfix = {mail.postfix: mail for mail in desk.world.mails}
     assert 50 < len(rows) < 120
-    assert all(row["requested_by"] in by_postfix[row["original_postfix_id"]].fixed().client_recipients for row in rows)
+    assert all(
+        row["requested_by"] in by_postfix[row["original_postfix_id"]].read_fixed().client_recipients for row in rows
+    )
     team = desk.ask("GET", "submissions", escalated_from_user="true", per_page=1000).result
     assert len(team) == sum(row["customer_status"] == "escalated" for row in rows) > 10
     assert {row["requested_by"] for row in team} == {"analyst"}

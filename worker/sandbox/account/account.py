@@ -12,7 +12,7 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.sandbox.account.mail import DONE, log_entry, moved, released
+from worker.sandbox.account.mail import DONE, SCAN_TIME, apply_move, apply_release, log_entry
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import IncomingRequest, Json, Reader, Refused, moment
 
@@ -75,7 +75,7 @@ class AccountState:
         """What reads queries and bodies, with the status of a refusal."""
         return Reader(self.options.invalid)
 
-    def old(self, **fields: object) -> Json:
+    def keep_deprecated(self, **fields: object) -> Json:
         """Return fields that are past their end of life, while an option keeps them."""
         return fields if self.options.deprecated else {}
 
@@ -87,11 +87,11 @@ class AccountState:
             act(at)
         return now
 
-    def later(self, at: float, act: Callable[[float], object]) -> None:
+    def schedule(self, at: float, act: Callable[[float], object]) -> None:
         """Let something happen at a moment, which it is handed."""
-        heappush(self._due, (at, self.number(), act))
+        heappush(self._due, (at, self.next_number(), act))
 
-    def number(self) -> int:
+    def next_number(self) -> int:
         """Return the next number of this account."""
         self._numbered += 1
         return self._numbered
@@ -107,35 +107,35 @@ class AccountState:
         if not self.mails or self.mails[-1].scanned <= mail.scanned:
             self.mails.append(mail)
         else:
-            insort(self.mails, mail, key=_scanned)
+            insort(self.mails, mail, key=SCAN_TIME)
         self.by_id[mail.id] = mail
         return mail
 
-    def find(self, ident: str, now: float) -> Mail | None:
+    def find_mail(self, ident: str, now: float) -> Mail | None:
         """Return the message of an id (or, with an option, of a postfix id) that the index has by ``now``."""
         mail = self.by_id.get(ident)
         if mail is None and self.options.postfix_path:
             mail = next((one for one in self.mails if one.postfix == ident), None)
         return mail if mail is not None and mail.first <= now else None
 
-    def seen(self, mail: Mail, now: float) -> State | None:
+    def read_mail(self, mail: Mail, now: float) -> State | None:
         """Return the state of a message as a read at ``now`` sees it."""
-        return mail.seen(self.horizon(now, mail.id))
+        return mail.read(self.horizon(now, mail.id))
 
-    def shown(self, things: dict[str, Thing], now: float) -> list[Json]:
+    def read_all(self, things: dict[str, Thing], now: float) -> list[Json]:
         """Return what a read at ``now`` sees of some things."""
-        values = (thing.seen(self.horizon(now, key)) for key, thing in things.items())
+        values = (thing.read(self.horizon(now, key)) for key, thing in things.items())
         return [value for value in values if value is not None]
 
     def find_entry(self, name: str, ident: str, now: float) -> Json:
         """Return an entry of a list as a read at ``now`` sees it."""
         thing = self.lists.get(name, {}).get(ident)
-        entry = thing.seen(self.horizon(now, ident)) if thing is not None else None
+        entry = thing.read(self.horizon(now, ident)) if thing is not None else None
         if entry is None:
             raise Refused(404, 10005, f"no entry {ident} in {name}")
         return entry
 
-    def note(self, effect: Effect) -> Effect:
+    def record(self, effect: Effect) -> Effect:
         """Write down an effect."""
         self.effects.append(effect)
         return effect
@@ -153,19 +153,19 @@ class AccountState:
 
     def add_entry(self, name: str, /, at: float | None = None, **fields: object) -> str:
         """Add an entry to a settings list by hand, with exactly these fields. Returns its id."""
-        when = self._at(at)
-        ident = f"00000000-0000-4000-8000-{self.number():012x}"
+        when = self._resolve_time(at)
+        ident = f"00000000-0000-4000-8000-{self.next_number():012x}"
         entry: Json = {"id": ident, "created_at": moment(when), "modified_at": moment(when)}
         self.lists.setdefault(name, {})[ident] = Timeline(when, entry | fields)
         return ident
 
     def change_verdict(self, ident: str, disposition: str, *, by: str = "cloudflare", at: float | None = None) -> None:
         """Judge a message anew."""
-        when, mail = self._at(at), self.by_id[ident]
+        when, mail = self._resolve_time(at), self.by_id[ident]
         before = mail.now
         mail.become(when, replace(before, disposition=disposition))
         detail: Json = {"disposition": disposition, "from": before.disposition}
-        self.note(Effect(when, "verdict", ident, by, before.disposition != disposition, detail))
+        self.record(Effect(when, "verdict", ident, by, before.disposition != disposition, detail))
         self._auto_move(mail, when)
 
     def _auto_move(self, mail: Mail, since: float) -> None:
@@ -177,11 +177,11 @@ class AccountState:
                 self.move_by_hand(mail.id, str(folder), "auto", at=at)
 
         if folder is not None:
-            self.later(since + self.options.auto_move_after, act)
+            self.schedule(since + self.options.auto_move_after, act)
 
     def move_by_hand(self, ident: str, folder: str, by: str = "analyst", *, at: float | None = None) -> None:
         """Move a message as an analyst or an auto-move does, or as a user does, which Cloudflare does not notice."""
-        when, mail = self._at(at), self.by_id[ident]
+        when, mail = self._resolve_time(at), self.by_id[ident]
         before = mail.now
         if before.quarantined:
             return
@@ -189,29 +189,29 @@ class AccountState:
             mail.become(when, replace(before, folder=folder))
         else:
             entry = log_entry("MOVE", when, DONE, by, folder)
-            mail.become(when, moved(before, folder, ("moved",), (entry,)))
-        self.note(Effect(when, "move", ident, by, before.folder != folder, {"destination": folder}))
+            mail.become(when, apply_move(before, folder, ("moved",), (entry,)))
+        self.record(Effect(when, "move", ident, by, before.folder != folder, {"destination": folder}))
 
     def release_by_hand(self, ident: str, by: str = "analyst", *, at: float | None = None) -> None:
         """Release a message as an analyst does in the dashboard."""
-        when, mail = self._at(at), self.by_id[ident]
+        when, mail = self._resolve_time(at), self.by_id[ident]
         before = mail.now
         if not before.quarantined:
             return
-        everybody = mail.fixed().client_recipients
+        everybody = mail.read_fixed().client_recipients
         entry = log_entry("QUARANTINE_RELEASE", when, DONE, by)
-        mail.become(when, released(before, everybody, everybody, entry))
-        self.note(Effect(when, "release", ident, by, changed=True))
+        mail.become(when, apply_release(before, everybody, everybody, entry))
+        self.record(Effect(when, "release", ident, by, changed=True))
 
     def add_report(
         self, mail: Mail | None = None, *, disposition: str = "MALICIOUS", at: float | None = None, **fields: object
     ) -> int:
         """Add a PhishGuard report about a message, or about none; ``fields`` of the API win. Returns its id."""
-        when = self._at(at)
-        ident = self.number()
+        when = self._resolve_time(at)
+        ident = self.next_number()
         about: Json = {"to": [], "from": None, "postfix_id": None, "occurred_at": moment(when)}
         if mail is not None:
-            fixed = mail.fixed()
+            fixed = mail.read_fixed()
             about = {"to": fixed.client_recipients, "from": fixed.sender, "postfix_id": mail.postfix}
             about["occurred_at"] = moment(mail.scanned)
         report: Json = {
@@ -230,13 +230,13 @@ class AccountState:
 
     def update_report(self, ident: int, *, at: float | None = None, **fields: object) -> None:
         """Change a report; its ``updated_at`` moves."""
-        when, report = self._at(at), self.reports[ident]
+        when, report = self._resolve_time(at), self.reports[ident]
         report.become(when, {**(report.value or {}), "updated_at": moment(when), **fields})
 
     def add_submission(self, *, at: float | None = None, **fields: object) -> str:
         """Add a submission; without fields it is one of an end user about no message. Returns its id."""
-        when = self._at(at)
-        ident = f"{self.seed:08x}-0000-4000-8000-{self.number():012x}"
+        when = self._resolve_time(at)
+        ident = f"{self.seed:08x}-0000-4000-8000-{self.next_number():012x}"
         submission: Json = {
             "submission_id": ident,
             "requested_at": moment(when),
@@ -251,11 +251,7 @@ class AccountState:
     def change_submission(self, ident: str, *, at: float | None = None, **fields: object) -> None:
         """Change a submission, as its review does."""
         submission = self.submissions[ident]
-        submission.become(self._at(at), {**(submission.value or {}), **fields})
+        submission.become(self._resolve_time(at), {**(submission.value or {}), **fields})
 
-    def _at(self, at: float | None) -> float:
+    def _resolve_time(self, at: float | None) -> float:
         return self.advance() if at is None else at
-
-
-def _scanned(mail: Mail) -> int:
-    return mail.scanned

@@ -44,84 +44,83 @@ class Activity(AccountState):
         """Let the mail of the past be there, and that of the future arrive."""
         begun = self.clock()
         for n in range(flow.messages):
-            self._arrival(begun - flow.history * (flow.messages - n) / flow.messages)
+            self._add_arrival(begun - flow.history * (flow.messages - n) / flow.messages)
         if flow.arrivals > 0:
-            self.later(begun + 1 / flow.arrivals, partial(self._arrive_for_ever, 1 / flow.arrivals))
+            self.schedule(begun + 1 / flow.arrivals, partial(self._keep_arriving, 1 / flow.arrivals))
 
     def arrive(self, count: int, kind: str = "") -> list[Mail]:
         """Let messages arrive now; without a kind (see traffic.KINDS) they are drawn by weight."""
         now = self.advance()
-        return [self._arrival(now, kind) for _ in range(count)]
+        return [self._add_arrival(now, kind) for _ in range(count)]
 
-    def _arrive_for_ever(self, every: float, at: float) -> None:
-        self._arrival(at)
-        self.later(at + every, partial(self._arrive_for_ever, every))
+    def _keep_arriving(self, every: float, at: float) -> None:
+        self._add_arrival(at)
+        self.schedule(at + every, partial(self._keep_arriving, every))
 
-    def _arrival(self, at: float, kind: str = "") -> Mail:
+    def _add_arrival(self, at: float, kind: str = "") -> Mail:
         name = kind or traffic.pick(self.mail_rng)
         nature = traffic.KINDS[name]
         fields = traffic.compose(self.mail_rng, int(at), nature)
         late = self.events_rng.random() < self.options.late
         indexed = at + self.options.late_by * self.events_rng.random() if late else at
-        state = self._judged(fields, nature.disposition, held=nature.quarantined)
+        state = self._judge(fields, nature.disposition, held=nature.quarantined)
         mail = self.keep(Mail(fields, int(at), indexed, state))
         mail.kind, mail.links = name, nature.links
-        self._befall(mail)
-        self._befall_users(mail)
+        self._schedule_events(mail)
+        self._schedule_submission(mail)
         self._auto_move(mail, mail.first)
         return mail
 
-    def _judged(self, fields: Json, disposition: str, *, held: bool, folder: str = "Inbox") -> State:
+    def _judge(self, fields: Json, disposition: str, *, held: bool, folder: str = "Inbox") -> State:
         """Return how new mail begins, after the lists of the account had their say; spared mail is not held."""
         verdict = list_effects.judge(self.lists, fields, disposition, self.options.precedence)
         spared = verdict == "NONE" != disposition
-        quarantined = (held and not spared) or list_effects.held(self.lists, fields, verdict)
+        quarantined = (held and not spared) or list_effects.is_held(self.lists, fields, verdict)
         return first_state(verdict, quarantined=quarantined, folder=folder)
 
-    def _befall(self, mail: Mail) -> None:
+    def _schedule_events(self, mail: Mail) -> None:
         """Draw what others will do with a message, and when."""
         options, rng = self.options, self.events_rng
         if rng.random() < options.verdicts:
             verdict = rng.choice(("MALICIOUS", "SPAM", "NONE", "SUSPICIOUS"))
             when = mail.first + options.verdict_after * rng.random()
-            self.later(when, lambda at: self.change_verdict(mail.id, verdict, at=at))
+            self.schedule(when, lambda at: self.change_verdict(mail.id, verdict, at=at))
         if rng.random() < options.analysts and not mail.now.quarantined:
             by, when = rng.choice(HANDS), mail.first + options.analyst_after * rng.random()
-            self.later(when, lambda at: self.move_by_hand(mail.id, "DeletedItems", by, at=at))
+            self.schedule(when, lambda at: self.move_by_hand(mail.id, "DeletedItems", by, at=at))
         if mail.kind in {"clean", "phish", "outbreak"} and rng.random() < options.reports:
             when = mail.first + options.report_after * rng.random()
-            self.later(when, lambda at: self.add_report(mail, at=at))
+            self.schedule(when, lambda at: self.add_report(mail, at=at))
 
-    def _befall_users(self, mail: Mail) -> None:
+    def _schedule_submission(self, mail: Mail) -> None:
         """Draw whether somebody who got a message sends it in."""
         if self.people_rng.random() < self.options.user_submissions and not mail.now.quarantined:
             sent = mail.first + self.options.user_submission_after * self.people_rng.random()
-            self.later(sent, lambda at: self.submit_by_user(mail, at=at))
+            self.schedule(sent, lambda at: self.submit_by_user(mail, at=at))
 
     def submit_by_user(self, mail: Mail, *, at: float | None = None) -> str:
         """Let a recipient send a message in, and draw what the security team makes of that. Returns its id."""
-        when, options, fixed = self._at(at), self.options, mail.fixed()
-        original = reviews.six(mail.now.disposition)
+        when, options, fixed = self._resolve_time(at), self.options, mail.read_fixed()
+        original = reviews.limit_to_six(mail.now.disposition)
         about: Json = {"original_postfix_id": mail.postfix, "original_disposition": original, "subject": fixed.subject}
         ident = self.add_submission(at=when, requested_by=next(iter(fixed.client_recipients), None), **about)
         fate, handled = self.people_rng.random(), when + options.review_delay * self.people_rng.random()
         if fate < options.user_submissions_reviewed:
-            self.later(handled, lambda at: self.change_submission(ident, at=at, customer_status="reviewed"))
+            self.schedule(handled, lambda at: self.change_submission(ident, at=at, customer_status="reviewed"))
         elif fate < options.user_submissions_reviewed + options.user_submissions_escalated:
-            self.later(handled, lambda at: self.escalate(mail, ident, at=at))
+            self.schedule(handled, lambda at: self.escalate(mail, ident, at=at))
         if options.phishguard:  # others wait until somebody escalates what their users send in
-            self.later(when + options.review_delay, lambda at: self._analyse(mail, ident, at))
+            self.schedule(when + options.review_delay, lambda at: self._analyse(mail, ident, at))
         return ident
 
     def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:
         """Take the submission of a user further, as an analyst does in the dashboard."""
-        stored = mail.stored
-        reviews.ask(
-            self, reviews.VerdictRequest(mail, "MALICIOUS", "analyst", self._at(at), stored=stored, escalates=ident)
-        )
+        when, stored = self._resolve_time(at), mail.stored
+        request = reviews.VerdictRequest(mail, "MALICIOUS", "analyst", when, stored=stored, escalates=ident)
+        reviews.request_verdict(self, request)
 
     def _analyse(self, mail: Mail, ident: str, at: float) -> None:
-        outcome = reviews.six(mail.now.disposition)
+        outcome = reviews.limit_to_six(mail.now.disposition)
         self.change_submission(ident, at=at, status="completed", outcome="analysed", outcome_disposition=outcome)
 
     def add_message(
@@ -143,9 +142,9 @@ class Activity(AccountState):
         at = int(now if scanned is None else scanned)
         if "sender" in fields:
             fields["from"] = fields.pop("sender")
-        ident = str(fields.get("id") or traffic.message_id_of(self.mail_rng, at))
-        whole = traffic.skeleton(ident, at) | fields
-        state = self._judged(whole, disposition, held=quarantined, folder=folder)
+        ident = str(fields.get("id") or traffic.make_message_id(self.mail_rng, at))
+        whole = traffic.fill_required(ident, at) | fields
+        state = self._judge(whole, disposition, held=quarantined, folder=folder)
         mail = self.keep(Mail(whole, at, now if indexed is None else indexed, state))
         mail.links = links
         self._auto_move(mail, mail.first)

@@ -28,9 +28,9 @@ UNLUCKY: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def check_later(account: AccountState, ident: str, now: float) -> None:
+def schedule_check(account: AccountState, ident: str, now: float) -> None:
     """Let a new domain be checked ``options.domain_check`` seconds later."""
-    account.later(now + account.options.domain_check, partial(_check, account, ident))
+    account.schedule(now + account.options.domain_check, partial(_check, account, ident))
 
 
 def _check(account: AccountState, ident: str, at: float) -> None:
@@ -42,7 +42,7 @@ def _check(account: AccountState, ident: str, at: float) -> None:
     found = outcome(name, at, google=account.options.google)
     thing.become(at, thing.value | found)
     detail: Json = {"id": ident, "status": found["status"]}
-    account.note(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
+    account.record(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
 
 
 def outcome(name: str, at: float, *, google: bool = False) -> Json:
@@ -63,7 +63,7 @@ def active_modes(domain: Json) -> list[object]:
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
 
 
-def verification(account: AccountState, call: Call) -> OutgoingResponse:
+def get_verification(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
     domain = account.find_entry("domains", call.ids[0], call.now)
     verified = domain.get("status") == "ACTIVE" and account.options.verified_domain == "204"

@@ -15,7 +15,7 @@ INTEGRATION = "7d0f8a4e-9c1b-4f7e-8a55-3f2b6f1c9d20"
 def add_fixtures(account: AccountState, since: float) -> None:
     """Fill the lists as of ``since`` (epoch seconds)."""
     for name in traffic.OUR_DOMAINS:
-        _own(account, since, name)
+        _add_own_domain(account, since, name)
     plain = {"is_regex": False, "comments": None}
     recent = {"is_recent": True, "is_similarity": True}
     account.add_entry("trusted_domains", since, pattern=traffic.PARTNER, **recent, **plain)
@@ -23,7 +23,7 @@ def add_fixtures(account: AccountState, since: float) -> None:
     sender = {"pattern": f"billing@{traffic.PARTNER}", "pattern_type": "EMAIL", "verify_sender": True}
     account.add_entry("allow_policies", since, **sender, **flags, **plain)
     for name in traffic.EXECUTIVES:
-        _executive(account, since, name)
+        _add_executive(account, since, name)
     gifts = {"name": "Gift cards", "pattern": "gift card", "targets": ["SUBJECT", "BODY"]}
     account.add_entry("content_policies", since, **gifts, enabled=True, notes="Nobody here buys any by mail.")
     home = traffic.OUR_DOMAINS[0]
@@ -31,7 +31,7 @@ def add_fixtures(account: AccountState, since: float) -> None:
     account.add_entry("sending_domain_restrictions", since, domain=home, exclude=[f"news.{home}"], comments=None)
 
 
-def _own(account: AccountState, since: float, name: str) -> None:
+def _add_own_domain(account: AccountState, since: float, name: str) -> None:
     """Add an active domain whose mail comes in through Cloudflare and whose mailboxes are integrated."""
     account.add_entry(
         "domains",
@@ -51,7 +51,7 @@ def _own(account: AccountState, since: float, name: str) -> None:
     )
 
 
-def _executive(account: AccountState, since: float, name: str) -> None:
+def _add_executive(account: AccountState, since: float, name: str) -> None:
     """Add somebody whom attackers like to play."""
     address = f"{name.partition(' ')[0].lower()}@{traffic.OUR_DOMAINS[0]}"
     account.add_entry(

@@ -33,25 +33,25 @@ class ListChanges:
 
     def create(self, body: Json) -> Json:
         """Add an entry."""
-        given = self._given(body, "create")
+        given = self._read_fields(body, "create")
         ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), moment(self.call.now)
-        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.first}
+        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.initial}
         return self._put("create", fresh | given)
 
     def edit(self, ident: str, body: Json) -> Json:
         """Change the given fields of an entry."""
-        before = self._entry(ident, "edit")
-        return self._put("edit", before | self._given(body, "edit"))
+        before = self._find_entry(ident, "edit")
+        return self._put("edit", before | self._read_fields(body, "edit"))
 
     def replace(self, ident: str, body: Json) -> Json:
         """Put a whole entry in the place of another; what the API itself decided about it stays."""
-        before = self._entry(ident, "replace")
+        before = self._find_entry(ident, "replace")
         cleared: Json = dict.fromkeys(self.schema.settable("replace"))
-        return self._put("replace", before | cleared | self._given(body, "replace"))
+        return self._put("replace", before | cleared | self._read_fields(body, "replace"))
 
     def delete(self, ident: str) -> Json:
         """Take an entry out."""
-        entry = self._entry(ident, "delete")
+        entry = self._find_entry(ident, "delete")
         del self.entries[ident]
         self.targets[self.schema.target(entry)] -= 1
         self.effects.append(self._effect("delete", entry, changed=True))
@@ -63,7 +63,7 @@ class ListChanges:
         for ident, entry in self.entries.items():
             if ident not in things:
                 things[ident] = Timeline(now, entry)
-                self.schema.born(self.account, ident, now)
+                self.schema.on_create(self.account, ident, now)
             elif things[ident].value != entry:
                 things[ident].become(now, entry)
         for ident, thing in things.items():
@@ -71,7 +71,7 @@ class ListChanges:
                 thing.become(now, None)
         self.account.effects += self.effects
 
-    def _entry(self, ident: str, verb: str) -> Json:
+    def _find_entry(self, ident: str, verb: str) -> Json:
         """Return an entry; trying again on one that is gone is an effect that changes nothing."""
         if ident not in self.entries:
             thing = self.account.lists[self.name].get(ident)
@@ -80,9 +80,9 @@ class ListChanges:
             raise Refused(404, 10005, f"no entry {ident} in {self.name}")
         return self.entries[ident]
 
-    def _given(self, body: Json, verb: str) -> Json:
-        given = self.schema.given(body, verb, deprecated=self.account.options.deprecated)
-        if complaint := self.schema.complaint(given, verb):
+    def _read_fields(self, body: Json, verb: str) -> Json:
+        given = self.schema.select(body, verb, deprecated=self.account.options.deprecated)
+        if complaint := self.schema.validate(given, verb):
             self.account.reader.wrong(complaint)
         return given
 
@@ -95,13 +95,13 @@ class ListChanges:
         if before is not None:
             self.targets[self.schema.target(before)] -= 1
         if before is None or self.schema.target(before) != target:
-            self._refuse_a_second(verb, entry, target)
+            self._refuse_duplicate(verb, entry, target)
         self.targets[target] += 1
         self.effects.append(self._effect(verb, entry, changed=before != entry))
         self.entries[ident] = entry | {"modified_at": moment(self.call.now)}
         return self.entries[ident]
 
-    def _refuse_a_second(self, verb: str, entry: Json, target: str) -> None:
+    def _refuse_duplicate(self, verb: str, entry: Json, target: str) -> None:
         """Refuse an entry that is there already; the attempt is an effect that changes nothing."""
         if self.targets[target] and self.account.options.duplicates == "409":
             attempt = entry if entry["id"] in self.entries else entry | {"id": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from worker.sandbox.account.matching import Parties, authors, means, recipients, senders
+from worker.sandbox.account.matching import Parties, authors, matches, recipients, senders
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -24,9 +24,9 @@ def judge(lists: Lists, fields: Json, disposition: str, precedence: Literal["blo
 
     ``precedence`` says which of two entries wins where one blocks a message and another lets it through.
     """
-    blocked = block(lists, fields)
+    blocked = find_block(lists, fields)
     verdict = "MALICIOUS" if blocked else disposition
-    exempt = None if blocked and precedence == "block" else _exempt(lists, fields, verdict)
+    exempt = None if blocked and precedence == "block" else _find_exemption(lists, fields, verdict)
     if exempt:
         fields |= {"properties": exempt, "detection_reasons": [], "threat_categories": None}
         return "NONE"
@@ -35,7 +35,7 @@ def judge(lists: Lists, fields: Json, disposition: str, precedence: Literal["blo
     return verdict
 
 
-def held(lists: Lists, fields: Json, disposition: str) -> bool:
+def is_held(lists: Lists, fields: Json, disposition: str) -> bool:
     """Tell whether the domain of a recipient drops mail of this disposition into quarantine."""
     ours = {address.lower().rpartition("@")[2] for address in recipients(fields).addresses}
     return any(
@@ -45,36 +45,36 @@ def held(lists: Lists, fields: Json, disposition: str) -> bool:
     )
 
 
-def _exempt(lists: Lists, fields: Json, disposition: str) -> Json | None:
+def _find_exemption(lists: Lists, fields: Json, disposition: str) -> Json | None:
     """Return the properties of a message that something lets through."""
     for entry in _entries(lists, "allow_policies"):
-        if kind := _allowed(entry, fields, disposition):
+        if kind := _match_policy(entry, fields, disposition):
             return {"allowlisted_pattern": entry["pattern"], "allowlisted_pattern_type": kind}
     for entry in _entries(lists, "trusted_domains"):
-        if kind := _trusted(entry, fields, disposition):
+        if kind := _match_trusted_domain(entry, fields, disposition):
             return {"allowlisted_pattern": entry["pattern"], "allowlisted_pattern_type": kind}
     return None
 
 
-def _allowed(entry: Json, fields: Json, disposition: str) -> str | None:
+def _match_policy(entry: Json, fields: Json, disposition: str) -> str | None:
     """Tell as what a policy lets a message through: acceptable senders are forgiven only what is unwanted."""
-    if entry.get("is_exempt_recipient") and means(entry, recipients(fields)):
+    if entry.get("is_exempt_recipient") and matches(entry, recipients(fields)):
         return "allowed_recipient"
-    if not means(entry, authors(fields)) or (entry.get("verify_sender") and not _verified(fields)):
+    if not matches(entry, authors(fields)) or (entry.get("verify_sender") and not _is_verified(fields)):
         return None
     if entry.get("is_trusted_sender"):
         return "allowed_sender"
     return "acceptable_sender" if entry.get("is_acceptable_sender") and disposition in UNWANTED else None
 
 
-def _verified(fields: Json) -> bool:
+def _is_verified(fields: Json) -> bool:
     checks = fields.get("validation")
     return isinstance(checks, dict) and all(checks.get(name) == "pass" for name in CHECKS)
 
 
-def _trusted(entry: Json, fields: Json, disposition: str) -> str | None:
+def _match_trusted_domain(entry: Json, fields: Json, disposition: str) -> str | None:
     """Tell why a trusted domain is let through: it may look like another name, or be young."""
-    if disposition == "NONE" or not means(entry, _domain(fields)):
+    if disposition == "NONE" or not matches(entry, _visible_domain(fields)):
         return None
     reasons = _strings(fields.get("detection_reasons"))
     if entry.get("is_similarity") and (disposition == "SPOOF" or LOOKALIKE in reasons):
@@ -82,7 +82,7 @@ def _trusted(entry: Json, fields: Json, disposition: str) -> str | None:
     return "domain_recency" if entry.get("is_recent") and YOUNG in reasons else None
 
 
-def _domain(fields: Json) -> Parties:
+def _visible_domain(fields: Json) -> Parties:
     """Return the domain people see, alone, since an expression for trusted domains is about nothing else."""
     return Parties((str(fields.get("from")).rpartition("@")[2],))
 
@@ -95,10 +95,10 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
 
-def block(lists: Lists, fields: Json) -> Json | None:
-    """Return what a message shows as its properties where an entry means it, else None."""
+def find_block(lists: Lists, fields: Json) -> Json | None:
+    """Return what a message shows as its properties where an entry matches it, else None."""
     parties = senders(fields)
     for thing in lists.get("block_senders", {}).values():
-        if thing.value is not None and means(thing.value, parties):
+        if thing.value is not None and matches(thing.value, parties):
             return {"blocklisted_message": True, "blocklisted_pattern": thing.value["pattern"]}
     return None

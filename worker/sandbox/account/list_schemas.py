@@ -37,14 +37,14 @@ class Field(Struct, frozen=True):
     check: Callable[[str], Complaint] | None = None
     each: Field | None = None
 
-    def complaint(self, value: object, verb: str) -> Complaint:
+    def validate(self, value: object, verb: str) -> Complaint:
         """Say what is wrong with a value."""
         if value is None and verb in self.nullable:
             return None
         if type(value) is not self.kind:
             return f"must be a {self.kind.__name__}"
         if isinstance(value, list) and self.each:
-            complaints = (self.each.complaint(one, verb) for one in value)
+            complaints = (self.each.validate(one, verb) for one in value)
             return next((f"has an item that {complaint}" for complaint in complaints if complaint), None)
         if self.words and value not in self.words:
             return f"must be one of {', '.join(self.words)}"
@@ -61,11 +61,11 @@ class Filter(Struct, frozen=True):
     """One filter of a list: which words it takes, and what of a row it looks at (the field of its name)."""
 
     words: tuple[str, ...] = ()
-    of: Callable[[Json], object] | None = None
+    value_of: Callable[[Json], object] | None = None
 
     def fits(self, name: str, row: Json, wanted: list[str]) -> bool:
         """Tell whether a row has one of the wanted values; no value wanted fits all."""
-        value = self.of(row) if self.of else row.get(name)
+        value = self.value_of(row) if self.value_of else row.get(name)
         found = value if isinstance(value, list) else [value]
         return not wanted or any(_word(one) in wanted for one in found if one is not None)
 
@@ -77,8 +77,8 @@ def _word(value: object) -> str:
 class ListSchema(Struct, frozen=True):
     """One list: its fields, what makes an entry unique, its filters and orders, its verbs, and what is special.
 
-    ``fixed`` fields are set by a create alone; ``first`` is what the API itself decides about a new entry;
-    ``deprecated`` names old fields and whose value they show; ``more`` holds operations that only this list has.
+    ``fixed`` fields are set by a create alone; ``initial`` is what the API itself decides about a new entry;
+    ``deprecated`` names old fields and whose value they show; ``routes`` are operations that only this list has.
     """
 
     key: tuple[str, ...]
@@ -89,10 +89,10 @@ class ListSchema(Struct, frozen=True):
     parts: tuple[str, ...] = PARTS
     check: Callable[[Json], Complaint] = lambda _: None
     fixed: tuple[str, ...] = ()
-    first: Mapping[str, object] = {}
+    initial: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
-    born: Callable[[AccountState, str, float], None] = lambda *_: None
-    more: Mapping[tuple[str, str], Callable[[AccountState, Call], OutgoingResponse]] = {}
+    on_create: Callable[[AccountState, str, float], None] = lambda *_: None
+    routes: Mapping[tuple[str, str], Callable[[AccountState, Call], OutgoingResponse]] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""
@@ -102,25 +102,25 @@ class ListSchema(Struct, frozen=True):
         """Return the fields that create, edit or replace may set."""
         return {name: rule for name, rule in self.fields.items() if verb == "create" or name not in self.fixed}
 
-    def given(self, body: Json, verb: str, *, deprecated: bool) -> Json:
+    def select(self, body: Json, verb: str, *, deprecated: bool) -> Json:
         """Return what a body sets; other fields are ignored, old ones set their successor while they are there."""
         old = self.deprecated if deprecated else NONE
         body = {old[name]: value for name, value in body.items() if name in old} | body
         return {name: body[name] for name in self.settable(verb) if name in body}
 
-    def complaint(self, given: Json, verb: str) -> Complaint:
+    def validate(self, given: Json, verb: str) -> Complaint:
         """Say what is wrong with the fields that are given, and which are missing in a whole entry."""
         for name, rule in self.settable(verb).items():
             if name not in given:
                 if rule.required and verb in WHOLE:
                     return f"{name} is required"
-            elif complaint := rule.complaint(given[name], verb):
+            elif complaint := rule.validate(given[name], verb):
                 return f"{name} {complaint}"
         return None
 
-    def shown(self, entry: Json, *, deprecated: bool) -> Json:
+    def render(self, entry: Json, *, deprecated: bool) -> Json:
         """Return an entry as an answer shows it: every documented field, null where nothing is known."""
-        row = {name: entry.get(name) for name in (*STAMPS, *self.fields, *self.first)}
+        row = {name: entry.get(name) for name in (*STAMPS, *self.fields, *self.initial)}
         return row | {old: entry.get(new) for old, new in (self.deprecated if deprecated else NONE).items()}
 
     def text(self, entry: Json) -> str:
@@ -151,13 +151,13 @@ LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
     "block_senders": ListSchema(
         ("pattern_type", "pattern"),
         {"pattern": _PATTERN, "pattern_type": _TYPE, "is_regex": _YES_OR_NO, "comments": _COMMENTS},
-        _BY_PATTERN | _BY_TYPE, orders=("pattern", "created_at"), check=validators.pattern),
+        _BY_PATTERN | _BY_TYPE, orders=("pattern", "created_at"), check=validators.check_pattern),
     "allow_policies": ListSchema(
         ("pattern_type", "pattern"),
         {"pattern": _PATTERN, "pattern_type": _TYPE, "is_regex": _YES_OR_NO, "comments": _COMMENTS}
         | dict.fromkeys(EXEMPTIONS, _YES_OR_NO),
         _BY_PATTERN | _BY_TYPE | dict.fromkeys(EXEMPTIONS, _FLAG), orders=("pattern", "created_at"),
-        check=validators.pattern,
+        check=validators.check_pattern,
         deprecated={"is_recipient": "is_exempt_recipient", "is_sender": "is_trusted_sender",
                     "is_spoof": "is_acceptable_sender", **STAMPED}),
     "trusted_domains": ListSchema(
@@ -165,7 +165,7 @@ LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
         {"pattern": _PATTERN, "is_recent": _YES_OR_NO, "is_similarity": _YES_OR_NO, "is_regex": _YES_OR_NO,
          "comments": _COMMENTS},
         _BY_PATTERN | dict.fromkeys(("is_recent", "is_similarity"), _FLAG), orders=("pattern", "created_at"),
-        check=lambda entry: validators.pattern(entry | {"pattern_type": "DOMAIN"})),
+        check=lambda entry: validators.check_pattern(entry | {"pattern_type": "DOMAIN"})),
     "content_policies": ListSchema(
         ("name",),
         {"name": _TEXT, "pattern": _PATTERN, "enabled": _YES_OR_NO, "notes": _NOTE,
@@ -177,29 +177,29 @@ LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
          "directory_id": _NUMBER, "directory_node_id": _NUMBER, "external_directory_node_id": _NOTE,
          "provenance": Field(str, nullable=ALWAYS, words=DIRECTORIES)},
         {"provenance": Filter(DIRECTORIES)}, orders=("name", "email", "created_at"),
-        verbs=EVERY_VERB - {"batch"}, check=validators.person),
+        verbs=EVERY_VERB - {"batch"}, check=validators.check_person),
     "sending_domain_restrictions": ListSchema(
         ("domain",),
-        {"domain": Field(str, required=True, check=validators.domain), "comments": _COMMENTS,
+        {"domain": Field(str, required=True, check=validators.check_domain), "comments": _COMMENTS,
          "exclude": Field(list, required=True, each=Field(str))},
         orders=("domain", "created_at"), parts=("deletes",)),
     "url_ignore_patterns": ListSchema(
         ("pattern",), {"pattern": _PATTERN, "comments": _COMMENTS}, verbs=EVERY_VERB - {"batch"}),
     "domains": ListSchema(
         ("domain",),
-        {"domain": Field(str, required=True, check=validators.domain),
+        {"domain": Field(str, required=True, check=validators.check_domain),
          "allowed_delivery_modes": Field(list, required=True, each=Field(str, words=MODES)),
          "drop_dispositions": Field(list, required=True, each=Field(str, words=tuple(sorted(TEN)))),
-         "ip_restrictions": Field(list, required=True, each=Field(str, check=validators.network)),
+         "ip_restrictions": Field(list, required=True, each=Field(str, check=validators.check_network)),
          "regions": Field(list, required=True, each=Field(str, words=REGIONS)),
          "folder": Field(str, nullable=ALWAYS, words=("AllItems", "Inbox")),
-         "integration_id": Field(str, nullable=ALWAYS, check=validators.uuid),
+         "integration_id": Field(str, nullable=ALWAYS, check=validators.check_uuid),
          "lookback_hops": Field(int, nullable=WHOLE, least=1, most=20),
          "require_tls_inbound": _MAYBE, "require_tls_outbound": _MAYBE, "transport": Field(str, nullable=WHOLE)},
         {"domain": Filter(), "integration_id": Filter(), "status": Filter(domains.STATES),
          "allowed_delivery_mode": Filter(MODES, lambda row: row.get("allowed_delivery_modes")),
          "active_delivery_mode": Filter(MODES, domains.active_modes)},
         orders=("domain", "created_at"), verbs=EVERY_VERB | {"replace", "delete_many"},
-        fixed=("domain",), first=domains.UNCHECKED, born=domains.check_later,
-        more={("GET", "{id}/verification"): domains.verification}),
+        fixed=("domain",), initial=domains.UNCHECKED, on_create=domains.schedule_check,
+        routes={("GET", "{id}/verification"): domains.get_verification}),
 })  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -43,15 +44,15 @@ class State(Struct, frozen=True):
     log: tuple[Json, ...] = ()
     released: tuple[str, ...] = ()
 
-    def sent_in(self, at: float, by: str, status: str) -> State:
+    def record_submission(self, at: float, by: str, status: str) -> State:
         """Return the state after somebody asked for another verdict."""
         entry = log_entry("RECLASSIFY", at, status, by)
-        return replace(self, operations=_with(self.operations, "SUBMISSION"), log=(*self.log, entry))
+        return replace(self, operations=_add_operation(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
-    def previewed(self, at: float, by: str, status: str = "OK") -> State:
+    def record_preview(self, at: float, by: str, status: str = "OK") -> State:
         """Return the state after somebody tried to look at a picture of it, which a status other than OK denied."""
         after = replace(self, log=(*self.log, log_entry("PREVIEW", at, status, by)))
-        return replace(after, operations=_with(self.operations, "PREVIEW")) if status == "OK" else after
+        return replace(after, operations=_add_operation(self.operations, "PREVIEW")) if status == "OK" else after
 
 
 def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
@@ -60,29 +61,29 @@ def log_entry(operation: str, at: float, status: str, by: str, folder: str | Non
     return {"completed_at": moment(at), "operation": operation, "status": status, "properties": properties}
 
 
-def aged(log: tuple[Json, ...]) -> list[Json]:
+def add_deprecated(log: tuple[Json, ...]) -> list[Json]:
     """Return entries of an action log with their field that is past its end of life."""
     return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
 
 
-def moved(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
+def apply_move(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
     """Return the state after a move that reached at least one recipient."""
-    operations = _with(state.operations, "MOVE")
+    operations = _add_operation(state.operations, "MOVE")
     return replace(state, folder=folder, delivery=delivery, operations=operations, log=(*state.log, *log))
 
 
-def released(state: State, everybody: tuple[str, ...], reached: tuple[str, ...], entry: Json) -> State:
+def apply_release(state: State, everybody: tuple[str, ...], reached: tuple[str, ...], entry: Json) -> State:
     """Return the state after a release; in quarantine until everybody was reached."""
     after = replace(state, released=tuple(dict.fromkeys((*state.released, *reached))), log=(*state.log, entry))
     if not after.released:
         return after
-    after = replace(after, operations=_with(state.operations, "QUARANTINE_RELEASE"))
+    after = replace(after, operations=_add_operation(state.operations, "QUARANTINE_RELEASE"))
     if set(after.released) != set(everybody):
         return replace(after, delivery=("delivered", "quarantined"))
     return replace(after, delivery=("delivered",), quarantined=False, folder="Inbox")
 
 
-def _with(operations: tuple[str, ...] | None, operation: str) -> tuple[str, ...]:
+def _add_operation(operations: tuple[str, ...] | None, operation: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(operations or ()), operation)))
 
 
@@ -94,7 +95,7 @@ def first_state(disposition: str, *, quarantined: bool, folder: str = "Inbox") -
 
 
 @lru_cache(maxsize=4096)
-def _tail(
+def _encode_tail(
     disposition: str, delivery: tuple[str, ...], operations: tuple[str, ...] | None, *, quarantined: bool
 ) -> bytes:
     changing = {
@@ -164,18 +165,20 @@ class Mail(Timeline[State]):
         first = self.past[0][1] if self.past else self.value
         return first.disposition != "NONE"
 
-    def fixed(self) -> Fixed:
+    def read_fixed(self) -> Fixed:
         """Decode what filters ask about; dear, so ask only when a filter needs it."""
         return _read(self.head + b"}")
 
-    def encoded(self, state: State, *, deprecated: bool = False) -> bytes:
+    def encode(self, state: State, *, deprecated: bool = False) -> bytes:
         """Join the fixed part and one state to the message as the API shows it."""
-        tail = _tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
+        tail = _encode_tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
-        old = {"ts": seconds(self.scanned), "findings": None, "action_log": aged(state.log)}
+        old = {"ts": seconds(self.scanned), "findings": None, "action_log": add_deprecated(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail
 
 
+SCAN_TIME = attrgetter("scanned")
+"""What the messages of an account are sorted by."""
 Test = Callable[[Mail, State], bool]
 """Whether a search finds a message in a state."""

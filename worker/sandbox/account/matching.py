@@ -51,14 +51,14 @@ def recipients(fields: Json) -> Parties:
     return Parties(tuple(map(str, named)) if isinstance(named, list | tuple) else ())
 
 
-def means(entry: Json, parties: Parties) -> bool:
+def matches(entry: Json, parties: Parties) -> bool:
     """Tell whether an entry means one of them; letters of either case are the same."""
     pattern = str(entry["pattern"])
     if entry.get("is_regex"):
-        return any(_found(pattern, text[:LONGEST_ADDRESS]) for text in (*parties.addresses, *parties.servers))
+        return any(_search(pattern, text[:LONGEST_ADDRESS]) for text in (*parties.addresses, *parties.servers))
     wanted, kind = pattern.lower(), entry.get("pattern_type", "DOMAIN")
     if kind == "IP":
-        return any(_inside(server, pattern) for server in parties.servers)
+        return any(_is_inside(server, pattern) for server in parties.servers)
     if kind == "DOMAIN":
         return any(address.lower().rpartition("@")[2] == wanted for address in parties.addresses)
     return any(address.lower() == wanted for address in parties.addresses)
@@ -68,7 +68,7 @@ def _strings(fields: Json, *names: str) -> tuple[str, ...]:
     return tuple(value for name in names if isinstance(value := fields.get(name), str))
 
 
-def _inside(server: str, network: str) -> bool:
+def _is_inside(server: str, network: str) -> bool:
     """Tell whether a server is in a network; what is no address of either kind is in none."""
     try:
         return ip_address(server) in ip_network(network, strict=False)
@@ -77,24 +77,24 @@ def _inside(server: str, network: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _found(pattern: str, text: str) -> bool:
+def _search(pattern: str, text: str) -> bool:
     """Search in an address; an expression does not mean one on which it might have to try too often."""
-    expression, longest = _bounded(pattern)
+    expression, longest = _compile_bounded(pattern)
     return expression is not None and len(text) <= longest and expression.search(text) is not None
 
 
 @lru_cache(maxsize=1024)
-def _bounded(pattern: str) -> tuple[re.Pattern[str] | None, int]:
+def _compile_bounded(pattern: str) -> tuple[re.Pattern[str] | None, int]:
     """Compile an expression, if it is one, and tell on how many characters it may be tried."""
     try:
         expression = re.compile(pattern)
     except re.error:
         return None, 0
-    tries = partial(_tries, ESCAPED.sub("x", pattern))
+    tries = partial(_estimate_tries, ESCAPED.sub("x", pattern))
     return expression, bisect_right(range(LONGEST_ADDRESS + 1), MOST_TRIES, key=tries) - 1
 
 
-def _tries(bare: str, length: int) -> float:
+def _estimate_tries(bare: str, length: int) -> float:
     """Estimate from above how often an expression without escapes and sets may be tried on so many characters.
 
     A choice within something repeated has no bound, nor has what is written with spaces and comments.
@@ -105,21 +105,21 @@ def _tries(bare: str, length: int) -> float:
         inner, repeated = group.groups()
         if repeated and (MANY.search(inner) or MAYBE.search(inner.removeprefix("?")) or "|" in inner):
             return inf
-        bare = bare[: group.start()] + _flat(inner, length) + "x" + repeated + bare[group.end() :]
-    return sum(_ways(branch, length, anywhere=not branch.startswith("^")) for branch in bare.split("|"))
+        bare = bare[: group.start()] + _flatten(inner, length) + "x" + repeated + bare[group.end() :]
+    return sum(_count_ways(branch, length, anywhere=not branch.startswith("^")) for branch in bare.split("|"))
 
 
-def _flat(inner: str, length: int) -> str:
+def _flatten(inner: str, length: int) -> str:
     """Write what is in a group without it: a choice as so many doublings, a look around as one more walk."""
     walk = "x*" if LOOK.match(inner) else ""
     inner = inner.removeprefix("?").replace("^", "x")
     if "|" in inner:
-        ways = sum(_ways(branch, length) for branch in inner.split("|"))
+        ways = sum(_count_ways(branch, length) for branch in inner.split("|"))
         inner = "x?" * (ways - 1).bit_length()
     return inner + walk
 
 
-def _ways(branch: str, length: int, *, anywhere: bool = False) -> int:
+def _count_ways(branch: str, length: int, *, anywhere: bool = False) -> int:
     """Count the ways to try a sequence: what may begin or end anywhere shares the text, what may be there doubles."""
     shares = len(MANY.findall(branch)) + anywhere
     return comb(length + shares, shares) << len(MAYBE.findall(MANY.sub("", branch)))

@@ -37,22 +37,22 @@ def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Js
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
         account.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
-    text, escalated = (_words(account, body, name) for name in ("eml_content", "escalated_submission_id"))
+    text, escalated = (_read_text(account, body, name) for name in ("eml_content", "escalated_submission_id"))
     return VerdictRequest(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
 
-def _words(account: AccountState, body: Json, name: str) -> str | None:
+def _read_text(account: AccountState, body: Json, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         account.reader.wrong(f"{name} must be a string")
     return value
 
 
-def ask(account: AccountState, request: VerdictRequest) -> None:
+def request_verdict(account: AccountState, request: VerdictRequest) -> None:
     """Take a request in. It is on record a little later, and decided about much later."""
     detail: Json = {"disposition": request.disposition}
-    account.note(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
-    account.later(request.at + account.options.submission_delay, partial(_submit, account, request))
+    account.record(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
+    account.schedule(request.at + account.options.submission_delay, partial(_submit, account, request))
 
 
 def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
@@ -64,16 +64,16 @@ def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
         requested_at=moment(request.at),
         requested_by=request.by,
         requested_disposition=request.disposition,
-        original_disposition=six(mail.now.disposition),
+        original_disposition=limit_to_six(mail.now.disposition),
         original_postfix_id=mail.postfix,
-        subject=mail.fixed().subject,
+        subject=mail.read_fixed().subject,
         status="pending" if request.stored else "invalid",
         outcome=None if request.stored else INVALID,
     )
-    mail.become(at, mail.now.sent_in(request.at, request.by, "OK" if request.stored else INVALID))
+    mail.become(at, mail.now.record_submission(request.at, request.by, "OK" if request.stored else INVALID))
     _escalate(account, request, ident, at)
     if request.stored:
-        account.later(at + account.options.review_delay, partial(_review, account, request, ident))
+        account.schedule(at + account.options.review_delay, partial(_review, account, request, ident))
 
 
 def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
@@ -97,11 +97,11 @@ def _review(account: AccountState, request: VerdictRequest, ident: str, at: floa
     granted = account.rng.random() < GRANTED
     outcome = request.disposition if granted else request.mail.now.disposition
     said = "accepted" if granted else "rejected"
-    account.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
+    account.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=limit_to_six(outcome))
     if granted:
         account.change_verdict(request.mail.id, request.disposition, at=at)
 
 
-def six(disposition: str) -> str | None:
+def limit_to_six(disposition: str) -> str | None:
     """Return a disposition as submissions show it, which know six of them."""
     return disposition if disposition in SIX else None

@@ -25,7 +25,7 @@ class Timeline(Generic[T]):
         self.past = (*self.past, (self.since, self.value))
         self.since, self.value = max(at, self.since), value
 
-    def seen(self, horizon: float) -> T | None:
+    def read(self, horizon: float) -> T | None:
         """Return the value as it was at ``horizon``, None before it began."""
         if self.since <= horizon:
             return self.value

@@ -131,14 +131,14 @@ def pick(rng: Random) -> str:
     return rng.choices(_NAMES, cum_weights=_STEPS)[0]
 
 
-def message_id_of(rng: Random, scanned: int) -> str:
+def make_message_id(rng: Random, scanned: int) -> str:
     """Make an investigate id: postfix id, scan time, eight hex digits."""
     bits = rng.getrandbits(128)
     postfix = "".join([ALPHABET[(bits >> shift) % len(ALPHABET)] for shift in range(0, 96, 6)])
     return f"{postfix}-{seconds(scanned)}-{bits & 0xFFFFFFFF:08x}"
 
 
-def skeleton(ident: str, scanned: int) -> Json:
+def fill_required(ident: str, scanned: int) -> Json:
     """Return the required fields of a message, and the ones its id determines."""
     postfix, _, rest = ident.partition("-")
     return {
@@ -155,7 +155,7 @@ def skeleton(ident: str, scanned: int) -> Json:
 
 def compose(rng: Random, scanned: int, kind: Kind) -> Json:
     """Write the fixed fields of one message of a kind."""
-    fields = skeleton(message_id_of(rng, scanned), scanned)
+    fields = fill_required(make_message_id(rng, scanned), scanned)
     domain, n = rng.choice(kind.domains), rng.randrange(1, 9999)
     recipients = [rng.choice(ADDRESSES)] if rng.random() < ONE_RECIPIENT else rng.sample(ADDRESSES, 3)
     subjects = kind.subjects if rng.random() < PLAIN_SUBJECT else ODD_SUBJECTS

@@ -105,7 +105,7 @@ def take(account: Activity, name: str, data: bytes) -> Mail:
     scanned = int(letter.sent if letter.sent is not None and recent else now)
     disposition, reasons = judge(letter.content)
     fields: dict[str, Any] = _fields(letter) | {"detection_reasons": reasons}
-    ident = traffic.message_id_of(Random(f"eml {account.seed} {name!a}"), scanned)
+    ident = traffic.make_message_id(Random(f"eml {account.seed} {name!a}"), scanned)
     links = tuple(link.href for link in letter.content.links)
     mail = account.add_message(
         id=ident, disposition=disposition, scanned=scanned, indexed=scanned, links=links, **fields

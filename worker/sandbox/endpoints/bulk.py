@@ -45,7 +45,7 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
     """Begin a job. An empty search means every detection of the last 30 days."""
     job = _read(account, call, account.reader.mapping(call.request))
     account.jobs[job.ident] = job
-    account.note(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
+    account.record(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
     bulk_jobs.start(account, job)
     return ok(_shown(job, job.progress.value, call.now), status=201)
 
@@ -60,7 +60,7 @@ def _read(account: AccountState, call: Call, body: Json) -> Job:
     request = _query(call.request, sought)
     return Job(
         ident=str(UUID(int=account.rng.getrandbits(128), version=4)),
-        number=account.number(),
+        number=account.next_number(),
         asked=call,
         destination=destination,
         window=search.window(account.reader, replace(call, request=request)),
@@ -101,9 +101,9 @@ def _tests(account: AccountState, request: IncomingRequest) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
     tests = search.filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
-        tests.append(lambda mail, _: mail.fixed().subject == subject)
+        tests.append(lambda mail, _: mail.read_fixed().subject == subject)
     if request.get("submissions") == "true":
-        tests.append(lambda mail, _: mail.fixed().is_phish_submission)
+        tests.append(lambda mail, _: mail.read_fixed().is_phish_submission)
     return tests
 
 
@@ -114,7 +114,7 @@ def listing(account: AccountState, call: Call) -> OutgoingResponse:
     rows = (
         (job.number, job.ident, _shown(job, progress, account.horizon(call.now, job.ident)))
         for job in reversed(account.jobs.values())
-        if (progress := job.progress.seen(account.horizon(call.now, job.ident))) is not None
+        if (progress := job.progress.read(account.horizon(call.now, job.ident))) is not None
         and action in {None, _action(job)}
         and status in {None, progress.status}
     )
@@ -138,7 +138,7 @@ def messages(account: AccountState, call: Call) -> OutgoingResponse:
     rows = (
         (number, job.ident, _row(account, call, job, row, attempt))
         for number, row in enumerate(job.rows[first:], first)
-        if (attempt := row.seen(horizon)) is not None and status in {None, attempt.status}
+        if (attempt := row.read(horizon)) is not None and status in {None, attempt.status}
     )
     return _page(account, call, rows)
 
@@ -159,7 +159,7 @@ def delete(account: AccountState, call: Call) -> OutgoingResponse:
 
 def _seen(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
     job = account.jobs.get(call.ids[0])
-    progress = job.progress.seen(account.horizon(call.now, job.ident)) if job is not None else None
+    progress = job.progress.read(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     return job, progress
@@ -171,7 +171,7 @@ def _to_change(account: AccountState, call: Call, operation: str, *, running: bo
     if job is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     gone, fits = job.progress.value is None, job.running is running
-    account.note(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
+    account.record(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
     if gone:
         raise Refused(404, 10005, f"no job {job.ident}")
     if not fits:
@@ -213,7 +213,7 @@ def _params(job: Job, **more: object) -> Json:
 def _shown(job: Job, progress: JobProgress | None, horizon: float) -> Json:
     """Show a job as it was at a moment; its counters are counted, so that they add up at any."""
     now = progress or JobProgress()
-    attempts = Counter(attempt.status for row in job.rows if (attempt := row.seen(horizon)) is not None)
+    attempts = Counter(attempt.status for row in job.rows if (attempt := row.read(horizon)) is not None)
     return {
         "job_id": job.ident,
         "action_type": _action(job),
@@ -231,13 +231,13 @@ def _shown(job: Job, progress: JobProgress | None, horizon: float) -> Json:
 
 def _row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
     """Show a row, with its message as a read of it would be answered now."""
-    mail, state = row.mail, account.seen(row.mail, call.now)
-    whole = mail.encoded(state or mail.now, deprecated=account.options.deprecated)
+    mail, state = row.mail, account.read_mail(row.mail, call.now)
+    whole = mail.encode(state or mail.now, deprecated=account.options.deprecated)
     return {
         "message_id": mail.id,
         "postfix_id": mail.postfix,
         "alert_id": mail.id.rpartition("-")[0],
-        "email_message_id": mail.fixed().message_id,
+        "email_message_id": mail.read_fixed().message_id,
         "action_type": _action(job),
         "action_params": _params(job, client_recipient=row.recipient),
         "status": attempt.status,

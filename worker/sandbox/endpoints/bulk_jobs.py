@@ -28,7 +28,7 @@ def start(account: AccountState, job: Job) -> None:
 
 def _later(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
     """Let a job go on a step later, unless it was ended meanwhile."""
-    account.later(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
+    account.schedule(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
 def _discover(account: AccountState, job: Job, at: float) -> None:
@@ -53,13 +53,13 @@ def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) 
 
 
 def _take_in(account: AccountState, job: Job, mail: Mail, at: float) -> None:
-    fixed = mail.fixed()
+    fixed = mail.read_fixed()
     skipped = fixed.is_phish_submission
     attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if skipped else Attempt()
     rows = tuple(Row(at, mail, recipient, attempt) for recipient in fixed.client_recipients)
     job.rows += rows
     if rows and not skipped:
-        heappush(job.waiting, (at, account.number(), rows))
+        heappush(job.waiting, (at, account.next_number(), rows))
 
 
 def _claim(account: AccountState, job: Job, at: float) -> None:
@@ -85,7 +85,7 @@ def _handle(account: AccountState, job: Job, at: float, claimed: list[tuple[Row,
         statuses = _attempt(account, call, job, rows)
         again = tuple([row for row in rows if _settle(account, row, statuses[row.recipient], at)])
         if again:
-            heappush(job.waiting, (at + account.options.job_retry_after, account.number(), again))
+            heappush(job.waiting, (at + account.options.job_retry_after, account.next_number(), again))
     _claim(account, job, at)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import DONE, NO_INTEGRATION, aged
+from worker.sandbox.account.mail import DONE, NO_INTEGRATION, add_deprecated
 from worker.sandbox.content import mime_reader, mime_writer
 from worker.sandbox.content.detections import detection
 from worker.sandbox.content.preview import screenshot
@@ -25,13 +25,13 @@ ABSENT = "the message is no longer in the inbox"
 def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one message."""
     mail, state = _message(account, call, submitted=_submitted(account, call))
-    return ok_raw(mail.encoded(state, deprecated=account.options.deprecated))
+    return ok_raw(mail.encode(state, deprecated=account.options.deprecated))
 
 
 def action_log(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer what was tried on a message, in its order, failed attempts too."""
     _, state = _message(account, call, submitted=_submitted(account, call))
-    return ok(aged(state.log) if account.options.deprecated else state.log)
+    return ok(add_deprecated(state.log) if account.options.deprecated else state.log)
 
 
 def detections(account: AccountState, call: Call) -> OutgoingResponse:
@@ -78,7 +78,7 @@ def _asked_for(account: AccountState, call: Call) -> Mail:
     ident, postfix = body.get("id"), body.get("postfix_id")
     mail = None
     if isinstance(ident, str) and form != "postfix_id":
-        mail = account.find(ident, call.now)
+        mail = account.find_mail(ident, call.now)
     elif isinstance(postfix, str) and form != "id":
         mail = next((one for one in account.mails if one.postfix == postfix and one.first <= call.now), None)
     else:
@@ -91,15 +91,15 @@ def _asked_for(account: AccountState, call: Call) -> Mail:
 def _shown(account: AccountState, call: Call, mail: Mail) -> OutgoingResponse:
     """Draw a message, and put on record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
-    mail.become(call.now, mail.now.previewed(call.now, call.by))
-    account.note(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
+    mail.become(call.now, mail.now.record_preview(call.now, call.by))
+    account.record(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
     return ok({"screenshot": screenshot(_content(mail))})
 
 
 def _unshown(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
     """Put on record that somebody tried to look at it."""
-    mail.become(call.now, mail.now.previewed(call.now, call.by, refused.message))
-    account.note(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
+    mail.become(call.now, mail.now.record_preview(call.now, call.by, refused.message))
+    account.record(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
     return refused
 
 
@@ -120,23 +120,23 @@ def _submitted(account: AccountState, call: Call) -> bool:
 
 def _message(account: AccountState, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
     """Find a message; where only the submissions count, one that somebody sent in."""
-    mail = account.find(call.ids[0], call.now)
-    state = account.seen(mail, call.now) if mail is not None else None
+    mail = account.find_mail(call.ids[0], call.now)
+    state = account.read_mail(mail, call.now) if mail is not None else None
     if mail is None or state is None or (submitted and not _sent_in(account, call, mail)):
         raise Refused(404, 10002, "message not found")
     return mail, state
 
 
 def _sent_in(account: AccountState, call: Call, mail: Mail) -> bool:
-    rows = account.shown(account.submissions, call.now)
+    rows = account.read_all(account.submissions, call.now)
     return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 
 
 def reclassify(account: AccountState, call: Call) -> OutgoingResponse:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
     body = account.reader.mapping(call.request)
-    mail = account.find(call.ids[0], call.now)
+    mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    reviews.ask(account, reviews.read_request(account, mail, call.by, call.now, body))
+    reviews.request_verdict(account, reviews.read_request(account, mail, call.by, call.now, body))
     return ok({}, status=202)

@@ -19,9 +19,9 @@ from worker.sandbox.account.mail import (
     QUARANTINED,
     TEN,
     Mail,
+    apply_move,
+    apply_release,
     log_entry,
-    moved,
-    released,
 )
 from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, moment, ok
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def move_one(account: AccountState, call: Call) -> OutgoingResponse:
     """Move one message; the result is a list all the same."""
     destination = destination_of(account, account.reader.mapping(call.request))
-    mail = account.find(call.ids[0], call.now)
+    mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
     return ok(_move(account, call, mail, destination))
@@ -45,9 +45,9 @@ def move_many(account: AccountState, call: Call) -> OutgoingResponse:
     destination, ids = destination_of(account, body), account.reader.ids(body.get("ids"))
     items: list[Json] = []
     for ident in ids:
-        mail = account.find(ident, call.now)
+        mail = account.find_mail(ident, call.now)
         if mail is None:
-            account.note(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
+            account.record(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
             items.append({"success": False, "status": "message not found", "operation": "MOVE"})
         else:
             items += _move(account, call, mail, destination)
@@ -69,8 +69,8 @@ def destination_of(account: AccountState, body: Json) -> str:
 
 def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
-    statuses, named = move(account, call, mail, destination), mail.fixed().message_id
-    old = account.old(completed_timestamp=moment(call.now), item_count=1)
+    statuses, named = move(account, call, mail, destination), mail.read_fixed().message_id
+    old = account.keep_deprecated(completed_timestamp=moment(call.now), item_count=1)
     return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
@@ -79,7 +79,7 @@ def move(account: AccountState, call: Call, mail: Mail, destination: str, only: 
 
     ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
     """
-    before, everybody = mail.now, mail.fixed().client_recipients
+    before, everybody = mail.now, mail.read_fixed().client_recipients
     tried = only or everybody
     statuses = {one: _hindrance(account, mail, destination) or _luck(account) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
@@ -87,13 +87,13 @@ def move(account: AccountState, call: Call, mail: Mail, destination: str, only: 
     delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
     reached = "moved" in came
     if reached:
-        mail.become(call.now, moved(before, destination, delivery, log))
+        mail.become(call.now, apply_move(before, destination, delivery, log))
         _perhaps_moved_back(account, call.now, mail)
     else:
         failed = before.delivery if before.quarantined else delivery
         mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
     detail: Json = {"destination": destination, "from": before.folder, "statuses": statuses}
-    account.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
+    account.record(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
     return statuses
 
 
@@ -115,7 +115,7 @@ def _perhaps_moved_back(account: AccountState, now: float, mail: Mail) -> None:
     """Let the user drag it back into the inbox some time later, as some do."""
     if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
         when = now + account.options.moved_back_after * account.rng.random()
-        account.later(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
+        account.schedule(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
 
 
 def _item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
@@ -133,12 +133,12 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
 def release(account: AccountState, call: Call) -> OutgoingResponse:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
     ids = _ids_to_release(account, call)
-    mails = [(ident, account.find(ident, call.now)) for ident in ids]
+    mails = [(ident, account.find_mail(ident, call.now)) for ident in ids]
     if account.options.release_unknown == "404" and any(mail is None for _, mail in mails):
         raise Refused(404, 10002, "message not found")
     for ident, mail in mails:
         if mail is None:
-            account.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
+            account.record(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
     return ok([release_one(account, call, mail) for _, mail in mails if mail is not None])
 
 
@@ -156,16 +156,16 @@ def _ids_to_release(account: AccountState, call: Call) -> list[str]:
 
 def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
-    before, everybody = mail.now, mail.fixed().client_recipients
+    before, everybody = mail.now, mail.read_fixed().client_recipients
     reached, failed, late = _reached(account, before, everybody)
     status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
     entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
     tried = replace(before, log=(*before.log, entry))
-    mail.become(call.now, released(before, everybody, reached, entry) if before.quarantined else tried)
+    mail.become(call.now, apply_release(before, everybody, reached, entry) if before.quarantined else tried)
     detail: Json = {"delivered": reached, "failed": failed + late}
-    account.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
+    account.record(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
-    item |= account.old(postfix_id=mail.postfix)
+    item |= account.keep_deprecated(postfix_id=mail.postfix)
     return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
 
 

@@ -24,9 +24,9 @@ def reports(account: AccountState, call: Call) -> OutgoingResponse:
     end = reader.time(request, "end", call.now)
     size = reader.number(request, "per_page", 20, 1000)
     things = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
-    rows = [row for row in account.shown(things, call.now) if start <= when(row, "created_at") <= end]
+    rows = [row for row in account.read_all(things, call.now) if start <= when(row, "created_at") <= end]
     rows.sort(key=lambda row: when(row, "created_at"), reverse=True)
-    rows = [row | account.old(ts=row["created_at"]) for row in rows]
+    rows = [row | account.keep_deprecated(ts=row["created_at"]) for row in rows]
     return page_of(rows, reader.number(request, "page", 1, 10**9), size)
 
 

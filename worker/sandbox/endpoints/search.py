@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from worker.sandbox.account.account import AccountState, SlowSearch
-from worker.sandbox.account.mail import DAY, DELIVERIES, SIX, Fixed, Mail, State, Test
+from worker.sandbox.account.mail import DAY, DELIVERIES, SCAN_TIME, SIX, Fixed, Mail, State, Test
 from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, ok, ok_raw
 
 ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
@@ -31,7 +31,7 @@ def search(account: AccountState, call: Call) -> OutgoingResponse:
     rows = list(islice(matches, skipped, skipped + size + 1))
     more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
     old = account.options.deprecated
-    page = b",".join([mail.encoded(state, deprecated=old) for mail, state in rows[:size]])
+    page = b",".join([mail.encode(state, deprecated=old) for mail, state in rows[:size]])
     return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
 
 
@@ -67,27 +67,23 @@ def found(
 ) -> Iterator[tuple[Mail, State]]:
     """Walk the window from its newest message, or from below the place of a cursor."""
     mails = account.mails
-    low = bisect_left(mails, window[0], key=_scanned)
-    high = bisect_right(mails, window[1], key=_scanned)
+    low = bisect_left(mails, window[0], key=SCAN_TIME)
+    high = bisect_right(mails, window[1], key=SCAN_TIME)
     if place is not None:
         high = min(high, _below(mails, *place))
     for index in range(high - 1, low - 1, -1):
         mail = mails[index]
-        state = account.seen(mail, now)
+        state = account.read_mail(mail, now)
         if state is not None and all(test(mail, state) for test in chosen):
             yield mail, state
 
 
 def _below(mails: list[Mail], scanned: int, ident: str) -> int:
     """Return where the walk goes on: under the message a cursor names, which never leaves the list."""
-    place = bisect_right(mails, scanned, key=_scanned) - 1
+    place = bisect_right(mails, scanned, key=SCAN_TIME) - 1
     while mails[place].id != ident:
         place -= 1
     return place
-
-
-def _scanned(mail: Mail) -> int:
-    return mail.scanned
 
 
 # -- filters ----------------------------------------------------------------------------------------------------------
@@ -115,7 +111,7 @@ def filters(
 
 
 def _all_match(mail: Mail, asked: list[tuple[Matcher, str]]) -> bool:
-    fixed = mail.fixed()
+    fixed = mail.read_fixed()
     return all(match(fixed, mail, text) for match, text in asked)
 
 
@@ -197,7 +193,7 @@ def position(account: AccountState, call: Call) -> tuple[int, str] | None:
 
 def accept(account: AccountState, call: Call, seconds: float) -> OutgoingResponse:
     """Answer 202 with the address where the result will be; every second address is an absolute one."""
-    job = str(account.number())
+    job = str(account.next_number())
     account.slow_searches[job] = SlowSearch(call.request, call.now + seconds)
     where = f"{call.request.path}/results/{job}"
     host = call.request.headers.get("host")

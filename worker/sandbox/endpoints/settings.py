@@ -26,7 +26,7 @@ class ListEndpoints:
     def page(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer a page of the entries, by default the newest first."""
         reader, request = account.reader, call.request
-        rows = self._filtered(account, call, account.shown(account.lists.get(self.name, {}), call.now))
+        rows = self._filtered(account, call, account.read_all(account.lists.get(self.name, {}), call.now))
         rows = self._in_order(account, call, rows)
         number, size = reader.number(request, "page", 1, 10**9), reader.number(request, "per_page", 20, 1000)
         return page_of([self._shown(account, row) for row in rows], number, size)
@@ -83,7 +83,7 @@ class ListEndpoints:
         return ok(done)
 
     def _shown(self, account: AccountState, entry: Json) -> Json:
-        return self.schema.shown(entry, deprecated=account.options.deprecated)
+        return self.schema.render(entry, deprecated=account.options.deprecated)
 
     def _filtered(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Leave out what a filter or the search does not want."""
@@ -145,5 +145,5 @@ def routes() -> Iterable[tuple[str, str, Handler]]:
         for verb in sorted(schema.verbs):
             method, tail, act = VERBS[verb]
             yield method, f"settings/{name}{tail}", partial(act, endpoints)
-        for (method, tail), handler in schema.more.items():
+        for (method, tail), handler in schema.routes.items():
             yield method, f"settings/{name}/{tail}", handler

@@ -31,14 +31,14 @@ def submissions(account: AccountState, call: Call) -> OutgoingResponse:
     if start > end:
         reader.wrong("start must not be later than end")
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
-    everything = account.shown(account.submissions, call.now)
+    everything = account.read_all(account.submissions, call.now)
     wanted = _wanted(reader, request)
     rows = [row for row in everything if start <= when(row, "requested_at") <= end]
     rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
     rows = _from_users(reader, request, rows, everything)
     if text := request.get("query"):
         rows = [row for row in rows if any(text.lower() in str(row.get(name) or "").lower() for name in SEARCHED)]
-    rows = [row | account.old(requested_ts=row["requested_at"]) for row in _in_order(reader, request, rows)]
+    rows = [row | account.keep_deprecated(requested_ts=row["requested_at"]) for row in _in_order(reader, request, rows)]
     return page_of(rows, number, size)
 
 
@@ -78,7 +78,7 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
         account.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
     for request in [_read_item(account, call, kind, item) for item in items]:  # all are read before one is made
-        reviews.ask(account, request)
+        reviews.request_verdict(account, request)
     return ok({}, status=202)
 
 
@@ -91,7 +91,7 @@ def _read_item(account: AccountState, call: Call, kind: str, item: object) -> re
     """
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
         account.reader.wrong("each of messages must be an object with an id")
-    mail = account.find(item["id"], call.now)
+    mail = account.find_mail(item["id"], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
     wanted = item.get("expected_disposition", item.get("requested_disposition", USUALLY_WANTED[kind]))
