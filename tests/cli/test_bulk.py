@@ -252,7 +252,7 @@ def test_a_person_is_asked_first(shell: Shell, busy: Serving, typed: bytes, code
 
 def test_a_job_that_cannot_be_read_is_told_and_hides_no_other(shell: Shell, busy: Serving) -> None:
     first, second = begin(busy), begin(busy)
-    busy.world.jobs[first].said["comment"] = 5
+    busy.world.jobs[first].echo["comment"] = 5
     code, out, err = at(shell, busy).type("bulk", "list")
     assert (code, err) == (0, "worker: 1 jobs cannot be read and are left out\n")
     assert (first in out, second in out) == (False, True)

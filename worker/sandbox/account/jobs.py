@@ -47,18 +47,19 @@ class Row(Timeline[Attempt]):
 
 
 class Job(Struct):  # mutable: its rows come in while it runs
-    """A job that ``asked`` created, and its search; None in ``progress`` once it was deleted.
+    """A job that ``call`` created, and its search; ``progress`` is None once it was deleted.
 
-    ``destination`` is None where it releases. ``waiting`` holds (moment from when on, number, rows of one message).
+    ``destination`` is None where it releases. ``echo`` is what a read repeats of the body.
+    ``waiting`` holds (moment from when on, number, rows of one message).
     """
 
     ident: str
     number: int
-    asked: Call
+    call: Call
     destination: str | None
     window: tuple[float, float]
     tests: list[Test]
-    said: Json
+    echo: Json
     progress: Timeline[JobProgress | None]
     rows: list[Row] = []
     waiting: list[tuple[float, int, tuple[Row, ...]]] = []

@@ -16,7 +16,7 @@ from worker.sandbox.account.jobs import OPEN, Attempt, Job, JobProgress, Row
 from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
-from worker.sandbox.endpoints.moves import destination_of
+from worker.sandbox.endpoints.moves import read_destination
 from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, moment, ok
 
 if TYPE_CHECKING:
@@ -43,42 +43,42 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
 
 def create(account: AccountState, call: Call) -> OutgoingResponse:
     """Begin a job. An empty search means every detection of the last 30 days."""
-    job = _read(account, call, account.reader.mapping(call.request))
+    job = _read_job(account, call, account.reader.mapping(call.request))
     account.jobs[job.ident] = job
-    account.record(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
+    account.record(Effect(call.now, "bulk.create", _describe(job), call.by, changed=True, detail={"id": job.ident}))
     bulk_jobs.start(account, job)
-    return ok(_shown(job, job.progress.value, call.now), status=201)
+    return ok(_render_job(job, job.progress.value, call.now), status=201)
 
 
-def _read(account: AccountState, call: Call, body: Json) -> Job:
+def _read_job(account: AccountState, call: Call, body: Json) -> Job:
     """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
-    said = {name: body.get(name) for name in ("comment", "expected_disposition")}
-    if said["comment"] is not None and not isinstance(said["comment"], str):
+    echo = {name: body.get(name) for name in ("comment", "expected_disposition")}
+    if echo["comment"] is not None and not isinstance(echo["comment"], str):
         account.reader.wrong("comment must be a string")
-    destination = _destination(account, body)
-    sought = _known(account.reader, body.get("search_params"))
-    request = _query(call.request, sought)
+    destination = _read_destination(account, body)
+    sought = _read_search(account.reader, body.get("search_params"))
+    request = _build_query(call.request, sought)
     return Job(
         ident=str(UUID(int=account.rng.getrandbits(128), version=4)),
         number=account.next_number(),
-        asked=call,
+        call=call,
         destination=destination,
-        window=search.window(account.reader, replace(call, request=request)),
-        tests=_tests(account, request),
-        said=said | {"search_params": sought},
+        window=search.read_window(account.reader, replace(call, request=request)),
+        tests=_read_tests(account, request),
+        echo=echo | {"search_params": sought},
         progress=Timeline(call.now, JobProgress()),
     )
 
 
-def _destination(account: AccountState, body: Json) -> str | None:
+def _read_destination(account: AccountState, body: Json) -> str | None:
     """Return where a job moves to, None where it releases."""
     action = body.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
         account.reader.wrong(f"action must be one of {', '.join(sorted(ACTIONS))}")
-    return destination_of(account, body) if action == "MOVE" else None
+    return read_destination(account, body) if action == "MOVE" else None
 
 
-def _known(reader: Reader, sought: object) -> Json:
+def _read_search(reader: Reader, sought: object) -> Json:
     """Read a search out of a body; what nobody knows is left out."""
     if not isinstance(sought, dict):
         reader.wrong("search_params must be an object")
@@ -90,16 +90,16 @@ def _known(reader: Reader, sought: object) -> Json:
     return {name: value for name, value in sought.items() if name in FLAGS | MOMENTS | WORDS}
 
 
-def _query(request: IncomingRequest, sought: Json) -> IncomingRequest:
+def _build_query(request: IncomingRequest, sought: Json) -> IncomingRequest:
     """Return the request that asks the list of messages for the same; null asks for nothing."""
     asked = {name: value for name, value in sought.items() if value is not None}
     pairs = ((name, str(value).lower() if name in FLAGS else str(value)) for name, value in asked.items())
     return IncomingRequest("GET", request.path, tuple(pairs))
 
 
-def _tests(account: AccountState, request: IncomingRequest) -> list[Test]:
+def _read_tests(account: AccountState, request: IncomingRequest) -> list[Test]:
     """Return the filters of a job, which knows two that the list of messages has no more."""
-    tests = search.filters(account.reader, request, account, TEN)
+    tests = search.read_filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
         tests.append(lambda mail, _: mail.read_fixed().subject == subject)
     if request.get("submissions") == "true":
@@ -107,57 +107,57 @@ def _tests(account: AccountState, request: IncomingRequest) -> list[Test]:
     return tests
 
 
-def listing(account: AccountState, call: Call) -> OutgoingResponse:
+def list_jobs(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the jobs, newest first."""
     reader, request = account.reader, call.request
     action, status = reader.one_of(request, "action_type", ACTIONS), reader.one_of(request, "status", STATUSES)
     rows = (
-        (job.number, job.ident, _shown(job, progress, account.horizon(call.now, job.ident)))
+        (job.number, job.ident, _render_job(job, progress, account.horizon(call.now, job.ident)))
         for job in reversed(account.jobs.values())
         if (progress := job.progress.read(account.horizon(call.now, job.ident))) is not None
-        and action in {None, _action(job)}
+        and action in {None, _action_of(job)}
         and status in {None, progress.status}
     )
-    place = search.position(account, call)
-    return _page(account, call, (row for row in rows if place is None or row[0] < place[0]))
+    place = search.read_cursor(account, call)
+    return _answer_page(account, call, (row for row in rows if place is None or row[0] < place[0]))
 
 
 def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one job."""
-    job, progress = _seen(account, call)
-    return ok(_shown(job, progress, account.horizon(call.now, job.ident)))
+    job, progress = _find_job(account, call)
+    return ok(_render_job(job, progress, account.horizon(call.now, job.ident)))
 
 
-def messages(account: AccountState, call: Call) -> OutgoingResponse:
+def list_messages(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
-    job, _ = _seen(account, call)
+    job, _ = _find_job(account, call)
     horizon = account.horizon(call.now, job.ident)
     status = account.reader.one_of(call.request, "status", ROW_STATUSES)
-    place = search.position(account, call)
+    place = search.read_cursor(account, call)
     first = 0 if place is None else place[0] + 1
     rows = (
-        (number, job.ident, _row(account, call, job, row, attempt))
+        (number, job.ident, _render_row(account, call, job, row, attempt))
         for number, row in enumerate(job.rows[first:], first)
         if (attempt := row.read(horizon)) is not None and status in {None, attempt.status}
     )
-    return _page(account, call, rows)
+    return _answer_page(account, call, rows)
 
 
 def cancel(account: AccountState, call: Call) -> OutgoingResponse:
     """End a job that runs; what it did stays done, and the record stays."""
-    job = _to_change(account, call, "bulk.cancel", running=True)
+    job = _find_to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
-    return ok(_shown(job, job.progress.value, call.now))
+    return ok(_render_job(job, job.progress.value, call.now))
 
 
 def delete(account: AccountState, call: Call) -> OutgoingResponse:
     """Take the record of a job away that has ended."""
-    job = _to_change(account, call, "bulk.delete", running=False)
+    job = _find_to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
     return ok({"id": job.ident})
 
 
-def _seen(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
+def _find_job(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
     job = account.jobs.get(call.ids[0])
     progress = job.progress.read(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
@@ -165,7 +165,7 @@ def _seen(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
     return job, progress
 
 
-def _to_change(account: AccountState, call: Call, operation: str, *, running: bool) -> Job:
+def _find_to_change(account: AccountState, call: Call, operation: str, *, running: bool) -> Job:
     """Return a job that is in the state for it; an attempt in another state is on record too."""
     job = account.jobs.get(call.ids[0])
     if job is None:
@@ -179,57 +179,57 @@ def _to_change(account: AccountState, call: Call, operation: str, *, running: bo
     return job
 
 
-def _page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> OutgoingResponse:
+def _answer_page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> OutgoingResponse:
     """Answer with a page of rows, given with what a cursor finds each of them again by."""
     reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     skipped = 0 if pages == "cursor" or request.get("cursor") else size * (number - 1)
     found = list(islice(rows, skipped, skipped + size + 1))
     shown, more = found[:size], len(found) > size and pages != "numbers"
-    following = search.cursor(account, call, *shown[-1][:2]) if more else None
-    return ok([row for _, _, row in shown], search.info(len(shown), size, following))
+    following = search.write_cursor(account, call, *shown[-1][:2]) if more else None
+    return ok([row for _, _, row in shown], search.make_result_info(len(shown), size, following))
 
 
 # -- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _action(job: Job) -> str:
+def _action_of(job: Job) -> str:
     return "RELEASE" if job.destination is None else "MOVE"
 
 
-def _about(job: Job) -> str:
+def _describe(job: Job) -> str:
     """Name what a job is about, the same for two that are asked for the same."""
-    about = [_action(job), job.destination, job.said["search_params"]]
+    about = [_action_of(job), job.destination, job.echo["search_params"]]
     return msgspec.json.encode(about, order="deterministic").decode()
 
 
-def _params(job: Job, **more: object) -> Json:
+def _render_params(job: Job, **more: object) -> Json:
     if job.destination is None:
         return {"type": "RELEASE", **more}
-    expected = job.said["expected_disposition"]
+    expected = job.echo["expected_disposition"]
     return {"type": "MOVE", "destination": job.destination, "expected_disposition": expected, **more}
 
 
-def _shown(job: Job, progress: JobProgress | None, horizon: float) -> Json:
+def _render_job(job: Job, progress: JobProgress | None, horizon: float) -> Json:
     """Show a job as it was at a moment; its counters are counted, so that they add up at any."""
     now = progress or JobProgress()
     attempts = Counter(attempt.status for row in job.rows if (attempt := row.read(horizon)) is not None)
     return {
         "job_id": job.ident,
-        "action_type": _action(job),
-        "action_params": _params(job),
-        "search_params": job.said["search_params"],
-        "comment": job.said["comment"],
+        "action_type": _action_of(job),
+        "action_params": _render_params(job),
+        "search_params": job.echo["search_params"],
+        "comment": job.echo["comment"],
         "status": now.status,
         "status_message": now.message,
-        "created_at": moment(job.asked.now),
-        "started_at": _moment(now.started),
-        "completed_at": _moment(now.ended),
+        "created_at": moment(job.call.now),
+        "started_at": _format_moment(now.started),
+        "completed_at": _format_moment(now.ended),
         **{name: sum(attempts[status] for status in statuses) for name, statuses in COUNTERS.items()},
     }
 
 
-def _row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
+def _render_row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
     """Show a row, with its message as a read of it would be answered now."""
     mail, state = row.mail, account.read_mail(row.mail, call.now)
     whole = mail.encode(state or mail.now, deprecated=account.options.deprecated)
@@ -238,17 +238,17 @@ def _row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt
         "postfix_id": mail.postfix,
         "alert_id": mail.id.rpartition("-")[0],
         "email_message_id": mail.read_fixed().message_id,
-        "action_type": _action(job),
-        "action_params": _params(job, client_recipient=row.recipient),
+        "action_type": _action_of(job),
+        "action_params": _render_params(job, client_recipient=row.recipient),
         "status": attempt.status,
         "status_message": attempt.message,
         "retry_count": attempt.tries,
-        "retry_after": _moment(attempt.retry_after),
+        "retry_after": _format_moment(attempt.retry_after),
         "created_at": moment(row.past[0][0] if row.past else row.since),
-        "processed_at": _moment(attempt.processed),
+        "processed_at": _format_moment(attempt.processed),
         "message": msgspec.Raw(whole),
     }
 
 
-def _moment(at: float | None) -> str | None:
+def _format_moment(at: float | None) -> str | None:
     return None if at is None else moment(at)

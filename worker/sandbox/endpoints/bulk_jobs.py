@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 def start(account: AccountState, job: Job) -> None:
     """Let a new job run."""
-    _later(account, job, job.asked.now, _discover)
+    _schedule_step(account, job, job.call.now, _discover)
 
 
-def _later(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
+def _schedule_step(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
     """Let a job go on a step later, unless it was ended meanwhile."""
     account.schedule(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
@@ -34,8 +34,8 @@ def _later(account: AccountState, job: Job, at: float, act: Callable[[AccountSta
 def _discover(account: AccountState, job: Job, at: float) -> None:
     """Search in what can be seen by now."""
     job.advance(at, status="DISCOVERING", started=at)
-    matches = search.found(account, at, job.window, job.tests, None)
-    _later(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
+    matches = search.find_matches(account, at, job.window, job.tests, None)
+    _schedule_step(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
 def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) -> None:
@@ -44,7 +44,7 @@ def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) 
     for mail in page:
         _take_in(account, job, mail, at)
     if page:
-        _later(account, job, at, partial(_collect, found=found))
+        _schedule_step(account, job, at, partial(_collect, found=found))
     elif account.rng.random() < account.options.job_failed:
         job.end(at, "FAILED", BROKE_DOWN)
     else:
@@ -73,14 +73,14 @@ def _claim(account: AccountState, job: Job, at: float) -> None:
     for row in (row for rows in claimed for row in rows):
         row.become(at, replace(row.value, status="PROCESSING", retry_after=None))
     if claimed:
-        _later(account, job, at, partial(_handle, claimed=claimed))
+        _schedule_step(account, job, at, partial(_handle, claimed=claimed))
     else:
-        _later(account, job, job.waiting[0][0], _claim)
+        _schedule_step(account, job, job.waiting[0][0], _claim)
 
 
 def _handle(account: AccountState, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
     """Do to each message what single requests do to it."""
-    call = replace(job.asked, now=at)
+    call = replace(job.call, now=at)
     for rows in claimed:
         statuses = _attempt(account, call, job, rows)
         again = tuple([row for row in rows if _settle(account, row, statuses[row.recipient], at)])

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import DONE, NO_INTEGRATION, add_deprecated
-from worker.sandbox.content import mime_reader, mime_writer
+from worker.sandbox.content import mime_reader, mime_writer, traces
 from worker.sandbox.content.detections import detection
 from worker.sandbox.content.preview import screenshot
-from worker.sandbox.content.traces import trace as traced
 from worker.sandbox.content.writing import written
 from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_raw
 
@@ -24,55 +23,55 @@ ABSENT = "the message is no longer in the inbox"
 
 def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one message."""
-    mail, state = _message(account, call, submitted=_submitted(account, call))
+    mail, state = _find_message(account, call, submitted=_asks_for_submission(account, call))
     return ok_raw(mail.encode(state, deprecated=account.options.deprecated))
 
 
-def action_log(account: AccountState, call: Call) -> OutgoingResponse:
+def get_action_log(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer what was tried on a message, in its order, failed attempts too."""
-    _, state = _message(account, call, submitted=_submitted(account, call))
+    _, state = _find_message(account, call, submitted=_asks_for_submission(account, call))
     return ok(add_deprecated(state.log) if account.options.deprecated else state.log)
 
 
-def detections(account: AccountState, call: Call) -> OutgoingResponse:
+def get_detections(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer why a message was detected; there is nothing for one that was not."""
-    mail, state = _detected(account, call)
-    return ok(detection(mail, state, _content(mail)))
+    mail, state = _find_detection(account, call)
+    return ok(detection(mail, state, _read_content(mail)))
 
 
-def raw(account: AccountState, call: Call) -> OutgoingResponse:
+def get_raw(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
-    mail, _ = _detected(account, call)
+    mail, _ = _find_detection(account, call)
     return ok({"raw": mime_reader.text(mail.original) if mail.original else mime_writer.eml(written(mail))})
 
 
-def trace(account: AccountState, call: Call) -> OutgoingResponse:
+def get_trace(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the way of any message through the mail servers; more may follow soon after the scan."""
-    mail, _ = _message(account, call)
+    mail, _ = _find_message(account, call)
     pending = call.now < mail.scanned + account.options.trace_pending
     horizon = account.horizon(call.now, mail.id)
-    return ok(traced(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
+    return ok(traces.trace(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
 
 
-def preview(account: AccountState, call: Call) -> OutgoingResponse:
+def get_preview(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a picture of a detection."""
-    mail, _ = _detected(account, call)
-    return _shown(account, call, mail)
+    mail, _ = _find_detection(account, call)
+    return _answer_preview(account, call, mail)
 
 
 def preview_other(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
-    mail = _asked_for(account, call)
+    mail = _find_named(account, call)
     if mail.now.disposition != "NONE":
         account.reader.wrong("the message is a detection: get its preview by its id")
     if account.options.integration != "on":
-        raise _unshown(account, call, mail, Refused(400, 10003, NO_INTEGRATION))
+        raise _record_refusal(account, call, mail, Refused(400, 10003, NO_INTEGRATION))
     if mail.now.folder != "Inbox":
-        raise _unshown(account, call, mail, Refused(404, 10002, ABSENT))
-    return _shown(account, call, mail)
+        raise _record_refusal(account, call, mail, Refused(404, 10002, ABSENT))
+    return _answer_preview(account, call, mail)
 
 
-def _asked_for(account: AccountState, call: Call) -> Mail:
+def _find_named(account: AccountState, call: Call) -> Mail:
     """Find the message that the body names, in the form or the forms an option allows."""
     body, form = account.reader.mapping(call.request), account.options.preview_body
     ident, postfix = body.get("id"), body.get("postfix_id")
@@ -88,46 +87,46 @@ def _asked_for(account: AccountState, call: Call) -> Mail:
     return mail
 
 
-def _shown(account: AccountState, call: Call, mail: Mail) -> OutgoingResponse:
+def _answer_preview(account: AccountState, call: Call, mail: Mail) -> OutgoingResponse:
     """Draw a message, and put on record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.record_preview(call.now, call.by))
     account.record(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
-    return ok({"screenshot": screenshot(_content(mail))})
+    return ok({"screenshot": screenshot(_read_content(mail))})
 
 
-def _unshown(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
+def _record_refusal(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
     """Put on record that somebody tried to look at it."""
     mail.become(call.now, mail.now.record_preview(call.now, call.by, refused.message))
     account.record(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
     return refused
 
 
-def _content(mail: Mail) -> Content:
+def _read_content(mail: Mail) -> Content:
     return mime_reader.read(mail.original).content if mail.original else written(mail)
 
 
-def _detected(account: AccountState, call: Call) -> tuple[Mail, State]:
-    mail, state = _message(account, call)
+def _find_detection(account: AccountState, call: Call) -> tuple[Mail, State]:
+    mail, state = _find_message(account, call)
     if state.disposition == "NONE":
         raise Refused(404, 10002, "no detection for this message")
     return mail, state
 
 
-def _submitted(account: AccountState, call: Call) -> bool:
+def _asks_for_submission(account: AccountState, call: Call) -> bool:
     return account.reader.flag(call.request, "submission", default=False) is True
 
 
-def _message(account: AccountState, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
+def _find_message(account: AccountState, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
     """Find a message; where only the submissions count, one that somebody sent in."""
     mail = account.find_mail(call.ids[0], call.now)
     state = account.read_mail(mail, call.now) if mail is not None else None
-    if mail is None or state is None or (submitted and not _sent_in(account, call, mail)):
+    if mail is None or state is None or (submitted and not _was_submitted(account, call, mail)):
         raise Refused(404, 10002, "message not found")
     return mail, state
 
 
-def _sent_in(account: AccountState, call: Call, mail: Mail) -> bool:
+def _was_submitted(account: AccountState, call: Call, mail: Mail) -> bool:
     rows = account.read_all(account.submissions, call.now)
     return any(row.get("original_postfix_id") == mail.postfix for row in rows)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def move_one(account: AccountState, call: Call) -> OutgoingResponse:
     """Move one message; the result is a list all the same."""
-    destination = destination_of(account, account.reader.mapping(call.request))
+    destination = read_destination(account, account.reader.mapping(call.request))
     mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
@@ -42,7 +42,7 @@ def move_one(account: AccountState, call: Call) -> OutgoingResponse:
 def move_many(account: AccountState, call: Call) -> OutgoingResponse:
     """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
     body = account.reader.mapping(call.request)
-    destination, ids = destination_of(account, body), account.reader.ids(body.get("ids"))
+    destination, ids = read_destination(account, body), account.reader.ids(body.get("ids"))
     items: list[Json] = []
     for ident in ids:
         mail = account.find_mail(ident, call.now)
@@ -54,7 +54,7 @@ def move_many(account: AccountState, call: Call) -> OutgoingResponse:
     return ok(items)
 
 
-def destination_of(account: AccountState, body: Json) -> str:
+def read_destination(account: AccountState, body: Json) -> str:
     """Read where to move to, and whether anything may be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
@@ -71,7 +71,7 @@ def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> li
     """Move one message and answer with an item per recipient."""
     statuses, named = move(account, call, mail, destination), mail.read_fixed().message_id
     old = account.keep_deprecated(completed_timestamp=moment(call.now), item_count=1)
-    return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
+    return [_render_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
 def move(account: AccountState, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
@@ -81,14 +81,14 @@ def move(account: AccountState, call: Call, mail: Mail, destination: str, only: 
     """
     before, everybody = mail.now, mail.read_fixed().client_recipients
     tried = only or everybody
-    statuses = {one: _hindrance(account, mail, destination) or _luck(account) for one in tried}
+    statuses = {one: _find_hindrance(account, mail, destination) or _draw_luck(account) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
     came = {"moved" if status == DONE else "move_failed" for status in statuses.values()}
     delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
     reached = "moved" in came
     if reached:
         mail.become(call.now, apply_move(before, destination, delivery, log))
-        _perhaps_moved_back(account, call.now, mail)
+        _maybe_move_back(account, call.now, mail)
     else:
         failed = before.delivery if before.quarantined else delivery
         mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
@@ -97,7 +97,7 @@ def move(account: AccountState, call: Call, mail: Mail, destination: str, only: 
     return statuses
 
 
-def _hindrance(account: AccountState, mail: Mail, destination: str) -> str | None:
+def _find_hindrance(account: AccountState, mail: Mail, destination: str) -> str | None:
     if mail.now.quarantined:
         return QUARANTINED
     if account.options.integration == "off":
@@ -107,18 +107,18 @@ def _hindrance(account: AccountState, mail: Mail, destination: str) -> str | Non
     return NOT_FOUND if mail.now.folder == PURGED else None
 
 
-def _luck(account: AccountState) -> str:
+def _draw_luck(account: AccountState) -> str:
     return PROVIDER if account.rng.random() < account.options.move_failed else DONE
 
 
-def _perhaps_moved_back(account: AccountState, now: float, mail: Mail) -> None:
+def _maybe_move_back(account: AccountState, now: float, mail: Mail) -> None:
     """Let the user drag it back into the inbox some time later, as some do."""
     if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
         when = now + account.options.moved_back_after * account.rng.random()
         account.schedule(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
 
 
-def _item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
+def _render_item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
     return {
         "success": status == DONE,
         "status": status,
@@ -132,7 +132,7 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
 
 def release(account: AccountState, call: Call) -> OutgoingResponse:
     """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
-    ids = _ids_to_release(account, call)
+    ids = _read_ids(account, call)
     mails = [(ident, account.find_mail(ident, call.now)) for ident in ids]
     if account.options.release_unknown == "404" and any(mail is None for _, mail in mails):
         raise Refused(404, 10002, "message not found")
@@ -142,7 +142,7 @@ def release(account: AccountState, call: Call) -> OutgoingResponse:
     return ok([release_one(account, call, mail) for _, mail in mails if mail is not None])
 
 
-def _ids_to_release(account: AccountState, call: Call) -> list[str]:
+def _read_ids(account: AccountState, call: Call) -> list[str]:
     """Read the ids out of either form of the body, as far as an option allows."""
     body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
@@ -157,7 +157,7 @@ def _ids_to_release(account: AccountState, call: Call) -> list[str]:
 def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
     """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
     before, everybody = mail.now, mail.read_fixed().client_recipients
-    reached, failed, late = _reached(account, before, everybody)
+    reached, failed, late = _draw_reached(account, before, everybody)
     status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
     entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
     tried = replace(before, log=(*before.log, entry))
@@ -169,7 +169,7 @@ def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
     return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
 
 
-def _reached(
+def _draw_reached(
     account: AccountState, before: State, everybody: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str], list[str]]:
     """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_SUBSCRIBED = "PhishGuard is not available in your current subscription"
 
 
-def reports(account: AccountState, call: Call) -> OutgoingResponse:
+def list_reports(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the reports created in the window, newest first."""
     subscribed, unsubscribed = account.options.phishguard, account.options.unsubscribed
     if not subscribed and unsubscribed == "403":
@@ -24,12 +24,12 @@ def reports(account: AccountState, call: Call) -> OutgoingResponse:
     end = reader.time(request, "end", call.now)
     size = reader.number(request, "per_page", 20, 1000)
     things = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
-    rows = [row for row in account.read_all(things, call.now) if start <= when(row, "created_at") <= end]
-    rows.sort(key=lambda row: when(row, "created_at"), reverse=True)
+    rows = [row for row in account.read_all(things, call.now) if start <= read_time(row, "created_at") <= end]
+    rows.sort(key=lambda row: read_time(row, "created_at"), reverse=True)
     rows = [row | account.keep_deprecated(ts=row["created_at"]) for row in rows]
     return page_of(rows, reader.number(request, "page", 1, 10**9), size)
 
 
-def when(row: Json, name: str) -> float:
+def read_time(row: Json, name: str) -> float:
     """Return a moment of a row in epoch seconds."""
     return datetime.fromisoformat(str(row[name])).timestamp()

@@ -24,23 +24,24 @@ def search(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
-    span = window(reader, call)
-    chosen = filters(reader, request, account)
-    matches = found(account, call.now, span, chosen, position(account, call))
+    span = read_window(reader, call)
+    chosen = read_filters(reader, request, account)
+    matches = find_matches(account, call.now, span, chosen, read_cursor(account, call))
     skipped = size * (_page(reader, request, account) - 1)
     rows = list(islice(matches, skipped, skipped + size + 1))
-    more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
+    last = rows[size - 1][0] if len(rows) > size else None
+    following = write_cursor(account, call, last.scanned, last.id) if last else None
     old = account.options.deprecated
     page = b",".join([mail.encode(state, deprecated=old) for mail, state in rows[:size]])
-    return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
+    return ok_raw(b"[" + page + b"]", make_result_info(min(size, len(rows)), size, following))
 
 
-def info(count: int, size: int, following: str | None) -> Json:
+def make_result_info(count: int, size: int, following: str | None) -> Json:
     """Return the result_info of a list that is walked by cursors."""
     return {"count": count, "page": 0, "per_page": size, "total_count": 0, "next": following, "previous": None}
 
 
-def window(reader: Reader, call: Call) -> tuple[float, float]:
+def read_window(reader: Reader, call: Call) -> tuple[float, float]:
     """Return the first and the last moment a request asks about, in epoch seconds."""
     start = reader.time(call.request, "start", call.now - 30 * DAY)
     end = reader.time(call.request, "end", call.now)
@@ -62,7 +63,7 @@ def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> in
     return reader.number(request, "page", 1, 10**9)
 
 
-def found(
+def find_matches(
     account: AccountState, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
 ) -> Iterator[tuple[Mail, State]]:
     """Walk the window from its newest message, or from below the place of a cursor."""
@@ -70,7 +71,7 @@ def found(
     low = bisect_left(mails, window[0], key=SCAN_TIME)
     high = bisect_right(mails, window[1], key=SCAN_TIME)
     if place is not None:
-        high = min(high, _below(mails, *place))
+        high = min(high, _find_place(mails, *place))
     for index in range(high - 1, low - 1, -1):
         mail = mails[index]
         state = account.read_mail(mail, now)
@@ -78,7 +79,7 @@ def found(
             yield mail, state
 
 
-def _below(mails: list[Mail], scanned: int, ident: str) -> int:
+def _find_place(mails: list[Mail], scanned: int, ident: str) -> int:
     """Return where the walk goes on: under the message a cursor names, which never leaves the list."""
     place = bisect_right(mails, scanned, key=SCAN_TIME) - 1
     while mails[place].id != ident:
@@ -89,7 +90,7 @@ def _below(mails: list[Mail], scanned: int, ident: str) -> int:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def filters(
+def read_filters(
     reader: Reader, request: IncomingRequest, account: AccountState, verdicts: frozenset[str] = SIX
 ) -> list[Test]:
     """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
@@ -121,7 +122,7 @@ def _fits(wanted: str, *addresses: str | None) -> bool:
     return any(address and wanted in {address.lower(), address.lower().rpartition("@")[2]} for address in addresses)
 
 
-def _in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
+def _is_in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
     sites = [link.split("/")[2] for link in mail.links]
     return _fits(text, fixed.sender, *fixed.client_recipients, *sites)
 
@@ -132,20 +133,20 @@ def _has_terms(fixed: Fixed, mail: Mail, text: str) -> bool:
     words += [fixed.smtp_helo_server_ip, fixed.smtp_previous_hop_ip, fixed.x_originating_ip]
     words += [*fixed.client_recipients, *fixed.detection_reasons, *(fixed.to_name or ())]
     hay = " ".join(word for word in words if word).lower()
-    return all(term in hay or term == _alert(mail).lower() for term in text.lower().split())
+    return all(term in hay or term == _alert_id(mail).lower() for term in text.lower().split())
 
 
-def _alert(mail: Mail) -> str:
+def _alert_id(mail: Mail) -> str:
     return mail.id.rpartition("-")[0]
 
 
 MATCHERS: Mapping[str, Matcher] = MappingProxyType({
     "sender": lambda fixed, _, text: _fits(text, fixed.sender, fixed.envelope_from),
     "recipient": lambda fixed, _, text: _fits(text, *fixed.client_recipients),
-    "domain": _in_domain,
+    "domain": _is_in_domain,
     "subject": lambda fixed, _, text: text.lower() in (fixed.subject or "").lower(),
     "message_id": lambda fixed, _, text: fixed.message_id == text,
-    "alert_id": lambda _, mail, text: _alert(mail) == text,
+    "alert_id": lambda _, mail, text: _alert_id(mail) == text,
     "smtp_helo_ip": lambda fixed, _, text: fixed.smtp_helo_server_ip == text,
     "query": _has_terms,
 })  # fmt: skip
@@ -153,11 +154,7 @@ MATCHERS: Mapping[str, Matcher] = MappingProxyType({
 # -- cursors ----------------------------------------------------------------------------------------------------------
 
 
-def _after(account: AccountState, call: Call, last: Mail) -> str:
-    return cursor(account, call, last.scanned, last.id)
-
-
-def cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
+def write_cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
     """Return a cursor for what follows a row, which its number and its id find again."""
     issued = int(call.now)
     seal = _seal(account, call.request, issued, number, ident)
@@ -170,7 +167,7 @@ def _seal(account: AccountState, request: IncomingRequest, issued: int, number: 
     return blake2s(text, digest_size=8).hexdigest()
 
 
-def position(account: AccountState, call: Call) -> tuple[int, str] | None:
+def read_cursor(account: AccountState, call: Call) -> tuple[int, str] | None:
     """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
     reader, text = account.reader, call.request.get("cursor")
     if not text:
@@ -199,19 +196,19 @@ def accept(account: AccountState, call: Call, seconds: float) -> OutgoingRespons
     host = call.request.headers.get("host")
     if host and len(account.slow_searches) % 2 == 0:
         where = f"http://{host}{where}"
-    return _still_running(where)
+    return _answer_running(where)
 
 
-def results(account: AccountState, call: Call) -> OutgoingResponse:
+def get_results(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer 202 again while a search runs, then its page."""
     running = account.slow_searches.get(call.ids[0])
     if running is None:
         account.reader.wrong("no such search")
     if call.now < running.ready:
-        return _still_running(call.request.path)
+        return _answer_running(call.request.path)
     return search(account, replace(call, request=running.request))
 
 
-def _still_running(where: str) -> OutgoingResponse:
-    response = ok([], info(0, 0, None), 202)
+def _answer_running(where: str) -> OutgoingResponse:
+    response = ok([], make_result_info(0, 0, None), 202)
     return replace(response, headers={**response.headers, "location": where})

@@ -23,35 +23,35 @@ class ListEndpoints:
         """Take the list's row of the table."""
         self.name, self.schema = name, schema
 
-    def page(self, account: AccountState, call: Call) -> OutgoingResponse:
+    def list_entries(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer a page of the entries, by default the newest first."""
         reader, request = account.reader, call.request
-        rows = self._filtered(account, call, account.read_all(account.lists.get(self.name, {}), call.now))
-        rows = self._in_order(account, call, rows)
+        rows = self._filter(account, call, account.read_all(account.lists.get(self.name, {}), call.now))
+        rows = self._sort(account, call, rows)
         number, size = reader.number(request, "page", 1, 10**9), reader.number(request, "per_page", 20, 1000)
-        return page_of([self._shown(account, row) for row in rows], number, size)
+        return page_of([self._render(account, row) for row in rows], number, size)
 
     def get(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer one entry."""
-        return ok(self._shown(account, account.find_entry(self.name, call.ids[0], call.now)))
+        return ok(self._render(account, account.find_entry(self.name, call.ids[0], call.now)))
 
     def create(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Add an entry."""
         with change_list(account, call, self.name, self.schema) as changes:
             entry = changes.create(account.reader.mapping(call.request))
-        return ok(self._shown(account, entry), status=201)
+        return ok(self._render(account, entry), status=201)
 
     def edit(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Change the given fields of an entry."""
         with change_list(account, call, self.name, self.schema) as changes:
             entry = changes.edit(call.ids[0], account.reader.mapping(call.request))
-        return ok(self._shown(account, entry))
+        return ok(self._render(account, entry))
 
     def replace(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Put a whole entry in the place of another."""
         with change_list(account, call, self.name, self.schema) as changes:
             entry = changes.replace(call.ids[0], account.reader.mapping(call.request))
-        return ok(self._shown(account, entry))
+        return ok(self._render(account, entry))
 
     def delete(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Take an entry out."""
@@ -61,31 +61,31 @@ class ListEndpoints:
 
     def delete_many(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
-        asked = _objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
+        asked = _read_objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
             account.reader.wrong("the body must name the ids to delete")
         with change_list(account, call, self.name, self.schema) as changes:
-            idents = [_ident(account, one) for one in asked] or list(changes.entries)
+            idents = [_read_id(account, one) for one in asked] or list(changes.entries)
             gone = [changes.delete(ident) for ident in idents]
         return ok(gone)
 
     def batch(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Carry out deletes, patches, puts and posts in this order; where one fails nothing is done."""
-        body = self._parts(account, account.reader.mapping(call.request))
+        body = self._read_parts(account, account.reader.mapping(call.request))
         with change_list(account, call, self.name, self.schema) as changes:
             acts: Mapping[str, Callable[[Json], Json]] = {
-                "deletes": lambda one: changes.delete(_ident(account, one)),
-                "patches": lambda one: self._shown(account, changes.edit(_ident(account, one), one)),
-                "puts": lambda one: self._shown(account, changes.replace(_ident(account, one), one)),
-                "posts": lambda one: self._shown(account, changes.create(one)),
+                "deletes": lambda one: changes.delete(_read_id(account, one)),
+                "patches": lambda one: self._render(account, changes.edit(_read_id(account, one), one)),
+                "puts": lambda one: self._render(account, changes.replace(_read_id(account, one), one)),
+                "posts": lambda one: self._render(account, changes.create(one)),
             }
             done = {part: [acts[part](one) for one in body[part]] for part in self.schema.parts}
         return ok(done)
 
-    def _shown(self, account: AccountState, entry: Json) -> Json:
+    def _render(self, account: AccountState, entry: Json) -> Json:
         return self.schema.render(entry, deprecated=account.options.deprecated)
 
-    def _filtered(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
+    def _filter(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Leave out what a filter or the search does not want."""
         query = call.request.query
         for name, rule in self.schema.filters.items():
@@ -96,7 +96,7 @@ class ListEndpoints:
         text = (call.request.get("search") or "").lower() if self.schema.orders else ""
         return [row for row in rows if text in self.schema.text(row)]
 
-    def _in_order(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
+    def _sort(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
         """Sort the rows; a list without orders shows the newest first."""
         if not self.schema.orders:
             return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
@@ -104,21 +104,21 @@ class ListEndpoints:
         upwards = account.reader.one_of(call.request, "direction", DIRECTIONS) == "asc"
         return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=not upwards)
 
-    def _parts(self, account: AccountState, body: Json) -> dict[str, list[Json]]:
+    def _read_parts(self, account: AccountState, body: Json) -> dict[str, list[Json]]:
         """Read the arrays of a batch; all are required, empty ones included."""
-        parts = {name: _objects(account, name, body.get(name)) for name in self.schema.parts}
+        parts = {name: _read_objects(account, name, body.get(name)) for name in self.schema.parts}
         if sum(map(len, parts.values())) > MOST_IN_A_BATCH:
             account.reader.wrong(f"a batch must not have more than {MOST_IN_A_BATCH} items")
         return parts
 
 
-def _objects(account: AccountState, name: str, value: object) -> list[Json]:
+def _read_objects(account: AccountState, name: str, value: object) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         account.reader.wrong(f"{name} must be an array of objects")
     return value
 
 
-def _ident(account: AccountState, item: Json) -> str:
+def _read_id(account: AccountState, item: Json) -> str:
     ident = item.get("id")
     if not isinstance(ident, str):
         account.reader.wrong("id is required")
@@ -127,7 +127,7 @@ def _ident(account: AccountState, item: Json) -> str:
 
 Endpoint = Callable[[ListEndpoints, AccountState, Call], OutgoingResponse]
 VERBS: Mapping[str, tuple[str, str, Endpoint]] = MappingProxyType({
-    "list": ("GET", "", ListEndpoints.page),
+    "list": ("GET", "", ListEndpoints.list_entries),
     "create": ("POST", "", ListEndpoints.create),
     "delete_many": ("DELETE", "", ListEndpoints.delete_many),
     "batch": ("POST", "/batch", ListEndpoints.batch),
@@ -138,7 +138,7 @@ VERBS: Mapping[str, tuple[str, str, Endpoint]] = MappingProxyType({
 })  # fmt: skip
 
 
-def routes() -> Iterable[tuple[str, str, Handler]]:
+def list_routes() -> Iterable[tuple[str, str, Handler]]:
     """Return (method, path, handler) of every operation of every list in the table."""
     for name, schema in LIST_SCHEMAS.items():
         endpoints = ListEndpoints(name, schema)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
 from worker.sandbox.account.mail import DAY, SIX
-from worker.sandbox.endpoints.phishguard import when
+from worker.sandbox.endpoints.phishguard import read_time
 from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, ok, page_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST_AT_ONCE = 1000
 SEARCHED = ("subject", "requested_by")
 
 
-def submissions(account: AccountState, call: Call) -> OutgoingResponse:
+def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the submissions requested in the window, by default newest first."""
     reader, request = account.reader, call.request
     start = reader.time(request, "start", call.now - 30 * DAY)
@@ -32,17 +32,17 @@ def submissions(account: AccountState, call: Call) -> OutgoingResponse:
         reader.wrong("start must not be later than end")
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     everything = account.read_all(account.submissions, call.now)
-    wanted = _wanted(reader, request)
-    rows = [row for row in everything if start <= when(row, "requested_at") <= end]
+    wanted = _read_filters(reader, request)
+    rows = [row for row in everything if start <= read_time(row, "requested_at") <= end]
     rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
-    rows = _from_users(reader, request, rows, everything)
+    rows = _filter_escalated(reader, request, rows, everything)
     if text := request.get("query"):
         rows = [row for row in rows if any(text.lower() in str(row.get(name) or "").lower() for name in SEARCHED)]
-    rows = [row | account.keep_deprecated(requested_ts=row["requested_at"]) for row in _in_order(reader, request, rows)]
+    rows = [row | account.keep_deprecated(requested_ts=row["requested_at"]) for row in _sort(reader, request, rows)]
     return page_of(rows, number, size)
 
 
-def _wanted(reader: Reader, request: IncomingRequest) -> Json:
+def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
     """Return what a row must say. The filter knows TEAM and USER, the rows say Team and User."""
     kind = reader.one_of(request, "type", frozenset({"TEAM", "USER"}))
     wanted: Json = {"type": kind.title()} if kind else {}
@@ -54,7 +54,7 @@ def _wanted(reader: Reader, request: IncomingRequest) -> Json:
     return wanted
 
 
-def _from_users(reader: Reader, request: IncomingRequest, rows: list[Json], everything: list[Json]) -> list[Json]:
+def _filter_escalated(reader: Reader, request: IncomingRequest, rows: list[Json], everything: list[Json]) -> list[Json]:
     """Keep what was escalated from a submission of a user, or what was not, as the request asks."""
     flag = reader.flag(request, "escalated_from_user", default=None)
     if flag is None:
@@ -63,7 +63,7 @@ def _from_users(reader: Reader, request: IncomingRequest, rows: list[Json], ever
     return [row for row in rows if (row["submission_id"] in escalated) is flag]
 
 
-def _in_order(reader: Reader, request: IncomingRequest, rows: list[Json]) -> list[Json]:
+def _sort(reader: Reader, request: IncomingRequest, rows: list[Json]) -> list[Json]:
     order = reader.one_of(request, "order", ORDERS) or "requested_at"
     downwards = reader.one_of(request, "direction", frozenset({"asc", "desc"})) != "asc"
     return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=downwards)
