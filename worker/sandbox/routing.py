@@ -52,19 +52,19 @@ class Route(Struct, frozen=True):
     handler: Handler | None
 
 
-def route(request: IncomingRequest) -> Route:
+def find_route(request: IncomingRequest) -> Route:
     """Find the operation of a request."""
     parts = request.path.split("/")
     if parts[:4] != BASE or len(parts) <= len(BASE) + 2 or parts[5] != ROOM:
         return Route(f"{request.method} ?", "", (), None)
     segments, account = parts[6:], parts[4]
-    for path, ids in _readings(segments):
+    for path, ids in _read_path(segments):
         if handler := ROUTES.get((request.method, path)):
             return Route(f"{request.method} {path}", account, ids, handler)
     return Route(f"{request.method} ?", account, (), None)
 
 
-def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+def _read_path(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the ways to read a path: literally, and with the one segment that is an id."""
     readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())] if "{id}" not in segments else []
     for place, segment in enumerate(segments):
@@ -73,7 +73,7 @@ def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     return readings
 
 
-def nowhere(request: IncomingRequest) -> Refused:
+def refuse_route(request: IncomingRequest) -> Refused:
     """Refuse a path that routes nowhere."""
     why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
     return Refused(404, 7003, why, (7000, "No route for that URI"))

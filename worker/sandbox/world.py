@@ -13,7 +13,7 @@ from worker.sandbox.edge.faults import Fault, Faults
 from worker.sandbox.edge.quota import RateLimiter
 from worker.sandbox.endpoints import search
 from worker.sandbox.options import MailFlow, SandboxOptions
-from worker.sandbox.routing import Route, nowhere, route
+from worker.sandbox.routing import Route, find_route, refuse_route
 from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused, http_date, refuse
 
 if TYPE_CHECKING:
@@ -54,59 +54,61 @@ class World(Activity):
     def handle(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer one request, and change the state as it asks."""
         now = self.advance()
-        way, who = route(request), auth.caller(request)
-        response = self._through_the_edge(request, now, way, who)
-        self.requests.setdefault(way.operation, Counter())[response.cut or str(response.status)] += 1
+        route, caller = find_route(request), auth.read_caller(request)
+        response = self._pass_edge(request, now, route, caller)
+        self.requests.setdefault(route.operation, Counter())[response.cut or str(response.status)] += 1
         return replace(response, headers={"date": http_date(now), **response.headers})
 
     def spend_elsewhere(self, requests: int) -> None:
         """Spend the budget of every credential seen so far, as the dashboard and other tokens of a user do."""
         self.limiter.spend_elsewhere(self.advance(), requests)
 
-    def _through_the_edge(
-        self, request: IncomingRequest, now: float, way: Route, who: Caller | None
-    ) -> OutgoingResponse:
+    def _pass_edge(self, request: IncomingRequest, now: float, route: Route, caller: Caller | None) -> OutgoingResponse:
         """Count the request, and let what goes wrong on the wire go wrong."""
-        if who and not self.limiter.spend(who.label, now):
-            return self._paced(who, now)
+        # A request over the budget meets no fault: a script is there for the requests that are answered.
+        if caller and not self.limiter.spend(caller.label, now):
+            return self._refuse_pace(caller, now)
         fault = self.faults.next(request)
         if fault is None:
-            return self._counted(self._carried_out(request, now, way, who, None), now, who)
-        if fault.kind == "paced" and who:
-            self.limiter.block(who.label, now, fault.seconds)
-            return self._paced(who, now)
-        response = faults.instead(fault)
-        if response is not None:
-            return response
-        return faults.spoil(fault, self._counted(self._carried_out(request, now, way, who, fault), now, who))
+            return self._answer(request, now, route, caller, None)
+        if fault.kind == "paced" and caller:
+            self.limiter.block(caller.label, now, fault.seconds)
+            return self._refuse_pace(caller, now)
+        instead = faults.answer_instead(fault)
+        return instead or faults.spoil(fault, self._answer(request, now, route, caller, fault))
 
-    def _carried_out(
-        self, request: IncomingRequest, now: float, way: Route, who: Caller | None, fault: Fault | None
+    def _refuse_pace(self, caller: Caller, now: float) -> OutgoingResponse:
+        return self._add_quota_headers(self.limiter.refuse_block(caller.label, now), now, caller)
+
+    def _answer(
+        self, request: IncomingRequest, now: float, route: Route, caller: Caller | None, fault: Fault | None
+    ) -> OutgoingResponse:
+        return self._add_quota_headers(self._carry_out(request, now, route, caller, fault), now, caller)
+
+    def _carry_out(
+        self, request: IncomingRequest, now: float, route: Route, caller: Caller | None, fault: Fault | None
     ) -> OutgoingResponse:
         try:
-            call = Call(request, now, self._admitted(request, way, who), way.ids)
-            if way.handler is None:
-                raise nowhere(request)
+            call = Call(request, now, self._admit(request, route, caller), route.ids)
+            if route.handler is None:
+                raise refuse_route(request)
             if fault is not None and fault.kind == "accepted" and faults.is_search(request):
                 return search.accept(self, call, fault.seconds)
-            return way.handler(self, call)
+            return route.handler(self, call)
         except Refused as refused:
             return refuse(refused.status, refused.code, refused.message, *refused.more)
 
-    def _admitted(self, request: IncomingRequest, way: Route, who: Caller | None) -> str:
+    def _admit(self, request: IncomingRequest, route: Route, caller: Caller | None) -> str:
         """Return the label of a caller who may do this in this account."""
-        label = auth.admit(who, request)
-        if way.account and way.account != self.account:
+        label = auth.admit(caller, request)
+        if route.account and route.account != self.account:
             raise Refused(403, 10000, "Authentication error")
-        if way.account and not self.options.entitled:
+        if route.account and not self.options.entitled:
             raise Refused(403, 10004, NOT_ENTITLED)
         return label
 
-    def _paced(self, who: Caller, now: float) -> OutgoingResponse:
-        return self._counted(self.limiter.refusal(who.label, now), now, who)
-
-    def _counted(self, response: OutgoingResponse, now: float, who: Caller | None) -> OutgoingResponse:
+    def _add_quota_headers(self, response: OutgoingResponse, now: float, caller: Caller | None) -> OutgoingResponse:
         """Add the headers that tell what is left of the budget."""
-        if not self.limited or who is None:
+        if not self.limited or caller is None:
             return response
-        return replace(response, headers={**response.headers, **self.limiter.headers(who.label, now)})
+        return replace(response, headers={**response.headers, **self.limiter.write_headers(caller.label, now)})

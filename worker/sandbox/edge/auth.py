@@ -21,7 +21,7 @@ class Caller(Struct, frozen=True):
     writes: bool
 
 
-def caller(request: IncomingRequest) -> Caller | None:
+def read_caller(request: IncomingRequest) -> Caller | None:
     """Read the bearer token, or else the e-mail and key; a token that begins with read- or wrong- is what it says."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:

@@ -88,9 +88,9 @@ class Faults:
                 if fault.count > 1:
                     self.written.insert(place, replace(fault, count=fault.count - 1))
                 return fault
-        return self._drawn(request) if self.table else None
+        return self._draw(request) if self.table else None
 
-    def _drawn(self, request: IncomingRequest) -> Fault | None:
+    def _draw(self, request: IncomingRequest) -> Fault | None:
         left = self.rng.random()
         for kind, share in self.table.items():
             left -= share
@@ -105,14 +105,14 @@ def is_search(request: IncomingRequest) -> bool:
     return request.method == "GET" and request.path.endswith("/email-security/investigate")
 
 
-def instead(fault: Fault) -> OutgoingResponse | None:
+def answer_instead(fault: Fault) -> OutgoingResponse | None:
     """Return what is answered in place of carrying the request out; nothing for faults that strike later."""
     if fault.kind == "reset":
         return OutgoingResponse(0, {}, b"", cut="before")
-    return _edge_page() if fault.kind == "html" else None
+    return _make_edge_page() if fault.kind == "html" else None
 
 
-def _edge_page() -> OutgoingResponse:
+def _make_edge_page() -> OutgoingResponse:
     return OutgoingResponse(502, {"content-type": "text/html; charset=UTF-8"}, EDGE_PAGE)
 
 
@@ -122,7 +122,7 @@ def spoil(fault: Fault, response: OutgoingResponse) -> OutgoingResponse:
         case "lost":
             return replace(response, cut="after")
         case "html_after":
-            return _edge_page()
+            return _make_edge_page()
         case "cut":
             return replace(response, cut="body")
         case "garbled":

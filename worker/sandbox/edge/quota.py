@@ -28,7 +28,7 @@ class RateLimiter:
 
     def spend(self, credential: str, now: float, requests: int = 1) -> bool:
         """Count requests; False when they are over the budget or everything is blocked."""
-        mine = self._window(credential, now)
+        mine = self._find_window(credential, now)
         if now < mine.blocked:
             return False
         mine.spent += requests
@@ -44,25 +44,25 @@ class RateLimiter:
 
     def block(self, credential: str, now: float, seconds: float) -> None:
         """Refuse everything of this credential for some seconds."""
-        self._window(credential, now).blocked = now + seconds
+        self._find_window(credential, now).blocked = now + seconds
 
-    def _window(self, credential: str, now: float) -> QuotaWindow:
+    def _find_window(self, credential: str, now: float) -> QuotaWindow:
         mine = self.windows.setdefault(credential, QuotaWindow(now))
         over = mine.blocked <= now if mine.blocked else False
         if over or (not mine.blocked and now >= mine.begun + self.window):
             mine.begun, mine.spent, mine.blocked = now, 0, 0.0
         return mine
 
-    def refusal(self, credential: str, now: float) -> OutgoingResponse:
+    def refuse_block(self, credential: str, now: float) -> OutgoingResponse:
         """Answer 429 with the whole seconds that are left of the block."""
         text = f"More than {self.most} requests per {self.window:.0f} seconds reached. "
         response = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
         left = max(1, ceil(self.windows[credential].blocked - now))
         return replace(response, headers={**response.headers, "retry-after": str(left)})
 
-    def headers(self, credential: str, now: float) -> dict[str, str]:
+    def write_headers(self, credential: str, now: float) -> dict[str, str]:
         """Return the two headers that tell how much is left, and of what."""
-        mine = self._window(credential, now)
+        mine = self._find_window(credential, now)
         end = mine.blocked or mine.begun + self.window
         left = 0 if mine.blocked else max(0, self.most - mine.spent)
         return {
