@@ -75,24 +75,24 @@ def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> Outg
 
 
 @lru_cache(maxsize=8192)
-def seconds(at: int) -> str:
+def format_seconds(at: int) -> str:
     """Write a moment (whole epoch seconds) as RFC 3339 without its zone."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
-def moment(at: float) -> str:
+def format_moment(at: float) -> str:
     """Write a moment (epoch seconds) as RFC 3339 in UTC with milliseconds."""
     whole, thousandths = divmod(int(at * 1000), 1000)
-    return f"{seconds(whole)}.{thousandths:03d}Z"
+    return f"{format_seconds(whole)}.{thousandths:03d}Z"
 
 
-def http_date(at: float) -> str:
+def format_http_date(at: float) -> str:
     """Write a moment as an HTTP date (RFC 7231), whole seconds."""
-    return _http_date(int(at))
+    return _format_http_date(int(at))
 
 
 @lru_cache(maxsize=1024)
-def _http_date(at: int) -> str:
+def _format_http_date(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
@@ -103,7 +103,7 @@ class Reader:
         """Refuse with ``status``: 400, or 422 where an option says so."""
         self.status = status
 
-    def wrong(self, message: str) -> NoReturn:
+    def refuse(self, message: str) -> NoReturn:
         """Refuse, saying what is wrong."""
         raise Refused(self.status, 10001, message)
 
@@ -115,9 +115,9 @@ class Reader:
         try:
             read = datetime.fromisoformat(text)
         except ValueError:
-            self.wrong(f"{name} must be an RFC 3339 date-time")
+            self.refuse(f"{name} must be an RFC 3339 date-time")
         if read.tzinfo is None:
-            self.wrong(f"{name} must name its time zone")
+            self.refuse(f"{name} must name its time zone")
         return read.timestamp()
 
     def number(self, request: IncomingRequest, name: str, default: int, most: int) -> int:
@@ -126,7 +126,7 @@ class Reader:
         if text is None:
             return default
         if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER and 1 <= int(text) <= most):
-            self.wrong(f"{name} must be a number from 1 to {most}")
+            self.refuse(f"{name} must be a number from 1 to {most}")
         return int(text)
 
     def flag(self, request: IncomingRequest, name: str, *, default: bool | None) -> bool | None:
@@ -135,14 +135,14 @@ class Reader:
         if text is None:
             return default
         if text not in {"true", "false"}:
-            self.wrong(f"{name} must be true or false")
+            self.refuse(f"{name} must be true or false")
         return text == "true"
 
     def one_of(self, request: IncomingRequest, name: str, allowed: frozenset[str]) -> str | None:
         """Read one word of a fixed set out of the query."""
         text = request.get(name)
         if text is not None and text not in allowed:
-            self.wrong(f"{name} must be one of {', '.join(sorted(allowed))}")
+            self.refuse(f"{name} must be one of {', '.join(sorted(allowed))}")
         return text
 
     def json(self, request: IncomingRequest) -> object:
@@ -150,26 +150,26 @@ class Reader:
         try:
             decoded: object = msgspec.json.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.wrong("the body is not valid JSON")
+            self.refuse("the body is not valid JSON")
         return decoded
 
     def mapping(self, request: IncomingRequest) -> Json:
         """Read the body, which must be a JSON object."""
         body = self.json(request)
         if not isinstance(body, dict):
-            self.wrong("the body must be a JSON object")
+            self.refuse("the body must be a JSON object")
         return body
 
     def ids(self, value: object, most: int = 1000) -> list[str]:
         """Read a list of at least one and at most ``most`` ids."""
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            self.wrong("ids must be a list of strings")
+            self.refuse("ids must be a list of strings")
         if not 1 <= len(value) <= most:
-            self.wrong(f"ids must name 1 to {most} messages")
+            self.refuse(f"ids must name 1 to {most} messages")
         return value
 
 
-def page_of(rows: list[Json], number: int, size: int) -> OutgoingResponse:
+def ok_page(rows: list[Json], number: int, size: int) -> OutgoingResponse:
     """Answer with one page of a list that has page numbers and true totals."""
     shown = rows[(number - 1) * size : number * size]
     info = {"count": len(shown), "page": number, "per_page": size, "total_count": len(rows)}

@@ -14,7 +14,7 @@ from worker.sandbox.edge.quota import RateLimiter
 from worker.sandbox.endpoints import search
 from worker.sandbox.options import MailFlow, SandboxOptions
 from worker.sandbox.routing import Route, find_route, refuse_route
-from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused, http_date, refuse
+from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused, format_http_date, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class World(Activity):
         route, caller = find_route(request), auth.read_caller(request)
         response = self._pass_edge(request, now, route, caller)
         self.requests.setdefault(route.operation, Counter())[response.cut or str(response.status)] += 1
-        return replace(response, headers={"date": http_date(now), **response.headers})
+        return replace(response, headers={"date": format_http_date(now), **response.headers})
 
     def spend_elsewhere(self, requests: int) -> None:
         """Spend the budget of every credential seen so far, as the dashboard and other tokens of a user do."""

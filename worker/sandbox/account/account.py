@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from worker.sandbox.account.mail import DONE, SCAN_TIME, apply_move, apply_release, log_entry
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import IncomingRequest, Json, Reader, Refused, moment
+from worker.sandbox.wire import IncomingRequest, Json, Reader, Refused, format_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ class AccountState:
         """Add an entry to a settings list by hand, with exactly these fields. Returns its id."""
         when = self._resolve_time(at)
         ident = f"00000000-0000-4000-8000-{self.next_number():012x}"
-        entry: Json = {"id": ident, "created_at": moment(when), "modified_at": moment(when)}
+        entry: Json = {"id": ident, "created_at": format_moment(when), "modified_at": format_moment(when)}
         self.lists.setdefault(name, {})[ident] = Timeline(when, entry | fields)
         return ident
 
@@ -209,11 +209,11 @@ class AccountState:
         """Add a PhishGuard report about a message, or about none; ``fields`` of the API win. Returns its id."""
         when = self._resolve_time(at)
         ident = self.next_number()
-        about: Json = {"to": [], "from": None, "postfix_id": None, "occurred_at": moment(when)}
+        about: Json = {"to": [], "from": None, "postfix_id": None, "occurred_at": format_moment(when)}
         if mail is not None:
             fixed = mail.read_fixed()
             about = {"to": fixed.client_recipients, "from": fixed.sender, "postfix_id": mail.postfix}
-            about["occurred_at"] = moment(mail.scanned)
+            about["occurred_at"] = format_moment(mail.scanned)
         report: Json = {
             "id": ident,
             "title": "Reported message",
@@ -222,8 +222,8 @@ class AccountState:
             "disposition": disposition,
             "fields": about,
             "tags": [{"category": "threat", "value": "impersonation"}],
-            "created_at": moment(when),
-            "updated_at": moment(when),
+            "created_at": format_moment(when),
+            "updated_at": format_moment(when),
         }
         self.reports[ident] = Timeline(when, report | fields)
         return ident
@@ -231,7 +231,7 @@ class AccountState:
     def update_report(self, ident: int, *, at: float | None = None, **fields: object) -> None:
         """Change a report; its ``updated_at`` moves."""
         when, report = self._resolve_time(at), self.reports[ident]
-        report.become(when, {**(report.value or {}), "updated_at": moment(when), **fields})
+        report.become(when, {**(report.value or {}), "updated_at": format_moment(when), **fields})
 
     def add_submission(self, *, at: float | None = None, **fields: object) -> str:
         """Add a submission; without fields it is one of an end user about no message. Returns its id."""
@@ -239,7 +239,7 @@ class AccountState:
         ident = f"{self.seed:08x}-0000-4000-8000-{self.next_number():012x}"
         submission: Json = {
             "submission_id": ident,
-            "requested_at": moment(when),
+            "requested_at": format_moment(when),
             "requested_disposition": "MALICIOUS",
             "type": "User",
             "status": "pending",

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.wire import Call, Json, OutgoingResponse, moment, ok
+from worker.sandbox.wire import Call, Json, OutgoingResponse, format_moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def _check(account: AccountState, ident: str, at: float) -> None:
 def outcome(name: str, at: float, *, google: bool = False) -> Json:
     """Return what a check at ``at`` finds out about a domain."""
     status, why = UNLUCKY.get(name.partition(".")[0], ("ACTIVE", None))
-    authorization = {"authorized": why is None, "timestamp": moment(at), "status_message": why}
+    authorization = {"authorized": why is None, "timestamp": format_moment(at), "status_message": why}
     if why:
         return {"status": status, "authorization": authorization, "dmarc_status": "none", "spf_status": "none"}
     provider: Json = (

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Refused, moment
+from worker.sandbox.wire import Refused, format_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class ListChanges:
     def create(self, body: Json) -> Json:
         """Add an entry."""
         given = self._read_fields(body, "create")
-        ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), moment(self.call.now)
+        ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), format_moment(self.call.now)
         fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.initial}
         return self._put("create", fresh | given)
 
@@ -83,13 +83,13 @@ class ListChanges:
     def _read_fields(self, body: Json, verb: str) -> Json:
         given = self.schema.select(body, verb, deprecated=self.account.options.deprecated)
         if complaint := self.schema.validate(given, verb):
-            self.account.reader.wrong(complaint)
+            self.account.reader.refuse(complaint)
         return given
 
     def _put(self, verb: str, entry: Json) -> Json:
         """Put an entry in its place, if it fits and there is no other for the same target."""
         if complaint := self.schema.check(entry):
-            self.account.reader.wrong(complaint)
+            self.account.reader.refuse(complaint)
         ident, target = str(entry["id"]), self.schema.target(entry)
         before = self.entries.get(ident)
         if before is not None:
@@ -98,7 +98,7 @@ class ListChanges:
             self._refuse_duplicate(verb, entry, target)
         self.targets[target] += 1
         self.effects.append(self._effect(verb, entry, changed=before != entry))
-        self.entries[ident] = entry | {"modified_at": moment(self.call.now)}
+        self.entries[ident] = entry | {"modified_at": format_moment(self.call.now)}
         return self.entries[ident]
 
     def _refuse_duplicate(self, verb: str, entry: Json, target: str) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Json, moment, seconds
+from worker.sandbox.wire import Json, format_moment, format_seconds
 
 DAY = 86400.0
 QUARANTINE = "Quarantine"
@@ -58,7 +58,7 @@ class State(Struct, frozen=True):
 def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
     """Write one entry of a message's action log."""
     properties = {"folder": folder, "requested_by": by}
-    return {"completed_at": moment(at), "operation": operation, "status": status, "properties": properties}
+    return {"completed_at": format_moment(at), "operation": operation, "status": status, "properties": properties}
 
 
 def add_deprecated(log: tuple[Json, ...]) -> list[Json]:
@@ -174,7 +174,7 @@ class Mail(Timeline[State]):
         tail = _encode_tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
-        old = {"ts": seconds(self.scanned), "findings": None, "action_log": add_deprecated(state.log)}
+        old = {"ts": format_seconds(self.scanned), "findings": None, "action_log": add_deprecated(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import SIX, Mail
-from worker.sandbox.wire import Json, moment
+from worker.sandbox.wire import Json, format_moment
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -36,7 +36,7 @@ def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Js
     """Read a request for another verdict out of the fields of a reclassification."""
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
-        account.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
+        account.reader.refuse(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
     text, escalated = (_read_text(account, body, name) for name in ("eml_content", "escalated_submission_id"))
     return VerdictRequest(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
@@ -44,7 +44,7 @@ def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Js
 def _read_text(account: AccountState, body: Json, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
-        account.reader.wrong(f"{name} must be a string")
+        account.reader.refuse(f"{name} must be a string")
     return value
 
 
@@ -61,7 +61,7 @@ def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
     ident = account.add_submission(
         at=at,
         type="Team",
-        requested_at=moment(request.at),
+        requested_at=format_moment(request.at),
         requested_by=request.by,
         requested_disposition=request.disposition,
         original_disposition=limit_to_six(mail.now.disposition),
@@ -86,7 +86,7 @@ def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: fl
         at=at,
         customer_status="escalated",
         escalated_as=request.disposition,
-        escalated_at=moment(request.at),
+        escalated_at=format_moment(request.at),
         escalated_by=request.by,
         escalated_submission_id=ident,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from worker.sandbox.wire import Json, seconds
+from worker.sandbox.wire import Json, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ def make_message_id(rng: Random, scanned: int) -> str:
     """Make an investigate id: postfix id, scan time, eight hex digits."""
     bits = rng.getrandbits(128)
     postfix = "".join([ALPHABET[(bits >> shift) % len(ALPHABET)] for shift in range(0, 96, 6)])
-    return f"{postfix}-{seconds(scanned)}-{bits & 0xFFFFFFFF:08x}"
+    return f"{postfix}-{format_seconds(scanned)}-{bits & 0xFFFFFFFF:08x}"
 
 
 def fill_required(ident: str, scanned: int) -> Json:
@@ -145,7 +145,7 @@ def fill_required(ident: str, scanned: int) -> Json:
         "id": ident,
         "postfix_id": postfix,
         "alert_id": f"{postfix}-{rest.rpartition('-')[0]}",
-        "scanned_at": f"{seconds(scanned)}Z",
+        "scanned_at": f"{format_seconds(scanned)}Z",
         "client_recipients": ["ada@corp.example"],
         "detection_reasons": [],
         "is_phish_submission": False,
@@ -171,8 +171,8 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
         "from_name": rng.choice(kind.names),
         "message_id": f"<{rng.getrandbits(64):016x}.{n}@{domain}>",
         "replyto": None,
-        "sent_at": f"{seconds(scanned - 7)}Z",
-        "sent_date": seconds(scanned - 7),
+        "sent_at": f"{format_seconds(scanned - 7)}Z",
+        "sent_date": format_seconds(scanned - 7),
         "smtp_helo_server_ip": f"203.0.113.{n % 250 + 1}",
         "smtp_previous_hop_ip": f"198.51.100.{n % 240 + 1}",
         "subject": rng.choice(subjects).format(n=n),

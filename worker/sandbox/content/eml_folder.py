@@ -22,7 +22,7 @@ from worker.sandbox.content import mime_reader
 from worker.sandbox.content.content import Content
 from worker.sandbox.content.html import host_of
 from worker.sandbox.content.mime_reader import LONGEST_DECODED, UnreadableMessage
-from worker.sandbox.wire import moment
+from worker.sandbox.wire import format_moment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,7 +141,7 @@ def _fields(letter: Letter) -> Json:
         "from_name": sender and sender.name,
         "message_id": content.header("Message-ID").strip() or None,
         "replyto": letter.reply_to and letter.reply_to.address,
-        "sent_at": None if letter.sent is None or letter.sent < 0 else moment(letter.sent),
+        "sent_at": None if letter.sent is None or letter.sent < 0 else format_moment(letter.sent),
         "sent_date": content.header("Date") or None,
         "subject": content.header("Subject") if "subject" in named else None,
         "threat_categories": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.sandbox.content.writing import record_of
-from worker.sandbox.wire import Json, moment, seconds
+from worker.sandbox.wire import Json, format_moment, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,12 @@ def trace(mail: Mail, now: float, horizon: float, *, pending: bool, deprecated: 
 def _lines(lines: Iterator[Line], now: float, *, pending: bool, deprecated: bool) -> Json:
     logged = [(at, message) for at, message in lines if at <= now]
     told: list[Json] = [
-        {"lineno": n, "logged_at": moment(at), "message": message, **({"ts": seconds(int(at))} if deprecated else {})}
+        {
+            "lineno": n,
+            "logged_at": format_moment(at),
+            "message": message,
+            **({"ts": format_seconds(int(at))} if deprecated else {}),
+        }
         for n, (at, message) in enumerate(logged, 1)
     ]
     return {"lines": told, "pending": pending}

@@ -17,7 +17,7 @@ from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
 from worker.sandbox.endpoints.moves import read_destination
-from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, moment, ok
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, format_moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def _read_job(account: AccountState, call: Call, body: Json) -> Job:
     """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
     echo = {name: body.get(name) for name in ("comment", "expected_disposition")}
     if echo["comment"] is not None and not isinstance(echo["comment"], str):
-        account.reader.wrong("comment must be a string")
+        account.reader.refuse("comment must be a string")
     destination = _read_destination(account, body)
     sought = _read_search(account.reader, body.get("search_params"))
     request = _build_query(call.request, sought)
@@ -74,19 +74,19 @@ def _read_destination(account: AccountState, body: Json) -> str | None:
     """Return where a job moves to, None where it releases."""
     action = body.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
-        account.reader.wrong(f"action must be one of {', '.join(sorted(ACTIONS))}")
+        account.reader.refuse(f"action must be one of {', '.join(sorted(ACTIONS))}")
     return read_destination(account, body) if action == "MOVE" else None
 
 
 def _read_search(reader: Reader, sought: object) -> Json:
     """Read a search out of a body; what nobody knows is left out."""
     if not isinstance(sought, dict):
-        reader.wrong("search_params must be an object")
+        reader.refuse("search_params must be an object")
     for name, value in sought.items():
         if name in FLAGS and not isinstance(value, bool):
-            reader.wrong(f"{name} must be true or false")
+            reader.refuse(f"{name} must be true or false")
         if name in MOMENTS | WORDS and not isinstance(value, str) and not (value is None and name in WORDS):
-            reader.wrong(f"{name} must be a string")
+            reader.refuse(f"{name} must be a string")
     return {name: value for name, value in sought.items() if name in FLAGS | MOMENTS | WORDS}
 
 
@@ -222,9 +222,9 @@ def _render_job(job: Job, progress: JobProgress | None, horizon: float) -> Json:
         "comment": job.echo["comment"],
         "status": now.status,
         "status_message": now.message,
-        "created_at": moment(job.call.now),
-        "started_at": _format_moment(now.started),
-        "completed_at": _format_moment(now.ended),
+        "created_at": format_moment(job.call.now),
+        "started_at": _format_if_any(now.started),
+        "completed_at": _format_if_any(now.ended),
         **{name: sum(attempts[status] for status in statuses) for name, statuses in COUNTERS.items()},
     }
 
@@ -243,12 +243,12 @@ def _render_row(account: AccountState, call: Call, job: Job, row: Row, attempt: 
         "status": attempt.status,
         "status_message": attempt.message,
         "retry_count": attempt.tries,
-        "retry_after": _format_moment(attempt.retry_after),
-        "created_at": moment(row.past[0][0] if row.past else row.since),
-        "processed_at": _format_moment(attempt.processed),
+        "retry_after": _format_if_any(attempt.retry_after),
+        "created_at": format_moment(row.past[0][0] if row.past else row.since),
+        "processed_at": _format_if_any(attempt.processed),
         "message": msgspec.Raw(whole),
     }
 
 
-def _format_moment(at: float | None) -> str | None:
-    return None if at is None else moment(at)
+def _format_if_any(at: float | None) -> str | None:
+    return None if at is None else format_moment(at)

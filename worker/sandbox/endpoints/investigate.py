@@ -63,7 +63,7 @@ def preview_other(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
     mail = _find_named(account, call)
     if mail.now.disposition != "NONE":
-        account.reader.wrong("the message is a detection: get its preview by its id")
+        account.reader.refuse("the message is a detection: get its preview by its id")
     if account.options.integration != "on":
         raise _record_refusal(account, call, mail, Refused(400, 10003, NO_INTEGRATION))
     if mail.now.folder != "Inbox":
@@ -81,7 +81,7 @@ def _find_named(account: AccountState, call: Call) -> Mail:
     elif isinstance(postfix, str) and form != "id":
         mail = next((one for one in account.mails if one.postfix == postfix and one.first <= call.now), None)
     else:
-        account.reader.wrong(f"the body must name the message by {'id or postfix_id' if form == 'both' else form}")
+        account.reader.refuse(f"the body must name the message by {'id or postfix_id' if form == 'both' else form}")
     if mail is None:
         raise Refused(404, 10002, "message not found")
     return mail

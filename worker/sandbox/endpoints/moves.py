@@ -23,7 +23,7 @@ from worker.sandbox.account.mail import (
     apply_release,
     log_entry,
 )
-from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, moment, ok
+from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, format_moment, ok
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -58,10 +58,10 @@ def read_destination(account: AccountState, body: Json) -> str:
     """Read where to move to, and whether anything may be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
-        account.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
+        account.reader.refuse(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
     expected = body.get("expected_disposition")
     if expected is not None and not (isinstance(expected, str) and expected in TEN):
-        account.reader.wrong("expected_disposition is not a disposition")
+        account.reader.refuse("expected_disposition is not a disposition")
     if account.options.integration == "refused":
         raise Refused(400, 10003, NO_INTEGRATION)
     return destination
@@ -70,7 +70,7 @@ def read_destination(account: AccountState, body: Json) -> str:
 def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
     statuses, named = move(account, call, mail, destination), mail.read_fixed().message_id
-    old = account.keep_deprecated(completed_timestamp=moment(call.now), item_count=1)
+    old = account.keep_deprecated(completed_timestamp=format_moment(call.now), item_count=1)
     return [_render_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
@@ -126,7 +126,7 @@ def _render_item(call: Call, recipient: str, status: str, destination: str, mess
         "destination": destination,
         "recipient": recipient,
         "message_id": message_id,
-        "completed_at": moment(call.now),
+        "completed_at": format_moment(call.now),
     }
 
 
@@ -147,10 +147,10 @@ def _read_ids(account: AccountState, call: Call) -> list[str]:
     body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
         if form == "object":
-            account.reader.wrong("the body must be an object with ids")
+            account.reader.refuse("the body must be an object with ids")
         return account.reader.ids(body)
     if form == "array" or not isinstance(body, dict):
-        account.reader.wrong("the body must be an array of ids")
+        account.reader.refuse("the body must be an array of ids")
     return account.reader.ids(body.get("ids"))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.mail import DAY
-from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, page_of
+from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, ok_page
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -27,7 +27,7 @@ def list_reports(account: AccountState, call: Call) -> OutgoingResponse:
     rows = [row for row in account.read_all(things, call.now) if start <= read_time(row, "created_at") <= end]
     rows.sort(key=lambda row: read_time(row, "created_at"), reverse=True)
     rows = [row | account.keep_deprecated(ts=row["created_at"]) for row in rows]
-    return page_of(rows, reader.number(request, "page", 1, 10**9), size)
+    return ok_page(rows, reader.number(request, "page", 1, 10**9), size)
 
 
 def read_time(row: Json, name: str) -> float:

@@ -46,18 +46,18 @@ def read_window(reader: Reader, call: Call) -> tuple[float, float]:
     start = reader.time(call.request, "start", call.now - 30 * DAY)
     end = reader.time(call.request, "end", call.now)
     if start > call.now:
-        reader.wrong("start must not be in the future")
+        reader.refuse("start must not be in the future")
     if start > end:
-        reader.wrong("start must not be later than end")
+        reader.refuse("start must not be later than end")
     if start < call.now - 366 * DAY:
-        reader.wrong("start must be within the last 12 months")
+        reader.refuse("start must be within the last 12 months")
     return start, end
 
 
 def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> int:
     """Return which page is wanted: 1 unless an option honours the old parameter."""
     if account.options.page == "refused" and request.get("page") is not None:
-        reader.wrong("page is no longer supported, use cursor")
+        reader.refuse("page is no longer supported, use cursor")
     if account.options.page == "ignored" or request.get("cursor"):
         return 1
     return reader.number(request, "page", 1, 10**9)
@@ -177,11 +177,11 @@ def read_cursor(account: AccountState, call: Call) -> tuple[int, str] | None:
             urlsafe_b64decode(text.encode()), type=tuple[int, int, str, str]
         )
     except (ValueError, msgspec.MsgspecError):
-        reader.wrong("cursor is not valid")
+        reader.refuse("cursor is not valid")
     if seal != _seal(account, call.request, issued, number, ident):
-        reader.wrong("cursor does not belong to these filters")
+        reader.refuse("cursor does not belong to these filters")
     if call.now > issued + account.options.cursor_life:
-        reader.wrong("cursor has expired")
+        reader.refuse("cursor has expired")
     return number, ident
 
 
@@ -203,7 +203,7 @@ def get_results(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer 202 again while a search runs, then its page."""
     running = account.slow_searches.get(call.ids[0])
     if running is None:
-        account.reader.wrong("no such search")
+        account.reader.refuse("no such search")
     if call.now < running.ready:
         return _answer_running(call.request.path)
     return search(account, replace(call, request=running.request))

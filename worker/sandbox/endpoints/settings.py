@@ -9,7 +9,7 @@ from types import MappingProxyType
 from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.list_changes import change_list
 from worker.sandbox.account.list_schemas import LIST_SCHEMAS, ListSchema
-from worker.sandbox.wire import Call, Json, OutgoingResponse, ok, page_of
+from worker.sandbox.wire import Call, Json, OutgoingResponse, ok, ok_page
 
 Handler = Callable[[AccountState, Call], OutgoingResponse]
 MOST_IN_A_BATCH = 1000
@@ -29,7 +29,7 @@ class ListEndpoints:
         rows = self._filter(account, call, account.read_all(account.lists.get(self.name, {}), call.now))
         rows = self._sort(account, call, rows)
         number, size = reader.number(request, "page", 1, 10**9), reader.number(request, "per_page", 20, 1000)
-        return page_of([self._render(account, row) for row in rows], number, size)
+        return ok_page([self._render(account, row) for row in rows], number, size)
 
     def get(self, account: AccountState, call: Call) -> OutgoingResponse:
         """Answer one entry."""
@@ -63,7 +63,7 @@ class ListEndpoints:
         """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
         asked = _read_objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
-            account.reader.wrong("the body must name the ids to delete")
+            account.reader.refuse("the body must name the ids to delete")
         with change_list(account, call, self.name, self.schema) as changes:
             idents = [_read_id(account, one) for one in asked] or list(changes.entries)
             gone = [changes.delete(ident) for ident in idents]
@@ -91,7 +91,7 @@ class ListEndpoints:
         for name, rule in self.schema.filters.items():
             wanted = [value for key, value in query if key == name]
             if strange := [value for value in wanted if rule.words and value not in rule.words]:
-                account.reader.wrong(f"{name} must be one of {', '.join(rule.words)}, not {strange[0]}")
+                account.reader.refuse(f"{name} must be one of {', '.join(rule.words)}, not {strange[0]}")
             rows = [row for row in rows if rule.fits(name, row, wanted)]
         text = (call.request.get("search") or "").lower() if self.schema.orders else ""
         return [row for row in rows if text in self.schema.text(row)]
@@ -108,20 +108,20 @@ class ListEndpoints:
         """Read the arrays of a batch; all are required, empty ones included."""
         parts = {name: _read_objects(account, name, body.get(name)) for name in self.schema.parts}
         if sum(map(len, parts.values())) > MOST_IN_A_BATCH:
-            account.reader.wrong(f"a batch must not have more than {MOST_IN_A_BATCH} items")
+            account.reader.refuse(f"a batch must not have more than {MOST_IN_A_BATCH} items")
         return parts
 
 
 def _read_objects(account: AccountState, name: str, value: object) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        account.reader.wrong(f"{name} must be an array of objects")
+        account.reader.refuse(f"{name} must be an array of objects")
     return value
 
 
 def _read_id(account: AccountState, item: Json) -> str:
     ident = item.get("id")
     if not isinstance(ident, str):
-        account.reader.wrong("id is required")
+        account.reader.refuse("id is required")
     return ident
 
 

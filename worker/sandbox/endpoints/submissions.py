@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import reviews
 from worker.sandbox.account.mail import DAY, SIX
 from worker.sandbox.endpoints.phishguard import read_time
-from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, ok, page_of
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, ok, ok_page
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -29,7 +29,7 @@ def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
     start = reader.time(request, "start", call.now - 30 * DAY)
     end = reader.time(request, "end", call.now)
     if start > end:
-        reader.wrong("start must not be later than end")
+        reader.refuse("start must not be later than end")
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     everything = account.read_all(account.submissions, call.now)
     wanted = _read_filters(reader, request)
@@ -39,7 +39,7 @@ def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
     if text := request.get("query"):
         rows = [row for row in rows if any(text.lower() in str(row.get(name) or "").lower() for name in SEARCHED)]
     rows = [row | account.keep_deprecated(requested_ts=row["requested_at"]) for row in _sort(reader, request, rows)]
-    return page_of(rows, number, size)
+    return ok_page(rows, number, size)
 
 
 def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
@@ -74,9 +74,9 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
     body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
     if not isinstance(kind, str) or kind not in USUALLY_WANTED:
-        account.reader.wrong(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
+        account.reader.refuse(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
-        account.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
+        account.reader.refuse(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
     for request in [_read_item(account, call, kind, item) for item in items]:  # all are read before one is made
         reviews.request_verdict(account, request)
     return ok({}, status=202)
@@ -90,7 +90,7 @@ def _read_item(account: AccountState, call: Call, kind: str, item: object) -> re
     fields are those of a reclassification.
     """
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        account.reader.wrong("each of messages must be an object with an id")
+        account.reader.refuse("each of messages must be an object with an id")
     mail = account.find_mail(item["id"], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
