@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from worker.sandbox.account.account import AccountState
+from worker.sandbox.account.account import Handler
 from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
-from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused
+from worker.sandbox.wire import IncomingRequest, Refused
 
-Handler = Callable[[AccountState, Call], OutgoingResponse]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from worker.sandbox.account import domains, validators
-from worker.sandbox.account.account import AccountState
+from worker.sandbox.account.account import AccountState, Handler
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.account.validators import Complaint
-from worker.sandbox.wire import Call, Json, OutgoingResponse
+from worker.sandbox.wire import Json
 
 EVERY_VERB = frozenset({"list", "get", "create", "edit", "delete", "batch"})
 PARTS = ("deletes", "patches", "puts", "posts")
@@ -92,7 +92,7 @@ class ListSchema(Struct, frozen=True):
     initial: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
     on_create: Callable[[AccountState, str, float], None] = lambda *_: None
-    routes: Mapping[tuple[str, str], Callable[[AccountState, Call], OutgoingResponse]] = {}
+    routes: Mapping[tuple[str, str], Handler] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from worker.sandbox.account.account import AccountState
+from worker.sandbox.account.account import AccountState, Handler
 from worker.sandbox.account.list_changes import change_list
 from worker.sandbox.account.list_schemas import LIST_SCHEMAS, ListSchema
 from worker.sandbox.wire import Call, Json, OutgoingResponse, ok, ok_page
 
-Handler = Callable[[AccountState, Call], OutgoingResponse]
 MOST_IN_A_BATCH = 1000
 DIRECTIONS = frozenset({"asc", "desc"})
 
