@@ -107,10 +107,10 @@ async def _serve(build: "Callable[[], World]", *, port: int, latency: float, eml
 
 def _seed(world: "World", folder: Path) -> None:
     """Take in a folder of messages, and name what is not taken in."""
-    from worker.sandbox.content.eml_folder import seed
+    from worker.sandbox.content.eml_folder import seed_folder
 
     try:
-        seeded = seed(world, folder)
+        seeded = seed_folder(world, folder)
     except OSError as error:
         raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
     for name, why in seeded.skipped:

@@ -14,7 +14,7 @@ from worker.sandbox.account.mail import Mail
 from worker.sandbox.account.traffic import KINDS
 from worker.sandbox.content import mime_writer
 from worker.sandbox.content.preview import LETTER, LONGEST_WORD, SUBJECT
-from worker.sandbox.content.writing import written
+from worker.sandbox.content.writing import write_content
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 DETECTED = sorted(name for name, kind in KINDS.items() if kind.disposition != "NONE")
@@ -110,7 +110,7 @@ def test_a_subject_of_five_megabytes_is_told_whole() -> None:
 
 def test_a_long_plain_subject_does_not_make_a_line_too_long() -> None:
     mail = Desk().world.add_message(subject="a" * 2000)
-    text = mime_writer.eml(written(mail))
+    text = mime_writer.write_eml(write_content(mail))
     assert str(parsed(text)["Subject"]) == "a" * 2000
 
 

@@ -50,8 +50,8 @@ class Rule(Struct, frozen=True):
 
 RULES = (
     Rule("MALICIOUS", "Attachment that is risky to open", lambda it: any(file.risky for file in it.files)),
-    Rule("SPOOF", "Sender fails DMARC", lambda it: (_validation(it) or {}).get("dmarc") == "fail"),
-    Rule("SUSPICIOUS", "Link to an IP address or a name in punycode", lambda it: any(map(_odd, _hosts(it)))),
+    Rule("SPOOF", "Sender fails DMARC", lambda it: (_read_validation(it) or {}).get("dmarc") == "fail"),
+    Rule("SUSPICIOUS", "Link to an IP address or a name in punycode", lambda it: any(map(_is_odd, _list_hosts(it)))),
     Rule("SPAM", "Marked as spam on its way", lambda it: it.header("X-Spam-Flag").strip().upper() == "YES"),
     Rule(
         "BULK", "Graymail: list headers present", lambda it: bool(it.header("List-Unsubscribe") + it.header("List-Id"))
@@ -66,7 +66,9 @@ class Seeded(Struct, frozen=True):
     skipped: tuple[tuple[str, str], ...]
 
 
-def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER) -> Seeded:
+def seed_folder(
+    account: Activity, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER
+) -> Seeded:
     """Take in the *.eml files of a folder in the order of their names: so many, and so many bytes together.
 
     Raises OSError when the folder cannot be read; a file that cannot is skipped.
@@ -76,8 +78,8 @@ def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: 
     taken, left = 0, together
     for path in paths[:files]:
         try:
-            data = _bytes(path, left)
-            take(account, path.name, data)
+            data = _read_file(path, left)
+            take_in(account, path.name, data)
         except (UnreadableMessage, OSError) as problem:
             skipped.append((path.name, getattr(problem, "strerror", None) or str(problem)))
         else:
@@ -85,7 +87,7 @@ def seed(account: Activity, folder: Path, *, files: int = MOST_FILES, together: 
     return Seeded(taken, tuple(sorted(skipped)))
 
 
-def _bytes(path: Path, left: int) -> bytes:
+def _read_file(path: Path, left: int) -> bytes:
     """Read a file, unless it is too much; a pipe or a folder of that name could keep us for ever."""
     if not path.is_file():
         raise UnreadableMessage("it is not a file")
@@ -98,13 +100,13 @@ def _bytes(path: Path, left: int) -> bytes:
     return data
 
 
-def take(account: Activity, name: str, data: bytes) -> Mail:
+def take_in(account: Activity, name: str, data: bytes) -> Mail:
     """Take in one message; the same name and seed give it the same postfix id. Raises UnreadableMessage."""
     letter, now = mime_reader.read(data), account.advance()
     recent = letter.sent is not None and now - RECENT <= letter.sent <= now
     scanned = int(letter.sent if letter.sent is not None and recent else now)
     disposition, reasons = judge(letter.content)
-    fields: dict[str, Any] = _fields(letter) | {"detection_reasons": reasons}
+    fields: dict[str, Any] = _write_fields(letter) | {"detection_reasons": reasons}
     ident = traffic.make_message_id(Random(f"eml {account.seed} {name!a}"), scanned)
     links = tuple(link.href for link in letter.content.links)
     mail = account.add_message(
@@ -124,7 +126,7 @@ def judge(content: Content) -> tuple[str, tuple[str, ...]]:
     return verdict, tuple(rule.reason for rule in holding) or ("Judged by its X-Sandbox-Disposition",)
 
 
-def _fields(letter: Letter) -> Json:
+def _write_fields(letter: Letter) -> Json:
     """Write the fixed fields of the record; a message to nobody is one to the first of our people."""
     content, sender = letter.content, letter.sender
     everybody = [one.address for one in letter.recipients] or [traffic.ADDRESSES[0]]
@@ -147,23 +149,23 @@ def _fields(letter: Letter) -> Json:
         "threat_categories": None,
         "to": everybody,
         "to_name": [one.name for one in letter.recipients] or None,
-        "validation": _validation(content),
-        **_servers(content),
+        "validation": _read_validation(content),
+        **_find_servers(content),
     }
 
 
-def _servers(content: Content) -> Json:
+def _find_servers(content: Content) -> Json:
     """Return the servers that handed it over, the last first, and where it was written."""
     hops = [header.value for header in content.headers if header.name.lower() == "received"]
-    found = [server for hop in hops if (server := _server(hop))]
+    found = [server for hop in hops if (server := _find_server(hop))]
     return {
         "smtp_helo_server_ip": found[0] if found else None,
         "smtp_previous_hop_ip": found[1] if len(found) > 1 else None,
-        "x_originating_ip": _server(f"[{content.header('X-Originating-IP').strip(' []')}]"),
+        "x_originating_ip": _find_server(f"[{content.header('X-Originating-IP').strip(' []')}]"),
     }
 
 
-def _server(text: str) -> str | None:
+def _find_server(text: str) -> str | None:
     """Return the first address in brackets, if it is one."""
     found = SERVER.search(text[:LONGEST_DECODED])
     with suppress(ValueError):
@@ -171,18 +173,18 @@ def _server(text: str) -> str | None:
     return None
 
 
-def _validation(content: Content) -> Json | None:
+def _read_validation(content: Content) -> Json | None:
     """Return what the last server found out about the sender."""
     told = CHECK.findall(content.header("Authentication-Results")[:LONGEST_DECODED].lower())
     found: Json = {name: CHECKED.get(result, "error") for name, result in reversed(told)}
     return {"comment": None, "dkim": None, "dmarc": None, "spf": None} | found if found else None
 
 
-def _hosts(content: Content) -> set[str]:
+def _list_hosts(content: Content) -> set[str]:
     return {host_of(link.href) for link in content.links}
 
 
-def _odd(host: str) -> bool:
+def _is_odd(host: str) -> bool:
     """Tell whether a host is an address or has a name that only looks like letters we know."""
     with suppress(ValueError):
         return bool(ip_address(host))

@@ -47,7 +47,7 @@ class HtmlPage:
             closes, name = tag[1], (tag[2] or "!--").lower()
             if name == "a":
                 self._end_link()
-                self._href = "" if closes else _href(tag[3])
+                self._href = "" if closes else _read_href(tag[3])
             elif name in ENDS and not closes:
                 end = ENDS[name].search(page, tag.end())
                 if end is None:
@@ -66,12 +66,12 @@ class HtmlPage:
         self._href, self._label = "", []
 
 
-def _href(attributes: str) -> str:
+def _read_href(attributes: str) -> str:
     found = HREF.search(attributes)
     return unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
 
 
-def links_in(text: str) -> Iterator[Hyperlink]:
+def find_links(text: str) -> Iterator[Hyperlink]:
     """Find the addresses in plain text; the full stop after one is not a part of it."""
     return (Hyperlink(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
 

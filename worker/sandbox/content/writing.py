@@ -32,29 +32,29 @@ class Record(Fixed, frozen=True, rename={"sender": "from"}):
 _read = msgspec.json.Decoder(Record).decode
 
 
-def record_of(mail: Mail) -> Record:
+def read_record(mail: Mail) -> Record:
     """Decode the fixed part of a message."""
     return _read(mail.head + b"}")
 
 
-def written(mail: Mail) -> Content:
+def write_content(mail: Mail) -> Content:
     """Return what a message says. The same message says the same every time."""
-    record, kind = record_of(mail), KINDS.get(mail.kind, BY_HAND)
+    record, kind = read_record(mail), KINDS.get(mail.kind, BY_HAND)
     links = tuple(Hyperlink(href, kind.shown) for href in mail.links)
-    files = tuple(_file(name, links) for name in kind.files)
+    files = tuple(_write_file(name, links) for name in kind.files)
     text = f"{record.subject or ''}\n\n{kind.body}\n\n{record.from_name or ''}\n"
-    return Content(tuple(_headers(mail, record)), text, links, files)
+    return Content(tuple(_write_headers(mail, record)), text, links, files)
 
 
-def _headers(mail: Mail, record: Record) -> list[HeaderField]:
-    when = _sent(record, mail.scanned)
+def _write_headers(mail: Mail, record: Record) -> list[HeaderField]:
+    when = _read_sent(record, mail.scanned)
     headers = [
         HeaderField("Return-Path", f"<{record.envelope_from or ''}>"),
-        *_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
-        *_checks(record),
-        HeaderField("From", people=_people([record.from_name], [record.sender])),
-        HeaderField("To", people=_people(record.to_name or (), _recipients(record))),
-        HeaderField("Reply-To", people=_people([], [record.replyto])),
+        *_write_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
+        *_write_checks(record),
+        HeaderField("From", people=_pair_names([record.from_name], [record.sender])),
+        HeaderField("To", people=_pair_names(record.to_name or (), _find_recipients(record))),
+        HeaderField("Reply-To", people=_pair_names([], [record.replyto])),
         HeaderField("Date", format_datetime(when)),
         HeaderField("Message-ID", record.message_id or ""),
     ]
@@ -62,7 +62,7 @@ def _headers(mail: Mail, record: Record) -> list[HeaderField]:
     return present if record.subject is None else [*present, HeaderField("Subject", record.subject)]
 
 
-def _hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
+def _write_hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
     servers = (record.smtp_helo_server_ip, record.smtp_previous_hop_ip)
     hops = [f"from mail ([{server}]) by {HOST} with ESMTPS id {mail.postfix}; {date}" for server in servers if server]
     headers = [HeaderField("Received", hop) for hop in hops]
@@ -73,18 +73,18 @@ def _hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
     )
 
 
-def _checks(record: Record) -> list[HeaderField]:
+def _write_checks(record: Record) -> list[HeaderField]:
     """Write how the sender was verified, where the record knows it."""
     found = record.validation or {}
     told = [f"{name}={found[name]}" for name in ("spf", "dkim", "dmarc") if found.get(name)]
     return [HeaderField("Authentication-Results", "; ".join([HOST, *told]))] if told else []
 
 
-def _recipients(record: Record) -> tuple[str, ...]:
+def _find_recipients(record: Record) -> tuple[str, ...]:
     return record.to or record.envelope_to or record.client_recipients
 
 
-def _people(
+def _pair_names(
     names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
 ) -> tuple[NamedAddress, ...]:
     """Pair addresses with names, as far as there are any."""
@@ -93,7 +93,7 @@ def _people(
     return tuple(NamedAddress(name, address) for name, address in zip(padded, addresses, strict=True) if address)
 
 
-def _sent(record: Record, scanned: int) -> datetime:
+def _read_sent(record: Record, scanned: int) -> datetime:
     """Return when it says it was sent; a record given by hand may say nothing, or nonsense."""
     try:
         return datetime.fromisoformat(record.sent_at or "").astimezone(UTC)
@@ -101,7 +101,7 @@ def _sent(record: Record, scanned: int) -> datetime:
         return datetime.fromtimestamp(scanned, UTC)
 
 
-def _file(name: str, links: tuple[Hyperlink, ...]) -> File:
+def _write_file(name: str, links: tuple[Hyperlink, ...]) -> File:
     """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
     if name.endswith(".pdf"):
         return File(

@@ -8,9 +8,9 @@ from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import DONE, NO_INTEGRATION, add_deprecated
 from worker.sandbox.content import mime_reader, mime_writer, traces
-from worker.sandbox.content.detections import detection
-from worker.sandbox.content.preview import screenshot
-from worker.sandbox.content.writing import written
+from worker.sandbox.content.detections import write_detection
+from worker.sandbox.content.preview import draw_screenshot
+from worker.sandbox.content.writing import write_content
 from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_raw
 
 if TYPE_CHECKING:
@@ -36,13 +36,15 @@ def get_action_log(account: AccountState, call: Call) -> OutgoingResponse:
 def get_detections(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer why a message was detected; there is nothing for one that was not."""
     mail, state = _find_detection(account, call)
-    return ok(detection(mail, state, _read_content(mail)))
+    return ok(write_detection(mail, state, _read_content(mail)))
 
 
 def get_raw(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
     mail, _ = _find_detection(account, call)
-    return ok({"raw": mime_reader.text(mail.original) if mail.original else mime_writer.eml(written(mail))})
+    return ok(
+        {"raw": mime_reader.decode_text(mail.original) if mail.original else mime_writer.write_eml(write_content(mail))}
+    )
 
 
 def get_trace(account: AccountState, call: Call) -> OutgoingResponse:
@@ -50,7 +52,7 @@ def get_trace(account: AccountState, call: Call) -> OutgoingResponse:
     mail, _ = _find_message(account, call)
     pending = call.now < mail.scanned + account.options.trace_pending
     horizon = account.horizon(call.now, mail.id)
-    return ok(traces.trace(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
+    return ok(traces.write_trace(mail, call.now, horizon, pending=pending, deprecated=account.options.deprecated))
 
 
 def get_preview(account: AccountState, call: Call) -> OutgoingResponse:
@@ -92,7 +94,7 @@ def _answer_preview(account: AccountState, call: Call, mail: Mail) -> OutgoingRe
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.record_preview(call.now, call.by))
     account.record(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
-    return ok({"screenshot": screenshot(_read_content(mail))})
+    return ok({"screenshot": draw_screenshot(_read_content(mail))})
 
 
 def _record_refusal(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
@@ -103,7 +105,7 @@ def _record_refusal(account: AccountState, call: Call, mail: Mail, refused: Refu
 
 
 def _read_content(mail: Mail) -> Content:
-    return mime_reader.read(mail.original).content if mail.original else written(mail)
+    return mime_reader.read(mail.original).content if mail.original else write_content(mail)
 
 
 def _find_detection(account: AccountState, call: Call) -> tuple[Mail, State]:
