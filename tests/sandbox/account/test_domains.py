@@ -106,7 +106,7 @@ def test_many_domains_are_deleted_all_or_none() -> None:
     assert desk.ask("GET", PATH).ids == []
 
 
-def test_by_a_switch_no_ids_mean_every_domain() -> None:
+def test_by_an_option_no_ids_mean_every_domain() -> None:
     desk = Desk(options=SandboxOptions(domains_without_ids="all"))
     assert len(desk.ask("DELETE", PATH).result) == 2
     assert desk.ask("DELETE", PATH).result == []

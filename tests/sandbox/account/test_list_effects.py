@@ -100,7 +100,7 @@ def test_a_sender_who_must_be_verified_passes_with_every_check_passed(check: str
 
 
 @pytest.mark.parametrize(("precedence", "verdict"), [("block", "MALICIOUS"), ("allow", "NONE")])
-def test_a_switch_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict: str) -> None:  # noqa: ANN401 - a word
+def test_an_option_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict: str) -> None:  # noqa: ANN401 - a word
     desk = Desk(options=SandboxOptions(precedence=precedence))
     desk.ask("POST", "settings/block_senders", BLOCK)
     assert new(desk).now.disposition == "MALICIOUS"

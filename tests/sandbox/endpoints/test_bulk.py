@@ -282,7 +282,7 @@ def test_a_list_is_walked_by_its_cursor_or_by_numbers(path: str) -> None:
     assert desk.ask("GET", path, cursor="garbage").status == 400
 
 
-def test_a_switch_leaves_the_numbers_or_the_cursor_out() -> None:
+def test_an_option_leaves_the_numbers_or_the_cursor_out() -> None:
     for pages, by_number in (("numbers", True), ("cursor", False)):
         desk = Desk(options=SandboxOptions(job_pages=pages))  # type: ignore[arg-type]
         idents = [create(desk) for _ in range(3)]

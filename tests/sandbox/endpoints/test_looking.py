@@ -83,7 +83,7 @@ def test_without_an_integration_nothing_is_fetched(integration: str) -> None:
 @pytest.mark.parametrize(
     ("form", "by_id", "by_postfix"), [("id", 200, 400), ("postfix_id", 400, 200), ("both", 200, 200)]
 )
-def test_a_switch_decides_how_a_picture_is_asked_for(form: str, by_id: int, by_postfix: int) -> None:
+def test_an_option_decides_how_a_picture_is_asked_for(form: str, by_id: int, by_postfix: int) -> None:
     desk = Desk(options=SandboxOptions(preview_body=form))  # type: ignore[arg-type]
     mail = desk.world.add_message(disposition="NONE")
     assert post_preview(desk, {"id": mail.id}) == by_id

@@ -170,7 +170,7 @@ def test_a_filter_for_moved_mail_finds_it_after_the_move() -> None:
     assert found.result[0]["post_delivery_operations"] == ["MOVE"]
 
 
-def test_page_is_ignored_unless_a_switch_honours_or_refuses_it() -> None:
+def test_page_is_ignored_unless_an_option_honours_or_refuses_it() -> None:
     assert len(walk(Desk(messages=40), page=2, detections_only="false")) == 40
     honoured = Desk(messages=40, options=SandboxOptions(page="honoured"))
     newest = [mail.id for mail in reversed(honoured.world.mails)]
@@ -244,7 +244,7 @@ def test_with_jitter_each_thing_lags_by_its_own_share() -> None:
 
 
 @pytest.mark.parametrize("deprecated", [True, False])
-def test_old_fields_are_gone_unless_a_switch_keeps_them(*, deprecated: bool) -> None:
+def test_old_fields_are_gone_unless_an_option_keeps_them(*, deprecated: bool) -> None:
     desk = Desk(options=SandboxOptions(deprecated=deprecated))
     mail, held = desk.world.add_message(), desk.world.add_message(quarantined=True)
     desk.world.add_report(mail)

@@ -20,7 +20,7 @@ from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, R
 if TYPE_CHECKING:
     from worker.sandbox.account.jobs import Job
     from worker.sandbox.account.mail import Mail, State
-    from worker.sandbox.account.timeline import Thing
+    from worker.sandbox.account.timeline import RecordTimeline
     from worker.sandbox.options import SandboxOptions
 
 
@@ -60,9 +60,9 @@ class AccountState:
         self.rng = Random(f"acts {seed}")
         self.mails: list[Mail] = []
         self.by_id: dict[str, Mail] = {}
-        self.reports: dict[int, Thing] = {}
-        self.submissions: dict[str, Thing] = {}
-        self.lists: dict[str, dict[str, Thing]] = {}
+        self.reports: dict[int, RecordTimeline] = {}
+        self.submissions: dict[str, RecordTimeline] = {}
+        self.lists: dict[str, dict[str, RecordTimeline]] = {}
         self.jobs: dict[str, Job] = {}
         self.effects: list[Effect] = []
         self.slow_searches: dict[str, SlowSearch] = {}
@@ -121,15 +121,15 @@ class AccountState:
         """Return the state of a message as a read at ``now`` sees it."""
         return mail.read(self.horizon(now, mail.id))
 
-    def read_all(self, things: dict[str, Thing], now: float) -> list[Json]:
+    def read_all(self, timelines: dict[str, RecordTimeline], now: float) -> list[Json]:
         """Return what a read at ``now`` sees of some things."""
-        values = (thing.read(self.horizon(now, key)) for key, thing in things.items())
+        values = (timeline.read(self.horizon(now, key)) for key, timeline in timelines.items())
         return [value for value in values if value is not None]
 
     def find_entry(self, name: str, ident: str, now: float) -> Json:
         """Return an entry of a list as a read at ``now`` sees it."""
-        thing = self.lists.get(name, {}).get(ident)
-        entry = thing.read(self.horizon(now, ident)) if thing is not None else None
+        timeline = self.lists.get(name, {}).get(ident)
+        entry = timeline.read(self.horizon(now, ident)) if timeline is not None else None
         if entry is None:
             raise Refused(404, 10005, f"no entry {ident} in {name}")
         return entry

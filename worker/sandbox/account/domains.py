@@ -35,12 +35,12 @@ def schedule_check(account: AccountState, ident: str, now: float) -> None:
 
 def _check(account: AccountState, ident: str, at: float) -> None:
     """Settle a domain: one whose first label is ``failed`` or ``timeout`` becomes that, any other ACTIVE."""
-    thing = account.lists["domains"][ident]
-    if thing.value is None:
+    timeline = account.lists["domains"][ident]
+    if timeline.value is None:
         return
-    name = str(thing.value["domain"]).lower()
+    name = str(timeline.value["domain"]).lower()
     found = outcome(name, at, google=account.options.google)
-    thing.become(at, thing.value | found)
+    timeline.become(at, timeline.value | found)
     detail: Json = {"id": ident, "status": found["status"]}
     account.record(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
 

@@ -25,8 +25,8 @@ class ListChanges:
     def __init__(self, account: AccountState, call: Call, name: str, schema: ListSchema) -> None:
         """Begin with the list as it truly is."""
         self.account, self.call, self.name, self.schema = account, call, name, schema
-        things = account.lists.setdefault(name, {})
-        self.entries = {ident: thing.value for ident, thing in things.items() if thing.value is not None}
+        timelines = account.lists.setdefault(name, {})
+        self.entries = {ident: timeline.value for ident, timeline in timelines.items() if timeline.value is not None}
         self.targets = Counter(schema.target(entry) for entry in self.entries.values())
         self.effects: list[Effect] = []
         self.refused: list[Effect] = []
@@ -59,23 +59,23 @@ class ListChanges:
 
     def commit(self) -> None:
         """Make the changes true."""
-        now, things = self.call.now, self.account.lists[self.name]
+        now, timelines = self.call.now, self.account.lists[self.name]
         for ident, entry in self.entries.items():
-            if ident not in things:
-                things[ident] = Timeline(now, entry)
+            if ident not in timelines:
+                timelines[ident] = Timeline(now, entry)
                 self.schema.on_create(self.account, ident, now)
-            elif things[ident].value != entry:
-                things[ident].become(now, entry)
-        for ident, thing in things.items():
-            if ident not in self.entries and thing.value is not None:
-                thing.become(now, None)
+            elif timelines[ident].value != entry:
+                timelines[ident].become(now, entry)
+        for ident, timeline in timelines.items():
+            if ident not in self.entries and timeline.value is not None:
+                timeline.become(now, None)
         self.account.effects += self.effects
 
     def _find_entry(self, ident: str, verb: str) -> Json:
         """Return an entry; trying again on one that is gone is an effect that changes nothing."""
         if ident not in self.entries:
-            thing = self.account.lists[self.name].get(ident)
-            if thing is not None and (last := thing.value or thing.past[-1][1]):
+            timeline = self.account.lists[self.name].get(ident)
+            if timeline is not None and (last := timeline.value or timeline.past[-1][1]):
                 self.refused.append(self._effect(verb, last, changed=False))
             raise Refused(404, 10005, f"no entry {ident} in {self.name}")
         return self.entries[ident]

@@ -10,10 +10,10 @@ from worker.sandbox.account.matching import Parties, authors, matches, recipient
 if TYPE_CHECKING:
     from typing import Literal
 
-    from worker.sandbox.account.timeline import Thing
+    from worker.sandbox.account.timeline import RecordTimeline
     from worker.sandbox.wire import Json
 
-Lists = Mapping[str, Mapping[str, "Thing"]]
+Lists = Mapping[str, Mapping[str, "RecordTimeline"]]
 UNWANTED = frozenset({"SPAM", "SPOOF", "BULK"})
 LOOKALIKE, YOUNG = "Look-alike domain", "Young domain"
 CHECKS = ("dmarc", "spf", "dkim")
@@ -88,7 +88,7 @@ def _visible_domain(fields: Json) -> Parties:
 
 
 def _entries(lists: Lists, name: str) -> Iterator[Json]:
-    return (thing.value for thing in lists.get(name, {}).values() if thing.value is not None)
+    return (timeline.value for timeline in lists.get(name, {}).values() if timeline.value is not None)
 
 
 def _strings(value: object) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _strings(value: object) -> tuple[str, ...]:
 def find_block(lists: Lists, fields: Json) -> Json | None:
     """Return what a message shows as its properties where an entry matches it, else None."""
     parties = senders(fields)
-    for thing in lists.get("block_senders", {}).values():
-        if thing.value is not None and matches(thing.value, parties):
-            return {"blocklisted_message": True, "blocklisted_pattern": thing.value["pattern"]}
+    for timeline in lists.get("block_senders", {}).values():
+        if timeline.value is not None and matches(timeline.value, parties):
+            return {"blocklisted_message": True, "blocklisted_pattern": timeline.value["pattern"]}
     return None

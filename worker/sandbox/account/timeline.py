@@ -32,5 +32,5 @@ class Timeline(Generic[T]):
         return next((value for since, value in reversed(self.past) if since <= horizon), None)
 
 
-Thing = Timeline[Json | None]
+RecordTimeline = Timeline[Json | None]
 """A row of a list over time; None once it was deleted."""

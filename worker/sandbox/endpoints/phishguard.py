@@ -23,8 +23,8 @@ def list_reports(account: AccountState, call: Call) -> OutgoingResponse:
     start = reader.time(request, "start", call.now - 30 * DAY)
     end = reader.time(request, "end", call.now)
     size = reader.number(request, "per_page", 20, 1000)
-    things = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
-    rows = [row for row in account.read_all(things, call.now) if start <= read_time(row, "created_at") <= end]
+    timelines = {str(ident): report for ident, report in account.reports.items()} if subscribed else {}
+    rows = [row for row in account.read_all(timelines, call.now) if start <= read_time(row, "created_at") <= end]
     rows.sort(key=lambda row: read_time(row, "created_at"), reverse=True)
     rows = [row | account.keep_deprecated(ts=row["created_at"]) for row in rows]
     return ok_page(rows, reader.number(request, "page", 1, 10**9), size)
