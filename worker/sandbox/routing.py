@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from worker.sandbox.account.account import Handler
-from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
+from worker.sandbox.endpoints import Handler, bulk, investigate, moves, phishguard, search, settings, submissions
 from worker.sandbox.wire import IncomingRequest, Refused
 
 if TYPE_CHECKING:

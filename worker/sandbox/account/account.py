@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,9 +14,11 @@ from msgspec.structs import replace
 
 from worker.sandbox.account.mail import DONE, SCAN_TIME, apply_move, apply_release, log_entry
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, format_moment
+from worker.sandbox.wire import IncomingRequest, Json, Reader, Refused, format_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.sandbox.account.jobs import Job
     from worker.sandbox.account.mail import Mail, State
     from worker.sandbox.account.timeline import RecordTimeline
@@ -254,7 +255,3 @@ class AccountState:
 
     def _resolve_time(self, at: float | None) -> float:
         return self.advance() if at is None else at
-
-
-Handler = Callable[[AccountState, Call], OutgoingResponse]
-"""Answers one operation of the API."""

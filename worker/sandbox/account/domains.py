@@ -1,4 +1,4 @@
-"""The account's own domains: how a new one is checked and becomes active or fails, and what its check wants."""
+"""The account's own domains: how a new one is checked and becomes active or fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.wire import Call, Json, OutgoingResponse, format_moment, ok
+from worker.sandbox.wire import Json, format_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,20 +61,3 @@ def active_modes(domain: Json) -> list[object]:
     """Return the way mail comes in: the first one that is allowed, once the domain is active."""
     modes = domain.get("allowed_delivery_modes")
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
-
-
-def get_verification(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
-    domain = account.find_entry("domains", call.ids[0], call.now)
-    verified = domain.get("status") == "ACTIVE" and account.options.verified_domain == "204"
-    if verified or domain.get("integration_id"):
-        return OutgoingResponse(204, {}, b"")
-    authorization = domain.get("authorization")
-    return ok(
-        {
-            "status": domain.get("status"),
-            "txt_record_name": f"_cf-email-sec-challenge.{domain['domain']}",
-            "txt_record_value": str(domain["id"]).replace("-", ""),
-            "last_checked_at": authorization["timestamp"] if isinstance(authorization, dict) else None,
-        }
-    )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from worker.sandbox.account import domains, validators
-from worker.sandbox.account.account import AccountState, Handler
+from worker.sandbox.account.account import AccountState
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.account.validators import Complaint
 from worker.sandbox.wire import Json
@@ -78,7 +78,7 @@ class ListSchema(Struct, frozen=True):
     """One list: its fields, what makes an entry unique, its filters and orders, its verbs, and what is special.
 
     ``fixed`` fields are set by a create alone; ``initial`` is what the API itself decides about a new entry;
-    ``deprecated`` names old fields and whose value they show; ``routes`` are operations that only this list has.
+    ``deprecated`` names old fields and whose value they show.
     """
 
     key: tuple[str, ...]
@@ -92,7 +92,6 @@ class ListSchema(Struct, frozen=True):
     initial: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
     on_create: Callable[[AccountState, str, float], None] = lambda *_: None
-    routes: Mapping[tuple[str, str], Handler] = {}
 
     def target(self, entry: Json) -> str:
         """Name what an entry is about, in lower case."""
@@ -200,6 +199,5 @@ LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
          "allowed_delivery_mode": Filter(MODES, lambda row: row.get("allowed_delivery_modes")),
          "active_delivery_mode": Filter(MODES, domains.active_modes)},
         orders=("domain", "created_at"), verbs=EVERY_VERB | {"replace", "delete_many"},
-        fixed=("domain",), initial=domains.UNCHECKED, on_create=domains.schedule_check,
-        routes={("GET", "{id}/verification"): domains.get_verification}),
+        fixed=("domain",), initial=domains.UNCHECKED, on_create=domains.schedule_check),
 })  # fmt: skip
