@@ -1,4 +1,4 @@
-"""/_sandbox/: what was done to the sandbox, and ways to change it; nothing here counts as a request of the API."""
+"""/_sandbox/: shows what was done to the account, and changes it from outside; none of it counts as a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Moment = Annotated[float, msgspec.Meta(ge=0, lt=2**32)]
 
 
 class ExtraFields(TypedDict, total=False):
-    """What a message to add may say besides the fields of the API."""
+    """The fields of a message to add that are no fields of the API."""
 
     disposition: str
     quarantined: bool
@@ -35,14 +35,14 @@ class ExtraFields(TypedDict, total=False):
 
 
 class FaultsBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """POST faults: another table, and faults that come first."""
+    """POST faults: another table, and faults that come before it."""
 
     table: str | None = None
     script: list[Fault] = []
 
 
 class MessagesBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """POST messages: messages to add (fields as World.add_message takes them), kinds to let arrive, ids to change."""
+    """POST messages: messages to add (see World.add_message), counts of kinds to let arrive, changes of messages."""
 
     add: list[dict[str, Any]] = []
     arrive: dict[str, int] = {}
@@ -78,7 +78,7 @@ def _answer(status: int, body: object) -> OutgoingResponse:
 
 
 def _effects(world: World, request: IncomingRequest) -> list[Effect]:
-    """Return the effects, from the number in ``since`` on."""
+    """Return the effects, beginning with number ``since``."""
     return world.effects[int(request.get("since") or 0) :]
 
 
@@ -87,7 +87,7 @@ def _requests(world: World, _: IncomingRequest) -> Mapping[str, object]:
 
 
 def _messages(world: World, request: IncomingRequest) -> list[Json]:
-    """Return the truth about each message, whatever a read shows; ``limit`` is 10,000 unless it says otherwise."""
+    """Return the true state of each message, whatever a read shows; ``limit`` is 10,000 by default."""
     offset, limit = int(request.get("offset") or 0), int(request.get("limit") or 10_000)
     return [_truth(mail) for mail in world.mails[offset : offset + limit]]
 
@@ -110,7 +110,7 @@ def _truth(mail: Mail) -> Json:
 
 
 def _change_messages(world: World, request: IncomingRequest) -> Json:
-    """Add messages, or change what a message is judged as or where it lies."""
+    """Add messages, let messages arrive, or change the verdict or the folder of messages."""
     body = msgspec.json.decode(request.body, type=MessagesBody)
     messages = [_read_message(fields) for fields in body.add]  # all are read before one is added
     added = [world.add_message(**fields).id for fields in messages]
@@ -125,7 +125,7 @@ def _change_messages(world: World, request: IncomingRequest) -> Json:
 
 
 def _read_message(fields: dict[str, Any]) -> dict[str, Any]:
-    """Read a message to add. A field of another type than in the API would break off every search that comes by it."""
+    """Read a message to add. A field of the wrong type would break every search that comes across the message."""
     known = {"from" if name == "sender" else name: value for name, value in fields.items()}
     msgspec.convert(known, Record)
     return {**known, **msgspec.convert(known, ExtraFields)}

@@ -45,7 +45,7 @@ _FIXED = frozenset(segment for _, path in ROUTES for segment in path.split("/"))
 
 
 class Route(Struct, frozen=True):
-    """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler it routes nowhere."""
+    """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler there is none."""
 
     operation: str
     account: str
@@ -66,7 +66,7 @@ def find_route(request: IncomingRequest) -> Route:
 
 
 def _read_path(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the ways to read a path: literally, and with the one segment that is an id."""
+    """Return the ways to read a path: literally, and with each segment in turn as the id."""
     readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())] if "{id}" not in segments else []
     for place, segment in enumerate(segments):
         if segment and segment not in _FIXED:
@@ -75,6 +75,6 @@ def _read_path(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def refuse_route(request: IncomingRequest) -> Refused:
-    """Refuse a path that routes nowhere."""
+    """Refuse a path that has no operation."""
     why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
     return Refused(404, 7003, why, (7000, "No route for that URI"))

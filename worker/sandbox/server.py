@@ -1,4 +1,4 @@
-"""The sandbox on a real socket: every answer comes from World.handle, delays and broken connections are real."""
+"""The sandbox on a real socket: responses come from World.handle, delays and broken connections are real."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from worker.sandbox.world import World
 
 LARGEST_BODY = 64 * 1024 * 1024
-RESET_AT_ONCE = struct.pack("ii", 1, 0)
+RESET_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: close() sends RST instead of FIN
 
 
 @asynccontextmanager
 async def serve(world: World, host: str = "127.0.0.1", port: int = 0, *, latency: float = 0.0) -> AsyncIterator[str]:
-    """Serve a world and give its address without a path; ``latency`` in seconds is added to each answer of the API."""
+    """Serve a world and yield its base address; ``latency`` in seconds is added to each response of the API."""
     runner = web.AppRunner(application(world, latency=latency), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -39,6 +39,7 @@ def application(world: World, *, latency: float = 0.0) -> web.Application:
     """Build the application: one handler for the API, one for what lies under /_sandbox/."""
     app = web.Application(client_max_size=LARGEST_BODY)
     app.router.add_route("*", control.PREFIX + "{tail:.*}", _controls(world))
+    # (?s:…): a decoded path may hold line breaks, and must not get aiohttp's own 404.
     app.router.add_route("*", "/{tail:(?s:.*)}", _api(world, latency))
     return app
 
@@ -67,7 +68,7 @@ async def _read(request: web.Request) -> IncomingRequest:
 
 
 async def _send(request: web.Request, response: OutgoingResponse) -> web.StreamResponse:
-    """Send an answer, or as much of it as its cut allows."""
+    """Send a response, or as much of it as its cut allows."""
     if response.cut in {"before", "after"}:
         _hang_up(request, reset=True)
         return web.Response()
@@ -77,8 +78,8 @@ async def _send(request: web.Request, response: OutgoingResponse) -> web.StreamR
 
 
 def _hang_up(request: web.Request, *, reset: bool) -> None:
-    """Break the connection at once, unless the client was quicker; with a reset what is on its way is lost too."""
-    if request.transport is None:
+    """Break the connection at once; with a reset, data on its way to the client is lost too."""
+    if request.transport is None:  # the client was quicker
         return
     if reset:
         raw = request.transport.get_extra_info("socket")
@@ -87,7 +88,7 @@ def _hang_up(request: web.Request, *, reset: bool) -> None:
 
 
 async def _send_half(request: web.Request, response: OutgoingResponse) -> web.StreamResponse:
-    """Promise the whole body, send half of it, see to it that the half arrives, and hang up."""
+    """Promise the whole body, send half of it so that it arrives, and hang up."""
     stream = web.StreamResponse(status=response.status, headers=response.headers)
     stream.content_length = len(response.body)
     with suppress(ConnectionResetError):  # a client that was killed meanwhile

@@ -1,4 +1,4 @@
-"""The sandbox's end of the wire: requests, answers, the envelope, and how values are read from a query or a body."""
+"""The sandbox's end of the wire: requests, responses, the envelope, and how a query or a body is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, object]
 
 
 class IncomingRequest(Struct, frozen=True):
-    """One request as it came; the path is decoded, the keys of the headers are lower case."""
+    """One request as it came; its path is decoded, its header names are lower case."""
 
     method: str
     path: str
@@ -32,10 +32,10 @@ class IncomingRequest(Struct, frozen=True):
 
 
 class OutgoingResponse(Struct, frozen=True):
-    """One answer, and what the wire does to it.
+    """One response, and what the wire does to it.
 
-    ``delay`` is in seconds. ``cut`` resets the connection: "before" anything was carried out, "after" it was
-    carried out but without an answer, or in the middle of the "body".
+    ``delay`` is in seconds. ``cut`` breaks the connection: "before" the request was carried out, "after" it was, or in
+    the middle of the "body".
     """
 
     status: int
@@ -46,10 +46,10 @@ class OutgoingResponse(Struct, frozen=True):
 
 
 class Refused(Exception):
-    """A request that gets the error envelope."""
+    """A refused request, which is answered with the error envelope."""
 
     def __init__(self, status: int, code: int, message: str, *more: tuple[int, str]) -> None:
-        """Keep what the envelope says; codes are at least 1000, ``more`` are further ones with their messages."""
+        """Codes are at least 1000; ``more`` are further codes with their messages."""
         super().__init__(message)
         self.status, self.code, self.message, self.more = status, code, message, more
 
@@ -76,7 +76,7 @@ def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> Outg
 
 @lru_cache(maxsize=8192)
 def format_seconds(at: int) -> str:
-    """Write a moment (whole epoch seconds) as RFC 3339 without its zone."""
+    """Write a moment (whole epoch seconds) as RFC 3339 without a time zone."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
@@ -97,18 +97,17 @@ def _format_http_date(at: int) -> str:
 
 
 class Reader:
-    """Reads a query or a body; what does not fit is refused with one status for all of them."""
+    """Reads the values of a query or a body, and refuses invalid ones, all with the same status."""
 
     def __init__(self, status: int) -> None:
-        """Refuse with ``status``: 400, or 422 where an option says so."""
         self.status = status
 
     def refuse(self, message: str) -> NoReturn:
-        """Refuse, saying what is wrong."""
+        """Refuse the request."""
         raise Refused(self.status, 10001, message)
 
     def time(self, request: IncomingRequest, name: str, default: float) -> float:
-        """Read a moment out of the query, in epoch seconds."""
+        """Read a moment from the query, in epoch seconds."""
         text = request.get(name)
         if text is None:
             return default
@@ -121,7 +120,7 @@ class Reader:
         return read.timestamp()
 
     def number(self, request: IncomingRequest, name: str, default: int, most: int) -> int:
-        """Read a number from 1 to ``most`` out of the query."""
+        """Read a number from 1 to ``most`` from the query."""
         text = request.get(name)
         if text is None:
             return default
@@ -130,7 +129,7 @@ class Reader:
         return int(text)
 
     def flag(self, request: IncomingRequest, name: str, *, default: bool | None) -> bool | None:
-        """Read true or false out of the query."""
+        """Read true or false from the query."""
         text = request.get(name)
         if text is None:
             return default
@@ -139,14 +138,14 @@ class Reader:
         return text == "true"
 
     def one_of(self, request: IncomingRequest, name: str, allowed: frozenset[str]) -> str | None:
-        """Read one word of a fixed set out of the query."""
+        """Read one word of a fixed set from the query."""
         text = request.get(name)
         if text is not None and text not in allowed:
             self.refuse(f"{name} must be one of {', '.join(sorted(allowed))}")
         return text
 
     def json(self, request: IncomingRequest) -> object:
-        """Read the body, which must be JSON; what is nested deeper than can be read is none either."""
+        """Read the body, which must be JSON, and not nested too deeply to be read."""
         try:
             decoded: object = msgspec.json.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -170,14 +169,14 @@ class Reader:
 
 
 def ok_page(rows: list[Json], number: int, size: int) -> OutgoingResponse:
-    """Answer with one page of a list that has page numbers and true totals."""
+    """Answer with one page of a list, with page numbers and true totals."""
     shown = rows[(number - 1) * size : number * size]
     info = {"count": len(shown), "page": number, "per_page": size, "total_count": len(rows)}
     return ok(shown, info)
 
 
 class Call(Struct, frozen=True):
-    """A request that may be carried out: at ``now``, by a credential of this label, with the ids out of its path."""
+    """A request that is admitted: its moment, the label of its credential, and the ids in its path."""
 
     request: IncomingRequest
     now: float

@@ -28,8 +28,8 @@ NOT_ENTITLED = "Email Security is not available in your current subscription"
 class World(Activity):
     """A Cloudflare account with Email Security.
 
-    ``now`` gives epoch seconds and is all the time there is; ``quota`` is (requests, seconds) per
-    credential, or None. Nothing here sleeps, and one seed gives one history.
+    ``now`` gives epoch seconds, and is the only clock. ``quota`` is (requests, seconds) per credential, or None.
+    Nothing here sleeps, and the same seed gives the same history.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class World(Activity):
         faults: Faults | None = None,
         options: SandboxOptions | None = None,
     ) -> None:
-        """Begin without mail unless ``mail_flow`` says otherwise."""
         super().__init__(account, seed=seed, now=now, options=options or SandboxOptions())
+        # Without a quota the budget is out of reach, and no header tells of it.
         self.limited = quota is not None
         self.limiter = RateLimiter(*(quota or (10**9, 300.0)))
         self.faults = faults or Faults(seed=seed)
@@ -64,8 +64,8 @@ class World(Activity):
         self.limiter.spend_elsewhere(self.advance(), requests)
 
     def _pass_edge(self, request: IncomingRequest, now: float, route: Route, caller: Caller | None) -> OutgoingResponse:
-        """Count the request, and let what goes wrong on the wire go wrong."""
-        # A request over the budget meets no fault: a script is there for the requests that are answered.
+        """Count the request, and apply the fault that it meets on the wire."""
+        # A request over the budget meets no fault, so that a script is not used up by refusals.
         if caller and not self.limiter.spend(caller.label, now):
             return self._refuse_pace(caller, now)
         fault = self.faults.next(request)
@@ -108,7 +108,7 @@ class World(Activity):
         return label
 
     def _add_quota_headers(self, response: OutgoingResponse, now: float, caller: Caller | None) -> OutgoingResponse:
-        """Add the headers that tell what is left of the budget."""
+        """Add the headers that say what is left of the budget."""
         if not self.limited or caller is None:
             return response
         return replace(response, headers={**response.headers, **self.limiter.write_headers(caller.label, now)})

@@ -47,13 +47,12 @@ class Effect(Struct, frozen=True):
 
 
 class AccountState:
-    """The state, and the ways to change it. Writes are seen by reads ``options.lag`` seconds later.
+    """The state, and the ways to change it. Reads see writes ``options.lag`` seconds later.
 
     ``now`` gives epoch seconds. Every change is made at the present moment unless ``at`` names another.
     """
 
     def __init__(self, account: str, *, seed: int, now: Callable[[], float], options: SandboxOptions) -> None:
-        """Begin empty."""
         self.account = account
         self.seed = seed
         self.clock = now
@@ -72,15 +71,15 @@ class AccountState:
 
     @property
     def reader(self) -> Reader:
-        """What reads queries and bodies, with the status of a refusal."""
+        """A reader of queries and bodies, with the status that refusals have."""
         return Reader(self.options.invalid)
 
     def keep_deprecated(self, **fields: object) -> Json:
-        """Return fields that are past their end of life, while an option keeps them."""
+        """Return fields that are past their end of life if an option keeps them, else nothing."""
         return fields if self.options.deprecated else {}
 
     def advance(self) -> float:
-        """Let everything happen that is due, in the order of its time, and return the time."""
+        """Let everything that is due happen, in the order of its time, and return the time."""
         now = self.clock()
         while self._due and self._due[0][0] <= now:
             at, _, act = heappop(self._due)
@@ -88,7 +87,8 @@ class AccountState:
         return now
 
     def schedule(self, at: float, act: Callable[[float], object]) -> None:
-        """Let something happen at a moment, which it is handed."""
+        """Call ``act`` with the moment ``at`` once that has come."""
+        # The number decides between two of one moment: functions cannot be compared.
         heappush(self._due, (at, self.next_number(), act))
 
     def next_number(self) -> int:
@@ -97,16 +97,17 @@ class AccountState:
         return self._numbered
 
     def horizon(self, now: float, key: str) -> float:
-        """Return the moment as of which a read at ``now`` sees the thing named ``key``."""
+        """Return the moment as of which a read at ``now`` sees what has this key."""
         if not self.options.lag_jitter:
             return now - self.options.lag
+        # The share is fixed for each key, so that what was seen once stays seen.
         return now - self.options.lag * (crc32(f"{self.seed} {key}".encode()) % 1000) / 999
 
     def keep(self, mail: Mail) -> Mail:
-        """Take a message in."""
+        """Add a message to the account."""
         if not self.mails or self.mails[-1].scanned <= mail.scanned:
             self.mails.append(mail)
-        else:
+        else:  # one that somebody adds by hand may be of any age
             insort(self.mails, mail, key=SCAN_TIME)
         self.by_id[mail.id] = mail
         return mail
@@ -123,7 +124,7 @@ class AccountState:
         return mail.read(self.horizon(now, mail.id))
 
     def read_all(self, timelines: dict[str, RecordTimeline], now: float) -> list[Json]:
-        """Return what a read at ``now`` sees of some things."""
+        """Return the values that a read at ``now`` sees."""
         values = (timeline.read(self.horizon(now, key)) for key, timeline in timelines.items())
         return [value for value in values if value is not None]
 
@@ -136,7 +137,7 @@ class AccountState:
         return entry
 
     def record(self, effect: Effect) -> Effect:
-        """Write down an effect."""
+        """Put an effect on record."""
         self.effects.append(effect)
         return effect
 
@@ -160,7 +161,7 @@ class AccountState:
         return ident
 
     def change_verdict(self, ident: str, disposition: str, *, by: str = "cloudflare", at: float | None = None) -> None:
-        """Judge a message anew."""
+        """Give a message another disposition."""
         when, mail = self._resolve_time(at), self.by_id[ident]
         before = mail.now
         mail.become(when, replace(before, disposition=disposition))
@@ -169,7 +170,7 @@ class AccountState:
         self._auto_move(mail, when)
 
     def _auto_move(self, mail: Mail, since: float) -> None:
-        """Let Cloudflare move what an auto-move is set up for, unless the verdict is another one by then."""
+        """Let Cloudflare move a message if its verdict has an auto-move, and is still the same by then."""
         folder = dict(self.options.auto_moves).get(disposition := mail.now.disposition)
 
         def act(at: float) -> None:
@@ -180,7 +181,7 @@ class AccountState:
             self.schedule(since + self.options.auto_move_after, act)
 
     def move_by_hand(self, ident: str, folder: str, by: str = "analyst", *, at: float | None = None) -> None:
-        """Move a message as an analyst or an auto-move does, or as a user does, which Cloudflare does not notice."""
+        """Move a message as an analyst or an auto-move does, or as a user does, which leaves no trace in its log."""
         when, mail = self._resolve_time(at), self.by_id[ident]
         before = mail.now
         if before.quarantined:
@@ -206,7 +207,7 @@ class AccountState:
     def add_report(
         self, mail: Mail | None = None, *, disposition: str = "MALICIOUS", at: float | None = None, **fields: object
     ) -> int:
-        """Add a PhishGuard report about a message, or about none; ``fields`` of the API win. Returns its id."""
+        """Add a PhishGuard report about a message, or about none; ``fields`` replace its own. Returns its id."""
         when = self._resolve_time(at)
         ident = self.next_number()
         about: Json = {"to": [], "from": None, "postfix_id": None, "occurred_at": format_moment(when)}
@@ -229,7 +230,7 @@ class AccountState:
         return ident
 
     def update_report(self, ident: int, *, at: float | None = None, **fields: object) -> None:
-        """Change a report; its ``updated_at`` moves."""
+        """Change a report and its ``updated_at``."""
         when, report = self._resolve_time(at), self.reports[ident]
         report.become(when, {**(report.value or {}), "updated_at": format_moment(when), **fields})
 

@@ -41,7 +41,7 @@ class Activity(AccountState):
         add_fixtures(self, now() - 90 * DAY)
 
     def populate(self, flow: MailFlow) -> None:
-        """Let the mail of the past be there, and that of the future arrive."""
+        """Add the mail of the past, and let that of the future arrive."""
         begun = self.clock()
         for n in range(flow.messages):
             self._add_arrival(begun - flow.history * (flow.messages - n) / flow.messages)
@@ -72,14 +72,14 @@ class Activity(AccountState):
         return mail
 
     def _judge(self, fields: Json, disposition: str, *, held: bool, folder: str = "Inbox") -> State:
-        """Return how new mail begins, after the lists of the account had their say; spared mail is not held."""
+        """Return the first state of new mail, after the lists were asked; mail that they let through is not held."""
         verdict = list_effects.judge(self.lists, fields, disposition, self.options.precedence)
         spared = verdict == "NONE" != disposition
         quarantined = (held and not spared) or list_effects.is_held(self.lists, fields, verdict)
         return first_state(verdict, quarantined=quarantined, folder=folder)
 
     def _schedule_events(self, mail: Mail) -> None:
-        """Draw what others will do with a message, and when."""
+        """Draw what Cloudflare and analysts will do with a message, and when."""
         options, rng = self.options, self.events_rng
         if rng.random() < options.verdicts:
             verdict = rng.choice(("MALICIOUS", "SPAM", "NONE", "SUSPICIOUS"))
@@ -93,13 +93,13 @@ class Activity(AccountState):
             self.schedule(when, lambda at: self.add_report(mail, at=at))
 
     def _schedule_submission(self, mail: Mail) -> None:
-        """Draw whether somebody who got a message sends it in."""
+        """Draw whether a recipient will send a message in, and when."""
         if self.people_rng.random() < self.options.user_submissions and not mail.now.quarantined:
             sent = mail.first + self.options.user_submission_after * self.people_rng.random()
             self.schedule(sent, lambda at: self.submit_by_user(mail, at=at))
 
     def submit_by_user(self, mail: Mail, *, at: float | None = None) -> str:
-        """Let a recipient send a message in, and draw what the security team makes of that. Returns its id."""
+        """Let a recipient send a message in, and draw how the security team handles it. Returns the submission's id."""
         when, options, fixed = self._resolve_time(at), self.options, mail.read_fixed()
         original = reviews.limit_to_six(mail.now.disposition)
         about: Json = {"original_postfix_id": mail.postfix, "original_disposition": original, "subject": fixed.subject}
@@ -109,12 +109,12 @@ class Activity(AccountState):
             self.schedule(handled, lambda at: self.change_submission(ident, at=at, customer_status="reviewed"))
         elif fate < options.user_submissions_reviewed + options.user_submissions_escalated:
             self.schedule(handled, lambda at: self.escalate(mail, ident, at=at))
-        if options.phishguard:  # others wait until somebody escalates what their users send in
+        if options.phishguard:  # without it a submission waits until somebody escalates it
             self.schedule(when + options.review_delay, lambda at: self._analyse(mail, ident, at))
         return ident
 
     def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:
-        """Take the submission of a user further, as an analyst does in the dashboard."""
+        """Escalate the submission of a user, as an analyst does in the dashboard."""
         when, stored = self._resolve_time(at), mail.stored
         request = reviews.VerdictRequest(mail, "MALICIOUS", "analyst", when, stored=stored, escalates=ident)
         reviews.request_verdict(self, request)

@@ -34,7 +34,7 @@ def schedule_check(account: AccountState, ident: str, now: float) -> None:
 
 
 def _check(account: AccountState, ident: str, at: float) -> None:
-    """Settle a domain: one whose first label is ``failed`` or ``timeout`` becomes that, any other ACTIVE."""
+    """End the check of a domain: a first label of ``failed`` or ``timeout`` becomes its status, else it is ACTIVE."""
     timeline = account.lists["domains"][ident]
     if timeline.value is None:
         return
@@ -46,7 +46,7 @@ def _check(account: AccountState, ident: str, at: float) -> None:
 
 
 def outcome(name: str, at: float, *, google: bool = False) -> Json:
-    """Return what a check at ``at`` finds out about a domain."""
+    """Return the fields of a domain that was checked at ``at``."""
     status, why = UNLUCKY.get(name.partition(".")[0], ("ACTIVE", None))
     authorization = {"authorized": why is None, "timestamp": format_moment(at), "status_message": why}
     if why:
@@ -58,6 +58,6 @@ def outcome(name: str, at: float, *, google: bool = False) -> Json:
 
 
 def active_modes(domain: Json) -> list[object]:
-    """Return the way mail comes in: the first one that is allowed, once the domain is active."""
+    """Return the delivery modes in use: the first that is allowed, once the domain is active."""
     modes = domain.get("allowed_delivery_modes")
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []

@@ -1,4 +1,4 @@
-"""What a customer has set up before the first request: own domains, people, partners and policies."""
+"""The lists that every account begins with: own domains, executives, partners and policies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _add_own_domain(account: AccountState, since: float, name: str) -> None:
         since,
         domain=name,
         allowed_delivery_modes=["DIRECT", "API"],
-        drop_dispositions=[],  # the kinds of mail say themselves which is held
+        drop_dispositions=[],  # which invented mail is held is a property of its kind
         ip_restrictions=[],
         regions=["GLOBAL"],
         folder="AllItems",
@@ -52,7 +52,7 @@ def _add_own_domain(account: AccountState, since: float, name: str) -> None:
 
 
 def _add_executive(account: AccountState, since: float, name: str) -> None:
-    """Add somebody whom attackers like to play."""
+    """Add somebody whom attackers like to impersonate."""
     address = f"{name.partition(' ')[0].lower()}@{traffic.OUR_DOMAINS[0]}"
     account.add_entry(
         "impersonation_registry", since, name=name, email=address, is_email_regex=False, provenance="A1S_INTERNAL"

@@ -14,7 +14,7 @@ OPEN = frozenset({"PENDING", "PROCESSING"})
 SKIPPED = "a submission cannot be acted on"
 NOT_DELIVERED = "delivery failed"
 BROKE_DOWN = "an internal error ended the job"
-PASSING = frozenset({PROVIDER, NOT_DELIVERED})  # what may go better the next time
+PASSING = frozenset({PROVIDER, NOT_DELIVERED})  # causes that may be gone at the next try
 
 
 class JobProgress(Struct, frozen=True):
@@ -46,11 +46,11 @@ class Row(Timeline[Attempt]):
         self.mail, self.recipient = mail, recipient
 
 
-class Job(Struct):  # mutable: its rows come in while it runs
+class Job(Struct):  # not frozen: rows come in while it runs
     """A job that ``call`` created, and its search; ``progress`` is None once it was deleted.
 
-    ``destination`` is None where it releases. ``echo`` is what a read repeats of the body.
-    ``waiting`` holds (moment from when on, number, rows of one message).
+    ``destination`` is None where it releases. ``echo`` is what a read repeats of the body. ``waiting`` is a heap of
+    (moment from which they may be tried, number, rows of one message).
     """
 
     ident: str
@@ -66,15 +66,15 @@ class Job(Struct):  # mutable: its rows come in while it runs
 
     @property
     def running(self) -> bool:
-        """Whether it goes on by itself."""
+        """Whether it has neither ended nor been deleted."""
         return self.progress.value is not None and self.progress.value.status not in OVER
 
     def advance(self, at: float, **changes: object) -> None:
-        """Change how far it is."""
+        """Change its progress."""
         self.progress.become(at, replace(self.progress.value or JobProgress(), **changes))
 
     def end(self, at: float, status: str, message: str | None = None) -> None:
-        """End it; what is still open, or in the middle of an attempt, is given up."""
+        """End it, and give up each row that is open or in the middle of an attempt."""
         for row in self.rows:
             if row.value.status in OPEN:
                 row.become(at, replace(row.value, status="CANCELLED", processed=at, retry_after=None))

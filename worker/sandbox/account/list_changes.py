@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 
 class ListChanges:
-    """The list as it truly is, and what is about to become of it."""
+    """Changes to one list, made on a copy of its true state until they are committed."""
 
     def __init__(self, account: AccountState, call: Call, name: str, schema: ListSchema) -> None:
-        """Begin with the list as it truly is."""
         self.account, self.call, self.name, self.schema = account, call, name, schema
         timelines = account.lists.setdefault(name, {})
         self.entries = {ident: timeline.value for ident, timeline in timelines.items() if timeline.value is not None}
@@ -44,13 +43,13 @@ class ListChanges:
         return self._put("edit", before | self._read_fields(body, "edit"))
 
     def replace(self, ident: str, body: Json) -> Json:
-        """Put a whole entry in the place of another; what the API itself decided about it stays."""
+        """Replace a whole entry, except for the fields that the API itself sets."""
         before = self._find_entry(ident, "replace")
         cleared: Json = dict.fromkeys(self.schema.settable("replace"))
         return self._put("replace", before | cleared | self._read_fields(body, "replace"))
 
     def delete(self, ident: str) -> Json:
-        """Take an entry out."""
+        """Delete an entry."""
         entry = self._find_entry(ident, "delete")
         del self.entries[ident]
         self.targets[self.schema.target(entry)] -= 1
@@ -58,7 +57,7 @@ class ListChanges:
         return {"id": ident}
 
     def commit(self) -> None:
-        """Make the changes true."""
+        """Write the changes into the list."""
         now, timelines = self.call.now, self.account.lists[self.name]
         for ident, entry in self.entries.items():
             if ident not in timelines:
@@ -72,7 +71,7 @@ class ListChanges:
         self.account.effects += self.effects
 
     def _find_entry(self, ident: str, verb: str) -> Json:
-        """Return an entry; trying again on one that is gone is an effect that changes nothing."""
+        """Return an entry. To try again on one that is gone is an effect that changes nothing."""
         if ident not in self.entries:
             timeline = self.account.lists[self.name].get(ident)
             if timeline is not None and (last := timeline.value or timeline.past[-1][1]):
@@ -87,7 +86,7 @@ class ListChanges:
         return given
 
     def _put(self, verb: str, entry: Json) -> Json:
-        """Put an entry in its place, if it fits and there is no other for the same target."""
+        """Put an entry into the copy, if it is valid and no other has the same key."""
         if complaint := self.schema.check(entry):
             self.account.reader.refuse(complaint)
         ident, target = str(entry["id"]), self.schema.target(entry)
@@ -102,7 +101,7 @@ class ListChanges:
         return self.entries[ident]
 
     def _refuse_duplicate(self, verb: str, entry: Json, target: str) -> None:
-        """Refuse an entry that is there already; the attempt is an effect that changes nothing."""
+        """Refuse an entry whose key is taken. The attempt is an effect that changes nothing."""
         if self.targets[target] and self.account.options.duplicates == "409":
             attempt = entry if entry["id"] in self.entries else entry | {"id": None}
             self.refused.append(self._effect(verb, attempt, changed=False))
@@ -115,7 +114,7 @@ class ListChanges:
 
 @contextmanager
 def change_list(account: AccountState, call: Call, name: str, schema: ListSchema) -> Iterator[ListChanges]:
-    """Commit the changes of a block at its end; one that is refused leaves only a record that somebody tried again."""
+    """Commit all changes of a block at its end, or none when one is refused; then only the attempt is on record."""
     changes = ListChanges(account, call, name, schema)
     try:
         yield changes

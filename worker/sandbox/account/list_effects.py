@@ -1,4 +1,4 @@
-"""What the lists do to mail that arrives: what is blocked, what is spared, what a domain keeps in quarantine."""
+"""How the lists affect mail that arrives: they block it, let it through, or hold it in quarantine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECKS = ("dmarc", "spf", "dkim")
 
 
 def judge(lists: Lists, fields: Json, disposition: str, precedence: Literal["block", "allow"]) -> str:
-    """Return the verdict on new mail after the lists were asked, and write into its properties which entry decided.
+    """Return the verdict on new mail after the lists were asked, and write the entry that decided into its fields.
 
     ``precedence`` says which of two entries wins where one blocks a message and another lets it through.
     """
@@ -46,7 +46,7 @@ def is_held(lists: Lists, fields: Json, disposition: str) -> bool:
 
 
 def _find_exemption(lists: Lists, fields: Json, disposition: str) -> Json | None:
-    """Return the properties of a message that something lets through."""
+    """Return the properties of a message that an entry lets through, else None."""
     for entry in _entries(lists, "allow_policies"):
         if kind := _match_policy(entry, fields, disposition):
             return {"allowlisted_pattern": entry["pattern"], "allowlisted_pattern_type": kind}
@@ -57,7 +57,7 @@ def _find_exemption(lists: Lists, fields: Json, disposition: str) -> Json | None
 
 
 def _match_policy(entry: Json, fields: Json, disposition: str) -> str | None:
-    """Tell as what a policy lets a message through: acceptable senders are forgiven only what is unwanted."""
+    """Return the type under which a policy lets a message through. It excuses acceptable senders only unwanted mail."""
     if entry.get("is_exempt_recipient") and matches(entry, recipients(fields)):
         return "allowed_recipient"
     if not matches(entry, authors(fields)) or (entry.get("verify_sender") and not _is_verified(fields)):
@@ -73,7 +73,7 @@ def _is_verified(fields: Json) -> bool:
 
 
 def _match_trusted_domain(entry: Json, fields: Json, disposition: str) -> str | None:
-    """Tell why a trusted domain is let through: it may look like another name, or be young."""
+    """Return the type under which a trusted domain is let through: it may look like another name, or be young."""
     if disposition == "NONE" or not matches(entry, _visible_domain(fields)):
         return None
     reasons = _strings(fields.get("detection_reasons"))
@@ -83,7 +83,7 @@ def _match_trusted_domain(entry: Json, fields: Json, disposition: str) -> str | 
 
 
 def _visible_domain(fields: Json) -> Parties:
-    """Return the domain people see, alone, since an expression for trusted domains is about nothing else."""
+    """Return only the domain that people see: expressions for trusted domains are tried on nothing else."""
     return Parties((str(fields.get("from")).rpartition("@")[2],))
 
 
@@ -96,7 +96,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def find_block(lists: Lists, fields: Json) -> Json | None:
-    """Return what a message shows as its properties where an entry matches it, else None."""
+    """Return the properties of a message that an entry blocks, else None."""
     parties = senders(fields)
     for timeline in lists.get("block_senders", {}).values():
         if timeline.value is not None and matches(timeline.value, parties):

@@ -1,4 +1,4 @@
-"""The settings lists as a table: which fields they have, what must be in them, how they are filtered and ordered."""
+"""The settings lists as a table: their fields, the values those take, and how a list is filtered and ordered."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ STAMPED = MappingProxyType({"last_modified": "modified_at"})
 
 
 class Field(Struct, frozen=True):
-    """One field of a body: its type, whether a whole body needs it, which verbs may null it, its words and its limits.
+    """One field of a body: its type, whether a whole body needs it, which verbs may set it to null, and its values.
 
-    ``least`` and ``most`` limit a text's characters and a number's value; ``each`` is the rule of an array's items.
+    ``least`` and ``most`` limit the characters of a text and the value of a number; ``each`` is the rule for each item
+    of an array.
     """
 
     kind: type
@@ -58,13 +59,13 @@ def _size(value: object) -> int:
 
 
 class Filter(Struct, frozen=True):
-    """One filter of a list: which words it takes, and what of a row it looks at (the field of its name)."""
+    """One filter of a list: its words, and the value of a row it looks at (by default the field of its name)."""
 
     words: tuple[str, ...] = ()
     value_of: Callable[[Json], object] | None = None
 
     def fits(self, name: str, row: Json, wanted: list[str]) -> bool:
-        """Tell whether a row has one of the wanted values; no value wanted fits all."""
+        """Tell whether a row has one of the wanted values; without any, every row fits."""
         value = self.value_of(row) if self.value_of else row.get(name)
         found = value if isinstance(value, list) else [value]
         return not wanted or any(_word(one) in wanted for one in found if one is not None)
@@ -75,7 +76,7 @@ def _word(value: object) -> str:
 
 
 class ListSchema(Struct, frozen=True):
-    """One list: its fields, what makes an entry unique, its filters and orders, its verbs, and what is special.
+    """One list: its fields, the key that makes an entry unique, its filters, orders and verbs.
 
     ``fixed`` fields are set by a create alone; ``initial`` is what the API itself decides about a new entry;
     ``deprecated`` names old fields and whose value they show.
@@ -94,7 +95,7 @@ class ListSchema(Struct, frozen=True):
     on_create: Callable[[AccountState, str, float], None] = lambda *_: None
 
     def target(self, entry: Json) -> str:
-        """Name what an entry is about, in lower case."""
+        """Return the key of an entry as one text in lower case."""
         return ":".join(str(entry.get(name)) for name in self.key).lower()
 
     def settable(self, verb: str) -> dict[str, Field]:
@@ -102,13 +103,13 @@ class ListSchema(Struct, frozen=True):
         return {name: rule for name, rule in self.fields.items() if verb == "create" or name not in self.fixed}
 
     def select(self, body: Json, verb: str, *, deprecated: bool) -> Json:
-        """Return what a body sets; other fields are ignored, old ones set their successor while they are there."""
+        """Return the fields that a body sets. Unknown ones are ignored, deprecated ones set their successor."""
         old = self.deprecated if deprecated else NONE
         body = {old[name]: value for name, value in body.items() if name in old} | body
         return {name: body[name] for name in self.settable(verb) if name in body}
 
     def validate(self, given: Json, verb: str) -> Complaint:
-        """Say what is wrong with the fields that are given, and which are missing in a whole entry."""
+        """Say which of the given fields is wrong, or which is missing in a whole entry."""
         for name, rule in self.settable(verb).items():
             if name not in given:
                 if rule.required and verb in WHOLE:
@@ -118,12 +119,12 @@ class ListSchema(Struct, frozen=True):
         return None
 
     def render(self, entry: Json, *, deprecated: bool) -> Json:
-        """Return an entry as an answer shows it: every documented field, null where nothing is known."""
+        """Return an entry as responses show it: every documented field, null where it has no value."""
         row = {name: entry.get(name) for name in (*STAMPS, *self.fields, *self.initial)}
         return row | {old: entry.get(new) for old, new in (self.deprecated if deprecated else NONE).items()}
 
     def text(self, entry: Json) -> str:
-        """Return the words of an entry that a search for people looks at, in lower case."""
+        """Return the text that the parameter ``search`` looks at, in lower case."""
         texts = [str(entry.get(name) or "") for name, rule in self.fields.items() if rule.kind is str]
         return "\n".join(texts).lower()
 

@@ -1,4 +1,4 @@
-"""A message in the sandbox: what never changes is encoded once, what changes is a small state."""
+"""A message: the part that never changes is encoded once, the part that changes is a small state."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DAY = 86400.0
 QUARANTINE = "Quarantine"
 PURGED = "RecoverableItemsPurges"
 DESTINATIONS = frozenset({"Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDeletions", PURGED})
+# The dispositions that a search may ask for, and those that a message may have.
 SIX = frozenset({"MALICIOUS", "SUSPICIOUS", "SPOOF", "SPAM", "BULK", "NONE"})
 TEN = SIX | {"MALICIOUS-BEC", "ENCRYPTED", "EXTERNAL", "UNKNOWN"}
 DELIVERIES = frozenset(
@@ -50,7 +51,7 @@ class State(Struct, frozen=True):
         return replace(self, operations=_add_operation(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
     def record_preview(self, at: float, by: str, status: str = "OK") -> State:
-        """Return the state after somebody tried to look at a picture of it, which a status other than OK denied."""
+        """Return the state after somebody asked for a picture; with a status other than OK there was none."""
         after = replace(self, log=(*self.log, log_entry("PREVIEW", at, status, by)))
         return replace(after, operations=_add_operation(self.operations, "PREVIEW")) if status == "OK" else after
 
@@ -62,7 +63,7 @@ def log_entry(operation: str, at: float, status: str, by: str, folder: str | Non
 
 
 def add_deprecated(log: tuple[Json, ...]) -> list[Json]:
-    """Return entries of an action log with their field that is past its end of life."""
+    """Return the entries of an action log with the field that is past its end of life."""
     return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
 
 
@@ -89,11 +90,12 @@ def _add_operation(operations: tuple[str, ...] | None, operation: str) -> tuple[
 
 @lru_cache(maxsize=4096)
 def first_state(disposition: str, *, quarantined: bool, folder: str = "Inbox") -> State:
-    """Return the state of a fresh message; equal ones are the same object, to spare memory."""
+    """Return the state of a new message; equal states are one object, to save memory."""
     delivery = "quarantined" if quarantined else "delivered"
     return State(disposition, QUARANTINE if quarantined else folder, quarantined, (delivery,))
 
 
+# A page holds up to a thousand messages in few states, so each state is encoded once.
 @lru_cache(maxsize=4096)
 def _encode_tail(
     disposition: str, delivery: tuple[str, ...], operations: tuple[str, ...] | None, *, quarantined: bool
@@ -108,7 +110,7 @@ def _encode_tail(
 
 
 class Fixed(Struct, frozen=True, rename={"sender": "from"}):
-    """What a search filter or an effect needs of the fixed part."""
+    """The fields of the fixed part that filters and effects need."""
 
     client_recipients: tuple[str, ...] = ()
     detection_reasons: tuple[str, ...] = ()
@@ -130,16 +132,16 @@ _read = msgspec.json.Decoder(Fixed).decode
 
 
 class Mail(Timeline[State]):
-    """One message: encoded fixed part without its closing brace, and the timeline of its state.
+    """One message: its encoded fixed part without the closing brace, and the timeline of its state.
 
-    ``since`` at the beginning is when the index first knows it, which may be later than ``scanned``. ``original`` is
-    the text of a real message; one of our own making is written again whenever somebody asks.
+    The timeline begins when the index first knows the message, which may be later than ``scanned``. ``original`` is the
+    text of a real message; an invented one is written again whenever somebody asks.
     """
 
     __slots__ = ("first", "head", "id", "kind", "links", "original", "scanned")
 
     def __init__(self, fields: Json, scanned: int, indexed: float, state: State) -> None:
-        """Encode ``fields``, the documented ones that never change."""
+        """Encode ``fields``: the documented ones that never change."""
         super().__init__(indexed, state)
         self.id = str(fields["id"])
         self.head = msgspec.json.encode(fields)[:-1]
@@ -161,16 +163,16 @@ class Mail(Timeline[State]):
 
     @property
     def stored(self) -> bool:
-        """Whether the body was kept, as it is only of what was a detection from the first."""
+        """Whether the body was kept, as it is only for what was a detection from the start."""
         first = self.past[0][1] if self.past else self.value
         return first.disposition != "NONE"
 
     def read_fixed(self) -> Fixed:
-        """Decode what filters ask about; dear, so ask only when a filter needs it."""
+        """Decode the fixed part. This is slow, so filters that need it come last."""
         return _read(self.head + b"}")
 
     def encode(self, state: State, *, deprecated: bool = False) -> bytes:
-        """Join the fixed part and one state to the message as the API shows it."""
+        """Join the fixed part and one state into the message as the API shows it."""
         tail = _encode_tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
@@ -179,6 +181,6 @@ class Mail(Timeline[State]):
 
 
 SCAN_TIME = attrgetter("scanned")
-"""What the messages of an account are sorted by."""
+"""The key by which the messages of an account are sorted."""
 Test = Callable[[Mail, State], bool]
-"""Whether a search finds a message in a state."""
+"""Tells whether a search finds a message in a state."""

@@ -1,4 +1,4 @@
-"""What becomes of a request for another verdict: a submission on record, a review, perhaps that verdict."""
+"""Requests for another verdict: each becomes a submission, is reviewed later, and may change the verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID = "invalid submission: no message body"
 class VerdictRequest(Struct, frozen=True):
     """A request for another verdict, at ``at`` epoch seconds.
 
-    Without a stored body nobody can review it. ``escalates`` is the submission of a user that it takes further.
+    Without a stored body nobody can review it. ``escalates`` is the submission of a user that it escalates.
     """
 
     mail: Mail
@@ -49,7 +49,7 @@ def _read_text(account: AccountState, body: Json, name: str) -> str | None:
 
 
 def request_verdict(account: AccountState, request: VerdictRequest) -> None:
-    """Take a request in. It is on record a little later, and decided about much later."""
+    """Accept a request. It is on record a little later, and decided much later."""
     detail: Json = {"disposition": request.disposition}
     account.record(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
     account.schedule(request.at + account.options.submission_delay, partial(_submit, account, request))
@@ -77,7 +77,7 @@ def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
 
 
 def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
-    """Say on the submission of a user that the security team took it further, under which id."""
+    """Mark the submission of a user as escalated by the submission ``ident``."""
     users = account.submissions.get(request.escalates or "")
     if users is None or users.value is None or users.value["type"] != "User":
         return
@@ -93,7 +93,7 @@ def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: fl
 
 
 def _review(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
-    """Decide about a request: two in three are granted, and then the verdict changes."""
+    """Decide a request: two in three are granted, and then the verdict changes."""
     granted = account.rng.random() < GRANTED
     outcome = request.disposition if granted else request.mail.now.disposition
     said = "accepted" if granted else "rejected"
@@ -103,5 +103,5 @@ def _review(account: AccountState, request: VerdictRequest, ident: str, at: floa
 
 
 def limit_to_six(disposition: str) -> str | None:
-    """Return a disposition as submissions show it, which know six of them."""
+    """Return a disposition as submissions show it; they know six, and null."""
     return disposition if disposition in SIX else None

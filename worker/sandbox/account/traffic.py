@@ -1,4 +1,4 @@
-"""Seeded mail: who writes what to our people, how Cloudflare judged it, and with which fields it is shown."""
+"""Invented mail: who writes what to whom, how Cloudflare judges it, and which fields it has."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LOOSE = ("no alignment", "none", "none", "neutral")
 
 
 class Kind(Struct, frozen=True):
-    """One kind of mail; ``weight`` is its share in a hundred, ``shown`` what its links look like to a reader."""
+    """One kind of mail; ``weight`` is its share in a hundred, ``shown`` the text of its links."""
 
     weight: int
     disposition: str
@@ -186,7 +186,7 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
 
 
 def _thin_out(rng: Random, fields: Json) -> None:
-    """Leave optional fields null or out, as the API does without any pattern one could rely on."""
+    """Leave optional fields null or out, as the API does without a pattern to rely on."""
     chance = rng.random()
     hashes = (None, None) if chance < SOME_NULL else (f"{rng.getrandbits(256):064x}", f"{rng.getrandbits(256):064x}")
     fields |= {"edf_hash": hashes[0], "htmltext_structure_hash": hashes[1], "postfix_id_outbound": None}

@@ -1,4 +1,7 @@
-"""What a text in the settings may be: an address, a domain, a network, a regular expression, an id."""
+"""Checks of the texts in settings: addresses, domains, networks, regular expressions, ids.
+
+Each returns what is wrong, or None.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def check_network(text: str) -> Complaint:
 
 
 def check_public_network(text: str) -> Complaint:
-    """Say what is wrong with an IP address or CIDR that must lie outside of every reserved network."""
+    """Say what is wrong with an IP address or CIDR, which must lie outside of every reserved network."""
     if complaint := check_network(text):
         return complaint
     asked = ip_network(text, strict=False)

@@ -1,4 +1,4 @@
-"""What one message says: its headers, text, links and files, whoever wrote it."""
+"""The content of a message, real or invented: headers, text, links and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
-# Ends of file names that open something dangerous with one click.
+# Extensions of files that run something dangerous with one click.
 RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
 
 
@@ -39,7 +39,7 @@ class HeaderField(Struct, frozen=True):
 
 
 class Hyperlink(Struct, frozen=True):
-    """Where a link leads, and what it looks like; a bare address in a text looks like nothing else."""
+    """Where a link leads, and its text; None for a bare address."""
 
     href: str
     text: str | None = None
@@ -59,7 +59,7 @@ class File(Struct, frozen=True):
         return self.name.lower().endswith(RISKY)
 
     def hashes(self) -> Json:
-        """Return the three hashes that the API shows; they name the file, they protect nothing."""
+        """Return the three hashes that the API shows. They identify the file, and protect nothing."""
         return {
             "md5": md5(self.data, usedforsecurity=False).hexdigest(),
             "sha1": sha1(self.data, usedforsecurity=False).hexdigest(),
@@ -68,7 +68,7 @@ class File(Struct, frozen=True):
 
 
 class Content(Struct, frozen=True):
-    """All of it; ``text`` is what a reader reads."""
+    """The content of one message; ``text`` is what a reader sees."""
 
     headers: tuple[HeaderField, ...]
     text: str

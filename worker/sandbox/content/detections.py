@@ -1,4 +1,4 @@
-"""Why a message was detected: what the API shows of its sender, links, files and findings."""
+"""Why a message was detected: its sender, links, files and findings, as the API shows them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _action_of(state: State) -> str:
 
 
 def _write_attachment(file: File, disposition: str) -> Json:
-    """Show one file under both of the names the API has for its name."""
+    """Describe one file; the API has two fields for its name."""
     return {
         "size": len(file.data),
         "content_type": file.kind,

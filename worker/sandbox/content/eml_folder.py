@@ -1,4 +1,4 @@
-"""A folder of .eml files as mail of the account.
+"""Reads a folder of .eml files as mail of the account.
 
 The verdict of a message is what its header ``X-Sandbox-Disposition`` says, if that is one of the ten. Else the first
 rule of RULES that holds decides, and NONE if none does. It is delivered, scanned at its Date if that lies within the
@@ -41,7 +41,7 @@ SERVER = re.compile(r"\[(?:IPv6:)?([0-9a-fA-F.:]{2,45})\]")
 
 
 class Rule(Struct, frozen=True):
-    """What a message is judged as, why, and when."""
+    """A disposition, its reason, and the messages it holds for."""
 
     disposition: str
     reason: str
@@ -60,7 +60,7 @@ RULES = (
 
 
 class Seeded(Struct, frozen=True):
-    """How many messages were taken in, and which files were not, each with a reason."""
+    """How many messages were taken in, and which files were skipped, each with a reason."""
 
     taken: int
     skipped: tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ class Seeded(Struct, frozen=True):
 def seed_folder(
     account: Activity, folder: Path, *, files: int = MOST_FILES, together: int = LARGEST_TOGETHER
 ) -> Seeded:
-    """Take in the *.eml files of a folder in the order of their names: so many, and so many bytes together.
+    """Take in the *.eml files of a folder by name: at most so many, and so many bytes together.
 
     Raises OSError when the folder cannot be read; a file that cannot is skipped.
     """
@@ -88,7 +88,7 @@ def seed_folder(
 
 
 def _read_file(path: Path, left: int) -> bytes:
-    """Read a file, unless it is too much; a pipe or a folder of that name could keep us for ever."""
+    """Read a file, unless it is too large, or no file: reading a pipe might never end."""
     if not path.is_file():
         raise UnreadableMessage("it is not a file")
     with path.open("rb") as file:
@@ -117,7 +117,7 @@ def take_in(account: Activity, name: str, data: bytes) -> Mail:
 
 
 def judge(content: Content) -> tuple[str, tuple[str, ...]]:
-    """Return what a message is judged as, and why."""
+    """Return the disposition of a message, and the reasons."""
     holding = [rule for rule in RULES if rule.holds(content)]
     said = content.header("X-Sandbox-Disposition").strip().upper()
     verdict = said if said in TEN else next((rule.disposition for rule in holding), "NONE")
@@ -127,7 +127,7 @@ def judge(content: Content) -> tuple[str, tuple[str, ...]]:
 
 
 def _write_fields(letter: Letter) -> Json:
-    """Write the fixed fields of the record; a message to nobody is one to the first of our people."""
+    """Return the fixed fields of the record. A message without recipients goes to the first address of the account."""
     content, sender = letter.content, letter.sender
     everybody = [one.address for one in letter.recipients] or [traffic.ADDRESSES[0]]
     bounce = content.header("Return-Path").strip(" <>")
@@ -155,7 +155,7 @@ def _write_fields(letter: Letter) -> Json:
 
 
 def _find_servers(content: Content) -> Json:
-    """Return the servers that handed it over, the last first, and where it was written."""
+    """Return the servers that handed the message over, the last first, and the one it was written at."""
     hops = [header.value for header in content.headers if header.name.lower() == "received"]
     found = [server for hop in hops if (server := _find_server(hop))]
     return {
@@ -166,7 +166,7 @@ def _find_servers(content: Content) -> Json:
 
 
 def _find_server(text: str) -> str | None:
-    """Return the first address in brackets, if it is one."""
+    """Return the first text in brackets, if it is an IP address."""
     found = SERVER.search(text[:LONGEST_DECODED])
     with suppress(ValueError):
         return str(ip_address(found[1])) if found else None
@@ -174,7 +174,7 @@ def _find_server(text: str) -> str | None:
 
 
 def _read_validation(content: Content) -> Json | None:
-    """Return what the last server found out about the sender."""
+    """Return the checks of the sender by the last server."""
     told = CHECK.findall(content.header("Authentication-Results")[:LONGEST_DECODED].lower())
     found: Json = {name: CHECKED.get(result, "error") for name, result in reversed(told)}
     return {"comment": None, "dkim": None, "dmarc": None, "spf": None} | found if found else None
@@ -185,7 +185,7 @@ def _list_hosts(content: Content) -> set[str]:
 
 
 def _is_odd(host: str) -> bool:
-    """Tell whether a host is an address or has a name that only looks like letters we know."""
+    """Tell whether a host is an IP address, or has a name in punycode."""
     with suppress(ValueError):
         return bool(ip_address(host))
     return any(label.startswith("xn--") for label in host.split("."))

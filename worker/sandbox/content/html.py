@@ -1,7 +1,7 @@
-"""Links and words out of HTML and plain text that an attacker wrote.
+"""Finds links and words in HTML and plain text that an attacker wrote.
 
-The HTML parser of the standard library needs hours for some hostile pages, so tags are found by patterns that look at
-no character twice.
+The HTML parser of the standard library needs hours for some hostile pages, so tags are found by patterns that run in
+linear time.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "sty
 
 
 class HtmlPage:
-    """One page: ``links`` in their order with what they look like, ``words`` as they are shown."""
+    """One page: ``links`` in order with their texts, ``words`` as they are shown."""
 
     def __init__(self, page: str) -> None:
-        """Read it; what is in comments, scripts and styles is neither."""
+        """Read the page; comments, scripts and styles are skipped."""
         self.links: list[Hyperlink] = []
         self.words: list[str] = []
         self._href = ""
@@ -72,7 +72,7 @@ def _read_href(attributes: str) -> str:
 
 
 def find_links(text: str) -> Iterator[Hyperlink]:
-    """Find the addresses in plain text; the full stop after one is not a part of it."""
+    """Find the addresses in plain text, without the punctuation after them."""
     return (Hyperlink(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
 
 

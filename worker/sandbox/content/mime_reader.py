@@ -1,4 +1,4 @@
-"""A real message, read out of the text of an .eml file with the standard library; nothing in it is trusted."""
+"""Reads real messages from .eml files with the standard library; nothing in them is trusted."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 # Beyond these the parser of the standard library would need minutes or gigabytes for one hostile message.
 MOST_PARTS, MOST_HEADER_LINES, LONGEST_DECODED, LONGEST_TEXT = 300, 20_000, 8000, 256 * 1024
 MOST_HEADERS, MOST_LINKS, MOST_PEOPLE = 500, 1000, 100
-# Encodings that are none of text, or slow to read.
+# Encodings that are not for text, or slow to decode.
 NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
 
-ZIP_FLAGS = 6  # where they are
+ZIP_FLAGS = 6  # their offset in a ZIP archive
 
 
 class UnreadableMessage(ValueError):
@@ -33,7 +33,7 @@ class UnreadableMessage(ValueError):
 
 
 class Letter(Struct, frozen=True):
-    """What a message says, who wrote to whom, and when it says it was sent (epoch seconds)."""
+    """The content of a message, who wrote to whom, and its Date (epoch seconds)."""
 
     content: Content
     sender: NamedAddress | None
@@ -55,7 +55,7 @@ def read(data: bytes) -> Letter:
 
 
 def decode_text(data: bytes) -> str:
-    """Return the text of a message as it is; bytes that are not UTF-8 make each byte a character (Latin-1)."""
+    """Decode a message as UTF-8; where it is none, as Latin-1, a character for each byte."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -63,7 +63,7 @@ def decode_text(data: bytes) -> str:
 
 
 class _Bounded(EmailPolicy):
-    """The library's policy; it decodes the beginning of a header, and leaves what it cannot read as it was written."""
+    """The library's policy, which decodes only the beginning of a header, and keeps what it cannot decode."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:  # noqa: ANN401 (a class of its own for each header)
         start = value[:LONGEST_DECODED]
@@ -149,7 +149,7 @@ def _read_headers(message: EmailMessage) -> tuple[HeaderField, ...]:
 
 
 def _decode_header(raw: object) -> str:
-    """Decode a header; a longer one than LONGEST_DECODED is kept whole, as it was written."""
+    """Decode a header; one that is longer than LONGEST_DECODED is kept as it was written."""
     line = _make_encodable(str(raw).replace("\r", "").replace("\n", ""))
     if "=?" not in line or len(line) > LONGEST_DECODED:
         return line
@@ -157,7 +157,7 @@ def _decode_header(raw: object) -> str:
 
 
 def _make_encodable(text: str) -> str:
-    """Return text that can be encoded: bytes that are none of it become what they are in UTF-8, or a sign for it."""
+    """Return text without surrogates: the bytes they stand for are decoded as UTF-8, or replaced."""
     try:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -166,7 +166,7 @@ def _make_encodable(text: str) -> str:
 
 
 def _read_name(part: EmailMessage) -> str:
-    with suppress(ValueError):  # of a charset that is none
+    with suppress(ValueError):  # for an unknown charset
         return _make_encodable(part.get_filename() or "")
     return "unnamed"
 

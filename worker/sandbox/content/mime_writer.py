@@ -1,4 +1,4 @@
-"""Content as the text of an .eml file; nothing an attacker wrote can end a header or begin another part."""
+"""Writes content as the text of an .eml file. Nothing an attacker wrote can end a header or begin another part."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _write_html(content: Content) -> str:
 
 
 def _write_part(kind: str, data: bytes, name: str = "") -> str:
-    """Write one part with its own headers; base64 leaves nothing in it that could be taken for a boundary."""
+    """Write one part with its headers. In base64 nothing can be mistaken for a boundary."""
     charset = '; charset="utf-8"' if kind.startswith("text/") and not name else ""
     headers = [f"Content-Type: {kind}{charset}", "Content-Transfer-Encoding: base64"]
     if name:
@@ -52,7 +52,7 @@ def _write_part(kind: str, data: bytes, name: str = "") -> str:
 
 
 def _join_parts(kind: str, parts: list[str]) -> str:
-    """Join parts. What is in them decides the boundary, so that one message has one text."""
+    """Join parts. The boundary is a hash of them, so that the same message always has the same text."""
     boundary = f"=_{blake2s(''.join(parts).encode(), digest_size=12).hexdigest()}"
     joined = "".join(f"--{boundary}{END}{part}{END}" for part in parts)
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"{END}{END}{joined}--{boundary}--{END}'
@@ -63,7 +63,7 @@ def _write_value(header: HeaderField) -> str:
 
 
 def _write_address(person: NamedAddress) -> str:
-    """Write a name and an address; what is not plain becomes encoded words, which can hold nothing harmful."""
+    """Write a name and an address. What is not plain becomes encoded words, in which nothing is special."""
     address = person.address if _fits(PLAIN_ADDRESS, person.address) else _encode_words(person.address)
     if not person.name:
         return f"<{address}>"
@@ -86,7 +86,7 @@ def _encode_words(text: str) -> str:
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
-    """Cut into pieces without cutting a character."""
+    """Cut UTF-8 into pieces that fit an encoded word, without cutting a character."""
     start = 0
     while start < len(data):
         end = min(start + WORD_BYTES, len(data))

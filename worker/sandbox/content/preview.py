@@ -1,4 +1,4 @@
-"""A picture of a message, as a PNG: every word is a bar as wide as the word is long, every kind of line has its colour.
+"""Draws a message as a PNG: each word is a bar as wide as the word is long, each kind of line has a colour.
 
 From the top: who wrote it, to whom, the subject, the text, the links, the files.
 """
@@ -43,7 +43,7 @@ def measure_bars(line: str) -> list[int]:
 
 
 def _draw(canvas: list[bytearray], top: int, colour: int, line: str) -> int:
-    """Draw one line, which may wrap, and return where the next one begins; what is below the edge is not seen."""
+    """Draw one line, which may wrap, and return where the next one begins. What is below the edge is cut off."""
     left = MARGIN
     for width in measure_bars(line):
         if left + width > WIDTH - MARGIN:

@@ -1,4 +1,4 @@
-"""The path of one message through the mail servers, as a log tells it."""
+"""The path of a message through the mail servers, as lines of their logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ARRIVES, LEAVES = -2.0, 1.0  # seconds from the scan
 
 
 def write_trace(mail: Mail, now: float, horizon: float, *, pending: bool, deprecated: bool) -> Json:
-    """Return what was logged by ``now``, of changes those before ``horizon``, both in epoch seconds."""
+    """Return the lines logged by ``now``, of changes only those before ``horizon``; both in epoch seconds."""
     record = read_record(mail)
     return {
         "inbound": _write_lines(_log_inbound(mail, record), now, pending=pending, deprecated=deprecated),
@@ -51,7 +51,7 @@ def _log_inbound(mail: Mail, record: Record) -> Iterator[Line]:
 
 
 def _log_outbound(mail: Mail, record: Record, horizon: float) -> Iterator[Line]:
-    """Tell for each recipient that it got the message, or that it is held; and who got it by a release."""
+    """Yield a line for each recipient: the message was delivered, or held; and one for each that a release reached."""
     reached: set[str] = set()
     for place, (since, state) in enumerate(_list_states(mail, horizon)):
         if place == 0:

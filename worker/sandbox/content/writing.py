@@ -1,4 +1,4 @@
-"""What a message of our own making says, written again from its record and its kind whenever somebody asks."""
+"""Writes the content of an invented message from its record and its kind, again whenever somebody asks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_HAND = Kind(0, "", (), (), ())
 
 
 class Record(Fixed, frozen=True, rename={"sender": "from"}):
-    """What a text needs of the fixed part beyond what filters ask about."""
+    """The fields of the fixed part that the content needs, beyond those of filters."""
 
     envelope_to: tuple[str, ...] | None = None
     sent_at: str | None = None
@@ -38,7 +38,7 @@ def read_record(mail: Mail) -> Record:
 
 
 def write_content(mail: Mail) -> Content:
-    """Return what a message says. The same message says the same every time."""
+    """Write the content of a message; it is the same every time."""
     record, kind = read_record(mail), KINDS.get(mail.kind, BY_HAND)
     links = tuple(Hyperlink(href, kind.shown) for href in mail.links)
     files = tuple(_write_file(name, links) for name in kind.files)
@@ -74,7 +74,7 @@ def _write_hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
 
 
 def _write_checks(record: Record) -> list[HeaderField]:
-    """Write how the sender was verified, where the record knows it."""
+    """Write the checks of the sender, if the record has any."""
     found = record.validation or {}
     told = [f"{name}={found[name]}" for name in ("spf", "dkim", "dmarc") if found.get(name)]
     return [HeaderField("Authentication-Results", "; ".join([HOST, *told]))] if told else []
@@ -87,14 +87,14 @@ def _find_recipients(record: Record) -> tuple[str, ...]:
 def _pair_names(
     names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
 ) -> tuple[NamedAddress, ...]:
-    """Pair addresses with names, as far as there are any."""
+    """Pair addresses with names, as far as there are names."""
     known = [name or "" for name in names][: len(addresses)]
     padded = [*known, *[""] * (len(addresses) - len(known))]
     return tuple(NamedAddress(name, address) for name, address in zip(padded, addresses, strict=True) if address)
 
 
 def _read_sent(record: Record, scanned: int) -> datetime:
-    """Return when it says it was sent; a record given by hand may say nothing, or nonsense."""
+    """Return when the message was sent; a record made by hand may say nothing, or nonsense."""
     try:
         return datetime.fromisoformat(record.sent_at or "").astimezone(UTC)
     except (ValueError, OverflowError):
@@ -102,7 +102,7 @@ def _read_sent(record: Record, scanned: int) -> datetime:
 
 
 def _write_file(name: str, links: tuple[Hyperlink, ...]) -> File:
-    """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
+    """Write a file. All copies of a campaign carry the same one, so that its hash is worth asking for."""
     if name.endswith(".pdf"):
         return File(
             name, "application/pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

@@ -1,4 +1,4 @@
-"""Who asks, and what they may: any token will do, except that its name says otherwise."""
+"""Who asks, and what they may do: any token works, unless its prefix says otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRONG = "wrong-"
 
 
 class Caller(Struct, frozen=True):
-    """A credential by its label, which does not give it away, and whether it may change anything."""
+    """A credential: its label, which does not reveal it, and what it may do."""
 
     label: str
     valid: bool
@@ -22,7 +22,7 @@ class Caller(Struct, frozen=True):
 
 
 def read_caller(request: IncomingRequest) -> Caller | None:
-    """Read the bearer token, or else the e-mail and key; a token that begins with read- or wrong- is what it says."""
+    """Read the bearer token, or else the e-mail and key. A token may begin with read- or wrong-."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return Caller(label(token), not token.startswith(WRONG), not token.startswith(READ_ONLY))
@@ -32,7 +32,7 @@ def read_caller(request: IncomingRequest) -> Caller | None:
 
 @lru_cache(maxsize=64)
 def label(token: str) -> str:
-    """Name a credential without giving it away; bytes of a header that are no text came in as surrogates."""
+    """Label a credential without revealing it; bytes of a header that are no UTF-8 came in as surrogates."""
     return f"token-{blake2s(token.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 

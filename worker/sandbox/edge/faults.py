@@ -1,4 +1,4 @@
-"""What goes wrong on the wire: a seeded table, or a script that a test writes."""
+"""Faults on the wire: drawn from a table with a seed, or scripted by a test."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Fault(Struct, frozen=True):
 
 
 class Faults:
-    """Draws the fault of each request: what the script says first, then the table with its own seed."""
+    """Picks the fault of each request: the script comes first, then the table is drawn from with a seed of its own."""
 
     def __init__(self, table: str | Mapping[FaultKind, float] = "none", *, seed: int = 1) -> None:
-        """Take one of the tables none, rough and hostile, or shares of one's own."""
+        """``table`` is none, rough, hostile, or shares of one's own."""
         self.rng = Random(f"faults {seed}")
         self.written: deque[Fault] = deque()
         self.use(table)
@@ -77,11 +77,11 @@ class Faults:
         self.table = TABLES[table] if isinstance(table, str) else table
 
     def script(self, faults: Iterable[Fault]) -> None:
-        """Add faults that come before the table; each is used ``count`` times, in this order where several fit."""
+        """Add faults that come before the table. Each is used ``count`` times; where several fit, the first is used."""
         self.written.extend(faults)
 
     def next(self, request: IncomingRequest) -> Fault | None:
-        """Return what goes wrong with this request."""
+        """Return the fault of this request, if it has one."""
         for place, fault in enumerate(self.written):
             if fault.fits(request):
                 del self.written[place]
@@ -106,7 +106,7 @@ def is_search(request: IncomingRequest) -> bool:
 
 
 def answer_instead(fault: Fault) -> OutgoingResponse | None:
-    """Return what is answered in place of carrying the request out; nothing for faults that strike later."""
+    """Return the response to a request that is not carried out; None for faults that strike later."""
     if fault.kind == "reset":
         return OutgoingResponse(0, {}, b"", cut="before")
     return _make_edge_page() if fault.kind == "html" else None
@@ -117,7 +117,7 @@ def _make_edge_page() -> OutgoingResponse:
 
 
 def spoil(fault: Fault, response: OutgoingResponse) -> OutgoingResponse:
-    """Return what is left of an answer on its way back."""
+    """Return a response as it arrives."""
     match fault.kind:
         case "lost":
             return replace(response, cut="after")

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from worker.sandbox.wire import OutgoingResponse, refuse
 
 
-class QuotaWindow(Struct):  # mutable: it counts
-    """What one credential has spent since ``begun``; ``blocked`` is until when everything is refused."""
+class QuotaWindow(Struct):  # not frozen: it counts
+    """The requests of one credential since ``begun``; everything is refused until ``blocked``."""
 
     begun: float
     spent: int = 0
@@ -22,7 +22,6 @@ class RateLimiter:
     """Counts requests per credential in fixed windows of ``window`` seconds, ``most`` each."""
 
     def __init__(self, most: int, window: float) -> None:
-        """Allow e.g. 1,200 requests in 300 s."""
         self.most, self.window = most, window
         self.windows: dict[str, QuotaWindow] = {}
 
@@ -38,7 +37,7 @@ class RateLimiter:
         return True
 
     def spend_elsewhere(self, now: float, requests: int) -> None:
-        """Spend as somebody else does with the same user: of every credential seen so far."""
+        """Count requests that somebody else makes as the same user, against every credential seen so far."""
         for credential in self.windows:
             self.spend(credential, now, requests)
 
@@ -48,6 +47,7 @@ class RateLimiter:
 
     def _find_window(self, credential: str, now: float) -> QuotaWindow:
         mine = self.windows.setdefault(credential, QuotaWindow(now))
+        # A block outlives the window it began in; when it ends, a new window begins.
         over = mine.blocked <= now if mine.blocked else False
         if over or (not mine.blocked and now >= mine.begun + self.window):
             mine.begun, mine.spent, mine.blocked = now, 0, 0.0

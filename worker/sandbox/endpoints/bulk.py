@@ -1,4 +1,4 @@
-"""investigate/bulk: jobs that move or release whatever a search finds, and what each of its messages came to."""
+"""investigate/bulk: jobs that move or release whatever a search finds, and the outcome for each message."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
 
 
 def create(account: AccountState, call: Call) -> OutgoingResponse:
-    """Begin a job. An empty search means every detection of the last 30 days."""
+    """Create a job. An empty search means every detection of the last 30 days."""
     job = _read_job(account, call, account.reader.mapping(call.request))
     account.jobs[job.ident] = job
     account.record(Effect(call.now, "bulk.create", _describe(job), call.by, changed=True, detail={"id": job.ident}))
@@ -51,7 +51,7 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def _read_job(account: AccountState, call: Call, body: Json) -> Job:
-    """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
+    """Read a job from a body. Its window is fixed here, so it never finds mail that is scanned later."""
     echo = {name: body.get(name) for name in ("comment", "expected_disposition")}
     if echo["comment"] is not None and not isinstance(echo["comment"], str):
         account.reader.refuse("comment must be a string")
@@ -79,7 +79,7 @@ def _read_destination(account: AccountState, body: Json) -> str | None:
 
 
 def _read_search(reader: Reader, sought: object) -> Json:
-    """Read a search out of a body; what nobody knows is left out."""
+    """Read a search from a body; unknown parameters are ignored."""
     if not isinstance(sought, dict):
         reader.refuse("search_params must be an object")
     for name, value in sought.items():
@@ -91,14 +91,14 @@ def _read_search(reader: Reader, sought: object) -> Json:
 
 
 def _build_query(request: IncomingRequest, sought: Json) -> IncomingRequest:
-    """Return the request that asks the list of messages for the same; null asks for nothing."""
+    """Return the GET of messages that searches for the same; null parameters are left out."""
     asked = {name: value for name, value in sought.items() if value is not None}
     pairs = ((name, str(value).lower() if name in FLAGS else str(value)) for name, value in asked.items())
     return IncomingRequest("GET", request.path, tuple(pairs))
 
 
 def _read_tests(account: AccountState, request: IncomingRequest) -> list[Test]:
-    """Return the filters of a job, which knows two that the list of messages has no more."""
+    """Return the filters of a job, which has two that the list of messages no longer has."""
     tests = search.read_filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
         tests.append(lambda mail, _: mail.read_fixed().subject == subject)
@@ -129,7 +129,7 @@ def get(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def list_messages(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
+    """Answer a page of what a job found: a row per message and recipient, in the order they were found."""
     job, _ = _find_job(account, call)
     horizon = account.horizon(call.now, job.ident)
     status = account.reader.one_of(call.request, "status", ROW_STATUSES)
@@ -144,14 +144,14 @@ def list_messages(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def cancel(account: AccountState, call: Call) -> OutgoingResponse:
-    """End a job that runs; what it did stays done, and the record stays."""
+    """End a job that runs. What it did stays done, and its record stays."""
     job = _find_to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
     return ok(_render_job(job, job.progress.value, call.now))
 
 
 def delete(account: AccountState, call: Call) -> OutgoingResponse:
-    """Take the record of a job away that has ended."""
+    """Delete the record of a job that has ended."""
     job = _find_to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
     return ok({"id": job.ident})
@@ -166,7 +166,7 @@ def _find_job(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
 
 
 def _find_to_change(account: AccountState, call: Call, operation: str, *, running: bool) -> Job:
-    """Return a job that is in the state for it; an attempt in another state is on record too."""
+    """Return a job if it is running, or is not, as asked; the attempt is on record either way."""
     job = account.jobs.get(call.ids[0])
     if job is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
@@ -180,7 +180,7 @@ def _find_to_change(account: AccountState, call: Call, operation: str, *, runnin
 
 
 def _answer_page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> OutgoingResponse:
-    """Answer with a page of rows, given with what a cursor finds each of them again by."""
+    """Answer with a page of rows; each comes with the number and the id of its cursor."""
     reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     skipped = 0 if pages == "cursor" or request.get("cursor") else size * (number - 1)
@@ -190,7 +190,7 @@ def _answer_page(account: AccountState, call: Call, rows: Iterable[tuple[int, st
     return ok([row for _, _, row in shown], search.make_result_info(len(shown), size, following))
 
 
-# -- what is shown ----------------------------------------------------------------------------------------------------
+# -- rendering --------------------------------------------------------------------------------------------------------
 
 
 def _action_of(job: Job) -> str:
@@ -198,7 +198,7 @@ def _action_of(job: Job) -> str:
 
 
 def _describe(job: Job) -> str:
-    """Name what a job is about, the same for two that are asked for the same."""
+    """Return a text that is the same for two jobs that do the same."""
     about = [_action_of(job), job.destination, job.echo["search_params"]]
     return msgspec.json.encode(about, order="deterministic").decode()
 
@@ -211,7 +211,7 @@ def _render_params(job: Job, **more: object) -> Json:
 
 
 def _render_job(job: Job, progress: JobProgress | None, horizon: float) -> Json:
-    """Show a job as it was at a moment; its counters are counted, so that they add up at any."""
+    """Render a job as it was at a moment. Counters are counted from its rows, so that they always add up."""
     now = progress or JobProgress()
     attempts = Counter(attempt.status for row in job.rows if (attempt := row.read(horizon)) is not None)
     return {
@@ -230,7 +230,7 @@ def _render_job(job: Job, progress: JobProgress | None, horizon: float) -> Json:
 
 
 def _render_row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
-    """Show a row, with its message as a read of it would be answered now."""
+    """Render a row, with its message as a read would show it now."""
     mail, state = row.mail, account.read_mail(row.mail, call.now)
     whole = mail.encode(state or mail.now, deprecated=account.options.deprecated)
     return {

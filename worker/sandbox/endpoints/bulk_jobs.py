@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 def start(account: AccountState, job: Job) -> None:
-    """Let a new job run."""
+    """Start a new job."""
     _schedule_step(account, job, job.call.now, _discover)
 
 
 def _schedule_step(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
-    """Let a job go on a step later, unless it was ended meanwhile."""
+    """Let a job go on one step later, unless it has ended by then."""
     account.schedule(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
 def _discover(account: AccountState, job: Job, at: float) -> None:
-    """Search in what can be seen by now."""
+    """Search in the mail that reads see now."""
     job.advance(at, status="DISCOVERING", started=at)
     matches = search.find_matches(account, at, job.window, job.tests, None)
     _schedule_step(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
 def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) -> None:
-    """Take in the next of the messages that were found, and begin with them when there are no more."""
+    """Add rows for the next of the messages found; when there are no more, begin to handle them."""
     page = list(islice(found, account.options.job_discovers))
     for mail in page:
         _take_in(account, job, mail, at)
@@ -63,7 +63,7 @@ def _take_in(account: AccountState, job: Job, mail: Mail, at: float) -> None:
 
 
 def _claim(account: AccountState, job: Job, at: float) -> None:
-    """Take the next messages in hand; where all of them wait for another try, wait too; where there is none, end."""
+    """Claim the next messages. Where all wait for another try, wait too; where none is left, end the job."""
     if not job.waiting:
         job.end(at, "COMPLETED")
         return
@@ -79,7 +79,7 @@ def _claim(account: AccountState, job: Job, at: float) -> None:
 
 
 def _handle(account: AccountState, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
-    """Do to each message what single requests do to it."""
+    """Handle each message as a single request would."""
     call = replace(job.call, now=at)
     for rows in claimed:
         statuses = _attempt(account, call, job, rows)
@@ -100,7 +100,7 @@ def _attempt(account: AccountState, call: Call, job: Job, rows: tuple[Row, ...])
 
 
 def _settle(account: AccountState, row: Row, status: str, at: float) -> bool:
-    """Write down what came of an attempt, and tell whether there will be another."""
+    """Record the outcome of an attempt, and tell whether there will be another."""
     tries = row.value.tries
     if status == DONE:
         row.become(at, Attempt("COMPLETED", tries, processed=at))

@@ -28,19 +28,19 @@ def get(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def get_action_log(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer what was tried on a message, in its order, failed attempts too."""
+    """Answer all that was tried on a message, in order, with failed attempts."""
     _, state = _find_message(account, call, submitted=_asks_for_submission(account, call))
     return ok(add_deprecated(state.log) if account.options.deprecated else state.log)
 
 
 def get_detections(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer why a message was detected; there is nothing for one that was not."""
+    """Answer why a message was detected; 404 if it was not."""
     mail, state = _find_detection(account, call)
     return ok(write_detection(mail, state, _read_content(mail)))
 
 
 def get_raw(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer the text of a detection: that of a real message as it was, byte for byte where it is text."""
+    """Answer the text of a detection; that of a real message is passed on as it came."""
     mail, _ = _find_detection(account, call)
     return ok(
         {"raw": mime_reader.decode_text(mail.original) if mail.original else mime_writer.write_eml(write_content(mail))}
@@ -48,7 +48,7 @@ def get_raw(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def get_trace(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer the way of any message through the mail servers; more may follow soon after the scan."""
+    """Answer the path of any message through the mail servers; for a while after the scan it is marked as pending."""
     mail, _ = _find_message(account, call)
     pending = call.now < mail.scanned + account.options.trace_pending
     horizon = account.horizon(call.now, mail.id)
@@ -62,7 +62,7 @@ def get_preview(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def preview_other(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer a picture of a message that is no detection, fetched from the inbox, where it must still lie."""
+    """Answer a picture of a message that is no detection. It is fetched from the inbox, so it must still be there."""
     mail = _find_named(account, call)
     if mail.now.disposition != "NONE":
         account.reader.refuse("the message is a detection: get its preview by its id")
@@ -74,7 +74,7 @@ def preview_other(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def _find_named(account: AccountState, call: Call) -> Mail:
-    """Find the message that the body names, in the form or the forms an option allows."""
+    """Find the message that the body names, in a form that an option allows."""
     body, form = account.reader.mapping(call.request), account.options.preview_body
     ident, postfix = body.get("id"), body.get("postfix_id")
     mail = None
@@ -90,7 +90,7 @@ def _find_named(account: AccountState, call: Call) -> Mail:
 
 
 def _answer_preview(account: AccountState, call: Call, mail: Mail) -> OutgoingResponse:
-    """Draw a message, and put on record that somebody looked at it."""
+    """Draw a message, and record that somebody looked at it."""
     fresh = "PREVIEW" not in (mail.now.operations or ())
     mail.become(call.now, mail.now.record_preview(call.now, call.by))
     account.record(Effect(call.now, "preview", mail.id, call.by, fresh, {"status": DONE}))
@@ -98,7 +98,7 @@ def _answer_preview(account: AccountState, call: Call, mail: Mail) -> OutgoingRe
 
 
 def _record_refusal(account: AccountState, call: Call, mail: Mail, refused: Refused) -> Refused:
-    """Put on record that somebody tried to look at it."""
+    """Record that somebody was refused a look at a message."""
     mail.become(call.now, mail.now.record_preview(call.now, call.by, refused.message))
     account.record(Effect(call.now, "preview", mail.id, call.by, changed=False, detail={"status": refused.message}))
     return refused
@@ -120,7 +120,7 @@ def _asks_for_submission(account: AccountState, call: Call) -> bool:
 
 
 def _find_message(account: AccountState, call: Call, *, submitted: bool = False) -> tuple[Mail, State]:
-    """Find a message; where only the submissions count, one that somebody sent in."""
+    """Find a message; with ``submitted``, only one that somebody sent in."""
     mail = account.find_mail(call.ids[0], call.now)
     state = account.read_mail(mail, call.now) if mail is not None else None
     if mail is None or state is None or (submitted and not _was_submitted(account, call, mail)):

@@ -1,4 +1,4 @@
-"""POST investigate/…/move and investigate/release: where mail lies."""
+"""POST investigate/…/move and investigate/release."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def move_one(account: AccountState, call: Call) -> OutgoingResponse:
-    """Move one message; the result is a list all the same."""
+    """Move one message; the result is a list even so."""
     destination = read_destination(account, account.reader.mapping(call.request))
     mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
@@ -40,7 +40,7 @@ def move_one(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def move_many(account: AccountState, call: Call) -> OutgoingResponse:
-    """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
+    """Move up to 1,000 messages. There is an item for each recipient, and none says which message it is about."""
     body = account.reader.mapping(call.request)
     destination, ids = read_destination(account, body), account.reader.ids(body.get("ids"))
     items: list[Json] = []
@@ -55,7 +55,7 @@ def move_many(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def read_destination(account: AccountState, body: Json) -> str:
-    """Read where to move to, and whether anything may be moved at all."""
+    """Read where to move to, and refuse where nothing can be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
         account.reader.refuse(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
@@ -75,9 +75,9 @@ def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> li
 
 
 def move(account: AccountState, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
-    """Move one message: for each of its recipients it may go well or not, and the log says so.
+    """Move one message; for each recipient it succeeds or fails, and the log says so.
 
-    ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
+    ``only`` names the recipients of another try; for the others it was moved before. Returns the status of each try.
     """
     before, everybody = mail.now, mail.read_fixed().client_recipients
     tried = only or everybody
@@ -112,7 +112,7 @@ def _draw_luck(account: AccountState) -> str:
 
 
 def _maybe_move_back(account: AccountState, now: float, mail: Mail) -> None:
-    """Let the user drag it back into the inbox some time later, as some do."""
+    """Draw whether the user will move it back into the inbox, and when."""
     if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
         when = now + account.options.moved_back_after * account.rng.random()
         account.schedule(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
@@ -131,7 +131,7 @@ def _render_item(call: Call, recipient: str, status: str, destination: str, mess
 
 
 def release(account: AccountState, call: Call) -> OutgoingResponse:
-    """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
+    """Release up to 1,000 messages from quarantine; unknown ids are left out of the result."""
     ids = _read_ids(account, call)
     mails = [(ident, account.find_mail(ident, call.now)) for ident in ids]
     if account.options.release_unknown == "404" and any(mail is None for _, mail in mails):
@@ -143,7 +143,7 @@ def release(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def _read_ids(account: AccountState, call: Call) -> list[str]:
-    """Read the ids out of either form of the body, as far as an option allows."""
+    """Read the ids from a form of the body that an option allows."""
     body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
         if form == "object":
@@ -155,7 +155,7 @@ def _read_ids(account: AccountState, call: Call) -> list[str]:
 
 
 def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
-    """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
+    """Release one message to the recipients that it has not reached yet; the log records every try."""
     before, everybody = mail.now, mail.read_fixed().client_recipients
     reached, failed, late = _draw_reached(account, before, everybody)
     status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
@@ -172,7 +172,7 @@ def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
 def _draw_reached(
     account: AccountState, before: State, everybody: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str], list[str]]:
-    """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""
+    """Draw the recipients that a release reaches now, those it fails for, and those it does not reach yet."""
     left = [one for one in everybody if one not in before.released]
     if not before.quarantined:
         return (), left, []

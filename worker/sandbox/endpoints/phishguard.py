@@ -31,5 +31,5 @@ def list_reports(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def read_time(row: Json, name: str) -> float:
-    """Return a moment of a row in epoch seconds."""
+    """Read a moment of a row, in epoch seconds."""
     return datetime.fromisoformat(str(row[name])).timestamp()

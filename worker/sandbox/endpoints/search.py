@@ -21,7 +21,7 @@ Matcher = Callable[[Fixed, Mail, str], bool]
 
 
 def search(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
+    """Answer one page of messages, the newest by scan time first. A cursor belongs to its filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
     span = read_window(reader, call)
@@ -37,12 +37,12 @@ def search(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def make_result_info(count: int, size: int, following: str | None) -> Json:
-    """Return the result_info of a list that is walked by cursors."""
+    """Return the result_info of a list that is paged by cursors."""
     return {"count": count, "page": 0, "per_page": size, "total_count": 0, "next": following, "previous": None}
 
 
 def read_window(reader: Reader, call: Call) -> tuple[float, float]:
-    """Return the first and the last moment a request asks about, in epoch seconds."""
+    """Read the first and the last moment a request asks about, in epoch seconds."""
     start = reader.time(call.request, "start", call.now - 30 * DAY)
     end = reader.time(call.request, "end", call.now)
     if start > call.now:
@@ -55,7 +55,7 @@ def read_window(reader: Reader, call: Call) -> tuple[float, float]:
 
 
 def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> int:
-    """Return which page is wanted: 1 unless an option honours the old parameter."""
+    """Read the number of the page: 1 unless an option honours the old parameter."""
     if account.options.page == "refused" and request.get("page") is not None:
         reader.refuse("page is no longer supported, use cursor")
     if account.options.page == "ignored" or request.get("cursor"):
@@ -66,7 +66,7 @@ def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> in
 def find_matches(
     account: AccountState, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
 ) -> Iterator[tuple[Mail, State]]:
-    """Walk the window from its newest message, or from below the place of a cursor."""
+    """Yield the matches in a window from its newest message on, or from the place of a cursor."""
     mails = account.mails
     low = bisect_left(mails, window[0], key=SCAN_TIME)
     high = bisect_right(mails, window[1], key=SCAN_TIME)
@@ -80,9 +80,9 @@ def find_matches(
 
 
 def _find_place(mails: list[Mail], scanned: int, ident: str) -> int:
-    """Return where the walk goes on: under the message a cursor names, which never leaves the list."""
+    """Return the place of the message that a cursor names. Messages never leave the list, so it is there."""
     place = bisect_right(mails, scanned, key=SCAN_TIME) - 1
-    while mails[place].id != ident:
+    while mails[place].id != ident:  # several may be scanned in one second
         place -= 1
     return place
 
@@ -93,7 +93,7 @@ def _find_place(mails: list[Mail], scanned: int, ident: str) -> int:
 def read_filters(
     reader: Reader, request: IncomingRequest, account: AccountState, verdicts: frozenset[str] = SIX
 ) -> list[Test]:
-    """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
+    """Read the filters of a request, the cheap ones first; ``verdicts`` are those it may ask for."""
     chosen: list[Test] = []
     if reader.flag(request, "detections_only", default=True):
         chosen.append(lambda _, state: state.disposition != "NONE")
@@ -117,7 +117,7 @@ def _all_match(mail: Mail, asked: list[tuple[Matcher, str]]) -> bool:
 
 
 def _fits(wanted: str, *addresses: str | None) -> bool:
-    """Tell whether an address is the wanted one, or in the wanted domain."""
+    """Tell whether one of the addresses is the wanted one, or in the wanted domain."""
     wanted = wanted.lower()
     return any(address and wanted in {address.lower(), address.lower().rpartition("@")[2]} for address in addresses)
 
@@ -128,7 +128,7 @@ def _is_in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
 
 
 def _has_terms(fixed: Fixed, mail: Mail, text: str) -> bool:
-    """Match every word of the query; ids other than the alert id are not searched."""
+    """Tell whether a message has every word of the query. Of its ids, only the alert id is searched."""
     words = [fixed.sender, fixed.envelope_from, fixed.from_name, fixed.replyto, fixed.subject, fixed.message_id]
     words += [fixed.smtp_helo_server_ip, fixed.smtp_previous_hop_ip, fixed.x_originating_ip]
     words += [*fixed.client_recipients, *fixed.detection_reasons, *(fixed.to_name or ())]
@@ -155,7 +155,7 @@ MATCHERS: Mapping[str, Matcher] = MappingProxyType({
 
 
 def write_cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
-    """Return a cursor for what follows a row, which its number and its id find again."""
+    """Write the cursor for what follows the row of this number and id."""
     issued = int(call.now)
     seal = _seal(account, call.request, issued, number, ident)
     return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
@@ -168,7 +168,7 @@ def _seal(account: AccountState, request: IncomingRequest, issued: int, number: 
 
 
 def read_cursor(account: AccountState, call: Call) -> tuple[int, str] | None:
-    """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
+    """Read the cursor; refuse one that is garbage, expired, or made for another list or other filters."""
     reader, text = account.reader, call.request.get("cursor")
     if not text:
         return None
@@ -189,12 +189,12 @@ def read_cursor(account: AccountState, call: Call) -> tuple[int, str] | None:
 
 
 def accept(account: AccountState, call: Call, seconds: float) -> OutgoingResponse:
-    """Answer 202 with the address where the result will be; every second address is an absolute one."""
+    """Answer 202 with the address of the result."""
     job = str(account.next_number())
     account.slow_searches[job] = SlowSearch(call.request, call.now + seconds)
     where = f"{call.request.path}/results/{job}"
     host = call.request.headers.get("host")
-    if host and len(account.slow_searches) % 2 == 0:
+    if host and len(account.slow_searches) % 2 == 0:  # nobody documents which form it has, so clients meet both
         where = f"http://{host}{where}"
     return _answer_running(where)
 

@@ -1,4 +1,4 @@
-"""The settings lists: list, get, create, edit, replace, delete and batch, written once for all of them."""
+"""The settings lists: list, get, create, edit, replace, delete and batch, written once for all lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class ListEndpoints:
     """The operations of one list."""
 
     def __init__(self, name: str, schema: ListSchema) -> None:
-        """Take the list's row of the table."""
         self.name, self.schema = name, schema
 
     def list_entries(self, account: AccountState, call: Call) -> OutgoingResponse:
@@ -51,19 +50,19 @@ class ListEndpoints:
         return ok(self._render(account, entry))
 
     def replace(self, account: AccountState, call: Call) -> OutgoingResponse:
-        """Put a whole entry in the place of another."""
+        """Replace a whole entry."""
         with change_list(account, call, self.name, self.schema) as changes:
             entry = changes.replace(call.ids[0], account.reader.mapping(call.request))
         return ok(self._render(account, entry))
 
     def delete(self, account: AccountState, call: Call) -> OutgoingResponse:
-        """Take an entry out."""
+        """Delete an entry."""
         with change_list(account, call, self.name, self.schema) as changes:
             gone = changes.delete(call.ids[0])
         return ok(gone)
 
     def delete_many(self, account: AccountState, call: Call) -> OutgoingResponse:
-        """Take the entries of an array of {id} out; without any the request is refused, or by an option means all."""
+        """Delete the entries of an array of {id}. Without ids it is refused, or means all if an option says so."""
         asked = _read_objects(account, "the body", account.reader.json(call.request) if call.request.body else [])
         if not asked and account.options.domains_without_ids == "400":
             account.reader.refuse("the body must name the ids to delete")
@@ -73,7 +72,7 @@ class ListEndpoints:
         return ok(gone)
 
     def batch(self, account: AccountState, call: Call) -> OutgoingResponse:
-        """Carry out deletes, patches, puts and posts in this order; where one fails nothing is done."""
+        """Carry out deletes, patches, puts and posts in this order, or nothing where one fails."""
         body = self._read_parts(account, account.reader.mapping(call.request))
         with change_list(account, call, self.name, self.schema) as changes:
             acts: Mapping[str, Callable[[Json], Json]] = {
@@ -89,7 +88,7 @@ class ListEndpoints:
         return self.schema.render(entry, deprecated=account.options.deprecated)
 
     def _filter(self, account: AccountState, call: Call, rows: list[Json]) -> list[Json]:
-        """Leave out what a filter or the search does not want."""
+        """Leave out the rows that a filter or the search excludes."""
         query = call.request.query
         for name, rule in self.schema.filters.items():
             wanted = [value for key, value in query if key == name]

@@ -1,4 +1,4 @@
-"""GET and POST submissions: what the security team and the users sent in."""
+"""GET and POST submissions: messages that the security team and the users sent in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDERS = frozenset(
     {"submission_id", "subject", "original_disposition", "requested_disposition", "outcome_disposition", "requested_at"}
 )
 VERDICTS = ("original_disposition", "requested_disposition", "outcome_disposition")
-# What is sent in, and what somebody who names no disposition is taken to want.
+# The types of request, and the disposition that each asks for when it names none.
 USUALLY_WANTED = MappingProxyType({"reclassification": "NONE", "missed_detection": "MALICIOUS"})
 MOST_AT_ONCE = 1000
 SEARCHED = ("subject", "requested_by")
@@ -43,7 +43,7 @@ def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
-    """Return what a row must say. The filter knows TEAM and USER, the rows say Team and User."""
+    """Read the values that rows must have. The filter takes TEAM and USER, where rows have Team and User."""
     kind = reader.one_of(request, "type", frozenset({"TEAM", "USER"}))
     wanted: Json = {"type": kind.title()} if kind else {}
     wanted |= {name: value for name in VERDICTS if (value := reader.one_of(request, name, SIX))}
@@ -55,7 +55,7 @@ def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
 
 
 def _filter_escalated(reader: Reader, request: IncomingRequest, rows: list[Json], everything: list[Json]) -> list[Json]:
-    """Keep what was escalated from a submission of a user, or what was not, as the request asks."""
+    """Keep the rows that were escalated from a user's submission, or those that were not, as the request asks."""
     flag = reader.flag(request, "escalated_from_user", default=None)
     if flag is None:
         return rows
@@ -70,7 +70,7 @@ def _sort(reader: Reader, request: IncomingRequest, rows: list[Json]) -> list[Js
 
 
 def create(account: AccountState, call: Call) -> OutgoingResponse:
-    """Take in up to 1,000 requests for another verdict, all of them or none; each becomes a TEAM submission."""
+    """Accept up to 1,000 requests for another verdict, all or none; each becomes a TEAM submission."""
     body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
     if not isinstance(kind, str) or kind not in USUALLY_WANTED:
@@ -85,9 +85,9 @@ def create(account: AccountState, call: Call) -> OutgoingResponse:
 def _read_item(account: AccountState, call: Call, kind: str, item: object) -> reviews.VerdictRequest:
     """Read one of the messages.
 
-    Nobody documents what is in one. The investigate id is taken for its ``id``, the wanted disposition for
-    ``expected_disposition`` as in a reclassification or ``requested_disposition`` as in the list; the other
-    fields are those of a reclassification.
+    Its fields are not documented. The sandbox takes the investigate id as ``id``, the wanted disposition as
+    ``expected_disposition`` (as in a reclassification) or ``requested_disposition`` (as in the list), and the other
+    fields of a reclassification.
     """
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
         account.reader.refuse("each of messages must be an object with an id")
