@@ -24,15 +24,7 @@ HANDS = ("auto", "analyst")
 class Activity(AccountState):
     """An account in which things happen without any request."""
 
-    def __init__(
-        self,
-        account: str,
-        *,
-        seed: int,
-        now: Callable[[], float],
-        options: SandboxOptions,
-    ) -> None:
-        """Begin with the lists a customer has, and no mail."""
+    def __init__(self, account: str, *, seed: int, now: Callable[[], float], options: SandboxOptions) -> None:
         super().__init__(account, seed=seed, now=now, options=options)
         # Three sources of chance: what people do with mail must not change which mail arrives.
         self.mail_rng = Random(f"mail {seed}")
