@@ -1,32 +1,31 @@
-"""A desk to test the sandbox from: a world, a clock to turn, and a short way to ask."""
+"""A sandbox to test: a world, a clock to turn, and a short way to ask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from worker.sandbox import ACCOUNT, Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions, World
 
 START = 1_790_000_000.0
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer, to be read as JSON where it is some."""
+class Reply(Struct, frozen=True):
+    """A response, and what its JSON says."""
 
-    answer: OutgoingResponse
+    response: OutgoingResponse
 
     @property
     def status(self) -> int:
         """The status."""
-        return self.answer.status
+        return self.response.status
 
     @property
     def body(self) -> dict[str, Any]:
         """The envelope."""
-        envelope: dict[str, Any] = msgspec.json.decode(self.answer.body)
+        envelope: dict[str, Any] = msgspec.json.decode(self.response.body)
         return envelope
 
     @property
@@ -40,7 +39,7 @@ class Reply:
         return [row["id"] for row in self.result]
 
 
-class Desk:
+class Sandbox:
     """A world whose clock stands still until it is turned."""
 
     def __init__(
