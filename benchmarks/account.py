@@ -7,10 +7,11 @@ import asyncio
 import sys
 import time
 from random import Random
+from typing import Literal
 
 import msgspec
 
-from worker.sandbox import Answer, Request, Switches, World, serve
+from worker.sandbox import IncomingRequest, OutgoingResponse, SandboxOptions, World, serve
 from worker.sandbox.account import traffic
 from worker.sandbox.account.mail import Mail, first_state
 
@@ -80,8 +81,8 @@ class Account(World):
 
     def __init__(self, options: Options) -> None:
         """Begin without mail."""
-        page = Switches(page="honoured") if options.honours_page else Switches()
-        super().__init__(now=time.time, lag=options.lag, quota=options.quota, switches=page)
+        page: Literal["honoured", "ignored"] = "honoured" if options.honours_page else "ignored"
+        super().__init__(now=time.time, quota=options.quota, options=SandboxOptions(lag=options.lag, page=page))
         self._rng = Random("mail")
         self._logs = options.log
         self._known: set[str | int] = set()
@@ -102,7 +103,7 @@ class Account(World):
                 visible[mail.id] = shown
         return Filled(visible)
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer, and remember what was asked and given."""
         at = self.clock()
         answer = super().handle(request)
@@ -110,7 +111,7 @@ class Account(World):
             self.log.append(self._seen(at, request, answer))
         return answer
 
-    def _seen(self, at: float, request: Request, answer: Answer) -> Seen:
+    def _seen(self, at: float, request: IncomingRequest, answer: OutgoingResponse) -> Seen:
         way = request.path.partition("/email-security/")[2]
         many = request.method == "GET" and way in {"investigate", "phishguard/reports"}
         ids = {one.id for one in msgspec.json.decode(answer.body, type=Many).result} if many else set()
@@ -120,7 +121,7 @@ class Account(World):
         return Seen(at, f"{request.method} {way}", proof, len(ids), fresh)
 
 
-def _reads(request: Request, way: str) -> bool:
+def _reads(request: IncomingRequest, way: str) -> bool:
     """Tell a search for new mail from one for what became of known mail."""
     return way == "investigate" and request.get("message_action") is None and request.get("detections_only") == "true"
 

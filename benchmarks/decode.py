@@ -12,8 +12,8 @@ from cloudflare import Cloudflare
 
 from benchmarks.table import Row
 from worker.api import ApiClock, Budget, Client, Request, Response, Urgency
-from worker.sandbox import ACCOUNT, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import ACCOUNT, MailFlow, World
+from worker.sandbox import IncomingRequest as Asked
 
 MESSAGES, ROUNDS = 1000, 31
 GOAL = 15.0
@@ -45,7 +45,7 @@ class Held:
 
 def page() -> bytes:
     """Return one page of a search as the sandbox answers it."""
-    world = World(now=time.time, messages=MESSAGES, quota=None)
+    world = World(now=time.time, mail_flow=MailFlow(messages=MESSAGES), quota=None)
     query = (("per_page", str(MESSAGES)), ("detections_only", "false"))
     path = f"/client/v4/accounts/{ACCOUNT}/email-security/investigate"
     return world.handle(Asked("GET", path, query, {"authorization": "Bearer any"})).body

@@ -9,22 +9,22 @@ from worker.api import Request, Response
 from worker.ledger.entries import Entry
 from worker.ledger.ledger import Ledger
 from worker.observations import Looks
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT, SandboxOptions, World
 
 QUOTA = 100_000
 """Requests in five minutes: more than any test makes."""
 
 
 class Account:
-    """One account, its client, and a clock moved by hand; ``switches`` are those of the sandbox.
+    """One account, its client, and a clock moved by hand; ``options`` are those of the sandbox.
 
     ``meddle`` may be set at any time, and makes something else of the sandbox's answers.
     """
 
-    def __init__(self, *, lag: float, token: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, lag: float, token: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
         self.meddle: Meddle = untouched
         self.clock = TestClock()
-        self.world = World(now=self.clock.now, lag=lag, quota=(QUOTA, 300.0), switches=Switches(**switches))
+        self.world = World(now=self.clock.now, quota=(QUOTA, 300.0), options=SandboxOptions(lag=lag, **options))
         self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=self._meddled)
         self.runner, self.starts = in_memory(), 0
 

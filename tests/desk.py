@@ -25,8 +25,8 @@ SETTLE = 60.0
 class Desk(Account):
     """One account and what acts on it; ``executor`` is made anew by ``restart``."""
 
-    def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **switches: Any) -> None:  # noqa: ANN401
-        super().__init__(lag=lag, token=who, submission_delay=0.5, **switches)
+    def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(lag=lag, token=who, submission_delay=0.5, **options)
         self.settle, self.busy, self.policies = SETTLE, False, Policies(domains=("corp.example",))
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
@@ -75,7 +75,7 @@ class Desk(Account):
             "action": action, "mode": ENFORCE, "state": "ready", "rules": (RULE.name,), "fingerprints": ("f",),
             "because": "why", "item": f"item/{target}/{sight}", "scanned_at": scanned, "known_at": self.clock.now(),
             "verdict": f"{mail.now.disposition}|{held}" if mail else "",
-            "recipients": mail.fixed().client_recipients if mail else (),
+            "recipients": mail.read_fixed().client_recipients if mail else (),
         }  # fmt: skip
         return Draft(**plain | fields)
 

@@ -69,9 +69,9 @@ class Room(Account):
         *,
         lag: float = 0.0,
         ceiling: Mode = ENFORCE,
-        **switches: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(lag=lag, **{"reports": 0.0} | switches)
+        super().__init__(lag=lag, **{"reports": 0.0} | options)
         self.rules, self.ceiling = Rules(answer), ceiling
         self.told: list[Progress] = []
         self.restart()

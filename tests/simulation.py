@@ -33,8 +33,8 @@ from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
-from worker.sandbox import ACCOUNT, Faults, Switches, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import ACCOUNT, Faults, SandboxOptions, World
+from worker.sandbox import IncomingRequest as Asked
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0
@@ -174,10 +174,10 @@ class Day:
             ACCOUNT,
             seed=seed,
             now=self.now,
-            lag=lag,
             quota=(1200, 300.0),
             faults=Faults(self.faults, seed=seed),
-            switches=Switches(
+            options=SandboxOptions(
+                lag=lag,
                 late=0.1,
                 late_by=self.rng.choice((300.0, 3600.0)),
                 verdicts=0.1,
@@ -283,7 +283,7 @@ class Day:
             for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
             if rng.random() < NEW_DOMAINS:
-                domain = f"new-{self.world.number()}.example"
+                domain = f"new-{self.world.next_number()}.example"
                 for _ in range(rng.choice((1, 2))):
                     self.world.add_message(disposition="SPOOF", sender=f"ada@{domain}")
 
@@ -359,7 +359,7 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
         first = mail.past[0][1] if mail.past else mail.value
         if others[mail.id]:
             continue
-        sender = mail.fixed().sender or ""
+        sender = mail.read_fixed().sender or ""
         if first.disposition == "MALICIOUS" and not first.quarantined:
             yield "move", mail.id
         if first.quarantined and sender.endswith("@partner.example"):

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from worker.api import Budget, Client, Request, Response
 from worker.errors import Unreachable, Unsure
 from worker.sandbox import ACCOUNT, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import IncomingRequest as Asked
 from worker.sandbox.wire import refuse
 
 BEGIN = 1_790_000_000.0

@@ -1,9 +1,9 @@
 """The whole path of a message, from the API's page to a proved and chained record."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from tests.desk import RULE
 from tests.reading import DAY, PACE, Room, says
@@ -134,12 +134,12 @@ async def test_a_read_that_lags_behind_a_changed_verdict_does_not_lose_what_it_a
     room.clock.advance(1)
     await room.messages.head()
     executor = executor_of(room)
-    room.world.lag = 20.0
+    room.world.options = replace(room.world.options, lag=20.0)
     for _ in range(3):
         room.clock.advance(1)
         await room.messages.head()
         await executor.step()
-    room.world.lag = 0.0
+    room.world.options = replace(room.world.options, lag=0.0)
     for _ in range(40):
         await room.read(10)
         await executor.step()

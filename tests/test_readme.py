@@ -26,10 +26,10 @@ from worker.ledger.entries import FOLLOWS
 from worker.ledger.records import NOTHING, VERBS, Json, canonical, hash_record
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
-from worker.sandbox import World
+from worker.sandbox import MailFlow, World
 from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.edge.auth import READ_ONLY, WRONG
-from worker.sandbox.wire import Request
+from worker.sandbox.wire import IncomingRequest
 from worker.settings import Settings, describe
 from worker.telemetry import Metrics
 
@@ -208,8 +208,8 @@ def test_the_rules_that_are_shown_load_and_pass_their_examples(text: str, tmp_pa
 
 def test_the_first_rule_acts_on_mail_of_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "shown.py").write_text(blocks(README, "python")[0])
-    world = World(now=lambda: 1_800_000_000.0, messages=500)
-    events = [Event(key=mail.id, kind="Message", raw=mail.encoded(mail.now)) for mail in world.mails]
+    world = World(now=lambda: 1_800_000_000.0, mail_flow=MailFlow(messages=500))
+    events = [Event(key=mail.id, kind="Message", raw=mail.encode(mail.now)) for mail in world.mails]
     said = judge(load(tmp_path), events)
     acted = [one for one in said if one.proposals]
     assert (len(acted) > 0, [one for one in said if one.failed]) == (True, [])
@@ -225,11 +225,11 @@ def test_what_is_said_of_the_sandbox_is_so(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_is_shown_to_stir_the_sandbox_does() -> None:
-    world, path = World(now=lambda: 1_800_000_000.0, messages=1), ""
+    world, path = World(now=lambda: 1_800_000_000.0, mail_flow=MailFlow(messages=1)), ""
     for first, body, _ in table(OPERATIONS, "POST"):
         path = first.strip("`") or path
         text = body.strip("`").replace("…", world.mails[0].id)
-        assert handle(world, Request("POST", path, body=text.encode())).status == 200
+        assert handle(world, IncomingRequest("POST", path, body=text.encode())).status == 200
 
 
 def test_the_first_rule_has_ten_lines_at_most() -> None:

@@ -13,7 +13,7 @@ import msgspec
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.errors import Unreachable, Unsure, WorkerError
 from worker.sandbox import ACCOUNT, World
-from worker.sandbox import Request as Asked
+from worker.sandbox import IncomingRequest as Asked
 
 T = TypeVar("T")
 EPOCH = 1_790_000_000.0

@@ -10,13 +10,13 @@ from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quick
 from worker.api.bulk import BulkSearch
 from worker.errors import NotFound, Rejected, ServerFault, Unsent
 from worker.language.models import Disposition
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT, SandboxOptions, World
 
 START, END = EPOCH - 3600, EPOCH
 
 
-def world(**switches: Any) -> World:  # noqa: ANN401 (what Switches takes)
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, switches=Switches(**switches))
+def world(**options: Any) -> World:  # noqa: ANN401 (what SandboxOptions takes)
+    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=SandboxOptions(**options))
 
 
 def search(**conditions: Any) -> BulkSearch:  # noqa: ANN401 (what BulkSearch takes)

@@ -11,7 +11,7 @@ from tests.api.desk import EPOCH, ROOT, Line, answer, client, http, loop_time, p
 from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, SlowSearch, Urgency
 from worker.api.envelope import nothing, records
 from worker.errors import LeaseLost, Paced, Rejected, ServerFault, Unreachable, Unsure, WorkerError
-from worker.sandbox import ACCOUNT, Fault, World, serve
+from worker.sandbox import ACCOUNT, Fault, MailFlow, World, serve
 
 HEAD = Urgency.HEAD
 DOWN = Unreachable("no route")
@@ -262,7 +262,7 @@ async def test_on_a_real_wire_a_read_survives_and_a_lost_write_is_unsure() -> No
 
 
 async def test_on_a_real_wire_a_sandbox_is_searched_through_both_kinds_of_location() -> None:
-    world = World(ACCOUNT, now=time.time, messages=30, history=3600.0)
+    world = World(ACCOUNT, now=time.time, mail_flow=MailFlow(messages=30))
     clock = ApiClock(sleep=lambda _: asyncio.sleep(0))
     async with serve(world) as url, transport(url + "/client/v4") as line:
         asking = Client(line, Budget(clock), clock, ACCOUNT)

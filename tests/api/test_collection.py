@@ -10,13 +10,13 @@ from worker.api.bodies import BlockChange, NewBlock, WhereBlocked
 from worker.api.submissions import WhereSubmission
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unsure
 from worker.language.models import PatternType
-from worker.sandbox import ACCOUNT, Fault, Switches, World
+from worker.sandbox import ACCOUNT, Fault, SandboxOptions, World
 
 FACTS = Urgency.FACTS
 
 
-def world(switches: Switches | None = None) -> World:
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, switches=switches or Switches())
+def world(options: SandboxOptions | None = None) -> World:
+    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=options or SandboxOptions())
 
 
 def new(pattern: str, type: PatternType = "DOMAIN") -> NewBlock:  # noqa: A002 (the API's word)
@@ -42,7 +42,7 @@ def test_reports_are_read_page_by_page() -> None:
 
 def test_reports_without_their_subscription_are_told_apart() -> None:
     async def day() -> None:
-        await client(Inside(world(Switches(phishguard=False)))).phishguard.reports(start=0, end=1, urgency=FACTS)
+        await client(Inside(world(SandboxOptions(phishguard=False)))).phishguard.reports(start=0, end=1, urgency=FACTS)
 
     with pytest.raises(NotEntitled, match=r"^GET /phishguard/reports"):
         quickly(day)

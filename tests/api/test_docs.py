@@ -11,7 +11,7 @@ from tests.api_docs import PAGE, written
 from tests.serving import sandbox
 from worker.api import OPERATIONS
 from worker.errors import Unsent
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT, SandboxOptions, World
 
 TEXT = PAGE.read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -40,13 +40,13 @@ def test_the_program_that_is_shown_finds_mail_and_blocks_its_sender(capsys: pyte
     assert "evil.example" in blocked
 
 
-def junked(switches: Switches, *senders: str) -> World:
+def junked(options: SandboxOptions, *senders: str) -> World:
     """Run the second program on an account with mail of these senders, each to two recipients, and with clean mail."""
     shown: dict[str, Any] = {}
     exec(PROGRAMS[1], shown)  # noqa: S102 (what is being tested)
 
     async def day() -> World:
-        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, switches=switches)
+        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), options=options)
         for sender in senders:
             both = ["a@corp.example", "b@corp.example"]
             world.add_message(sender=sender, scanned=EPOCH - 600, client_recipients=both)
@@ -58,13 +58,13 @@ def junked(switches: Switches, *senders: str) -> World:
 
 
 def test_the_bulk_job_that_is_shown_moves_detections_and_counts_copies(capsys: pytest.CaptureFixture[str]) -> None:
-    world = junked(Switches(), *["a@evil.example"] * 50, "a@fine.example")
+    world = junked(SandboxOptions(), *["a@evil.example"] * 50, "a@fine.example")
     assert capsys.readouterr().out == "COMPLETED 100 of 100\n"
     assert [mail.now.folder for mail in world.mails].count("JunkEmail") == 50
 
 
 def test_the_bulk_job_that_is_shown_is_cancelled_when_much_of_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    junked(Switches(move_failed=1.0, job_handles=2, job_retries=0), *["a@evil.example"] * 50)
+    junked(SandboxOptions(move_failed=1.0, job_handles=2, job_retries=0), *["a@evil.example"] * 50)
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "CANCELLED 0 of 100"
     assert 10 < len(out) - 1 < 100
@@ -72,4 +72,4 @@ def test_the_bulk_job_that_is_shown_is_cancelled_when_much_of_it_fails(capsys: p
 
 def test_the_bulk_job_that_is_shown_is_not_begun_when_it_would_touch_more() -> None:
     with pytest.raises(Unsent, match="would touch 51 messages or more where at most 50 were expected"):
-        junked(Switches(), *["a@evil.example"] * 51)
+        junked(SandboxOptions(), *["a@evil.example"] * 51)

@@ -11,17 +11,22 @@ from worker.api import RecordPage, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
 from worker.language.models import ActionLog, LogEntry
-from worker.sandbox import ACCOUNT, Fault, Switches, World
+from worker.sandbox import ACCOUNT, Fault, MailFlow, SandboxOptions, World
 
 if TYPE_CHECKING:
-    from worker.sandbox.edge.faults import Kind
+    from worker.sandbox.edge.faults import FaultKind
 
 HEAD = Urgency.HEAD
 named = msgspec.json.Decoder(dict[str, object]).decode
 
 
-def world(*, messages: int = 0, switches: Switches | None = None) -> World:
-    return World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=messages, switches=switches or Switches())
+def world(*, messages: int = 0, options: SandboxOptions | None = None) -> World:
+    return World(
+        ACCOUNT,
+        now=lambda: EPOCH + loop_time(),
+        mail_flow=MailFlow(messages=messages),
+        options=options or SandboxOptions(),
+    )
 
 
 async def everything(inside: Inside, *, per_page: int, detections_only: bool = False) -> list[str]:
@@ -55,7 +60,7 @@ def test_a_search_finds_every_message_once_over_all_its_pages() -> None:
 def test_no_fault_of_the_wire_makes_a_search_lose_anything() -> None:
     async def day() -> None:
         inside = Inside(world(messages=50))
-        kinds: list[Kind] = ["html", "cut", "garbled", "lost", "accepted"]
+        kinds: list[FaultKind] = ["html", "cut", "garbled", "lost", "accepted"]
         inside.world.faults.script([Fault(kind, "GET", "investigate", seconds=3.0) for kind in kinds])
         found = await everything(inside, per_page=10)
         assert sorted(found) == sorted(inside.world.by_id)
@@ -156,7 +161,7 @@ def test_too_many_or_no_ids_are_not_even_sent(count: int) -> None:
 @pytest.mark.parametrize("form", ["object", "array", "both"])
 def test_a_release_finds_out_which_body_the_api_takes_and_keeps_to_it(form: str, invalid: int) -> None:
     async def day() -> list[int]:
-        inside = Inside(world(switches=Switches(release_body=form, invalid=invalid)))  # type: ignore[arg-type]
+        inside = Inside(world(options=SandboxOptions(release_body=form, invalid=invalid)))  # type: ignore[arg-type]
         mails = [inside.world.add_message(quarantined=True) for _ in range(2)]
         api = client(inside).investigate
         for mail in mails:

@@ -10,13 +10,13 @@ from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quick
 from worker.api import Urgency
 from worker.api.investigate import Investigate
 from worker.errors import NotFound
-from worker.sandbox import ACCOUNT, World
+from worker.sandbox import ACCOUNT, MailFlow, World
 
 HEAD = Urgency.HEAD
 
 
 def inside(messages: int = 0) -> Inside:
-    return Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=messages))
+    return Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time(), mail_flow=MailFlow(messages=messages)))
 
 
 def test_a_mail_is_sent_along_with_a_reclassification_in_base64() -> None:

@@ -11,7 +11,7 @@ from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quick
 from worker.api import RecordPage, Urgency
 from worker.api.paging import RESTARTS, pages
 from worker.errors import NotFound, Rejected, ServerFault
-from worker.sandbox import ACCOUNT, Switches, World
+from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World
 
 HEAD = Urgency.HEAD
 
@@ -119,8 +119,10 @@ def test_whatever_expires_a_walk_yields_all_in_order_after_its_last_beginning(
 
 def test_a_search_whose_cursor_expires_in_the_middle_finds_everything_all_the_same() -> None:
     async def day() -> None:
-        switches = Switches(cursor_life=30.0)
-        inside = Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=2500, switches=switches))
+        options = SandboxOptions(cursor_life=30.0)
+        inside = Inside(
+            World(ACCOUNT, now=lambda: EPOCH + loop_time(), mail_flow=MailFlow(messages=2500), options=options)
+        )
         walk = client(inside).investigate.walk(start=EPOCH - 7200, end=EPOCH + 100, urgency=HEAD, detections_only=False)
         found: list[str] = []
         async for page in walk:

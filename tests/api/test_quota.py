@@ -39,7 +39,7 @@ def test_whatever_we_do_the_api_never_says_429(seed: int, share: float, lives: l
             await client.phishguard.reports(start=0, end=1, urgency=urgency)
 
     async def day() -> None:
-        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, quota=(60, WINDOW))
+        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), quota=(60, WINDOW))
         spent: list[tuple[float, int]] = []
         for life in [*lives, 60.0]:
             time = clock()
@@ -67,7 +67,7 @@ def test_others_who_spend_most_of_it_do_not_lead_us_into_a_429() -> None:
             await client.phishguard.reports(start=0, end=1, urgency=Urgency.HEAD)
 
     async def day() -> float:
-        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0, quota=(60, WINDOW))
+        world = World(ACCOUNT, now=lambda: EPOCH + loop_time(), quota=(60, WINDOW))
         time = clock()
         client = Client(Far(world, 1), Budget(time, quota=60, window=WINDOW), time, ACCOUNT)
         await ask(client, 1)

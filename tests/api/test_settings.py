@@ -62,7 +62,7 @@ BATCHES = ("block_senders", "allow_policies", "trusted_domains", "content_polici
 
 
 def inside() -> Inside:
-    return Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time(), messages=0))
+    return Inside(World(ACCOUNT, now=lambda: EPOCH + loop_time()))
 
 
 def of(settings: SettingsResource, name: str) -> Any:  # noqa: ANN401 (any of the eight)

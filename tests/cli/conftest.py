@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.serving import Serving, sandbox
+from worker.sandbox import MailFlow
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 @pytest.fixture
 def account() -> Iterator[Serving]:
     """Give a served account with an hour of mail."""
-    with sandbox(messages=120, seed=5) as serving:
+    with sandbox(mail_flow=MailFlow(messages=120), seed=5) as serving:
         yield serving
 
 

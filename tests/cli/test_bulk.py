@@ -16,7 +16,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.serving import Serving, passed_on, sandbox
 from worker.cli.bulk import COPIES
-from worker.sandbox import Request, Switches
+from worker.sandbox import IncomingRequest, SandboxOptions
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -26,7 +26,7 @@ NOWHERE = {"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUES
 @pytest.fixture
 def busy() -> Iterator[Serving]:
     """Give an account whose jobs soon find 40 messages and then take their time."""
-    with sandbox(switches=Switches(job_step=0.3, job_handles=1)) as serving:
+    with sandbox(options=SandboxOptions(job_step=0.3, job_handles=1)) as serving:
         serving.world.arrive(40, "outbreak")
         yield serving
 
@@ -34,7 +34,7 @@ def busy() -> Iterator[Serving]:
 @pytest.fixture
 def quick() -> Iterator[Serving]:
     """Give an account whose jobs are done at once."""
-    with sandbox(switches=Switches(job_step=0.01)) as serving:
+    with sandbox(options=SandboxOptions(job_step=0.01)) as serving:
         serving.world.arrive(40, "outbreak")
         yield serving
 
@@ -47,7 +47,7 @@ def begin(serving: Serving, **more: object) -> str:
     body = {"action": "MOVE", "destination": "JunkEmail", "search_params": search | more, "comment": "by hand\u202e"}
     path = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
     headers = {"authorization": "Bearer any"}
-    made = serving.world.handle(Request("POST", path, (), headers, msgspec.json.encode(body)))
+    made = serving.world.handle(IncomingRequest("POST", path, (), headers, msgspec.json.encode(body)))
     return str(msgspec.json.decode(made.body)["result"]["job_id"])
 
 
@@ -252,7 +252,7 @@ def test_a_person_is_asked_first(shell: Shell, busy: Serving, typed: bytes, code
 
 def test_a_job_that_cannot_be_read_is_told_and_hides_no_other(shell: Shell, busy: Serving) -> None:
     first, second = begin(busy), begin(busy)
-    busy.world.jobs[first].said["comment"] = 5
+    busy.world.jobs[first].echo["comment"] = 5
     code, out, err = at(shell, busy).type("bulk", "list")
     assert (code, err) == (0, "worker: 1 jobs cannot be read and are left out\n")
     assert (first in out, second in out) == (False, True)

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.rule_files import rule_files
 from tests.serving import Serving, sandbox
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 from worker.sandbox.edge.faults import Fault
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -103,15 +103,15 @@ def test_what_has_to_be_fixed_counts_also_while_the_api_is_away(shell: Shell, ac
 
 
 @pytest.mark.parametrize(
-    ("switches", "told"),
+    ("options", "told"),
     [
-        (Switches(entitled=False), "Email Security is not in this account's subscription"),
-        (Switches(phishguard=False), "PhishGuard is not in the subscription, so phishguard_report"),
+        (SandboxOptions(entitled=False), "Email Security is not in this account's subscription"),
+        (SandboxOptions(phishguard=False), "PhishGuard is not in the subscription, so phishguard_report"),
     ],
     ids=["no Email Security", "no PhishGuard"],
 )
-def test_what_the_subscription_lacks_is_told_apart(shell: Shell, switches: Switches, told: str) -> None:
-    with sandbox(switches=switches) as serving:
+def test_what_the_subscription_lacks_is_told_apart(shell: Shell, options: SandboxOptions, told: str) -> None:
+    with sandbox(options=options) as serving:
         code, out = live(shell, serving)
     assert (code, told in out) == (1, True)
 

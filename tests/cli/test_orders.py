@@ -14,7 +14,7 @@ from tests.rule_files import GOOD, rule_files
 from tests.serving import RULES, Serving, sandbox
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Page, Slice
-from worker.sandbox import Switches
+from worker.sandbox import SandboxOptions
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -65,7 +65,7 @@ def test_a_round_needs_no_phishguard_unless_a_rule_hears_reports(shell: Shell, t
     rules.mkdir()
     (rules / "partner_release.py").write_text((RULES / "partner_release.py").read_text())
     (rules / "_common.py").write_text((RULES / "_common.py").read_text())
-    with sandbox(switches=Switches(phishguard=False)) as serving:
+    with sandbox(options=SandboxOptions(phishguard=False)) as serving:
         shell.set(**serving.environment(shell.folder, WORKER_RULES=str(rules)))
         assert shell.type("run", "--once")[0] == 0
         shell.set(WORKER_RULES=str(RULES))

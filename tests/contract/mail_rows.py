@@ -15,7 +15,7 @@ EML = b"From: ada@corp.example\r\nSubject: mine\r\n\r\nHello.\r\n"
 
 def _of_the_mail(scene: Scene) -> dict[str, Any]:
     """Every condition that only the message that was moved meets."""
-    mail, fixed = scene.moved, scene.moved.fixed()
+    mail, fixed = scene.moved, scene.moved.read_fixed()
     return {
         "alert_id": mail.id.rpartition("-")[0],
         "delivery_status": "moved",
@@ -43,7 +43,7 @@ def _their_search(scene: Scene) -> Said:
 
 
 def _sought(scene: Scene) -> dict[str, Any]:
-    old = {"action_log": False, "exact_subject": scene.moved.fixed().subject, "submissions": False}
+    old = {"action_log": False, "exact_subject": scene.moved.read_fixed().subject, "submissions": False}
     return {**_of_the_mail(scene), **old, "detections_only": True}
 
 
@@ -65,7 +65,7 @@ def _submissions(scene: Scene) -> dict[str, Any]:
         "escalated_from_user": False,
         "order": "subject",
         "original_disposition": "MALICIOUS",
-        "query": str(scene.mail.fixed().subject),
+        "query": str(scene.mail.read_fixed().subject),
         "requested_disposition": "MALICIOUS",
         "submission_id": scene.submission,
     }
@@ -119,7 +119,7 @@ MAIL_ROWS = (
     Row(
         "investigate.raw",
         lambda s: said(s.mail.id),
-        lambda text, s: str(s.mail.fixed().message_id) in text,
+        lambda text, s: str(s.mail.read_fixed().message_id) in text,
         "investigate.raw.get",
         lambda s: said(s.mail.id),
     ),
@@ -150,7 +150,7 @@ MAIL_ROWS = (
         lambda items, s: (
             all(one.success for one in items)
             and [one.recipient for one in items]
-            == [to for m in (s.mail, s.moved) for to in m.fixed().client_recipients]
+            == [to for m in (s.mail, s.moved) for to in m.read_fixed().client_recipients]
             and s.mail.now.folder == s.moved.now.folder == "DeletedItems"
         ),
         "investigate.move.bulk",
@@ -167,7 +167,7 @@ MAIL_ROWS = (
         "investigate.release",
         lambda s: said([s.held.id]),
         lambda items, s: (
-            [(one.id, one.delivered) for one in items] == [(s.held.id, s.held.fixed().client_recipients)]
+            [(one.id, one.delivered) for one in items] == [(s.held.id, s.held.read_fixed().client_recipients)]
             and not s.held.now.quarantined
         ),
         "investigate.release.bulk",
@@ -206,7 +206,7 @@ MAIL_ROWS = (
         lambda s: said(s.ended),
         lambda job, s: (
             (job.job_id, job.status, job.messages_successful)
-            == (s.ended, "COMPLETED", len(s.mail.fixed().client_recipients))
+            == (s.ended, "COMPLETED", len(s.mail.read_fixed().client_recipients))
             and _counted(job)
         ),
         "investigate.bulk.get",
@@ -217,7 +217,7 @@ MAIL_ROWS = (
         lambda s: said(s.ended, status="COMPLETED", per_page=9),
         lambda page, s: (
             {row.message_id for row in page.entries} == {s.mail.id}
-            and [row.action_params.client_recipient for row in page.entries] == [*s.mail.fixed().client_recipients]
+            and [row.action_params.client_recipient for row in page.entries] == [*s.mail.read_fixed().client_recipients]
             and page.entries[0].message.id == s.mail.id
         ),
         "investigate.bulk.messages.list",

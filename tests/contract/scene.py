@@ -8,7 +8,7 @@ import msgspec
 
 from tests.sandbox.bodies import BODIES
 from tests.support import BEGIN, TOKEN, TestClock
-from worker.sandbox import ACCOUNT, Request, Switches, World
+from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions, World
 from worker.sandbox.account.domains import outcome
 
 ROOT = f"/client/v4/accounts/{ACCOUNT}/email-security"
@@ -19,9 +19,9 @@ INTEGRATION = "0d6cfa2e-1111-4222-8333-444455556666"
 class Scene:
     """Mail of every sort, a report, a submission, jobs, and three entries in each list."""
 
-    def __init__(self, **switches: Any) -> None:  # noqa: ANN401 (what Switches takes)
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 (what SandboxOptions takes)
         self.clock = TestClock()
-        self.world = World(now=self.clock.now, switches=Switches(**switches))
+        self.world = World(now=self.clock.now, options=SandboxOptions(**options))
         self.mail, self.moved = self.world.arrive(2, "outbreak")
         [self.held] = self.world.arrive(1, "phish_held")
         [self.clean] = self.world.arrive(1, "clean")
@@ -64,14 +64,14 @@ class Scene:
         return ident
 
     def _job(self) -> str:
-        sought = {"subject": str(self.mail.fixed().subject), "start": iso(self.start), "end": iso(self.end)}
+        sought = {"subject": str(self.mail.read_fixed().subject), "start": iso(self.start), "end": iso(self.end)}
         body = {"action": "MOVE", "destination": "DeletedItems", "search_params": sought}
         return str(self.ask("POST", "/investigate/bulk", body)["job_id"])
 
     def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 (any result)
         """Ask the account without any client, and return the result."""
         headers = {"authorization": f"Bearer {TOKEN}"}
-        answer = self.world.handle(Request(method, ROOT + path, (), headers, msgspec.json.encode(body)))
+        answer = self.world.handle(IncomingRequest(method, ROOT + path, (), headers, msgspec.json.encode(body)))
         return msgspec.json.decode(answer.body)["result"]
 
     def now(self, name: str, ident: str) -> dict[str, Any] | None:

@@ -179,7 +179,7 @@ async def test_what_does_not_fit_is_a_bad_request_and_a_second_one_a_conflict() 
             await ask_with_sdk(sdk, ROWS["settings.domains.delete_all"], scene)
 
 
-async def test_a_switch_makes_what_does_not_fit_unprocessable() -> None:
+async def test_an_option_makes_what_does_not_fit_unprocessable() -> None:
     async with calling(Scene(invalid=422)) as sdk:
         with pytest.raises(cloudflare.UnprocessableEntityError):
             await sdk.email_security.settings.url_ignore_patterns.create(account_id=ACCOUNT, pattern="")

@@ -14,7 +14,7 @@ from worker.api import Client, Urgency
 from worker.api.bodies import NewBlock
 from worker.api.bulk import BulkSearch
 from worker.errors import NotFound, Rejected
-from worker.sandbox import World
+from worker.sandbox import MailFlow, World
 
 pytestmark = pytest.mark.slow  # all operations, one by one
 
@@ -118,7 +118,7 @@ async def test_a_thousand_at_once_are_sent() -> None:
 
 async def test_a_search_whose_cursor_expires_on_the_way_begins_again_and_loses_nothing() -> None:
     clock = TestClock()
-    world = World(now=clock.now, messages=2500)
+    world = World(now=clock.now, mail_flow=MailFlow(messages=2500))
     client, _ = client_of(world, clock)
     start, end = clock.now() - HOUR, clock.now()
     found: list[list[str]] = []
@@ -132,7 +132,7 @@ async def test_a_search_whose_cursor_expires_on_the_way_begins_again_and_loses_n
 
 async def test_the_rows_of_a_job_are_walked_again_too() -> None:
     clock = TestClock()
-    world = World(now=clock.now, messages=1500, history=HOUR / 2)
+    world = World(now=clock.now, mail_flow=MailFlow(messages=1500, history=HOUR / 2))
     client, _ = client_of(world, clock)
     search = BulkSearch(start=clock.now() - HOUR, end=clock.now(), recipient="corp.example", detections_only=False)
     job = await client.investigate.bulk.create("MOVE", search, expected=1500, destination="DeletedItems")
@@ -148,7 +148,7 @@ async def test_the_rows_of_a_job_are_walked_again_too() -> None:
 
 async def test_a_cursor_that_is_never_taken_ends_the_walk_with_what_the_api_said() -> None:
     clock = TestClock()
-    world = World(now=clock.now, messages=1500)
+    world = World(now=clock.now, mail_flow=MailFlow(messages=1500))
     client, _ = client_of(world, clock)
     walk = client.investigate.walk(
         start=clock.now() - HOUR, end=clock.now(), urgency=Urgency.SWEEP, detections_only=False

@@ -13,8 +13,8 @@ from tests.contract.scene import ROOT, Scene
 from tests.contract.wires import OPERATION_OF, ROWS, recorded
 from worker.api import OPERATIONS
 from worker.api.operations import Operation
-from worker.sandbox import Request
-from worker.sandbox.routing import ROUTES, route
+from worker.sandbox import IncomingRequest
+from worker.sandbox.routing import ROUTES, find_route
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 IN_NO_SDK = {
@@ -42,7 +42,7 @@ def test_an_operation_is_a_method_that_says_what_it_does(operation: Operation) -
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=attrgetter("call"))
 def test_the_sandbox_routes_an_operation(operation: Operation) -> None:
-    found = route(Request(operation.method, ROOT + operation.path.replace("{id}", "an-id")))
+    found = find_route(IncomingRequest(operation.method, ROOT + operation.path.replace("{id}", "an-id")))
     assert found.operation == f"{operation.method} {operation.path.removeprefix('/')}"
     assert found.handler is not None
     assert found.ids == (("an-id",) if "{id}" in operation.path else ())

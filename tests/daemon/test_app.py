@@ -16,7 +16,7 @@ from worker.daemon.account import UNHEARD
 from worker.errors import Unsure
 from worker.language.models import TRIGGERS
 from worker.ledger.values import Page, Slice
-from worker.sandbox import ACCOUNT, Fault, Switches
+from worker.sandbox import ACCOUNT, Fault, SandboxOptions
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -163,10 +163,10 @@ async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Ben
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
     async with bench.api(), bench.house() as house:
         messages, *_ = house.desks[0].loops()
-        bench.world.switches = Switches(entitled=False)
+        bench.world.options = SandboxOptions(entitled=False)
         assert await house.turn(messages) == 3600
         assert "subscription" in house.readiness().why[0]
-        bench.world.switches = Switches()
+        bench.world.options = SandboxOptions()
         assert await house.turn(messages) < 10
     assert [line["event"] for line in bench.told()] == ["could not; tries again", "works again"]
 
@@ -181,7 +181,7 @@ def hears(report: Report) -> Move | None:
 
 
 async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_hears_them(bench: Bench) -> None:
-    bench.world.switches = Switches(phishguard=False)
+    bench.world.options = SandboxOptions(phishguard=False)
     async with bench.api(), bench.house() as house:
         messages, reports, *_ = house.desks[0].loops()
         assert (await house.turn(messages) < 10, await house.turn(reports)) == (True, UNHEARD)

@@ -6,7 +6,7 @@ from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
 from worker.daemon import maintenance
 from worker.ledger.values import Mishap, Page
-from worker.sandbox import ACCOUNT, Switches
+from worker.sandbox import ACCOUNT, SandboxOptions
 from worker.sandbox import World as Account
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -20,7 +20,7 @@ FAILS = '''
 
 
 async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(bench: Bench) -> None:
-    bench.world = Account(now=bench.world.clock, switches=Switches(integration="off"))
+    bench.world = Account(now=bench.world.clock, options=SandboxOptions(integration="off"))
     bench.world.arrive(25, "outbreak")
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://"):
         await until(lambda: any(told["event"] == "notice" for told in bench.told()))
@@ -65,7 +65,7 @@ async def test_each_failing_rule_is_named(bench: Bench) -> None:
 
 
 async def test_a_channel_that_cannot_be_reached_ends_nothing_and_its_address_is_not_told(bench: Bench) -> None:
-    bench.world = Account(now=bench.world.clock, switches=Switches(integration="off"))
+    bench.world = Account(now=bench.world.clock, options=SandboxOptions(integration="off"))
     bench.world.arrive(25, "outbreak")
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="json://127.0.0.1:1/secret-part"):
         await until(lambda: any(told["event"] == "a notice was not taken" for told in bench.told()))

@@ -1,7 +1,5 @@
 """A person's word: what it covers, and that nothing but news takes it back."""
 
-from dataclasses import replace as changed
-
 import pytest
 from msgspec.structs import replace
 
@@ -40,7 +38,7 @@ def touch(desk: Desk, mail: Mail, by: str) -> None:
     """Put one more release into the log of a message, a second later."""
     desk.clock.advance(1)
     line = log_entry("QUARANTINE_RELEASE", desk.clock.now(), "OK", by)
-    mail.become(desk.clock.now(), changed(mail.now, log=(*mail.now.log, line)))
+    mail.become(desk.clock.now(), replace(mail.now, log=(*mail.now.log, line)))
 
 
 @pytest.mark.parametrize("lines", [1, 6, 40, 400])

@@ -28,7 +28,7 @@ from worker.language.actions import (
 )
 from worker.language.rules import ENFORCE
 from worker.ledger.entries import Entry
-from worker.sandbox import Fault, Switches, World
+from worker.sandbox import Fault, SandboxOptions, World
 
 CLOCK = TestClock()
 TWO = ["a@corp.example", "b@corp.example"]
@@ -42,12 +42,12 @@ def entry(action: AnyAction, target: str = "", number: int = 1, **fields: object
     return replace(plain, **fields)
 
 
-def sandbox(**switches: object) -> World:
-    return World(now=CLOCK.now, quota=None, switches=replace_switches(**switches))
+def sandbox(**options: object) -> World:
+    return World(now=CLOCK.now, quota=None, options=replace_options(**options))
 
 
-def replace_switches(**switches: object) -> Switches:
-    return Switches(**switches)  # type: ignore[arg-type]
+def replace_options(**options: object) -> SandboxOptions:
+    return SandboxOptions(**options)  # type: ignore[arg-type]
 
 
 async def send(world: World, entries: Sequence[Entry], notify: object = None) -> Reply:

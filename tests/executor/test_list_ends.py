@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.desk import SETTLE, Desk
 from worker.errors import ServerFault
@@ -37,7 +38,7 @@ async def test_what_an_earlier_attempt_made_after_all_is_done_and_gets_its_end(a
     # Reads lag longer than anybody assumed, so that the entry is taken for never made.
     await desk.ledger.settle(ACCOUNT, [Outcome(id=entry.id, state="ready", proof="seen")], desk.clock.now())
     desk.clock.advance(SETTLE * 3)
-    desk.world.lag = 0.0
+    desk.world.options = replace(desk.world.options, lag=0.0)
     await desk.run(10)
     assert await desk.states() == ["done", "ready"]
     await desk.run(4000)
@@ -97,10 +98,10 @@ async def test_a_removal_does_not_believe_a_read_that_may_lag_behind_what_we_hav
     desk.restart()
     await desk.enter(BlockSender("ada@c0rp.example", for_=for_))
     await desk.run(75)
-    desk.world.lag = 100.0
+    desk.world.options = replace(desk.world.options, lag=100.0)
     await desk.enter(Unblock("ada@c0rp.example"), sight=2)
     await desk.run(20)
-    desk.world.lag = 0.0
+    desk.world.options = replace(desk.world.options, lag=0.0)
     await desk.run(600)
     assert [one.operation for one in desk.world.effects] == ["block_senders.create", "block_senders.delete"]
 

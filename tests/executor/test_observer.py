@@ -8,7 +8,7 @@ from tests.desk import Desk
 from tests.support import refusing
 from worker.language.actions import Move
 from worker.ledger.entries import Look
-from worker.sandbox import Fault
+from worker.sandbox import Fault, MailFlow
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
@@ -16,7 +16,7 @@ TRASH = Move(destination="DeletedItems")
 
 async def test_single_reads_take_over_where_a_window_would_be_too_wide() -> None:
     desk = Desk()
-    desk.world.populate(3000, 7200.0, 0.0)
+    desk.world.populate(MailFlow(messages=3000, history=7200.0))
     far = [desk.world.mails[10], desk.world.mails[-10]]
     for mail in far:
         desk.world.change_verdict(mail.id, "MALICIOUS")

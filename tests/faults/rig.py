@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession
 
 from tests.rule_files import rule_files
 from tests.serving import passed_on
-from worker.sandbox import ACCOUNT, Answer, Request, World, serve
+from worker.sandbox import ACCOUNT, IncomingRequest, OutgoingResponse, World, serve
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "s3cret-t0ken-never-to-be-seen"  # noqa: S105 (the sandbox takes any)
@@ -37,9 +37,9 @@ def moves(message: Message) -> Move | None:
 class Trapped(World):
     """An account whose answers a test may see, and change, when the request is carried out and nothing is sent yet."""
 
-    trap: Callable[[Request, Answer], Answer | None] | None = None
+    trap: Callable[[IncomingRequest, OutgoingResponse], OutgoingResponse | None] | None = None
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> OutgoingResponse:
         """Carry out, let the trap have its way, and only then answer."""
         answer = super().handle(request)
         return (self.trap and self.trap(request, answer)) or answer

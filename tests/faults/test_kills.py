@@ -15,8 +15,8 @@ from random import Random, SystemRandom
 import pytest
 
 from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
-from worker.sandbox import Answer, Faults, Request, Switches
-from worker.sandbox.edge.faults import TABLES, Kind
+from worker.sandbox import Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions
+from worker.sandbox.edge.faults import TABLES, FaultKind
 
 pytestmark = pytest.mark.slow
 KILLS = 10
@@ -67,15 +67,19 @@ def seeded(life: int) -> Random:
 
 def account(rng: Random) -> Trapped:
     """Return an account whose wire and people are against us; no 429 is made up, so each that comes is our fault."""
-    table: dict[Kind, float] = {
+    table: dict[FaultKind, float] = {
         kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"
     }
-    people = Switches(
-        lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
+    people = SandboxOptions(
+        lag=0.3, lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
     )
     faults = Faults(table, seed=rng.randrange(10**6))
     return Trapped(
-        seed=rng.randrange(10**6), now=time.time, messages=60, history=600.0, lag=0.3, faults=faults, switches=people
+        seed=rng.randrange(10**6),
+        now=time.time,
+        mail_flow=MailFlow(messages=60, history=600.0),
+        faults=faults,
+        options=people,
     )
 
 
@@ -110,7 +114,7 @@ async def after_requests(world: Trapped, daemon: Daemon, count: int) -> None:
     """Kill it between the effect of a request and its answer."""
     last = world.asked + count
 
-    def trap(_: Request, __: Answer) -> None:
+    def trap(_: IncomingRequest, __: OutgoingResponse) -> None:
         if world.asked >= last:
             daemon.kill()
 
@@ -128,7 +132,7 @@ def wanted(world: Trapped) -> Iterator[tuple[str, str]]:
     """Yield every effect that the rules want, on mail that nobody else has touched."""
     touched = {effect.target for effect in world.effects if effect.by in PEOPLE}
     for each in (one for one in world.mails if one.id not in touched):
-        first, sender = each.past[0][1] if each.past else each.value, each.fixed().sender or ""
+        first, sender = each.past[0][1] if each.past else each.value, each.read_fixed().sender or ""
         if not first.quarantined and each.now.disposition in {"MALICIOUS", "SPOOF"}:
             yield "move", each.id
         if first.quarantined and sender.endswith("@partner.example"):

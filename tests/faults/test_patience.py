@@ -19,7 +19,7 @@ from worker.ledger.db.runner import SyncRunner
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage
 from worker.observations import Looks
-from worker.sandbox import ACCOUNT, Answer, Fault, Request
+from worker.sandbox import ACCOUNT, Fault, IncomingRequest, MailFlow, OutgoingResponse
 
 PACE = Pace(
     soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
@@ -53,7 +53,7 @@ class Reader(NamedTuple):
 
 def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | None = None) -> Reader:
     """Make a reader of half an hour of mail; another life of it goes on with the same ledger and account."""
-    world = world or Trapped(now=lambda: EPOCH + loop_time(), messages=4000, history=1500.0)
+    world = world or Trapped(now=lambda: EPOCH + loop_time(), mail_flow=MailFlow(messages=4000, history=1500.0))
     ledger = Ledger(runner or in_memory(), owner=f"life {life}")
     asks, time = client(Inside(world)), clock()
     facts = Facts(asks, time)
@@ -80,11 +80,11 @@ async def everything(one: Reader) -> bool:
     return not covered.open and not coverage.gaps(covered.closed, covered.since, now - 60)
 
 
-def pages_of(world: Trapped, do: Callable[[int], object]) -> list[Request]:
+def pages_of(world: Trapped, do: Callable[[int], object]) -> list[IncomingRequest]:
     """Collect the searches that were answered with a page, and do something after each."""
-    pages: list[Request] = []
+    pages: list[IncomingRequest] = []
 
-    def trap(request: Request, told: Answer) -> None:
+    def trap(request: IncomingRequest, told: OutgoingResponse) -> None:
         if request.path.endswith("/investigate") and told.status == 200:
             pages.append(request)
             do(len(pages))

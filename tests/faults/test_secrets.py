@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.faults.rig import TOKEN, Rig, Told, until, until_it
-from worker.sandbox import Faults, Switches
+from worker.sandbox import Faults, SandboxOptions
 
 pytestmark = pytest.mark.slow
 KEY = "an-0ld-api-key-never-to-be-seen"
@@ -51,17 +51,19 @@ async def test_the_token_is_nowhere_on_the_worst_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "prefix", "switches"),
+    ("told", "prefix", "options"),
     [
-        ("check CLOUDFLARE_API_TOKEN", "wrong-", Switches()),
-        ("subscription", "", Switches(entitled=False)),
-        ("can read but not change anything", "read-", Switches()),
+        ("check CLOUDFLARE_API_TOKEN", "wrong-", SandboxOptions()),
+        ("subscription", "", SandboxOptions(entitled=False)),
+        ("can read but not change anything", "read-", SandboxOptions()),
     ],
     ids=["a wrong token", "no subscription", "a token that may only read"],
 )
-async def test_a_token_that_is_refused_is_not_shown(tmp_path: Path, told: str, prefix: str, switches: Switches) -> None:
+async def test_a_token_that_is_refused_is_not_shown(
+    tmp_path: Path, told: str, prefix: str, options: SandboxOptions
+) -> None:
     rig = Rig(tmp_path)
-    rig.world.switches = switches
+    rig.world.options = options
     rig.environment |= {"CLOUDFLARE_API_TOKEN": prefix + TOKEN, "WORKER_LOG_LEVEL": "debug"}
     rig.world.arrive(2, "outbreak")
     async with rig.api(), rig.daemon() as daemon:

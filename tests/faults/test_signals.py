@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Daemon, Rig, until
-from worker.sandbox import Answer, Request
+from worker.sandbox import IncomingRequest, OutgoingResponse
 
 pytestmark = pytest.mark.slow
 
@@ -20,11 +20,13 @@ def states(rig: Rig) -> Counter[str]:
         return Counter(state for (state,) in ledger.execute("SELECT state FROM entries"))
 
 
-def stopping(daemon: Daemon, meant: Callable[[Request], bool]) -> Callable[[Request, Answer], None]:
+def stopping(
+    daemon: Daemon, meant: Callable[[IncomingRequest], bool]
+) -> Callable[[IncomingRequest, OutgoingResponse], None]:
     """Return a trap that asks the worker to stop when a request was carried out and is not answered yet."""
-    asked: list[Request] = []
+    asked: list[IncomingRequest] = []
 
-    def trap(request: Request, _: Answer) -> None:
+    def trap(request: IncomingRequest, _: OutgoingResponse) -> None:
         if meant(request) and not asked:
             asked.append(request)
             daemon.stop()

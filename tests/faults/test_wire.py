@@ -3,44 +3,44 @@
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from socket import socket
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.faults.rig import MOVES, Daemon, Rig, until, until_it
 from worker.escaping import BLANKS, UNSEEN
-from worker.sandbox import Answer, Fault, Request
+from worker.sandbox import Fault, IncomingRequest, OutgoingResponse
 
 pytestmark = pytest.mark.slow
 HTML = b"<!DOCTYPE html><title>Just a moment...</title>"
-Change = Callable[[Answer], Answer]
+Change = Callable[[OutgoingResponse], OutgoingResponse]
 STRANGE: dict[str, Change] = {
-    "a page": lambda _: Answer(200, {"content-type": "text/html"}, HTML),
-    "a page of a gateway": lambda _: Answer(502, {"content-type": "text/html"}, HTML),
+    "a page": lambda _: OutgoingResponse(200, {"content-type": "text/html"}, HTML),
+    "a page of a gateway": lambda _: OutgoingResponse(502, {"content-type": "text/html"}, HTML),
     "half of a document": lambda told: replace(told, body=told.body[: len(told.body) // 2]),
     "another document": lambda told: replace(told, body=b'{"hello": "world"}'),
     "a list": lambda told: replace(told, body=b"[]"),
     "no result": lambda told: replace(told, body=b'{"success":true,"errors":[],"messages":[],"result":null}'),
     "nothing": lambda told: replace(told, body=b""),
-    "a redirect": lambda _: Answer(302, {"location": "https://elsewhere.example/login"}, b""),
+    "a redirect": lambda _: OutgoingResponse(302, {"location": "https://elsewhere.example/login"}, b""),
     "a broken promise": lambda told: replace(told, cut="body"),
     "a fault": lambda told: replace(told, status=500, body=b'{"success":false,"errors":[],"result":null}'),
 }
 
 
-def searches(request: Request) -> bool:
+def searches(request: IncomingRequest) -> bool:
     """Tell whether a request is a search."""
     return request.method == "GET" and request.path.endswith("/investigate")
 
 
 async def test_answers_that_make_no_sense_are_never_taken_for_empty_ones(tmp_path: Path) -> None:
-    rig, coming, asked = Rig(tmp_path), list(STRANGE.values()), list[Request]()
+    rig, coming, asked = Rig(tmp_path), list(STRANGE.values()), list[IncomingRequest]()
     outbreak = rig.world.arrive(3, "outbreak")
 
-    def trap(request: Request, told: Answer) -> Answer | None:
+    def trap(request: IncomingRequest, told: OutgoingResponse) -> OutgoingResponse | None:
         if not searches(request):
             return None
         asked.append(request)
@@ -58,7 +58,7 @@ async def test_moves_that_were_answered_with_nonsense_are_looked_for_and_not_rep
     rig, coming = Rig(tmp_path), [change for name, change in STRANGE.items() if name != "no result"]
     waves = len(coming)
 
-    def trap(request: Request, told: Answer) -> Answer | None:
+    def trap(request: IncomingRequest, told: OutgoingResponse) -> OutgoingResponse | None:
         return coming.pop(0)(told) if coming and request.method == "POST" else None
 
     rig.world.trap = trap
@@ -149,7 +149,7 @@ async def test_what_strangers_write_steers_nobodys_terminal(tmp_path: Path) -> N
 async def told_of(rig: Rig, *records: object) -> AsyncIterator[None]:
     """Add records to every page of a search."""
 
-    def trap(request: Request, told: Answer) -> Answer | None:
+    def trap(request: IncomingRequest, told: OutgoingResponse) -> OutgoingResponse | None:
         if not searches(request) or told.status != 200:
             return None
         page = msgspec.json.decode(told.body)

@@ -20,7 +20,7 @@ from worker.sandbox.account.mail import Mail
 
 async def told(room: Room, fact: type[AnyNoun], mail: Mail) -> AnyNoun:
     """Ask for a fact about a message, as the daemon does."""
-    return msgspec.json.decode(await room.facts.ask(fact.__name__, mail.encoded(mail.now)), type=fact)
+    return msgspec.json.decode(await room.facts.ask(fact.__name__, mail.encode(mail.now)), type=fact)
 
 
 def calls(room: Room, operation: str) -> int:

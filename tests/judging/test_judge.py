@@ -208,7 +208,7 @@ async def test_policies_are_asked_for_once_in_five_minutes() -> None:
 async def test_clean_mail_has_an_empty_detection() -> None:
     room = Room()
     clean = room.world.add_message(disposition="NONE")
-    assert msgspec.json.decode(await room.facts.ask("Detection", clean.encoded(clean.now)))["links"] == []
+    assert msgspec.json.decode(await room.facts.ask("Detection", clean.encode(clean.now)))["links"] == []
 
 
 async def test_a_report_without_a_message_is_told_so() -> None:
@@ -243,7 +243,7 @@ async def test_a_message_with_a_number_for_a_subject_is_shown_without_one() -> N
 async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None:
     room = Room(lambda event: says(event, Move("JunkEmail")))
     mail = room.world.add_message()
-    seen = message_reading(msgspec.Raw(mail.encoded(mail.now)), room.clock.now())
+    seen = message_reading(msgspec.Raw(mail.encode(mail.now)), room.clock.now())
     await room.messages.seen([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
     (entry,) = await room.entries()
     assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")

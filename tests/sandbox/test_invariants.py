@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.sandbox.desk import Desk
-from worker.sandbox import Switches, label
+from tests.sandbox.sandbox import Sandbox
+from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import DESTINATIONS, QUARANTINE, SIX, Mail
 
 US = label("a-token")
@@ -32,7 +32,7 @@ class Accounts(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        switches = Switches(
+        options = SandboxOptions(
             move_failed=0.2,
             release_failed=0.2,
             job_failed=0.1,
@@ -48,15 +48,15 @@ class Accounts(RuleBasedStateMachine):
             review_delay=9.0,
             auto_moves=(("SPAM", "JunkEmail"),),
         )
-        self.desk = Desk(messages=6, quota=None, switches=switches)
-        self.world = self.desk.world
+        self.sandbox = Sandbox(messages=6, quota=None, options=options)
+        self.world = self.sandbox.world
         self.world.add_message(is_phish_submission=True)
         self.over: dict[str, tuple[int, dict[str, Any]]] = {}
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 3.0, 40.0, 1000.0]))
     def time_passes(self, seconds: float) -> None:
         """Turn the clock."""
-        self.desk.time += seconds
+        self.sandbox.time += seconds
         self.world.advance()
 
     @rule(count=st.integers(1, 3))
@@ -68,12 +68,12 @@ class Accounts(RuleBasedStateMachine):
     def move(self, places: set[int], folder: str) -> None:
         """Move some messages by hand of the API."""
         ids = [self._mail(place).id for place in places]
-        assert self.desk.ask("POST", "investigate/move", {"ids": ids, "destination": folder}).status == 200
+        assert self.sandbox.ask("POST", "investigate/move", {"ids": ids, "destination": folder}).status == 200
 
     @rule(places=st.sets(st.integers(0, 40), min_size=1, max_size=4))
     def release(self, places: set[int]) -> None:
         """Release some messages."""
-        self.desk.ask("POST", "investigate/release", [self._mail(place).id for place in places])
+        self.sandbox.ask("POST", "investigate/release", [self._mail(place).id for place in places])
 
     @rule(place=st.integers(0, 40), folder=FOLDERS, by=st.sampled_from(["user", "analyst", "auto"]))
     def somebody_else_moves(self, place: int, folder: str, by: str) -> None:
@@ -84,13 +84,13 @@ class Accounts(RuleBasedStateMachine):
     def ask_for_another_verdict(self, place: int, wanted: str) -> None:
         """Send one in."""
         item = {"id": self._mail(place).id, "expected_disposition": wanted}
-        assert self.desk.ask("POST", "submissions", {"type": "reclassification", "messages": [item]}).status == 202
+        assert self.sandbox.ask("POST", "submissions", {"type": "reclassification", "messages": [item]}).status == 202
 
     @rule(folder=st.one_of(st.none(), FOLDERS), search=SEARCHES)
     def begin_a_job(self, folder: str | None, search: dict[str, object]) -> None:
         """Create a job that moves, or releases."""
         body = {"action": "MOVE" if folder else "RELEASE", "destination": folder, "search_params": search}
-        assert self.desk.ask("POST", "investigate/bulk", body).status == 201
+        assert self.sandbox.ask("POST", "investigate/bulk", body).status == 201
 
     @precondition(lambda self: self.world.jobs)
     @rule(place=st.integers(0, 9))
@@ -98,7 +98,7 @@ class Accounts(RuleBasedStateMachine):
         """Cancel one; from then on nothing in it may change."""
         ident = self._job(place)
         before = self.world.jobs[ident].running
-        reply = self.desk.ask("POST", f"investigate/bulk/{ident}/cancel")
+        reply = self.sandbox.ask("POST", f"investigate/bulk/{ident}/cancel")
         assert (reply.status == 200) == before
 
     @precondition(lambda self: self.world.jobs)
@@ -106,8 +106,8 @@ class Accounts(RuleBasedStateMachine):
     def delete_a_job(self, place: int) -> None:
         """Delete one, which it must have ended for."""
         ident = self._job(place)
-        if self.desk.ask("DELETE", f"investigate/bulk/{ident}").status == 200:
-            assert self.desk.ask("GET", f"investigate/bulk/{ident}").status == 404
+        if self.sandbox.ask("DELETE", f"investigate/bulk/{ident}").status == 200:
+            assert self.sandbox.ask("GET", f"investigate/bulk/{ident}").status == 404
 
     def _mail(self, place: int) -> Mail:
         return self.world.mails[place % len(self.world.mails)]
@@ -118,7 +118,7 @@ class Accounts(RuleBasedStateMachine):
     @invariant()
     def a_message_is_in_one_place(self) -> None:
         """A message lies in one folder, or is held, and reads say the same."""
-        found = self.desk.ask("GET", "investigate", per_page=1000, detections_only="false")
+        found = self.sandbox.ask("GET", "investigate", per_page=1000, detections_only="false")
         shown = {row["id"]: row for row in found.result}
         for mail in self.world.mails:
             assert mail.now.folder in DESTINATIONS | {QUARANTINE}
@@ -129,8 +129,8 @@ class Accounts(RuleBasedStateMachine):
     @invariant()
     def counters_add_up(self) -> None:
         """A job's counters add up, and are those of its rows; a job that is over stays as it is."""
-        for job in self.desk.ask("GET", "investigate/bulk", per_page=1000).result:
-            rows = self.desk.ask("GET", f"investigate/bulk/{job['job_id']}/messages", per_page=1000).result
+        for job in self.sandbox.ask("GET", "investigate/bulk", per_page=1000).result:
+            rows = self.sandbox.ask("GET", f"investigate/bulk/{job['job_id']}/messages", per_page=1000).result
             counted = Counter(f"messages_{COUNTERS[row['status']]}" for row in rows)
             assert {name: job[name] for name in job if name.startswith("messages_")} == {
                 f"messages_{name}": counted[f"messages_{name}"] for name in COUNTERS.values()

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from cloudflare import AsyncCloudflare
 
-from worker.sandbox import ACCOUNT, Fault, World, serve
+from worker.sandbox import ACCOUNT, Fault, MailFlow, World, serve
 
 pytestmark = pytest.mark.slow
 API = f"/client/v4/accounts/{ACCOUNT}/email-security/"
@@ -17,7 +17,7 @@ HEADERS = {"Authorization": "Bearer a-token"}
 
 @pytest.fixture
 def world() -> World:
-    return World(now=time.time, messages=30)
+    return World(now=time.time, mail_flow=MailFlow(messages=30))
 
 
 @pytest.fixture

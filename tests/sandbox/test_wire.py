@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.desk import Desk
+from tests.sandbox.sandbox import Sandbox
 from worker.sandbox.routing import ROUTES
 
 DEEP = (b"[" * 100_000, b'{"a":' * 100_000, b'{"ids":' + b"[" * 5000)
@@ -19,7 +19,7 @@ WITH_A_BODY = sorted(way for way in ROUTES if way[0] != "GET" and not way[1].end
 
 @given(way=st.sampled_from(WITH_A_BODY), body=BODIES)
 def test_whatever_the_body_is_the_answer_is_an_envelope(way: tuple[str, str], body: bytes) -> None:
-    reply = Desk().ask(way[0], way[1].replace("{id}", "one"), body)
+    reply = Sandbox().ask(way[0], way[1].replace("{id}", "one"), body)
     assert set(reply.body) >= {"success", "errors", "messages", "result"}
     assert reply.body["success"] == (not reply.body["errors"]) == (reply.status < 300)
     assert reply.body["messages"] == []
@@ -29,15 +29,15 @@ def test_whatever_the_body_is_the_answer_is_an_envelope(way: tuple[str, str], bo
 @pytest.mark.parametrize("body", BROKEN, ids=lambda body: ascii(body[:12]))
 @pytest.mark.parametrize("path", ["investigate/move", "investigate/release", "submissions", "settings/block_senders"])
 def test_a_body_that_is_no_json_is_refused_with_400_and_does_nothing(path: str, body: bytes) -> None:
-    desk = Desk()
-    reply = desk.ask("POST", path, body)
+    sandbox = Sandbox()
+    reply = sandbox.ask("POST", path, body)
     assert (reply.status, reply.body["errors"]) == (
         400,
         [{"code": 10001, "message": "the body is not valid JSON"}],
     )
-    assert desk.world.effects == []
+    assert sandbox.world.effects == []
 
 
 @pytest.mark.parametrize("token", ["t\udcff", "é", "\x00", "x" * 5000])
 def test_any_bytes_are_a_credential(token: str) -> None:
-    assert Desk().ask_as({"authorization": f"Bearer {token}"}, "GET", "investigate").status == 200
+    assert Sandbox().ask_as({"authorization": f"Bearer {token}"}, "GET", "investigate").status == 200

@@ -11,7 +11,7 @@ from msgspec import Struct
 from worker.daemon import House
 from worker.daemon.once import unsettled
 from worker.ledger.entries import Entry
-from worker.sandbox import ACCOUNT, Switches, World, serve
+from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
 
 HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
@@ -54,7 +54,9 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
 @asynccontextmanager
 async def stage(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[World, Settings]]:
     """Serve an account with an hour of mail, and give the settings of a worker that enforces its rules there."""
-    world = World(seed=1, now=time.time, messages=HISTORY, lag=LAG, switches=Switches(report_after=5.0))
+    world = World(
+        seed=1, now=time.time, mail_flow=MailFlow(messages=HISTORY), options=SandboxOptions(lag=LAG, report_after=5.0)
+    )
     async with serve(world, latency=LATENCY) as url:
         yield world, Settings.load({
             "CLOUDFLARE_BASE_URL": f"{url}/client/v4",

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,9 @@ from worker.errors import SettingsError
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
-    from worker.sandbox import World
+    from collections.abc import Callable
+
+    from worker.sandbox import Faults, World
 
 ACCOUNT = re.compile(r"[0-9A-Za-z]{1,32}")
 PER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/((?:\d{1,9}(?:\.\d{1,9})?)?)(ms|[smhd])", re.ASCII)
@@ -66,42 +69,35 @@ def sandbox(
 
     Example: worker sandbox --port 8788 --messages 500 --faults rough
     """
-    context.wait(
-        _serve(
-            port=port,
-            latency=_seconds("--latency", latency),
-            account=_account(account),
-            seed=seed,
-            messages=messages,
-            arrivals=rate(arrivals),
-            lag=_seconds("--lag", lag),
-            quota=budget(quota),
-            faults=faults,
-            eml=eml,
-        )
+    from worker.sandbox import MailFlow, SandboxOptions, World
+
+    build = partial(
+        World,
+        _account(account),
+        seed=seed,
+        now=time.time,
+        mail_flow=MailFlow(messages=messages, arrivals=rate(arrivals)),
+        quota=budget(quota),
+        faults=_faults(faults, seed),
+        options=SandboxOptions(lag=_seconds("--lag", lag)),
     )
+    context.wait(_serve(build, port=port, latency=_seconds("--latency", latency), eml=eml))
 
 
-async def _serve(
-    *, port: int, latency: float, account: str, seed: int, messages: int, eml: Path | None, **world: object
-) -> None:
-    """Serve until a signal comes."""
-    from worker.sandbox import Faults, World, serve
+async def _serve(build: "Callable[[], World]", *, port: int, latency: float, eml: Path | None) -> None:
+    """Build an account and serve it until a signal comes; a signal that comes while it is built counts too."""
+    from worker.sandbox import serve
 
-    try:
-        table = Faults(str(world.pop("faults")), seed=seed)
-    except ValueError as problem:
-        raise SettingsError(f"--faults: {problem}") from None
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    mail = World(account, seed=seed, now=time.time, messages=messages, faults=table, **world)  # type: ignore[arg-type]
+    world = build()
     if eml is not None:
-        _seed(mail, eml)
+        _seed(world, eml)
     try:
-        async with serve(mail, port=port, latency=latency) as url:
+        async with serve(world, port=port, latency=latency) as url:
             typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
-            typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
+            typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={world.account}")
             typer.echo("export CLOUDFLARE_API_TOKEN=any")
             typer.echo(f"# what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
             await stop.wait()
@@ -111,15 +107,25 @@ async def _serve(
 
 def _seed(world: "World", folder: Path) -> None:
     """Take in a folder of messages, and name what is not taken in."""
-    from worker.sandbox.content.eml_folder import seed
+    from worker.sandbox.content.eml_folder import seed_folder
 
     try:
-        seeded = seed(world, folder)
+        seeded = seed_folder(world, folder)
     except OSError as error:
         raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
     for name, why in seeded.skipped:
         typer.echo(f"skipped {escaped(name)}: {why}", err=True)
     typer.echo(f"{seeded.taken:,} messages of {escaped(str(folder))} lie there", err=True)
+
+
+def _faults(said: str, seed: int) -> "Faults":
+    """Read the name of a table of faults."""
+    from worker.sandbox import Faults
+
+    try:
+        return Faults(said, seed=seed)
+    except ValueError as problem:
+        raise SettingsError(f"--faults: {problem}") from None
 
 
 def _account(said: str) -> str:

@@ -2,9 +2,20 @@
 
 from worker.sandbox.edge.auth import label
 from worker.sandbox.edge.faults import Fault, Faults
-from worker.sandbox.options import Switches
+from worker.sandbox.options import MailFlow, SandboxOptions
 from worker.sandbox.server import serve
-from worker.sandbox.wire import Answer, Request
+from worker.sandbox.wire import IncomingRequest, OutgoingResponse
 from worker.sandbox.world import ACCOUNT, World
 
-__all__ = ["ACCOUNT", "Answer", "Fault", "Faults", "Request", "Switches", "World", "label", "serve"]
+__all__ = [
+    "ACCOUNT",
+    "Fault",
+    "Faults",
+    "IncomingRequest",
+    "MailFlow",
+    "OutgoingResponse",
+    "SandboxOptions",
+    "World",
+    "label",
+    "serve",
+]

@@ -1,4 +1,4 @@
-"""/_sandbox/: what was done to the sandbox, and ways to stir it; nothing here counts as a request of the API."""
+"""/_sandbox/: shows what was done to the account, and changes it from outside; none of it counts as a request."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
+from msgspec import Struct
 
 from worker.sandbox.content.writing import Record
 from worker.sandbox.edge.faults import Fault
-from worker.sandbox.wire import JSON_TYPE, Answer, Json, Request
+from worker.sandbox.wire import JSON_TYPE, IncomingRequest, Json, OutgoingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,8 +23,8 @@ PREFIX = "/_sandbox/"
 Moment = Annotated[float, msgspec.Meta(ge=0, lt=2**32)]
 
 
-class ByHand(TypedDict, total=False):
-    """What a message to add may say besides the fields of the API."""
+class ExtraFields(TypedDict, total=False):
+    """The fields of a message to add that are no fields of the API."""
 
     disposition: str
     quarantined: bool
@@ -33,34 +34,34 @@ class ByHand(TypedDict, total=False):
     links: tuple[str, ...]
 
 
-class WishedFaults(msgspec.Struct, forbid_unknown_fields=True):
-    """POST faults: another table, and faults that come first."""
+class FaultsBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """POST faults: another table, and faults that come before it."""
 
     table: str | None = None
     script: list[Fault] = []
 
 
-class WishedMessages(msgspec.Struct, forbid_unknown_fields=True):
-    """POST messages: messages to add (fields as World.add_message takes them), kinds to let arrive, ids to change."""
+class MessagesBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """POST messages: messages to add (see World.add_message), counts of kinds to let arrive, changes of messages."""
 
     add: list[dict[str, Any]] = []
     arrive: dict[str, int] = {}
     change: list[Json] = []
 
 
-class WishedSubmissions(msgspec.Struct, forbid_unknown_fields=True):
+class SubmissionsBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST submissions: the ids of messages that a recipient sends in."""
 
     ids: list[str]
 
 
-class WishedSpending(msgspec.Struct, forbid_unknown_fields=True):
+class QuotaBody(Struct, frozen=True, forbid_unknown_fields=True):
     """POST quota: how many requests somebody else makes."""
 
     spend: int
 
 
-def handle(world: World, request: Request) -> Answer:
+def handle(world: World, request: IncomingRequest) -> OutgoingResponse:
     """Answer one request under the prefix."""
     act = ROUTES.get((request.method, request.path.removeprefix(PREFIX)))
     if act is None:
@@ -72,27 +73,27 @@ def handle(world: World, request: Request) -> Answer:
         return _answer(400, {"error": f"{type(wrong).__name__}: {wrong}"})
 
 
-def _answer(status: int, body: object) -> Answer:
-    return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
+def _answer(status: int, body: object) -> OutgoingResponse:
+    return OutgoingResponse(status, dict(JSON_TYPE), msgspec.json.encode(body))
 
 
-def _effects(world: World, request: Request) -> list[Effect]:
-    """Return the effects, from the number in ``since`` on."""
+def _effects(world: World, request: IncomingRequest) -> list[Effect]:
+    """Return the effects, beginning with number ``since``."""
     return world.effects[int(request.get("since") or 0) :]
 
 
-def _requests(world: World, _: Request) -> Mapping[str, object]:
+def _requests(world: World, _: IncomingRequest) -> Mapping[str, object]:
     return world.requests
 
 
-def _messages(world: World, request: Request) -> list[Json]:
-    """Return the truth about each message, whatever a read shows; ``limit`` is 10,000 unless it says otherwise."""
+def _messages(world: World, request: IncomingRequest) -> list[Json]:
+    """Return the true state of each message, whatever a read shows; ``limit`` is 10,000 by default."""
     offset, limit = int(request.get("offset") or 0), int(request.get("limit") or 10_000)
     return [_truth(mail) for mail in world.mails[offset : offset + limit]]
 
 
 def _truth(mail: Mail) -> Json:
-    state, fixed = mail.now, mail.fixed()
+    state, fixed = mail.now, mail.read_fixed()
     return {
         "id": mail.id,
         "kind": mail.kind,
@@ -108,54 +109,54 @@ def _truth(mail: Mail) -> Json:
     }
 
 
-def _stir(world: World, request: Request) -> Json:
-    """Add messages, or change what a message is judged as or where it lies."""
-    stirred = msgspec.json.decode(request.body, type=WishedMessages)
-    wishes = [_wish(fields) for fields in stirred.add]
-    added = [world.add_message(**fields).id for fields in wishes]
-    for kind, count in stirred.arrive.items():
+def _change_messages(world: World, request: IncomingRequest) -> Json:
+    """Add messages, let messages arrive, or change the verdict or the folder of messages."""
+    body = msgspec.json.decode(request.body, type=MessagesBody)
+    messages = [_read_message(fields) for fields in body.add]  # all are read before one is added
+    added = [world.add_message(**fields).id for fields in messages]
+    for kind, count in body.arrive.items():
         added += [mail.id for mail in world.arrive(count, kind)]
-    for change in stirred.change:
+    for change in body.change:
         if "disposition" in change:
             world.change_verdict(str(change["id"]), str(change["disposition"]))
         if "folder" in change:
             world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
-    return {"added": added, "changed": len(stirred.change)}
+    return {"added": added, "changed": len(body.change)}
 
 
-def _wish(fields: dict[str, Any]) -> dict[str, Any]:
-    """Read a message to add. A field of another type than in the API would break off every search that comes by it."""
+def _read_message(fields: dict[str, Any]) -> dict[str, Any]:
+    """Read a message to add. A field of the wrong type would break every search that comes across the message."""
     known = {"from" if name == "sender" else name: value for name, value in fields.items()}
     msgspec.convert(known, Record)
-    return {**known, **msgspec.convert(known, ByHand)}
+    return {**known, **msgspec.convert(known, ExtraFields)}
 
 
-def _submit(world: World, request: Request) -> Json:
+def _submit(world: World, request: IncomingRequest) -> Json:
     """Let a recipient of each message send it in, unless one of them is unknown."""
-    asked = msgspec.json.decode(request.body, type=WishedSubmissions)
-    mails = [world.by_id[ident] for ident in asked.ids]
+    body = msgspec.json.decode(request.body, type=SubmissionsBody)
+    mails = [world.by_id[ident] for ident in body.ids]
     return {"submitted": [world.submit_by_user(mail) for mail in mails]}
 
 
-def _faults(world: World, request: Request) -> Json:
-    asked = msgspec.json.decode(request.body, type=WishedFaults)
-    if asked.table is not None:
-        world.faults.use(asked.table)
-    world.faults.script(asked.script)
+def _faults(world: World, request: IncomingRequest) -> Json:
+    body = msgspec.json.decode(request.body, type=FaultsBody)
+    if body.table is not None:
+        world.faults.use(body.table)
+    world.faults.script(body.script)
     return {"scripted": len(world.faults.written)}
 
 
-def _quota(world: World, request: Request) -> Json:
-    asked = msgspec.json.decode(request.body, type=WishedSpending)
-    world.spend_elsewhere(asked.spend)
-    return {"spent": asked.spend}
+def _quota(world: World, request: IncomingRequest) -> Json:
+    body = msgspec.json.decode(request.body, type=QuotaBody)
+    world.spend_elsewhere(body.spend)
+    return {"spent": body.spend}
 
 
-ROUTES: Mapping[tuple[str, str], Callable[[World, Request], object]] = MappingProxyType({
+ROUTES: Mapping[tuple[str, str], Callable[[World, IncomingRequest], object]] = MappingProxyType({
     ("GET", "effects"): _effects,
     ("GET", "requests"): _requests,
     ("GET", "messages"): _messages,
-    ("POST", "messages"): _stir,
+    ("POST", "messages"): _change_messages,
     ("POST", "submissions"): _submit,
     ("POST", "faults"): _faults,
     ("POST", "quota"): _quota,

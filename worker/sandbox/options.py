@@ -1,43 +1,54 @@
-"""Switches of the sandbox: what nobody documents, and what other people do meanwhile."""
+"""Options of the sandbox: its mail, what nobody documents, and what other people do meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Switches:
+
+class MailFlow(Struct, frozen=True):
+    """How much mail there is: ``messages`` scanned in the last ``history`` seconds, then ``arrivals`` every second."""
+
+    messages: int = 0
+    history: float = 3600.0
+    arrivals: float = 0.0
+
+
+class SandboxOptions(Struct, frozen=True):
     """Each default is the likeliest behaviour of the real API. Shares are 0 to 1, times in seconds.
 
     A bulk job finds ``job_discovers`` messages in a ``job_step`` and handles ``job_handles`` in another.
     """
 
-    # what the API does
-    google: bool = False
-    entitled: bool = True
+    # what the account has
+    google: bool = False  # Google Workspace instead of Microsoft 365
+    entitled: bool = True  # a subscription to Email Security
     phishguard: bool = True
-    invalid: Literal[400, 422] = 400
-    page: Literal["ignored", "honoured", "refused"] = "ignored"
-    deprecated: bool = False
-    postfix_path: bool = False
-    malicious_includes_bec: bool = False
+    unsubscribed: Literal["403", "empty"] = "403"  # reports in an account without PhishGuard
+    integration: Literal["on", "off", "refused"] = "on"  # without it moves fail one by one, or are refused as a whole
+    precedence: Literal["block", "allow"] = "block"  # which of two entries wins that both match a message
+    auto_moves: tuple[tuple[str, str], ...] = ()  # (disposition, folder) that Cloudflare moves after delivery
+    auto_move_after: float = 60.0
+
+    # what the API does
+    invalid: Literal[400, 422] = 400  # the status of a refused value
+    page: Literal["ignored", "honoured", "refused"] = "ignored"  # the old parameter of a search
+    deprecated: bool = False  # fields past their end of life are still there
+    postfix_path: bool = False  # a postfix id in a path stands for the investigate id
+    malicious_includes_bec: bool = False  # a search for MALICIOUS finds MALICIOUS-BEC too
     release_body: Literal["both", "object", "array"] = "both"
     release_unknown: Literal["omitted", "404"] = "omitted"
     preview_body: Literal["id", "postfix_id", "both"] = "id"
-    trace_pending: float = 60.0
-    duplicates: Literal["409", "second"] = "409"
-    integration: Literal["on", "off", "refused"] = "on"
+    duplicates: Literal["409", "second"] = "409"  # an entry like another is refused, or becomes a second one
     cursor_life: float = 3600.0
-    submission_delay: float = 0.5
-    review_delay: float = 900.0
+    trace_pending: float = 60.0
+    submission_delay: float = 0.5  # until a request for another verdict is on record
+    review_delay: float = 900.0  # from then until it is decided
     move_failed: float = 0.0
     release_failed: float = 0.0
-    lag_jitter: bool = False
-    unsubscribed: Literal["403", "empty"] = "403"  # the reports of an account without PhishGuard
-    precedence: Literal["block", "allow"] = "block"  # which of two entries wins that both mean a message
-    auto_moves: tuple[tuple[str, str], ...] = ()  # (disposition, folder) that Cloudflare moves after delivery
-    auto_move_after: float = 60.0
+    lag: float = 0.0  # how far reads are behind writes
+    lag_jitter: bool = False  # each record lags by a share of that of its own
 
     # bulk jobs; of their pages only the numbers are documented as parameters, and only the cursor as an answer
     job_pages: Literal["both", "numbers", "cursor"] = "both"
@@ -54,18 +65,18 @@ class Switches:
     verified_domain: Literal["204", "200"] = "204"  # verification of an active one: nothing, or still its record
     domains_without_ids: Literal["400", "all"] = "400"  # DELETE settings/domains without a body
 
-    # what happens to the mail without us
-    late: float = 0.0
+    # what others do with the mail
+    late: float = 0.0  # the index knows it only later
     late_by: float = 600.0
-    verdicts: float = 0.0
+    verdicts: float = 0.0  # Cloudflare changes its verdict
     verdict_after: float = 1800.0
-    analysts: float = 0.0
+    analysts: float = 0.0  # somebody deletes it
     analyst_after: float = 600.0
-    moved_back: float = 0.0
+    moved_back: float = 0.0  # the user moves it back into the inbox
     moved_back_after: float = 900.0
-    reports: float = 0.02
+    reports: float = 0.02  # PhishGuard reports it
     report_after: float = 300.0
-    user_submissions: float = 0.01
+    user_submissions: float = 0.01  # a recipient sends it in
     user_submission_after: float = 600.0
     user_submissions_reviewed: float = 0.5
     user_submissions_escalated: float = 0.0

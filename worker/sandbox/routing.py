@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from worker.sandbox.account.activity import Life
-from worker.sandbox.endpoints import bulk, investigate, moves, phishguard, search, settings, submissions
-from worker.sandbox.wire import Answer, Call, Refused, Request
+from msgspec import Struct
 
-Handler = Callable[[Life, Call], Answer]
+from worker.sandbox.endpoints import Handler, bulk, investigate, moves, phishguard, search, settings, submissions
+from worker.sandbox.wire import IncomingRequest, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 
 ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("GET", "investigate"): search.search,
-    ("GET", "investigate/results/{id}"): search.results,
-    ("GET", "investigate/bulk"): bulk.listing,
+    ("GET", "investigate/results/{id}"): search.get_results,
+    ("GET", "investigate/bulk"): bulk.list_jobs,
     ("POST", "investigate/bulk"): bulk.create,
     ("GET", "investigate/bulk/{id}"): bulk.get,
     ("DELETE", "investigate/bulk/{id}"): bulk.delete,
     ("POST", "investigate/bulk/{id}/cancel"): bulk.cancel,
-    ("GET", "investigate/bulk/{id}/messages"): bulk.messages,
+    ("GET", "investigate/bulk/{id}/messages"): bulk.list_messages,
     ("POST", "investigate/move"): moves.move_many,
     ("POST", "investigate/preview"): investigate.preview_other,
     ("POST", "investigate/release"): moves.release,
     ("GET", "investigate/{id}"): investigate.get,
-    ("GET", "investigate/{id}/action_log"): investigate.action_log,
-    ("GET", "investigate/{id}/detections"): investigate.detections,
-    ("GET", "investigate/{id}/preview"): investigate.preview,
-    ("GET", "investigate/{id}/raw"): investigate.raw,
-    ("GET", "investigate/{id}/trace"): investigate.trace,
+    ("GET", "investigate/{id}/action_log"): investigate.get_action_log,
+    ("GET", "investigate/{id}/detections"): investigate.get_detections,
+    ("GET", "investigate/{id}/preview"): investigate.get_preview,
+    ("GET", "investigate/{id}/raw"): investigate.get_raw,
+    ("GET", "investigate/{id}/trace"): investigate.get_trace,
     ("POST", "investigate/{id}/move"): moves.move_one,
     ("POST", "investigate/{id}/reclassify"): investigate.reclassify,
-    ("GET", "phishguard/reports"): phishguard.reports,
-    ("GET", "submissions"): submissions.submissions,
+    ("GET", "phishguard/reports"): phishguard.list_reports,
+    ("GET", "submissions"): submissions.list_submissions,
     ("POST", "submissions"): submissions.create,
-    **{(method, path): handler for method, path, handler in settings.routes()},
+    **{(method, path): handler for method, path, handler in settings.list_routes()},
 })  # fmt: skip
 _FIXED = frozenset(segment for _, path in ROUTES for segment in path.split("/")) - {"{id}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler it routes nowhere."""
+class Route(Struct, frozen=True):
+    """The operation a request asks for, e.g. ``POST investigate/{id}/move``; without a handler there is none."""
 
     operation: str
     account: str
@@ -52,20 +53,20 @@ class Route:
     handler: Handler | None
 
 
-def route(request: Request) -> Route:
+def find_route(request: IncomingRequest) -> Route:
     """Find the operation of a request."""
     parts = request.path.split("/")
     if parts[:4] != BASE or len(parts) <= len(BASE) + 2 or parts[5] != ROOM:
         return Route(f"{request.method} ?", "", (), None)
     segments, account = parts[6:], parts[4]
-    for path, ids in _readings(segments):
+    for path, ids in _read_path(segments):
         if handler := ROUTES.get((request.method, path)):
             return Route(f"{request.method} {path}", account, ids, handler)
     return Route(f"{request.method} ?", account, (), None)
 
 
-def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the ways to read a path: literally, and with the one segment that is an id."""
+def _read_path(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the ways to read a path: literally, and with each segment in turn as the id."""
     readings: list[tuple[str, tuple[str, ...]]] = [("/".join(segments), ())] if "{id}" not in segments else []
     for place, segment in enumerate(segments):
         if segment and segment not in _FIXED:
@@ -73,7 +74,7 @@ def _readings(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     return readings
 
 
-def nowhere(request: Request) -> Refused:
-    """Refuse a path that routes nowhere."""
+def refuse_route(request: IncomingRequest) -> Refused:
+    """Refuse a path that has no operation."""
     why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
     return Refused(404, 7003, why, (7000, "No route for that URI"))

@@ -1,17 +1,15 @@
-"""The sandbox's end of the wire: requests, answers, the envelope, and how values are read from a query or a body."""
+"""The sandbox's end of the wire: requests, responses, the envelope, and how a query or a body is read."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from msgspec import Struct
 
 LONGEST_NUMBER = 10
 JSON_TYPE = {"content-type": "application/json"}
@@ -19,14 +17,13 @@ Cut = Literal["", "before", "after", "body"]
 Json = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it came; the path is decoded, the keys of the headers are lower case."""
+class IncomingRequest(Struct, frozen=True):
+    """One request as it came; its path is decoded, its header names are lower case."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
 
     def get(self, name: str) -> str | None:
@@ -34,12 +31,11 @@ class Request:
         return next((value for key, value in self.query if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer, and what the wire does to it.
+class OutgoingResponse(Struct, frozen=True):
+    """One response, and what the wire does to it.
 
-    ``delay`` is in seconds. ``cut`` resets the connection: "before" anything was carried out, "after" it was
-    carried out but without an answer, or in the middle of the "body".
+    ``delay`` is in seconds. ``cut`` breaks the connection: "before" the request was carried out, "after" it was, or in
+    the middle of the "body".
     """
 
     status: int
@@ -50,141 +46,139 @@ class Answer:
 
 
 class Refused(Exception):
-    """A request that gets the error envelope."""
+    """A refused request, which is answered with the error envelope."""
 
     def __init__(self, status: int, code: int, message: str, *more: tuple[int, str]) -> None:
-        """Keep what the envelope says; codes are at least 1000, ``more`` are further ones with their messages."""
+        """Codes are at least 1000; ``more`` are further codes with their messages."""
         super().__init__(message)
         self.status, self.code, self.message, self.more = status, code, message, more
 
 
-def ok(result: object, result_info: object = None, status: int = 200) -> Answer:
+def ok(result: object, result_info: object = None, status: int = 200) -> OutgoingResponse:
     """Answer with the success envelope."""
     return ok_raw(msgspec.json.encode(result), result_info, status)
 
 
-def ok_raw(result: bytes, result_info: object = None, status: int = 200) -> Answer:
+def ok_raw(result: bytes, result_info: object = None, status: int = 200) -> OutgoingResponse:
     """Answer with a result that is encoded already."""
     parts = [b'{"success":true,"errors":[],"messages":[],"result":', result]
     if result_info is not None:
         parts += [b',"result_info":', msgspec.json.encode(result_info)]
-    return Answer(status, dict(JSON_TYPE), b"".join([*parts, b"}"]))
+    return OutgoingResponse(status, dict(JSON_TYPE), b"".join([*parts, b"}"]))
 
 
-def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> Answer:
+def refuse(status: int, code: int, message: str, *more: tuple[int, str]) -> OutgoingResponse:
     """Answer with the error envelope."""
     told = [{"code": one, "message": said} for one, said in ((code, message), *more)]
     body = {"success": False, "errors": told, "messages": [], "result": None}
-    return Answer(status, dict(JSON_TYPE), msgspec.json.encode(body))
+    return OutgoingResponse(status, dict(JSON_TYPE), msgspec.json.encode(body))
 
 
 @lru_cache(maxsize=8192)
-def seconds(at: int) -> str:
-    """Write a moment (whole epoch seconds) as RFC 3339 without its zone."""
+def format_seconds(at: int) -> str:
+    """Write a moment (whole epoch seconds) as RFC 3339 without a time zone."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
-def moment(at: float) -> str:
+def format_moment(at: float) -> str:
     """Write a moment (epoch seconds) as RFC 3339 in UTC with milliseconds."""
     whole, thousandths = divmod(int(at * 1000), 1000)
-    return f"{seconds(whole)}.{thousandths:03d}Z"
+    return f"{format_seconds(whole)}.{thousandths:03d}Z"
 
 
-def http_date(at: float) -> str:
+def format_http_date(at: float) -> str:
     """Write a moment as an HTTP date (RFC 7231), whole seconds."""
-    return _http_date(int(at))
+    return _format_http_date(int(at))
 
 
 @lru_cache(maxsize=1024)
-def _http_date(at: int) -> str:
+def _format_http_date(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 class Reader:
-    """Reads a query or a body; what does not fit is refused with one status for all of them."""
+    """Reads the values of a query or a body, and refuses invalid ones, all with the same status."""
 
     def __init__(self, status: int) -> None:
-        """Refuse with ``status``: 400, or 422 where a switch says so."""
         self.status = status
 
-    def wrong(self, message: str) -> NoReturn:
-        """Refuse, saying what is wrong."""
+    def refuse(self, message: str) -> NoReturn:
+        """Refuse the request."""
         raise Refused(self.status, 10001, message)
 
-    def time(self, request: Request, name: str, default: float) -> float:
-        """Read a moment out of the query, in epoch seconds."""
+    def time(self, request: IncomingRequest, name: str, default: float) -> float:
+        """Read a moment from the query, in epoch seconds."""
         text = request.get(name)
         if text is None:
             return default
         try:
             read = datetime.fromisoformat(text)
         except ValueError:
-            self.wrong(f"{name} must be an RFC 3339 date-time")
+            self.refuse(f"{name} must be an RFC 3339 date-time")
         if read.tzinfo is None:
-            self.wrong(f"{name} must name its time zone")
+            self.refuse(f"{name} must name its time zone")
         return read.timestamp()
 
-    def number(self, request: Request, name: str, default: int, most: int) -> int:
-        """Read a number from 1 to ``most`` out of the query."""
+    def number(self, request: IncomingRequest, name: str, default: int, most: int) -> int:
+        """Read a number from 1 to ``most`` from the query."""
         text = request.get(name)
         if text is None:
             return default
         if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER and 1 <= int(text) <= most):
-            self.wrong(f"{name} must be a number from 1 to {most}")
+            self.refuse(f"{name} must be a number from 1 to {most}")
         return int(text)
 
-    def flag(self, request: Request, name: str, *, default: bool | None) -> bool | None:
-        """Read true or false out of the query."""
+    def flag(self, request: IncomingRequest, name: str, *, default: bool | None) -> bool | None:
+        """Read true or false from the query."""
         text = request.get(name)
         if text is None:
             return default
         if text not in {"true", "false"}:
-            self.wrong(f"{name} must be true or false")
+            self.refuse(f"{name} must be true or false")
         return text == "true"
 
-    def one_of(self, request: Request, name: str, allowed: frozenset[str]) -> str | None:
-        """Read one word of a fixed set out of the query."""
+    def one_of(self, request: IncomingRequest, name: str, allowed: frozenset[str]) -> str | None:
+        """Read one word of a fixed set from the query."""
         text = request.get(name)
         if text is not None and text not in allowed:
-            self.wrong(f"{name} must be one of {', '.join(sorted(allowed))}")
+            self.refuse(f"{name} must be one of {', '.join(sorted(allowed))}")
         return text
 
-    def json(self, request: Request) -> object:
-        """Read the body, which must be JSON; what is nested deeper than can be read is none either."""
+    def json(self, request: IncomingRequest) -> object:
+        """Read the body, which must be JSON, and not nested too deeply to be read."""
         try:
             decoded: object = msgspec.json.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.wrong("the body is not valid JSON")
+            self.refuse("the body is not valid JSON")
         return decoded
 
-    def mapping(self, request: Request) -> Json:
+    def mapping(self, request: IncomingRequest) -> Json:
         """Read the body, which must be a JSON object."""
         body = self.json(request)
         if not isinstance(body, dict):
-            self.wrong("the body must be a JSON object")
+            self.refuse("the body must be a JSON object")
         return body
 
     def ids(self, value: object, most: int = 1000) -> list[str]:
         """Read a list of at least one and at most ``most`` ids."""
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            self.wrong("ids must be a list of strings")
+            self.refuse("ids must be a list of strings")
         if not 1 <= len(value) <= most:
-            self.wrong(f"ids must name 1 to {most} messages")
+            self.refuse(f"ids must name 1 to {most} messages")
         return value
 
 
-def page_of(rows: list[Json], number: int, size: int) -> Answer:
-    """Answer with one page of a list that has page numbers and true totals."""
+def ok_page(rows: list[Json], number: int, size: int) -> OutgoingResponse:
+    """Answer with one page of a list, with page numbers and true totals."""
     shown = rows[(number - 1) * size : number * size]
     info = {"count": len(shown), "page": number, "per_page": size, "total_count": len(rows)}
     return ok(shown, info)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request that may be carried out: at ``now``, by a credential of this label, with the ids out of its path."""
+class Call(Struct, frozen=True):
+    """A request that is admitted: its moment, the label of its credential, and the ids in its path."""
 
-    request: Request
+    request: IncomingRequest
     now: float
     by: str
     ids: tuple[str, ...] = ()

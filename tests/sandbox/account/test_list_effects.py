@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from tests.sandbox.sandbox import Sandbox
+from worker.sandbox import SandboxOptions
 from worker.sandbox.account.mail import TEN, Mail
-from worker.sandbox.account.matching import Parties, means
+from worker.sandbox.account.matching import Parties, matches
 
 PASSED = {"dmarc": "pass", "spf": "pass", "dkim": "pass"}
 POLICY = {
@@ -32,35 +32,35 @@ PATIENCE = 0.05
 TRUST = {"pattern": "mi11.example", "is_regex": False, "is_similarity": True, "is_recent": True}
 
 
-def allow(desk: Desk, **fields: object) -> None:
-    assert desk.ask("POST", "settings/allow_policies", POLICY | fields).status == 201
+def allow(sandbox: Sandbox, **fields: object) -> None:
+    assert sandbox.ask("POST", "settings/allow_policies", POLICY | fields).status == 201
 
 
-def new(desk: Desk, disposition: str = "SPAM", **fields: Any) -> Mail:  # noqa: ANN401 - fields of the API
-    return desk.world.add_message(disposition=disposition, **({"sender": "a@mill.example"} | fields))
+def new(sandbox: Sandbox, disposition: str = "SPAM", **fields: Any) -> Mail:  # noqa: ANN401 - fields of the API
+    return sandbox.world.add_message(disposition=disposition, **({"sender": "a@mill.example"} | fields))
 
 
 def spent(pattern: str, parties: Parties) -> float:
     """Return the seconds that this process spends to see whether a pattern means somebody."""
     begun = process_time()
-    means({"pattern": pattern, "is_regex": True}, parties)
+    matches({"pattern": pattern, "is_regex": True}, parties)
     return process_time() - begun
 
 
-def properties(desk: Desk, mail: Mail) -> dict[str, Any]:
-    shown: dict[str, Any] = desk.ask("GET", f"investigate/{mail.id}").result["properties"]
+def properties(sandbox: Sandbox, mail: Mail) -> dict[str, Any]:
+    shown: dict[str, Any] = sandbox.ask("GET", f"investigate/{mail.id}").result["properties"]
     return shown
 
 
 @pytest.mark.parametrize("disposition", sorted(TEN - {"NONE"}))
 def test_an_acceptable_sender_is_forgiven_only_what_is_unwanted(disposition: str) -> None:
-    desk = Desk()
-    allow(desk, is_acceptable_sender=True)
-    mail = new(desk, disposition)
+    sandbox = Sandbox()
+    allow(sandbox, is_acceptable_sender=True)
+    mail = new(sandbox, disposition)
     spared = disposition in {"SPAM", "SPOOF", "BULK"}
     assert mail.now.disposition == ("NONE" if spared else disposition)
     said = {"allowlisted_pattern": "mill.example", "allowlisted_pattern_type": "acceptable_sender"}
-    assert properties(desk, mail) == (said if spared else {})
+    assert properties(sandbox, mail) == (said if spared else {})
 
 
 @pytest.mark.parametrize(
@@ -74,40 +74,42 @@ def test_an_acceptable_sender_is_forgiven_only_what_is_unwanted(disposition: str
     ],
 )
 def test_trusted_senders_and_exempt_recipients_pass_with_anything(fields: dict[str, object], kind: str) -> None:
-    desk = Desk()
-    before = new(desk, "MALICIOUS")
-    allow(desk, **fields)
-    mail = new(desk, "MALICIOUS", quarantined=True, detection_reasons=["x"])
+    sandbox = Sandbox()
+    before = new(sandbox, "MALICIOUS")
+    allow(sandbox, **fields)
+    mail = new(sandbox, "MALICIOUS", quarantined=True, detection_reasons=["x"])
     assert (before.now.disposition, mail.now.disposition, mail.now.quarantined) == ("MALICIOUS", "NONE", False)
-    assert properties(desk, mail)["allowlisted_pattern_type"] == kind
-    assert mail.fixed().detection_reasons == ()
+    assert properties(sandbox, mail)["allowlisted_pattern_type"] == kind
+    assert mail.read_fixed().detection_reasons == ()
 
 
 def test_a_policy_means_nobody_else() -> None:
-    desk = Desk()
-    allow(desk, is_trusted_sender=True)
-    allow(desk, is_exempt_recipient=True, pattern="ben@corp.example", pattern_type="EMAIL")
-    assert new(desk, sender="a@other.example").now.disposition == "SPAM"
-    assert new(desk, sender="a@other.example", replyto="a@mill.example").now.disposition == "SPAM"
+    sandbox = Sandbox()
+    allow(sandbox, is_trusted_sender=True)
+    allow(sandbox, is_exempt_recipient=True, pattern="ben@corp.example", pattern_type="EMAIL")
+    assert new(sandbox, sender="a@other.example").now.disposition == "SPAM"
+    assert new(sandbox, sender="a@other.example", replyto="a@mill.example").now.disposition == "SPAM"
 
 
 @pytest.mark.parametrize("check", ["dmarc", "spf", "dkim", "none at all"])
 def test_a_sender_who_must_be_verified_passes_with_every_check_passed(check: str) -> None:
-    desk = Desk()
-    allow(desk, is_trusted_sender=True, verify_sender=True)
-    assert new(desk, validation=PASSED).now.disposition == "NONE"
-    assert new(desk, validation=None if check == "none at all" else PASSED | {check: "fail"}).now.disposition == "SPAM"
+    sandbox = Sandbox()
+    allow(sandbox, is_trusted_sender=True, verify_sender=True)
+    assert new(sandbox, validation=PASSED).now.disposition == "NONE"
+    assert (
+        new(sandbox, validation=None if check == "none at all" else PASSED | {check: "fail"}).now.disposition == "SPAM"
+    )
 
 
 @pytest.mark.parametrize(("precedence", "verdict"), [("block", "MALICIOUS"), ("allow", "NONE")])
-def test_a_switch_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict: str) -> None:  # noqa: ANN401 - a word
-    desk = Desk(switches=Switches(precedence=precedence))
-    desk.ask("POST", "settings/block_senders", BLOCK)
-    assert new(desk).now.disposition == "MALICIOUS"
-    allow(desk, is_trusted_sender=True)
-    mail = new(desk)
+def test_an_option_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict: str) -> None:  # noqa: ANN401 - a word
+    sandbox = Sandbox(options=SandboxOptions(precedence=precedence))
+    sandbox.ask("POST", "settings/block_senders", BLOCK)
+    assert new(sandbox).now.disposition == "MALICIOUS"
+    allow(sandbox, is_trusted_sender=True)
+    mail = new(sandbox)
     assert mail.now.disposition == verdict
-    assert properties(desk, mail).get("blocklisted_message", False) is (verdict == "MALICIOUS")
+    assert properties(sandbox, mail).get("blocklisted_message", False) is (verdict == "MALICIOUS")
 
 
 @pytest.mark.parametrize(
@@ -126,48 +128,53 @@ def test_a_switch_says_whether_a_block_or_a_policy_wins(precedence: Any, verdict
 def test_a_trusted_domain_is_forgiven_its_likeness_or_its_youth(
     flags: dict[str, object], disposition: str, reasons: list[str], kind: str | None
 ) -> None:
-    desk = Desk()
-    assert desk.ask("POST", "settings/trusted_domains", TRUST | flags).status == 201
-    mail = new(desk, disposition, sender="a@mi11.example", detection_reasons=reasons)
+    sandbox = Sandbox()
+    assert sandbox.ask("POST", "settings/trusted_domains", TRUST | flags).status == 201
+    mail = new(sandbox, disposition, sender="a@mi11.example", detection_reasons=reasons)
     assert mail.now.disposition == (disposition if kind is None else "NONE")
-    assert properties(desk, mail).get("allowlisted_pattern_type") == kind
+    assert properties(sandbox, mail).get("allowlisted_pattern_type") == kind
 
 
 def test_a_domain_holds_what_it_drops() -> None:
-    desk = Desk()
-    desk.world.add_entry("domains", domain="Held.example", drop_dispositions=["MALICIOUS", "SPAM"])
-    desk.world.add_entry("domains", domain="bare.example")
-    held = new(desk, client_recipients=["a@held.example"])
+    sandbox = Sandbox()
+    sandbox.world.add_entry("domains", domain="Held.example", drop_dispositions=["MALICIOUS", "SPAM"])
+    sandbox.world.add_entry("domains", domain="bare.example")
+    held = new(sandbox, client_recipients=["a@held.example"])
     assert (held.now.quarantined, held.now.folder) == (True, "Quarantine")
-    assert not new(desk, "BULK", client_recipients=["a@held.example"]).now.quarantined
-    assert not new(desk, client_recipients=["a@bare.example"]).now.quarantined
-    desk.ask("POST", "settings/block_senders", BLOCK)
-    assert new(desk, "NONE", client_recipients=["a@held.example"]).now.quarantined
+    assert not new(sandbox, "BULK", client_recipients=["a@held.example"]).now.quarantined
+    assert not new(sandbox, client_recipients=["a@bare.example"]).now.quarantined
+    sandbox.ask("POST", "settings/block_senders", BLOCK)
+    assert new(sandbox, "NONE", client_recipients=["a@held.example"]).now.quarantined
 
 
 def test_an_entry_that_is_gone_means_nobody() -> None:
-    desk = Desk()
-    allow(desk, is_trusted_sender=True)
-    [ours, _] = desk.ask("GET", "settings/allow_policies").ids
-    desk.ask("DELETE", f"settings/allow_policies/{ours}")
-    assert new(desk).now.disposition == "SPAM"
+    sandbox = Sandbox()
+    allow(sandbox, is_trusted_sender=True)
+    [ours, _] = sandbox.ask("GET", "settings/allow_policies").ids
+    sandbox.ask("DELETE", f"settings/allow_policies/{ours}")
+    assert new(sandbox).now.disposition == "SPAM"
 
 
 def test_mail_that_arrives_by_itself_meets_the_policies_too() -> None:
-    desk = Desk()
-    allow(desk, is_trusted_sender=True, pattern="partner.example")
-    [mail] = desk.world.arrive(1, "partner_held")
+    sandbox = Sandbox()
+    allow(sandbox, is_trusted_sender=True, pattern="partner.example")
+    [mail] = sandbox.world.arrive(1, "partner_held")
     assert (mail.now.disposition, mail.now.quarantined) == ("NONE", False)
 
 
 def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> None:
-    desk = Desk(switches=Switches(auto_moves=(("MALICIOUS", "DeletedItems"),)))
-    now, later, changed, held = new(desk, "MALICIOUS"), new(desk), new(desk, "MALICIOUS"), new(desk, quarantined=True)
-    desk.world.change_verdict(later.id, "MALICIOUS")
-    desk.world.change_verdict(changed.id, "NONE")
-    desk.world.change_verdict(held.id, "MALICIOUS")
-    desk.time += 60
-    desk.world.advance()
+    sandbox = Sandbox(options=SandboxOptions(auto_moves=(("MALICIOUS", "DeletedItems"),)))
+    now, later, changed, held = (
+        new(sandbox, "MALICIOUS"),
+        new(sandbox),
+        new(sandbox, "MALICIOUS"),
+        new(sandbox, quarantined=True),
+    )
+    sandbox.world.change_verdict(later.id, "MALICIOUS")
+    sandbox.world.change_verdict(changed.id, "NONE")
+    sandbox.world.change_verdict(held.id, "MALICIOUS")
+    sandbox.time += 60
+    sandbox.world.advance()
     assert [mail.now.folder for mail in (now, later, changed, held)] == [
         "DeletedItems",
         "DeletedItems",
@@ -175,7 +182,7 @@ def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> Non
         "Quarantine",
     ]
     assert now.now.log[0]["properties"] == {"folder": "DeletedItems", "requested_by": "auto"}
-    assert [effect.by for effect in desk.world.effects if effect.operation == "move"] == ["auto", "auto"]
+    assert [effect.by for effect in sandbox.world.effects if effect.operation == "move"] == ["auto", "auto"]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +214,7 @@ def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> Non
 def test_an_expression_gives_up_before_it_takes_long(pattern: str) -> None:
     addresses = Parties(("a" * 4096, "a" * 80, "a" * 40))
     assert spent(pattern, addresses) < PATIENCE
-    assert not means({"pattern": pattern, "is_regex": True}, addresses)
+    assert not matches({"pattern": pattern, "is_regex": True}, addresses)
 
 
 @given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=12), last=st.sampled_from(["b", "$b", "[b]", ""]))
@@ -224,20 +231,20 @@ def test_no_expression_takes_long(parts: list[str], last: str) -> None:
     ],
 )
 def test_an_expression_within_bounds_is_found_anywhere(pattern: str) -> None:
-    assert means({"pattern": pattern, "is_regex": True}, Parties(("ada@c0rp.example",)))
+    assert matches({"pattern": pattern, "is_regex": True}, Parties(("ada@c0rp.example",)))
 
 
 @given(pattern=st.text(max_size=30), text=st.text(max_size=30), kind=st.sampled_from(["EMAIL", "DOMAIN", "IP"]))
 def test_whatever_is_written_is_compared_without_an_error(pattern: str, text: str, kind: str) -> None:
     parties = Parties((text,), (text,))
-    assert means({"pattern": pattern, "pattern_type": kind}, parties) in {True, False}
-    assert means({"pattern": text, "pattern_type": "EMAIL"}, Parties((text.upper(),))) == (
+    assert matches({"pattern": pattern, "pattern_type": kind}, parties) in {True, False}
+    assert matches({"pattern": text, "pattern_type": "EMAIL"}, Parties((text.upper(),))) == (
         text.lower() == text.upper().lower()
     )
 
 
 def test_an_address_is_in_a_network_of_its_kind_only() -> None:
     entry: dict[str, object] = {"pattern": "203.0.113.0/24", "pattern_type": "IP"}
-    assert means(entry, Parties((), ("203.0.113.9",)))
+    assert matches(entry, Parties((), ("203.0.113.9",)))
     for server in ("198.51.100.1", "2001:db8::1", "[203.0.113.9]", ""):
-        assert not means(entry, Parties(("203.0.113.9",), (server,)))
+        assert not matches(entry, Parties(("203.0.113.9",), (server,)))

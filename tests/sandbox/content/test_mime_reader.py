@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox.desk import START, Desk
+from tests.sandbox.sandbox import START, Sandbox
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.content import mime_reader
-from worker.sandbox.content.eml_folder import LARGEST, seed, take
+from worker.sandbox.content.eml_folder import LARGEST, seed_folder, take_in
 
 DATE = b"Date: Mon, 21 Sep 2026 13:00:00 +0000\r\n"  # shortly before START
 WHOLE = (
@@ -32,15 +32,15 @@ WHOLE = (
 )
 
 
-def ask(desk: Desk, ident: str, path: str = "") -> Any:  # noqa: ANN401 (whatever the operation answers)
+def ask(sandbox: Sandbox, ident: str, path: str = "") -> Any:  # noqa: ANN401 (whatever the operation answers)
     """Ask about one message."""
-    return desk.ask("GET", f"investigate/{ident}{path}").result
+    return sandbox.ask("GET", f"investigate/{ident}{path}").result
 
 
 def test_a_real_message_is_shown_in_all_its_parts() -> None:
-    desk = Desk()
-    mail = take(desk.world, "a.eml", WHOLE.replace(b"MIME", b"X-Sandbox-Disposition: Malicious-BEC\r\nMIME"))
-    record, found = ask(desk, mail.id), ask(desk, mail.id, "/detections")
+    sandbox = Sandbox()
+    mail = take_in(sandbox.world, "a.eml", WHOLE.replace(b"MIME", b"X-Sandbox-Disposition: Malicious-BEC\r\nMIME"))
+    record, found = ask(sandbox, mail.id), ask(sandbox, mail.id, "/detections")
     assert (record["subject"], record["from_name"], record["from"]) == ("café", "Élif", "elif@x.example")
     assert record["client_recipients"] == ["ada@corp.example", "ben@corp.example"]
     assert (record["replyto"], record["envelope_from"], record["message_id"]) == (
@@ -60,10 +60,10 @@ def test_a_real_message_is_shown_in_all_its_parts() -> None:
     assert (file["filename"], file["size"], file["encrypted"]) == ("a.zip", 10, True)
     assert file["sha256"] == sha256(b"PK\x03\x04\x14\x00\x01\x00\x08\x00").hexdigest()
     assert {"name": "Subject", "value": "café"} in found["headers"]
-    assert ask(desk, mail.id, "/raw")["raw"].encode() == mail.original
-    assert ask(desk, mail.id, "/preview")["screenshot"]
-    assert "message-id=<1@x.example>" in ask(desk, mail.id, "/trace")["inbound"]["lines"][1]["message"]
-    assert desk.ask("GET", "investigate", domain="html.example").ids == [mail.id]
+    assert ask(sandbox, mail.id, "/raw")["raw"].encode() == mail.original
+    assert ask(sandbox, mail.id, "/preview")["screenshot"]
+    assert "message-id=<1@x.example>" in ask(sandbox, mail.id, "/trace")["inbound"]["lines"][1]["message"]
+    assert sandbox.ask("GET", "investigate", domain="html.example").ids == [mail.id]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_real_message_is_shown_in_all_its_parts() -> None:
     ],
 )
 def test_a_header_or_the_first_rule_that_holds_judges(lines: bytes, verdict: str) -> None:
-    assert take(Desk().world, "a.eml", lines + b"\r\n\r\nhello").now.disposition == verdict
+    assert take_in(Sandbox().world, "a.eml", lines + b"\r\n\r\nhello").now.disposition == verdict
 
 
 @pytest.mark.parametrize(
@@ -95,29 +95,29 @@ def test_a_header_or_the_first_rule_that_holds_judges(lines: bytes, verdict: str
 )
 def test_a_link_to_an_odd_host_is_suspicious(link: str, verdict: str) -> None:
     page = f"Content-Type: text/html\r\n\r\n<a href='{link}'>x</a>".encode()
-    assert take(Desk().world, "a.eml", page).now.disposition == verdict
+    assert take_in(Sandbox().world, "a.eml", page).now.disposition == verdict
 
 
 @pytest.mark.parametrize("date", [b"Tue, 1 Jan 2019 00:00:00 +0000", b"Tue, 1 Jan 2030 00:00:00 +0000", b"soon", b""])
 def test_what_is_not_of_the_last_month_is_scanned_now(date: bytes) -> None:
-    desk = Desk()
-    mail = take(desk.world, "a.eml", b"Subject: x\r\nDate: " + date + b"\r\n\r\n")
-    assert (mail.scanned, ask(desk, mail.id)["subject"]) == (START, "x")
+    sandbox = Sandbox()
+    mail = take_in(sandbox.world, "a.eml", b"Subject: x\r\nDate: " + date + b"\r\n\r\n")
+    assert (mail.scanned, ask(sandbox, mail.id)["subject"]) == (START, "x")
 
 
 def test_bytes_that_are_no_text_are_kept_in_the_text() -> None:
-    desk = Desk()
-    mail = take(desk.world, "a.eml", b"Subject: caf\xe9\r\nX-Sandbox-Disposition: SPAM\r\n\r\n\xff")
-    assert ask(desk, mail.id)["subject"] == "caf\ufffd"
-    assert ask(desk, mail.id, "/raw")["raw"].encode("latin-1") == mail.original
+    sandbox = Sandbox()
+    mail = take_in(sandbox.world, "a.eml", b"Subject: caf\xe9\r\nX-Sandbox-Disposition: SPAM\r\n\r\n\xff")
+    assert ask(sandbox, mail.id)["subject"] == "caf\ufffd"
+    assert ask(sandbox, mail.id, "/raw")["raw"].encode("latin-1") == mail.original
 
 
 def test_what_is_no_address_and_no_encryption_is_not_taken_for_one() -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     lines = b"X-Originating-IP: 999.1.1.1\r\nAuthentication-Results: b; spf=pass; spf=fail\r\nX-Spam-Flag: YES\r\n"
     archive = b"Content-Type: application/zip\r\n\r\nPK\x03\x04\x14\x00\x00\x00"
-    mail = take(desk.world, "a.eml", lines + archive)
-    record, found = ask(desk, mail.id), ask(desk, mail.id, "/detections")
+    mail = take_in(sandbox.world, "a.eml", lines + archive)
+    record, found = ask(sandbox, mail.id), ask(sandbox, mail.id, "/detections")
     assert (record["x_originating_ip"], record["validation"]["spf"]) == (None, "pass")
     assert found["attachments"][0]["encrypted"] is False
 
@@ -155,10 +155,10 @@ HOSTILE = [
 @pytest.mark.slow
 @pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_message_is_a_message_all_the_same(data: bytes) -> None:
-    desk = Desk()
-    mail = take(desk.world, "a.eml", b"X-Sandbox-Disposition: SPAM\r\n" + data)
+    sandbox = Sandbox()
+    mail = take_in(sandbox.world, "a.eml", b"X-Sandbox-Disposition: SPAM\r\n" + data)
     for path in ("", "/detections", "/raw", "/trace", "/preview"):
-        assert desk.ask("GET", f"investigate/{mail.id}{path}").status == 200
+        assert sandbox.ask("GET", f"investigate/{mail.id}{path}").status == 200
 
 
 def test_what_would_take_for_ever_or_is_no_message_is_broken() -> None:
@@ -168,23 +168,23 @@ def test_what_would_take_for_ever_or_is_no_message_is_broken() -> None:
         (b"Content-Type: multipart/mixed; boundary*=a\0b''x\r\n\r\n", "ValueError"),
         (b"\r\n\r\nhello", "no headers"),
     ):
-        with pytest.raises(mime_reader.Broken, match=why):
+        with pytest.raises(mime_reader.UnreadableMessage, match=why):
             mime_reader.read(data)
 
 
 @settings(max_examples=150, deadline=None)
 @given(cut=st.integers(0, len(WHOLE)), noise=st.binary(max_size=40), length=st.integers(0, 60))
 def test_a_message_damaged_anywhere_is_broken_or_shown(cut: int, noise: bytes, length: int) -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     try:
-        mail = take(desk.world, "a.eml", WHOLE[:cut] + noise + WHOLE[cut + length :])
-    except mime_reader.Broken:
-        assert desk.world.mails == []
+        mail = take_in(sandbox.world, "a.eml", WHOLE[:cut] + noise + WHOLE[cut + length :])
+    except mime_reader.UnreadableMessage:
+        assert sandbox.world.mails == []
     else:
-        assert desk.ask("GET", "investigate", detections_only="false").ids == [mail.id]
-        desk.world.change_verdict(mail.id, "SPAM")
+        assert sandbox.ask("GET", "investigate", detections_only="false").ids == [mail.id]
+        sandbox.world.change_verdict(mail.id, "SPAM")
         for path in ("/detections", "/raw", "/trace", "/preview"):
-            assert desk.ask("GET", f"investigate/{mail.id}{path}").status == 200
+            assert sandbox.ask("GET", f"investigate/{mail.id}{path}").status == 200
         assert mail.now.disposition in TEN
 
 
@@ -196,9 +196,9 @@ def test_a_folder_is_taken_in_by_name_and_what_is_not_is_named(tmp_path: Path) -
     (tmp_path / "secret.eml").symlink_to(tmp_path / "none")
     with (tmp_path / "vast.eml").open("wb") as file:
         file.truncate(LARGEST + 1)
-    desk = Desk()
-    seeded = seed(desk.world, tmp_path)
-    assert (seeded.taken, [mail.fixed().subject for mail in desk.world.mails]) == (2, ["a", None])
+    sandbox = Sandbox()
+    seeded = seed_folder(sandbox.world, tmp_path)
+    assert (seeded.taken, [mail.read_fixed().subject for mail in sandbox.world.mails]) == (2, ["a", None])
     assert dict(seeded.skipped) == {
         "empty.eml": "it has no headers",
         "folder.eml": "it is not a file",
@@ -206,15 +206,15 @@ def test_a_folder_is_taken_in_by_name_and_what_is_not_is_named(tmp_path: Path) -
         "secret.eml": "it is not a file",
         "vast.eml": "it is larger than 25 MB",
     }
-    again = Desk()
-    seed(again.world, tmp_path)
-    assert [mail.id for mail in again.world.mails] == [mail.id for mail in desk.world.mails]
+    again = Sandbox()
+    seed_folder(again.world, tmp_path)
+    assert [mail.id for mail in again.world.mails] == [mail.id for mail in sandbox.world.mails]
 
 
 def test_a_folder_has_bounds(tmp_path: Path) -> None:
     for n in range(4):
         (tmp_path / f"{n}.eml").write_bytes(b"Subject: x\r\n\r\n")
-    seeded = seed(Desk().world, tmp_path, files=3, together=30)
+    seeded = seed_folder(Sandbox().world, tmp_path, files=3, together=30)
     assert seeded.taken == 2
     assert dict(seeded.skipped) == {
         "2.eml": "with it the files would be too much to keep in memory",

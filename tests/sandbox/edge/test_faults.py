@@ -2,21 +2,21 @@
 
 import pytest
 
-from tests.sandbox.desk import Desk
-from worker.sandbox import Fault, Faults, Request
-from worker.sandbox.edge.faults import KINDS, Kind
+from tests.sandbox.sandbox import Sandbox
+from worker.sandbox import Fault, Faults, IncomingRequest
+from worker.sandbox.edge.faults import KINDS, FaultKind
 
-SEARCH = Request("GET", "/client/v4/accounts/a/email-security/investigate")
+SEARCH = IncomingRequest("GET", "/client/v4/accounts/a/email-security/investigate")
 
 
-def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
+def struck(kind: FaultKind) -> tuple[Sandbox, tuple[int, str, float], bool]:
     """Move a message while something goes wrong; return also whether it was moved."""
-    desk = Desk()
-    mail = desk.world.add_message()
-    desk.world.faults.script([Fault(kind, seconds=7.0)])
-    reply = desk.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
-    answer = reply.answer
-    return desk, (answer.status, answer.cut, answer.delay), mail.now.folder == "JunkEmail"
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message()
+    sandbox.world.faults.script([Fault(kind, seconds=7.0)])
+    reply = sandbox.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
+    answer = reply.response
+    return sandbox, (answer.status, answer.cut, answer.delay), mail.now.folder == "JunkEmail"
 
 
 @pytest.mark.parametrize(
@@ -33,35 +33,35 @@ def struck(kind: Kind) -> tuple[Desk, tuple[int, str, float], bool]:
         ("accepted", (200, "", 0.0), True),
     ],
 )
-def test_a_fault_strikes_before_or_after_the_effect(kind: Kind, seen: tuple[int, str, float], moved: bool) -> None:  # noqa: FBT001 - a column
-    desk, wire, done = struck(kind)
+def test_a_fault_strikes_before_or_after_the_effect(kind: FaultKind, seen: tuple[int, str, float], moved: bool) -> None:  # noqa: FBT001 - a column
+    sandbox, wire, done = struck(kind)
     assert (wire, done) == (seen, moved)
-    assert len(desk.world.effects) == moved
+    assert len(sandbox.world.effects) == moved
 
 
 def test_an_outage_answers_with_a_page_that_is_not_json() -> None:
-    desk = Desk()
-    desk.world.faults.script([Fault("html")])
-    answer = desk.ask("GET", "investigate").answer
+    sandbox = Sandbox()
+    sandbox.world.faults.script([Fault("html")])
+    answer = sandbox.ask("GET", "investigate").response
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.body.startswith(b"<!DOCTYPE html>")
 
 
 def test_a_garbled_body_is_complete_and_not_json() -> None:
-    desk = Desk(messages=5)
-    desk.world.faults.script([Fault("garbled")])
-    path = SEARCH.path.replace("/a/", f"/{desk.world.account}/")
-    answer = desk.world.handle(Request("GET", path, headers={"authorization": "Bearer x"}))
+    sandbox = Sandbox(messages=5)
+    sandbox.world.faults.script([Fault("garbled")])
+    path = SEARCH.path.replace("/a/", f"/{sandbox.world.account}/")
+    answer = sandbox.world.handle(IncomingRequest("GET", path, headers={"authorization": "Bearer x"}))
     assert answer.body.endswith(b"<!-- ")
 
 
 def test_a_script_waits_for_the_requests_it_is_meant_for() -> None:
-    desk = Desk()
-    mail = desk.world.add_message()
-    desk.world.faults.script([Fault("html", "POST", "investigate/move", count=2)])
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message()
+    sandbox.world.faults.script([Fault("html", "POST", "investigate/move", count=2)])
     move = ("POST", "investigate/move", {"ids": [mail.id], "destination": "Inbox"})
-    assert desk.ask("GET", "investigate").status == 200
-    assert [desk.ask(*move).status for _ in range(3)] == [502, 502, 200]
+    assert sandbox.ask("GET", "investigate").status == 200
+    assert [sandbox.ask(*move).status for _ in range(3)] == [502, 502, 200]
 
 
 def test_a_table_draws_every_kind_and_the_same_for_the_same_seed() -> None:
@@ -78,7 +78,7 @@ def test_a_table_draws_every_kind_and_the_same_for_the_same_seed() -> None:
 
 def test_only_a_search_is_told_to_wait_by_the_table() -> None:
     faults = Faults("hostile")
-    other = Request("POST", SEARCH.path)
+    other = IncomingRequest("POST", SEARCH.path)
     assert "accepted" not in {fault.kind for _ in range(2000) if (fault := faults.next(other))}
 
 

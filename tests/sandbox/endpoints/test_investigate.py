@@ -2,93 +2,93 @@
 
 import pytest
 
-from tests.sandbox.desk import START, Desk
-from worker.sandbox import Switches
+from tests.sandbox.sandbox import START, Sandbox
+from worker.sandbox import SandboxOptions
 
 
-def test_a_message_is_found_by_its_id_and_by_a_switch_by_its_postfix_id() -> None:
-    desk = Desk(switches=Switches(postfix_path=True))
-    mail = desk.world.add_message(subject="hello")
-    assert desk.ask("GET", f"investigate/{mail.id}").result["subject"] == "hello"
-    assert desk.ask("GET", f"investigate/{mail.postfix}").result["id"] == mail.id
-    strict = Desk()
+def test_a_message_is_found_by_its_id_and_by_an_option_by_its_postfix_id() -> None:
+    sandbox = Sandbox(options=SandboxOptions(postfix_path=True))
+    mail = sandbox.world.add_message(subject="hello")
+    assert sandbox.ask("GET", f"investigate/{mail.id}").result["subject"] == "hello"
+    assert sandbox.ask("GET", f"investigate/{mail.postfix}").result["id"] == mail.id
+    strict = Sandbox()
     other = strict.world.add_message()
     assert strict.ask("GET", f"investigate/{other.postfix}").status == 404
 
 
 def test_ids_begin_with_the_other_ids_and_hold_the_scan_time() -> None:
-    message = Desk(messages=1).ask("GET", "investigate", detections_only="false").result[0]
+    message = Sandbox(messages=1).ask("GET", "investigate", detections_only="false").result[0]
     assert message["id"].startswith(message["alert_id"] + "-")
     assert message["alert_id"] == f"{message['postfix_id']}-{message['scanned_at'].rstrip('Z')}"
 
 
 def test_the_action_log_tells_every_attempt() -> None:
-    desk = Desk()
-    mail = desk.world.add_message(client_recipients=["a@corp.example"])
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message(client_recipients=["a@corp.example"])
     for folder in ("JunkEmail", "RecoverableItemsPurges", "Inbox"):
-        desk.ask("POST", f"investigate/{mail.id}/move", {"destination": folder})
-    log = desk.ask("GET", f"investigate/{mail.id}/action_log").result
+        sandbox.ask("POST", f"investigate/{mail.id}/move", {"destination": folder})
+    log = sandbox.ask("GET", f"investigate/{mail.id}/action_log").result
     assert [entry["properties"]["folder"] for entry in log] == ["JunkEmail", "RecoverableItemsPurges", "Inbox"]
     assert [entry["status"] == "OK" for entry in log] == [True, True, False]
     assert {entry["operation"] for entry in log} == {"MOVE"}
 
 
 def test_detections_are_there_for_detections_only() -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     links = ("https://pay.c0rp.example/x",)
-    bad = desk.world.add_message(links=links, detection_reasons=["Look-alike domain"])
-    clean = desk.world.add_message(disposition="NONE")
-    found = desk.ask("GET", f"investigate/{bad.id}/detections").result
+    bad = sandbox.world.add_message(links=links, detection_reasons=["Look-alike domain"])
+    clean = sandbox.world.add_message(disposition="NONE")
+    found = sandbox.ask("GET", f"investigate/{bad.id}/detections").result
     assert [link["href"] for link in found["links"]] == list(links)
     assert found["findings"][0]["reason"] == "Look-alike domain"
     assert found["attachments"] == []
-    assert desk.ask("GET", f"investigate/{clean.id}/detections").status == 404
+    assert sandbox.ask("GET", f"investigate/{clean.id}/detections").status == 404
 
 
 def test_a_held_campaign_carries_a_file() -> None:
-    desk = Desk()
-    [mail] = desk.world.arrive(1, "phish_held")
-    found = desk.ask("GET", f"investigate/{mail.id}/detections").result
+    sandbox = Sandbox()
+    [mail] = sandbox.world.arrive(1, "phish_held")
+    found = sandbox.ask("GET", f"investigate/{mail.id}/detections").result
     assert found["action"] == "QUARANTINED"
     assert found["attachments"][0]["name"] == "refund.html"
 
 
 @pytest.mark.parametrize("path", ["", "/action_log", "/detections"])
 def test_an_unknown_message_is_not_found(path: str) -> None:
-    assert Desk().ask("GET", f"investigate/none{path}").status == 404
+    assert Sandbox().ask("GET", f"investigate/none{path}").status == 404
 
 
 def test_reclassify_is_accepted_without_an_id_and_on_record_later() -> None:
-    desk = Desk(switches=Switches(submission_delay=4.0))
-    mail = desk.world.add_message(disposition="SPAM")
-    reply = desk.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "NONE"})
+    sandbox = Sandbox(options=SandboxOptions(submission_delay=4.0))
+    mail = sandbox.world.add_message(disposition="SPAM")
+    reply = sandbox.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "NONE"})
     assert (reply.status, reply.result) == (202, {})
-    assert desk.ask("GET", "submissions").result == []
-    desk.time += 4
-    [submission] = desk.ask("GET", "submissions", type="TEAM").result
+    assert sandbox.ask("GET", "submissions").result == []
+    sandbox.time += 4
+    [submission] = sandbox.ask("GET", "submissions", type="TEAM").result
     assert submission["original_postfix_id"] == mail.postfix
     assert (submission["type"], submission["requested_disposition"]) == ("Team", "NONE")
-    assert desk.ask("GET", f"investigate/{mail.id}").result["final_disposition"] == "SPAM"
-    assert desk.ask("GET", f"investigate/{mail.id}/action_log").result[0]["operation"] == "RECLASSIFY"
+    assert sandbox.ask("GET", f"investigate/{mail.id}").result["final_disposition"] == "SPAM"
+    assert sandbox.ask("GET", f"investigate/{mail.id}/action_log").result[0]["operation"] == "RECLASSIFY"
 
 
 def test_a_request_for_a_clean_message_without_its_text_is_invalid() -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     for body in ({}, {"eml_content": "RnJvbTo="}):
-        mail = desk.world.add_message(disposition="NONE")
-        desk.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "SPAM", **body})
-    desk.time += 1
-    assert sorted(row["status"] for row in desk.ask("GET", "submissions").result) == ["invalid", "pending"]
-    assert [mail.now.log[0]["status"] for mail in desk.world.mails] == ["invalid submission: no message body", "OK"]
+        mail = sandbox.world.add_message(disposition="NONE")
+        sandbox.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "SPAM", **body})
+    sandbox.time += 1
+    assert sorted(row["status"] for row in sandbox.ask("GET", "submissions").result) == ["invalid", "pending"]
+    assert [mail.now.log[0]["status"] for mail in sandbox.world.mails] == ["invalid submission: no message body", "OK"]
 
 
 def test_a_review_grants_some_requests_and_changes_their_verdict() -> None:
-    desk = Desk()
-    mails = [desk.world.add_message(disposition="SPAM") for _ in range(20)]
+    sandbox = Sandbox()
+    mails = [sandbox.world.add_message(disposition="SPAM") for _ in range(20)]
     for mail in mails:
-        desk.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "MALICIOUS"})
-    desk.time += 1000
-    rows = desk.ask("GET", "submissions", per_page=100).result
+        sandbox.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "MALICIOUS"})
+    sandbox.time += 1000
+    rows = sandbox.ask("GET", "submissions", per_page=100).result
     granted = {row["original_postfix_id"] for row in rows if row["outcome_disposition"] == "MALICIOUS"}
     assert 0 < len(granted) < 20
     assert {mail.postfix for mail in mails if mail.now.disposition == "MALICIOUS"} == granted
@@ -106,20 +106,22 @@ WANTS = {"expected_disposition": "SPAM"}
     ],
 )
 def test_reclassify_knows_six_verdicts_and_takes_nothing_but_words(body: object) -> None:
-    desk = Desk()
-    mail = desk.world.add_message()
-    assert desk.ask("POST", f"investigate/{mail.id}/reclassify", body).status == 400
-    assert desk.world.effects == []
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message()
+    assert sandbox.ask("POST", f"investigate/{mail.id}/reclassify", body).status == 400
+    assert sandbox.world.effects == []
 
 
 def test_reclassify_of_an_unknown_message_is_not_found() -> None:
-    assert Desk().ask("POST", "investigate/none/reclassify", {"expected_disposition": "NONE"}).status == 404
+    assert Sandbox().ask("POST", "investigate/none/reclassify", {"expected_disposition": "NONE"}).status == 404
 
 
 def test_a_message_given_by_hand_has_the_fields_it_was_given() -> None:
-    desk = Desk()
-    desk.world.add_message(sender="x@y.example", subject="\x1b[2J" + "a" * 100_000, scanned=START - 5, validation=None)
-    message = desk.ask("GET", "investigate").result[0]
+    sandbox = Sandbox()
+    sandbox.world.add_message(
+        sender="x@y.example", subject="\x1b[2J" + "a" * 100_000, scanned=START - 5, validation=None
+    )
+    message = sandbox.ask("GET", "investigate").result[0]
     assert message["from"] == "x@y.example"
     assert len(message["subject"]) == 100_004
     assert "to_name" not in message

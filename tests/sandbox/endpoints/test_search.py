@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.desk import START, Desk
-from worker.sandbox import Fault, Request, Switches
+from tests.sandbox.sandbox import START, Sandbox
+from worker.sandbox import Fault, IncomingRequest, SandboxOptions
 
 HOUR = 3600.0
 OLD = {
@@ -18,11 +18,11 @@ OLD = {
 }
 
 
-def walk(desk: Desk, **query: object) -> list[str]:
+def walk(sandbox: Sandbox, **query: object) -> list[str]:
     found: list[str] = []
     cursor: dict[str, object] = {}
     while True:
-        page = desk.ask("GET", "investigate", **query, **cursor)
+        page = sandbox.ask("GET", "investigate", **query, **cursor)
         found += page.ids
         if page.body["result_info"]["next"] is None:
             return found
@@ -31,44 +31,44 @@ def walk(desk: Desk, **query: object) -> list[str]:
 
 @given(per_page=st.integers(1, 60), seed=st.integers(0, 5))
 def test_a_walk_finds_every_message_once_and_newest_first(per_page: int, seed: int) -> None:
-    desk = Desk(seed=seed, messages=80, quota=None)
-    desk.world.arrive(40)  # all within one second
-    found = walk(desk, per_page=per_page, detections_only="false")
-    assert sorted(found) == sorted(desk.world.by_id)
-    times = [desk.world.by_id[ident].scanned for ident in found]
+    sandbox = Sandbox(seed=seed, messages=80, quota=None)
+    sandbox.world.arrive(40)  # all within one second
+    found = walk(sandbox, per_page=per_page, detections_only="false")
+    assert sorted(found) == sorted(sandbox.world.by_id)
+    times = [sandbox.world.by_id[ident].scanned for ident in found]
     assert times == sorted(times, reverse=True)
 
 
 def test_a_walk_is_not_disturbed_by_mail_that_arrives_meanwhile() -> None:
-    desk = Desk(messages=50)
-    before = {mail.id for mail in desk.world.mails}
-    first = desk.ask("GET", "investigate", per_page=10, detections_only="false")
-    desk.world.arrive(30)
+    sandbox = Sandbox(messages=50)
+    before = {mail.id for mail in sandbox.world.mails}
+    first = sandbox.ask("GET", "investigate", per_page=10, detections_only="false")
+    sandbox.world.arrive(30)
     query = {"per_page": 1000, "detections_only": "false", "cursor": first.body["result_info"]["next"]}
-    rest = desk.ask("GET", "investigate", **query)
+    rest = sandbox.ask("GET", "investigate", **query)
     assert {*first.ids, *rest.ids} == before
     assert len(first.ids) + len(rest.ids) == 50
 
 
 def test_clean_mail_is_shown_only_on_request() -> None:
-    desk = Desk()
-    clean = desk.world.add_message(disposition="NONE")
-    assert desk.ask("GET", "investigate").ids == []
-    assert desk.ask("GET", "investigate", final_disposition="NONE").ids == []
-    assert desk.ask("GET", "investigate", detections_only="false").ids == [clean.id]
+    sandbox = Sandbox()
+    clean = sandbox.world.add_message(disposition="NONE")
+    assert sandbox.ask("GET", "investigate").ids == []
+    assert sandbox.ask("GET", "investigate", final_disposition="NONE").ids == []
+    assert sandbox.ask("GET", "investigate", detections_only="false").ids == [clean.id]
 
 
 def test_the_envelope_of_a_search_knows_no_totals() -> None:
-    info = Desk(messages=30).ask("GET", "investigate", detections_only="false").body["result_info"]
+    info = Sandbox(messages=30).ask("GET", "investigate", detections_only="false").body["result_info"]
     assert (info["count"], info["page"], info["per_page"], info["total_count"]) == (20, 0, 20, 0)
 
 
 def test_the_window_is_about_the_scan_time_and_thirty_days_by_default() -> None:
-    desk = Desk()
-    old = desk.world.add_message(scanned=START - 31 * 24 * HOUR)
-    new = desk.world.add_message(scanned=START - HOUR)
-    assert desk.ask("GET", "investigate").ids == [new.id]
-    found = desk.ask("GET", "investigate", start="2026-08-01T00:00:00Z", end="2026-09-01T00:00:00+00:00")
+    sandbox = Sandbox()
+    old = sandbox.world.add_message(scanned=START - 31 * 24 * HOUR)
+    new = sandbox.world.add_message(scanned=START - HOUR)
+    assert sandbox.ask("GET", "investigate").ids == [new.id]
+    found = sandbox.ask("GET", "investigate", start="2026-08-01T00:00:00Z", end="2026-09-01T00:00:00+00:00")
     assert found.ids == [old.id]
 
 
@@ -92,7 +92,7 @@ def test_the_window_is_about_the_scan_time_and_thirty_days_by_default() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(query: dict[str, object]) -> None:
-    reply = Desk().ask("GET", "investigate", **query)
+    reply = Sandbox().ask("GET", "investigate", **query)
     assert reply.status == 400
     assert reply.result is None
     assert reply.body["success"] is False
@@ -100,20 +100,20 @@ def test_what_does_not_fit_is_refused(query: dict[str, object]) -> None:
 
 
 def test_a_cursor_belongs_to_its_filters() -> None:
-    desk = Desk(messages=50)
+    sandbox = Sandbox(messages=50)
     query = {"per_page": 5, "sender": "partner.example", "detections_only": "false"}
-    cursor = desk.ask("GET", "investigate", per_page=5).body["result_info"]["next"]
-    assert desk.ask("GET", "investigate", per_page=9, cursor=cursor).status == 200
-    assert desk.ask("GET", "investigate", **query, cursor=cursor).status == 400
+    cursor = sandbox.ask("GET", "investigate", per_page=5).body["result_info"]["next"]
+    assert sandbox.ask("GET", "investigate", per_page=9, cursor=cursor).status == 200
+    assert sandbox.ask("GET", "investigate", **query, cursor=cursor).status == 400
 
 
 def test_a_cursor_lives_an_hour() -> None:
-    desk = Desk(messages=50)
-    cursor = desk.ask("GET", "investigate", per_page=5).body["result_info"]["next"]
-    desk.time += HOUR
-    assert desk.ask("GET", "investigate", per_page=5, cursor=cursor).status == 200
-    desk.time += 1
-    assert desk.ask("GET", "investigate", per_page=5, cursor=cursor).status == 400
+    sandbox = Sandbox(messages=50)
+    cursor = sandbox.ask("GET", "investigate", per_page=5).body["result_info"]["next"]
+    sandbox.time += HOUR
+    assert sandbox.ask("GET", "investigate", per_page=5, cursor=cursor).status == 200
+    sandbox.time += 1
+    assert sandbox.ask("GET", "investigate", per_page=5, cursor=cursor).status == 400
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_cursor_lives_an_hour() -> None:
     ],
 )
 def test_a_filter_finds_what_it_names(query: dict[str, object], found: bool) -> None:  # noqa: FBT001 - a column
-    desk = Desk()
-    desk.world.add_message(
+    sandbox = Sandbox()
+    sandbox.world.add_message(
         id="4Njp3P0STMz2c02Q-2026-09-21T14:13:20-12345678",
         sender="ada@c0rp.example",
         from_name="Ada Cole",
@@ -159,103 +159,103 @@ def test_a_filter_finds_what_it_names(query: dict[str, object], found: bool) -> 
         smtp_helo_server_ip="203.0.113.9",
         links=("https://pay.c0rp.example/now",),
     )
-    assert bool(desk.ask("GET", "investigate", **query).ids) is found
+    assert bool(sandbox.ask("GET", "investigate", **query).ids) is found
 
 
 def test_a_filter_for_moved_mail_finds_it_after_the_move() -> None:
-    desk = Desk()
-    mail = desk.world.add_message()
-    desk.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
-    found = desk.ask("GET", "investigate", message_action="MOVED", delivery_status="moved")
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message()
+    sandbox.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
+    found = sandbox.ask("GET", "investigate", message_action="MOVED", delivery_status="moved")
     assert found.result[0]["post_delivery_operations"] == ["MOVE"]
 
 
-def test_page_is_ignored_unless_a_switch_honours_or_refuses_it() -> None:
-    assert len(walk(Desk(messages=40), page=2, detections_only="false")) == 40
-    honoured = Desk(messages=40, switches=Switches(page="honoured"))
+def test_page_is_ignored_unless_an_option_honours_or_refuses_it() -> None:
+    assert len(walk(Sandbox(messages=40), page=2, detections_only="false")) == 40
+    honoured = Sandbox(messages=40, options=SandboxOptions(page="honoured"))
     newest = [mail.id for mail in reversed(honoured.world.mails)]
     assert honoured.ask("GET", "investigate", page=2, per_page=5, detections_only="false").ids == newest[5:10]
-    assert Desk(switches=Switches(page="refused")).ask("GET", "investigate", page=2).status == 400
+    assert Sandbox(options=SandboxOptions(page="refused")).ask("GET", "investigate", page=2).status == 400
 
 
-def test_bec_counts_as_malicious_only_by_a_switch() -> None:
+def test_bec_counts_as_malicious_only_by_an_option() -> None:
     for included in (False, True):
-        desk = Desk(switches=Switches(malicious_includes_bec=included))
-        desk.world.add_message(disposition="MALICIOUS-BEC")
-        assert len(desk.ask("GET", "investigate", final_disposition="MALICIOUS").ids) == included
+        sandbox = Sandbox(options=SandboxOptions(malicious_includes_bec=included))
+        sandbox.world.add_message(disposition="MALICIOUS-BEC")
+        assert len(sandbox.ask("GET", "investigate", final_disposition="MALICIOUS").ids) == included
 
 
-def test_the_status_of_a_refusal_is_a_switch() -> None:
-    assert Desk(switches=Switches(invalid=422)).ask("GET", "investigate", per_page=0).status == 422
+def test_the_status_of_a_refusal_is_an_option() -> None:
+    assert Sandbox(options=SandboxOptions(invalid=422)).ask("GET", "investigate", per_page=0).status == 422
 
 
 def test_a_slow_search_answers_202_until_it_is_ready() -> None:
-    desk = Desk(messages=10)
-    desk.world.faults.script([Fault("accepted", seconds=3.0)])
-    first = desk.ask("GET", "investigate", detections_only="false")
+    sandbox = Sandbox(messages=10)
+    sandbox.world.faults.script([Fault("accepted", seconds=3.0)])
+    first = sandbox.ask("GET", "investigate", detections_only="false")
     assert (first.status, first.result) == (202, [])
-    path = first.answer.headers["location"]
-    poll = Request("GET", path, headers={"authorization": "Bearer a-token"})
-    assert desk.send(poll).status == 202
-    desk.time += 3
-    assert (desk.send(poll).status, len(desk.send(poll).ids)) == (200, 10)
+    path = first.response.headers["location"]
+    poll = IncomingRequest("GET", path, headers={"authorization": "Bearer a-token"})
+    assert sandbox.send(poll).status == 202
+    sandbox.time += 3
+    assert (sandbox.send(poll).status, len(sandbox.send(poll).ids)) == (200, 10)
 
 
 def test_the_address_of_a_slow_search_may_be_absolute() -> None:
-    desk = Desk()
-    desk.world.faults.script([Fault("accepted", count=2)])
+    sandbox = Sandbox()
+    sandbox.world.faults.script([Fault("accepted", count=2)])
     headers = {"authorization": "Bearer a-token", "host": "api.example"}
-    places = [desk.ask_as(headers, "GET", "investigate").answer.headers["location"] for _ in range(2)]
+    places = [sandbox.ask_as(headers, "GET", "investigate").response.headers["location"] for _ in range(2)]
     assert places[0].startswith("/client/v4/")
     assert places[1].startswith("http://api.example/client/v4/")
-    assert desk.ask("GET", "investigate/results/none").status == 400
+    assert sandbox.ask("GET", "investigate/results/none").status == 400
 
 
 def test_late_mail_appears_below_what_was_read_before() -> None:
-    desk = Desk()
-    on_time = desk.world.add_message(scanned=START - 30)
-    late = desk.world.add_message(scanned=START - 60, indexed=START + 30)
-    assert desk.ask("GET", "investigate").ids == [on_time.id]
-    assert desk.ask("GET", f"investigate/{late.id}").status == 404
-    desk.time += 30
-    assert desk.ask("GET", "investigate").ids == [on_time.id, late.id]
+    sandbox = Sandbox()
+    on_time = sandbox.world.add_message(scanned=START - 30)
+    late = sandbox.world.add_message(scanned=START - 60, indexed=START + 30)
+    assert sandbox.ask("GET", "investigate").ids == [on_time.id]
+    assert sandbox.ask("GET", f"investigate/{late.id}").status == 404
+    sandbox.time += 30
+    assert sandbox.ask("GET", "investigate").ids == [on_time.id, late.id]
 
 
 def test_reads_lag_behind_what_happens() -> None:
-    desk = Desk(lag=5.0)
-    mail = desk.world.add_message()
-    assert desk.ask("GET", "investigate").ids == []
-    desk.time += 5
-    desk.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
-    assert desk.ask("GET", "investigate").result[0]["post_delivery_operations"] is None
-    desk.time += 5
-    assert desk.ask("GET", "investigate").result[0]["post_delivery_operations"] == ["MOVE"]
+    sandbox = Sandbox(options=SandboxOptions(lag=5.0))
+    mail = sandbox.world.add_message()
+    assert sandbox.ask("GET", "investigate").ids == []
+    sandbox.time += 5
+    sandbox.ask("POST", "investigate/move", {"ids": [mail.id], "destination": "JunkEmail"})
+    assert sandbox.ask("GET", "investigate").result[0]["post_delivery_operations"] is None
+    sandbox.time += 5
+    assert sandbox.ask("GET", "investigate").result[0]["post_delivery_operations"] == ["MOVE"]
 
 
 def test_with_jitter_each_thing_lags_by_its_own_share() -> None:
-    desk = Desk(lag=10.0, switches=Switches(lag_jitter=True))
+    sandbox = Sandbox(options=SandboxOptions(lag=10.0, lag_jitter=True))
     for _ in range(40):
-        desk.world.add_message()
-    desk.time += 5
-    some = set(desk.ask("GET", "investigate", per_page=100).ids)
+        sandbox.world.add_message()
+    sandbox.time += 5
+    some = set(sandbox.ask("GET", "investigate", per_page=100).ids)
     assert 0 < len(some) < 40
-    desk.time += 5
-    assert len(desk.ask("GET", "investigate", per_page=100).ids) == 40
+    sandbox.time += 5
+    assert len(sandbox.ask("GET", "investigate", per_page=100).ids) == 40
 
 
 @pytest.mark.parametrize("deprecated", [True, False])
-def test_old_fields_are_gone_unless_a_switch_keeps_them(*, deprecated: bool) -> None:
-    desk = Desk(switches=Switches(deprecated=deprecated))
-    mail, held = desk.world.add_message(), desk.world.add_message(quarantined=True)
-    desk.world.add_report(mail)
-    desk.world.submit_by_user(mail)
+def test_old_fields_are_gone_unless_an_option_keeps_them(*, deprecated: bool) -> None:
+    sandbox = Sandbox(options=SandboxOptions(deprecated=deprecated))
+    mail, held = sandbox.world.add_message(), sandbox.world.add_message(quarantined=True)
+    sandbox.world.add_report(mail)
+    sandbox.world.submit_by_user(mail)
     replies = {
-        "move": desk.ask("POST", f"investigate/{mail.id}/move", {"destination": "Inbox"}),
-        "release": desk.ask("POST", "investigate/release", {"ids": [held.id]}),
-        "log": desk.ask("GET", f"investigate/{mail.id}/action_log"),
-        "report": desk.ask("GET", "phishguard/reports"),
-        "submission": desk.ask("GET", "submissions"),
-        "message": desk.ask("GET", "investigate"),
+        "move": sandbox.ask("POST", f"investigate/{mail.id}/move", {"destination": "Inbox"}),
+        "release": sandbox.ask("POST", "investigate/release", {"ids": [held.id]}),
+        "log": sandbox.ask("GET", f"investigate/{mail.id}/action_log"),
+        "report": sandbox.ask("GET", "phishguard/reports"),
+        "submission": sandbox.ask("GET", "submissions"),
+        "message": sandbox.ask("GET", "investigate"),
     }
     shown = {name: OLD[name] & reply.result[0].keys() for name, reply in replies.items()}
     assert shown == {name: fields if deprecated else set() for name, fields in OLD.items()}

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from tests.sandbox.sandbox import Sandbox
+from worker.sandbox import SandboxOptions
 
 BLOCKS = "settings/block_senders"
 
@@ -21,27 +21,27 @@ def batch(**parts: object) -> dict[str, object]:
     return {"deletes": [], "patches": [], "puts": [], "posts": [], **parts}
 
 
-def patterns(desk: Desk) -> list[str]:
-    return sorted(row["pattern"] for row in desk.ask("GET", BLOCKS, per_page=1000).result)
+def patterns(sandbox: Sandbox) -> list[str]:
+    return sorted(row["pattern"] for row in sandbox.ask("GET", BLOCKS, per_page=1000).result)
 
 
 def test_a_block_is_created_shown_changed_and_taken_back() -> None:
-    desk = Desk()
-    made = desk.ask("POST", BLOCKS, entry(comments="ours", surprise=1))
+    sandbox = Sandbox()
+    made = sandbox.ask("POST", BLOCKS, entry(comments="ours", surprise=1))
     assert made.status == 201
     one = f"{BLOCKS}/{made.result['id']}"
-    assert desk.ask("GET", one).result == made.result
+    assert sandbox.ask("GET", one).result == made.result
     assert "surprise" not in made.result
-    changed = desk.ask("PATCH", one, {"comments": "adopted"}).result
+    changed = sandbox.ask("PATCH", one, {"comments": "adopted"}).result
     assert (changed["comments"], changed["pattern"]) == ("adopted", "ada@c0rp.example")
-    assert desk.ask("DELETE", one).result == {"id": made.result["id"]}
-    assert [desk.ask(method, one, {}).status for method in ("GET", "PATCH", "DELETE")] == [404, 404, 404]
-    assert [effect.operation.split(".")[1] for effect in desk.world.effects if effect.changed] == [
+    assert sandbox.ask("DELETE", one).result == {"id": made.result["id"]}
+    assert [sandbox.ask(method, one, {}).status for method in ("GET", "PATCH", "DELETE")] == [404, 404, 404]
+    assert [effect.operation.split(".")[1] for effect in sandbox.world.effects if effect.changed] == [
         "create",
         "edit",
         "delete",
     ]
-    assert {effect.target for effect in desk.world.effects} == {"email:ada@c0rp.example"}
+    assert {effect.target for effect in sandbox.world.effects} == {"email:ada@c0rp.example"}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_a_block_is_created_shown_changed_and_taken_back() -> None:
     ],
 )
 def test_an_entry_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None:
-    desk = Desk()
-    assert desk.ask("POST", BLOCKS, wrong).status == 400
-    assert (patterns(desk), desk.world.effects) == ([], [])
+    sandbox = Sandbox()
+    assert sandbox.ask("POST", BLOCKS, wrong).status == 400
+    assert (patterns(sandbox), sandbox.world.effects) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -83,76 +83,76 @@ def test_an_entry_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None
     ],
 )
 def test_an_entry_that_fits_is_taken(right: dict[str, object]) -> None:
-    assert Desk().ask("POST", BLOCKS, right).status == 201
+    assert Sandbox().ask("POST", BLOCKS, right).status == 201
 
 
 def test_a_second_entry_for_a_pattern_is_a_conflict_and_on_record() -> None:
-    desk = Desk()
-    statuses = [desk.ask("POST", BLOCKS, entry(name)).status for name in ("a@b.example", "A@b.example")]
+    sandbox = Sandbox()
+    statuses = [sandbox.ask("POST", BLOCKS, entry(name)).status for name in ("a@b.example", "A@b.example")]
     assert statuses == [201, 409]
-    assert [effect.changed for effect in desk.world.effects] == [True, False]
-    assert len(desk.world.repeats()) == 1
+    assert [effect.changed for effect in sandbox.world.effects] == [True, False]
+    assert len(sandbox.world.repeats()) == 1
 
 
-def test_by_a_switch_there_may_be_two_entries_for_a_pattern() -> None:
-    desk = Desk(switches=Switches(duplicates="second"))
-    assert [desk.ask("POST", BLOCKS, entry()).status for _ in range(2)] == [201, 201]
-    assert len(patterns(desk)) == 2
+def test_by_an_option_there_may_be_two_entries_for_a_pattern() -> None:
+    sandbox = Sandbox(options=SandboxOptions(duplicates="second"))
+    assert [sandbox.ask("POST", BLOCKS, entry()).status for _ in range(2)] == [201, 201]
+    assert len(patterns(sandbox)) == 2
 
 
 def test_an_edit_may_not_make_a_second_entry_either() -> None:
-    desk = Desk()
-    desk.ask("POST", BLOCKS, entry("a@b.example"))
-    other = desk.ask("POST", BLOCKS, entry("c@d.example")).result["id"]
-    assert desk.ask("PATCH", f"{BLOCKS}/{other}", {"pattern": "a@b.example"}).status == 409
+    sandbox = Sandbox()
+    sandbox.ask("POST", BLOCKS, entry("a@b.example"))
+    other = sandbox.ask("POST", BLOCKS, entry("c@d.example")).result["id"]
+    assert sandbox.ask("PATCH", f"{BLOCKS}/{other}", {"pattern": "a@b.example"}).status == 409
 
 
 def test_a_list_is_filtered_exactly_searched_ordered_and_paged() -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     for n in range(5):
-        desk.time += 1
-        desk.ask("POST", BLOCKS, entry(f"n{n}@b.example", comments=f"note {n}"))
+        sandbox.time += 1
+        sandbox.ask("POST", BLOCKS, entry(f"n{n}@b.example", comments=f"note {n}"))
 
     def shown(**query: object) -> list[str]:
-        return [row["pattern"][:2] for row in desk.ask("GET", BLOCKS, **query).result]
+        return [row["pattern"][:2] for row in sandbox.ask("GET", BLOCKS, **query).result]
 
     assert shown() == ["n4", "n3", "n2", "n1", "n0"]
     assert shown(pattern="n1@b.example", pattern_type="EMAIL") == ["n1"]
     assert shown(pattern="n1@b") == []
     assert shown(search="NOTE 3") == ["n3"]
     assert shown(order="pattern", direction="asc", page=2, per_page=2) == ["n2", "n3"]
-    info = desk.ask("GET", BLOCKS, page=2, per_page=2).body["result_info"]
+    info = sandbox.ask("GET", BLOCKS, page=2, per_page=2).body["result_info"]
     assert info == {"count": 2, "page": 2, "per_page": 2, "total_count": 5}
 
 
 def test_a_new_entry_is_seen_after_the_lag() -> None:
-    desk = Desk(lag=2.0)
-    made = desk.ask("POST", BLOCKS, entry()).result["id"]
-    assert (patterns(desk), desk.ask("GET", f"{BLOCKS}/{made}").status) == ([], 404)
-    desk.time += 2
-    assert patterns(desk) == ["ada@c0rp.example"]
-    desk.ask("DELETE", f"{BLOCKS}/{made}")
-    assert patterns(desk) == ["ada@c0rp.example"]
+    sandbox = Sandbox(options=SandboxOptions(lag=2.0))
+    made = sandbox.ask("POST", BLOCKS, entry()).result["id"]
+    assert (patterns(sandbox), sandbox.ask("GET", f"{BLOCKS}/{made}").status) == ([], 404)
+    sandbox.time += 2
+    assert patterns(sandbox) == ["ada@c0rp.example"]
+    sandbox.ask("DELETE", f"{BLOCKS}/{made}")
+    assert patterns(sandbox) == ["ada@c0rp.example"]
 
 
 def test_a_customer_has_domains_and_people_it_trusts() -> None:
-    desk = Desk()
-    assert sorted(row["domain"] for row in desk.ask("GET", "settings/domains").result) == [
+    sandbox = Sandbox()
+    assert sorted(row["domain"] for row in sandbox.ask("GET", "settings/domains").result) == [
         "corp-eu.example",
         "corp.example",
     ]
-    [trusted] = desk.ask("GET", "settings/trusted_domains", is_recent="true").result
+    [trusted] = sandbox.ask("GET", "settings/trusted_domains", is_recent="true").result
     assert trusted["pattern"] == "partner.example"
-    assert desk.ask("GET", "settings/trusted_domains", is_recent="false").result == []
-    [allowed] = desk.ask("GET", "settings/allow_policies", is_acceptable_sender="true").result
-    assert desk.ask("GET", f"settings/allow_policies/{allowed['id']}").result == allowed
-    assert desk.ask("PUT", f"settings/allow_policies/{allowed['id']}", {}).status == 404
+    assert sandbox.ask("GET", "settings/trusted_domains", is_recent="false").result == []
+    [allowed] = sandbox.ask("GET", "settings/allow_policies", is_acceptable_sender="true").result
+    assert sandbox.ask("GET", f"settings/allow_policies/{allowed['id']}").result == allowed
+    assert sandbox.ask("PUT", f"settings/allow_policies/{allowed['id']}", {}).status == 404
 
 
 def test_a_batch_does_deletes_patches_puts_and_posts_in_this_order() -> None:
-    desk = Desk()
-    gone, edited, put = (desk.ask("POST", BLOCKS, entry(f"{n}@b.example")).result["id"] for n in range(3))
-    done = desk.ask(
+    sandbox = Sandbox()
+    gone, edited, put = (sandbox.ask("POST", BLOCKS, entry(f"{n}@b.example")).result["id"] for n in range(3))
+    done = sandbox.ask(
         "POST",
         f"{BLOCKS}/batch",
         batch(
@@ -169,7 +169,7 @@ def test_a_batch_does_deletes_patches_puts_and_posts_in_this_order() -> None:
         "puts": 1,
         "posts": 2,
     }
-    assert patterns(desk) == ["0@b.example", "1@b.example", "2@b.example", "new@b.example"]
+    assert patterns(sandbox) == ["0@b.example", "1@b.example", "2@b.example", "new@b.example"]
 
 
 @pytest.mark.parametrize(
@@ -186,18 +186,18 @@ def test_a_batch_does_deletes_patches_puts_and_posts_in_this_order() -> None:
     ],
 )
 def test_a_batch_that_fails_does_nothing(body: object, status: int) -> None:
-    desk = Desk()
-    desk.ask("POST", BLOCKS, entry())
-    assert desk.ask("POST", f"{BLOCKS}/batch", body).status == status
-    assert patterns(desk) == ["ada@c0rp.example"]
-    assert len([effect for effect in desk.world.effects if effect.changed]) == 1
+    sandbox = Sandbox()
+    sandbox.ask("POST", BLOCKS, entry())
+    assert sandbox.ask("POST", f"{BLOCKS}/batch", body).status == status
+    assert patterns(sandbox) == ["ada@c0rp.example"]
+    assert len([effect for effect in sandbox.world.effects if effect.changed]) == 1
 
 
 def test_a_batch_sent_again_is_on_record_as_tried_again() -> None:
-    desk = Desk()
+    sandbox = Sandbox()
     for _ in range(2):
-        desk.ask("POST", f"{BLOCKS}/batch", batch(posts=[entry()]))
-    assert [effect.changed for effect in desk.world.effects] == [True, False]
+        sandbox.ask("POST", f"{BLOCKS}/batch", batch(posts=[entry()]))
+    assert [effect.changed for effect in sandbox.world.effects] == [True, False]
 
 
 class Batches(RuleBasedStateMachine):
@@ -205,7 +205,7 @@ class Batches(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk(quota=None)
+        self.sandbox = Sandbox(quota=None)
         self.held: dict[str, str] = {}
 
     @rule(names=st.lists(st.sampled_from("abcdef"), max_size=4), gone=st.lists(st.sampled_from("abcdef"), max_size=3))
@@ -213,7 +213,7 @@ class Batches(RuleBasedStateMachine):
         """Send a batch, possible or not."""
         deletes = [{"id": self.held.get(name, "none")} for name in gone]
         body = batch(deletes=deletes, posts=[entry(f"{name}@b.example") for name in names])
-        reply = self.desk.ask("POST", f"{BLOCKS}/batch", body)
+        reply = self.sandbox.ask("POST", f"{BLOCKS}/batch", body)
         left = self.held.keys() - set(gone)
         possible = (
             len(set(gone)) == len(gone)
@@ -229,7 +229,7 @@ class Batches(RuleBasedStateMachine):
     @invariant()
     def the_list_is_what_was_accepted(self) -> None:
         """Compare the list with what was accepted."""
-        rows: list[dict[str, Any]] = self.desk.ask("GET", BLOCKS, per_page=1000).result
+        rows: list[dict[str, Any]] = self.sandbox.ask("GET", BLOCKS, per_page=1000).result
         assert {row["pattern"][0]: row["id"] for row in rows} == self.held
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.sandbox.bodies import BATCHES, BODIES, Body
-from tests.sandbox.desk import Desk, Reply
+from tests.sandbox.sandbox import Reply, Sandbox
 from worker.sandbox.account.account import Effect
 
 pytestmark = pytest.mark.slow  # hundreds of invented sequences
@@ -29,16 +29,16 @@ class Changes(RuleBasedStateMachine):
     @initialize(name=st.sampled_from(sorted(BODIES)))
     def begin(self, name: str) -> None:
         """Begin with one of the lists, as an account has it."""
-        self.desk, self.name, self.path = Desk(quota=None), name, f"settings/{name}"
+        self.sandbox, self.name, self.path = Sandbox(quota=None), name, f"settings/{name}"
         self.gone = ["none"]
         for about in "abc":
-            assert self.desk.ask("POST", self.path, BODIES[name](about)).status == 201
+            assert self.sandbox.ask("POST", self.path, BODIES[name](about)).status == 201
 
     @rule(item=ITEM)
     def create(self, item: Item) -> None:
         """A body that fits is taken, unless there is an entry for its target already."""
         taken = self.entry(item[0]) in self.entries()
-        reply = self.told(lambda: self.desk.ask("POST", self.path, self.body(item)))
+        reply = self.told(lambda: self.sandbox.ask("POST", self.path, self.body(item)))
         if item[1] is None:
             assert reply.status == (409 if taken else 201)
         if reply.status == 201:
@@ -49,7 +49,7 @@ class Changes(RuleBasedStateMachine):
         """An edit changes what it gives, and nothing else."""
         ident, before = self.ident(pick), self.rows()
         given = {name: value for n, (name, value) in enumerate(self.body(item).items()) if n in keep}
-        reply = self.told(lambda: self.desk.ask("PATCH", f"{self.path}/{ident}", given))
+        reply = self.told(lambda: self.sandbox.ask("PATCH", f"{self.path}/{ident}", given))
         if reply.status == 200:
             ignored = {"surprise", *(["domain"] if self.name == "domains" else [])}
             set_to = {name: value for name, value in given.items() if name not in ignored}
@@ -58,14 +58,14 @@ class Changes(RuleBasedStateMachine):
     @rule(pick=PICK, item=ITEM)
     def replace(self, pick: int, item: Item) -> None:
         """A whole body is put in the place of an entry, where the list knows that."""
-        reply = self.told(lambda: self.desk.ask("PUT", f"{self.path}/{self.ident(pick)}", self.body(item)))
+        reply = self.told(lambda: self.sandbox.ask("PUT", f"{self.path}/{self.ident(pick)}", self.body(item)))
         assert reply.status == 404 or self.name == "domains"
 
     @rule(pick=PICK)
     def delete(self, pick: int) -> None:
         """An entry that is there can be taken out, once."""
         ident, there = self.ident(pick), self.rows()
-        reply = self.told(lambda: self.desk.ask("DELETE", f"{self.path}/{ident}"))
+        reply = self.told(lambda: self.sandbox.ask("DELETE", f"{self.path}/{ident}"))
         assert reply.status == (200 if ident in there else 404)
         self.gone += [ident] * (ident in there)
 
@@ -88,7 +88,7 @@ class Changes(RuleBasedStateMachine):
         asked = {part: items for part, items in asked.items() if part in BATCHES[self.name]}
         sound = all(item[1] is None for item in (*posts, *(item for _, item in (*patches, *puts))))
         possible = self.possible(**asked) if asked else False
-        reply = self.told(lambda: self.desk.ask("POST", f"{self.path}/batch", asked))
+        reply = self.told(lambda: self.sandbox.ask("POST", f"{self.path}/batch", asked))
         assert (reply.status == 200) == possible or not sound
         if reply.status == 200:
             assert {part: len(rows) for part, rows in reply.result.items()} == {p: len(i) for p, i in asked.items()}
@@ -98,25 +98,25 @@ class Changes(RuleBasedStateMachine):
     @rule(passed=st.sampled_from([0.5, 400.0]))
     def wait(self, passed: float) -> None:
         """Let time pass, and what is due happen."""
-        self.desk.time += passed
-        self.desk.world.advance()
+        self.sandbox.time += passed
+        self.sandbox.world.advance()
 
     @invariant()
     def the_list_is_whole(self) -> None:
         """Ids and targets are there once, the total is the number of entries, and reads see what is true."""
-        reply = self.desk.ask("GET", self.path, per_page=3)
-        rows, true = self.rows(), self.desk.world.lists.get(self.name, {})
+        reply = self.sandbox.ask("GET", self.path, per_page=3)
+        rows, true = self.rows(), self.sandbox.world.lists.get(self.name, {})
         assert reply.body["result_info"]["total_count"] == len(rows)
         assert rows.keys() == {ident for ident, thing in true.items() if thing.value is not None}
         assert max(Counter(self.entries()).values(), default=1) == 1
         assert not set(self.gone) & rows.keys()
 
-    def told(self, act: Any) -> Reply:  # noqa: ANN401 - a question to the desk
+    def told(self, act: Any) -> Reply:  # noqa: ANN401 - a question to the sandbox
         """Act, and compare what changed with what the effects say; a refused request changes nothing."""
-        before, first = self.rows(), len(self.desk.world.effects)
+        before, first = self.rows(), len(self.sandbox.world.effects)
         reply: Reply = act()
         after = self.rows()
-        said = [effect for effect in self.desk.world.effects[first:] if effect.changed]
+        said = [effect for effect in self.sandbox.world.effects[first:] if effect.changed]
         if reply.status >= 400:
             assert (after, said) == (before, [])
         by_verb = {verb: named(said, verb) for verb in ("create", "edit", "replace", "delete")}
@@ -130,7 +130,7 @@ class Changes(RuleBasedStateMachine):
 
     def rows(self) -> Rows:
         """Return the list as a read sees it; nobody turned the clock, so nothing else happens."""
-        reply = self.desk.ask("GET", self.path, per_page=1000)
+        reply = self.sandbox.ask("GET", self.path, per_page=1000)
         assert len(set(reply.ids)) == len(reply.ids)
         return {row["id"]: row for row in reply.result}
 

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 
 from tests.sandbox.bodies import BATCHES, BODIES, Body
-from tests.sandbox.desk import Desk
-from worker.sandbox import Switches
+from tests.sandbox.sandbox import Sandbox
+from worker.sandbox import SandboxOptions
 from worker.sandbox.routing import ROUTES
 
 ONE = {"GET", "PATCH", "DELETE"}
@@ -45,9 +45,9 @@ SHOWN = {
 OLD = {"last_modified", "is_recipient", "is_sender", "is_spoof"}
 
 
-def emptied(desk: Desk, name: str) -> str:
+def emptied(sandbox: Sandbox, name: str) -> str:
     """Take what the account began with out of a list, and return the list's path."""
-    desk.world.lists.get(name, {}).clear()
+    sandbox.world.lists.get(name, {}).clear()
     return f"settings/{name}"
 
 
@@ -58,36 +58,36 @@ def test_every_documented_settings_operation_is_routed_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_an_entry_lives_from_its_creation_to_its_deletion(name: str) -> None:
-    desk = Desk()
-    path = emptied(desk, name)
+    sandbox = Sandbox()
+    path = emptied(sandbox, name)
     body = BODIES[name]("ada")
-    made = desk.ask("POST", path, body)
+    made = sandbox.ask("POST", path, body)
     assert (made.status, body.items() <= made.result.items()) == (201, True)
     one = f"{path}/{UUID(made.result['id'])}"
-    assert desk.ask("GET", one).result == made.result
-    assert desk.ask("PATCH", one, {}).result == made.result
-    assert desk.ask("POST", path, body).status == 409
-    assert desk.ask("GET", path).result == [made.result]
-    assert desk.ask("DELETE", one).result == {"id": made.result["id"]}
-    assert [desk.ask(method, one, {}).status for method in sorted(ONE)] == [404, 404, 404]
-    assert desk.ask("GET", path).body["result_info"]["total_count"] == 0
+    assert sandbox.ask("GET", one).result == made.result
+    assert sandbox.ask("PATCH", one, {}).result == made.result
+    assert sandbox.ask("POST", path, body).status == 409
+    assert sandbox.ask("GET", path).result == [made.result]
+    assert sandbox.ask("DELETE", one).result == {"id": made.result["id"]}
+    assert [sandbox.ask(method, one, {}).status for method in sorted(ONE)] == [404, 404, 404]
+    assert sandbox.ask("GET", path).body["result_info"]["total_count"] == 0
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_an_entry_shows_every_documented_field_and_the_old_ones_by_a_switch(name: str) -> None:
-    for switches, shown in ((Switches(), SHOWN[name] - OLD), (Switches(deprecated=True), SHOWN[name])):
-        desk = Desk(switches=switches)
-        made = desk.ask("POST", f"settings/{name}", BODIES[name]("ada"))
+def test_an_entry_shows_every_documented_field_and_the_old_ones_by_an_option(name: str) -> None:
+    for options, shown in ((SandboxOptions(), SHOWN[name] - OLD), (SandboxOptions(deprecated=True), SHOWN[name])):
+        sandbox = Sandbox(options=options)
+        made = sandbox.ask("POST", f"settings/{name}", BODIES[name]("ada"))
         assert made.result.keys() == shown
-        assert {row.keys() == shown for row in desk.ask("GET", f"settings/{name}").result} == {True}
+        assert {row.keys() == shown for row in sandbox.ask("GET", f"settings/{name}").result} == {True}
 
 
 def test_old_fields_show_and_set_their_successors_while_they_are_there() -> None:
     for deprecated in (True, False):
-        desk = Desk(switches=Switches(deprecated=deprecated))
-        made = desk.ask("POST", "settings/allow_policies", BODIES["allow_policies"]("ada")).result
-        desk.time += 5
-        edited = desk.ask(
+        sandbox = Sandbox(options=SandboxOptions(deprecated=deprecated))
+        made = sandbox.ask("POST", "settings/allow_policies", BODIES["allow_policies"]("ada")).result
+        sandbox.time += 5
+        edited = sandbox.ask(
             "PATCH", f"settings/allow_policies/{made['id']}", {"is_sender": True, "last_modified": 5}
         ).result
         assert edited["is_trusted_sender"] is deprecated
@@ -98,9 +98,9 @@ def test_old_fields_show_and_set_their_successors_while_they_are_there() -> None
 
 @pytest.mark.parametrize("name", BODIES)
 def test_what_a_whole_body_must_have_is_said(name: str) -> None:
-    desk, body = Desk(), BODIES[name]("ada")
+    sandbox, body = Sandbox(), BODIES[name]("ada")
     lacking = {field: {key: value for key, value in body.items() if key != field} for field in body}
-    statuses = {field: desk.ask("POST", f"settings/{name}", less).status for field, less in lacking.items()}
+    statuses = {field: sandbox.ask("POST", f"settings/{name}", less).status for field, less in lacking.items()}
     optional = {"comments", "notes", "provenance", "lookback_hops", "folder"}
     assert {field for field, status in statuses.items() if status == 400} == body.keys() - optional
 
@@ -134,19 +134,19 @@ WRONG: dict[str, dict[str, list[object]]] = {
     [(name, field, value) for name, wrong in WRONG.items() for field, values in wrong.items() for value in values],
 )
 def test_a_value_that_does_not_fit_is_refused(name: str, field: str, value: object) -> None:
-    desk = Desk()
-    path = emptied(desk, name)
-    refused = desk.ask("POST", path, BODIES[name]("ada") | {field: value})
-    assert (refused.status, desk.ask("GET", path).result, desk.world.effects) == (400, [], [])
+    sandbox = Sandbox()
+    path = emptied(sandbox, name)
+    refused = sandbox.ask("POST", path, BODIES[name]("ada") | {field: value})
+    assert (refused.status, sandbox.ask("GET", path).result, sandbox.world.effects) == (400, [], [])
     assert refused.body["errors"][0]["message"].split()[0] in {field, "pattern"}
 
 
 @pytest.mark.parametrize("wrong", ["(", "a{9999999999}", "(" * 512 + ")" * 512])
 def test_what_is_no_regular_expression_is_refused_where_one_is_wanted(wrong: str) -> None:
     block, person = BODIES["block_senders"]("ada"), BODIES["impersonation_registry"]("ada")
-    assert Desk().ask("POST", "settings/block_senders", block | {"is_regex": True, "pattern": wrong}).status == 400
+    assert Sandbox().ask("POST", "settings/block_senders", block | {"is_regex": True, "pattern": wrong}).status == 400
     person |= {"is_email_regex": True, "email": wrong}
-    assert Desk().ask("POST", "settings/impersonation_registry", person).status == 400
+    assert Sandbox().ask("POST", "settings/impersonation_registry", person).status == 400
 
 
 @pytest.mark.parametrize(
@@ -163,17 +163,17 @@ def test_what_is_no_regular_expression_is_refused_where_one_is_wanted(wrong: str
     ],
 )
 def test_a_value_that_fits_is_taken(name: str, right: Body) -> None:
-    reply = Desk().ask("POST", f"settings/{name}", BODIES[name]("new") | right)
+    reply = Sandbox().ask("POST", f"settings/{name}", BODIES[name]("new") | right)
     assert (reply.status, right.items() <= reply.result.items()) == (201, True)
 
 
 def test_an_old_entry_of_unknown_type_is_shown_found_and_may_be_commented() -> None:
-    desk = Desk()
-    ident = desk.world.add_entry("block_senders", pattern="what?", pattern_type="UNKNOWN")
-    assert desk.ask("GET", "settings/block_senders", pattern_type="UNKNOWN").ids == [ident]
-    edited = desk.ask("PATCH", f"settings/block_senders/{ident}", {"comments": "why?"})
+    sandbox = Sandbox()
+    ident = sandbox.world.add_entry("block_senders", pattern="what?", pattern_type="UNKNOWN")
+    assert sandbox.ask("GET", "settings/block_senders", pattern_type="UNKNOWN").ids == [ident]
+    edited = sandbox.ask("PATCH", f"settings/block_senders/{ident}", {"comments": "why?"})
     assert (edited.status, edited.result["comments"], edited.result["pattern_type"]) == (200, "why?", "UNKNOWN")
-    assert desk.ask("PATCH", f"settings/block_senders/{ident}", {"pattern_type": "UNKNOWN"}).status == 400
+    assert sandbox.ask("PATCH", f"settings/block_senders/{ident}", {"pattern_type": "UNKNOWN"}).status == 400
 
 
 FILTERS: list[tuple[str, Body, dict[str, str]]] = [
@@ -198,12 +198,12 @@ FILTERS: list[tuple[str, Body, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("name", "odd", "query"), FILTERS)
 def test_a_filter_leaves_the_one_that_it_means(name: str, odd: Body, query: dict[str, str]) -> None:
-    desk = Desk()
-    path = emptied(desk, name)
-    desk.ask("POST", path, BODIES[name]("even"))
-    meant = desk.ask("POST", path, BODIES[name]("odd") | odd).result["id"]
-    desk.time += 3600
-    assert desk.ask("GET", path, **query).ids == [meant]
+    sandbox = Sandbox()
+    path = emptied(sandbox, name)
+    sandbox.ask("POST", path, BODIES[name]("even"))
+    meant = sandbox.ask("POST", path, BODIES[name]("odd") | odd).result["id"]
+    sandbox.time += 3600
+    assert sandbox.ask("GET", path, **query).ids == [meant]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_filter_leaves_the_one_that_it_means(name: str, odd: Body, query: dict
     ],
 )
 def test_a_word_that_a_filter_does_not_know_is_refused(name: str, query: dict[str, str]) -> None:
-    assert Desk().ask("GET", f"settings/{name}", **query).status == 400
+    assert Sandbox().ask("GET", f"settings/{name}", **query).status == 400
 
 
 @pytest.mark.parametrize(
@@ -234,31 +234,31 @@ def test_a_word_that_a_filter_does_not_know_is_refused(name: str, query: dict[st
     ],
 )
 def test_a_list_is_ordered_as_asked(name: str, order: str) -> None:
-    desk = Desk()
-    path = emptied(desk, name)
+    sandbox = Sandbox()
+    path = emptied(sandbox, name)
     for about in ("b", "a", "c"):
-        desk.time += 1
-        desk.ask("POST", path, BODIES[name](about))
-    assert [row[order][0] for row in desk.ask("GET", path, order=order, direction="asc").result] == ["a", "b", "c"]
-    assert [row[order][0] for row in desk.ask("GET", path).result] == ["c", "a", "b"]
+        sandbox.time += 1
+        sandbox.ask("POST", path, BODIES[name](about))
+    assert [row[order][0] for row in sandbox.ask("GET", path, order=order, direction="asc").result] == ["a", "b", "c"]
+    assert [row[order][0] for row in sandbox.ask("GET", path).result] == ["c", "a", "b"]
 
 
 def test_the_ignored_addresses_know_neither_order_nor_search() -> None:
-    desk = Desk()
-    path = emptied(desk, "url_ignore_patterns")
+    sandbox = Sandbox()
+    path = emptied(sandbox, "url_ignore_patterns")
     for about in ("b", "a"):
-        desk.time += 1
-        desk.ask("POST", path, BODIES["url_ignore_patterns"](about))
-    shown = desk.ask("GET", path, order="name", search="b", direction="asc").result
+        sandbox.time += 1
+        sandbox.ask("POST", path, BODIES["url_ignore_patterns"](about))
+    shown = sandbox.ask("GET", path, order="name", search="b", direction="asc").result
     assert [row["pattern"] for row in shown] == ["https://a.example/", "https://b.example/"]
 
 
 @pytest.mark.parametrize("name", [name for name, parts in BATCHES.items() if "puts" in parts])
 def test_a_batch_of_any_list_has_four_parts(name: str) -> None:
-    desk, path, body = Desk(), f"settings/{name}", BODIES[name]
-    gone, put = (desk.ask("POST", path, body(about)).result["id"] for about in ("a", "b"))
+    sandbox, path, body = Sandbox(), f"settings/{name}", BODIES[name]
+    gone, put = (sandbox.ask("POST", path, body(about)).result["id"] for about in ("a", "b"))
     whole = {"deletes": [{"id": gone}], "patches": [], "puts": [{"id": put, **body("b")}], "posts": [body("a")]}
-    done = desk.ask("POST", f"{path}/batch", whole)
+    done = sandbox.ask("POST", f"{path}/batch", whole)
     assert (done.status, {part: len(rows) for part, rows in done.result.items()}) == (
         200,
         {"deletes": 1, "patches": 0, "puts": 1, "posts": 1},
@@ -267,9 +267,9 @@ def test_a_batch_of_any_list_has_four_parts(name: str) -> None:
 
 
 def test_a_batch_of_restrictions_only_deletes() -> None:
-    desk, path = Desk(), "settings/sending_domain_restrictions"
-    idents = [desk.ask("POST", path, BODIES["sending_domain_restrictions"](about)).result["id"] for about in "ab"]
+    sandbox, path = Sandbox(), "settings/sending_domain_restrictions"
+    idents = [sandbox.ask("POST", path, BODIES["sending_domain_restrictions"](about)).result["id"] for about in "ab"]
     asked = {"deletes": [{"id": ident} for ident in idents]}
-    assert desk.ask("POST", f"{path}/batch", {"deletes": [*asked["deletes"], {"id": "none"}]}).status == 404
-    assert desk.ask("POST", f"{path}/batch", asked).result == asked
-    assert not set(idents) & set(desk.ask("GET", path).ids)
+    assert sandbox.ask("POST", f"{path}/batch", {"deletes": [*asked["deletes"], {"id": "none"}]}).status == 404
+    assert sandbox.ask("POST", f"{path}/batch", asked).result == asked
+    assert not set(idents) & set(sandbox.ask("GET", path).ids)

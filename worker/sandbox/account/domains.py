@@ -1,4 +1,4 @@
-"""The account's own domains: how a new one is checked and becomes active or fails, and what its check wants."""
+"""The account's own domains: how a new one is checked and becomes active or fails."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.list_changes import entry_of
-from worker.sandbox.wire import Answer, Call, Json, moment, ok
+from worker.sandbox.wire import Json, format_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
 
 STATES = ("PENDING", "ACTIVE", "FAILED", "TIMEOUT")
 TENANT = "5a3c9a52-6f0e-4d3a-9f0c-2f1f7d0f4c11"
@@ -29,27 +28,27 @@ UNLUCKY: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def check_later(life: Life, ident: str, now: float) -> None:
-    """Let a new domain be checked ``switches.domain_check`` seconds later."""
-    life.later(now + life.switches.domain_check, partial(_check, life, ident))
+def schedule_check(account: AccountState, ident: str, now: float) -> None:
+    """Let a new domain be checked ``options.domain_check`` seconds later."""
+    account.schedule(now + account.options.domain_check, partial(_check, account, ident))
 
 
-def _check(life: Life, ident: str, at: float) -> None:
-    """Settle a domain: one whose first label is ``failed`` or ``timeout`` becomes that, any other ACTIVE."""
-    thing = life.lists["domains"][ident]
-    if thing.value is None:
+def _check(account: AccountState, ident: str, at: float) -> None:
+    """End the check of a domain: a first label of ``failed`` or ``timeout`` becomes its status, else it is ACTIVE."""
+    timeline = account.lists["domains"][ident]
+    if timeline.value is None:
         return
-    name = str(thing.value["domain"]).lower()
-    found = outcome(name, at, google=life.switches.google)
-    thing.become(at, thing.value | found)
+    name = str(timeline.value["domain"]).lower()
+    found = outcome(name, at, google=account.options.google)
+    timeline.become(at, timeline.value | found)
     detail: Json = {"id": ident, "status": found["status"]}
-    life.note(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
+    account.record(Effect(at, "domains.check", name, "cloudflare", changed=True, detail=detail))
 
 
 def outcome(name: str, at: float, *, google: bool = False) -> Json:
-    """Return what a check at ``at`` finds out about a domain."""
+    """Return the fields of a domain that was checked at ``at``."""
     status, why = UNLUCKY.get(name.partition(".")[0], ("ACTIVE", None))
-    authorization = {"authorized": why is None, "timestamp": moment(at), "status_message": why}
+    authorization = {"authorized": why is None, "timestamp": format_moment(at), "status_message": why}
     if why:
         return {"status": status, "authorization": authorization, "dmarc_status": "none", "spf_status": "none"}
     provider: Json = (
@@ -59,23 +58,6 @@ def outcome(name: str, at: float, *, google: bool = False) -> Json:
 
 
 def active_modes(domain: Json) -> list[object]:
-    """Return the way mail comes in: the first one that is allowed, once the domain is active."""
+    """Return the delivery modes in use: the first that is allowed, once the domain is active."""
     modes = domain.get("allowed_delivery_modes")
     return modes[:1] if isinstance(modes, list) and domain.get("status") == "ACTIVE" else []
-
-
-def verification(life: Life, call: Call) -> Answer:
-    """Answer the TXT record a domain waits for, or 204 where it is verified or an integration vouches for it."""
-    domain = entry_of(life, call, "domains")
-    verified = domain.get("status") == "ACTIVE" and life.switches.verified_domain == "204"
-    if verified or domain.get("integration_id"):
-        return Answer(204, {}, b"")
-    authorization = domain.get("authorization")
-    return ok(
-        {
-            "status": domain.get("status"),
-            "txt_record_name": f"_cf-email-sec-challenge.{domain['domain']}",
-            "txt_record_value": str(domain["id"]).replace("-", ""),
-            "last_checked_at": authorization["timestamp"] if isinstance(authorization, dict) else None,
-        }
-    )

@@ -9,127 +9,116 @@ from uuid import UUID
 
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Refused, moment
+from worker.sandbox.wire import Refused, format_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.sandbox.account.activity import Life
-    from worker.sandbox.account.list_schemas import Shape
+    from worker.sandbox.account.account import AccountState
+    from worker.sandbox.account.list_schemas import ListSchema
     from worker.sandbox.wire import Call, Json
 
 
-def entry_of(life: Life, call: Call, name: str) -> Json:
-    """Return the entry of a list that a call names, as a read sees it."""
-    ident = call.ids[0]
-    thing = life.lists.get(name, {}).get(ident)
-    entry = thing.seen(life.horizon(call.now, ident)) if thing is not None else None
-    if entry is None:
-        raise Refused(404, 10005, f"no entry {ident} in {name}")
-    return entry
+class ListChanges:
+    """Changes to one list, made on a copy of its true state until they are committed."""
 
-
-class Draft:
-    """The list as it truly is, and what is about to become of it."""
-
-    def __init__(self, life: Life, call: Call, name: str, shape: Shape) -> None:
-        """Begin with the list as it truly is."""
-        self.life, self.call, self.name, self.shape = life, call, name, shape
-        things = life.lists.setdefault(name, {})
-        self.entries = {ident: thing.value for ident, thing in things.items() if thing.value is not None}
-        self.targets = Counter(shape.target(entry) for entry in self.entries.values())
+    def __init__(self, account: AccountState, call: Call, name: str, schema: ListSchema) -> None:
+        self.account, self.call, self.name, self.schema = account, call, name, schema
+        timelines = account.lists.setdefault(name, {})
+        self.entries = {ident: timeline.value for ident, timeline in timelines.items() if timeline.value is not None}
+        self.targets = Counter(schema.target(entry) for entry in self.entries.values())
         self.effects: list[Effect] = []
         self.refused: list[Effect] = []
 
     def create(self, body: Json) -> Json:
         """Add an entry."""
-        given = self._given(body, "create")
-        ident, stamp = str(UUID(int=self.life.rng.getrandbits(128), version=4)), moment(self.call.now)
-        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.shape.fields), **self.shape.first}
+        given = self._read_fields(body, "create")
+        ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), format_moment(self.call.now)
+        fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.initial}
         return self._put("create", fresh | given)
 
     def edit(self, ident: str, body: Json) -> Json:
         """Change the given fields of an entry."""
-        before = self._entry(ident, "edit")
-        return self._put("edit", before | self._given(body, "edit"))
+        before = self._find_entry(ident, "edit")
+        return self._put("edit", before | self._read_fields(body, "edit"))
 
     def replace(self, ident: str, body: Json) -> Json:
-        """Put a whole entry in the place of another; what the API itself decided about it stays."""
-        before = self._entry(ident, "replace")
-        cleared: Json = dict.fromkeys(self.shape.settable("replace"))
-        return self._put("replace", before | cleared | self._given(body, "replace"))
+        """Replace a whole entry, except for the fields that the API itself sets."""
+        before = self._find_entry(ident, "replace")
+        cleared: Json = dict.fromkeys(self.schema.settable("replace"))
+        return self._put("replace", before | cleared | self._read_fields(body, "replace"))
 
     def delete(self, ident: str) -> Json:
-        """Take an entry out."""
-        entry = self._entry(ident, "delete")
+        """Delete an entry."""
+        entry = self._find_entry(ident, "delete")
         del self.entries[ident]
-        self.targets[self.shape.target(entry)] -= 1
+        self.targets[self.schema.target(entry)] -= 1
         self.effects.append(self._effect("delete", entry, changed=True))
         return {"id": ident}
 
     def commit(self) -> None:
-        """Make the changes true."""
-        now, things = self.call.now, self.life.lists[self.name]
+        """Write the changes into the list."""
+        now, timelines = self.call.now, self.account.lists[self.name]
         for ident, entry in self.entries.items():
-            if ident not in things:
-                things[ident] = Timeline(now, entry)
-                self.shape.born(self.life, ident, now)
-            elif things[ident].value != entry:
-                things[ident].become(now, entry)
-        for ident, thing in things.items():
-            if ident not in self.entries and thing.value is not None:
-                thing.become(now, None)
-        self.life.effects += self.effects
+            if ident not in timelines:
+                timelines[ident] = Timeline(now, entry)
+                self.schema.on_create(self.account, ident, now)
+            elif timelines[ident].value != entry:
+                timelines[ident].become(now, entry)
+        for ident, timeline in timelines.items():
+            if ident not in self.entries and timeline.value is not None:
+                timeline.become(now, None)
+        self.account.effects += self.effects
 
-    def _entry(self, ident: str, verb: str) -> Json:
-        """Return an entry; trying again on one that is gone is an effect that changes nothing."""
+    def _find_entry(self, ident: str, verb: str) -> Json:
+        """Return an entry. To try again on one that is gone is an effect that changes nothing."""
         if ident not in self.entries:
-            thing = self.life.lists[self.name].get(ident)
-            if thing is not None and (last := thing.value or thing.past[-1][1]):
+            timeline = self.account.lists[self.name].get(ident)
+            if timeline is not None and (last := timeline.value or timeline.past[-1][1]):
                 self.refused.append(self._effect(verb, last, changed=False))
             raise Refused(404, 10005, f"no entry {ident} in {self.name}")
         return self.entries[ident]
 
-    def _given(self, body: Json, verb: str) -> Json:
-        given = self.shape.given(body, verb, deprecated=self.life.switches.deprecated)
-        if complaint := self.shape.complaint(given, verb):
-            self.life.reader.wrong(complaint)
+    def _read_fields(self, body: Json, verb: str) -> Json:
+        given = self.schema.select(body, verb, deprecated=self.account.options.deprecated)
+        if complaint := self.schema.validate(given, verb):
+            self.account.reader.refuse(complaint)
         return given
 
     def _put(self, verb: str, entry: Json) -> Json:
-        """Put an entry in its place, if it fits and there is no other for the same target."""
-        if complaint := self.shape.check(entry):
-            self.life.reader.wrong(complaint)
-        ident, target = str(entry["id"]), self.shape.target(entry)
+        """Put an entry into the copy, if it is valid and no other has the same key."""
+        if complaint := self.schema.check(entry):
+            self.account.reader.refuse(complaint)
+        ident, target = str(entry["id"]), self.schema.target(entry)
         before = self.entries.get(ident)
         if before is not None:
-            self.targets[self.shape.target(before)] -= 1
-        if before is None or self.shape.target(before) != target:
-            self._refuse_a_second(verb, entry, target)
+            self.targets[self.schema.target(before)] -= 1
+        if before is None or self.schema.target(before) != target:
+            self._refuse_duplicate(verb, entry, target)
         self.targets[target] += 1
         self.effects.append(self._effect(verb, entry, changed=before != entry))
-        self.entries[ident] = entry | {"modified_at": moment(self.call.now)}
+        self.entries[ident] = entry | {"modified_at": format_moment(self.call.now)}
         return self.entries[ident]
 
-    def _refuse_a_second(self, verb: str, entry: Json, target: str) -> None:
-        """Refuse an entry that is there already; the attempt is an effect that changes nothing."""
-        if self.targets[target] and self.life.switches.duplicates == "409":
+    def _refuse_duplicate(self, verb: str, entry: Json, target: str) -> None:
+        """Refuse an entry whose key is taken. The attempt is an effect that changes nothing."""
+        if self.targets[target] and self.account.options.duplicates == "409":
             attempt = entry if entry["id"] in self.entries else entry | {"id": None}
             self.refused.append(self._effect(verb, attempt, changed=False))
             raise Refused(409, 10006, f"an entry for {target} exists already")
 
     def _effect(self, verb: str, entry: Json, *, changed: bool) -> Effect:
         detail: Json = {"id": entry.get("id"), "comments": entry.get("comments")}
-        return Effect(self.call.now, f"{self.name}.{verb}", self.shape.target(entry), self.call.by, changed, detail)
+        return Effect(self.call.now, f"{self.name}.{verb}", self.schema.target(entry), self.call.by, changed, detail)
 
 
 @contextmanager
-def drafted(life: Life, call: Call, name: str, shape: Shape) -> Iterator[Draft]:
-    """Commit a draft at its end. Where it is refused nothing is done, but that somebody tried again is on record."""
-    draft = Draft(life, call, name, shape)
+def change_list(account: AccountState, call: Call, name: str, schema: ListSchema) -> Iterator[ListChanges]:
+    """Commit all changes of a block at its end, or none when one is refused; then only the attempt is on record."""
+    changes = ListChanges(account, call, name, schema)
     try:
-        yield draft
+        yield changes
     except Refused:
-        life.effects += draft.refused
+        account.effects += changes.refused
         raise
-    draft.commit()
+    changes.commit()

@@ -1,27 +1,40 @@
-"""A message in the sandbox: what never changes is encoded once, what changes is a small state."""
+"""A message: the part that never changes is encoded once, the part that changes is a small state."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.account.timeline import Timeline
-from worker.sandbox.wire import Json, moment, seconds
+from worker.sandbox.wire import Json, format_moment, format_seconds
 
+DAY = 86400.0
 QUARANTINE = "Quarantine"
 PURGED = "RecoverableItemsPurges"
 DESTINATIONS = frozenset({"Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDeletions", PURGED})
+# The dispositions that a search may ask for, and those that a message may have.
 SIX = frozenset({"MALICIOUS", "SUSPICIOUS", "SPOOF", "SPAM", "BULK", "NONE"})
 TEN = SIX | {"MALICIOUS-BEC", "ENCRYPTED", "EXTERNAL", "UNKNOWN"}
 DELIVERIES = frozenset(
     {"delivered", "moved", "quarantined", "rejected", "deferred", "bounced", "queued", "move_failed"}
 )
 
+# What an action log, or an item of an answer, says about an attempt.
+DONE = "OK"
+NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
+QUARANTINED = "the message is in quarantine"
+NOT_HELD = "the message is not in quarantine"
+NO_INTEGRATION = "no integration with write access for this mailbox"
+NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
+PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
-@dataclass(frozen=True, slots=True)
-class State:
+
+class State(Struct, frozen=True):
     """What changes in the life of a message; ``released`` names the recipients a partial release has reached."""
 
     disposition: str
@@ -32,58 +45,59 @@ class State:
     log: tuple[Json, ...] = ()
     released: tuple[str, ...] = ()
 
-    def sent_in(self, at: float, by: str, status: str) -> State:
+    def record_submission(self, at: float, by: str, status: str) -> State:
         """Return the state after somebody asked for another verdict."""
         entry = log_entry("RECLASSIFY", at, status, by)
-        return replace(self, operations=_with(self.operations, "SUBMISSION"), log=(*self.log, entry))
+        return replace(self, operations=_add_operation(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
-    def previewed(self, at: float, by: str, status: str = "OK") -> State:
-        """Return the state after somebody tried to look at a picture of it, which a status other than OK denied."""
+    def record_preview(self, at: float, by: str, status: str = "OK") -> State:
+        """Return the state after somebody asked for a picture; with a status other than OK there was none."""
         after = replace(self, log=(*self.log, log_entry("PREVIEW", at, status, by)))
-        return replace(after, operations=_with(self.operations, "PREVIEW")) if status == "OK" else after
+        return replace(after, operations=_add_operation(self.operations, "PREVIEW")) if status == "OK" else after
 
 
 def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
     """Write one entry of a message's action log."""
     properties = {"folder": folder, "requested_by": by}
-    return {"completed_at": moment(at), "operation": operation, "status": status, "properties": properties}
+    return {"completed_at": format_moment(at), "operation": operation, "status": status, "properties": properties}
 
 
-def aged(log: tuple[Json, ...]) -> list[Json]:
-    """Return entries of an action log with their field that is past its end of life."""
+def add_deprecated(log: tuple[Json, ...]) -> list[Json]:
+    """Return the entries of an action log with the field that is past its end of life."""
     return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
 
 
-def moved(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
+def apply_move(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
     """Return the state after a move that reached at least one recipient."""
-    operations = _with(state.operations, "MOVE")
+    operations = _add_operation(state.operations, "MOVE")
     return replace(state, folder=folder, delivery=delivery, operations=operations, log=(*state.log, *log))
 
 
-def released(state: State, everybody: tuple[str, ...], reached: tuple[str, ...], entry: Json) -> State:
+def apply_release(state: State, everybody: tuple[str, ...], reached: tuple[str, ...], entry: Json) -> State:
     """Return the state after a release; in quarantine until everybody was reached."""
     after = replace(state, released=tuple(dict.fromkeys((*state.released, *reached))), log=(*state.log, entry))
     if not after.released:
         return after
-    after = replace(after, operations=_with(state.operations, "QUARANTINE_RELEASE"))
+    after = replace(after, operations=_add_operation(state.operations, "QUARANTINE_RELEASE"))
     if set(after.released) != set(everybody):
         return replace(after, delivery=("delivered", "quarantined"))
     return replace(after, delivery=("delivered",), quarantined=False, folder="Inbox")
 
 
-def _with(operations: tuple[str, ...] | None, operation: str) -> tuple[str, ...]:
+def _add_operation(operations: tuple[str, ...] | None, operation: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(operations or ()), operation)))
 
 
 @lru_cache(maxsize=4096)
 def first_state(disposition: str, *, quarantined: bool, folder: str = "Inbox") -> State:
-    """Return the state of a fresh message; equal ones are the same object, to spare memory."""
+    """Return the state of a new message; equal states are one object, to save memory."""
     delivery = "quarantined" if quarantined else "delivered"
     return State(disposition, QUARANTINE if quarantined else folder, quarantined, (delivery,))
 
 
+# A page holds up to a thousand messages in few states, so each state is encoded once.
 @lru_cache(maxsize=4096)
-def _tail(
+def _encode_tail(
     disposition: str, delivery: tuple[str, ...], operations: tuple[str, ...] | None, *, quarantined: bool
 ) -> bytes:
     changing = {
@@ -95,8 +109,8 @@ def _tail(
     return b"," + msgspec.json.encode(changing)[1:]
 
 
-class Fixed(msgspec.Struct, frozen=True, rename={"sender": "from"}):
-    """What a search filter or an effect needs of the fixed part."""
+class Fixed(Struct, frozen=True, rename={"sender": "from"}):
+    """The fields of the fixed part that filters and effects need."""
 
     client_recipients: tuple[str, ...] = ()
     detection_reasons: tuple[str, ...] = ()
@@ -118,16 +132,16 @@ _read = msgspec.json.Decoder(Fixed).decode
 
 
 class Mail(Timeline[State]):
-    """One message: encoded fixed part without its closing brace, and the timeline of its state.
+    """One message: its encoded fixed part without the closing brace, and the timeline of its state.
 
-    ``since`` at the beginning is when the index first knows it, which may be later than ``scanned``. ``original`` is
-    the text of a real message; one of our own making is written again whenever somebody asks.
+    The timeline begins when the index first knows the message, which may be later than ``scanned``. ``original`` is the
+    text of a real message; an invented one is written again whenever somebody asks.
     """
 
     __slots__ = ("first", "head", "id", "kind", "links", "original", "scanned")
 
     def __init__(self, fields: Json, scanned: int, indexed: float, state: State) -> None:
-        """Encode ``fields``, the documented ones that never change."""
+        """Encode ``fields``: the documented ones that never change."""
         super().__init__(indexed, state)
         self.id = str(fields["id"])
         self.head = msgspec.json.encode(fields)[:-1]
@@ -149,18 +163,24 @@ class Mail(Timeline[State]):
 
     @property
     def stored(self) -> bool:
-        """Whether the body was kept, as it is only of what was a detection from the first."""
+        """Whether the body was kept, as it is only for what was a detection from the start."""
         first = self.past[0][1] if self.past else self.value
         return first.disposition != "NONE"
 
-    def fixed(self) -> Fixed:
-        """Decode what filters ask about; dear, so ask only when a filter needs it."""
+    def read_fixed(self) -> Fixed:
+        """Decode the fixed part. This is slow, so filters that need it come last."""
         return _read(self.head + b"}")
 
-    def encoded(self, state: State, *, deprecated: bool = False) -> bytes:
-        """Join the fixed part and one state to the message as the API shows it."""
-        tail = _tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
+    def encode(self, state: State, *, deprecated: bool = False) -> bytes:
+        """Join the fixed part and one state into the message as the API shows it."""
+        tail = _encode_tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
-        old = {"ts": seconds(self.scanned), "findings": None, "action_log": aged(state.log)}
+        old = {"ts": format_seconds(self.scanned), "findings": None, "action_log": add_deprecated(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail
+
+
+SCAN_TIME = attrgetter("scanned")
+"""The key by which the messages of an account are sorted."""
+Test = Callable[[Mail, State], bool]
+"""Tells whether a search finds a message in a state."""

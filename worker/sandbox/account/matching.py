@@ -1,21 +1,22 @@
-"""Whether an entry of a list means a sender, a recipient or a server: by equality, by network, or by expression."""
+"""Whether an entry of a list matches a sender, a recipient or a server: literally, by network, or by expression."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_address, ip_network
 from math import comb, inf
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
-# The longest address there can be. What an expression is tried on is cut to it, and how often the expression may have
-# to try again is bounded: both ends are written by somebody else, and the engine knows no patience. A try takes a
-# tenth of a microsecond, so that the longest search takes a few milliseconds.
+# Expressions and the texts they are tried on both come from outside, and the engine of the standard library has no
+# time limit. So a text is cut to the longest address there can be, and an expression is not tried where it might
+# backtrack too often. A try takes a tenth of a microsecond, so the longest search takes a few milliseconds.
 LONGEST_ADDRESS = 254
 MOST_TRIES = 2.0**16
 ESCAPED = re.compile(r"\\.|\(\?#(?:\\.|[^)\\])*\)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
@@ -27,21 +28,20 @@ SERVERS = ("x_originating_ip", "smtp_helo_server_ip", "smtp_previous_hop_ip")
 GROUP = re.compile(r"\(([^()]*)\)([*+{]?)")
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
-    """Who had a hand in a message: addresses, and the servers it came over."""
+class Parties(Struct, frozen=True):
+    """The parties to a message: addresses, and the servers that it came over."""
 
     addresses: tuple[str, ...]
     servers: tuple[str, ...] = ()
 
 
 def senders(fields: Json) -> Parties:
-    """Return all that a message says about where it comes from, and where an answer would go."""
+    """Return all addresses and servers a message comes from, and the address for answers."""
     return Parties(_strings(fields, "from", "envelope_from", "replyto"), _strings(fields, *SERVERS))
 
 
 def authors(fields: Json) -> Parties:
-    """Return who wrote a message; an address for answers lets nobody through, anybody can write one in."""
+    """Return who wrote a message. Its address for answers is left out, since anybody can write one in."""
     return Parties(_strings(fields, "from", "envelope_from"), _strings(fields, *SERVERS))
 
 
@@ -51,14 +51,14 @@ def recipients(fields: Json) -> Parties:
     return Parties(tuple(map(str, named)) if isinstance(named, list | tuple) else ())
 
 
-def means(entry: Json, parties: Parties) -> bool:
-    """Tell whether an entry means one of them; letters of either case are the same."""
+def matches(entry: Json, parties: Parties) -> bool:
+    """Tell whether an entry matches one of the parties; case is ignored."""
     pattern = str(entry["pattern"])
     if entry.get("is_regex"):
-        return any(_found(pattern, text[:LONGEST_ADDRESS]) for text in (*parties.addresses, *parties.servers))
+        return any(_search(pattern, text[:LONGEST_ADDRESS]) for text in (*parties.addresses, *parties.servers))
     wanted, kind = pattern.lower(), entry.get("pattern_type", "DOMAIN")
     if kind == "IP":
-        return any(_inside(server, pattern) for server in parties.servers)
+        return any(_is_inside(server, pattern) for server in parties.servers)
     if kind == "DOMAIN":
         return any(address.lower().rpartition("@")[2] == wanted for address in parties.addresses)
     return any(address.lower() == wanted for address in parties.addresses)
@@ -68,8 +68,8 @@ def _strings(fields: Json, *names: str) -> tuple[str, ...]:
     return tuple(value for name in names if isinstance(value := fields.get(name), str))
 
 
-def _inside(server: str, network: str) -> bool:
-    """Tell whether a server is in a network; what is no address of either kind is in none."""
+def _is_inside(server: str, network: str) -> bool:
+    """Tell whether a server is in a network; a text that is no address is in none."""
     try:
         return ip_address(server) in ip_network(network, strict=False)
     except ValueError:
@@ -77,25 +77,25 @@ def _inside(server: str, network: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _found(pattern: str, text: str) -> bool:
-    """Search in an address; an expression does not mean one on which it might have to try too often."""
-    expression, longest = _bounded(pattern)
+def _search(pattern: str, text: str) -> bool:
+    """Search in an address; an expression that might backtrack too often on it does not match."""
+    expression, longest = _compile_bounded(pattern)
     return expression is not None and len(text) <= longest and expression.search(text) is not None
 
 
 @lru_cache(maxsize=1024)
-def _bounded(pattern: str) -> tuple[re.Pattern[str] | None, int]:
-    """Compile an expression, if it is one, and tell on how many characters it may be tried."""
+def _compile_bounded(pattern: str) -> tuple[re.Pattern[str] | None, int]:
+    """Compile an expression, if it is valid, and tell on how many characters it may be tried."""
     try:
         expression = re.compile(pattern)
     except re.error:
         return None, 0
-    tries = partial(_tries, ESCAPED.sub("x", pattern))
+    tries = partial(_estimate_tries, ESCAPED.sub("x", pattern))
     return expression, bisect_right(range(LONGEST_ADDRESS + 1), MOST_TRIES, key=tries) - 1
 
 
-def _tries(bare: str, length: int) -> float:
-    """Estimate from above how often an expression without escapes and sets may be tried on so many characters.
+def _estimate_tries(bare: str, length: int) -> float:
+    """Return an upper bound of the tries of an expression (without escapes and sets) on so many characters.
 
     A choice within something repeated has no bound, nor has what is written with spaces and comments.
     """
@@ -105,21 +105,21 @@ def _tries(bare: str, length: int) -> float:
         inner, repeated = group.groups()
         if repeated and (MANY.search(inner) or MAYBE.search(inner.removeprefix("?")) or "|" in inner):
             return inf
-        bare = bare[: group.start()] + _flat(inner, length) + "x" + repeated + bare[group.end() :]
-    return sum(_ways(branch, length, anywhere=not branch.startswith("^")) for branch in bare.split("|"))
+        bare = bare[: group.start()] + _flatten(inner, length) + "x" + repeated + bare[group.end() :]
+    return sum(_count_ways(branch, length, anywhere=not branch.startswith("^")) for branch in bare.split("|"))
 
 
-def _flat(inner: str, length: int) -> str:
-    """Write what is in a group without it: a choice as so many doublings, a look around as one more walk."""
+def _flatten(inner: str, length: int) -> str:
+    """Rewrite a group without its parentheses: a choice as so many doublings, a look around as one more walk."""
     walk = "x*" if LOOK.match(inner) else ""
     inner = inner.removeprefix("?").replace("^", "x")
     if "|" in inner:
-        ways = sum(_ways(branch, length) for branch in inner.split("|"))
+        ways = sum(_count_ways(branch, length) for branch in inner.split("|"))
         inner = "x?" * (ways - 1).bit_length()
     return inner + walk
 
 
-def _ways(branch: str, length: int, *, anywhere: bool = False) -> int:
-    """Count the ways to try a sequence: what may begin or end anywhere shares the text, what may be there doubles."""
+def _count_ways(branch: str, length: int, *, anywhere: bool = False) -> int:
+    """Count the ways to try a sequence: repeated parts share the text among them, each optional part doubles them."""
     shares = len(MANY.findall(branch)) + anywhere
     return comb(length + shares, shares) << len(MAYBE.findall(MANY.sub("", branch)))

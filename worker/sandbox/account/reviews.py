@@ -1,27 +1,27 @@
-"""What becomes of a request for another verdict: a submission on record, a review, perhaps that verdict."""
+"""Requests for another verdict: each becomes a submission, is reviewed later, and may change the verdict."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import SIX, Mail
-from worker.sandbox.wire import Json, moment
+from worker.sandbox.wire import Json, format_moment
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
 
 GRANTED = 2 / 3
 INVALID = "invalid submission: no message body"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class VerdictRequest(Struct, frozen=True):
     """A request for another verdict, at ``at`` epoch seconds.
 
-    Without a stored body nobody can review it. ``escalates`` is the submission of a user that it takes further.
+    Without a stored body nobody can review it. ``escalates`` is the submission of a user that it escalates.
     """
 
     mail: Mail
@@ -32,76 +32,76 @@ class Wish:
     escalates: str | None = None
 
 
-def read_wish(life: Life, mail: Mail, by: str, at: float, body: Json) -> Wish:
+def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Json) -> VerdictRequest:
     """Read a request for another verdict out of the fields of a reclassification."""
     wanted = body.get("expected_disposition")
     if not isinstance(wanted, str) or wanted not in SIX:
-        life.reader.wrong(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
-    text, escalated = (_words(life, body, name) for name in ("eml_content", "escalated_submission_id"))
-    return Wish(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
+        account.reader.refuse(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
+    text, escalated = (_read_text(account, body, name) for name in ("eml_content", "escalated_submission_id"))
+    return VerdictRequest(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
 
 
-def _words(life: Life, body: Json, name: str) -> str | None:
+def _read_text(account: AccountState, body: Json, name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
-        life.reader.wrong(f"{name} must be a string")
+        account.reader.refuse(f"{name} must be a string")
     return value
 
 
-def ask(life: Life, wish: Wish) -> None:
-    """Take a request in. It is on record a little later, and decided about much later."""
-    detail: Json = {"disposition": wish.disposition}
-    life.note(Effect(wish.at, "reclassify", wish.mail.id, wish.by, changed=True, detail=detail))
-    life.later(wish.at + life.switches.submission_delay, partial(_submit, life, wish))
+def request_verdict(account: AccountState, request: VerdictRequest) -> None:
+    """Accept a request. It is on record a little later, and decided much later."""
+    detail: Json = {"disposition": request.disposition}
+    account.record(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
+    account.schedule(request.at + account.options.submission_delay, partial(_submit, account, request))
 
 
-def _submit(life: Life, wish: Wish, at: float) -> None:
+def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
     """Put the request on record."""
-    mail = wish.mail
-    ident = life.add_submission(
+    mail = request.mail
+    ident = account.add_submission(
         at=at,
         type="Team",
-        requested_at=moment(wish.at),
-        requested_by=wish.by,
-        requested_disposition=wish.disposition,
-        original_disposition=six(mail.now.disposition),
+        requested_at=format_moment(request.at),
+        requested_by=request.by,
+        requested_disposition=request.disposition,
+        original_disposition=limit_to_six(mail.now.disposition),
         original_postfix_id=mail.postfix,
-        subject=mail.fixed().subject,
-        status="pending" if wish.stored else "invalid",
-        outcome=None if wish.stored else INVALID,
+        subject=mail.read_fixed().subject,
+        status="pending" if request.stored else "invalid",
+        outcome=None if request.stored else INVALID,
     )
-    mail.become(at, mail.now.sent_in(wish.at, wish.by, "OK" if wish.stored else INVALID))
-    _escalate(life, wish, ident, at)
-    if wish.stored:
-        life.later(at + life.switches.review_delay, partial(_review, life, wish, ident))
+    mail.become(at, mail.now.record_submission(request.at, request.by, "OK" if request.stored else INVALID))
+    _escalate(account, request, ident, at)
+    if request.stored:
+        account.schedule(at + account.options.review_delay, partial(_review, account, request, ident))
 
 
-def _escalate(life: Life, wish: Wish, ident: str, at: float) -> None:
-    """Say on the submission of a user that the security team took it further, under which id."""
-    users = life.submissions.get(wish.escalates or "")
+def _escalate(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
+    """Mark the submission of a user as escalated by the submission ``ident``."""
+    users = account.submissions.get(request.escalates or "")
     if users is None or users.value is None or users.value["type"] != "User":
         return
-    life.change_submission(
-        str(wish.escalates),
+    account.change_submission(
+        str(request.escalates),
         at=at,
         customer_status="escalated",
-        escalated_as=wish.disposition,
-        escalated_at=moment(wish.at),
-        escalated_by=wish.by,
+        escalated_as=request.disposition,
+        escalated_at=format_moment(request.at),
+        escalated_by=request.by,
         escalated_submission_id=ident,
     )
 
 
-def _review(life: Life, wish: Wish, ident: str, at: float) -> None:
-    """Decide about a request: two in three are granted, and then the verdict changes."""
-    granted = life.rng.random() < GRANTED
-    outcome = wish.disposition if granted else wish.mail.now.disposition
+def _review(account: AccountState, request: VerdictRequest, ident: str, at: float) -> None:
+    """Decide a request: two in three are granted, and then the verdict changes."""
+    granted = account.rng.random() < GRANTED
+    outcome = request.disposition if granted else request.mail.now.disposition
     said = "accepted" if granted else "rejected"
-    life.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=six(outcome))
+    account.change_submission(ident, at=at, status="completed", outcome=said, outcome_disposition=limit_to_six(outcome))
     if granted:
-        life.change_verdict(wish.mail.id, wish.disposition, at=at)
+        account.change_verdict(request.mail.id, request.disposition, at=at)
 
 
-def six(disposition: str) -> str | None:
-    """Return a disposition as submissions show it, which know six of them."""
+def limit_to_six(disposition: str) -> str | None:
+    """Return a disposition as submissions show it; they know six, and null."""
     return disposition if disposition in SIX else None

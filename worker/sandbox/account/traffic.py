@@ -1,12 +1,13 @@
-"""Seeded mail: who writes what to our people, how Cloudflare judged it, and with which fields it is shown."""
+"""Invented mail: who writes what to whom, how Cloudflare judges it, and which fields it has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from worker.sandbox.wire import Json, seconds
+from msgspec import Struct
+
+from worker.sandbox.wire import Json, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,8 @@ FAIL = (None, "none", "fail", "fail")
 LOOSE = ("no alignment", "none", "none", "neutral")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of mail; ``weight`` is its share in a hundred, ``shown`` what its links look like to a reader."""
+class Kind(Struct, frozen=True):
+    """One kind of mail; ``weight`` is its share in a hundred, ``shown`` the text of its links."""
 
     weight: int
     disposition: str
@@ -131,21 +131,21 @@ def pick(rng: Random) -> str:
     return rng.choices(_NAMES, cum_weights=_STEPS)[0]
 
 
-def message_id_of(rng: Random, scanned: int) -> str:
+def make_message_id(rng: Random, scanned: int) -> str:
     """Make an investigate id: postfix id, scan time, eight hex digits."""
     bits = rng.getrandbits(128)
     postfix = "".join([ALPHABET[(bits >> shift) % len(ALPHABET)] for shift in range(0, 96, 6)])
-    return f"{postfix}-{seconds(scanned)}-{bits & 0xFFFFFFFF:08x}"
+    return f"{postfix}-{format_seconds(scanned)}-{bits & 0xFFFFFFFF:08x}"
 
 
-def skeleton(ident: str, scanned: int) -> Json:
+def fill_required(ident: str, scanned: int) -> Json:
     """Return the required fields of a message, and the ones its id determines."""
     postfix, _, rest = ident.partition("-")
     return {
         "id": ident,
         "postfix_id": postfix,
         "alert_id": f"{postfix}-{rest.rpartition('-')[0]}",
-        "scanned_at": f"{seconds(scanned)}Z",
+        "scanned_at": f"{format_seconds(scanned)}Z",
         "client_recipients": ["ada@corp.example"],
         "detection_reasons": [],
         "is_phish_submission": False,
@@ -155,7 +155,7 @@ def skeleton(ident: str, scanned: int) -> Json:
 
 def compose(rng: Random, scanned: int, kind: Kind) -> Json:
     """Write the fixed fields of one message of a kind."""
-    fields = skeleton(message_id_of(rng, scanned), scanned)
+    fields = fill_required(make_message_id(rng, scanned), scanned)
     domain, n = rng.choice(kind.domains), rng.randrange(1, 9999)
     recipients = [rng.choice(ADDRESSES)] if rng.random() < ONE_RECIPIENT else rng.sample(ADDRESSES, 3)
     subjects = kind.subjects if rng.random() < PLAIN_SUBJECT else ODD_SUBJECTS
@@ -171,8 +171,8 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
         "from_name": rng.choice(kind.names),
         "message_id": f"<{rng.getrandbits(64):016x}.{n}@{domain}>",
         "replyto": None,
-        "sent_at": f"{seconds(scanned - 7)}Z",
-        "sent_date": seconds(scanned - 7),
+        "sent_at": f"{format_seconds(scanned - 7)}Z",
+        "sent_date": format_seconds(scanned - 7),
         "smtp_helo_server_ip": f"203.0.113.{n % 250 + 1}",
         "smtp_previous_hop_ip": f"198.51.100.{n % 240 + 1}",
         "subject": rng.choice(subjects).format(n=n),
@@ -186,7 +186,7 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
 
 
 def _thin_out(rng: Random, fields: Json) -> None:
-    """Leave optional fields null or out, as the API does without any pattern one could rely on."""
+    """Leave optional fields null or out, as the API does without a pattern to rely on."""
     chance = rng.random()
     hashes = (None, None) if chance < SOME_NULL else (f"{rng.getrandbits(256):064x}", f"{rng.getrandbits(256):064x}")
     fields |= {"edf_hash": hashes[0], "htmltext_structure_hash": hashes[1], "postfix_id_outbound": None}

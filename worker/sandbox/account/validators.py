@@ -1,4 +1,7 @@
-"""What a text in the settings may be: an address, a domain, a network, a regular expression, an id."""
+"""Checks of the texts in settings: addresses, domains, networks, regular expressions, ids.
+
+Each returns what is wrong, or None.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,23 @@ RESERVED = tuple(
 )
 
 
-def domain(text: str) -> Complaint:
+def check_domain(text: str) -> Complaint:
     """Say what is wrong with a domain."""
     return None if DOMAIN.fullmatch(text) else "is not a valid domain"
 
 
-def email(text: str) -> Complaint:
+def check_email(text: str) -> Complaint:
     """Say what is wrong with an email address."""
     local, _, host = text.rpartition("@")
     return None if LOCAL.fullmatch(local) and DOMAIN.fullmatch(host) else "is not a valid email address"
 
 
-def uuid(text: str) -> Complaint:
+def check_uuid(text: str) -> Complaint:
     """Say what is wrong with a UUID."""
     return None if UUID.fullmatch(text) else "is not a UUID"
 
 
-def network(text: str) -> Complaint:
+def check_network(text: str) -> Complaint:
     """Say what is wrong with an IP address or CIDR."""
     try:
         ip_network(text, strict=False)
@@ -49,9 +52,9 @@ def network(text: str) -> Complaint:
     return None
 
 
-def public_network(text: str) -> Complaint:
-    """Say what is wrong with an IP address or CIDR that must lie outside of every reserved network."""
-    if complaint := network(text):
+def check_public_network(text: str) -> Complaint:
+    """Say what is wrong with an IP address or CIDR, which must lie outside of every reserved network."""
+    if complaint := check_network(text):
         return complaint
     asked = ip_network(text, strict=False)
     if any(asked.version == one.version and asked.overlaps(one) for one in RESERVED):
@@ -59,7 +62,7 @@ def public_network(text: str) -> Complaint:
     return None
 
 
-def regex(text: str) -> Complaint:
+def check_regex(text: str) -> Complaint:
     """Say what is wrong with a regular expression, as far as Java and Python agree on them."""
     try:
         with warnings.catch_warnings():
@@ -70,17 +73,17 @@ def regex(text: str) -> Complaint:
     return None
 
 
-PATTERNS = {"EMAIL": email, "DOMAIN": domain, "IP": public_network}
+PATTERNS = {"EMAIL": check_email, "DOMAIN": check_domain, "IP": check_public_network}
 
 
-def pattern(entry: Json) -> Complaint:
+def check_pattern(entry: Json) -> Complaint:
     """Check a pattern against its type; old entries may be of type UNKNOWN, which fits anything."""
-    check = regex if entry.get("is_regex") else PATTERNS.get(str(entry.get("pattern_type")))
+    check = check_regex if entry.get("is_regex") else PATTERNS.get(str(entry.get("pattern_type")))
     complaint = check(str(entry["pattern"])) if check else None
     return f"pattern {complaint}" if complaint else None
 
 
-def person(entry: Json) -> Complaint:
+def check_person(entry: Json) -> Complaint:
     """Check the address of somebody in the impersonation registry, which may be a regular expression."""
-    complaint = (regex if entry.get("is_email_regex") else email)(str(entry["email"]))
+    complaint = (check_regex if entry.get("is_email_regex") else check_email)(str(entry["email"]))
     return f"email {complaint}" if complaint else None

@@ -1,1 +1,1 @@
-"""What a message says: its text, its raw form, and what is detected in it."""
+"""What a message says: its text, its raw form, its picture, and what is detected in it."""

@@ -1,20 +1,20 @@
-"""What one message says: its headers, text, links and files, whoever wrote it."""
+"""The content of a message, real or invented: headers, text, links and files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import md5, sha1, sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
-# Ends of file names that open something dangerous with one click.
+# Extensions of files that run something dangerous with one click.
 RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class NamedAddress(Struct, frozen=True):
     """A name, which may be empty, and an address."""
 
     name: str
@@ -25,13 +25,12 @@ class Person:
         return f"{self.name} <{self.address}>" if self.name else f"<{self.address}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class HeaderField(Struct, frozen=True):
     """One header: some text, or the people it names."""
 
     name: str
     text: str = ""
-    people: tuple[Person, ...] = ()
+    people: tuple[NamedAddress, ...] = ()
 
     @property
     def value(self) -> str:
@@ -39,16 +38,14 @@ class Header:
         return ", ".join(map(str, self.people)) or self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where a link leads, and what it looks like; a bare address in a text looks like nothing else."""
+class Hyperlink(Struct, frozen=True):
+    """Where a link leads, and its text; None for a bare address."""
 
     href: str
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One attachment."""
 
     name: str
@@ -62,7 +59,7 @@ class File:
         return self.name.lower().endswith(RISKY)
 
     def hashes(self) -> Json:
-        """Return the three hashes that the API shows; they name the file, they protect nothing."""
+        """Return the three hashes that the API shows. They identify the file, and protect nothing."""
         return {
             "md5": md5(self.data, usedforsecurity=False).hexdigest(),
             "sha1": sha1(self.data, usedforsecurity=False).hexdigest(),
@@ -70,13 +67,12 @@ class File:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """All of it; ``text`` is what a reader reads."""
+class Content(Struct, frozen=True):
+    """The content of one message; ``text`` is what a reader sees."""
 
-    headers: tuple[Header, ...]
+    headers: tuple[HeaderField, ...]
     text: str
-    links: tuple[Link, ...]
+    links: tuple[Hyperlink, ...]
     files: tuple[File, ...]
 
     def header(self, name: str) -> str:

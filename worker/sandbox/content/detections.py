@@ -1,11 +1,11 @@
-"""Why a message was detected: what the API shows of its sender, links, files and findings."""
+"""Why a message was detected: its sender, links, files and findings, as the API shows them."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from worker.sandbox.content.writing import record_of
+from worker.sandbox.content.writing import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,30 +23,30 @@ CATEGORIES: Mapping[str, tuple[int, str]] = MappingProxyType(
 )
 
 
-def detection(mail: Mail, state: State, content: Content) -> Json:
+def write_detection(mail: Mail, state: State, content: Content) -> Json:
     """Return all fields of a detection."""
-    record = record_of(mail)
+    record = read_record(mail)
     return {
-        "action": _action(state),
-        "attachments": [_attachment(file, state.disposition) for file in content.files],
-        "findings": [_finding(reason, record, state, content) for reason in record.detection_reasons] or None,
+        "action": _action_of(state),
+        "attachments": [_write_attachment(file, state.disposition) for file in content.files],
+        "findings": [_write_finding(reason, record, state, content) for reason in record.detection_reasons] or None,
         "headers": [{"name": header.name, "value": header.value} for header in content.headers],
         "links": [{"href": link.href, "text": link.text} for link in content.links],
-        "sender_info": _sender(record),
-        "threat_categories": [_category(name) for name in record.threat_categories or ()],
+        "sender_info": _write_sender(record),
+        "threat_categories": [_write_category(name) for name in record.threat_categories or ()],
         "validation": record.validation or {},
         "final_disposition": state.disposition,
     }
 
 
-def _action(state: State) -> str:
+def _action_of(state: State) -> str:
     if state.quarantined:
         return "QUARANTINED"
     return "MOVED" if "moved" in state.delivery else "DELIVERED"
 
 
-def _attachment(file: File, disposition: str) -> Json:
-    """Show one file under both of the names the API has for its name."""
+def _write_attachment(file: File, disposition: str) -> Json:
+    """Describe one file; the API has two fields for its name."""
     return {
         "size": len(file.data),
         "content_type": file.kind,
@@ -58,7 +58,7 @@ def _attachment(file: File, disposition: str) -> Json:
     }
 
 
-def _finding(reason: str, record: Record, state: State, content: Content) -> Json:
+def _write_finding(reason: str, record: Record, state: State, content: Content) -> Json:
     """Say where a reason was found: in a file, in a link, in the header, else in the text."""
     words, file = reason.lower(), next(iter(content.files), None)
     finding: Json = {"attachment": None, "field": "text", "portion": "BODY", "value": None}
@@ -77,7 +77,7 @@ def _finding(reason: str, record: Record, state: State, content: Content) -> Jso
     return told | finding
 
 
-def _sender(record: Record) -> Json:
+def _write_sender(record: Record) -> Json:
     """Describe the server that sent it, and the registered part of the sender's domain."""
     domain = (record.sender or record.envelope_from or "").rpartition("@")[2]
     return {
@@ -89,6 +89,6 @@ def _sender(record: Record) -> Json:
     }
 
 
-def _category(name: str) -> Json:
+def _write_category(name: str) -> Json:
     number, description = CATEGORIES.get(name, (None, None))
     return {"id": number, "name": name, "description": description}

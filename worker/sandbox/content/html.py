@@ -1,7 +1,7 @@
-"""Links and words out of HTML and plain text that an attacker wrote.
+"""Finds links and words in HTML and plain text that an attacker wrote.
 
-The HTML parser of the standard library needs hours for some hostile pages, so tags are found by patterns that look at
-no character twice.
+The HTML parser of the standard library needs hours for some hostile pages, so tags are found by patterns that run in
+linear time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-from worker.sandbox.content.content import Link
+from worker.sandbox.content.content import Hyperlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "sty
 }
 
 
-class Page:
-    """One page: ``links`` in their order with what they look like, ``words`` as they are shown."""
+class HtmlPage:
+    """One page: ``links`` in order with their texts, ``words`` as they are shown."""
 
     def __init__(self, page: str) -> None:
-        """Read it; what is in comments, scripts and styles is neither."""
-        self.links: list[Link] = []
+        """Read the page; comments, scripts and styles are skipped."""
+        self.links: list[Hyperlink] = []
         self.words: list[str] = []
         self._href = ""
         self._label: list[str] = []
@@ -47,7 +47,7 @@ class Page:
             closes, name = tag[1], (tag[2] or "!--").lower()
             if name == "a":
                 self._end_link()
-                self._href = "" if closes else _href(tag[3])
+                self._href = "" if closes else _read_href(tag[3])
             elif name in ENDS and not closes:
                 end = ENDS[name].search(page, tag.end())
                 if end is None:
@@ -62,18 +62,18 @@ class Page:
 
     def _end_link(self) -> None:
         if is_web(self._href):
-            self.links.append(Link(self._href, " ".join(self._label) or None))
+            self.links.append(Hyperlink(self._href, " ".join(self._label) or None))
         self._href, self._label = "", []
 
 
-def _href(attributes: str) -> str:
+def _read_href(attributes: str) -> str:
     found = HREF.search(attributes)
     return unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
 
 
-def links_in(text: str) -> Iterator[Link]:
-    """Find the addresses in plain text; the full stop after one is not a part of it."""
-    return (Link(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
+def find_links(text: str) -> Iterator[Hyperlink]:
+    """Find the addresses in plain text, without the punctuation after them."""
+    return (Hyperlink(href) for one in ADDRESS.finditer(text) if is_web(href := one[0].rstrip(".,;:!?")))
 
 
 def is_web(href: str) -> bool:

@@ -1,4 +1,4 @@
-"""A picture of a message, as a PNG: every word is a bar as wide as the word is long, every kind of line has its colour.
+"""Draws a message as a PNG: each word is a bar as wide as the word is long, each kind of line has a colour.
 
 From the top: who wrote it, to whom, the subject, the text, the links, the files.
 """
@@ -21,31 +21,31 @@ PAPER, PEOPLE, SUBJECT, TEXT, LINK, FILE = range(6)
 PALETTE = bytes.fromhex("ffffff 404040 000000 a0a0a0 1a5fb4 c64600")
 
 
-def screenshot(content: Content) -> str:
+def draw_screenshot(content: Content) -> str:
     """Draw a message: base64 of a PNG of 320 × 240. The same content gives the same picture."""
     canvas = [bytearray(WIDTH) for _ in range(HEIGHT)]
     top = MARGIN
-    for colour, line in _lines(content):
+    for colour, line in _list_lines(content):
         top = _draw(canvas, top, colour, line)
-    return b64encode(_png(canvas)).decode()
+    return b64encode(_write_png(canvas)).decode()
 
 
-def _lines(content: Content) -> list[tuple[int, str]]:
+def _list_lines(content: Content) -> list[tuple[int, str]]:
     head = [(PEOPLE, content.header("From")), (PEOPLE, content.header("To")), (SUBJECT, content.header("Subject"))]
     text = [(TEXT, line) for line in content.text[:MOST_CHARACTERS].splitlines() if line.strip()]
     links = [(LINK, link.text or link.href) for link in content.links[:HEIGHT]]
     return [*head, *text, *links, *((FILE, file.name) for file in content.files[:HEIGHT])]
 
 
-def bars(line: str) -> list[int]:
+def measure_bars(line: str) -> list[int]:
     """Return how wide each word of a line is drawn, in pixels."""
     return [LETTER * min(len(word), LONGEST_WORD) for word in line[:MOST_CHARACTERS].split()]
 
 
 def _draw(canvas: list[bytearray], top: int, colour: int, line: str) -> int:
-    """Draw one line, which may wrap, and return where the next one begins; what is below the edge is not seen."""
+    """Draw one line, which may wrap, and return where the next one begins. What is below the edge is cut off."""
     left = MARGIN
-    for width in bars(line):
+    for width in measure_bars(line):
         if left + width > WIDTH - MARGIN:
             left, top = MARGIN, top + LINE
         for row in canvas[top : top + BAR]:
@@ -54,13 +54,13 @@ def _draw(canvas: list[bytearray], top: int, colour: int, line: str) -> int:
     return top + LINE
 
 
-def _png(canvas: list[bytearray]) -> bytes:
+def _write_png(canvas: list[bytearray]) -> bytes:
     """Write pixels as a PNG with a palette of one byte each (PNG specification, colour type 3)."""
     rows = b"".join(b"\0" + row for row in canvas)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 3, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"PLTE", PALETTE), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_write_chunk(name, data) for name, data in chunks)
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def _write_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

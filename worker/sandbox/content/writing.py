@@ -1,4 +1,4 @@
-"""What a message of our own making says, written again from its record and its kind whenever somebody asks."""
+"""Writes the content of an invented message from its record and its kind, again whenever somebody asks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from worker.sandbox.account.mail import Fixed
 from worker.sandbox.account.traffic import KINDS, Kind
-from worker.sandbox.content.content import Content, File, Header, Link, Person
+from worker.sandbox.content.content import Content, File, HeaderField, Hyperlink, NamedAddress
 
 if TYPE_CHECKING:
     from worker.sandbox.account.mail import Mail
@@ -21,7 +21,7 @@ BY_HAND = Kind(0, "", (), (), ())
 
 
 class Record(Fixed, frozen=True, rename={"sender": "from"}):
-    """What a text needs of the fixed part beyond what filters ask about."""
+    """The fields of the fixed part that the content needs, beyond those of filters."""
 
     envelope_to: tuple[str, ...] | None = None
     sent_at: str | None = None
@@ -32,75 +32,77 @@ class Record(Fixed, frozen=True, rename={"sender": "from"}):
 _read = msgspec.json.Decoder(Record).decode
 
 
-def record_of(mail: Mail) -> Record:
+def read_record(mail: Mail) -> Record:
     """Decode the fixed part of a message."""
     return _read(mail.head + b"}")
 
 
-def written(mail: Mail) -> Content:
-    """Return what a message says. The same message says the same every time."""
-    record, kind = record_of(mail), KINDS.get(mail.kind, BY_HAND)
-    links = tuple(Link(href, kind.shown) for href in mail.links)
-    files = tuple(_file(name, links) for name in kind.files)
+def write_content(mail: Mail) -> Content:
+    """Write the content of a message; it is the same every time."""
+    record, kind = read_record(mail), KINDS.get(mail.kind, BY_HAND)
+    links = tuple(Hyperlink(href, kind.shown) for href in mail.links)
+    files = tuple(_write_file(name, links) for name in kind.files)
     text = f"{record.subject or ''}\n\n{kind.body}\n\n{record.from_name or ''}\n"
-    return Content(tuple(_headers(mail, record)), text, links, files)
+    return Content(tuple(_write_headers(mail, record)), text, links, files)
 
 
-def _headers(mail: Mail, record: Record) -> list[Header]:
-    when = _sent(record, mail.scanned)
+def _write_headers(mail: Mail, record: Record) -> list[HeaderField]:
+    when = _read_sent(record, mail.scanned)
     headers = [
-        Header("Return-Path", f"<{record.envelope_from or ''}>"),
-        *_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
-        *_checks(record),
-        Header("From", people=_people([record.from_name], [record.sender])),
-        Header("To", people=_people(record.to_name or (), _recipients(record))),
-        Header("Reply-To", people=_people([], [record.replyto])),
-        Header("Date", format_datetime(when)),
-        Header("Message-ID", record.message_id or ""),
+        HeaderField("Return-Path", f"<{record.envelope_from or ''}>"),
+        *_write_hops(mail, record, format_datetime(datetime.fromtimestamp(mail.scanned, UTC))),
+        *_write_checks(record),
+        HeaderField("From", people=_pair_names([record.from_name], [record.sender])),
+        HeaderField("To", people=_pair_names(record.to_name or (), _find_recipients(record))),
+        HeaderField("Reply-To", people=_pair_names([], [record.replyto])),
+        HeaderField("Date", format_datetime(when)),
+        HeaderField("Message-ID", record.message_id or ""),
     ]
     present = [header for header in headers if header.value]
-    return present if record.subject is None else [*present, Header("Subject", record.subject)]
+    return present if record.subject is None else [*present, HeaderField("Subject", record.subject)]
 
 
-def _hops(mail: Mail, record: Record, date: str) -> list[Header]:
+def _write_hops(mail: Mail, record: Record, date: str) -> list[HeaderField]:
     servers = (record.smtp_helo_server_ip, record.smtp_previous_hop_ip)
     hops = [f"from mail ([{server}]) by {HOST} with ESMTPS id {mail.postfix}; {date}" for server in servers if server]
-    headers = [Header("Received", hop) for hop in hops]
+    headers = [HeaderField("Received", hop) for hop in hops]
     return (
-        [*headers, Header("X-Originating-IP", f"[{record.x_originating_ip}]")] if record.x_originating_ip else headers
+        [*headers, HeaderField("X-Originating-IP", f"[{record.x_originating_ip}]")]
+        if record.x_originating_ip
+        else headers
     )
 
 
-def _checks(record: Record) -> list[Header]:
-    """Write how the sender was verified, where the record knows it."""
+def _write_checks(record: Record) -> list[HeaderField]:
+    """Write the checks of the sender, if the record has any."""
     found = record.validation or {}
     told = [f"{name}={found[name]}" for name in ("spf", "dkim", "dmarc") if found.get(name)]
-    return [Header("Authentication-Results", "; ".join([HOST, *told]))] if told else []
+    return [HeaderField("Authentication-Results", "; ".join([HOST, *told]))] if told else []
 
 
-def _recipients(record: Record) -> tuple[str, ...]:
+def _find_recipients(record: Record) -> tuple[str, ...]:
     return record.to or record.envelope_to or record.client_recipients
 
 
-def _people(
+def _pair_names(
     names: list[str | None] | tuple[str, ...], addresses: list[str | None] | tuple[str, ...]
-) -> tuple[Person, ...]:
-    """Pair addresses with names, as far as there are any."""
+) -> tuple[NamedAddress, ...]:
+    """Pair addresses with names, as far as there are names."""
     known = [name or "" for name in names][: len(addresses)]
     padded = [*known, *[""] * (len(addresses) - len(known))]
-    return tuple(Person(name, address) for name, address in zip(padded, addresses, strict=True) if address)
+    return tuple(NamedAddress(name, address) for name, address in zip(padded, addresses, strict=True) if address)
 
 
-def _sent(record: Record, scanned: int) -> datetime:
-    """Return when it says it was sent; a record given by hand may say nothing, or nonsense."""
+def _read_sent(record: Record, scanned: int) -> datetime:
+    """Return when the message was sent; a record made by hand may say nothing, or nonsense."""
     try:
         return datetime.fromisoformat(record.sent_at or "").astimezone(UTC)
     except (ValueError, OverflowError):
         return datetime.fromtimestamp(scanned, UTC)
 
 
-def _file(name: str, links: tuple[Link, ...]) -> File:
-    """Write a file; each copy of a campaign carries the same one, so that its hash is worth asking for."""
+def _write_file(name: str, links: tuple[Hyperlink, ...]) -> File:
+    """Write a file. All copies of a campaign carry the same one, so that its hash is worth asking for."""
     if name.endswith(".pdf"):
         return File(
             name, "application/pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

@@ -1,1 +1,1 @@
-"""What a request passes before its endpoint hears it: credentials, quota, faults."""
+"""What a request passes before it reaches its endpoint: credentials, rate limit, faults."""

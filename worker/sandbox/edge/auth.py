@@ -1,28 +1,28 @@
-"""Who asks, and what they may: any token will do, except that its name says otherwise."""
+"""Who asks, and what they may do: any token works, unless its prefix says otherwise."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
 
-from worker.sandbox.wire import Refused, Request
+from msgspec import Struct
+
+from worker.sandbox.wire import IncomingRequest, Refused
 
 READ_ONLY = "read-"
 WRONG = "wrong-"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A credential by its label, which does not give it away, and whether it may change anything."""
+class Caller(Struct, frozen=True):
+    """A credential: its label, which does not reveal it, and what it may do."""
 
     label: str
     valid: bool
     writes: bool
 
 
-def caller(request: Request) -> Caller | None:
-    """Read the bearer token, or else the e-mail and key; a token that begins with read- or wrong- is what it says."""
+def read_caller(request: IncomingRequest) -> Caller | None:
+    """Read the bearer token, or else the e-mail and key. A token may begin with read- or wrong-."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return Caller(label(token), not token.startswith(WRONG), not token.startswith(READ_ONLY))
@@ -32,11 +32,11 @@ def caller(request: Request) -> Caller | None:
 
 @lru_cache(maxsize=64)
 def label(token: str) -> str:
-    """Name a credential without giving it away; bytes of a header that are no text came in as surrogates."""
+    """Label a credential without revealing it; bytes of a header that are no UTF-8 came in as surrogates."""
     return f"token-{blake2s(token.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 
-def admit(who: Caller | None, request: Request) -> str:
+def admit(who: Caller | None, request: IncomingRequest) -> str:
     """Return the label of a caller who may do this."""
     if who is None:
         raise Refused(401, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")

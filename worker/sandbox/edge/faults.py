@@ -1,25 +1,27 @@
-"""What goes wrong on the wire: a seeded table, or a script that a test writes."""
+"""Faults on the wire: drawn from a table with a seed, or scripted by a test."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
-from worker.sandbox.wire import Answer, Request
+from msgspec import Struct
+from msgspec.structs import replace
+
+from worker.sandbox.wire import IncomingRequest, OutgoingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Kind = Literal["reset", "lost", "html", "html_after", "cut", "garbled", "accepted", "paced", "slow"]
-KINDS = frozenset(get_args(Kind))
+FaultKind = Literal["reset", "lost", "html", "html_after", "cut", "garbled", "accepted", "paced", "slow"]
+KINDS = frozenset(get_args(FaultKind))
 BEFORE = frozenset({"reset", "html", "paced"})
 EDGE_PAGE = b"<!DOCTYPE html><html><head><title>502: Bad gateway</title></head><body>Bad gateway</body></html>"
 
 # Shares of all requests. "rough" is a bad day, "hostile" one that nobody has seen yet.
-TABLES: Mapping[str, Mapping[Kind, float]] = MappingProxyType({
+TABLES: Mapping[str, Mapping[FaultKind, float]] = MappingProxyType({
     "none": {},
     "rough": {
         "reset": 0.01, "lost": 0.01, "html": 0.01, "html_after": 0.005, "cut": 0.01, "garbled": 0.005,
@@ -32,8 +34,7 @@ TABLES: Mapping[str, Mapping[Kind, float]] = MappingProxyType({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault, for the next ``count`` requests that fit ``method`` and ``path``.
 
     "" fits all; a path fits as a prefix of what follows ``email-security/``, e.g. ``investigate/move``.
@@ -43,7 +44,7 @@ class Fault:
     accepted: a search answers 202 for ``seconds`` · paced: 429 on everything for ``seconds`` · slow: ``seconds`` late.
     """
 
-    kind: Kind
+    kind: FaultKind
     method: str = ""
     path: str = ""
     count: int = 1
@@ -54,42 +55,42 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"fault kind {self.kind!r} is not one of {', '.join(sorted(KINDS))}")
 
-    def fits(self, request: Request) -> bool:
+    def fits(self, request: IncomingRequest) -> bool:
         """Tell whether the fault is meant for this request."""
         tail = request.path.partition("/email-security/")[2]
         return tail.startswith(self.path) and self.method in {"", request.method}
 
 
 class Faults:
-    """Draws the fault of each request: what the script says first, then the table with its own seed."""
+    """Picks the fault of each request: the script comes first, then the table is drawn from with a seed of its own."""
 
-    def __init__(self, table: str | Mapping[Kind, float] = "none", *, seed: int = 1) -> None:
-        """Take one of the tables none, rough and hostile, or shares of one's own."""
+    def __init__(self, table: str | Mapping[FaultKind, float] = "none", *, seed: int = 1) -> None:
+        """``table`` is none, rough, hostile, or shares of one's own."""
         self.rng = Random(f"faults {seed}")
         self.written: deque[Fault] = deque()
         self.use(table)
 
-    def use(self, table: str | Mapping[Kind, float]) -> None:
+    def use(self, table: str | Mapping[FaultKind, float]) -> None:
         """Change the table."""
         if isinstance(table, str) and table not in TABLES:
             raise ValueError(f"faults {table!r} is not one of {', '.join(TABLES)}")
         self.table = TABLES[table] if isinstance(table, str) else table
 
     def script(self, faults: Iterable[Fault]) -> None:
-        """Add faults that come before the table; each is used ``count`` times, in this order where several fit."""
+        """Add faults that come before the table. Each is used ``count`` times; where several fit, the first is used."""
         self.written.extend(faults)
 
-    def next(self, request: Request) -> Fault | None:
-        """Return what goes wrong with this request."""
+    def next(self, request: IncomingRequest) -> Fault | None:
+        """Return the fault of this request, if it has one."""
         for place, fault in enumerate(self.written):
             if fault.fits(request):
                 del self.written[place]
                 if fault.count > 1:
                     self.written.insert(place, replace(fault, count=fault.count - 1))
                 return fault
-        return self._drawn(request) if self.table else None
+        return self._draw(request) if self.table else None
 
-    def _drawn(self, request: Request) -> Fault | None:
+    def _draw(self, request: IncomingRequest) -> Fault | None:
         left = self.rng.random()
         for kind, share in self.table.items():
             left -= share
@@ -99,34 +100,34 @@ class Faults:
         return None
 
 
-def is_search(request: Request) -> bool:
+def is_search(request: IncomingRequest) -> bool:
     """Tell whether a request is a search: the only operation that may answer 202 with a Location."""
     return request.method == "GET" and request.path.endswith("/email-security/investigate")
 
 
-def instead(fault: Fault) -> Answer | None:
-    """Return what is answered in place of carrying the request out; nothing for faults that strike later."""
+def answer_instead(fault: Fault) -> OutgoingResponse | None:
+    """Return the response to a request that is not carried out; None for faults that strike later."""
     if fault.kind == "reset":
-        return Answer(0, {}, b"", cut="before")
-    return _edge_page() if fault.kind == "html" else None
+        return OutgoingResponse(0, {}, b"", cut="before")
+    return _make_edge_page() if fault.kind == "html" else None
 
 
-def _edge_page() -> Answer:
-    return Answer(502, {"content-type": "text/html; charset=UTF-8"}, EDGE_PAGE)
+def _make_edge_page() -> OutgoingResponse:
+    return OutgoingResponse(502, {"content-type": "text/html; charset=UTF-8"}, EDGE_PAGE)
 
 
-def spoil(fault: Fault, answer: Answer) -> Answer:
-    """Return what is left of an answer on its way back."""
+def spoil(fault: Fault, response: OutgoingResponse) -> OutgoingResponse:
+    """Return a response as it arrives."""
     match fault.kind:
         case "lost":
-            return replace(answer, cut="after")
+            return replace(response, cut="after")
         case "html_after":
-            return _edge_page()
+            return _make_edge_page()
         case "cut":
-            return replace(answer, cut="body")
+            return replace(response, cut="body")
         case "garbled":
-            return replace(answer, body=answer.body[: len(answer.body) // 2] + b"\x00<!-- ")
+            return replace(response, body=response.body[: len(response.body) // 2] + b"\x00<!-- ")
         case "slow":
-            return replace(answer, delay=fault.seconds)
+            return replace(response, delay=fault.seconds)
         case _:
-            return answer
+            return response

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
 
-from worker.sandbox.wire import Answer, refuse
+from msgspec import Struct
+from msgspec.structs import replace
+
+from worker.sandbox.wire import OutgoingResponse, refuse
 
 
-@dataclass(slots=True)
-class Window:
-    """What one credential has spent since ``begun``; ``blocked`` is until when everything is refused."""
+class QuotaWindow(Struct):  # not frozen: it counts
+    """The requests of one credential since ``begun``; everything is refused until ``blocked``."""
 
     begun: float
     spent: int = 0
     blocked: float = 0.0
 
 
-class Quota:
+class RateLimiter:
     """Counts requests per credential in fixed windows of ``window`` seconds, ``most`` each."""
 
     def __init__(self, most: int, window: float) -> None:
-        """Take e.g. 1,200 requests in 300 s."""
         self.most, self.window = most, window
-        self.windows: dict[str, Window] = {}
+        self.windows: dict[str, QuotaWindow] = {}
 
     def spend(self, credential: str, now: float, requests: int = 1) -> bool:
         """Count requests; False when they are over the budget or everything is blocked."""
-        mine = self._window(credential, now)
+        mine = self._find_window(credential, now)
         if now < mine.blocked:
             return False
         mine.spent += requests
@@ -37,31 +37,32 @@ class Quota:
         return True
 
     def spend_elsewhere(self, now: float, requests: int) -> None:
-        """Spend as somebody else does with the same user: of every credential seen so far."""
+        """Count requests that somebody else makes as the same user, against every credential seen so far."""
         for credential in self.windows:
             self.spend(credential, now, requests)
 
     def block(self, credential: str, now: float, seconds: float) -> None:
         """Refuse everything of this credential for some seconds."""
-        self._window(credential, now).blocked = now + seconds
+        self._find_window(credential, now).blocked = now + seconds
 
-    def _window(self, credential: str, now: float) -> Window:
-        mine = self.windows.setdefault(credential, Window(now))
+    def _find_window(self, credential: str, now: float) -> QuotaWindow:
+        mine = self.windows.setdefault(credential, QuotaWindow(now))
+        # A block outlives the window it began in; when it ends, a new window begins.
         over = mine.blocked <= now if mine.blocked else False
         if over or (not mine.blocked and now >= mine.begun + self.window):
             mine.begun, mine.spent, mine.blocked = now, 0, 0.0
         return mine
 
-    def refusal(self, credential: str, now: float) -> Answer:
+    def refuse_block(self, credential: str, now: float) -> OutgoingResponse:
         """Answer 429 with the whole seconds that are left of the block."""
         text = f"More than {self.most} requests per {self.window:.0f} seconds reached. "
-        answer = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
+        response = refuse(429, 10100, text + "Please wait and consider throttling your request speed")
         left = max(1, ceil(self.windows[credential].blocked - now))
-        return replace(answer, headers={**answer.headers, "retry-after": str(left)})
+        return replace(response, headers={**response.headers, "retry-after": str(left)})
 
-    def headers(self, credential: str, now: float) -> dict[str, str]:
+    def write_headers(self, credential: str, now: float) -> dict[str, str]:
         """Return the two headers that tell how much is left, and of what."""
-        mine = self._window(credential, now)
+        mine = self._find_window(credential, now)
         end = mine.blocked or mine.begun + self.window
         left = 0 if mine.blocked else max(0, self.most - mine.spent)
         return {

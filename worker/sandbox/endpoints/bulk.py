@@ -1,28 +1,28 @@
-"""investigate/bulk: jobs that move or release whatever a search finds, and what each of its messages came to."""
+"""investigate/bulk: jobs that move or release whatever a search finds, and the outcome for each message."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import TEN
+from worker.sandbox.account.jobs import OPEN, Attempt, Job, JobProgress, Row
+from worker.sandbox.account.mail import TEN, Test
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.endpoints import bulk_jobs, search
-from worker.sandbox.endpoints.bulk_jobs import OPEN, Attempt, Job, Progress, Row
-from worker.sandbox.endpoints.moves import destination_of
-from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, moment, ok
+from worker.sandbox.endpoints.moves import read_destination
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, format_moment, ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
 
 ACTIONS = frozenset({"MOVE", "RELEASE"})
 STATUSES = frozenset({"PENDING", "DISCOVERING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"})
@@ -41,214 +41,214 @@ WORDS = frozenset({"alert_id", "delivery_status", "domain", "exact_subject", "fi
                    "message_id", "metric", "query", "recipient", "sender", "smtp_helo_ip", "subject"})  # fmt: skip
 
 
-def create(life: Life, call: Call) -> Answer:
-    """Begin a job. An empty search means every detection of the last 30 days."""
-    job = _read(life, call, life.reader.mapping(call.request))
-    life.jobs[job.ident] = job
-    life.note(Effect(call.now, "bulk.create", _about(job), call.by, changed=True, detail={"id": job.ident}))
-    bulk_jobs.start(life, job)
-    return ok(_shown(job, job.progress.value, call.now), status=201)
+def create(account: AccountState, call: Call) -> OutgoingResponse:
+    """Create a job. An empty search means every detection of the last 30 days."""
+    job = _read_job(account, call, account.reader.mapping(call.request))
+    account.jobs[job.ident] = job
+    account.record(Effect(call.now, "bulk.create", _describe(job), call.by, changed=True, detail={"id": job.ident}))
+    bulk_jobs.start(account, job)
+    return ok(_render_job(job, job.progress.value, call.now), status=201)
 
 
-def _read(life: Life, call: Call, body: Json) -> Job:
-    """Read a job out of a body; its window is fixed here, mail that is scanned later is not looked at."""
-    said = {name: body.get(name) for name in ("comment", "expected_disposition")}
-    if said["comment"] is not None and not isinstance(said["comment"], str):
-        life.reader.wrong("comment must be a string")
-    destination = _destination(life, body)
-    sought = _known(life.reader, body.get("search_params"))
-    request = _query(call.request, sought)
+def _read_job(account: AccountState, call: Call, body: Json) -> Job:
+    """Read a job from a body. Its window is fixed here, so it never finds mail that is scanned later."""
+    echo = {name: body.get(name) for name in ("comment", "expected_disposition")}
+    if echo["comment"] is not None and not isinstance(echo["comment"], str):
+        account.reader.refuse("comment must be a string")
+    destination = _read_destination(account, body)
+    sought = _read_search(account.reader, body.get("search_params"))
+    request = _build_query(call.request, sought)
     return Job(
-        ident=str(UUID(int=life.rng.getrandbits(128), version=4)),
-        number=life.number(),
-        asked=call,
+        ident=str(UUID(int=account.rng.getrandbits(128), version=4)),
+        number=account.next_number(),
+        call=call,
         destination=destination,
-        window=search.window(life.reader, replace(call, request=request)),
-        tests=_tests(life, request),
-        said=said | {"search_params": sought},
-        progress=Timeline(call.now, Progress()),
+        window=search.read_window(account.reader, replace(call, request=request)),
+        tests=_read_tests(account, request),
+        echo=echo | {"search_params": sought},
+        progress=Timeline(call.now, JobProgress()),
     )
 
 
-def _destination(life: Life, body: Json) -> str | None:
+def _read_destination(account: AccountState, body: Json) -> str | None:
     """Return where a job moves to, None where it releases."""
     action = body.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
-        life.reader.wrong(f"action must be one of {', '.join(sorted(ACTIONS))}")
-    return destination_of(life, body) if action == "MOVE" else None
+        account.reader.refuse(f"action must be one of {', '.join(sorted(ACTIONS))}")
+    return read_destination(account, body) if action == "MOVE" else None
 
 
-def _known(reader: Reader, sought: object) -> Json:
-    """Read a search out of a body; what nobody knows is left out."""
+def _read_search(reader: Reader, sought: object) -> Json:
+    """Read a search from a body; unknown parameters are ignored."""
     if not isinstance(sought, dict):
-        reader.wrong("search_params must be an object")
+        reader.refuse("search_params must be an object")
     for name, value in sought.items():
         if name in FLAGS and not isinstance(value, bool):
-            reader.wrong(f"{name} must be true or false")
+            reader.refuse(f"{name} must be true or false")
         if name in MOMENTS | WORDS and not isinstance(value, str) and not (value is None and name in WORDS):
-            reader.wrong(f"{name} must be a string")
+            reader.refuse(f"{name} must be a string")
     return {name: value for name, value in sought.items() if name in FLAGS | MOMENTS | WORDS}
 
 
-def _query(request: Request, sought: Json) -> Request:
-    """Return the request that asks the list of messages for the same; null asks for nothing."""
+def _build_query(request: IncomingRequest, sought: Json) -> IncomingRequest:
+    """Return the GET of messages that searches for the same; null parameters are left out."""
     asked = {name: value for name, value in sought.items() if value is not None}
     pairs = ((name, str(value).lower() if name in FLAGS else str(value)) for name, value in asked.items())
-    return Request("GET", request.path, tuple(pairs))
+    return IncomingRequest("GET", request.path, tuple(pairs))
 
 
-def _tests(life: Life, request: Request) -> list[search.Test]:
-    """Return the filters of a job, which knows two that the list of messages has no more."""
-    tests = search.filters(life.reader, request, life, TEN)
+def _read_tests(account: AccountState, request: IncomingRequest) -> list[Test]:
+    """Return the filters of a job, which has two that the list of messages no longer has."""
+    tests = search.read_filters(account.reader, request, account, TEN)
     if subject := request.get("exact_subject"):
-        tests.append(lambda mail, _: mail.fixed().subject == subject)
+        tests.append(lambda mail, _: mail.read_fixed().subject == subject)
     if request.get("submissions") == "true":
-        tests.append(lambda mail, _: mail.fixed().is_phish_submission)
+        tests.append(lambda mail, _: mail.read_fixed().is_phish_submission)
     return tests
 
 
-def listing(life: Life, call: Call) -> Answer:
+def list_jobs(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the jobs, newest first."""
-    reader, request = life.reader, call.request
+    reader, request = account.reader, call.request
     action, status = reader.one_of(request, "action_type", ACTIONS), reader.one_of(request, "status", STATUSES)
     rows = (
-        (job.number, job.ident, _shown(job, progress, life.horizon(call.now, job.ident)))
-        for job in reversed(life.jobs.values())
-        if (progress := job.progress.seen(life.horizon(call.now, job.ident))) is not None
-        and action in {None, _action(job)}
+        (job.number, job.ident, _render_job(job, progress, account.horizon(call.now, job.ident)))
+        for job in reversed(account.jobs.values())
+        if (progress := job.progress.read(account.horizon(call.now, job.ident))) is not None
+        and action in {None, _action_of(job)}
         and status in {None, progress.status}
     )
-    place = search.position(life, call)
-    return _page(life, call, (row for row in rows if place is None or row[0] < place[0]))
+    place = search.read_cursor(account, call)
+    return _answer_page(account, call, (row for row in rows if place is None or row[0] < place[0]))
 
 
-def get(life: Life, call: Call) -> Answer:
+def get(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer one job."""
-    job, progress = _seen(life, call)
-    return ok(_shown(job, progress, life.horizon(call.now, job.ident)))
+    job, progress = _find_job(account, call)
+    return ok(_render_job(job, progress, account.horizon(call.now, job.ident)))
 
 
-def messages(life: Life, call: Call) -> Answer:
-    """Answer a page of what a job found, a row per message and recipient, in the order it was found."""
-    job, _ = _seen(life, call)
-    horizon = life.horizon(call.now, job.ident)
-    status = life.reader.one_of(call.request, "status", ROW_STATUSES)
-    place = search.position(life, call)
+def list_messages(account: AccountState, call: Call) -> OutgoingResponse:
+    """Answer a page of what a job found: a row per message and recipient, in the order they were found."""
+    job, _ = _find_job(account, call)
+    horizon = account.horizon(call.now, job.ident)
+    status = account.reader.one_of(call.request, "status", ROW_STATUSES)
+    place = search.read_cursor(account, call)
     first = 0 if place is None else place[0] + 1
     rows = (
-        (number, job.ident, _row(life, call, job, row, attempt))
+        (number, job.ident, _render_row(account, call, job, row, attempt))
         for number, row in enumerate(job.rows[first:], first)
-        if (attempt := row.seen(horizon)) is not None and status in {None, attempt.status}
+        if (attempt := row.read(horizon)) is not None and status in {None, attempt.status}
     )
-    return _page(life, call, rows)
+    return _answer_page(account, call, rows)
 
 
-def cancel(life: Life, call: Call) -> Answer:
-    """End a job that runs; what it did stays done, and the record stays."""
-    job = _to_change(life, call, "bulk.cancel", running=True)
+def cancel(account: AccountState, call: Call) -> OutgoingResponse:
+    """End a job that runs. What it did stays done, and its record stays."""
+    job = _find_to_change(account, call, "bulk.cancel", running=True)
     job.end(call.now, "CANCELLED")
-    return ok(_shown(job, job.progress.value, call.now))
+    return ok(_render_job(job, job.progress.value, call.now))
 
 
-def delete(life: Life, call: Call) -> Answer:
-    """Take the record of a job away that has ended."""
-    job = _to_change(life, call, "bulk.delete", running=False)
+def delete(account: AccountState, call: Call) -> OutgoingResponse:
+    """Delete the record of a job that has ended."""
+    job = _find_to_change(account, call, "bulk.delete", running=False)
     job.progress.become(call.now, None)
     return ok({"id": job.ident})
 
 
-def _seen(life: Life, call: Call) -> tuple[Job, Progress]:
-    job = life.jobs.get(call.ids[0])
-    progress = job.progress.seen(life.horizon(call.now, job.ident)) if job is not None else None
+def _find_job(account: AccountState, call: Call) -> tuple[Job, JobProgress]:
+    job = account.jobs.get(call.ids[0])
+    progress = job.progress.read(account.horizon(call.now, job.ident)) if job is not None else None
     if job is None or progress is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     return job, progress
 
 
-def _to_change(life: Life, call: Call, operation: str, *, running: bool) -> Job:
-    """Return a job that is in the state for it; an attempt in another state is on record too."""
-    job = life.jobs.get(call.ids[0])
+def _find_to_change(account: AccountState, call: Call, operation: str, *, running: bool) -> Job:
+    """Return a job if it is running, or is not, as asked; the attempt is on record either way."""
+    job = account.jobs.get(call.ids[0])
     if job is None:
         raise Refused(404, 10005, f"no job {call.ids[0]}")
     gone, fits = job.progress.value is None, job.running is running
-    life.note(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
+    account.record(Effect(call.now, operation, job.ident, call.by, changed=fits and not gone))
     if gone:
         raise Refused(404, 10005, f"no job {job.ident}")
     if not fits:
-        raise Refused(life.switches.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
+        raise Refused(account.options.job_refusal, 10007, f"the job is {'over' if running else 'still running'}")
     return job
 
 
-def _page(life: Life, call: Call, rows: Iterable[tuple[int, str, object]]) -> Answer:
-    """Answer with a page of rows, given with what a cursor finds each of them again by."""
-    reader, request, pages = life.reader, call.request, life.switches.job_pages
+def _answer_page(account: AccountState, call: Call, rows: Iterable[tuple[int, str, object]]) -> OutgoingResponse:
+    """Answer with a page of rows; each comes with the number and the id of its cursor."""
+    reader, request, pages = account.reader, call.request, account.options.job_pages
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     skipped = 0 if pages == "cursor" or request.get("cursor") else size * (number - 1)
     found = list(islice(rows, skipped, skipped + size + 1))
     shown, more = found[:size], len(found) > size and pages != "numbers"
-    following = search.cursor(life, call, *shown[-1][:2]) if more else None
-    return ok([row for _, _, row in shown], search.info(len(shown), size, following))
+    following = search.write_cursor(account, call, *shown[-1][:2]) if more else None
+    return ok([row for _, _, row in shown], search.make_result_info(len(shown), size, following))
 
 
-# -- what is shown ----------------------------------------------------------------------------------------------------
+# -- rendering --------------------------------------------------------------------------------------------------------
 
 
-def _action(job: Job) -> str:
+def _action_of(job: Job) -> str:
     return "RELEASE" if job.destination is None else "MOVE"
 
 
-def _about(job: Job) -> str:
-    """Name what a job is about, the same for two that are asked for the same."""
-    about = [_action(job), job.destination, job.said["search_params"]]
+def _describe(job: Job) -> str:
+    """Return a text that is the same for two jobs that do the same."""
+    about = [_action_of(job), job.destination, job.echo["search_params"]]
     return msgspec.json.encode(about, order="deterministic").decode()
 
 
-def _params(job: Job, **more: object) -> Json:
+def _render_params(job: Job, **more: object) -> Json:
     if job.destination is None:
         return {"type": "RELEASE", **more}
-    expected = job.said["expected_disposition"]
+    expected = job.echo["expected_disposition"]
     return {"type": "MOVE", "destination": job.destination, "expected_disposition": expected, **more}
 
 
-def _shown(job: Job, progress: Progress | None, horizon: float) -> Json:
-    """Show a job as it was at a moment; its counters are counted, so that they add up at any."""
-    now = progress or Progress()
-    attempts = Counter(attempt.status for row in job.rows if (attempt := row.seen(horizon)) is not None)
+def _render_job(job: Job, progress: JobProgress | None, horizon: float) -> Json:
+    """Render a job as it was at a moment. Counters are counted from its rows, so that they always add up."""
+    now = progress or JobProgress()
+    attempts = Counter(attempt.status for row in job.rows if (attempt := row.read(horizon)) is not None)
     return {
         "job_id": job.ident,
-        "action_type": _action(job),
-        "action_params": _params(job),
-        "search_params": job.said["search_params"],
-        "comment": job.said["comment"],
+        "action_type": _action_of(job),
+        "action_params": _render_params(job),
+        "search_params": job.echo["search_params"],
+        "comment": job.echo["comment"],
         "status": now.status,
         "status_message": now.message,
-        "created_at": moment(job.asked.now),
-        "started_at": _moment(now.started),
-        "completed_at": _moment(now.ended),
+        "created_at": format_moment(job.call.now),
+        "started_at": _format_if_any(now.started),
+        "completed_at": _format_if_any(now.ended),
         **{name: sum(attempts[status] for status in statuses) for name, statuses in COUNTERS.items()},
     }
 
 
-def _row(life: Life, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
-    """Show a row, with its message as a read of it would be answered now."""
-    mail, state = row.mail, life.seen(row.mail, call.now)
-    whole = mail.encoded(state or mail.now, deprecated=life.switches.deprecated)
+def _render_row(account: AccountState, call: Call, job: Job, row: Row, attempt: Attempt) -> Json:
+    """Render a row, with its message as a read would show it now."""
+    mail, state = row.mail, account.read_mail(row.mail, call.now)
+    whole = mail.encode(state or mail.now, deprecated=account.options.deprecated)
     return {
         "message_id": mail.id,
         "postfix_id": mail.postfix,
         "alert_id": mail.id.rpartition("-")[0],
-        "email_message_id": mail.fixed().message_id,
-        "action_type": _action(job),
-        "action_params": _params(job, client_recipient=row.recipient),
+        "email_message_id": mail.read_fixed().message_id,
+        "action_type": _action_of(job),
+        "action_params": _render_params(job, client_recipient=row.recipient),
         "status": attempt.status,
         "status_message": attempt.message,
         "retry_count": attempt.tries,
-        "retry_after": _moment(attempt.retry_after),
-        "created_at": moment(row.past[0][0] if row.past else row.since),
-        "processed_at": _moment(attempt.processed),
+        "retry_after": _format_if_any(attempt.retry_after),
+        "created_at": format_moment(row.past[0][0] if row.past else row.since),
+        "processed_at": _format_if_any(attempt.processed),
         "message": msgspec.Raw(whole),
     }
 
 
-def _moment(at: float | None) -> str | None:
-    return None if at is None else moment(at)
+def _format_if_any(at: float | None) -> str | None:
+    return None if at is None else format_moment(at)

@@ -2,182 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from worker.sandbox.account.timeline import Timeline
+from msgspec.structs import replace
+
+from worker.sandbox.account.jobs import BROKE_DOWN, NOT_DELIVERED, PASSING, SKIPPED, Attempt, Job, Row
+from worker.sandbox.account.mail import DONE, NOT_HELD
 from worker.sandbox.endpoints import moves, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import Mail
-    from worker.sandbox.wire import Call, Json
-
-OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-OPEN = frozenset({"PENDING", "PROCESSING"})
-SKIPPED = "a submission cannot be acted on"
-NOT_DELIVERED = "delivery failed"
-BROKE_DOWN = "an internal error ended the job"
-PASSING = frozenset({moves.PROVIDER, NOT_DELIVERED})  # what may go better the next time
+    from worker.sandbox.wire import Call
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is; moments in epoch seconds."""
-
-    status: str = "PENDING"
-    started: float | None = None
-    ended: float | None = None
-    message: str | None = None
+def start(account: AccountState, job: Job) -> None:
+    """Start a new job."""
+    _schedule_step(account, job, job.call.now, _discover)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How far one recipient of one message is."""
-
-    status: str = "PENDING"
-    tries: int = 0
-    processed: float | None = None
-    retry_after: float | None = None
-    message: str | None = None
+def _schedule_step(account: AccountState, job: Job, at: float, act: Callable[[AccountState, Job, float], None]) -> None:
+    """Let a job go on one step later, unless it has ended by then."""
+    account.schedule(at + account.options.job_step, lambda when: act(account, job, when) if job.running else None)
 
 
-class Row(Timeline[Attempt]):
-    """One recipient of one message of a job."""
-
-    __slots__ = ("mail", "recipient")
-
-    def __init__(self, since: float, mail: Mail, recipient: str, attempt: Attempt) -> None:
-        super().__init__(since, attempt)
-        self.mail, self.recipient = mail, recipient
-
-
-@dataclass(slots=True)
-class Job:
-    """A job that ``asked`` created, and its search; None in ``progress`` once it was deleted.
-
-    ``destination`` is None where it releases. ``waiting`` holds (moment from when on, number, rows of one message).
-    """
-
-    ident: str
-    number: int
-    asked: Call
-    destination: str | None
-    window: tuple[float, float]
-    tests: list[search.Test]
-    said: Json
-    progress: Timeline[Progress | None]
-    rows: list[Row] = field(default_factory=list)
-    waiting: list[tuple[float, int, tuple[Row, ...]]] = field(default_factory=list)
-
-    @property
-    def running(self) -> bool:
-        """Whether it goes on by itself."""
-        return self.progress.value is not None and self.progress.value.status not in OVER
-
-    def advance(self, at: float, **changes: object) -> None:
-        """Change how far it is."""
-        self.progress.become(at, replace(self.progress.value or Progress(), **changes))  # type: ignore[arg-type]
-
-    def end(self, at: float, status: str, message: str | None = None) -> None:
-        """End it; what is still open, or in the middle of an attempt, is given up."""
-        for row in self.rows:
-            if row.value.status in OPEN:
-                row.become(at, replace(row.value, status="CANCELLED", processed=at, retry_after=None))
-        self.waiting.clear()
-        self.advance(at, status=status, ended=at, message=message)
-
-
-def start(life: Life, job: Job) -> None:
-    """Let a new job run."""
-    _later(life, job, job.asked.now, _discover)
-
-
-def _later(life: Life, job: Job, at: float, act: Callable[[Life, Job, float], None]) -> None:
-    """Let a job go on a step later, unless it was ended meanwhile."""
-    life.later(at + life.switches.job_step, lambda when: act(life, job, when) if job.running else None)
-
-
-def _discover(life: Life, job: Job, at: float) -> None:
-    """Search in what can be seen by now."""
+def _discover(account: AccountState, job: Job, at: float) -> None:
+    """Search in the mail that reads see now."""
     job.advance(at, status="DISCOVERING", started=at)
-    matches = search.found(life, at, job.window, job.tests, None)
-    _later(life, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
+    matches = search.find_matches(account, at, job.window, job.tests, None)
+    _schedule_step(account, job, at, partial(_collect, found=iter([mail for mail, _ in matches])))
 
 
-def _collect(life: Life, job: Job, at: float, found: Iterator[Mail]) -> None:
-    """Take in the next of the messages that were found, and begin with them when there are no more."""
-    page = list(islice(found, life.switches.job_discovers))
+def _collect(account: AccountState, job: Job, at: float, found: Iterator[Mail]) -> None:
+    """Add rows for the next of the messages found; when there are no more, begin to handle them."""
+    page = list(islice(found, account.options.job_discovers))
     for mail in page:
-        _take_in(life, job, mail, at)
+        _take_in(account, job, mail, at)
     if page:
-        _later(life, job, at, partial(_collect, found=found))
-    elif life.rng.random() < life.switches.job_failed:
+        _schedule_step(account, job, at, partial(_collect, found=found))
+    elif account.rng.random() < account.options.job_failed:
         job.end(at, "FAILED", BROKE_DOWN)
     else:
         job.advance(at, status="PROCESSING")
-        _claim(life, job, at)
+        _claim(account, job, at)
 
 
-def _take_in(life: Life, job: Job, mail: Mail, at: float) -> None:
-    fixed = mail.fixed()
+def _take_in(account: AccountState, job: Job, mail: Mail, at: float) -> None:
+    fixed = mail.read_fixed()
     skipped = fixed.is_phish_submission
     attempt = Attempt("SKIPPED", processed=at, message=SKIPPED) if skipped else Attempt()
     rows = tuple(Row(at, mail, recipient, attempt) for recipient in fixed.client_recipients)
     job.rows += rows
     if rows and not skipped:
-        heappush(job.waiting, (at, life.number(), rows))
+        heappush(job.waiting, (at, account.next_number(), rows))
 
 
-def _claim(life: Life, job: Job, at: float) -> None:
-    """Take the next messages in hand; where all of them wait for another try, wait too; where there is none, end."""
+def _claim(account: AccountState, job: Job, at: float) -> None:
+    """Claim the next messages. Where all wait for another try, wait too; where none is left, end the job."""
     if not job.waiting:
         job.end(at, "COMPLETED")
         return
     claimed: list[tuple[Row, ...]] = []
-    while job.waiting and job.waiting[0][0] <= at and len(claimed) < life.switches.job_handles:
+    while job.waiting and job.waiting[0][0] <= at and len(claimed) < account.options.job_handles:
         claimed.append(heappop(job.waiting)[2])
     for row in (row for rows in claimed for row in rows):
         row.become(at, replace(row.value, status="PROCESSING", retry_after=None))
     if claimed:
-        _later(life, job, at, partial(_handle, claimed=claimed))
+        _schedule_step(account, job, at, partial(_handle, claimed=claimed))
     else:
-        _later(life, job, job.waiting[0][0], _claim)
+        _schedule_step(account, job, job.waiting[0][0], _claim)
 
 
-def _handle(life: Life, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
-    """Do to each message what single requests do to it."""
-    call = replace(job.asked, now=at)
+def _handle(account: AccountState, job: Job, at: float, claimed: list[tuple[Row, ...]]) -> None:
+    """Handle each message as a single request would."""
+    call = replace(job.call, now=at)
     for rows in claimed:
-        statuses = _attempt(life, call, job, rows)
-        again = tuple([row for row in rows if _settle(life, row, statuses[row.recipient], at)])
+        statuses = _attempt(account, call, job, rows)
+        again = tuple([row for row in rows if _settle(account, row, statuses[row.recipient], at)])
         if again:
-            heappush(job.waiting, (at + life.switches.job_retry_after, life.number(), again))
-    _claim(life, job, at)
+            heappush(job.waiting, (at + account.options.job_retry_after, account.next_number(), again))
+    _claim(account, job, at)
 
 
-def _attempt(life: Life, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
+def _attempt(account: AccountState, call: Call, job: Job, rows: tuple[Row, ...]) -> Mapping[str, str]:
     mail = rows[0].mail
     if job.destination is not None:
-        return moves.move(life, call, mail, job.destination, tuple(row.recipient for row in rows))
-    lost = NOT_DELIVERED if mail.now.quarantined else moves.NOT_HELD
-    moves.release_one(life, call, mail)
+        return moves.move(account, call, mail, job.destination, tuple(row.recipient for row in rows))
+    lost = NOT_DELIVERED if mail.now.quarantined else NOT_HELD
+    moves.release_one(account, call, mail)
     reached = mail.now.released if lost == NOT_DELIVERED else ()
-    return {row.recipient: moves.DONE if row.recipient in reached else lost for row in rows}
+    return {row.recipient: DONE if row.recipient in reached else lost for row in rows}
 
 
-def _settle(life: Life, row: Row, status: str, at: float) -> bool:
-    """Write down what came of an attempt, and tell whether there will be another."""
+def _settle(account: AccountState, row: Row, status: str, at: float) -> bool:
+    """Record the outcome of an attempt, and tell whether there will be another."""
     tries = row.value.tries
-    if status == moves.DONE:
+    if status == DONE:
         row.become(at, Attempt("COMPLETED", tries, processed=at))
-    elif status in PASSING and tries < life.switches.job_retries:
-        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + life.switches.job_retry_after, message=status))
+    elif status in PASSING and tries < account.options.job_retries:
+        row.become(at, Attempt("PENDING", tries + 1, retry_after=at + account.options.job_retry_after, message=status))
         return True
     else:
         row.become(at, Attempt("FAILED", tries, processed=at, message=status))

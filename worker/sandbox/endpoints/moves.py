@@ -1,116 +1,124 @@
-"""POST investigate/…/move and investigate/release: where mail lies."""
+"""POST investigate/…/move and investigate/release."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import DESTINATIONS, PURGED, TEN, Mail, log_entry, moved, released
-from worker.sandbox.wire import Answer, Call, Json, Refused, moment, ok
+from worker.sandbox.account.mail import (
+    DESTINATIONS,
+    DONE,
+    NO_INTEGRATION,
+    NO_SOFT_DELETE,
+    NOT_FOUND,
+    NOT_HELD,
+    PROVIDER,
+    PURGED,
+    QUARANTINED,
+    TEN,
+    Mail,
+    apply_move,
+    apply_release,
+    log_entry,
+)
+from worker.sandbox.wire import Call, Json, OutgoingResponse, Refused, format_moment, ok
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
     from worker.sandbox.account.mail import State
 
-DONE = "OK"
-NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
-QUARANTINED = "the message is in quarantine"
-NOT_HELD = "the message is not in quarantine"
-NO_INTEGRATION = "no integration with write access for this mailbox"
-NO_SOFT_DELETE = "RecoverableItemsDeletions is not available for Google Workspace"
-PROVIDER = "ErrorServerBusy: the mailbox provider refused the move"
 
-
-def move_one(life: Life, call: Call) -> Answer:
-    """Move one message; the result is a list all the same."""
-    destination = destination_of(life, life.reader.mapping(call.request))
-    mail = life.find(call.ids[0], call.now)
+def move_one(account: AccountState, call: Call) -> OutgoingResponse:
+    """Move one message; the result is a list even so."""
+    destination = read_destination(account, account.reader.mapping(call.request))
+    mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
-    return ok(_move(life, call, mail, destination))
+    return ok(_move(account, call, mail, destination))
 
 
-def move_many(life: Life, call: Call) -> Answer:
-    """Move up to 1,000 messages; items come per recipient and do not say which message they are about."""
-    body = life.reader.mapping(call.request)
-    destination, ids = destination_of(life, body), life.reader.ids(body.get("ids"))
+def move_many(account: AccountState, call: Call) -> OutgoingResponse:
+    """Move up to 1,000 messages. There is an item for each recipient, and none says which message it is about."""
+    body = account.reader.mapping(call.request)
+    destination, ids = read_destination(account, body), account.reader.ids(body.get("ids"))
     items: list[Json] = []
     for ident in ids:
-        mail = life.find(ident, call.now)
+        mail = account.find_mail(ident, call.now)
         if mail is None:
-            life.note(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
+            account.record(Effect(call.now, "move", ident, call.by, changed=False, detail={"status": "not found"}))
             items.append({"success": False, "status": "message not found", "operation": "MOVE"})
         else:
-            items += _move(life, call, mail, destination)
+            items += _move(account, call, mail, destination)
     return ok(items)
 
 
-def destination_of(life: Life, body: Json) -> str:
-    """Read where to move to, and whether anything may be moved at all."""
+def read_destination(account: AccountState, body: Json) -> str:
+    """Read where to move to, and refuse where nothing can be moved at all."""
     destination = body.get("destination")
     if not isinstance(destination, str) or destination not in DESTINATIONS:
-        life.reader.wrong(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
+        account.reader.refuse(f"destination must be one of {', '.join(sorted(DESTINATIONS))}")
     expected = body.get("expected_disposition")
     if expected is not None and not (isinstance(expected, str) and expected in TEN):
-        life.reader.wrong("expected_disposition is not a disposition")
-    if life.switches.integration == "refused":
+        account.reader.refuse("expected_disposition is not a disposition")
+    if account.options.integration == "refused":
         raise Refused(400, 10003, NO_INTEGRATION)
     return destination
 
 
-def _move(life: Life, call: Call, mail: Mail, destination: str) -> list[Json]:
+def _move(account: AccountState, call: Call, mail: Mail, destination: str) -> list[Json]:
     """Move one message and answer with an item per recipient."""
-    statuses, named = move(life, call, mail, destination), mail.fixed().message_id
-    old = life.old(completed_timestamp=moment(call.now), item_count=1)
-    return [_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
+    statuses, named = move(account, call, mail, destination), mail.read_fixed().message_id
+    old = account.keep_deprecated(completed_timestamp=format_moment(call.now), item_count=1)
+    return [_render_item(call, recipient, status, destination, named) | old for recipient, status in statuses.items()]
 
 
-def move(life: Life, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
-    """Move one message: for each of its recipients it may go well or not, and the log says so.
+def move(account: AccountState, call: Call, mail: Mail, destination: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+    """Move one message; for each recipient it succeeds or fails, and the log says so.
 
-    ``only`` names those it is tried again for, the others have it moved already. Returns what came of each try.
+    ``only`` names the recipients of another try; for the others it was moved before. Returns the status of each try.
     """
-    before, everybody = mail.now, mail.fixed().client_recipients
+    before, everybody = mail.now, mail.read_fixed().client_recipients
     tried = only or everybody
-    statuses = {one: _hindrance(life, mail, destination) or _luck(life) for one in tried}
+    statuses = {one: _find_hindrance(account, mail, destination) or _draw_luck(account) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
     came = {"moved" if status == DONE else "move_failed" for status in statuses.values()}
     delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
     reached = "moved" in came
     if reached:
-        mail.become(call.now, moved(before, destination, delivery, log))
-        _perhaps_moved_back(life, call.now, mail)
+        mail.become(call.now, apply_move(before, destination, delivery, log))
+        _maybe_move_back(account, call.now, mail)
     else:
         failed = before.delivery if before.quarantined else delivery
         mail.become(call.now, replace(before, delivery=failed, log=(*before.log, *log)))
     detail: Json = {"destination": destination, "from": before.folder, "statuses": statuses}
-    life.note(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
+    account.record(Effect(call.now, "move", mail.id, call.by, reached and before.folder != destination, detail))
     return statuses
 
 
-def _hindrance(life: Life, mail: Mail, destination: str) -> str | None:
+def _find_hindrance(account: AccountState, mail: Mail, destination: str) -> str | None:
     if mail.now.quarantined:
         return QUARANTINED
-    if life.switches.integration == "off":
+    if account.options.integration == "off":
         return NO_INTEGRATION
-    if life.switches.google and destination == "RecoverableItemsDeletions":
+    if account.options.google and destination == "RecoverableItemsDeletions":
         return NO_SOFT_DELETE
     return NOT_FOUND if mail.now.folder == PURGED else None
 
 
-def _luck(life: Life) -> str:
-    return PROVIDER if life.rng.random() < life.switches.move_failed else DONE
+def _draw_luck(account: AccountState) -> str:
+    return PROVIDER if account.rng.random() < account.options.move_failed else DONE
 
 
-def _perhaps_moved_back(life: Life, now: float, mail: Mail) -> None:
-    """Let the user drag it back into the inbox some time later, as some do."""
-    if mail.now.folder not in {"Inbox", PURGED} and life.rng.random() < life.switches.moved_back:
-        when = now + life.switches.moved_back_after * life.rng.random()
-        life.later(when, lambda at: life.move_by_hand(mail.id, "Inbox", "user", at=at))
+def _maybe_move_back(account: AccountState, now: float, mail: Mail) -> None:
+    """Draw whether the user will move it back into the inbox, and when."""
+    if mail.now.folder not in {"Inbox", PURGED} and account.rng.random() < account.options.moved_back:
+        when = now + account.options.moved_back_after * account.rng.random()
+        account.schedule(when, lambda at: account.move_by_hand(mail.id, "Inbox", "user", at=at))
 
 
-def _item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
+def _render_item(call: Call, recipient: str, status: str, destination: str, message_id: str | None) -> Json:
     return {
         "success": status == DONE,
         "status": status,
@@ -118,55 +126,57 @@ def _item(call: Call, recipient: str, status: str, destination: str, message_id:
         "destination": destination,
         "recipient": recipient,
         "message_id": message_id,
-        "completed_at": moment(call.now),
+        "completed_at": format_moment(call.now),
     }
 
 
-def release(life: Life, call: Call) -> Answer:
-    """Release up to 1,000 messages out of quarantine; an unknown id is left out of the result."""
-    ids = _ids_to_release(life, call)
-    mails = [(ident, life.find(ident, call.now)) for ident in ids]
-    if life.switches.release_unknown == "404" and any(mail is None for _, mail in mails):
+def release(account: AccountState, call: Call) -> OutgoingResponse:
+    """Release up to 1,000 messages from quarantine; unknown ids are left out of the result."""
+    ids = _read_ids(account, call)
+    mails = [(ident, account.find_mail(ident, call.now)) for ident in ids]
+    if account.options.release_unknown == "404" and any(mail is None for _, mail in mails):
         raise Refused(404, 10002, "message not found")
     for ident, mail in mails:
         if mail is None:
-            life.note(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
-    return ok([release_one(life, call, mail) for _, mail in mails if mail is not None])
+            account.record(Effect(call.now, "release", ident, call.by, changed=False, detail={"status": "not found"}))
+    return ok([release_one(account, call, mail) for _, mail in mails if mail is not None])
 
 
-def _ids_to_release(life: Life, call: Call) -> list[str]:
-    """Read the ids out of either form of the body, as far as a switch allows."""
-    body, form = life.reader.json(call.request), life.switches.release_body
+def _read_ids(account: AccountState, call: Call) -> list[str]:
+    """Read the ids from a form of the body that an option allows."""
+    body, form = account.reader.json(call.request), account.options.release_body
     if isinstance(body, list):
         if form == "object":
-            life.reader.wrong("the body must be an object with ids")
-        return life.reader.ids(body)
+            account.reader.refuse("the body must be an object with ids")
+        return account.reader.ids(body)
     if form == "array" or not isinstance(body, dict):
-        life.reader.wrong("the body must be an array of ids")
-    return life.reader.ids(body.get("ids"))
+        account.reader.refuse("the body must be an array of ids")
+    return account.reader.ids(body.get("ids"))
 
 
-def release_one(life: Life, call: Call, mail: Mail) -> Json:
-    """Release one message: each recipient it had not reached yet may be reached now. The log tells of every try."""
-    before, everybody = mail.now, mail.fixed().client_recipients
-    reached, failed, late = _reached(life, before, everybody)
+def release_one(account: AccountState, call: Call, mail: Mail) -> Json:
+    """Release one message to the recipients that it has not reached yet; the log records every try."""
+    before, everybody = mail.now, mail.read_fixed().client_recipients
+    reached, failed, late = _draw_reached(account, before, everybody)
     status = NOT_HELD if not before.quarantined else "delivery failed for some recipients" if failed + late else DONE
     entry = log_entry("QUARANTINE_RELEASE", call.now, status, call.by)
     tried = replace(before, log=(*before.log, entry))
-    mail.become(call.now, released(before, everybody, reached, entry) if before.quarantined else tried)
+    mail.become(call.now, apply_release(before, everybody, reached, entry) if before.quarantined else tried)
     detail: Json = {"delivered": reached, "failed": failed + late}
-    life.note(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
+    account.record(Effect(call.now, "release", mail.id, call.by, bool(reached), detail))
     item: Json = {"id": mail.id, "delivered": [*before.released, *reached] or None, "failed": failed or None}
-    item |= life.old(postfix_id=mail.postfix)
+    item |= account.keep_deprecated(postfix_id=mail.postfix)
     return item if len(everybody) > 1 and not late else item | {"undelivered": late or None}
 
 
-def _reached(life: Life, before: State, everybody: tuple[str, ...]) -> tuple[tuple[str, ...], list[str], list[str]]:
-    """Draw whom a release reaches now, for whom it is refused, and whom it just does not reach yet."""
+def _draw_reached(
+    account: AccountState, before: State, everybody: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str], list[str]]:
+    """Draw the recipients that a release reaches now, those it fails for, and those it does not reach yet."""
     left = [one for one in everybody if one not in before.released]
     if not before.quarantined:
         return (), left, []
-    luck, failing = {one: life.rng.random() for one in left}, life.switches.release_failed
+    luck, failing = {one: account.rng.random() for one in left}, account.options.release_failed
     reached = tuple(one for one in left if luck[one] >= failing)
     late = [one for one in left if failing / 2 <= luck[one] < failing]
     return reached, [one for one in left if luck[one] < failing / 2], late

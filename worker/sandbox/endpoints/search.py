@@ -5,103 +5,100 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from hashlib import blake2s
 from itertools import islice
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
-from worker.sandbox.account.account import Account, Slow
-from worker.sandbox.account.mail import DELIVERIES, SIX, Fixed, Mail, State
-from worker.sandbox.wire import Answer, Call, Json, Reader, Request, ok, ok_raw
+from worker.sandbox.account.account import AccountState, SlowSearch
+from worker.sandbox.account.mail import DAY, DELIVERIES, SCAN_TIME, SIX, Fixed, Mail, State, Test
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, ok, ok_raw
 
-DAY = 86400.0
 ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
-Test = Callable[[Mail, State], bool]
 Matcher = Callable[[Fixed, Mail, str], bool]
 
 
-def search(account: Account, call: Call) -> Answer:
-    """Answer one page, newest first, over the scan time; the cursor is tied to the filters."""
+def search(account: AccountState, call: Call) -> OutgoingResponse:
+    """Answer one page of messages, the newest by scan time first. A cursor belongs to its filters."""
     reader, request = account.reader, call.request
     size = reader.number(request, "per_page", 20, 1000)
-    span = window(reader, call)
-    chosen = filters(reader, request, account)
-    matches = found(account, call.now, span, chosen, position(account, call))
+    span = read_window(reader, call)
+    chosen = read_filters(reader, request, account)
+    matches = find_matches(account, call.now, span, chosen, read_cursor(account, call))
     skipped = size * (_page(reader, request, account) - 1)
     rows = list(islice(matches, skipped, skipped + size + 1))
-    more = _after(account, call, rows[size - 1][0]) if len(rows) > size else None
-    old = account.switches.deprecated
-    page = b",".join([mail.encoded(state, deprecated=old) for mail, state in rows[:size]])
-    return ok_raw(b"[" + page + b"]", info(min(size, len(rows)), size, more))
+    last = rows[size - 1][0] if len(rows) > size else None
+    following = write_cursor(account, call, last.scanned, last.id) if last else None
+    old = account.options.deprecated
+    page = b",".join([mail.encode(state, deprecated=old) for mail, state in rows[:size]])
+    return ok_raw(b"[" + page + b"]", make_result_info(min(size, len(rows)), size, following))
 
 
-def info(count: int, size: int, following: str | None) -> Json:
-    """Return the result_info of a list that is walked by cursors."""
+def make_result_info(count: int, size: int, following: str | None) -> Json:
+    """Return the result_info of a list that is paged by cursors."""
     return {"count": count, "page": 0, "per_page": size, "total_count": 0, "next": following, "previous": None}
 
 
-def window(reader: Reader, call: Call) -> tuple[float, float]:
-    """Return the first and the last moment a request asks about, in epoch seconds."""
+def read_window(reader: Reader, call: Call) -> tuple[float, float]:
+    """Read the first and the last moment a request asks about, in epoch seconds."""
     start = reader.time(call.request, "start", call.now - 30 * DAY)
     end = reader.time(call.request, "end", call.now)
     if start > call.now:
-        reader.wrong("start must not be in the future")
+        reader.refuse("start must not be in the future")
     if start > end:
-        reader.wrong("start must not be later than end")
+        reader.refuse("start must not be later than end")
     if start < call.now - 366 * DAY:
-        reader.wrong("start must be within the last 12 months")
+        reader.refuse("start must be within the last 12 months")
     return start, end
 
 
-def _page(reader: Reader, request: Request, account: Account) -> int:
-    """Return which page is wanted: 1 unless a switch honours the old parameter."""
-    if account.switches.page == "refused" and request.get("page") is not None:
-        reader.wrong("page is no longer supported, use cursor")
-    if account.switches.page == "ignored" or request.get("cursor"):
+def _page(reader: Reader, request: IncomingRequest, account: AccountState) -> int:
+    """Read the number of the page: 1 unless an option honours the old parameter."""
+    if account.options.page == "refused" and request.get("page") is not None:
+        reader.refuse("page is no longer supported, use cursor")
+    if account.options.page == "ignored" or request.get("cursor"):
         return 1
     return reader.number(request, "page", 1, 10**9)
 
 
-def found(
-    account: Account, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
+def find_matches(
+    account: AccountState, now: float, window: tuple[float, float], chosen: list[Test], place: tuple[int, str] | None
 ) -> Iterator[tuple[Mail, State]]:
-    """Walk the window from its newest message, or from below the place of a cursor."""
+    """Yield the matches in a window from its newest message on, or from the place of a cursor."""
     mails = account.mails
-    low = bisect_left(mails, window[0], key=_scanned)
-    high = bisect_right(mails, window[1], key=_scanned)
+    low = bisect_left(mails, window[0], key=SCAN_TIME)
+    high = bisect_right(mails, window[1], key=SCAN_TIME)
     if place is not None:
-        high = min(high, _below(mails, *place))
+        high = min(high, _find_place(mails, *place))
     for index in range(high - 1, low - 1, -1):
         mail = mails[index]
-        state = account.seen(mail, now)
+        state = account.read_mail(mail, now)
         if state is not None and all(test(mail, state) for test in chosen):
             yield mail, state
 
 
-def _below(mails: list[Mail], scanned: int, ident: str) -> int:
-    """Return where the walk goes on: under the message a cursor names, which never leaves the list."""
-    place = bisect_right(mails, scanned, key=_scanned) - 1
-    while mails[place].id != ident:
+def _find_place(mails: list[Mail], scanned: int, ident: str) -> int:
+    """Return the place of the message that a cursor names. Messages never leave the list, so it is there."""
+    place = bisect_right(mails, scanned, key=SCAN_TIME) - 1
+    while mails[place].id != ident:  # several may be scanned in one second
         place -= 1
     return place
-
-
-def _scanned(mail: Mail) -> int:
-    return mail.scanned
 
 
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def filters(reader: Reader, request: Request, account: Account, verdicts: frozenset[str] = SIX) -> list[Test]:
-    """Return the filters of a request, the cheap ones first; ``verdicts`` are those one may ask for."""
+def read_filters(
+    reader: Reader, request: IncomingRequest, account: AccountState, verdicts: frozenset[str] = SIX
+) -> list[Test]:
+    """Read the filters of a request, the cheap ones first; ``verdicts`` are those it may ask for."""
     chosen: list[Test] = []
     if reader.flag(request, "detections_only", default=True):
         chosen.append(lambda _, state: state.disposition != "NONE")
     if verdict := reader.one_of(request, "final_disposition", verdicts):
-        bec = verdict == "MALICIOUS" and account.switches.malicious_includes_bec
+        bec = verdict == "MALICIOUS" and account.options.malicious_includes_bec
         wanted = {verdict, "MALICIOUS-BEC"} if bec else {verdict}
         chosen.append(lambda _, state: state.disposition in wanted)
     if delivery := reader.one_of(request, "delivery_status", DELIVERIES):
@@ -115,41 +112,41 @@ def filters(reader: Reader, request: Request, account: Account, verdicts: frozen
 
 
 def _all_match(mail: Mail, asked: list[tuple[Matcher, str]]) -> bool:
-    fixed = mail.fixed()
+    fixed = mail.read_fixed()
     return all(match(fixed, mail, text) for match, text in asked)
 
 
 def _fits(wanted: str, *addresses: str | None) -> bool:
-    """Tell whether an address is the wanted one, or in the wanted domain."""
+    """Tell whether one of the addresses is the wanted one, or in the wanted domain."""
     wanted = wanted.lower()
     return any(address and wanted in {address.lower(), address.lower().rpartition("@")[2]} for address in addresses)
 
 
-def _in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
+def _is_in_domain(fixed: Fixed, mail: Mail, text: str) -> bool:
     sites = [link.split("/")[2] for link in mail.links]
     return _fits(text, fixed.sender, *fixed.client_recipients, *sites)
 
 
 def _has_terms(fixed: Fixed, mail: Mail, text: str) -> bool:
-    """Match every word of the query; ids other than the alert id are not searched."""
+    """Tell whether a message has every word of the query. Of its ids, only the alert id is searched."""
     words = [fixed.sender, fixed.envelope_from, fixed.from_name, fixed.replyto, fixed.subject, fixed.message_id]
     words += [fixed.smtp_helo_server_ip, fixed.smtp_previous_hop_ip, fixed.x_originating_ip]
     words += [*fixed.client_recipients, *fixed.detection_reasons, *(fixed.to_name or ())]
     hay = " ".join(word for word in words if word).lower()
-    return all(term in hay or term == _alert(mail).lower() for term in text.lower().split())
+    return all(term in hay or term == _alert_id(mail).lower() for term in text.lower().split())
 
 
-def _alert(mail: Mail) -> str:
+def _alert_id(mail: Mail) -> str:
     return mail.id.rpartition("-")[0]
 
 
 MATCHERS: Mapping[str, Matcher] = MappingProxyType({
     "sender": lambda fixed, _, text: _fits(text, fixed.sender, fixed.envelope_from),
     "recipient": lambda fixed, _, text: _fits(text, *fixed.client_recipients),
-    "domain": _in_domain,
+    "domain": _is_in_domain,
     "subject": lambda fixed, _, text: text.lower() in (fixed.subject or "").lower(),
     "message_id": lambda fixed, _, text: fixed.message_id == text,
-    "alert_id": lambda _, mail, text: _alert(mail) == text,
+    "alert_id": lambda _, mail, text: _alert_id(mail) == text,
     "smtp_helo_ip": lambda fixed, _, text: fixed.smtp_helo_server_ip == text,
     "query": _has_terms,
 })  # fmt: skip
@@ -157,25 +154,21 @@ MATCHERS: Mapping[str, Matcher] = MappingProxyType({
 # -- cursors ----------------------------------------------------------------------------------------------------------
 
 
-def _after(account: Account, call: Call, last: Mail) -> str:
-    return cursor(account, call, last.scanned, last.id)
-
-
-def cursor(account: Account, call: Call, number: int, ident: str) -> str:
-    """Return a cursor for what follows a row, which its number and its id find again."""
+def write_cursor(account: AccountState, call: Call, number: int, ident: str) -> str:
+    """Write the cursor for what follows the row of this number and id."""
     issued = int(call.now)
     seal = _seal(account, call.request, issued, number, ident)
     return urlsafe_b64encode(msgspec.json.encode((issued, number, ident, seal))).decode()
 
 
-def _seal(account: Account, request: Request, issued: int, number: int, ident: str) -> str:
+def _seal(account: AccountState, request: IncomingRequest, issued: int, number: int, ident: str) -> str:
     chosen = sorted(pair for pair in request.query if pair[0] not in {"cursor", "per_page", "page"})
     text = msgspec.json.encode((account.seed, request.path, issued, number, ident, chosen))
     return blake2s(text, digest_size=8).hexdigest()
 
 
-def position(account: Account, call: Call) -> tuple[int, str] | None:
-    """Read the cursor: garbage, another list or other filters than it was made for, and old age are refused."""
+def read_cursor(account: AccountState, call: Call) -> tuple[int, str] | None:
+    """Read the cursor; refuse one that is garbage, expired, or made for another list or other filters."""
     reader, text = account.reader, call.request.get("cursor")
     if not text:
         return None
@@ -184,38 +177,38 @@ def position(account: Account, call: Call) -> tuple[int, str] | None:
             urlsafe_b64decode(text.encode()), type=tuple[int, int, str, str]
         )
     except (ValueError, msgspec.MsgspecError):
-        reader.wrong("cursor is not valid")
+        reader.refuse("cursor is not valid")
     if seal != _seal(account, call.request, issued, number, ident):
-        reader.wrong("cursor does not belong to these filters")
-    if call.now > issued + account.switches.cursor_life:
-        reader.wrong("cursor has expired")
+        reader.refuse("cursor does not belong to these filters")
+    if call.now > issued + account.options.cursor_life:
+        reader.refuse("cursor has expired")
     return number, ident
 
 
 # -- slow searches ----------------------------------------------------------------------------------------------------
 
 
-def accept(account: Account, call: Call, seconds: float) -> Answer:
-    """Answer 202 with the address where the result will be; every second address is an absolute one."""
-    job = str(account.number())
-    account.slow[job] = Slow(call.request, call.now + seconds)
+def accept(account: AccountState, call: Call, seconds: float) -> OutgoingResponse:
+    """Answer 202 with the address of the result."""
+    job = str(account.next_number())
+    account.slow_searches[job] = SlowSearch(call.request, call.now + seconds)
     where = f"{call.request.path}/results/{job}"
     host = call.request.headers.get("host")
-    if host and len(account.slow) % 2 == 0:
+    if host and len(account.slow_searches) % 2 == 0:  # nobody documents which form it has, so clients meet both
         where = f"http://{host}{where}"
-    return _still_running(where)
+    return _answer_running(where)
 
 
-def results(account: Account, call: Call) -> Answer:
+def get_results(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer 202 again while a search runs, then its page."""
-    slow = account.slow.get(call.ids[0])
-    if slow is None:
-        account.reader.wrong("no such search")
-    if call.now < slow.ready:
-        return _still_running(call.request.path)
-    return search(account, replace(call, request=slow.request))
+    running = account.slow_searches.get(call.ids[0])
+    if running is None:
+        account.reader.refuse("no such search")
+    if call.now < running.ready:
+        return _answer_running(call.request.path)
+    return search(account, replace(call, request=running.request))
 
 
-def _still_running(where: str) -> Answer:
-    answer = ok([], info(0, 0, None), 202)
-    return replace(answer, headers={**answer.headers, "location": where})
+def _answer_running(where: str) -> OutgoingResponse:
+    response = ok([], make_result_info(0, 0, None), 202)
+    return replace(response, headers={**response.headers, "location": where})

@@ -1,4 +1,4 @@
-"""GET and POST submissions: what the security team and the users sent in."""
+"""GET and POST submissions: messages that the security team and the users sent in."""
 
 from __future__ import annotations
 
@@ -6,46 +6,44 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
-from worker.sandbox.account.mail import SIX
-from worker.sandbox.endpoints.phishguard import when
-from worker.sandbox.endpoints.search import DAY
-from worker.sandbox.wire import Answer, Call, Json, Reader, Refused, Request, ok, page_of
+from worker.sandbox.account.mail import DAY, SIX
+from worker.sandbox.endpoints.phishguard import read_time
+from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, Refused, ok, ok_page
 
 if TYPE_CHECKING:
-    from worker.sandbox.account.account import Account
-    from worker.sandbox.account.activity import Life
+    from worker.sandbox.account.account import AccountState
 
 ORDERS = frozenset(
     {"submission_id", "subject", "original_disposition", "requested_disposition", "outcome_disposition", "requested_at"}
 )
 VERDICTS = ("original_disposition", "requested_disposition", "outcome_disposition")
-# What is sent in, and what somebody who names no disposition is taken to want.
+# The types of request, and the disposition that each asks for when it names none.
 USUALLY_WANTED = MappingProxyType({"reclassification": "NONE", "missed_detection": "MALICIOUS"})
 MOST_AT_ONCE = 1000
 SEARCHED = ("subject", "requested_by")
 
 
-def submissions(account: Account, call: Call) -> Answer:
+def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer a page of the submissions requested in the window, by default newest first."""
     reader, request = account.reader, call.request
     start = reader.time(request, "start", call.now - 30 * DAY)
     end = reader.time(request, "end", call.now)
     if start > end:
-        reader.wrong("start must not be later than end")
+        reader.refuse("start must not be later than end")
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
-    everything = account.shown(account.submissions, call.now)
-    wanted = _wanted(reader, request)
-    rows = [row for row in everything if start <= when(row, "requested_at") <= end]
+    everything = account.read_all(account.submissions, call.now)
+    wanted = _read_filters(reader, request)
+    rows = [row for row in everything if start <= read_time(row, "requested_at") <= end]
     rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
-    rows = _from_users(reader, request, rows, everything)
+    rows = _filter_escalated(reader, request, rows, everything)
     if text := request.get("query"):
         rows = [row for row in rows if any(text.lower() in str(row.get(name) or "").lower() for name in SEARCHED)]
-    rows = [row | account.old(requested_ts=row["requested_at"]) for row in _in_order(reader, request, rows)]
-    return page_of(rows, number, size)
+    rows = [row | account.keep_deprecated(requested_ts=row["requested_at"]) for row in _sort(reader, request, rows)]
+    return ok_page(rows, number, size)
 
 
-def _wanted(reader: Reader, request: Request) -> Json:
-    """Return what a row must say. The filter knows TEAM and USER, the rows say Team and User."""
+def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
+    """Read the values that rows must have. The filter takes TEAM and USER, where rows have Team and User."""
     kind = reader.one_of(request, "type", frozenset({"TEAM", "USER"}))
     wanted: Json = {"type": kind.title()} if kind else {}
     wanted |= {name: value for name in VERDICTS if (value := reader.one_of(request, name, SIX))}
@@ -56,8 +54,8 @@ def _wanted(reader: Reader, request: Request) -> Json:
     return wanted
 
 
-def _from_users(reader: Reader, request: Request, rows: list[Json], everything: list[Json]) -> list[Json]:
-    """Keep what was escalated from a submission of a user, or what was not, as the request asks."""
+def _filter_escalated(reader: Reader, request: IncomingRequest, rows: list[Json], everything: list[Json]) -> list[Json]:
+    """Keep the rows that were escalated from a user's submission, or those that were not, as the request asks."""
     flag = reader.flag(request, "escalated_from_user", default=None)
     if flag is None:
         return rows
@@ -65,36 +63,36 @@ def _from_users(reader: Reader, request: Request, rows: list[Json], everything: 
     return [row for row in rows if (row["submission_id"] in escalated) is flag]
 
 
-def _in_order(reader: Reader, request: Request, rows: list[Json]) -> list[Json]:
+def _sort(reader: Reader, request: IncomingRequest, rows: list[Json]) -> list[Json]:
     order = reader.one_of(request, "order", ORDERS) or "requested_at"
     downwards = reader.one_of(request, "direction", frozenset({"asc", "desc"})) != "asc"
     return sorted(rows, key=lambda row: str(row.get(order) or ""), reverse=downwards)
 
 
-def create(life: Life, call: Call) -> Answer:
-    """Take in up to 1,000 requests for another verdict, all of them or none; each becomes a TEAM submission."""
-    body = life.reader.mapping(call.request)
+def create(account: AccountState, call: Call) -> OutgoingResponse:
+    """Accept up to 1,000 requests for another verdict, all or none; each becomes a TEAM submission."""
+    body = account.reader.mapping(call.request)
     kind, items = body.get("type"), body.get("messages")
     if not isinstance(kind, str) or kind not in USUALLY_WANTED:
-        life.reader.wrong(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
+        account.reader.refuse(f"type must be one of {', '.join(sorted(USUALLY_WANTED))}")
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
-        life.reader.wrong(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
-    for wish in [_wish(life, call, kind, item) for item in items]:
-        reviews.ask(life, wish)
+        account.reader.refuse(f"messages must be a list of 1 to {MOST_AT_ONCE} objects")
+    for request in [_read_item(account, call, kind, item) for item in items]:  # all are read before one is made
+        reviews.request_verdict(account, request)
     return ok({}, status=202)
 
 
-def _wish(life: Life, call: Call, kind: str, item: object) -> reviews.Wish:
+def _read_item(account: AccountState, call: Call, kind: str, item: object) -> reviews.VerdictRequest:
     """Read one of the messages.
 
-    Nobody documents what is in one. The investigate id is taken for its ``id``, the wanted disposition for
-    ``expected_disposition`` as in a reclassification or ``requested_disposition`` as in the list; the other
-    fields are those of a reclassification.
+    Its fields are not documented. The sandbox takes the investigate id as ``id``, the wanted disposition as
+    ``expected_disposition`` (as in a reclassification) or ``requested_disposition`` (as in the list), and the other
+    fields of a reclassification.
     """
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        life.reader.wrong("each of messages must be an object with an id")
-    mail = life.find(item["id"], call.now)
+        account.reader.refuse("each of messages must be an object with an id")
+    mail = account.find_mail(item["id"], call.now)
     if mail is None:
         raise Refused(404, 10002, "message not found")
     wanted = item.get("expected_disposition", item.get("requested_disposition", USUALLY_WANTED[kind]))
-    return reviews.read_wish(life, mail, call.by, call.now, item | {"expected_disposition": wanted})
+    return reviews.read_request(account, mail, call.by, call.now, item | {"expected_disposition": wanted})

@@ -1,32 +1,31 @@
-"""A desk to test the sandbox from: a world, a clock to turn, and a short way to ask."""
+"""A sandbox to test: a world, a clock to turn, and a short way to ask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from worker.sandbox import ACCOUNT, Answer, Faults, Request, Switches, World
+from worker.sandbox import ACCOUNT, Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions, World
 
 START = 1_790_000_000.0
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer, to be read as JSON where it is some."""
+class Reply(Struct, frozen=True):
+    """A response, and what its JSON says."""
 
-    answer: Answer
+    response: OutgoingResponse
 
     @property
     def status(self) -> int:
         """The status."""
-        return self.answer.status
+        return self.response.status
 
     @property
     def body(self) -> dict[str, Any]:
         """The envelope."""
-        envelope: dict[str, Any] = msgspec.json.decode(self.answer.body)
+        envelope: dict[str, Any] = msgspec.json.decode(self.response.body)
         return envelope
 
     @property
@@ -40,7 +39,7 @@ class Reply:
         return [row["id"] for row in self.result]
 
 
-class Desk:
+class Sandbox:
     """A world whose clock stands still until it is turned."""
 
     def __init__(
@@ -49,21 +48,18 @@ class Desk:
         seed: int = 1,
         messages: int = 0,
         arrivals: float = 0.0,
-        lag: float = 0.0,
         quota: tuple[int, float] | None = (1200, 300.0),
         faults: str = "none",
-        switches: Switches | None = None,
+        options: SandboxOptions | None = None,
     ) -> None:
         self.time = START
         self.world = World(
             seed=seed,
             now=lambda: self.time,
-            messages=messages,
-            arrivals=arrivals,
-            lag=lag,
+            mail_flow=MailFlow(messages=messages, arrivals=arrivals),
             quota=quota,
             faults=Faults(faults, seed=seed),
-            switches=switches,
+            options=options,
         )
 
     def ask(self, method: str, path: str, body: object = None, **query: object) -> Reply:
@@ -75,8 +71,8 @@ class Desk:
         whole = f"/client/v4/accounts/{ACCOUNT}/email-security/{path}"
         pairs = tuple((name, str(value)) for name, value in query.items())
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        return self.send(Request(method, whole, pairs, headers, data))
+        return self.send(IncomingRequest(method, whole, pairs, headers, data))
 
-    def send(self, request: Request) -> Reply:
+    def send(self, request: IncomingRequest) -> Reply:
         """Send a request as it is."""
         return Reply(self.world.handle(request))
