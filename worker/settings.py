@@ -38,10 +38,10 @@ LONGEST = 3653 * 86400.0
 A_YEAR = 366 * 86400.0
 
 
-def _duration(said: str) -> float:
+def _parse_duration(text: str) -> float:
     """Read a duration, or say what one looks like."""
     try:
-        duration = seconds(said)
+        duration = seconds(text)
     except ValueError:
         raise ValueError("write a number and ms, s, m, h or d, such as 15m") from None
     if duration > LONGEST:
@@ -49,54 +49,54 @@ def _duration(said: str) -> float:
     return duration
 
 
-def _some(duration: float) -> float:
+def _require_positive(duration: float) -> float:
     """Refuse a duration of nothing."""
     if duration <= 0:
         raise ValueError("it must be longer than nothing")
     return duration
 
 
-def _kept(duration: float) -> float:
+def _require_a_year_at_most(duration: float) -> float:
     """Refuse to look for mail that the API does not keep any more."""
     if duration > A_YEAR:
         raise ValueError("the API keeps mail for a year: it is 366d at most")
     return duration
 
 
-def _quota(said: str) -> Quota:
+def _parse_quota(text: str) -> Quota:
     """Read ``1200/300s``."""
-    found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", said.strip())
+    found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", text.strip())
     if not found:
         raise ValueError("write requests and a window, such as 1200/300s")
-    return Quota(int(found[1]), _some(_duration(found[2])))
+    return Quota(int(found[1]), _require_positive(_parse_duration(found[2])))
 
 
-def _listen(said: str) -> Listen:
+def _parse_listen(text: str) -> Listen:
     """Read ``127.0.0.1:8080`` or ``[::1]:8080``."""
-    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})", said.strip())
+    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})", text.strip())
     if not found or int(found[2]) > 65535:  # noqa: PLR2004 (the highest port)
         raise ValueError("write an address and a port, such as 127.0.0.1:8080")
     return Listen(found[1].strip("[]"), int(found[2]))
 
 
-def _ceiling(said: str) -> Mode:
+def _parse_ceiling(text: str) -> Mode:
     """Read how far any rule may go."""
-    if said.lower() not in CEILINGS:
+    if text.lower() not in CEILINGS:
         raise ValueError("write observe, approve or enforce")
-    return CEILINGS[said.lower()]
+    return CEILINGS[text.lower()]
 
 
-def _level(said: str) -> str:
+def _parse_level(text: str) -> str:
     """Read a log level, in any case."""
-    if said.upper() not in LEVELS:
+    if text.upper() not in LEVELS:
         raise ValueError("write debug, info, warning or error")
-    return said.upper()
+    return text.upper()
 
 
-def _share(said: str) -> float:
+def _parse_share(text: str) -> float:
     """Read a share between 0 and 1."""
     try:
-        share = float(said)
+        share = float(text)
     except ValueError:
         share = 0
     if not 0 < share <= 1:
@@ -104,31 +104,31 @@ def _share(said: str) -> float:
     return share
 
 
-def _account(said: str) -> str:
+def _check_account_id(text: str) -> str:
     """Refuse what would end up in a path as something else than an account id."""
-    if not re.fullmatch(r"[0-9A-Za-z]{1,32}", said):
+    if not re.fullmatch(r"[0-9A-Za-z]{1,32}", text):
         raise ValueError("copy the account id from the dashboard: up to 32 letters and digits")
-    return said
+    return text
 
 
-def _base(said: str) -> str:
+def _check_base_url(text: str) -> str:
     """Refuse an address that is none; a trailing slash is dropped."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", said):
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError("write an address that begins with https://")
-    return said.rstrip("/")
+    return text.rstrip("/")
 
 
-def _store(said: str) -> str:
+def _check_store_url(text: str) -> str:
     """Refuse a ledger that this version cannot keep."""
-    if not said.startswith("sqlite:///"):
+    if not text.startswith("sqlite:///"):
         raise ValueError("write sqlite:/// and a path, such as sqlite:///worker.db")
-    return said
+    return text
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
-SomeTime = Annotated[Duration, AfterValidator(_some)]
-Back = Annotated[Duration, AfterValidator(_kept)]
-AccountId = Annotated[str, AfterValidator(_account)]
+Duration = Annotated[float, BeforeValidator(_parse_duration)]
+SomeTime = Annotated[Duration, AfterValidator(_require_positive)]
+Back = Annotated[Duration, AfterValidator(_require_a_year_at_most)]
+AccountId = Annotated[str, AfterValidator(_check_account_id)]
 
 
 class Account(BaseModel):
@@ -147,7 +147,7 @@ class Account(BaseModel):
         return bool(self.token or (self.email and self.key))
 
 
-def _setting(name: str, default: Any, meaning: str) -> Any:  # noqa: ANN401 (a field of any type)
+def _declare(name: str, default: Any, meaning: str) -> Any:  # noqa: ANN401 (a field of any type)
     """Declare one variable; its default is written as a person would write it."""
     return Field(default=default, validation_alias=name, description=meaning, validate_default=default is not None)
 
@@ -157,50 +157,50 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    token: SecretStr | None = _setting("CLOUDFLARE_API_TOKEN", None, "API token with Cloud Email Security: Write")
-    email: str = _setting("CLOUDFLARE_EMAIL", "", "instead of a token: the address of a user …")
-    key: SecretStr | None = _setting("CLOUDFLARE_API_KEY", None, "… and that user's global API key")
-    account_id: Annotated[str, AfterValidator(lambda said: said and _account(said))] = _setting(
+    token: SecretStr | None = _declare("CLOUDFLARE_API_TOKEN", None, "API token with Cloud Email Security: Write")
+    email: str = _declare("CLOUDFLARE_EMAIL", "", "instead of a token: the address of a user …")
+    key: SecretStr | None = _declare("CLOUDFLARE_API_KEY", None, "… and that user's global API key")
+    account_id: Annotated[str, AfterValidator(lambda text: text and _check_account_id(text))] = _declare(
         "CLOUDFLARE_ACCOUNT_ID", "", "the account to watch"
     )
-    base_url: Annotated[str, AfterValidator(_base)] = _setting(
+    base_url: Annotated[str, AfterValidator(_check_base_url)] = _declare(
         "CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4", "where the API is"
     )
-    accounts_file: Path | None = _setting(
+    accounts_file: Path | None = _declare(
         "WORKER_ACCOUNTS", None, "TOML file with many accounts: tables [[account]] with id and token"
     )
-    secrets: Path | None = _setting(
+    secrets: Path | None = _declare(
         "WORKER_SECRETS", None, "folder with files named like these variables; each holds a value"
     )
-    store_url: Annotated[str, AfterValidator(_store)] = _setting(
+    store_url: Annotated[str, AfterValidator(_check_store_url)] = _declare(
         "WORKER_STORE_URL", "sqlite:///worker.db", "where the ledger is kept"
     )
-    rules: Path = _setting("WORKER_RULES", "rules", "folder of rule files; changes are taken up while running")
-    ceiling: Annotated[Mode, BeforeValidator(_ceiling)] = _setting(
+    rules: Path = _declare("WORKER_RULES", "rules", "folder of rule files; changes are taken up while running")
+    ceiling: Annotated[Mode, BeforeValidator(_parse_ceiling)] = _declare(
         "WORKER_CEILING", "observe", "how far any rule may go: observe, approve or enforce"
     )
-    lookback: Back = _setting("WORKER_LOOKBACK", "1h", "how far back the very first read reaches")
-    overlap: Back = _setting("WORKER_OVERLAP", "15m", "what is read again once a minute, for late arrivals")
-    sweep: Back = _setting("WORKER_SWEEP", "3d", "what is read again slowly, for changed verdicts; 0s is off")
-    settle: SomeTime = _setting("WORKER_SETTLE", "2m", "how long a write may stay invisible to reads")
-    stale: SomeTime = _setting("WORKER_STALE", "24h", "older mail waits for a person")
-    lapse: SomeTime = _setting("WORKER_LAPSE", "72h", "how long something waits for a person before it lapses")
-    keep: SomeTime = _setting("WORKER_KEEP", "400d", "how long entries and records are kept")
-    poll_every: SomeTime = _setting("WORKER_POLL_EVERY", "10s", "the longest pause between two polls")
-    budget: Annotated[Quota, BeforeValidator(_quota)] = _setting(
+    lookback: Back = _declare("WORKER_LOOKBACK", "1h", "how far back the very first read reaches")
+    overlap: Back = _declare("WORKER_OVERLAP", "15m", "what is read again once a minute, for late arrivals")
+    sweep: Back = _declare("WORKER_SWEEP", "3d", "what is read again slowly, for changed verdicts; 0s is off")
+    settle: SomeTime = _declare("WORKER_SETTLE", "2m", "how long a write may stay invisible to reads")
+    stale: SomeTime = _declare("WORKER_STALE", "24h", "older mail waits for a person")
+    lapse: SomeTime = _declare("WORKER_LAPSE", "72h", "how long something waits for a person before it lapses")
+    keep: SomeTime = _declare("WORKER_KEEP", "400d", "how long entries and records are kept")
+    poll_every: SomeTime = _declare("WORKER_POLL_EVERY", "10s", "the longest pause between two polls")
+    budget: Annotated[Quota, BeforeValidator(_parse_quota)] = _declare(
         "WORKER_BUDGET", "1200/300s", "requests the API allows this credential, and in what time"
     )
-    budget_share: Annotated[float, BeforeValidator(_share)] = _setting(
+    budget_share: Annotated[float, BeforeValidator(_parse_share)] = _declare(
         "WORKER_BUDGET_SHARE", "0.8", "how much of that the worker takes; the rest is for people"
     )
-    request_timeout: SomeTime = _setting("WORKER_REQUEST_TIMEOUT", "20s", "deadline of one request")
-    listen: Annotated[Listen, BeforeValidator(_listen)] = _setting(
+    request_timeout: SomeTime = _declare("WORKER_REQUEST_TIMEOUT", "20s", "deadline of one request")
+    listen: Annotated[Listen, BeforeValidator(_parse_listen)] = _declare(
         "WORKER_LISTEN", "127.0.0.1:8080", "where /livez, /readyz and /metrics are"
     )
-    log_level: Annotated[str, AfterValidator(_level)] = _setting(
+    log_level: Annotated[str, AfterValidator(_parse_level)] = _declare(
         "WORKER_LOG_LEVEL", "info", "debug, info, warning or error"
     )
-    drain: SomeTime = _setting("WORKER_DRAIN", "20s", "how long an orderly stop may take")
+    drain: SomeTime = _declare("WORKER_DRAIN", "20s", "how long an orderly stop may take")
     channels: dict[str, SecretStr] = Field(
         default={},
         validation_alias=f"{NOTIFY}<CHANNEL>",
@@ -225,20 +225,20 @@ class Settings(BaseSettings):
 
         Raise SettingsError, which names the variable and what to write instead.
         """
-        given = {name: value for name, value in environment.items() if _ours(name)}
-        given |= dict(_secrets(given.get("WORKER_SECRETS", "")))
+        given = {name: value for name, value in environment.items() if _is_ours(name)}
+        given |= dict(_read_secrets(given.get("WORKER_SECRETS", "")))
         for name in given:
-            _known(name)
+            _check_name(name)
         written: dict[str, Any] = {name: value for name, value in given.items() if value}
-        channels = {_channel(name): written.pop(name) for name in sorted(written) if name.startswith(NOTIFY)}
+        channels = {_parse_channel(name): written.pop(name) for name in sorted(written) if name.startswith(NOTIFY)}
         try:
             return cls.model_validate(written | {f"{NOTIFY}<CHANNEL>": channels})
         except ValidationError as error:
-            raise SettingsError("; ".join(_sentences(error))) from None
+            raise SettingsError("; ".join(_explain_each(error))) from None
 
     def accounts(self) -> tuple[Account, ...]:
         """Every account to watch, with its credential; raise SettingsError when there is none."""
-        named = _accounts(self.accounts_file) if self.accounts_file else ()
+        named = _read_accounts(self.accounts_file) if self.accounts_file else ()
         if self.account_id:
             named = (Account(id=self.account_id, token=self.token, email=self.email, key=self.key), *named)
         if not named:
@@ -273,12 +273,12 @@ def describe() -> tuple[Described, ...]:
     )
 
 
-def _ours(name: str) -> bool:
+def _is_ours(name: str) -> bool:
     """Whether a variable is meant for us. Cloudflare's other variables belong to other programs."""
     return name.startswith(PREFIX) or name in NAMES
 
 
-def _known(name: str) -> None:
+def _check_name(name: str) -> None:
     """Refuse a variable that nobody reads, and name the one that was meant."""
     if name.startswith(NOTIFY) or (name in NAMES and "<" not in name):
         return
@@ -288,7 +288,7 @@ def _known(name: str) -> None:
     raise SettingsError(f"{name} is not a setting{told}")
 
 
-def _channel(name: str) -> str:
+def _parse_channel(name: str) -> str:
     """Return the channel that a variable is about."""
     channel = name.removeprefix(NOTIFY).lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", channel):
@@ -296,37 +296,37 @@ def _channel(name: str) -> str:
     return channel
 
 
-def _secrets(folder: str) -> Iterator[tuple[str, str]]:
+def _read_secrets(folder: str) -> Iterator[tuple[str, str]]:
     """Read each file of the secrets folder that is named like a variable, in lower or upper case."""
     if not folder:
         return
     try:
-        files = sorted(path for path in Path(folder).iterdir() if _ours(path.name.upper()) and path.is_file())
+        files = sorted(path for path in Path(folder).iterdir() if _is_ours(path.name.upper()) and path.is_file())
         for path in files:
             yield path.name.upper(), path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"WORKER_SECRETS is {folder!r}, which cannot be read: {_why(error)}") from None
+        raise SettingsError(f"WORKER_SECRETS is {folder!r}, which cannot be read: {_explain(error)}") from None
 
 
-def _accounts(file: Path) -> tuple[Account, ...]:
+def _read_accounts(file: Path) -> tuple[Account, ...]:
     """Read the file of accounts."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8")).get("account", [])
         return tuple(Account.model_validate(table) for table in tables)
     except ValidationError as error:
-        raise SettingsError(f"WORKER_ACCOUNTS, {file}: {'; '.join(_sentences(error))}") from None
+        raise SettingsError(f"WORKER_ACCOUNTS, {file}: {'; '.join(_explain_each(error))}") from None
     except (OSError, ValueError) as error:
-        raise SettingsError(f"WORKER_ACCOUNTS is '{file}', which cannot be read: {_why(error)}") from None
+        raise SettingsError(f"WORKER_ACCOUNTS is '{file}', which cannot be read: {_explain(error)}") from None
 
 
-def _why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """Say why a file could not be read, without its name and without what is in it."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not text"
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
+def _explain_each(error: ValidationError) -> Iterator[str]:
     """Turn each thing pydantic objects to into a sentence; only what holds no secret is shown."""
     for problem in error.errors(include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
