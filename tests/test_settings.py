@@ -6,7 +6,7 @@ import pytest
 
 from worker.errors import SettingsError
 from worker.language.rules import Mode
-from worker.settings import NAMES, Listen, Quota, Settings, describe
+from worker.settings import NAMES, Listen, RequestQuota, Settings, describe
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 TOKEN = "s3cret-token"  # noqa: S105 (made up)
@@ -22,7 +22,7 @@ def refusal(**environment: str) -> str:
 def test_an_empty_environment_is_the_defaults_of_the_table() -> None:
     settings = Settings.load({})
     assert (settings.settle, settings.lapse, settings.sweep, settings.keep) == (120, 72 * 3600, 3 * 86400, 400 * 86400)
-    assert (settings.budget, settings.budget_share) == (Quota(1200, 300), 0.8)
+    assert (settings.budget, settings.budget_share) == (RequestQuota(1200, 300), 0.8)
     assert (settings.listen, settings.ceiling) == (Listen("127.0.0.1", 8080), Mode.OBSERVE)
     assert (settings.store_url, settings.rules) == ("sqlite:///worker.db", Path("rules"))
 
@@ -43,7 +43,7 @@ def test_variables_are_read() -> None:
         "WORKER_SWEEP": "0s",
         "CLOUDFLARE_BASE_URL": "http://127.0.0.1:8788/client/v4/",
     })  # fmt: skip
-    assert (settings.ceiling, settings.settle, settings.budget) == (Mode.ENFORCE, 0.05, Quota(40, 10))
+    assert (settings.ceiling, settings.settle, settings.budget) == (Mode.ENFORCE, 0.05, RequestQuota(40, 10))
     assert (settings.listen, settings.log_level, settings.sweep) == (Listen("::1", 0), "DEBUG", 0)
     assert settings.base_url == "http://127.0.0.1:8788/client/v4"
 
@@ -166,7 +166,7 @@ def test_an_address_and_its_key_are_a_credential() -> None:
         "CLOUDFLARE_EMAIL": "a@corp.example",
         "CLOUDFLARE_API_KEY": "k",
     }).accounts()  # fmt: skip
-    assert (account.id, account.email, account.opened) == (ACCOUNT, "a@corp.example", True)
+    assert (account.id, account.email, account.has_credential) == (ACCOUNT, "a@corp.example", True)
 
 
 def accounts_file(folder: Path, text: str) -> dict[str, str]:

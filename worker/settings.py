@@ -20,7 +20,7 @@ NO_LOGIN = "set CLOUDFLARE_API_TOKEN to a token with the permission Cloud Email 
 CEILINGS = {"observe": Mode.OBSERVE, "approve": Mode.APPROVE, "enforce": Mode.ENFORCE}
 
 
-class Quota(NamedTuple):
+class RequestQuota(NamedTuple):
     """How many requests in how many seconds a credential may make."""
 
     requests: int
@@ -63,12 +63,12 @@ def _require_a_year_at_most(duration: float) -> float:
     return duration
 
 
-def _parse_quota(text: str) -> Quota:
+def _parse_quota(text: str) -> RequestQuota:
     """Read ``1200/300s``."""
     found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", text.strip())
     if not found:
         raise ValueError("write requests and a window, such as 1200/300s")
-    return Quota(int(found[1]), _require_positive(_parse_duration(found[2])))
+    return RequestQuota(int(found[1]), _require_positive(_parse_duration(found[2])))
 
 
 def _parse_listen(text: str) -> Listen:
@@ -142,7 +142,7 @@ class Account(BaseModel):
     key: SecretStr | None = None
 
     @property
-    def opened(self) -> bool:
+    def has_credential(self) -> bool:
         """Whether there is a credential."""
         return bool(self.token or (self.email and self.key))
 
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     lapse: SomeTime = _declare("WORKER_LAPSE", "72h", "how long something waits for a person before it lapses")
     keep: SomeTime = _declare("WORKER_KEEP", "400d", "how long entries and records are kept")
     poll_every: SomeTime = _declare("WORKER_POLL_EVERY", "10s", "the longest pause between two polls")
-    budget: Annotated[Quota, BeforeValidator(_parse_quota)] = _declare(
+    budget: Annotated[RequestQuota, BeforeValidator(_parse_quota)] = _declare(
         "WORKER_BUDGET", "1200/300s", "requests the API allows this credential, and in what time"
     )
     budget_share: Annotated[float, BeforeValidator(_parse_share)] = _declare(
@@ -244,14 +244,14 @@ class Settings(BaseSettings):
         if not named:
             raise SettingsError("no account is named: set CLOUDFLARE_ACCOUNT_ID to the id of the account to watch")
         for account in named:
-            if not account.opened:
+            if not account.has_credential:
                 raise SettingsError(f"account {account.id} has no credential: {NO_LOGIN}")
         if len({account.id for account in named}) < len(named):
             raise SettingsError("an account is named twice in WORKER_ACCOUNTS and CLOUDFLARE_ACCOUNT_ID: name it once")
         return named
 
 
-class Described(NamedTuple):
+class SettingRow(NamedTuple):
     """One row of the table of settings."""
 
     name: str
@@ -265,10 +265,10 @@ HIDDEN = frozenset({*SECRET, "CLOUDFLARE_BASE_URL", "WORKER_STORE_URL", "CLOUDFL
 NAMES = {str(field.validation_alias): field for field in Settings.model_fields.values()}
 
 
-def describe() -> tuple[Described, ...]:
+def describe() -> tuple[SettingRow, ...]:
     """Return every setting with its default as it would be written, and what it means."""
     return tuple(
-        Described(name, field.default if isinstance(field.default, str) else "", field.description or "")
+        SettingRow(name, field.default if isinstance(field.default, str) else "", field.description or "")
         for name, field in NAMES.items()
     )
 
