@@ -34,7 +34,7 @@ def waiting(*, as_json: context.Json = False) -> None:
     """
     entries = context.wait(_waiting(context.settings()))
     rows = [_waiting_row(entry) for entry in entries] if as_json else _decisions(entries)
-    output.listing(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
+    output.print_rows(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
 
 
 def approve(
@@ -87,7 +87,7 @@ def _decision(same: "Sequence[Entry]") -> output.Row:
         "about": _events(same),
         "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
         "what": [part for part in (*wishes, first.said, first.because, first.sender, first.subject) if part],
-        "for": output.span(_waited(first)),
+        "for": output.format_duration(_waited(first)),
     }
 
 
@@ -95,7 +95,7 @@ def _events(same: "Iterable[Entry]") -> str:
     """Count the events that entries are about, by their kind: each cause names its time, kind, id and sight."""
     events = {entry.cause.rpartition("/")[0].partition("/")[2] for entry in same}
     counts = Counter(event.partition("/")[0] for event in events)
-    return ", ".join(output.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
+    return ", ".join(output.count(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
 
 
 def _waited(entry: "Entry") -> float:
@@ -130,7 +130,7 @@ def wish(entry: "Entry") -> str:
 def _word(name: str, value: object) -> str:
     """Write what one field of an action says: a flag that is set by its name."""
     if isinstance(value, timedelta):
-        return f"for {output.span(value.total_seconds())}"
+        return f"for {output.format_duration(value.total_seconds())}"
     return name if value is True else str(value)
 
 

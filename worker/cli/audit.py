@@ -53,7 +53,7 @@ def query(
             typer.echo(record)
     else:
         rows = [_row(msgspec.json.decode(record)) for record in records]
-        output.listing(rows, COLUMNS, as_json=False, empty="no record fits")
+        output.print_rows(rows, COLUMNS, as_json=False, empty="no record fits")
 
 
 @app.command()
@@ -79,7 +79,7 @@ def verify(
     }
     if as_json:
         told = [*verdicts.items(), *(("", Verdict(problem=problem)) for problem in torn)]
-        output.document([_verdict(account, verdict) for account, verdict in told])
+        output.print_json([_verdict(account, verdict) for account, verdict in told])
     else:
         _tell(verdicts)
         for problem in torn:
@@ -234,7 +234,7 @@ def _tell(verdicts: dict[str, "Verdict"]) -> None:
     for account, verdict in verdicts.items():
         result = f"broken at record {verdict.broken_at}" if verdict.problem else f"{_span(verdict)} whole"
         result = result if verdict.records or verdict.problem else "there are no records"
-        typer.echo(f"account {output.cell(account) or 'unknown'}: {result}")
+        typer.echo(f"account {output.format_cell(account) or 'unknown'}: {result}")
         for line in _broken(verdict) if verdict.problem else _whole(verdict):
             typer.echo(f"  {line}")
     if not verdicts:
@@ -250,7 +250,7 @@ def _span(verdict: "Verdict") -> str:
 def _broken(verdict: "Verdict") -> list[str]:
     """Say where a chain breaks, and how much of it holds."""
     holds = [f"before that, {_span(verdict)} unchanged"] if verdict.records else []
-    return [output.cell(verdict.problem), *holds]
+    return [output.format_cell(verdict.problem), *holds]
 
 
 def _whole(verdict: "Verdict") -> list[str]:
@@ -258,7 +258,7 @@ def _whole(verdict: "Verdict") -> list[str]:
     lines = [f"hash of record {verdict.last}: {verdict.hash}"] if verdict.records else []
     if verdict.unchecked:
         lines += [
-            f"hash of record {verdict.unchecked}: {output.cell(verdict.previous)}",
+            f"hash of record {verdict.unchecked}: {output.format_cell(verdict.previous)}",
             f"Records up to {verdict.unchecked} are not here and were not checked: cut off to hide something, it would",
             f"look the same. The second hash must be that of record {verdict.unchecked} in an older file; name both",
             "files, the older one first, to have that compared.",

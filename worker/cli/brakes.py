@@ -46,7 +46,7 @@ def brake(
         subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
         context.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, context.Person(who, because)))
     else:
-        output.listing(context.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+        output.print_rows(context.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
 
 async def _brakes(settings: "Settings") -> list[output.Row]:
@@ -60,7 +60,7 @@ async def _brakes(settings: "Settings") -> list[output.Row]:
 
 def brake_row(account: str, brake: Any) -> output.Row:  # noqa: ANN401 (a Brake; its module is imported late)
     """Describe a brake that is on."""
-    since = output.moment(brake.at)
+    since = output.to_datetime(brake.at)
     return {
         "account": account,
         "rule": brake.rule or "all",
@@ -92,7 +92,7 @@ async def _brake(settings: "Settings", verb: str, subject: str, person: "context
 
 def _braked(subject: str) -> str:
     """Say what a brake is on."""
-    return output.cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
+    return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
 def _how_off(subjects: Iterable[str]) -> str:

@@ -62,7 +62,7 @@ def list_(*, as_json: context.Json = False) -> None:
     Example: worker bulk list
     """
     rows = context.wait(_list(context.settings()))
-    output.listing(rows, JOBS, as_json=as_json, empty="there is no bulk job")
+    output.print_rows(rows, JOBS, as_json=as_json, empty="there is no bulk job")
     if rows and not as_json:
         typer.echo(COPIES)
 
@@ -134,12 +134,12 @@ async def _show(settings: "Settings", id_: str, status: Status | None, limit: in
     rows = list(once.values())
     told = _job(account.id, job, several=False)
     if as_json:
-        output.document({"job": told, "messages": rows[:limit], "more": len(rows) > limit})
+        output.print_json({"job": told, "messages": rows[:limit], "more": len(rows) > limit})
         return
-    output.table(JOBS, [[told[name] for name in JOBS]])
+    output.print_table(JOBS, [[told[name] for name in JOBS]])
     typer.echo(COPIES)
     typer.echo("looks for " + (_conditions(job) or "what the API does not tell") + "\n")
-    output.listing(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
+    output.print_rows(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
     if len(rows) > limit:
         typer.echo(f"and more: --limit {10 * limit} shows further ones, --status only some")
 
@@ -241,7 +241,7 @@ def _counted(job: "BulkJob") -> str:
 
 def _conditions(job: "BulkJob") -> str:
     """Write what a job looks for; the values were written by whoever began it, or by an attacker before."""
-    return ", ".join(f"{output.cell(name)} {output.cell(value)}" for name, value in _asked(job).items())
+    return ", ".join(f"{output.format_cell(name)} {output.format_cell(value)}" for name, value in _asked(job).items())
 
 
 def _asked(job: "BulkJob") -> dict[str, object]:
@@ -249,7 +249,7 @@ def _asked(job: "BulkJob") -> dict[str, object]:
 
 
 def _action(job: "BulkJob") -> str:
-    return f"{output.cell(job.action_type)} {output.cell(job.action_params.destination)}".strip()
+    return f"{output.format_cell(job.action_type)} {output.format_cell(job.action_params.destination)}".strip()
 
 
 def _job(account: str, job: "BulkJob", *, several: bool) -> output.Row:
@@ -273,7 +273,7 @@ def _job(account: str, job: "BulkJob", *, several: bool) -> output.Row:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.completed_at,
-        "age": output.span(max(0.0, time.time() - begun)) if begun else "",
+        "age": output.format_duration(max(0.0, time.time() - begun)) if begun else "",
         "what": [part for part in (_action(job), job.comment, job.status_message, account if several else "") if part],
     }
 

@@ -42,7 +42,7 @@ def demo(
     with TemporaryDirectory(prefix="worker-demo-") as folder:
         figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
     if as_json:
-        output.document(figures)
+        output.print_json(figures)
     context.found(not figures.good)
 
 
@@ -102,10 +102,10 @@ def _tell(figures: "Figures") -> None:
     """Print what was measured."""
     states = sorted({state for counts in figures.entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, "") for state in states)) for kind, counts in figures.entries.items()]
-    output.table(("action", *states), rows)
+    output.print_table(("action", *states), rows)
     typer.echo()
     f = figures
-    output.table(
+    output.print_table(
         ("measured", "figure"),
         [
             ("messages and reports read, with repeats", f"{f.messages_read:,}"),

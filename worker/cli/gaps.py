@@ -23,7 +23,7 @@ def gaps(*, as_json: context.Json = False) -> None:
     """
     settings = context.settings()
     found = context.wait(_gaps(settings))
-    output.listing(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_read(settings))}")
+    output.print_rows(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_read(settings))}")
     context.found(found)
 
 
@@ -57,8 +57,8 @@ def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[st
 
 
 def _gap(start: float, end: float, why: str) -> dict[str, Any]:
-    length = output.span(end - start)
-    return {"start": output.moment(start), "end": output.moment(end), "length": length, "why": why}
+    length = output.format_duration(end - start)
+    return {"start": output.to_datetime(start), "end": output.to_datetime(end), "length": length, "why": why}
 
 
 async def _read(settings: "Settings") -> str:
@@ -79,6 +79,6 @@ async def _read(settings: "Settings") -> str:
 
 def _read_until(until: float) -> str:
     """Say up to when something is read, and how long ago that was."""
-    at = output.moment(until)
+    at = output.to_datetime(until)
     ago = max(0, round(time.time() - until))
-    return f"read up to {at:%H:%M:%SZ} ({output.span(ago)} ago)" if at else "not read yet"
+    return f"read up to {at:%H:%M:%SZ} ({output.format_duration(ago)} ago)" if at else "not read yet"

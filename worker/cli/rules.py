@@ -48,7 +48,7 @@ def check(
         for kind, sentence in context.wait(probed(read, rules)):
             said[kind].append(sentence)
     if as_json:
-        output.document({"rules": [_row(rule) for rule in rules], **said})
+        output.print_json({"rules": [_row(rule) for rule in rules], **said})
     else:
         allowed = f", and the API allows what WORKER_CEILING={read.ceiling.name.lower()} needs"
         _tell(rules, said, allowed if live and not said["unanswered"] else "")
@@ -77,7 +77,7 @@ def rules(*, as_json: context.Json = False) -> None:
     Example: worker rules --json
     """
     bundle = loaded(context.settings().rules)
-    output.listing((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
+    output.print_rows((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
 
 
 def loaded(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
@@ -103,7 +103,7 @@ def _row(rule: "RuleInfo") -> output.Row:
         "hears": f"{rule.trigger} {', '.join(rule.dispositions or ())}".strip(),
         "asks": rule.facts,
         "may": rule.actions,
-        "limit": f"{rule.limit.count} per {output.span(rule.limit.per)} by {rule.limit.by}",
+        "limit": f"{rule.limit.count} per {output.format_duration(rule.limit.per)} by {rule.limit.by}",
         "where": f"{Path(rule.file).name}:{rule.line}",
         "doc": rule.doc,
         "priority": rule.priority,
@@ -116,4 +116,4 @@ def _tell(rules: "tuple[RuleInfo, ...]", said: dict[str, list[str]], allowed: st
     for sentence in chain.from_iterable(said.values()):
         typer.echo(escaped(sentence, LONGEST))
     if not said["problems"]:
-        typer.echo(f"{output.counted(len(rules), 'rule')}, and all examples pass{allowed}")
+        typer.echo(f"{output.count(len(rules), 'rule')}, and all examples pass{allowed}")

@@ -78,10 +78,10 @@ def outlets(settings: "Settings") -> "Iterator[Outlets]":
 def tell(summary: "Summary", *, as_json: bool) -> None:
     """Print what a round came to."""
     if as_json:
-        output.document(summary)
+        output.print_json(summary)
         return
     rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
-    output.table(("action", "state", "entries"), rows)
-    output.table(("operation", "calls"), list(summary.calls.items()))
+    output.print_table(("action", "state", "entries"), rows)
+    output.print_table(("operation", "calls"), list(summary.calls.items()))
     gaps = f"{summary.open_gaps} gaps are open" if summary.open_gaps else "no gap is open"
     typer.echo(f"{gaps}; {summary.unsettled or 'no'} entries are not settled yet")

@@ -46,7 +46,7 @@ def status(*, as_json: context.Json = False) -> None:
     settings = context.settings()
     accounts, daemon = context.wait(_gathered(settings))
     if as_json:
-        output.document({"worker": daemon, "accounts": accounts})
+        output.print_json({"worker": daemon, "accounts": accounts})
         return
     _tell_daemon(daemon)
     for account in accounts:
@@ -142,8 +142,8 @@ def _source(name: str, coverage: "Coverage") -> output.Row:
     gaps = missing(coverage.closed, coverage.since, horizon(coverage))
     return {
         "source": name,
-        "since": output.moment(coverage.since),
-        "until": output.moment(reaches(coverage)),
+        "since": output.to_datetime(coverage.since),
+        "until": output.to_datetime(reaches(coverage)),
         "open gaps": len(gaps),
     }
 
@@ -180,11 +180,11 @@ def _tell(account: dict[str, Any]) -> None:
     _tell_entries(account["entries"])
     typer.echo()
     rows = [{**row, "until": row["until"] or "nothing is read yet"} for row in account["sources"]]
-    output.listing(rows, SOURCES, as_json=False, empty="")
+    output.print_rows(rows, SOURCES, as_json=False, empty="")
     typer.echo()
-    output.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
+    output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
-    output.listing(account["failing rules"], FAILING, as_json=False, empty="no rule failed")
+    output.print_rows(account["failing rules"], FAILING, as_json=False, empty="no rule failed")
     typer.echo(f"{account['unreadable records']} unreadable records")
     typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
@@ -194,6 +194,6 @@ def _tell_entries(entries: dict[str, dict[str, int]]) -> None:
     states = sorted({state for counts in entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in entries.items()]
     if rows:
-        output.table(("action", *states), rows)
+        output.print_table(("action", *states), rows)
     else:
         typer.echo("nothing has been entered yet")
