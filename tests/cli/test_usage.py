@@ -107,7 +107,7 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
 
 def test_a_secret_is_taken_out_of_the_environment_once_it_is_read(shell: Shell) -> None:
     shell.set(CLOUDFLARE_API_TOKEN="s3cret", CLOUDFLARE_API_KEY="s3cret", WORKER_NOTIFY_SOC="slack://s3cret")  # noqa: S106
-    assert context.settings().token
+    assert context.read_settings().token
     assert [name for name, value in os.environ.items() if "s3cret" in value] == []
 
 

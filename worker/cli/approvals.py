@@ -32,7 +32,7 @@ def waiting(*, as_json: context.Json = False) -> None:
 
     Example: worker waiting, then worker approve ID or worker refuse ID
     """
-    entries = context.wait(_waiting(context.settings()))
+    entries = context.wait(_waiting(context.read_settings()))
     rows = [_waiting_row(entry) for entry in entries] if as_json else _decisions(entries)
     output.print_rows(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
 
@@ -46,7 +46,7 @@ def approve(
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
     """
-    context.wait(_decide(context.settings(), "approve", id_, rule, context.Person(who, because), yes=yes))
+    context.wait(_decide(context.read_settings(), "approve", id_, rule, context.Person(who, because), yes=yes))
 
 
 def refuse(
@@ -58,13 +58,13 @@ def refuse(
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
-    context.wait(_decide(context.settings(), "refuse", id_, rule, context.Person(who, because), yes=yes))
+    context.wait(_decide(context.read_settings(), "refuse", id_, rule, context.Person(who, because), yes=yes))
 
 
 async def _waiting(settings: "Settings") -> "list[Entry]":
     """Gather what waits."""
     found: list[Entry] = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             found += await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
     return found
@@ -140,7 +140,7 @@ async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: 
         raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
     subjects: dict[str, str] = {}
     count = 0
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             entries = await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
             items = {entry.item for entry in entries if id_ in {entry.id, entry.item}}

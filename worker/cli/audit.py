@@ -47,7 +47,7 @@ def query(
 
     _known("verb", verb, VERBS)
     wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_beginning(after)}
-    records = context.wait(_records(context.settings(), wanted))
+    records = context.wait(_records(context.read_settings(), wanted))
     if as_json:
         for record in records:
             typer.echo(record)
@@ -73,7 +73,7 @@ def verify(
     from worker.audit.verify import Verdict
     from worker.audit.verify import verify as verified
 
-    chains, torn = _of_files(files) if files else (context.wait(_of_ledger(context.settings())), [])
+    chains, torn = _of_files(files) if files else (context.wait(_of_ledger(context.read_settings())), [])
     verdicts = {
         account: verified(chain.lines, cut=bool(files), reaching=chain.reaching) for account, chain in chains.items()
     }
@@ -84,7 +84,7 @@ def verify(
         _tell(verdicts)
         for problem in torn:
             typer.echo(problem)
-    context.found([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
+    context.exit_on_finding([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:
@@ -118,7 +118,7 @@ async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
     """Gather the records of all accounts that fit."""
     from worker.audit.query import query as asked
 
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
         if not found:
             _known("rule", wanted["rule"], await _rules(ledger, accounts))
@@ -156,7 +156,7 @@ async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
     from worker.audit.query import query as asked
     from worker.audit.stream import STDOUT
 
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         return {
             account: Chain([line async for line in asked(ledger, account)], await ledger.cursor(account, STDOUT))
             for account in accounts

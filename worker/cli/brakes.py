@@ -36,7 +36,7 @@ def brake(
 
     Example: worker brake on --because "wrong mails are moved"
     """
-    settings = context.settings()
+    settings = context.read_settings()
     if turn not in {"", "on", "off"}:
         raise SettingsError(f"a brake is on or off, not {turn!r}")
     if lane and (rule or lane not in LANES):
@@ -52,7 +52,7 @@ def brake(
 async def _brakes(settings: "Settings") -> list[output.Row]:
     """Gather the brakes that are on."""
     rows = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             rows += [brake_row(account, each) for each in await ledger.brakes(account)]
     return rows
@@ -75,7 +75,7 @@ async def _brake(settings: "Settings", verb: str, subject: str, person: "context
     """Order a brake for every account, or take one off where it is on."""
     if verb == "brake" and subject.startswith("rule:"):
         await _known(settings, subject.removeprefix("rule:"))
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         on = {account: await ledger.braked(account) for account in accounts}
         others = sorted(frozenset[str]().union(*on.values()) - {subject})
         meant = [account for account in accounts if verb == "brake" or subject in on[account]]

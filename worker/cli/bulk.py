@@ -61,7 +61,7 @@ def list_(*, as_json: context.Json = False) -> None:
 
     Example: worker bulk list
     """
-    rows = context.wait(_list(context.settings()))
+    rows = context.wait(_list(context.read_settings()))
     output.print_rows(rows, JOBS, as_json=as_json, empty="there is no bulk job")
     if rows and not as_json:
         typer.echo(COPIES)
@@ -81,7 +81,7 @@ def show_(
 
     Example: worker bulk show 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --status FAILED
     """
-    context.wait(_show(context.settings(), id_, status, limit, as_json=as_json))
+    context.wait(_show(context.read_settings(), id_, status, limit, as_json=as_json))
 
 
 @app.command()
@@ -93,7 +93,7 @@ def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") ->
 
     Example: worker bulk cancel 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --because "the wrong sender"
     """
-    settings = context.settings()
+    settings = context.read_settings()
     account, job = context.wait(_found(settings, id_))
     if job.status in OVER:
         typer.echo(f"the job is {escaped(job.status)} already: there is nothing to cancel")
@@ -220,7 +220,7 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
 async def _recorded(settings: "Settings", account: str, id_: str, person: Person, answer: str) -> str:
     """Order what was done, so that it goes on record with what the API answered; say where that is."""
     try:
-        async with context.ledger(settings) as (ledger, _):
+        async with context.open_ledger(settings) as (ledger, _):
             await ledger.order(
                 account, "cancel", f"bulk:{id_}", person.name, person.because, time.time(), answer=answer
             )

@@ -43,7 +43,7 @@ def demo(
         figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
     if as_json:
         output.print_json(figures)
-    context.found(not figures.good)
+    context.exit_on_finding(not figures.good)
 
 
 async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bool) -> "Figures":

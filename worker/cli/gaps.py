@@ -21,10 +21,10 @@ def gaps(*, as_json: context.Json = False) -> None:
 
     Example: worker gaps
     """
-    settings = context.settings()
+    settings = context.read_settings()
     found = context.wait(_gaps(settings))
     output.print_rows(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_read(settings))}")
-    context.found(found)
+    context.exit_on_finding(found)
 
 
 async def _gaps(settings: "Settings") -> list[output.Row]:
@@ -32,7 +32,7 @@ async def _gaps(settings: "Settings") -> list[output.Row]:
     from worker.intake.sources import SOURCES, Messages
 
     found: list[output.Row] = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
@@ -67,7 +67,7 @@ async def _read(settings: "Settings") -> str:
     from worker.intake.sources import SOURCES, Messages
 
     said = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 until = reaches(await ledger.coverage(account, source.name))

@@ -33,7 +33,7 @@ def check(
 
     Example: worker check rules --live
     """
-    read = context.settings()
+    read = context.read_settings()
     said: dict[str, list[str]] = {"problems": [], "unanswered": [], "remarks": []}
     try:
         # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
@@ -52,8 +52,8 @@ def check(
     else:
         allowed = f", and the API allows what WORKER_CEILING={read.ceiling.name.lower()} needs"
         _tell(rules, said, allowed if live and not said["unanswered"] else "")
-    context.found(said["problems"])
-    context.could_not(said["unanswered"])
+    context.exit_on_finding(said["problems"])
+    context.exit_on_failure(said["unanswered"])
 
 
 def _channels(read: "Settings") -> list[str]:
@@ -76,7 +76,7 @@ def rules(*, as_json: context.Json = False) -> None:
 
     Example: worker rules --json
     """
-    bundle = loaded(context.settings().rules)
+    bundle = loaded(context.read_settings().rules)
     output.print_rows((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
 
 

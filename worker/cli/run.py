@@ -47,14 +47,14 @@ def run(
     """
     from worker import daemon
 
-    settings = context.settings()
+    settings = context.read_settings()
     with outlets(settings) as opened:
         if not once:
             context.wait(daemon.run(settings, opened))
             return
         summary = context.wait(daemon.once(settings, opened))
     tell(summary, as_json=as_json)
-    context.found(summary.open_gaps or summary.unsettled)
+    context.exit_on_finding(summary.open_gaps or summary.unsettled)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def status(*, as_json: context.Json = False) -> None:
 
     Example: worker status
     """
-    settings = context.settings()
+    settings = context.read_settings()
     accounts, daemon = context.wait(_gathered(settings))
     if as_json:
         output.print_json({"worker": daemon, "accounts": accounts})
@@ -116,7 +116,7 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
     from worker.intake.sources import SOURCES, Messages
 
     found = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
             counts, mishaps = await ledger.counts(account, time.time()), await ledger.mishaps(account)
