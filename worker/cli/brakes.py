@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from worker.errors import RuleError, SettingsError
 from worker.language.actions import LISTS
 
 if TYPE_CHECKING:
+    from worker.ledger.values import Brake
     from worker.settings import Settings
 
 Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
@@ -39,71 +40,80 @@ def brake(
     settings = context.read_settings()
     if turn not in {"", "on", "off"}:
         raise SettingsError(f"a brake is on or off, not {turn!r}")
+    _check_lane(lane, rule)
+    subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
+    if turn == "on":
+        context.wait(_put_on(settings, subject, context.Person(who, because)))
+    elif turn == "off":
+        context.wait(_take_off(settings, subject, context.Person(who, because)))
+    else:
+        output.print_rows(context.wait(_list_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+
+
+def _check_lane(lane: str, rule: str) -> None:
     if lane and (rule or lane not in LANES):
         meant = "".join(f"; did you mean {near}?" for near in get_close_matches(lane, LANES, n=1) if near != lane)
         raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it{meant}")
-    if turn:
-        subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
-        context.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, context.Person(who, because)))
-    else:
-        output.print_rows(context.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
 
-async def _brakes(settings: "Settings") -> list[output.Row]:
-    """Gather the brakes that are on."""
-    rows = []
+async def _list_brakes(settings: "Settings") -> list[output.Row]:
     async with context.open_ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            rows += [brake_row(account, each) for each in await ledger.brakes(account)]
-    return rows
+        return [describe_brake(account, each) for account in accounts for each in await ledger.brakes(account)]
 
 
-def brake_row(account: str, brake: Any) -> output.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+def describe_brake(account: str, brake: "Brake") -> output.Row:
     """Describe a brake that is on."""
-    since = output.to_datetime(brake.at)
     return {
         "account": account,
         "rule": brake.rule or "all",
         "lane": brake.lane or "all",
         "who": brake.who,
         "because": brake.because,
-        "since": since,
+        "since": output.to_datetime(brake.at),
     }
 
 
-async def _brake(settings: "Settings", verb: str, subject: str, person: "context.Person") -> None:
-    """Order a brake for every account, or take one off where it is on."""
-    if verb == "brake" and subject.startswith("rule:"):
-        await _known(settings, subject.removeprefix("rule:"))
+async def _put_on(settings: "Settings", subject: str, person: "context.Person") -> None:
+    """Order a brake for every account."""
+    if subject.startswith("rule:"):
+        await _check_rule(settings, subject.removeprefix("rule:"))
+    async with context.open_ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            await ledger.order(account, "brake", subject, person.name, person.because, time.time())
+    typer.echo(context.ORDERED)
+
+
+async def _take_off(settings: "Settings", subject: str, person: "context.Person") -> None:
+    """Order that a brake be taken off wherever it is on, and name those that stay on."""
     async with context.open_ledger(settings) as (ledger, accounts):
         on = {account: await ledger.braked(account) for account in accounts}
-        others = sorted(frozenset[str]().union(*on.values()) - {subject})
-        meant = [account for account in accounts if verb == "brake" or subject in on[account]]
-        if verb == "unbrake" and not meant:
-            rest = f"on: {_how_off(others)}" if others else "no brake is on"
-            typer.echo(f"worker: there is no brake on {_braked(subject)} to take off; {rest}", err=True)
-            raise typer.Exit(context.FOUND)
+        meant = [account for account in accounts if subject in on[account]]
         for account in meant:
-            await ledger.order(account, verb, subject, person.name, person.because, time.time())
+            await ledger.order(account, "unbrake", subject, person.name, person.because, time.time())
+    others = sorted(frozenset[str]().union(*on.values()) - {subject})
+    if not meant:
+        rest = f"on: {_explain_taking_off(others)}" if others else "no brake is on"
+        typer.echo(f"worker: there is no brake on {_name(subject)} to take off; {rest}", err=True)
+        raise typer.Exit(context.FOUND)
     typer.echo(context.ORDERED)
-    if verb == "unbrake" and others:
-        typer.echo(f"still on: {_how_off(others)}")
+    if others:
+        typer.echo(f"still on: {_explain_taking_off(others)}")
 
 
-def _braked(subject: str) -> str:
-    """Say what a brake is on."""
+def _name(subject: str) -> str:
     return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
-def _how_off(subjects: Iterable[str]) -> str:
+def _explain_taking_off(subjects: Iterable[str]) -> str:
     """Name brakes, and how each is taken off."""
-    ways = {
-        subject: f"worker brake off --{_braked(subject)}" if subject else "worker brake off" for subject in subjects
-    }
-    return ", ".join(f"{_braked(subject)} ({way})" for subject, way in ways.items())
+    return ", ".join(f"{_name(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
 
 
-async def _known(settings: "Settings", rule: str) -> None:
+def _write_option(subject: str) -> str:
+    return f" --{_name(subject)}" if subject else ""
+
+
+async def _check_rule(settings: "Settings", rule: str) -> None:
     """Refuse a brake for a rule that does not exist: it would look like one and hold nothing."""
     from worker.rulehost.host import Host
 
@@ -114,7 +124,5 @@ async def _known(settings: "Settings", rule: str) -> None:
         return  # files that cannot be loaded must not keep anybody from braking
     if rule not in names:
         near = get_close_matches(rule, names, n=1)
-        raise SettingsError(
-            f"there is no rule {rule!r}"
-            + (f"; did you mean {near[0]}?" if near else ": `worker rules` lists those there are")
-        )
+        advice = f"; did you mean {near[0]}?" if near else ": `worker rules` lists those there are"
+        raise SettingsError(f"there is no rule {rule!r}{advice}")

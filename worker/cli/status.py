@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
-from worker.cli.brakes import BRAKES, brake_row
+from worker.cli.brakes import BRAKES, describe_brake
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
                 "entries": counts,
                 "waiting": sum(states.get("waiting", 0) for states in counts.values()),
                 "sources": [_source(one.name, read) for one, read in sources if one is Messages or read.since],
-                "brakes": [brake_row(account, each) for each in await ledger.brakes(account)],
+                "brakes": [describe_brake(account, each) for each in await ledger.brakes(account)],
                 "unreadable records": len(await ledger.broken(account)),
                 "rule failures": len(mishaps),
                 "failing rules": _failing(mishaps),
