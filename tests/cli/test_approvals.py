@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.shell import Shell
@@ -99,3 +100,53 @@ def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeyp
     with terminal(monkeypatch, b"n\n"):
         assert queue.type("approve", alone)[1].startswith("approve it: ordered")
     assert queue.type("refuse", "--rule", "r")[1].startswith("refuse all that waits of 'r', 46 in number: ordered")
+
+
+@pytest.mark.slow
+def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
+    first, second, *_ = worked.json("waiting")
+    assert worked.type("approve", first["id"], "--as", "ada")[0] == 0
+    assert worked.type("refuse", second["id"], "--because", "a newsletter")[0] == 0
+    worked.json("run", "--once")
+    left = {row["id"] for row in worked.json("waiting")}
+    assert not left & {first["id"], second["id"]}
+    orders = [
+        msgspec.json.decode(line)
+        for line in worked.type("audit", "query", "--verb", "ordered", "--json")[1].splitlines()
+    ]
+    assert (orders[0]["what"], orders[0]["who"]) == ("approve", "ada")
+    assert orders[1]["because"] == "a newsletter"
+
+
+@pytest.mark.slow
+def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
+    of_it = [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+    code, out, _ = worked.type("refuse", "--rule", "malicious_mail")
+    assert (code, out.startswith(f"refuse all that waits of 'malicious_mail', {len(of_it)} in number: ")) == (0, True)
+    worked.json("run", "--once")
+    assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+
+
+@pytest.mark.slow
+def test_what_a_sender_would_be_spared_is_told_before_anybody_decides(worked: Shell) -> None:
+    allows = [row for row in worked.json("waiting") if row["action"].startswith("AllowSender")]
+    assert allows
+    assert {row["action"].split(" ", 2)[2] for row in allows} == {"EMAIL acceptable verify for 30d"}
+
+
+@pytest.mark.slow
+def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None:
+    waiting = worked.json("waiting")
+    release = next(row for row in waiting if row["action"] == "Release")
+    parts = {row["id"] for row in waiting if row["item"] == release["item"]}
+    _, out, _ = worked.type("approve", release["id"])
+    worked.type("run", "--once")
+    assert (len(parts), out.startswith("approve it and 2 more of the same decision: ordered")) == (3, True)
+    assert not parts & {row["id"] for row in worked.json("waiting")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])
+def test_a_decision_about_nothing_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
+    code, _, err = worked.type(*words)
+    assert (code, "worker waiting" in err) == (2, True)

@@ -60,6 +60,13 @@ def test_an_unknown_variable_is_named_with_its_nearest_known_one(shell: Shell) -
     assert (code, err) == (2, "worker: WORKER_CIELING is not a setting; did you mean WORKER_CEILING?\n")
 
 
+@pytest.mark.parametrize("command", ["status", "gaps", "waiting", "brake"])
+def test_a_ledger_that_is_not_there_is_not_made_to_be_looked_at(shell: Shell, command: str) -> None:
+    code, _, err = shell.type(command)
+    assert (code, "there is no ledger at" in err) == (3, True)
+    assert list(shell.folder.iterdir()) == []
+
+
 def failing(error: BaseException) -> typer.Typer:
     """Return a command line whose command fails with an error."""
     broken = typer.Typer(rich_markup_mode=None)
