@@ -12,7 +12,7 @@ from tests.api.desk import http, serving
 from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
 from tests.rule_files import rule_files
-from worker.cli.status import asked
+from worker.cli.status import ask_daemon
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Mishap, Page
 from worker.settings import Listen
@@ -85,7 +85,7 @@ async def test_a_worker_is_asked_how_it_is() -> None:
         return b""
 
     async with serve("127.0.0.1", 0, readiness=lambda: how, metrics=metrics) as url:
-        told = await asked(listen(url))
+        told = await ask_daemon(listen(url))
     assert (told.answers, told.ready, told.warnings, len(told.why)) == (True, False, ("rules refused",), 50)
     assert told.why[0].startswith("messages: nothing \\u001B[2J\\u202Exxx")
     assert len(told.why[0]) == 1000
@@ -106,7 +106,7 @@ async def test_a_worker_is_asked_how_it_is() -> None:
 )
 async def test_whoever_else_answers_there_is_not_believed(answer: bytes) -> None:
     async with serving(answer) as server:
-        told = await asked(listen(server.url))
+        told = await ask_daemon(listen(server.url))
     assert (told.answers, told.ready, len(server.heard)) == (False, False, 1)
     assert "(something else does)" in told.why[0]
 
@@ -114,17 +114,17 @@ async def test_whoever_else_answers_there_is_not_believed(answer: bytes) -> None
 async def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     endless = http("200 OK", b'{"ready": true, "why": [] ' + b" " * 1_100_000, length=10**12)
     async with serving(endless, b"so that the connection is kept open") as server:
-        assert "(something else does)" in (await asked(listen(server.url))).why[0]
+        assert "(something else does)" in (await ask_daemon(listen(server.url))).why[0]
 
 
 async def test_who_never_answers_is_not_waited_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        told = await asked(Listen("127.0.0.1", silent.getsockname()[1]), patience=0.1)
+        told = await ask_daemon(Listen("127.0.0.1", silent.getsockname()[1]), patience=0.1)
     assert (told.answers, "within 0.1 s" in told.why[0]) == (False, True)
 
 
 async def test_where_nobody_listens_is_named_also_when_it_is_of_the_newer_kind() -> None:
-    assert (await asked(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1 (nobody listens there)")
+    assert (await ask_daemon(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1 (nobody listens there)")
 
 
 async def test_the_status_tells_what_keeps_a_running_worker_from_working(tmp_path: Path) -> None:
