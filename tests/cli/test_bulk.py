@@ -45,10 +45,14 @@ def begin(serving: Serving, **more: object) -> str:
     start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (now - 3600, now))
     search = {"start": start, "end": end, "subject": "\x1b[2J pay", "final_disposition": "MALICIOUS", "domain": None}
     body = {"action": "MOVE", "destination": "JunkEmail", "search_params": search | more, "comment": "by hand\u202e"}
-    path = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
-    headers = {"authorization": "Bearer any"}
-    made = serving.world.handle(Request("POST", path, (), headers, msgspec.json.encode(body)))
-    return str(msgspec.json.decode(made.body)["result"]["job_id"])
+    return str(post(serving, "", msgspec.json.encode(body))["job_id"])
+
+
+def post(serving: Serving, path: str, body: bytes = b"") -> dict[str, Any]:
+    """Ask the account something as somebody else does; return what it answers."""
+    bulk = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
+    answer = serving.world.handle(Request("POST", bulk + path, (), {"authorization": "Bearer any"}, body))
+    return dict(msgspec.json.decode(answer.body)["result"])
 
 
 def begin_all(serving: Serving) -> str:
@@ -180,12 +184,13 @@ def test_a_refused_cancel_is_on_record_as_refused(worked: Shell, account: Servin
     assert "/cancel: the API answered 403" in order["answer"]
 
 
-def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(worked: Shell, account: Serving) -> None:
-    job = begin(account)
-    code, said = answered(worked, account, job, b"y\n", lambda: until(account, lambda: over(account, job)))
-    worked.json("run", "--once")
-    assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True)
-    assert "the API answered 409" in orders(worked)[0]["answer"]
+def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(shell: Shell, busy: Serving) -> None:
+    at(shell, busy).json("run", "--once")
+    job = begin_all(busy)
+    code, said = answered(shell, busy, job, b"y\n", lambda: post(busy, f"/{job}/cancel"))
+    shell.json("run", "--once")
+    assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True), said
+    assert "the API answered 409" in orders(shell)[0]["answer"]
 
 
 def test_a_job_that_has_ended_is_not_cancelled_again(shell: Shell, quick: Serving) -> None:
@@ -219,7 +224,7 @@ def test_where_nobody_can_be_asked_nothing_is_cancelled_without_a_word(shell: Sh
 
 
 def answered(
-    shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], None] = lambda: None
+    shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], object] = lambda: None
 ) -> tuple[int, str]:
     """Run the command on a terminal on which somebody thinks and then types this."""
     ours, theirs = pty.openpty()
