@@ -42,10 +42,10 @@ def check(
         bundle, said["problems"] = None, str(error).splitlines()
     rules = bundle.rules if bundle else ()
     if live:
-        from worker.cli.check_live import probed
+        from worker.cli.check_live import probe
 
         said["problems"] += _channels(read)
-        for kind, sentence in context.wait(probed(read, rules)):
+        for kind, sentence in context.wait(probe(read, rules)):
             said[kind].append(sentence)
     if as_json:
         output.print_json({"rules": [_row(rule) for rule in rules], **said})
