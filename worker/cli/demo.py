@@ -52,7 +52,7 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
     from worker.cli import demo_world
 
     async with demo_world.stage(folder, rules, listen) as (world, settings):
-        with run.outlets(settings) as outlets:
+        with run.open_outlets(settings) as outlets:
             async with (
                 daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
                 daemon.stopped_by_signals(house),

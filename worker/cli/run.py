@@ -48,25 +48,21 @@ def run(
     from worker import daemon
 
     settings = context.read_settings()
-    with outlets(settings) as opened:
+    with open_outlets(settings) as outlets:
         if not once:
-            context.wait(daemon.run(settings, opened))
+            context.wait(daemon.run(settings, outlets))
             return
-        summary = context.wait(daemon.once(settings, opened))
-    tell(summary, as_json=as_json)
+        summary = context.wait(daemon.once(settings, outlets))
+    _print_summary(summary, as_json=as_json)
     context.exit_on_finding(summary.open_gaps or summary.unsettled)
 
 
 @contextmanager
-def outlets(settings: "Settings") -> "Iterator[Outlets]":
-    """Open the two streams: nothing that is secret gets into either, also not from libraries that log by themselves."""
+def open_outlets(settings: "Settings") -> "Iterator[Outlets]":
+    """Open the two streams: no secret gets into either, not even from libraries that log by themselves."""
     from worker.telemetry import Libraries, Metrics, Outlets, operations_log
 
-    accounts = settings.accounts()
-    held = [settings.token, settings.key, *settings.channels.values()]
-    held += [secret for account in accounts for secret in (account.token, account.key)]
-    secrets = {secret.get_secret_value().strip() for secret in held if secret} - {"log://"}
-    log = operations_log(sys.stderr, level=settings.log_level, secrets=secrets)
+    log = operations_log(sys.stderr, level=settings.log_level, secrets=_list_secrets(settings))
     libraries = Libraries(log)
     logging.getLogger().addHandler(libraries)
     try:
@@ -75,7 +71,13 @@ def outlets(settings: "Settings") -> "Iterator[Outlets]":
         logging.getLogger().removeHandler(libraries)
 
 
-def tell(summary: "Summary", *, as_json: bool) -> None:
+def _list_secrets(settings: "Settings") -> set[str]:
+    held = [settings.token, settings.key, *settings.channels.values()]
+    held += [secret for account in settings.accounts() for secret in (account.token, account.key)]
+    return {secret.get_secret_value().strip() for secret in held if secret} - {"log://"}
+
+
+def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     """Print what a round came to."""
     if as_json:
         output.print_json(summary)

@@ -14,7 +14,7 @@ from worker.errors import SettingsError
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
-    from worker.sandbox import World
+    from worker.sandbox import Faults, World
 
 ACCOUNT = re.compile(r"[0-9A-Za-z]{1,32}")
 PER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/((?:\d{1,9}(?:\.\d{1,9})?)?)(ms|[smhd])", re.ASCII)
@@ -66,47 +66,58 @@ def sandbox(
 
     Example: worker sandbox --port 8788 --messages 500 --faults rough
     """
-    context.wait(
-        _serve(
-            port=port,
-            latency=_seconds("--latency", latency),
-            account=_account(account),
-            seed=seed,
-            messages=messages,
-            arrivals=rate(arrivals),
-            lag=_seconds("--lag", lag),
-            quota=budget(quota),
-            faults=faults,
-            eml=eml,
-        )
+    from worker.sandbox import World
+
+    delay = _parse_seconds("--latency", latency)
+    world = World(
+        _check_account(account),
+        seed=seed,
+        now=time.time,
+        messages=messages,
+        arrivals=parse_rate(arrivals),
+        lag=_parse_seconds("--lag", lag),
+        quota=parse_budget(quota),
+        faults=_read_faults(faults, seed),
     )
-
-
-async def _serve(
-    *, port: int, latency: float, account: str, seed: int, messages: int, eml: Path | None, **world: object
-) -> None:
-    """Serve until a signal comes."""
-    from worker.sandbox import Faults, World, serve
-
-    try:
-        table = Faults(str(world.pop("faults")), seed=seed)
-    except ValueError as problem:
-        raise SettingsError(f"--faults: {problem}") from None
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    mail = World(account, seed=seed, now=time.time, messages=messages, faults=table, **world)  # type: ignore[arg-type]
     if eml is not None:
-        _seed(mail, eml)
+        _seed(world, eml)
+    context.wait(_serve(world, port=port, latency=delay))
+
+
+async def _serve(world: "World", *, port: int, latency: float) -> None:
+    """Serve until a signal comes."""
+    from worker.sandbox import serve
+
+    stop = _stop_by_signal()
     try:
-        async with serve(mail, port=port, latency=latency) as url:
-            typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
-            typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
-            typer.echo("export CLOUDFLARE_API_TOKEN=any")
-            typer.echo(f"# what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
+        async with serve(world, port=port, latency=latency) as url:
+            _print_address(url, world.account)
             await stop.wait()
     except OSError as error:
         raise SettingsError(f"--port {port} cannot be had ({error.strerror}): choose another one") from None
+
+
+def _stop_by_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _print_address(url: str, account: str) -> None:
+    typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
+    typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
+    typer.echo("export CLOUDFLARE_API_TOKEN=any")
+    typer.echo(f"# what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
+
+
+def _read_faults(name: str, seed: int) -> "Faults":
+    from worker.sandbox import Faults
+
+    try:
+        return Faults(name, seed=seed)
+    except ValueError as problem:
+        raise SettingsError(f"--faults: {problem}") from None
 
 
 def _seed(world: "World", folder: Path) -> None:
@@ -122,49 +133,49 @@ def _seed(world: "World", folder: Path) -> None:
     typer.echo(f"{seeded.taken:,} messages of {escaped(str(folder))} lie there", err=True)
 
 
-def _account(said: str) -> str:
+def _check_account(text: str) -> str:
     """Refuse what would be something else than an account id in a path."""
-    if not ACCOUNT.fullmatch(said):
-        raise SettingsError(f"--account {said!r} is not an account id: write up to 32 letters and digits")
-    return said
+    if not ACCOUNT.fullmatch(text):
+        raise SettingsError(f"--account {text!r} is not an account id: write up to 32 letters and digits")
+    return text
 
 
-def _seconds(option: str, said: str) -> float:
+def _parse_seconds(option: str, text: str) -> float:
     """Read a duration."""
     from worker.language.rules import seconds
 
     try:
-        read = seconds(said)
+        read = seconds(text)
     except ValueError as problem:
         raise SettingsError(f"{option}: {problem}") from None
     if read > LONGEST:
-        raise SettingsError(f"{option} {said!r} is too long: write 1d or less")
+        raise SettingsError(f"{option} {text!r} is too long: write 1d or less")
     return read
 
 
-def rate(said: str) -> float:
+def parse_rate(text: str) -> float:
     """Read ``5/s`` or ``5/30s`` as arrivals per second."""
-    number, window = _per(said)
+    number, window = _parse_per(text)
     if not window or number / window > MOST_ARRIVALS:
-        raise SettingsError(f"--arrivals {said!r} is not a rate up to 1000/s: write one such as 5/s, 30/m or 5/10m")
+        raise SettingsError(f"--arrivals {text!r} is not a rate up to 1000/s: write one such as 5/s, 30/m or 5/10m")
     return number / window
 
 
-def budget(said: str) -> tuple[int, float] | None:
+def parse_budget(text: str) -> tuple[int, float] | None:
     """Read ``1200/300s``; none is no limit."""
-    if said == "none":
+    if text == "none":
         return None
-    requests, window = _per(said)
+    requests, window = _parse_per(text)
     if window < 1 or not requests.is_integer():
         raise SettingsError(
-            f"--quota {said!r} is not one: write requests and a window of 1s or more such as 1200/300s, or none"
+            f"--quota {text!r} is not one: write requests and a window of 1s or more such as 1200/300s, or none"
         )
     return int(requests), window
 
 
-def _per(said: str) -> tuple[float, float]:
+def _parse_per(text: str) -> tuple[float, float]:
     """Read ``5/s`` or ``5/30s`` as a number and seconds, of which there are none where it is neither."""
     from worker.language.rules import seconds
 
-    found = PER.fullmatch(said)
+    found = PER.fullmatch(text)
     return (float(found[1]), seconds(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)
