@@ -57,19 +57,20 @@ async def test_the_demo_proves_everything_it_did() -> None:
 async def test_a_demo_that_is_interrupted_does_not_claim_success() -> None:
     process = await start("demo")
     assert process.stderr
-    assert await process.stderr.readline() == b"1,000 messages of the last hour lie there, more arrive\n"
-    assert b"an outbreak arrives: 100 of 400 more" in await process.stderr.readline()
+    assert await process.stderr.readline() == b"the account holds 1,000 messages of the last hour\n"
+    assert b"an outbreak arrives: 100 of 400 messages" in await process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, _ = await process.communicate()
     assert process.returncode == 1
-    assert b"actions not proved" in out
+    assert b"\nactions not proved" in out.partition(b"\nNext:\n")[0]
+    assert b"demo --serve" in out.partition(b"\nNext:\n")[2]
 
 
 async def test_a_demo_without_rules_says_what_to_do(tmp_path: Path) -> None:
     process = await start("demo", folder=tmp_path)
     _, err = await process.communicate()
     assert process.returncode == 2
-    assert b"run it in the repository, or set WORKER_RULES" in err
+    assert b"run the demo in the repository, or set WORKER_RULES" in err
 
 
 async def test_the_sandbox_tells_the_settings_that_reach_it() -> None:

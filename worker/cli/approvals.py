@@ -101,7 +101,7 @@ def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
 def _describe_decision(same: "Sequence[Entry]") -> output.Row:
     """Describe what is decided together, the oldest entry first, by what its first event came to."""
     first = same[0]
-    actions = [_describe_action(entry) for entry in same if entry.cause == first.cause]
+    actions = [describe_action(entry) for entry in same if entry.cause == first.cause]
     return {
         "id": first.id,
         "about": _count_events(same),
@@ -127,7 +127,7 @@ def _describe_entry(entry: "Entry") -> output.Row:
         "id": entry.id,
         "account": entry.account,
         "rule": entry.rules,
-        "action": _describe_action(entry),
+        "action": describe_action(entry),
         "target": entry.target,
         "sender": entry.sender,
         "subject": entry.subject,
@@ -138,7 +138,7 @@ def _describe_entry(entry: "Entry") -> output.Row:
     }
 
 
-def _describe_action(entry: "Entry") -> str:
+def describe_action(entry: "Entry") -> str:
     """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
     action = entry.action
     fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}

@@ -1,6 +1,7 @@
 """`worker demo`: an outbreak arrives in an emulated account, and the daemon deals with it before your eyes."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,23 +25,25 @@ if TYPE_CHECKING:
 SPARE = "127.0.0.1:0"
 GATHER_NOTICES = 3.0
 """Seconds, so that nobody has to wait a minute for the last notice."""
+FIRST_RULE = "README.md#a-rule-in-ten-lines"
 
 
 def demo(
     *,
-    serve: Annotated[bool, typer.Option("--serve", help="Go on afterwards, with /metrics, until Ctrl-C.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep running afterwards, until Ctrl-C.")] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Watch an outbreak arrive in an emulated account.
+    """Watch an outbreak arrive in an emulated account, and a worker deal with it.
 
-    A worker with the rules in rules/ deals with it, and proves what it did. Needs no account, no token and no network.
-    Ends with 0 only if everything that was wanted is proved.
+    Start here: it needs no account, no token and no network, and takes half a minute. It runs the rules in rules/,
+    tells the story of one message and prints what was measured. Ends with 1 if an action happened twice or was not
+    proved, malicious mail was left in an inbox, or a gap is open.
 
     Example: worker demo
     """
     rules = Path(os.environ.get("WORKER_RULES", "rules"))
     if not rules.is_dir():
-        raise SettingsError(f"there is no folder {rules} here: run it in the repository, or set WORKER_RULES")
+        raise SettingsError(f"there is no folder {rules} here: run the demo in the repository, or set WORKER_RULES")
     listen = os.environ.get("WORKER_LISTEN", "127.0.0.1:8080" if serve else SPARE)
     with TemporaryDirectory(prefix="worker-demo-") as folder:
         figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
@@ -59,10 +62,14 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
         await _watch(house, world, quietly=quietly)
         figures = await demo_world.measure(house, world, since)
         if not quietly:
+            await _print_story(house, since)
             _print_figures(figures)
         if on:
-            typer.echo(f"\nstill running, see {url}/readyz and {url}/metrics; Ctrl-C ends it")
+            heading = f"\nStill running at {url} until Ctrl-C. In a second terminal:"
+            _print_lines(heading, *explain_looking(settings.store_url, url), err=quietly)
             await house.stopping.wait()
+        elif not quietly:
+            _print_lines("\nNext:", *explain_next())
     return figures
 
 
@@ -82,22 +89,22 @@ async def _run_daemon(settings: "Settings") -> "AsyncIterator[tuple[House, str]]
 
 
 async def _watch(house: "House", world: "World", *, quietly: bool) -> None:
-    """Show how far it is while the outbreak arrives and until everything is proved."""
+    """Let the outbreak arrive and wait for proof, with the progress on stderr."""
     from worker.cli import demo_world
 
     if not quietly:
-        typer.echo(f"{demo_world.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
+        typer.echo(f"the account holds {demo_world.HISTORY:,} messages of the last hour", err=True)
     with show_progress(demo_world.ARRIVALS, quietly=quietly) as on_progress:
         await demo_world.send_outbreak(world, on_progress, house.stopping)
         await demo_world.wait_until_quiet(house, time.time())
 
 
-ARRIVING, PROVING = "an outbreak arrives", "all has arrived, waiting for proof"
+ARRIVING, PROVING = "an outbreak arrives", "everything has arrived; waiting for proof"
 
 
 @contextmanager
 def show_progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar that fills while mail arrives and then waits for proof; plain words where there is no terminal."""
+    """Show a progress bar on a terminal, and a few lines of text elsewhere; yield what reports progress."""
     if quietly or not sys.stderr.isatty():
         yield lambda arrived: None if quietly else _print_progress(arrived, total)
         return
@@ -111,9 +118,16 @@ def show_progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None
 
 
 def _print_progress(arrived: int, total: int) -> None:
-    """Say how far it is, a few times."""
     if arrived % (total // 4) == 0:
-        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} more messages", err=True)
+        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} messages", err=True)
+
+
+async def _print_story(house: "House", since: float) -> None:
+    from worker.cli.demo_story import tell_story
+
+    (desk,) = house.desks
+    if lines := await tell_story(house.rooms.ledger, desk.account, since):
+        _print_lines("One message, as its audit records tell it (times in UTC):", "", *lines, "")
 
 
 def _print_figures(figures: "Figures") -> None:
@@ -121,19 +135,57 @@ def _print_figures(figures: "Figures") -> None:
     rows = [(kind, *(counts.get(state, "") for state in states)) for kind, counts in figures.entries.items()]
     output.print_table(("action", *states), rows)
     typer.echo()
-    output.print_table(("measured", "figure"), list(_list_figures(figures)))
+    output.print_table(("measured", "figure"), list(list_figures(figures)))
 
 
-def _list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
+def list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
+    """Yield each figure with its name; the last four must be 0, 0, 0 and none."""
     yield "messages and reports read, with repeats", f"{f.messages_read:,}"
     yield "of which new (clean mail is not read)", f"{f.new_messages:,}"
     yield "decisions", f.decisions
     yield "API calls", f.api_calls
     yield "API calls per 1,000 messages read", f.calls_per_1000_messages
     yield "API calls per 1,000 actions", f.calls_per_1000_actions
-    yield "visible to answered, p50 / p99", f"{f.visible_to_answered_p50} s / {f.visible_to_answered_p99} s"
-    yield "answered to proved, p50 / p99", f"{f.answered_to_proved_p50} s / {f.answered_to_proved_p99} s"
+    yield "time to action, p50 / p99", f"{f.visible_to_answered_p50} s / {f.visible_to_answered_p99} s"
+    yield "time to proof, p50 / p99", f"{f.answered_to_proved_p50} s / {f.answered_to_proved_p99} s"
     yield "effects that happened twice", f.repeated_effects
     yield "malicious mail left in inboxes", f.left_in_inboxes
     yield "actions not proved", f.unproved
     yield "open gaps", f.open_gaps or "none"
+
+
+def _print_lines(*lines: str, err: bool = False) -> None:
+    for line in lines:
+        typer.echo(line, err=err)
+
+
+def explain_next() -> list[str]:
+    """Return what to try after the demo."""
+    worker = find_command()
+    return _align({
+        f"{worker} demo --serve": "the same, and it goes on: look at it from a second terminal",
+        f"{worker} sandbox": "an emulated account to try your own rules on",
+        FIRST_RULE: f"a rule of your own, then: {worker} check",
+    })  # fmt: skip
+
+
+def explain_looking(store_url: str, url: str) -> list[str]:
+    """Return how a second terminal looks at the demo while it goes on."""
+    worker = find_command()
+    settings = [f"  export WORKER_STORE_URL={store_url}", f"  export WORKER_LISTEN={url.partition('//')[2]}"]
+    return settings + _align({
+        f"{worker} status": "readiness and reasons, what was done, what is waiting",
+        f"{worker} audit query --verb settled": "how each action ended, and why",
+        f"curl {url}/metrics": "metrics for Prometheus",
+    })  # fmt: skip
+
+
+def _align(steps: dict[str, str]) -> list[str]:
+    width = max(map(len, steps))
+    return [f"  {command:{width}}  {what}" for command, what in steps.items()]
+
+
+def find_command() -> str:
+    """Return how this program is called here; `make demo` runs it from a folder that is not on the PATH."""
+    beside = Path(sys.executable).with_name("worker")
+    return "worker" if shutil.which("worker") or not beside.exists() else os.path.relpath(beside)
