@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
+from worker.cli import context
 from worker.language.actions import Move, Release
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Draft, Page
@@ -49,9 +50,9 @@ def test_what_is_decided_together_is_one_row(queue: Shell) -> None:
     code, out, _ = queue.type("waiting")
     alone, together = out.split("\n0", 2)[1:]
     assert (code, max(map(len, out.splitlines())) <= 100) == (0, True)
-    assert all(word in together for word in ("45 mails", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
+    assert all(word in together for word in ("45 messages", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
     assert "the limit of r is spent" in " ".join(together.split())
-    assert ("1 mail " in alone, "Release" in alone) == (True, True)
+    assert ("1 message " in alone, "Release" in alone) == (True, True)
     assert all(character.isprintable() for character in out.replace("\n", ""))
     first = f"0{together.split()[0]}"
     assert first == min(row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1")
@@ -90,26 +91,31 @@ def test_a_person_is_asked_before_several_are_decided(
     (some, *_) = [row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1"]
     with terminal(monkeypatch, typed):
         code, out, _ = queue.type("refuse", some, *words)
-    assert (code, "refuse it and 44 more of the same decision" in out) == (0, True)
-    assert ("ordered; a running worker" in out, "nothing was ordered" in out) == (ordered, not ordered)
-    assert ("[y/N]" in out) == (not words)
+    question, answer = (
+        "Refuse all 45 entries of this decision? [y/N]",
+        "Refused all 45 entries of this decision. A running",
+    )
+    assert (code, answer in out, "nothing was refused" in out) == (0, ordered, not ordered)
+    assert (question in out) == (not words)
 
 
 def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     (alone,) = [row["id"] for row in queue.json("waiting") if row["item"] == "alone"]
     with terminal(monkeypatch, b"n\n"):
-        assert queue.type("approve", alone)[1].startswith("approve it: ordered")
-    assert queue.type("refuse", "--rule", "r")[1].startswith("refuse all that waits of 'r', 46 in number: ordered")
+        assert queue.type("approve", alone)[1] == f"Approved. {context.PICKED_UP}\n"
+    assert queue.type("refuse", "--rule", "r")[1] == f"Refused all 46 entries of rule r. {context.PICKED_UP}\n"
 
 
 @pytest.mark.slow
 def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
     first, second, *_ = worked.json("waiting")
     assert worked.type("approve", first["id"], "--as", "ada")[0] == 0
-    assert worked.type("refuse", second["id"], "--because", "a newsletter")[0] == 0
+    assert worked.type("refuse", second["id"], "--as", "ben", "--because", "a newsletter")[0] == 0
     worked.json("run", "--once")
     left = {row["id"] for row in worked.json("waiting")}
     assert not left & {first["id"], second["id"]}
+    code, _, err = worked.type("approve", second["id"])
+    assert (code, f"nothing is waiting for '{second['id']}' (ben refused it " in err) == (2, True)
     orders = [
         msgspec.json.decode(line)
         for line in worked.type("audit", "query", "--verb", "ordered", "--json")[1].splitlines()
@@ -122,7 +128,7 @@ def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
 def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
     of_it = [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
     code, out, _ = worked.type("refuse", "--rule", "malicious_mail")
-    assert (code, out.startswith(f"refuse all that waits of 'malicious_mail', {len(of_it)} in number: ")) == (0, True)
+    assert (code, out.startswith(f"Refused all {len(of_it)} entries of rule malicious_mail. ")) == (0, True)
     worked.json("run", "--once")
     assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
 
@@ -141,7 +147,7 @@ def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None
     parts = {row["id"] for row in waiting if row["item"] == release["item"]}
     _, out, _ = worked.type("approve", release["id"])
     worked.type("run", "--once")
-    assert (len(parts), out.startswith("approve it and 2 more of the same decision: ordered")) == (3, True)
+    assert (len(parts), out.startswith("Approved all 3 entries of this decision. A running")) == (3, True)
     assert not parts & {row["id"] for row in worked.json("waiting")}
 
 

@@ -21,15 +21,15 @@ def test_a_lane_can_be_braked_and_let_go(worked: Shell) -> None:
 @pytest.mark.slow
 def test_a_brake_that_is_not_on_cannot_be_taken_off(worked: Shell) -> None:
     code, out, err = worked.type("brake", "off")
-    assert (code, out, err) == (1, "", "worker: there is no brake on everything to take off; no brake is on\n")
+    assert (code, out, err) == (1, "", "worker: there is no brake on everything to release; no brake is on\n")
     worked.type("brake", "on", "--lane", "block")
     on = "on: lane block (worker brake off --lane block)\n"
     for words in ((), ("--rule", "gone"), ("--lane", "verdict")):
         code, out, err = worked.type("brake", "off", *words)
-        assert (code, out, err.endswith(f"to take off; {on}")) == (1, "", True)
+        assert (code, out, err.endswith(f"to release; brakes that are {on}")) == (1, "", True)
     worked.type("brake", "on")
     code, out, _ = worked.type("brake", "off")
-    assert (code, out.splitlines()[1:]) == (0, [f"still {on}".strip()])
+    assert (code, out.splitlines()[1:]) == (0, [f"Still {on}".strip()])
     worked.json("run", "--once")
     assert [row["lane"] for row in worked.json("brake")] == ["block"]
 
@@ -71,7 +71,7 @@ def test_a_brake_on_a_rule_that_does_not_exist_would_hold_nothing(worked: Shell)
     assert (code, "did you mean malicious_mail?" in err) == (2, True)
     assert worked.type("brake", "on", "--rule", "malicious_mail")[0] == 0
     code, _, err = worked.type("brake", "on", "--rule", "foo")
-    assert (code, err) == (2, "worker: there is no rule 'foo': `worker rules` lists those there are\n")
+    assert (code, err) == (2, "worker: there is no rule 'foo': `worker rules` lists all rules\n")
 
 
 @pytest.mark.slow
@@ -84,4 +84,4 @@ def test_broken_rule_files_keep_nobody_from_braking(worked: Shell) -> None:
 
 def test_a_brake_is_on_or_off(shell: Shell) -> None:
     code, _, err = shell.type("brake", "sideways")
-    assert (code, "on or off" in err) == (2, True)
+    assert (code, "`worker brake on` or `worker brake off`" in err) == (2, True)

@@ -23,10 +23,10 @@ def test_no_open_gap_is_told_with_the_time_up_to_which_that_is_known(worked: She
 
 def test_a_ledger_of_which_nothing_is_read_yet_claims_nothing(shell: Shell) -> None:
     asyncio.run(fill())
-    assert shell.type("gaps")[:2] == (0, "no gap is open: nothing is read yet\n")
+    assert shell.type("gaps")[:2] == (0, "no gap is open: nothing has been read yet\n")
     asyncio.run(fill(Page(account="a1", now=1.0, source="messages", drafts=(Desk().draft(),))))
     shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
-    assert shell.type("gaps")[:2] == (0, "no gap is open: messages are not read yet\n")
+    assert shell.type("gaps")[:2] == (0, "no gap is open: messages have not been read yet\n")
 
 
 async def fill(*pages: Page) -> None:
@@ -49,7 +49,7 @@ def test_a_gap_is_listed_with_its_length_and_reason_and_is_a_finding(worked: She
     asyncio.run(leave_a_gap())
     worked.set(WORKER_POLL_EVERY="1h")
     (gap,) = worked.json("gaps", code=1)
-    assert (gap["source"], gap["why"]) == ("messages", "its turn has not come yet")
+    assert (gap["source"], gap["why"]) == ("messages", "newer gaps are read first")
 
 
 @pytest.mark.slow
@@ -57,7 +57,7 @@ def test_what_was_not_read_since_the_worker_stopped_is_a_gap_too(worked: Shell) 
     worked.set(WORKER_POLL_EVERY="1ms", WORKER_REQUEST_TIMEOUT="1ms")
     gaps = worked.json("gaps", code=1)
     ready, needed = (
-        f"nothing was read since: is the worker running, and {what}?" for what in ("ready", "a rule about it")
+        f"nothing was read since: is the worker running, and {what}?" for what in ("ready", "does a rule use it")
     )
     told = {gap["source"]: gap["why"] for gap in gaps if gap["source"] != "allow policies"}  # may not be late yet
     assert told == {"messages": ready, "reports": needed, "submissions": needed}

@@ -16,7 +16,7 @@ def test_a_round_acts_proves_and_says_so(shell: Shell) -> None:
         outbreak = serving.world.arrive(20, "outbreak")
         shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce", WORKER_SETTLE="4s"))
         code, out, _ = shell.type("run", "--once")
-    assert (code, "no gap is open; no entries are not settled yet" in out) == (0, True)
+    assert (code, "no gap is open; all entries are settled" in out) == (0, True)
     assert {mail.now.folder for mail in outbreak} == {"DeletedItems"}
     assert serving.world.repeats() == []
 

@@ -40,6 +40,7 @@ def test_the_help_of_run_lists_every_setting(shell: Shell) -> None:
 def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
     code, out, _ = shell.type()
     assert code == 0
+    assert "Email Security worker" in out
     assert "Watch an outbreak arrive" in out
 
 
@@ -52,6 +53,7 @@ def test_an_unknown_word_is_named_with_its_nearest_known_one(shell: Shell, words
     assert (code, out) == (2, "")
     assert words[-1] in err
     assert meant in err
+    assert f"(see `worker{' audit' if words[0] == 'audit' else ' status' if len(words) > 1 else ''} --help`)" in err
 
 
 def test_an_unknown_variable_is_named_with_its_nearest_known_one(shell: Shell) -> None:

@@ -3,9 +3,10 @@
 import sys
 import time
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import msgspec
 import typer
 
 from worker.cli import context, output
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
-Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker waiting` shows.")]
-Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first, also where several are decided.")]
-WAITING = ("id", "about", "rule", "what", "for")
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the decision, as `worker waiting` lists it.")]
+Rule = Annotated[
+    str, typer.Option("--rule", metavar="NAME", help="All decisions that are waiting because of this rule.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+WAITING = ("id", "events", "rule", "what", "waiting")
+NOUNS = {
+    "Message": ("message", "messages"),
+    "Report": ("report", "reports"),
+    "Submission": ("submission", "submissions"),
+    "BlockedSender": ("blocked sender", "blocked senders"),
+    "AllowPolicy": ("allow policy", "allow policies"),
+}
 EVERYTHING_WAITING = 100_000
 
 
@@ -39,32 +49,32 @@ class Selection(NamedTuple):
 
     def describe(self, count: int) -> str:
         """Say how much is decided, and why so much."""
-        if self.rule:
-            return f"all that waits of {self.rule!r}, {count} in number"
-        return f"it and {count - 1} more of the same decision" if count > 1 else "it"
+        return f"all {count:,} entries of " + (f"rule {self.rule}" if self.rule else "this decision")
 
 
 def waiting(*, as_json: context.Json = False) -> None:
-    """List the decisions that wait for a person.
+    """List the decisions that are waiting for a person.
 
-    What is decided together is listed once, by its first entry: what is wanted, why it waits, the rule's reason, the
-    sender and the subject. --json gives every entry; those of the same item are decided together.
+    Shows one row per decision: its id, what triggered it, the rule, and how long it has been waiting; below each other
+    the action, why it is waiting, the rule's reason, the sender and the subject. --json lists every entry; entries with
+    the same item are decided together.
 
     Example: worker waiting, then worker approve ID or worker refuse ID
     """
     entries = context.wait(_list_all(context.read_settings()))
     rows = [_describe_entry(entry) for entry in entries] if as_json else list(_describe_decisions(entries))
-    output.print_rows(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
+    output.print_rows(rows, WAITING, as_json=as_json, empty="nothing is waiting for a person")
 
 
 def approve(
     id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
 ) -> None:
-    """Let something that waits be carried out.
+    """Approve a waiting decision, so that it is carried out.
 
-    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
+    Everything that belongs to the decision is approved with it. On a terminal you are asked first when that is more
+    than one entry. Your name and your reason go into the audit records.
 
-    Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
+    Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
     """
     context.wait(_decide("approve", Selection(id_, rule), context.Person(who, because), yes=yes))
 
@@ -72,9 +82,10 @@ def approve(
 def refuse(
     id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
 ) -> None:
-    """Refuse something that waits.
+    """Refuse a waiting decision, so that it is never carried out.
 
-    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
+    Everything that belongs to the decision is refused with it. On a terminal you are asked first when that is more
+    than one entry. Your name and your reason go into the audit records.
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
@@ -91,7 +102,7 @@ async def _list_waiting(ledger: "Ledger", account: str) -> "tuple[Entry, ...]":
 
 
 def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
-    """Describe what is decided together as one, the newest first as its entries are."""
+    """Describe each decision once, the newest first as its entries are."""
     together: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         together[entry.account, entry.item].append(entry)
@@ -99,15 +110,15 @@ def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
 
 
 def _describe_decision(same: "Sequence[Entry]") -> output.Row:
-    """Describe what is decided together, the oldest entry first, by what its first event came to."""
+    """Describe a decision, given its entries from the oldest on, by what its first event led to."""
     first = same[0]
     actions = [describe_action(entry) for entry in same if entry.cause == first.cause]
     return {
         "id": first.id,
-        "about": _count_events(same),
+        "events": _count_events(same),
         "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
         "what": [part for part in (*actions, first.said, first.because, first.sender, first.subject) if part],
-        "for": output.format_duration(_measure_wait(first)),
+        "waiting": output.format_duration(_measure_wait(first)),
     }
 
 
@@ -115,7 +126,7 @@ def _count_events(same: "Iterable[Entry]") -> str:
     """Count the events that entries are about, by their kind: each cause names its time, kind, id and sight."""
     events = {entry.cause.rpartition("/")[0].partition("/")[2] for entry in same}
     counts = Counter(event.partition("/")[0] for event in events)
-    return ", ".join(output.count(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
+    return ", ".join(output.count(n, *NOUNS.get(kind, (kind,))) for kind, n in counts.items())
 
 
 def _measure_wait(entry: "Entry") -> float:
@@ -152,37 +163,51 @@ def _describe_field(name: str, value: object) -> str:
 
 
 async def _decide(verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:
-    """Order that what waits be approved or refused."""
+    """Order that what is waiting be approved or refused."""
     settings = context.read_settings()
     if bool(selection.id) == bool(selection.rule):
-        raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
+        raise SettingsError(f"name what to {verb}: either an id from `worker waiting` or --rule NAME")
     async with context.open_ledger(settings) as (ledger, accounts):
         meant = await _choose(ledger, accounts, selection)
         count = sum(map(len, meant.values()))
-        wanted = f"{verb} {selection.describe(count)}"
-        if count > 1 and not (yes or _may_go_on(wanted)):
-            typer.echo("nothing was ordered")
+        if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?")):
+            typer.echo(f"nothing was {verb}d")
             return
         for account, entries in meant.items():
             subject = f"rule:{selection.rule}" if selection.rule else entries[0].item
             await ledger.order(account, verb, subject, person.name, person.because, time.time())
-    typer.echo(f"{wanted}: {context.ORDERED}")
+    done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
+    typer.echo(f"{done}. {context.PICKED_UP}")
 
 
-async def _choose(ledger: "Ledger", accounts: "Iterable[str]", selection: Selection) -> "dict[str, list[Entry]]":
+async def _choose(ledger: "Ledger", accounts: "Sequence[str]", selection: Selection) -> "dict[str, list[Entry]]":
     """Return what is meant in each account; raise SettingsError when that is nothing."""
     chosen = {account: selection.choose(await _list_waiting(ledger, account)) for account in accounts}
     if not any(chosen.values()):
-        raise SettingsError(f"nothing of {selection.id or selection.rule!r} waits: `worker waiting` lists what does")
+        subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
+        ended = await _explain_end(ledger, accounts, selection.id)
+        raise SettingsError(f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is")
     return {account: entries for account, entries in chosen.items() if entries}
 
 
-def _may_go_on(wanted: str) -> bool:
+async def _explain_end(ledger: "Ledger", accounts: "Iterable[str]", id_: str) -> str:
+    """Say who decided about an entry before, and when; nothing when nobody did."""
+    from worker.audit.query import query
+
+    lines = [line for account in accounts async for line in query(ledger, account, entry=id_)] if id_ else []
+    for record in map(msgspec.json.decode, reversed(lines)):
+        if record["verb"] in {"approved", "refused"}:
+            ago = time.time() - datetime.fromisoformat(record["at"]).timestamp()
+            return f" ({record['who']} {record['verb']} it {output.format_duration(max(1.0, ago))} ago)"
+    return ""
+
+
+def _may_go_on(question: str) -> bool:
     """Ask a person at a terminal; a script has said what it means."""
     if not sys.stdin.isatty():
         return True
     try:
-        return typer.confirm(f"{wanted}?")
+        return typer.confirm(question)
     except typer.Abort:
         typer.echo()
         return False

@@ -1,4 +1,4 @@
-"""Stopping all acting, or that of a rule or a lane, and letting it go on."""
+"""`worker brake`: stop all actions, or those of a rule or a lane, and let them go on."""
 
 import time
 from collections.abc import Iterable
@@ -15,37 +15,41 @@ if TYPE_CHECKING:
     from worker.ledger.values import Brake
     from worker.settings import Settings
 
-Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
+Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Only the actions of this rule.")]
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
 LANES = ("placement", "verdict", *LISTS, "notice")
 
 
 def brake(
-    turn: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, the brakes that are on.")] = "",
+    turn: Annotated[
+        str, typer.Argument(metavar="on|off", help="Put the brake on, or release it. Default: list the brakes.")
+    ] = "",
     *,
     rule: Rule = "",
-    lane: Annotated[str, typer.Option("--lane", help=f"One kind of effect: {', '.join(LANES)}.")] = "",
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="LANE", help=f"Only one kind of action: {', '.join(LANES)}.")
+    ] = "",
     because: context.Because = "",
     who: context.As = "",
     as_json: context.Json = False,
 ) -> None:
-    """Stop all acting, or that of one rule or lane, at once.
+    """Stop all actions at once, or those of one rule or lane.
 
-    Reading and judging go on, and nothing is forgotten. A lane that fails twenty times in a row for one reason is
-    braked by the worker itself; `worker brake off --lane NAME` lets it go on. Taking off a brake that is not on ends
-    with 1 and names those that are.
+    Use it when the worker does the wrong thing. Reading and judging go on and nothing is lost: actions stay ready until
+    the brake is released with the same option. The worker itself brakes a lane after twenty failures in a row for one
+    reason. Releasing a brake that is not on ends with 1 and lists the brakes that are.
 
     Example: worker brake on --because "wrong mails are moved"
     """
     settings = context.read_settings()
     if turn not in {"", "on", "off"}:
-        raise SettingsError(f"a brake is on or off, not {turn!r}")
+        raise SettingsError(f"write `worker brake on` or `worker brake off`, not {turn!r}")
     _check_lane(lane, rule)
     subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
     if turn == "on":
         context.wait(_put_on(settings, subject, context.Person(who, because)))
     elif turn == "off":
-        context.wait(_take_off(settings, subject, context.Person(who, because)))
+        context.wait(_release(settings, subject, context.Person(who, because)))
     else:
         output.print_rows(context.wait(_list_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
@@ -53,7 +57,7 @@ def brake(
 def _check_lane(lane: str, rule: str) -> None:
     if lane and (rule or lane not in LANES):
         meant = "".join(f"; did you mean {near}?" for near in get_close_matches(lane, LANES, n=1) if near != lane)
-        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it{meant}")
+        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and cannot be combined with --rule{meant}")
 
 
 async def _list_brakes(settings: "Settings") -> list[output.Row]:
@@ -74,17 +78,17 @@ def describe_brake(account: str, brake: "Brake") -> output.Row:
 
 
 async def _put_on(settings: "Settings", subject: str, person: "context.Person") -> None:
-    """Order a brake for every account."""
+    """Order the brake for every account."""
     if subject.startswith("rule:"):
         await _check_rule(settings, subject.removeprefix("rule:"))
     async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             await ledger.order(account, "brake", subject, person.name, person.because, time.time())
-    typer.echo(context.ORDERED)
+    typer.echo(f"Brake on {_name(subject)}. {context.PICKED_UP}")
 
 
-async def _take_off(settings: "Settings", subject: str, person: "context.Person") -> None:
-    """Order that a brake be taken off wherever it is on, and name those that stay on."""
+async def _release(settings: "Settings", subject: str, person: "context.Person") -> None:
+    """Order the release of the brake wherever it is on, and list the brakes that stay on."""
     async with context.open_ledger(settings) as (ledger, accounts):
         on = {account: await ledger.braked(account) for account in accounts}
         meant = [account for account in accounts if subject in on[account]]
@@ -92,20 +96,20 @@ async def _take_off(settings: "Settings", subject: str, person: "context.Person"
             await ledger.order(account, "unbrake", subject, person.name, person.because, time.time())
     others = sorted(frozenset[str]().union(*on.values()) - {subject})
     if not meant:
-        rest = f"on: {_explain_taking_off(others)}" if others else "no brake is on"
-        typer.echo(f"worker: there is no brake on {_name(subject)} to take off; {rest}", err=True)
+        rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
+        typer.echo(f"worker: there is no brake on {_name(subject)} to release; {rest}", err=True)
         raise typer.Exit(context.FOUND)
-    typer.echo(context.ORDERED)
+    typer.echo(f"Released the brake on {_name(subject)}. {context.PICKED_UP}")
     if others:
-        typer.echo(f"still on: {_explain_taking_off(others)}")
+        typer.echo(f"Still on: {_explain_release(others)}")
 
 
 def _name(subject: str) -> str:
     return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
-def _explain_taking_off(subjects: Iterable[str]) -> str:
-    """Name brakes, and how each is taken off."""
+def _explain_release(subjects: Iterable[str]) -> str:
+    """List brakes, each with the command that releases it."""
     return ", ".join(f"{_name(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
 
 
@@ -114,7 +118,7 @@ def _write_option(subject: str) -> str:
 
 
 async def _check_rule(settings: "Settings", rule: str) -> None:
-    """Refuse a brake for a rule that does not exist: it would look like one and hold nothing."""
+    """Refuse a brake on a rule that does not exist: it would look like a brake and stop nothing."""
     from worker.rulehost.host import Host
 
     try:
@@ -124,5 +128,5 @@ async def _check_rule(settings: "Settings", rule: str) -> None:
         return  # files that cannot be loaded must not keep anybody from braking
     if rule not in names:
         near = get_close_matches(rule, names, n=1)
-        advice = f"; did you mean {near[0]}?" if near else ": `worker rules` lists those there are"
+        advice = f"; did you mean {near[0]}?" if near else ": `worker rules` lists all rules"
         raise SettingsError(f"there is no rule {rule!r}{advice}")

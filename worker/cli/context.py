@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DONE, FOUND, USAGE, COULD_NOT = 0, 1, 2, 3
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
-Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
-As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
-ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
+Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="The reason, for the audit records.")]
+As = Annotated[
+    str, typer.Option("--as", metavar="NAME", help="Your name in the audit records. Default: your user name.")
+]
+PICKED_UP = "A running worker picks it up within a second, otherwise at its next start."
 
 
 class Person(NamedTuple):
@@ -90,13 +92,14 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="worker", standalone_mode=False)
     except TyperException as error:
-        return _fail(f"{error.format_message()} (worker --help shows what there is)", USAGE)
+        command = getattr(getattr(error, "ctx", None), "command_path", "worker")
+        return _fail(f"{error.format_message().rstrip('.')} (see `{command} --help`)", USAGE)
     except WorkerError as error:
         return _fail(str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT)
     except SystemExit:  # how typer ends a command whose reader has gone (`| head`): nothing is wrong
         return DONE
     except Exception:  # noqa: BLE001 (else Python would exit with 1, which means a finding)
-        return _fail("this should not have happened; please report it:\n" + traceback.format_exc(), COULD_NOT)
+        return _fail("unexpected error, please report it:\n" + traceback.format_exc(), COULD_NOT)
     return code if isinstance(code, int) else DONE
 
 

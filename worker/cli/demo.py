@@ -33,11 +33,11 @@ def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Keep running afterwards, until Ctrl-C.")] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Watch an outbreak arrive in an emulated account, and a worker deal with it.
+    """Watch an outbreak arrive and a worker deal with it.
 
-    Start here: it needs no account, no token and no network, and takes half a minute. It runs the rules in rules/,
-    tells the story of one message and prints what was measured. Ends with 1 if an action happened twice or was not
-    proved, malicious mail was left in an inbox, or a gap is open.
+    Start here: it needs no account, no token and no network, and takes half a minute. A worker with the rules in rules/
+    runs on an emulated account; the demo tells the story of one message and prints what was measured. Ends with 1 if
+    an action happened twice or was not proved, malicious mail was left in an inbox, or a gap is open.
 
     Example: worker demo
     """

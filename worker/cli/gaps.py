@@ -1,4 +1,4 @@
-"""What is not read yet."""
+"""`worker gaps`: what has not been read yet, and why."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,10 +16,10 @@ GAPS = ("account", "source", "start", "end", "length", "why")
 
 
 def gaps(*, as_json: context.Json = False) -> None:
-    """List every stretch of time that is not read yet.
+    """List the stretches of time that have not been read yet.
 
-    Nothing listed is the proof that nothing was missed up to the times that are named then; ends with 1 when there is
-    something.
+    Use it after an outage, or to prove that nothing was missed: no gap means that everything up to the times printed
+    has been read. Ends with 1 if there is a gap.
 
     Example: worker gaps
     """
@@ -47,7 +47,7 @@ def _explain_silence(source: "type[Source]") -> str:
     """Say what to look at when a source has not been read for too long."""
     from worker.intake.sources import Messages
 
-    needed = "ready" if source is Messages else "a rule about it"
+    needed = "ready" if source is Messages else "does a rule use it"
     return f"nothing was read since: is the worker running, and {needed}?"
 
 
@@ -59,7 +59,7 @@ def _find_missing(coverage: "Coverage", late: float, silence: str) -> Iterator[d
     end = horizon(coverage)
     for start, stop in gaps_of(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
-        yield _describe_gap(start, stop, why[0] if why else "its turn has not come yet")
+        yield _describe_gap(start, stop, why[0] if why else "newer gaps are read first")
     if end and time.time() - end > late:
         yield _describe_gap(end, time.time(), silence)
 
@@ -74,11 +74,11 @@ async def _say_how_far(settings: "Settings") -> str:
     async with context.open_ledger(settings) as (ledger, accounts):
         several = len(accounts) > 1
         said = [
-            f"{name} of {account} are {until}" if several else f"{name} are {until}"
+            f"{name} of {account} {until}" if several else f"{name} {until}"
             for account in accounts
             async for name, until in _read_until(ledger, account)
         ]
-    return ", ".join(said) or "nothing is read yet"
+    return ", ".join(said) or "nothing has been read yet"
 
 
 async def _read_until(ledger: "Ledger", account: str) -> AsyncIterator[tuple[str, str]]:
@@ -95,4 +95,4 @@ async def _read_until(ledger: "Ledger", account: str) -> AsyncIterator[tuple[str
 def _describe_until(until: float) -> str:
     at = output.to_datetime(until)
     ago = max(0, round(time.time() - until))
-    return f"read up to {at:%H:%M:%SZ} ({output.format_duration(ago)} ago)" if at else "not read yet"
+    return f"are read up to {at:%H:%M:%SZ} ({output.format_duration(ago)} ago)" if at else "have not been read yet"

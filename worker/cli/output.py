@@ -95,9 +95,9 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun, such as ``2 gaps``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun, such as ``2 gaps`` or ``1,000 entries``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _measure_width() -> int:

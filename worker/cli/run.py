@@ -22,7 +22,7 @@ class WithSettings(TyperCommand):
     """A command whose help ends with every setting."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 (the library's private classes)
-        """Write the table of settings, which are imported only for whoever asks."""
+        """Write the table of settings; they are imported here, so that other help is quick."""
         from worker.settings import describe
 
         with formatter.section("Settings, from the environment or from files in WORKER_SECRETS"):
@@ -34,14 +34,15 @@ class WithSettings(TyperCommand):
 def run(
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="Read what is due, act, wait for proof, print a summary, and end.")
+        bool, typer.Option("--once", help="Take one round: read, act, wait for proof, print a summary, exit.")
     ] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Watch the account and do what the rules say.
+    """Watch the account and carry out what the rules say.
 
-    Ends in order on SIGTERM or Ctrl-C, at once on a second one. Audit records go to stdout, operations logs to stderr.
-    Without WORKER_CEILING the worker only observes.
+    The daemon: reads new mail, asks the rules, acts, and reads back proof. SIGTERM or Ctrl-C stops it in order, a
+    second one at once. Audit records go to stdout, the operations log to stderr. Without WORKER_CEILING it only
+    observes. With --once it ends with 1 if a gap is open or an entry is not settled.
 
     Example: WORKER_CEILING=approve worker run
     """
@@ -85,5 +86,6 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
     output.print_table(("action", "state", "entries"), rows)
     output.print_table(("operation", "calls"), list(summary.calls.items()))
-    gaps = f"{summary.open_gaps} gaps are open" if summary.open_gaps else "no gap is open"
-    typer.echo(f"{gaps}; {summary.unsettled or 'no'} entries are not settled yet")
+    gaps = output.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
+    unsettled = output.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
+    typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")

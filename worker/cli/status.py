@@ -1,4 +1,4 @@
-"""`worker status`: whether a worker runs and is ready, and what the ledger holds, also when none runs."""
+"""`worker status`: whether a worker runs and is ready, and what the ledger holds, even when none runs."""
 
 import asyncio
 import time
@@ -40,9 +40,11 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(*, as_json: context.Json = False) -> None:
-    """Show whether the worker is ready, what was done, what waits, and how far all is read.
+    """Show readiness, what was done and what is waiting.
 
-    Asks the worker that listens at WORKER_LISTEN, and looks into the ledger, which also works when none runs.
+    Start here when something seems wrong. Asks the worker that listens at WORKER_LISTEN whether it is ready, and reads
+    from the ledger, even when no worker runs, what was done, how far each source has been read, which brakes are on
+    and which rules have failed. Ends with 0 whatever it finds.
 
     Example: worker status
     """
@@ -55,7 +57,7 @@ def status(*, as_json: context.Json = False) -> None:
     for account in accounts:
         _print_account(account)
     if not accounts:
-        typer.echo("nothing is read yet, and nothing entered")
+        typer.echo("nothing has been read yet")
 
 
 async def _read_status(settings: "Settings") -> tuple[list[dict[str, Any]], DaemonStatus]:
@@ -65,7 +67,7 @@ async def _read_status(settings: "Settings") -> tuple[list[dict[str, Any]], Daem
 
 
 async def ask_daemon(listen: "Listen", patience: float = PATIENCE) -> DaemonStatus:
-    """Ask the daemon how it is; whoever else answers there costs two seconds and a megabyte at most."""
+    """Ask the daemon how it is; anything else that answers there costs two seconds and a megabyte at most."""
     from aiohttp import ClientConnectorError, ClientError
 
     at = f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
@@ -74,9 +76,9 @@ async def ask_daemon(listen: "Listen", patience: float = PATIENCE) -> DaemonStat
     except TimeoutError:
         return _describe_silence(at, f"within {patience:g} s")
     except ClientConnectorError:
-        return _describe_silence(at, "(nobody listens there)")
+        return _describe_silence(at, "(nothing listens there)")
     except (ClientError, ValueError):
-        return _describe_silence(at, "(something else does)")
+        return _describe_silence(at, "(something else answers there)")
 
 
 async def _fetch(url: str, patience: float) -> bytes:
@@ -107,7 +109,7 @@ def _parse_answer(at: str, body: bytes) -> DaemonStatus:
 
 
 def _describe_silence(at: str, how: str) -> DaemonStatus:
-    why = f"no worker answers at {at} {how}: see whether one runs, and whether with the same WORKER_LISTEN"
+    why = f"no worker answers at {at} {how}: start one, or set WORKER_LISTEN to the address of the one that runs"
     return DaemonStatus(at=at, answers=False, why=(why,))
 
 
@@ -176,17 +178,18 @@ def _print_daemon(daemon: DaemonStatus) -> None:
 
 
 def _print_account(account: dict[str, Any]) -> None:
-    typer.echo(f"account {account['account']}, {account['waiting']} waiting for a person\n")
+    waiting = output.count(account["waiting"], "entry", "entries")
+    typer.echo(f"account {account['account']}: {waiting} waiting for a person\n")
     _print_entries(account["entries"])
     typer.echo()
-    rows = [{**row, "until": row["until"] or "nothing is read yet"} for row in account["sources"]]
+    rows = [{**row, "until": row["until"] or "not read yet"} for row in account["sources"]]
     output.print_rows(rows, SOURCE_COLUMNS, as_json=False, empty="")
     typer.echo()
     output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
-    output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule failed")
-    typer.echo(f"{account['unreadable records']} unreadable records")
-    typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
+    output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
+    typer.echo(output.count(account["unreadable records"], "unreadable record"))
+    typer.echo(f"ledger size: {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
 
 def _print_entries(entries: dict[str, dict[str, int]]) -> None:
@@ -196,4 +199,4 @@ def _print_entries(entries: dict[str, dict[str, int]]) -> None:
     if rows:
         output.print_table(("action", *states), rows)
     else:
-        typer.echo("nothing has been entered yet")
+        typer.echo("no entries yet")
