@@ -89,7 +89,7 @@ def orders(shell: Shell) -> list[dict[str, Any]]:
 
 
 def test_without_jobs_that_is_said(shell: Shell, account: Serving) -> None:
-    assert at(shell, account).type("bulk", "list") == (0, "there is no bulk job\n", "")
+    assert at(shell, account).type("bulk", "list") == (0, "there are no bulk jobs\n", "")
     assert shell.json("bulk", "list") == []
 
 
@@ -114,24 +114,24 @@ def test_a_job_is_shown_with_what_it_looks_for_and_what_became_of_its_messages(s
     assert (code, out.count("@corp"), COPIES in out.splitlines()) == (0, 3, True)
     assert "final_disposition MALICIOUS" in out
     assert "domain" not in out.partition("looks for")[2].splitlines()[0]
-    assert "and more: --limit 30" in out
+    assert "There are more messages: --limit 30 shows more" in out
     told = shell.json("bulk", "show", job, "--status", "COMPLETED", "--limit", "1000")
     assert ({row["status"] for row in told["messages"]}, told["more"]) == ({"COMPLETED"}, False)
     assert len(told["messages"]) == told["job"]["done"] == len(quick.world.jobs[job].rows)
-    assert shell.type("bulk", "show", job, "--status", "FAILED")[1].endswith("no message fits\n")
+    assert shell.type("bulk", "show", job, "--status", "FAILED")[1].endswith("no message has this status\n")
 
 
 def test_what_a_job_looks_for_is_shown_harmlessly(shell: Shell, busy: Serving) -> None:
     _, out, _ = at(shell, busy).type("bulk", "show", begin(busy))
     assert r"subject \u001B[2J pay" in out
-    assert "no message yet" in out
+    assert "no messages yet" in out
 
 
 @pytest.mark.parametrize("words", [("show",), ("cancel", "--yes")])
 def test_a_job_that_is_not_there_is_a_finding(shell: Shell, account: Serving, words: tuple[str, ...]) -> None:
     code, out, err = at(shell, account).type("bulk", words[0], "no\x1bjob", *words[1:])
     assert (code, out) == (1, "")
-    assert err == "worker: there is no bulk job no\\u001Bjob: `worker bulk list` shows those there are\n"
+    assert err == "worker: there is no bulk job no\\u001Bjob: `worker bulk list` lists all jobs\n"
 
 
 @pytest.mark.parametrize("id_", ["", ".", ".."])
@@ -163,7 +163,7 @@ def test_a_cancelled_job_stops_and_who_stopped_it_is_on_record(worked: Shell, ac
     job = begin(account)
     words = ("bulk", "cancel", job, "--yes", "--as", "ada", "--because", "the wrong sender")
     code, out, _ = worked.type(*words)
-    assert (code, "MOVE JunkEmail of all mail with" in out) == (0, True)
+    assert (code, "MOVE JunkEmail, for all mail with" in out) == (0, True)
     assert "the job is CANCELLED: 0 of 0 copies done, 0 pending" in out
     assert account.world.jobs[job].progress.value.status == "CANCELLED"  # type: ignore[union-attr]
     worked.json("run", "--once")
@@ -180,7 +180,11 @@ def test_a_refused_cancel_is_on_record_as_refused(worked: Shell, account: Servin
     worked.set(CLOUDFLARE_API_TOKEN="s3cret-token")  # noqa: S106
     worked.json("run", "--once")
     (order,) = orders(worked)
-    assert (code, err.startswith("on record in a second"), order["who"]) == (3, True, "ada")
+    assert (code, err.startswith("This goes into the audit records. A running worker"), order["who"]) == (
+        3,
+        True,
+        "ada",
+    )
     assert "/cancel: the API answered 403" in order["answer"]
 
 
@@ -197,14 +201,14 @@ def test_a_job_that_has_ended_is_not_cancelled_again(shell: Shell, quick: Servin
     job = begin(quick)
     until(quick, lambda: over(quick, job))
     code, out, _ = at(shell, quick).type("bulk", "cancel", job, "--yes")
-    assert (code, out) == (1, "the job is COMPLETED already: there is nothing to cancel\n")
+    assert (code, out) == (1, "the job has already ended (COMPLETED): there is nothing to cancel\n")
 
 
 def test_without_a_ledger_a_job_is_stopped_all_the_same_and_that_is_said(shell: Shell, busy: Serving) -> None:
     job = begin_all(busy)
     code, out, _ = at(shell, busy).type("bulk", "cancel", job, "--yes")
     assert (code, over(busy, job)) == (0, True)
-    assert "in Cloudflare's audit log, and not in our records: there is no ledger at" in out
+    assert "in Cloudflare's audit log, but not in the worker's audit records: there is no ledger at" in out
     assert list(shell.folder.iterdir()) == []
 
 
@@ -220,7 +224,7 @@ def test_where_nobody_can_be_asked_nothing_is_cancelled_without_a_word(shell: Sh
             env=passed_on() | busy.environment(shell.folder),
         )
     assert (done.returncode, over(busy, job)) == (2, False)
-    assert b"say --yes" in done.stderr
+    assert b"use --yes" in done.stderr
 
 
 def answered(
@@ -259,5 +263,5 @@ def test_a_job_that_cannot_be_read_is_told_and_hides_no_other(shell: Shell, busy
     first, second = begin(busy), begin(busy)
     busy.world.jobs[first].said["comment"] = 5
     code, out, err = at(shell, busy).type("bulk", "list")
-    assert (code, err) == (0, "worker: 1 jobs cannot be read and are left out\n")
+    assert (code, err) == (0, "worker: left out 1 job that could not be read\n")
     assert (first in out, second in out) == (False, True)

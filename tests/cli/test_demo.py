@@ -95,7 +95,7 @@ async def test_a_port_that_is_taken_is_an_option_to_change() -> None:
     first.send_signal(signal.SIGINT)
     await first.communicate()
     assert second.returncode == 2
-    assert f"--port {port} cannot be had" in err.decode()
+    assert f"port {port} is in use: choose another with --port" in err.decode()
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

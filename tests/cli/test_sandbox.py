@@ -30,7 +30,7 @@ async def test_a_folder_of_messages_lies_in_the_account(tmp_path: Path) -> None:
     _, err = await process.communicate()
     assert (process.returncode, err.decode().splitlines()) == (
         0,
-        [r"skipped b\u001B[2J.eml: it has no headers", f"1 messages of {tmp_path} lie there"],
+        [r"skipped b\u001B[2J.eml: it has no headers", f"added 1 message from {tmp_path}"],
     )
 
 

@@ -1,4 +1,4 @@
-"""`worker audit`: what was done, by whom and why; and whether that record is whole."""
+"""`worker audit`: what was done, by whom and why, and whether the records are intact."""
 
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -19,27 +19,39 @@ if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
-app = typer.Typer(help="Ask what was done, by whom and why.")
+app = typer.Typer(help="Ask the audit records what was done, by whom and why.")
 COLUMNS = ("number", "at", "verb", "rule", "who", "what")
-AFTER = "Only records after this number, this long ago (2h), or this time (2026-11-20T17:22, UTC)."
-FILES = "Records as JSON lines, the oldest file first; the ledger's without any."
+AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
+FILES = "Files of records, one JSON object per line, the oldest file first. Default: the ledger."
 DIGITS = 18
-"""Digits that the number of a record has at most."""
+"""Most digits of a record's number."""
 
 
 @app.command()
 def query(
     *,
-    rule: Annotated[str, typer.Option("--rule", metavar="NAME", help="What this rule had a part in.")] = "",
-    entry: Annotated[str, typer.Option("--entry", metavar="ID", help="What became of one entry.")] = "",
-    target: Annotated[str, typer.Option("--target", metavar="ID", help="What was done to a message or pattern.")] = "",
-    verb: Annotated[str, typer.Option("--verb", metavar="WORD", help="entered, claimed, settled, ordered …")] = "",
+    rule: Annotated[
+        str, typer.Option("--rule", metavar="NAME", help="Only records in which this rule had a part.")
+    ] = "",
+    entry: Annotated[str, typer.Option("--entry", metavar="ID", help="Only records of this entry of the ledger.")] = "",
+    target: Annotated[
+        str, typer.Option("--target", metavar="ID", help="Only records about this message, address, domain or IP.")
+    ] = "",
+    verb: Annotated[
+        str,
+        typer.Option(
+            "--verb", metavar="WORD", help="Only records of this kind, such as entered, claimed, settled or ordered."
+        ),
+    ] = "",
     after: Annotated[str, typer.Option("--after", metavar="WHEN", help=AFTER)] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print each record as it is chained, one per line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each record as it is chained, one JSON object per line.")
+    ] = False,
 ) -> None:
     """List audit records, oldest first.
 
-    The table shows what was wanted, on what, and why; everything a record says is in --json.
+    Use it to find out why something was done, or not done. Options can be combined. The table shows the action, its
+    target and the reason; --json has everything that a record says.
 
     Example: worker audit query --rule malicious_mail --after 2h
     """
@@ -53,7 +65,7 @@ def query(
             typer.echo(record)
     else:
         rows = [_describe_record(msgspec.json.decode(record)) for record in records]
-        output.print_rows(rows, COLUMNS, as_json=False, empty="no record fits")
+        output.print_rows(rows, COLUMNS, as_json=False, empty="no records match")
 
 
 @app.command()
@@ -62,11 +74,12 @@ def verify(
     *,
     as_json: context.Json = False,
 ) -> None:
-    """Prove that no record was changed, left out or added.
+    """Check that no record was changed, left out or added.
 
-    Files may begin later than the first record, as after a log rotation: what is there is proved, and what is not is
-    named. Keep a hash somewhere else: only that shows a chain that was written anew from its beginning. Ends with 1
-    when the chain is broken, or the last line of a file is cut in the middle.
+    Checks the ledger, or files of records such as collected logs. Files may begin after the first record, as after a
+    log rotation; the command says what is missing. A chain that was rewritten from its beginning passes: to detect
+    that, keep a hash in another place and compare it. Ends with 1 if the chain is broken or the last line of a file is
+    incomplete.
 
     Example: worker audit verify records.1.jsonl records.jsonl
     """
@@ -82,10 +95,11 @@ def verify(
 
 
 def _check_name(what: str, name: str, names: Collection[str]) -> None:
-    """Refuse a name that no record can have: finding nothing would look as if nothing had happened."""
+    """Refuse a name that no record has: an empty table would look as if nothing had happened."""
     if name and name not in names:
         near = get_close_matches(name, names, n=1)
-        advice = f"; did you mean {near[0]}?" if near else f": there are {', '.join(sorted(names)) or 'none'}"
+        others = f"the {what}s are {', '.join(sorted(names))}" if names else f"there are no {what}s on record yet"
+        advice = f"; did you mean {near[0]}?" if near else f": {others}"
         raise SettingsError(f"no record has the {what} {name!r}{advice}")
 
 
@@ -130,7 +144,7 @@ async def _check_ids(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
     # The nearest id is not suggested: it would be another mail's.
     for what, id_ in ids.items():
         if not await _query(ledger, accounts, **{what: id_}):
-            raise SettingsError(f"no record names the {what} {id_!r}: it is mistyped, or nothing was wanted of it yet")
+            raise SettingsError(f"no record names the {what} {id_!r}: check the spelling, or no rule has acted on it")
 
 
 async def _list_rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
@@ -186,7 +200,7 @@ def _read_lines(file: Path) -> list[bytes]:
 
 def _describe_torn(file: Path, line: int) -> str:
     return (
-        f"{file} line {line} is cut in the middle, as when the process is stopped while it writes: "
+        f"{file} line {line} is incomplete, as when the worker is killed while it writes: "
         "the next start writes that record again"
     )
 
@@ -206,7 +220,7 @@ def _find_account(line: bytes) -> str:
 
 
 def _describe_record(record: dict[str, Any]) -> output.Row:
-    """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
+    """Describe a record: what happened, who wanted it, the action, its target and the reason."""
     from worker.audit.query import rules_of
 
     verb, to = record["verb"], record.get("to")
@@ -222,7 +236,7 @@ def _describe_record(record: dict[str, Any]) -> output.Row:
 
 
 def _describe_action(record: dict[str, Any]) -> str:
-    """Write what was wanted; the pattern of a block is its target already."""
+    """Write the action, without the pattern of a list entry: that is its target."""
     action = record.get("action") or {"type": record.get("what", "")}
     return " ".join(action[name] for name in ("type", "kind", "destination", "expected_disposition") if name in action)
 
@@ -256,7 +270,7 @@ def _print_verdicts(verdicts: dict[str, "Verdict"]) -> None:
 def _sum_up(verdict: "Verdict") -> str:
     if verdict.problem:
         return f"broken at record {verdict.broken_at}"
-    return f"{_name_range(verdict)} whole" if verdict.records else "there are no records"
+    return f"{_name_range(verdict)} intact" if verdict.records else "there are no records"
 
 
 def _name_range(verdict: "Verdict") -> str:
@@ -266,7 +280,7 @@ def _name_range(verdict: "Verdict") -> str:
 
 
 def _explain_break(verdict: "Verdict") -> list[str]:
-    """Say where a chain breaks, and how much of it holds."""
+    """Say where a chain is broken, and how much of it is unchanged."""
     holds = [f"before that, {_name_range(verdict)} unchanged"] if verdict.records else []
     return [output.format_cell(verdict.problem), *holds]
 
@@ -277,14 +291,16 @@ def _explain_proof(verdict: "Verdict") -> list[str]:
     if verdict.unchecked:
         return [*lines, *_explain_missing(verdict.unchecked, verdict.previous)]
     if verdict.first > 1:
-        lines.append(f"records up to {verdict.first - 1} were older than WORKER_KEEP; a later record tells their hash")
+        lines.append(
+            f"records up to {verdict.first - 1} were older than WORKER_KEEP and deleted; a later record has their hash"
+        )
     return lines
 
 
 def _explain_missing(number: int, previous: str) -> list[str]:
     return [
         f"hash of record {number}: {output.format_cell(previous)}",
-        f"Records up to {number} are not here and were not checked: cut off to hide something, it would",
-        f"look the same. The second hash must be that of record {number} in an older file; name both",
-        "files, the older one first, to have that compared.",
+        f"Records up to {number} are not here and were not checked. A file truncated to hide records looks like a",
+        f"rotated one: compare the second hash with that of record {number} in an older file, or name both files,",
+        "the older one first.",
     ]

@@ -1,4 +1,4 @@
-"""`worker bulk`: jobs that the API itself carries out, as it tells them; to look at, and to stop."""
+"""`worker bulk`: jobs that the API itself carries out, to look at and to cancel."""
 
 import sys
 import time
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from worker.settings import Account, Settings
 
 Record = TypeVar("Record", bound=Struct)
-app = typer.Typer(help="Look at the jobs that move or release all mail of a search, and stop one.")
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id that `worker bulk list` shows.")]
-Limit = Annotated[int, typer.Option("--limit", metavar="COUNT", min=1, help="Show at most so many messages.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
+app = typer.Typer(help="Look at the API's own bulk jobs, and cancel one.")
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, as `worker bulk list` shows it.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="COUNT", min=1, help="Most messages to show.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 JOBS = ("id", "status", "found", "done", "failed", "pending", "age", "what")
 MESSAGES = ("id", "status", "tries", "what")
-COPIES = "found, done, failed and pending count copies: a message has one for each recipient"
+COPIES = "found, done, failed and pending count copies: one per message and recipient"
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
 PAGE = 1000
 
@@ -55,14 +55,15 @@ class Found(NamedTuple):
 
 @app.command("list")
 def list_(*, as_json: context.Json = False) -> None:
-    """List the jobs that the API knows, whoever began them.
+    """List the bulk jobs of all accounts, whoever began them.
 
-    The API is asked, not the ledger. What happened to single messages: worker bulk show ID.
+    A bulk job moves or releases all mail that a search finds; the worker itself never begins one. This asks the API,
+    not the ledger. To see what happened to single messages: worker bulk show ID.
 
     Example: worker bulk list
     """
     rows = context.wait(_list_jobs(context.read_settings()))
-    output.print_rows(rows, JOBS, as_json=as_json, empty="there is no bulk job")
+    output.print_rows(rows, JOBS, as_json=as_json, empty="there are no bulk jobs")
     if rows and not as_json:
         typer.echo(COPIES)
 
@@ -71,13 +72,13 @@ def list_(*, as_json: context.Json = False) -> None:
 def show_(
     id_: Id,
     *,
-    status: Annotated[Status | None, typer.Option("--status", help="Only messages that are so far.")] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="Only messages with this status.")] = None,
     limit: Limit = 100,
     as_json: context.Json = False,
 ) -> None:
-    """Show one job: what it looks for, how far it is, and what became of its messages.
+    """Show a bulk job: its search, its progress and its messages.
 
-    A message has a row for each recipient. Ends with 1 when there is no such job.
+    A message has one row per recipient. Ends with 1 if there is no such job.
 
     Example: worker bulk show 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --status FAILED
     """
@@ -86,17 +87,18 @@ def show_(
 
 @app.command()
 def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") -> None:
-    """Stop a job; what it has done stays done.
+    """Cancel a bulk job; what it has done stays done.
 
-    Who stopped it, why, and what the API answered goes into the audit records, once a worker runs on the ledger. Ends
-    with 1 when there is no such job, or when it has ended already.
+    Use it on a job that does harm. It says what the job does and asks first. Your name, your reason and the API's
+    answer go into the audit records as soon as a worker runs on the ledger. Ends with 1 if there is no such job, or if
+    it has already ended.
 
     Example: worker bulk cancel 6f1c2a9e-0d4b-4c57-9a55-2f8f0b1d7e10 --because "the wrong sender"
     """
     settings = context.read_settings()
     account, job = context.wait(_find(settings, id_))
     if job.status in OVER:
-        typer.echo(f"the job is {escaped(job.status)} already: there is nothing to cancel")
+        typer.echo(f"the job has already ended ({escaped(job.status)}): there is nothing to cancel")
         raise typer.Exit(context.FOUND)
     typer.echo(_describe_order(job))
     if not yes and not _may_cancel():
@@ -119,7 +121,7 @@ async def _read_jobs(settings: "Settings", account: "Account") -> "Iterable[Bulk
     from worker.cli.client import open_client
 
     async with open_client(settings, account) as client:
-        found = await _read_pages(client.investigate.bulk.walk(), "jobs")
+        found = await _read_pages(client.investigate.bulk.walk(), "job")
     return {job.job_id: job for job in found}.values()  # a walk that began again repeats its first pages
 
 
@@ -133,10 +135,12 @@ async def _show(settings: "Settings", id_: str, status: Status | None, limit: in
         return
     output.print_table(JOBS, [[row[name] for name in JOBS]])
     typer.echo(COPIES)
-    typer.echo("looks for " + (_write_conditions(job) or "what the API does not tell") + "\n")
-    output.print_rows(rows[:limit], MESSAGES, as_json=False, empty="no message fits" if status else "no message yet")
+    typer.echo("looks for " + (_write_conditions(job) or "something that the API does not show") + "\n")
+    output.print_rows(
+        rows[:limit], MESSAGES, as_json=False, empty="no message has this status" if status else "no messages yet"
+    )
     if len(rows) > limit:
-        typer.echo(f"and more: --limit {10 * limit} shows further ones, --status only some")
+        typer.echo(f"There are more messages: --limit {10 * limit} shows more, --status only some.")
 
 
 async def _list_messages(
@@ -147,7 +151,7 @@ async def _list_messages(
     wanted: RowStatus | None = status.value if status else None
     async with open_client(settings, account) as client:
         walk = client.investigate.bulk.walk_messages(id_, status=wanted, per_page=min(most, PAGE))
-        found = await _read_pages(walk, "messages", most)
+        found = await _read_pages(walk, "message", most)
     once = {(one.message_id, one.action_params.client_recipient): _describe_message(one) for one in found}
     return list(once.values())
 
@@ -160,7 +164,7 @@ async def _find(settings: "Settings", id_: str) -> Found:
         async with open_client(settings, account) as client:
             with suppress(NotFound, Unsent):  # the client does not even ask for an id such as ".."
                 return Found(account, await wait_for(client.investigate.bulk.get(id_)))
-    typer.echo(f"worker: there is no bulk job {escaped(id_)}: `worker bulk list` shows those there are", err=True)
+    typer.echo(f"worker: there is no bulk job {escaped(id_)}: `worker bulk list` lists all jobs", err=True)
     raise typer.Exit(context.FOUND)
 
 
@@ -174,23 +178,23 @@ async def _read_pages(
 
     found: list[Record] = []
     broken = 0
-    with Console(stderr=True).status(f"reading {noun}") as progress:
+    with Console(stderr=True).status(f"reading {noun}s") as progress:
         async with aclosing(walk):
             while len(found) < limit and (page := await wait_for(anext(walk, None))):
                 found += page.entries
                 broken += page.broken
-                progress.update(f"reading {noun}: {len(found):,} so far")
+                progress.update(f"reading {noun}s: {len(found):,} so far")
     if broken:
-        typer.echo(f"worker: {broken} {noun} cannot be read and are left out", err=True)
+        typer.echo(f"worker: left out {output.count(broken, noun)} that could not be read", err=True)
     return found
 
 
 def _may_cancel() -> bool:
-    """Ask a person; without one, only --yes will do."""
+    """Ask a person; without a terminal only --yes will do."""
     if not sys.stdin.isatty():
-        raise SettingsError("nobody can be asked here: say --yes to cancel the job")
+        raise SettingsError("there is no terminal to ask for confirmation: use --yes to cancel the job")
     try:
-        return typer.confirm("Cancel it?")
+        return typer.confirm("Cancel this job?")
     except typer.Abort:
         typer.echo()
         return False
@@ -215,18 +219,18 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
 
 
 async def _put_on_record(settings: "Settings", account: str, id_: str, person: Person, answer: str) -> str:
-    """Order what was done, so that it goes on record with what the API answered; say where that is."""
+    """Order that the cancel be recorded with the API's answer; say where it is recorded."""
     now = time.time()
     try:
         async with context.open_ledger(settings) as (ledger, _):
             await ledger.order(account, "cancel", f"bulk:{id_}", person.name, person.because, now, answer=answer)
-    except StoreError as error:  # stopping must be possible from anywhere, and is worth more than its record
-        return f"it is in Cloudflare's audit log, and not in our records: {error}"
-    return "on record in a second when a worker runs on this ledger, else when it starts"
+    except StoreError as error:  # cancelling must work from anywhere; it matters more than its record
+        return f"This is in Cloudflare's audit log, but not in the worker's audit records: {error}"
+    return f"This goes into the audit records. {context.PICKED_UP}"
 
 
 def _describe_order(job: "BulkJob") -> str:
-    return f"{_describe_action(job)} of all mail with {_write_conditions(job)}: {_count_copies(job)}"
+    return f"{_describe_action(job)}, for all mail with {_write_conditions(job)}: {_count_copies(job)}"
 
 
 def _count_copies(job: "BulkJob") -> str:
@@ -235,7 +239,7 @@ def _count_copies(job: "BulkJob") -> str:
 
 
 def _write_conditions(job: "BulkJob") -> str:
-    """Write what a job looks for; the values were written by whoever began it, or by an attacker before."""
+    """Write what a job looks for; its values may come from an attacker."""
     return ", ".join(
         f"{output.format_cell(name)} {output.format_cell(value)}" for name, value in _list_conditions(job).items()
     )

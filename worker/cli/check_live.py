@@ -38,12 +38,12 @@ Refusals = Mapping[type[WorkerError], Finding | None]
 AT_GOOGLE = {
     "RecoverableItemsDeletions": Finding(
         "problems",
-        "all mailboxes are Google's, where RecoverableItemsDeletions does not exist: let rules move to DeletedItems",
+        "all mailboxes are Google's, which have no RecoverableItemsDeletions: move mail to DeletedItems instead",
     ),
     "RecoverableItemsPurges": Finding(
         "remarks",
-        "all mailboxes are Google's, and nobody documents whether RecoverableItemsPurges exists there: "
-        "DeletedItems does",
+        "all mailboxes are Google's, and it is not documented whether those have RecoverableItemsPurges: "
+        "they do have DeletedItems",
     ),
 }
 """Findings about folders that not every mailbox has."""
@@ -111,7 +111,7 @@ async def _check_writing(client: Client, ceiling: "Mode") -> Finding | None:
         client.call("POST", path, _take_anything, urgency=Urgency.FACTS, body=NOTHING, writes=True),
         {
             Unauthorised: WRITES_WANTED_LATER if ceiling <= OBSERVE else WRITES_WANTED,
-            NotEntitled: Finding("problems", "changing things is not in this account's subscription"),
+            NotEntitled: Finding("problems", "this account's subscription does not allow changes, only reading"),
             Rejected: None,  # allowed to, but a batch of nothing is refused
         },
     )

@@ -25,13 +25,18 @@ NOT_PLAIN = re.compile(r"[^\n -~]")
 Row = Mapping[str, Any]
 
 
-def print_rows(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
-    """Print rows as JSON with all their keys, or as a table of some columns; ``empty`` when there are none."""
+def print_rows(
+    rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str, headings: Sequence[str] = ()
+) -> None:
+    """Print rows as JSON with all their keys, or as a table of some columns; ``empty`` when there are none.
+
+    ``headings`` are for people, where the keys that programs read are not plain enough.
+    """
     shown = list(rows)
     if as_json:
         print_json(shown)
     elif shown:
-        print_table(columns, [[row.get(column, "") for column in columns] for row in shown])
+        print_table(headings or columns, [[row.get(column, "") for column in columns] for row in shown])
     else:
         typer.echo(empty)
 

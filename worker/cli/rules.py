@@ -20,23 +20,29 @@ LONGEST = 1000
 Findings = dict[str, list[str]]
 """Sentences by kind: problems, unanswered, remarks."""
 COLUMNS = ("rule", "mode", "hears", "asks", "may", "limit", "where")
+HEADINGS = ("rule", "mode", "trigger", "facts", "actions", "limit", "file")
 
 
 def check(
-    path: Annotated[Path | None, typer.Argument(help="Folder of rule files; WORKER_RULES without it.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of rule files. Default: WORKER_RULES.")
+    ] = None,
     *,
-    live: Annotated[bool, typer.Option("--live", help="Also ask the API: token, permissions, subscription.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the API about token, permissions and subscription.")
+    ] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Load the rules, run their examples, and name what is wrong.
+    """Load the rules, run their examples and list problems.
 
-    Nothing is changed anywhere, also with --live. Ends with 1 if something has to be fixed, and with 3 if that is not
-    known because the API did not answer.
+    Use it after every change of a rule, and with --live before the first run: then it also asks the API whether the
+    credential may do what the rules need. It changes nothing. Ends with 1 if something has to be fixed, and with 3 if
+    the API did not answer.
 
     Example: worker check rules --live
     """
     settings = context.read_settings()
-    # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
+    # Where rules are written, the channels of the place where the worker runs need not be set.
     rules, found = _check_files(path or settings.rules, frozenset(settings.channels) if live else None)
     if live:
         _ask_api(settings, rules, found)
@@ -80,16 +86,16 @@ def _check_channels(settings: "Settings") -> list[str]:
 
 
 def rules(*, as_json: context.Json = False) -> None:
-    """List the rules and what each of them may do.
+    """List the rules, what triggers each and what it may do.
 
-    Each fact but Now, Policies and Registry costs a call for every event that gets as far as touching it.
+    Shows the facts that a rule asks for: each except Now, Policies and Registry costs an API call per event for which
+    the rule uses it. --json adds each rule's reason, priority and fingerprint.
 
     Example: worker rules --json
     """
     bundle = load(context.read_settings().rules)
-    output.print_rows(
-        (_describe_rule(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules"
-    )
+    rows = map(_describe_rule, bundle.rules)
+    output.print_rows(rows, COLUMNS, headings=HEADINGS, as_json=as_json, empty="there are no rules")
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
@@ -100,7 +106,7 @@ def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
 
 
 async def _load_in_child(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
-    """Load it the way the daemon does: in a child process, so that not even an endless loop does any harm."""
+    """Load it as the daemon does: in a child process, so that not even an endless loop does harm."""
     from worker.rulehost.host import Host
 
     async with Host(folder, channels=channels) as host:
@@ -127,4 +133,4 @@ def _print_findings(rules: "tuple[RuleInfo, ...]", found: Findings, allowed: str
     for sentence in chain.from_iterable(found.values()):
         typer.echo(escaped(sentence, LONGEST))
     if not found["problems"]:
-        typer.echo(f"{output.count(len(rules), 'rule')}, and all examples pass{allowed}")
+        typer.echo(f"{output.count(len(rules), 'rule')} loaded; all examples pass{allowed}")
