@@ -88,6 +88,11 @@ def failing(error: BaseException) -> typer.Typer:
         (RuleError("no example", file="a.py", line=3), 2, "worker: a.py:3: no example\n"),
         (StoreError("the disk is full"), 3, "worker: the disk is full\n"),
         (Unreachable("no route"), 3, "worker: no route\n"),
+        (
+            PermissionError(13, "Permission denied", "worker.db"),
+            3,
+            "worker: cannot use worker.db: Permission denied; check the path and its permissions\n",
+        ),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_an_exit_code(
@@ -96,12 +101,13 @@ def test_what_went_wrong_is_one_sentence_and_an_exit_code(
     assert (context.run(failing(error), ["now"]), *shell.read()) == (code, "", told)
 
 
-def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell) -> None:
-    code = context.run(failing(ZeroDivisionError("so")), ["now"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("so"), OSError("so")], ids=["arithmetic", "no file"])
+def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell, error: Exception) -> None:
+    code = context.run(failing(error), ["now"])
     _, err = shell.read()
     assert code == 3
     assert "please report it" in err
-    assert "ZeroDivisionError: so" in err
+    assert "Error: so" in err
 
 
 def test_a_reader_that_has_gone_is_no_failure() -> None:

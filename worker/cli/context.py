@@ -91,18 +91,23 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; an error is one sentence on stderr."""
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="worker", standalone_mode=False)
-    except TyperException as error:
-        command = getattr(getattr(error, "ctx", None), "command_path", "worker")
-        return _fail(f"{error.format_message().rstrip('.')} (see `{command} --help`)", USAGE)
-    except WorkerError as error:
-        return _fail(str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT)
     except SystemExit:  # how typer ends a command whose reader has gone (`| head`): nothing is wrong
         return DONE
-    except Exception:  # noqa: BLE001 (else Python would exit with 1, which means a finding)
-        return _fail("unexpected error, please report it:\n" + traceback.format_exc(), COULD_NOT)
+    except Exception as error:  # noqa: BLE001 (else Python would exit with 1, which means a finding)
+        sentence, code = _explain(error)
+        typer.echo(f"worker: {sentence}", err=True)
     return code if isinstance(code, int) else DONE
 
 
-def _fail(sentence: str, code: int) -> int:
-    typer.echo(f"worker: {sentence}", err=True)
-    return code
+def _explain(error: Exception) -> tuple[str, int]:
+    """Return what to say about an error, and the exit code."""
+    match error:
+        case TyperException():
+            command = getattr(getattr(error, "ctx", None), "command_path", "worker")
+            return f"{error.format_message().rstrip('.')} (see `{command} --help`)", USAGE
+        case WorkerError():
+            return str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT
+        case OSError(filename=str(name), strerror=why):
+            return f"cannot use {name}: {why}; check the path and its permissions", COULD_NOT
+        case _:
+            return "unexpected error, please report it:\n" + "".join(traceback.format_exception(error)), COULD_NOT
