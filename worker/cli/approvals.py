@@ -204,10 +204,4 @@ async def _explain_end(ledger: "Ledger", accounts: "Iterable[str]", id_: str) ->
 
 def _may_go_on(question: str) -> bool:
     """Ask a person at a terminal; a script has said what it means."""
-    if not sys.stdin.isatty():
-        return True
-    try:
-        return typer.confirm(question)
-    except typer.Abort:
-        typer.echo()
-        return False
+    return not sys.stdin.isatty() or context.confirm(question)

@@ -78,13 +78,12 @@ def describe_brake(account: str, brake: "Brake") -> output.Row:
 
 
 async def _put_on(settings: "Settings", subject: str, person: "context.Person") -> None:
-    """Order the brake for every account."""
     if subject.startswith("rule:"):
         await _check_rule(settings, subject.removeprefix("rule:"))
     async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             await ledger.order(account, "brake", subject, person.name, person.because, time.time())
-    typer.echo(f"Brake on {_name(subject)}. {context.PICKED_UP}")
+    typer.echo(f"Brake on {_describe(subject)}. {context.PICKED_UP}")
 
 
 async def _release(settings: "Settings", subject: str, person: "context.Person") -> None:
@@ -97,24 +96,24 @@ async def _release(settings: "Settings", subject: str, person: "context.Person")
     others = sorted(frozenset[str]().union(*on.values()) - {subject})
     if not meant:
         rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
-        typer.echo(f"worker: there is no brake on {_name(subject)} to release; {rest}", err=True)
+        typer.echo(f"worker: there is no brake on {_describe(subject)} to release; {rest}", err=True)
         raise typer.Exit(context.FOUND)
-    typer.echo(f"Released the brake on {_name(subject)}. {context.PICKED_UP}")
+    typer.echo(f"Released the brake on {_describe(subject)}. {context.PICKED_UP}")
     if others:
         typer.echo(f"Still on: {_explain_release(others)}")
 
 
-def _name(subject: str) -> str:
+def _describe(subject: str) -> str:
     return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
 def _explain_release(subjects: Iterable[str]) -> str:
     """List brakes, each with the command that releases it."""
-    return ", ".join(f"{_name(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
+    return ", ".join(f"{_describe(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
 
 
 def _write_option(subject: str) -> str:
-    return f" --{_name(subject)}" if subject else ""
+    return f" --{_describe(subject)}" if subject else ""
 
 
 async def _check_rule(settings: "Settings", rule: str) -> None:

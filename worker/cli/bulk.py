@@ -108,7 +108,6 @@ def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") ->
 
 
 async def _list_jobs(settings: "Settings") -> list[output.Row]:
-    """List the jobs of all accounts."""
     accounts = settings.accounts()
     rows: list[output.Row] = []
     for account in accounts:
@@ -190,14 +189,9 @@ async def _read_pages(
 
 
 def _may_cancel() -> bool:
-    """Ask a person; without a terminal only --yes will do."""
     if not sys.stdin.isatty():
         raise SettingsError("there is no terminal to ask for confirmation: use --yes to cancel the job")
-    try:
-        return typer.confirm("Cancel this job?")
-    except typer.Abort:
-        typer.echo()
-        return False
+    return context.confirm("Cancel this job?")
 
 
 async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", person: Person) -> None:

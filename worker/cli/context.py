@@ -75,6 +75,15 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+def confirm(question: str) -> bool:
+    """Ask a person; who goes away says no."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        typer.echo()
+        return False
+
+
 def exit_on_finding(finding: object) -> None:
     """End the command with 1 when there is something that a person should see."""
     if finding:

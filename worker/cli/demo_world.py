@@ -95,7 +95,6 @@ async def wait_until_quiet(house: House, since: float) -> None:
 
 
 async def _is_busy(house: House) -> bool:
-    """Tell whether anything is on its way."""
     far = house.rooms.clock.now() + PATIENCE
     for desk in house.desks:
         states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}

@@ -193,7 +193,6 @@ def _print_account(account: dict[str, Any]) -> None:
 
 
 def _print_entries(entries: dict[str, dict[str, int]]) -> None:
-    """Print how many entries of each action are in each state."""
     states = sorted({state for counts in entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in entries.items()]
     if rows:
