@@ -82,7 +82,7 @@ def approve(
 def refuse(
     id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
 ) -> None:
-    """Refuse a waiting decision, so that it is never carried out.
+    """Refuse a waiting decision, so that it is not carried out.
 
     Everything that belongs to the decision is refused with it. On a terminal you are asked first when that is more
     than one entry. Your name and your reason go into the audit records.

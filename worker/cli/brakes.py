@@ -77,7 +77,7 @@ def describe_brake(account: str, brake: "Brake") -> output.Row:
     }
 
 
-async def _put_on(settings: "Settings", subject: str, person: "context.Person") -> None:
+async def _put_on(settings: "Settings", subject: str, person: context.Person) -> None:
     if subject.startswith("rule:"):
         await _check_rule(settings, subject.removeprefix("rule:"))
     async with context.open_ledger(settings) as (ledger, accounts):
@@ -86,7 +86,7 @@ async def _put_on(settings: "Settings", subject: str, person: "context.Person") 
     typer.echo(f"Brake on {_describe(subject)}. {context.PICKED_UP}")
 
 
-async def _release(settings: "Settings", subject: str, person: "context.Person") -> None:
+async def _release(settings: "Settings", subject: str, person: context.Person) -> None:
     """Order the release of the brake wherever it is on, and list the brakes that stay on."""
     async with context.open_ledger(settings) as (ledger, accounts):
         on = {account: await ledger.braked(account) for account in accounts}

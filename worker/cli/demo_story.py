@@ -62,6 +62,6 @@ def _describe(entry: Entry, record: Mapping[str, Any]) -> str:
         case "answered", "sent":
             return f"the API answered: {said or 'accepted'}"
         case "settled", "done":
-            return f"done, {PROOFS[record['proof']]}: {said or 'nothing contradicts it'}"
+            return ": ".join(filter(None, [f"done, {PROOFS[record['proof']]}", said]))
         case verb, to:
             return ", ".join(filter(None, [verb, to, said]))

@@ -21,8 +21,8 @@ PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
 """What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""
 ARRIVALS = WAVES * sum(PER_WAVE.values())
 PATIENCE = 60.0
-WENT_WRONG = ("failed", "unsure", "waiting", "held", "claimed", "sent")
-"""States of entries that are not proved: either they failed, or they are not settled yet."""
+UNPROVED = ("failed", "unsure", "waiting", "held", "claimed", "sent")
+"""States of an entry that failed or is not settled yet."""
 CAUGHT = ("outbreak", "outbreak_spoof", "phish")
 """Kinds of mail that none of the shipped rules leaves in an inbox."""
 
@@ -87,11 +87,13 @@ async def wait_until_quiet(house: House, since: float) -> None:
     """Wait until everything up to a moment is read and every decision is settled, but not longer than a minute."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not house.stopping.is_set():
-        if all(intake.reached > since for desk in house.desks for intake in desk.needed()) and not await _is_busy(
-            house
-        ):
+        if _has_read(house, since) and not await _is_busy(house):
             return
         await asyncio.sleep(PAUSE)
+
+
+def _has_read(house: House, until: float) -> bool:
+    return all(intake.reached > until for desk in house.desks for intake in desk.needed())
 
 
 async def _is_busy(house: House) -> bool:
@@ -127,7 +129,7 @@ async def measure(house: House, world: World, since: float) -> Figures:
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
         open_gaps=sum([len(await intake.gaps()) for intake in desk.needed()]),
-        unproved=sum(entry.state in WENT_WRONG for entry in entries),
+        unproved=sum(entry.state in UNPROVED for entry in entries),
     )
 
 
