@@ -59,7 +59,7 @@ def files(shell: Shell, *lengths: int) -> list[str]:
     return [str(name) for name in names]
 
 
-def asked(shell: Shell, *words: str) -> list[int]:
+def query_numbers(shell: Shell, *words: str) -> list[int]:
     """Ask for records; give their numbers."""
     code, out, err = shell.type("audit", "query", "--json", *words)
     assert code == 0, err
@@ -134,7 +134,7 @@ def test_records_can_be_asked_for_from_a_number_a_duration_or_a_time_on(
 ) -> None:
     for at in (NIGHT, NIGHT + 3600, time.time() - 3600):
         write(kept, {"verb": "started"}, at=at)
-    assert asked(kept, "--after", after) == numbers
+    assert query_numbers(kept, "--after", after) == numbers
 
 
 @pytest.mark.parametrize("after", ["yesterday", "-5", "2x", "9" * 30])
@@ -210,7 +210,7 @@ def test_a_ledger_that_lost_its_beginning_is_broken(kept: Shell) -> None:
 
 def test_a_ledger_that_lost_its_end_or_everything_is_broken(kept: Shell) -> None:
     write(kept, *[{"verb": "started"}] * 4)
-    handed_out(kept)
+    hand_out(kept)
     assert kept.json("audit", "verify")[0]["whole"]
     cut_off(kept, 9)
     code, out, _ = kept.type("audit", "verify")
@@ -223,7 +223,7 @@ def test_a_ledger_without_records_says_so(kept: Shell) -> None:
     assert kept.type("audit", "verify")[:2] == (0, f"account {ME}: there are no records\n")
 
 
-def handed_out(shell: Shell) -> None:
+def hand_out(shell: Shell) -> None:
     """Hand on what is there, as the worker does on its stdout."""
 
     async def hand_on() -> None:

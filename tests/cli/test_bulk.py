@@ -191,7 +191,7 @@ def test_a_refused_cancel_is_on_record_as_refused(worked: Shell, account: Servin
 def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(shell: Shell, busy: Serving) -> None:
     at(shell, busy).json("run", "--once")
     job = begin_all(busy)
-    code, said = answered(shell, busy, job, b"y\n", lambda: post(busy, f"/{job}/cancel"))
+    code, said = answer_at_terminal(shell, busy, job, b"y\n", lambda: post(busy, f"/{job}/cancel"))
     shell.json("run", "--once")
     assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True), said
     assert "the API answered 409" in orders(shell)[0]["answer"]
@@ -227,7 +227,7 @@ def test_where_nobody_can_be_asked_nothing_is_cancelled_without_a_word(shell: Sh
     assert b"use --yes" in done.stderr
 
 
-def answered(
+def answer_at_terminal(
     shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], object] = lambda: None
 ) -> tuple[int, str]:
     """Run the command on a terminal on which somebody thinks and then types this."""
@@ -254,7 +254,7 @@ def answered(
 )
 def test_a_person_is_asked_first(shell: Shell, busy: Serving, typed: bytes, code: int, *, stopped: bool) -> None:
     job = begin_all(busy)
-    told = answered(shell, busy, job, typed)
+    told = answer_at_terminal(shell, busy, job, typed)
     assert (told[0], over(busy, job)) == (code, stopped), told[1]
     assert ("nothing was cancelled" in told[1]) is not stopped
 

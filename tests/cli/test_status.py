@@ -26,7 +26,7 @@ def listen(url: str) -> Listen:
     return Listen("127.0.0.1", urlsplit(url).port or 0)
 
 
-def entered(*pages: Page) -> None:
+def enter_pages(*pages: Page) -> None:
     """Make a ledger that holds these pages."""
 
     async def enter() -> None:
@@ -54,7 +54,7 @@ def test_what_waits_and_how_far_all_is_read_is_shown_without_a_worker(worked: Sh
 
 @pytest.mark.parametrize("account", ["", "a1"])
 def test_a_ledger_with_nothing_in_it_says_so(shell: Shell, account: str) -> None:
-    entered()
+    enter_pages()
     shell.set(CLOUDFLARE_ACCOUNT_ID=account)
     code, out, _ = shell.type("status")
     assert (code, "not read yet" in out, "no entries yet" in out) == (0, bool(account), bool(account))
@@ -73,7 +73,9 @@ def test_each_rule_that_failed_is_named_by_its_last_failure(shell: Shell) -> Non
         )
         for n, rule in enumerate(["divides", "divides", "other"], 1)
     ]
-    entered(*(Page(account="a1", now=float(n), source="messages", mishaps=(one,)) for n, one in enumerate(failures)))
+    enter_pages(
+        *(Page(account="a1", now=float(n), source="messages", mishaps=(one,)) for n, one in enumerate(failures))
+    )
     (found,) = shell.json("status")["accounts"]
     assert [(row["rule"], row["failures"]) for row in found["failing rules"]] == [("divides", 2), ("other", 1)]
     _, out, _ = shell.type("status")
