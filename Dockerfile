@@ -18,8 +18,8 @@ RUN /opt/worker/bin/pip install --no-cache-dir --no-index --no-deps /wheel/*.whl
     && /opt/worker/bin/pip uninstall --yes pip
 
 FROM ${BASE_IMAGE}
-LABEL org.opencontainers.image.title="worker" \
-      org.opencontainers.image.description="Automation worker for Cloudflare Email Security" \
+LABEL org.opencontainers.image.title="Email Security worker" \
+      org.opencontainers.image.description="Acts on Cloudflare Email Security by rules in Python, and proves and records every action" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=venv /opt/worker /opt/worker
 COPY rules /etc/worker/rules

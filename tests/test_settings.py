@@ -6,7 +6,7 @@ import pytest
 
 from worker.errors import SettingsError
 from worker.language.rules import Mode
-from worker.settings import NAMES, Listen, Quota, Settings, describe
+from worker.settings import NAMES, Listen, RequestQuota, Settings, describe
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 TOKEN = "s3cret-token"  # noqa: S105 (made up)
@@ -22,7 +22,7 @@ def refusal(**environment: str) -> str:
 def test_an_empty_environment_is_the_defaults_of_the_table() -> None:
     settings = Settings.load({})
     assert (settings.settle, settings.lapse, settings.sweep, settings.keep) == (120, 72 * 3600, 3 * 86400, 400 * 86400)
-    assert (settings.budget, settings.budget_share) == (Quota(1200, 300), 0.8)
+    assert (settings.budget, settings.budget_share) == (RequestQuota(1200, 300), 0.8)
     assert (settings.listen, settings.ceiling) == (Listen("127.0.0.1", 8080), Mode.OBSERVE)
     assert (settings.store_url, settings.rules) == ("sqlite:///worker.db", Path("rules"))
 
@@ -43,7 +43,7 @@ def test_variables_are_read() -> None:
         "WORKER_SWEEP": "0s",
         "CLOUDFLARE_BASE_URL": "http://127.0.0.1:8788/client/v4/",
     })  # fmt: skip
-    assert (settings.ceiling, settings.settle, settings.budget) == (Mode.ENFORCE, 0.05, Quota(40, 10))
+    assert (settings.ceiling, settings.settle, settings.budget) == (Mode.ENFORCE, 0.05, RequestQuota(40, 10))
     assert (settings.listen, settings.log_level, settings.sweep) == (Listen("::1", 0), "DEBUG", 0)
     assert settings.base_url == "http://127.0.0.1:8788/client/v4"
 
@@ -57,10 +57,10 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
     [
         ("WORKER_CEILING", "sometimes", "observe, approve or enforce"),
         ("WORKER_SETTLE", "two minutes", "such as 15m"),
-        ("WORKER_POLL_EVERY", "0s", "longer than nothing"),
-        ("WORKER_STALE", "9999999d", "ten years (3653d) at most"),
-        ("WORKER_LOOKBACK", "367d", "366d at most"),
-        ("WORKER_SWEEP", "367d", "366d at most"),
+        ("WORKER_POLL_EVERY", "0s", "more than zero"),
+        ("WORKER_STALE", "9999999d", "3653d (ten years) or less"),
+        ("WORKER_LOOKBACK", "367d", "366d or less"),
+        ("WORKER_SWEEP", "367d", "366d or less"),
         ("WORKER_BUDGET", "1200", "such as 1200/300s"),
         ("WORKER_BUDGET", "1200/soon", "such as 15m"),
         ("WORKER_BUDGET_SHARE", "80", "at most 1"),
@@ -100,7 +100,7 @@ def test_every_bad_value_is_named_at_once() -> None:
 
 def test_an_unknown_variable_is_named_with_its_nearest_known_one() -> None:
     assert refusal(WORKER_CELING="enforce") == "WORKER_CELING is not a setting; did you mean WORKER_CEILING?"
-    assert refusal(WORKER_FOO="x") == "WORKER_FOO is not a setting: `worker run --help` lists those there are"
+    assert refusal(WORKER_FOO="x") == "WORKER_FOO is not a setting: `worker run --help` lists all settings"
     assert "WORKER_POLL_EVERY" in refusal(WORKER_POLLEVERY="1s")
 
 
@@ -166,7 +166,7 @@ def test_an_address_and_its_key_are_a_credential() -> None:
         "CLOUDFLARE_EMAIL": "a@corp.example",
         "CLOUDFLARE_API_KEY": "k",
     }).accounts()  # fmt: skip
-    assert (account.id, account.email, account.opened) == (ACCOUNT, "a@corp.example", True)
+    assert (account.id, account.email, account.has_credential) == (ACCOUNT, "a@corp.example", True)
 
 
 def accounts_file(folder: Path, text: str) -> dict[str, str]:
@@ -187,12 +187,12 @@ def test_many_accounts_come_from_a_file(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ('[[account]]\nid = "../x"\ntoken = "t1"', "from the dashboard"),
-        ('[[account]]\nid = "a1"\ntokn = "t1"', "tokn"),
+        ('[[account]]\nid = "a1"\ntokn = "t1"', "tokn: not a key of an account; write id, token"),
         ("account = [", "cannot be read"),
         ("", "CLOUDFLARE_ACCOUNT_ID"),
-        ('[[account]]\nid = "a1"', "no credential"),
+        ('[[account]]\nid = "a1"', "account a1 has no credential: give it a token in .*accounts.toml"),
         ('[[account]]\nid = "a1"\ntoken = 5', "token"),
-        ('[[account]]\nid = "a1"\ntoken = "t"\n[[account]]\nid = "a1"\ntoken = "u"', "twice"),
+        ('[[account]]\nid = "a1"\ntoken = "t"\n[[account]]\nid = "a1"\ntoken = "u"', "account a1 is named twice"),
     ],
 )
 def test_a_bad_file_of_accounts_is_told_without_its_secrets(tmp_path: Path, text: str, expected: str) -> None:

@@ -1,7 +1,8 @@
-"""The settings: one frozen tree, made from the environment and a folder of secrets. Only cli and daemon read it."""
+"""The settings, read from the environment and a folder of secrets. Only cli and daemon import them."""
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,8 +21,8 @@ NO_LOGIN = "set CLOUDFLARE_API_TOKEN to a token with the permission Cloud Email 
 CEILINGS = {"observe": Mode.OBSERVE, "approve": Mode.APPROVE, "enforce": Mode.ENFORCE}
 
 
-class Quota(NamedTuple):
-    """How many requests in how many seconds a credential may make."""
+class RequestQuota(NamedTuple):
+    """How many requests a credential may make in how many seconds."""
 
     requests: int
     window: float
@@ -38,101 +39,94 @@ LONGEST = 3653 * 86400.0
 A_YEAR = 366 * 86400.0
 
 
-def _duration(said: str) -> float:
-    """Read a duration, or say what one looks like."""
+def _parse_duration(text: str) -> float:
     try:
-        duration = seconds(said)
+        duration = seconds(text)
     except ValueError:
-        raise ValueError("write a number and ms, s, m, h or d, such as 15m") from None
+        raise ValueError("write a number and a unit (ms, s, m, h or d), such as 15m") from None
     if duration > LONGEST:
-        raise ValueError("it is ten years (3653d) at most")
+        raise ValueError("write 3653d (ten years) or less")
     return duration
 
 
-def _some(duration: float) -> float:
-    """Refuse a duration of nothing."""
+def _require_positive(duration: float) -> float:
     if duration <= 0:
-        raise ValueError("it must be longer than nothing")
+        raise ValueError("write more than zero, such as 15m")
     return duration
 
 
-def _kept(duration: float) -> float:
-    """Refuse to look for mail that the API does not keep any more."""
+def _require_a_year_at_most(duration: float) -> float:
     if duration > A_YEAR:
-        raise ValueError("the API keeps mail for a year: it is 366d at most")
+        raise ValueError("the API keeps mail for a year: write 366d or less")
     return duration
 
 
-def _quota(said: str) -> Quota:
+def _parse_quota(text: str) -> RequestQuota:
     """Read ``1200/300s``."""
-    found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", said.strip())
+    found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", text.strip())
     if not found:
-        raise ValueError("write requests and a window, such as 1200/300s")
-    return Quota(int(found[1]), _some(_duration(found[2])))
+        raise ValueError("write a number of requests and a time window, such as 1200/300s")
+    return RequestQuota(int(found[1]), _require_positive(_parse_duration(found[2])))
 
 
-def _listen(said: str) -> Listen:
+def _parse_listen(text: str) -> Listen:
     """Read ``127.0.0.1:8080`` or ``[::1]:8080``."""
-    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})", said.strip())
+    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})", text.strip())
     if not found or int(found[2]) > 65535:  # noqa: PLR2004 (the highest port)
         raise ValueError("write an address and a port, such as 127.0.0.1:8080")
     return Listen(found[1].strip("[]"), int(found[2]))
 
 
-def _ceiling(said: str) -> Mode:
-    """Read how far any rule may go."""
-    if said.lower() not in CEILINGS:
+def _parse_ceiling(text: str) -> Mode:
+    if text.lower() not in CEILINGS:
         raise ValueError("write observe, approve or enforce")
-    return CEILINGS[said.lower()]
+    return CEILINGS[text.lower()]
 
 
-def _level(said: str) -> str:
-    """Read a log level, in any case."""
-    if said.upper() not in LEVELS:
+def _parse_level(text: str) -> str:
+    if text.upper() not in LEVELS:
         raise ValueError("write debug, info, warning or error")
-    return said.upper()
+    return text.upper()
 
 
-def _share(said: str) -> float:
-    """Read a share between 0 and 1."""
+def _parse_share(text: str) -> float:
     try:
-        share = float(said)
+        share = float(text)
     except ValueError:
         share = 0
     if not 0 < share <= 1:
-        raise ValueError("write a share above 0 and at most 1, such as 0.8")
+        raise ValueError("write a number above 0 and at most 1, such as 0.8")
     return share
 
 
-def _account(said: str) -> str:
-    """Refuse what would end up in a path as something else than an account id."""
-    if not re.fullmatch(r"[0-9A-Za-z]{1,32}", said):
-        raise ValueError("copy the account id from the dashboard: up to 32 letters and digits")
-    return said
+def _check_account_id(text: str) -> str:
+    """Refuse what would change the path of a request, in which the ID stands."""
+    if not re.fullmatch(r"[0-9A-Za-z]{1,32}", text):
+        raise ValueError("copy the account ID from the dashboard: up to 32 letters and digits")
+    return text
 
 
-def _base(said: str) -> str:
-    """Refuse an address that is none; a trailing slash is dropped."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", said):
-        raise ValueError("write an address that begins with https://")
-    return said.rstrip("/")
+def _check_base_url(text: str) -> str:
+    """Check the URL and drop a trailing slash."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise ValueError("write a URL such as https://api.cloudflare.com/client/v4")
+    return text.rstrip("/")
 
 
-def _store(said: str) -> str:
-    """Refuse a ledger that this version cannot keep."""
-    if not said.startswith("sqlite:///"):
+def _check_store_url(text: str) -> str:
+    if not text.startswith("sqlite:///"):
         raise ValueError("write sqlite:/// and a path, such as sqlite:///worker.db")
-    return said
+    return text
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
-SomeTime = Annotated[Duration, AfterValidator(_some)]
-Back = Annotated[Duration, AfterValidator(_kept)]
-AccountId = Annotated[str, AfterValidator(_account)]
+Duration = Annotated[float, BeforeValidator(_parse_duration)]
+SomeTime = Annotated[Duration, AfterValidator(_require_positive)]
+Back = Annotated[Duration, AfterValidator(_require_a_year_at_most)]
+AccountId = Annotated[str, AfterValidator(_check_account_id)]
 
 
 class Account(BaseModel):
-    """One account and what opens it, as a table of the file WORKER_ACCOUNTS."""
+    """One account with its credential: a table in the file WORKER_ACCOUNTS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -142,69 +136,79 @@ class Account(BaseModel):
     key: SecretStr | None = None
 
     @property
-    def opened(self) -> bool:
-        """Whether there is a credential."""
+    def has_credential(self) -> bool:
+        """Whether there is a token, or an email address with its key."""
         return bool(self.token or (self.email and self.key))
 
 
-def _setting(name: str, default: Any, meaning: str) -> Any:  # noqa: ANN401 (a field of any type)
-    """Declare one variable; its default is written as a person would write it."""
+def _declare(name: str, default: Any, meaning: str) -> Any:  # noqa: ANN401 (a field of any type)
+    """Declare a setting; its default is written the way an operator would write it."""
     return Field(default=default, validation_alias=name, description=meaning, validate_default=default is not None)
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Durations are seconds. What is secret prints as stars."""
+    """All settings. Durations are in seconds; secrets print as stars."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    token: SecretStr | None = _setting("CLOUDFLARE_API_TOKEN", None, "API token with Cloud Email Security: Write")
-    email: str = _setting("CLOUDFLARE_EMAIL", "", "instead of a token: the address of a user …")
-    key: SecretStr | None = _setting("CLOUDFLARE_API_KEY", None, "… and that user's global API key")
-    account_id: Annotated[str, AfterValidator(lambda said: said and _account(said))] = _setting(
-        "CLOUDFLARE_ACCOUNT_ID", "", "the account to watch"
+    token: SecretStr | None = _declare(
+        "CLOUDFLARE_API_TOKEN", None, "API token with the permission Cloud Email Security: Write"
     )
-    base_url: Annotated[str, AfterValidator(_base)] = _setting(
-        "CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4", "where the API is"
+    email: str = _declare("CLOUDFLARE_EMAIL", "", "instead of a token, with CLOUDFLARE_API_KEY: a user's email address")
+    key: SecretStr | None = _declare(
+        "CLOUDFLARE_API_KEY", None, "instead of a token, with CLOUDFLARE_EMAIL: that user's global API key"
     )
-    accounts_file: Path | None = _setting(
-        "WORKER_ACCOUNTS", None, "TOML file with many accounts: tables [[account]] with id and token"
+    account_id: Annotated[str, AfterValidator(lambda text: text and _check_account_id(text))] = _declare(
+        "CLOUDFLARE_ACCOUNT_ID", "", "ID of the account to watch"
     )
-    secrets: Path | None = _setting(
-        "WORKER_SECRETS", None, "folder with files named like these variables; each holds a value"
+    base_url: Annotated[str, AfterValidator(_check_base_url)] = _declare(
+        "CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4", "base URL of the API"
     )
-    store_url: Annotated[str, AfterValidator(_store)] = _setting(
-        "WORKER_STORE_URL", "sqlite:///worker.db", "where the ledger is kept"
+    accounts_file: Path | None = _declare(
+        "WORKER_ACCOUNTS", None, "TOML file that lists several accounts: [[account]] tables with id and token"
     )
-    rules: Path = _setting("WORKER_RULES", "rules", "folder of rule files; changes are taken up while running")
-    ceiling: Annotated[Mode, BeforeValidator(_ceiling)] = _setting(
-        "WORKER_CEILING", "observe", "how far any rule may go: observe, approve or enforce"
+    secrets: Path | None = _declare(
+        "WORKER_SECRETS",
+        None,
+        "folder of files named like settings, each with its value; files override the environment",
     )
-    lookback: Back = _setting("WORKER_LOOKBACK", "1h", "how far back the very first read reaches")
-    overlap: Back = _setting("WORKER_OVERLAP", "15m", "what is read again once a minute, for late arrivals")
-    sweep: Back = _setting("WORKER_SWEEP", "3d", "what is read again slowly, for changed verdicts; 0s is off")
-    settle: SomeTime = _setting("WORKER_SETTLE", "2m", "how long a write may stay invisible to reads")
-    stale: SomeTime = _setting("WORKER_STALE", "24h", "older mail waits for a person")
-    lapse: SomeTime = _setting("WORKER_LAPSE", "72h", "how long something waits for a person before it lapses")
-    keep: SomeTime = _setting("WORKER_KEEP", "400d", "how long entries and records are kept")
-    poll_every: SomeTime = _setting("WORKER_POLL_EVERY", "10s", "the longest pause between two polls")
-    budget: Annotated[Quota, BeforeValidator(_quota)] = _setting(
-        "WORKER_BUDGET", "1200/300s", "requests the API allows this credential, and in what time"
+    store_url: Annotated[str, AfterValidator(_check_store_url)] = _declare(
+        "WORKER_STORE_URL", "sqlite:///worker.db", "where the ledger is: sqlite:/// and a path"
     )
-    budget_share: Annotated[float, BeforeValidator(_share)] = _setting(
-        "WORKER_BUDGET_SHARE", "0.8", "how much of that the worker takes; the rest is for people"
+    rules: Path = _declare("WORKER_RULES", "rules", "folder of rule files; reloaded when a file changes")
+    ceiling: Annotated[Mode, BeforeValidator(_parse_ceiling)] = _declare(
+        "WORKER_CEILING", "observe", "the most any rule may do: observe, approve or enforce"
     )
-    request_timeout: SomeTime = _setting("WORKER_REQUEST_TIMEOUT", "20s", "deadline of one request")
-    listen: Annotated[Listen, BeforeValidator(_listen)] = _setting(
-        "WORKER_LISTEN", "127.0.0.1:8080", "where /livez, /readyz and /metrics are"
+    lookback: Back = _declare("WORKER_LOOKBACK", "1h", "how far back the very first start reads")
+    overlap: Back = _declare(
+        "WORKER_OVERLAP", "15m", "how much recent mail is read again every minute, to find mail indexed late"
     )
-    log_level: Annotated[str, AfterValidator(_level)] = _setting(
-        "WORKER_LOG_LEVEL", "info", "debug, info, warning or error"
+    sweep: Back = _declare(
+        "WORKER_SWEEP", "3d", "how far back mail is slowly read again, to find changed verdicts; 0s turns it off"
     )
-    drain: SomeTime = _setting("WORKER_DRAIN", "20s", "how long an orderly stop may take")
+    settle: SomeTime = _declare("WORKER_SETTLE", "2m", "how long a write may take to show up in reads")
+    stale: SomeTime = _declare("WORKER_STALE", "24h", "actions on mail older than this wait for a person")
+    lapse: SomeTime = _declare("WORKER_LAPSE", "72h", "how long a decision waits for a person before it lapses")
+    keep: SomeTime = _declare("WORKER_KEEP", "400d", "how long ledger entries and audit records are kept")
+    poll_every: SomeTime = _declare("WORKER_POLL_EVERY", "10s", "longest pause between two polls")
+    budget: Annotated[RequestQuota, BeforeValidator(_parse_quota)] = _declare(
+        "WORKER_BUDGET", "1200/300s", "requests the API allows this credential per time window"
+    )
+    budget_share: Annotated[float, BeforeValidator(_parse_share)] = _declare(
+        "WORKER_BUDGET_SHARE", "0.8", "share of that budget the worker may use; the rest is left for people"
+    )
+    request_timeout: SomeTime = _declare("WORKER_REQUEST_TIMEOUT", "20s", "deadline for a single request")
+    listen: Annotated[Listen, BeforeValidator(_parse_listen)] = _declare(
+        "WORKER_LISTEN", "127.0.0.1:8080", "address and port that serve /livez, /readyz and /metrics"
+    )
+    log_level: Annotated[str, AfterValidator(_parse_level)] = _declare(
+        "WORKER_LOG_LEVEL", "info", "least severe messages to log: debug, info, warning or error"
+    )
+    drain: SomeTime = _declare("WORKER_DRAIN", "20s", "how long an orderly shutdown may take")
     channels: dict[str, SecretStr] = Field(
         default={},
         validation_alias=f"{NOTIFY}<CHANNEL>",
-        description="where notices of a channel go: an apprise URL, or log://",
+        description="where notices to this channel are sent: an apprise URL, or log://",
     )
 
     @classmethod
@@ -216,43 +220,42 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take nothing but what is handed in: no hidden reading of the process's environment or of dotenv files."""
+        """Read only what ``load`` is given, never the process's environment or a dotenv file."""
         return (init_settings,)
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables, and over them the files of the secrets folder.
+        """Read the environment, then the files in WORKER_SECRETS, which override it.
 
-        Raise SettingsError, which names the variable and what to write instead.
+        Raises SettingsError, which names the setting and what to write instead.
         """
-        given = {name: value for name, value in environment.items() if _ours(name)}
-        given |= dict(_secrets(given.get("WORKER_SECRETS", "")))
+        given = {name: value for name, value in environment.items() if _is_ours(name)}
+        given |= dict(_read_secrets(given.get("WORKER_SECRETS", "")))
         for name in given:
-            _known(name)
+            _check_name(name)
         written: dict[str, Any] = {name: value for name, value in given.items() if value}
-        channels = {_channel(name): written.pop(name) for name in sorted(written) if name.startswith(NOTIFY)}
+        channels = {_parse_channel(name): written.pop(name) for name in sorted(written) if name.startswith(NOTIFY)}
         try:
             return cls.model_validate(written | {f"{NOTIFY}<CHANNEL>": channels})
         except ValidationError as error:
-            raise SettingsError("; ".join(_sentences(error))) from None
+            raise SettingsError("; ".join(_explain_each(error))) from None
 
     def accounts(self) -> tuple[Account, ...]:
-        """Every account to watch, with its credential; raise SettingsError when there is none."""
-        named = _accounts(self.accounts_file) if self.accounts_file else ()
+        """Return every account to watch, each with a credential; raise SettingsError when there is none."""
+        named = _read_accounts(self.accounts_file) if self.accounts_file else ()
         if self.account_id:
-            named = (Account(id=self.account_id, token=self.token, email=self.email, key=self.key), *named)
+            mine = Account(id=self.account_id, token=self.token, email=self.email, key=self.key)
+            named = (_require_credential(mine, NO_LOGIN), *named)
         if not named:
-            raise SettingsError("no account is named: set CLOUDFLARE_ACCOUNT_ID to the id of the account to watch")
-        for account in named:
-            if not account.opened:
-                raise SettingsError(f"account {account.id} has no credential: {NO_LOGIN}")
-        if len({account.id for account in named}) < len(named):
-            raise SettingsError("an account is named twice in WORKER_ACCOUNTS and CLOUDFLARE_ACCOUNT_ID: name it once")
+            raise SettingsError("no account is named: set CLOUDFLARE_ACCOUNT_ID to the ID of the account to watch")
+        (name, times), *_ = Counter(account.id for account in named).most_common()
+        if times > 1:
+            raise SettingsError(f"account {name} is named twice: keep it in CLOUDFLARE_ACCOUNT_ID or WORKER_ACCOUNTS")
         return named
 
 
-class Described(NamedTuple):
-    """One row of the table of settings."""
+class SettingRow(NamedTuple):
+    """One row of the table of settings, as --help and the README show it."""
 
     name: str
     default: str
@@ -261,75 +264,86 @@ class Described(NamedTuple):
 
 SECRET = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
 HIDDEN = frozenset({*SECRET, "CLOUDFLARE_BASE_URL", "WORKER_STORE_URL", "CLOUDFLARE_ACCOUNT_ID"})
-"""Never shown: an address may hold a password, and an account's id is where a token is pasted by mistake."""
+"""Settings whose values errors never show: a URL may hold a password, and tokens get pasted as account IDs."""
 NAMES = {str(field.validation_alias): field for field in Settings.model_fields.values()}
 
 
-def describe() -> tuple[Described, ...]:
-    """Return every setting with its default as it would be written, and what it means."""
+def describe() -> tuple[SettingRow, ...]:
+    """Return every setting with its default, as an operator would write it, and its meaning."""
     return tuple(
-        Described(name, field.default if isinstance(field.default, str) else "", field.description or "")
+        SettingRow(name, field.default if isinstance(field.default, str) else "", field.description or "")
         for name, field in NAMES.items()
     )
 
 
-def _ours(name: str) -> bool:
-    """Whether a variable is meant for us. Cloudflare's other variables belong to other programs."""
+def _is_ours(name: str) -> bool:
+    """Tell whether a variable is meant for the worker; other CLOUDFLARE_ variables belong to other programs."""
     return name.startswith(PREFIX) or name in NAMES
 
 
-def _known(name: str) -> None:
-    """Refuse a variable that nobody reads, and name the one that was meant."""
+def _check_name(name: str) -> None:
+    """Refuse an unknown setting and suggest the one that was probably meant."""
     if name.startswith(NOTIFY) or (name in NAMES and "<" not in name):
         return
-    bare = {one.removeprefix(PREFIX): one for one in NAMES}  # what all have in common brings none of them nearer
+    bare = {one.removeprefix(PREFIX): one for one in NAMES}  # the shared prefix would make all names alike
     near = get_close_matches(name.removeprefix(PREFIX), bare, n=1)
-    told = f"; did you mean {bare[near[0]]}?" if near else ": `worker run --help` lists those there are"
-    raise SettingsError(f"{name} is not a setting{told}")
+    advice = f"; did you mean {bare[near[0]]}?" if near else ": `worker run --help` lists all settings"
+    raise SettingsError(f"{name} is not a setting{advice}")
 
 
-def _channel(name: str) -> str:
-    """Return the channel that a variable is about."""
+def _parse_channel(name: str) -> str:
     channel = name.removeprefix(NOTIFY).lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", channel):
         raise SettingsError(f"{name} names no channel: write {NOTIFY} and a name, such as {NOTIFY}SOC")
     return channel
 
 
-def _secrets(folder: str) -> Iterator[tuple[str, str]]:
-    """Read each file of the secrets folder that is named like a variable, in lower or upper case."""
+def _read_secrets(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield each setting that is a file in the secrets folder, its name in lower or upper case."""
     if not folder:
         return
     try:
-        files = sorted(path for path in Path(folder).iterdir() if _ours(path.name.upper()) and path.is_file())
+        files = sorted(path for path in Path(folder).iterdir() if _is_ours(path.name.upper()) and path.is_file())
         for path in files:
             yield path.name.upper(), path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"WORKER_SECRETS is {folder!r}, which cannot be read: {_why(error)}") from None
+        raise SettingsError(
+            f"WORKER_SECRETS is {folder!r}, which cannot be read ({_explain(error)}): name a folder of files"
+        ) from None
 
 
-def _accounts(file: Path) -> tuple[Account, ...]:
-    """Read the file of accounts."""
+def _read_accounts(file: Path) -> tuple[Account, ...]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8")).get("account", [])
-        return tuple(Account.model_validate(table) for table in tables)
+        accounts = [Account.model_validate(table) for table in tables]
     except ValidationError as error:
-        raise SettingsError(f"WORKER_ACCOUNTS, {file}: {'; '.join(_sentences(error))}") from None
+        raise SettingsError(f"WORKER_ACCOUNTS, {file}: {'; '.join(_explain_each(error))}") from None
     except (OSError, ValueError) as error:
-        raise SettingsError(f"WORKER_ACCOUNTS is '{file}', which cannot be read: {_why(error)}") from None
+        raise SettingsError(
+            f"WORKER_ACCOUNTS is '{file}', which cannot be read ({_explain(error)}): name a TOML file of accounts"
+        ) from None
+    return tuple(_require_credential(account, f"give it a token in {file}") for account in accounts)
 
 
-def _why(error: Exception) -> str:
-    """Say why a file could not be read, without its name and without what is in it."""
+def _require_credential(account: Account, advice: str) -> Account:
+    if not account.has_credential:
+        raise SettingsError(f"account {account.id} has no credential: {advice}")
+    return account
+
+
+def _explain(error: Exception) -> str:
+    """Say why a file could not be read, without quoting its contents: they may be secret."""
     if isinstance(error, UnicodeDecodeError):
-        return "it is not text"
+        return "it is not UTF-8 text"
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
-    """Turn each thing pydantic objects to into a sentence; only what holds no secret is shown."""
+def _explain_each(error: ValidationError) -> Iterator[str]:
+    """Turn each of pydantic's errors into a sentence, quoting only values that hold no secret."""
     for problem in error.errors(include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
         shown = f" is {problem['input']!r}" if name in NAMES and name not in HIDDEN else ""
-        known = "; known are id, token, email and key" if problem["type"] == "extra_forbidden" else ""
-        yield f"{name}{shown}: {problem['msg'].removeprefix('Value error, ')}{known}"
+        wrong = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            wrong = "not a key of an account; write id, token, email or key"
+        yield f"{name}{shown}: {wrong}"

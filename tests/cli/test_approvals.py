@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
+from worker.cli import context
 from worker.language.actions import Move, Release
 from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
@@ -49,9 +51,9 @@ def test_what_is_decided_together_is_one_row(queue: Shell) -> None:
     code, out, _ = queue.type("waiting")
     alone, together = out.split("\n0", 2)[1:]
     assert (code, max(map(len, out.splitlines())) <= 100) == (0, True)
-    assert all(word in together for word in ("45 mails", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
+    assert all(word in together for word in ("45 messages", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
     assert "the limit of r is spent" in " ".join(together.split())
-    assert ("1 mail " in alone, "Release" in alone) == (True, True)
+    assert ("1 message " in alone, "Release" in alone) == (True, True)
     assert all(character.isprintable() for character in out.replace("\n", ""))
     first = f"0{together.split()[0]}"
     assert first == min(row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1")
@@ -90,13 +92,68 @@ def test_a_person_is_asked_before_several_are_decided(
     (some, *_) = [row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1"]
     with terminal(monkeypatch, typed):
         code, out, _ = queue.type("refuse", some, *words)
-    assert (code, "refuse it and 44 more of the same decision" in out) == (0, True)
-    assert ("ordered; a running worker" in out, "nothing was ordered" in out) == (ordered, not ordered)
-    assert ("[y/N]" in out) == (not words)
+    question, answer = (
+        "Refuse all 45 entries of this decision? [y/N]",
+        "Refused all 45 entries of this decision. A running",
+    )
+    assert (code, answer in out, "nothing was refused" in out) == (0, ordered, not ordered)
+    assert (question in out) == (not words)
 
 
 def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     (alone,) = [row["id"] for row in queue.json("waiting") if row["item"] == "alone"]
     with terminal(monkeypatch, b"n\n"):
-        assert queue.type("approve", alone)[1].startswith("approve it: ordered")
-    assert queue.type("refuse", "--rule", "r")[1].startswith("refuse all that waits of 'r', 46 in number: ordered")
+        assert queue.type("approve", alone)[1] == f"Approved. {context.PICKED_UP}\n"
+    assert queue.type("refuse", "--rule", "r")[1] == f"Refused all 46 entries of rule r. {context.PICKED_UP}\n"
+
+
+@pytest.mark.slow
+def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
+    first, second, *_ = worked.json("waiting")
+    assert worked.type("approve", first["id"], "--as", "ada")[0] == 0
+    assert worked.type("refuse", second["id"], "--as", "ben", "--because", "a newsletter")[0] == 0
+    worked.json("run", "--once")
+    left = {row["id"] for row in worked.json("waiting")}
+    assert not left & {first["id"], second["id"]}
+    code, _, err = worked.type("approve", second["id"])
+    assert (code, f"nothing is waiting for '{second['id']}' (ben refused it " in err) == (2, True)
+    orders = [
+        msgspec.json.decode(line)
+        for line in worked.type("audit", "query", "--verb", "ordered", "--json")[1].splitlines()
+    ]
+    assert (orders[0]["what"], orders[0]["who"]) == ("approve", "ada")
+    assert orders[1]["because"] == "a newsletter"
+
+
+@pytest.mark.slow
+def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
+    of_it = [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+    code, out, _ = worked.type("refuse", "--rule", "malicious_mail")
+    assert (code, out.startswith(f"Refused all {len(of_it)} entries of rule malicious_mail. ")) == (0, True)
+    worked.json("run", "--once")
+    assert not [row for row in worked.json("waiting") if "malicious_mail" in row["rule"]]
+
+
+@pytest.mark.slow
+def test_what_a_sender_would_be_spared_is_told_before_anybody_decides(worked: Shell) -> None:
+    allows = [row for row in worked.json("waiting") if row["action"].startswith("AllowSender")]
+    assert allows
+    assert {row["action"].split(" ", 2)[2] for row in allows} == {"EMAIL acceptable verify for 30d"}
+
+
+@pytest.mark.slow
+def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None:
+    waiting = worked.json("waiting")
+    release = next(row for row in waiting if row["action"] == "Release")
+    parts = {row["id"] for row in waiting if row["item"] == release["item"]}
+    _, out, _ = worked.type("approve", release["id"])
+    worked.type("run", "--once")
+    assert (len(parts), out.startswith("Approved all 3 entries of this decision. A running")) == (3, True)
+    assert not parts & {row["id"] for row in worked.json("waiting")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("approve", "nothing-like-it"), ("approve",), ("refuse", "x", "--rule", "y")])
+def test_a_decision_about_nothing_is_refused(worked: Shell, words: tuple[str, ...]) -> None:
+    code, _, err = worked.type(*words)
+    assert (code, "worker waiting" in err) == (2, True)

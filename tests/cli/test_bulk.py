@@ -45,10 +45,14 @@ def begin(serving: Serving, **more: object) -> str:
     start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (now - 3600, now))
     search = {"start": start, "end": end, "subject": "\x1b[2J pay", "final_disposition": "MALICIOUS", "domain": None}
     body = {"action": "MOVE", "destination": "JunkEmail", "search_params": search | more, "comment": "by hand\u202e"}
-    path = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
-    headers = {"authorization": "Bearer any"}
-    made = serving.world.handle(IncomingRequest("POST", path, (), headers, msgspec.json.encode(body)))
-    return str(msgspec.json.decode(made.body)["result"]["job_id"])
+    return str(post(serving, "", msgspec.json.encode(body))["job_id"])
+
+
+def post(serving: Serving, path: str, body: bytes = b"") -> dict[str, Any]:
+    """Ask the account something as somebody else does; return what it answers."""
+    bulk = f"/client/v4/accounts/{serving.world.account}/email-security/investigate/bulk"
+    answer = serving.world.handle(IncomingRequest("POST", bulk + path, (), {"authorization": "Bearer any"}, body))
+    return dict(msgspec.json.decode(answer.body)["result"])
 
 
 def begin_all(serving: Serving) -> str:
@@ -85,7 +89,7 @@ def orders(shell: Shell) -> list[dict[str, Any]]:
 
 
 def test_without_jobs_that_is_said(shell: Shell, account: Serving) -> None:
-    assert at(shell, account).type("bulk", "list") == (0, "there is no bulk job\n", "")
+    assert at(shell, account).type("bulk", "list") == (0, "there are no bulk jobs\n", "")
     assert shell.json("bulk", "list") == []
 
 
@@ -110,24 +114,24 @@ def test_a_job_is_shown_with_what_it_looks_for_and_what_became_of_its_messages(s
     assert (code, out.count("@corp"), COPIES in out.splitlines()) == (0, 3, True)
     assert "final_disposition MALICIOUS" in out
     assert "domain" not in out.partition("looks for")[2].splitlines()[0]
-    assert "and more: --limit 30" in out
+    assert "There are more messages: --limit 30 shows more" in out
     told = shell.json("bulk", "show", job, "--status", "COMPLETED", "--limit", "1000")
     assert ({row["status"] for row in told["messages"]}, told["more"]) == ({"COMPLETED"}, False)
     assert len(told["messages"]) == told["job"]["done"] == len(quick.world.jobs[job].rows)
-    assert shell.type("bulk", "show", job, "--status", "FAILED")[1].endswith("no message fits\n")
+    assert shell.type("bulk", "show", job, "--status", "FAILED")[1].endswith("no message has this status\n")
 
 
 def test_what_a_job_looks_for_is_shown_harmlessly(shell: Shell, busy: Serving) -> None:
     _, out, _ = at(shell, busy).type("bulk", "show", begin(busy))
     assert r"subject \u001B[2J pay" in out
-    assert "no message yet" in out
+    assert "no messages yet" in out
 
 
 @pytest.mark.parametrize("words", [("show",), ("cancel", "--yes")])
 def test_a_job_that_is_not_there_is_a_finding(shell: Shell, account: Serving, words: tuple[str, ...]) -> None:
     code, out, err = at(shell, account).type("bulk", words[0], "no\x1bjob", *words[1:])
     assert (code, out) == (1, "")
-    assert err == "worker: there is no bulk job no\\u001Bjob: `worker bulk list` shows those there are\n"
+    assert err == "worker: there is no bulk job no\\u001Bjob: `worker bulk list` lists all jobs\n"
 
 
 @pytest.mark.parametrize("id_", ["", ".", ".."])
@@ -159,7 +163,7 @@ def test_a_cancelled_job_stops_and_who_stopped_it_is_on_record(worked: Shell, ac
     job = begin(account)
     words = ("bulk", "cancel", job, "--yes", "--as", "ada", "--because", "the wrong sender")
     code, out, _ = worked.type(*words)
-    assert (code, "MOVE JunkEmail of all mail with" in out) == (0, True)
+    assert (code, "MOVE JunkEmail, for all mail with" in out) == (0, True)
     assert "the job is CANCELLED: 0 of 0 copies done, 0 pending" in out
     assert account.world.jobs[job].progress.value.status == "CANCELLED"  # type: ignore[union-attr]
     worked.json("run", "--once")
@@ -176,30 +180,35 @@ def test_a_refused_cancel_is_on_record_as_refused(worked: Shell, account: Servin
     worked.set(CLOUDFLARE_API_TOKEN="s3cret-token")  # noqa: S106
     worked.json("run", "--once")
     (order,) = orders(worked)
-    assert (code, err.startswith("on record in a second"), order["who"]) == (3, True, "ada")
+    assert (code, err.startswith("This goes into the audit records. A running worker"), order["who"]) == (
+        3,
+        True,
+        "ada",
+    )
     assert "/cancel: the API answered 403" in order["answer"]
 
 
-def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(worked: Shell, account: Serving) -> None:
-    job = begin(account)
-    code, said = answered(worked, account, job, b"y\n", lambda: until(account, lambda: over(account, job)))
-    worked.json("run", "--once")
-    assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True)
-    assert "the API answered 409" in orders(worked)[0]["answer"]
+def test_a_job_that_ends_while_a_person_thinks_was_not_cancelled(shell: Shell, busy: Serving) -> None:
+    at(shell, busy).json("run", "--once")
+    job = begin_all(busy)
+    code, said = answer_at_terminal(shell, busy, job, b"y\n", lambda: post(busy, f"/{job}/cancel"))
+    shell.json("run", "--once")
+    assert (code, "worker: POST /investigate/bulk/{id}/cancel: the API answered 409" in said) == (1, True), said
+    assert "the API answered 409" in orders(shell)[0]["answer"]
 
 
 def test_a_job_that_has_ended_is_not_cancelled_again(shell: Shell, quick: Serving) -> None:
     job = begin(quick)
     until(quick, lambda: over(quick, job))
     code, out, _ = at(shell, quick).type("bulk", "cancel", job, "--yes")
-    assert (code, out) == (1, "the job is COMPLETED already: there is nothing to cancel\n")
+    assert (code, out) == (1, "the job has already ended (COMPLETED): there is nothing to cancel\n")
 
 
 def test_without_a_ledger_a_job_is_stopped_all_the_same_and_that_is_said(shell: Shell, busy: Serving) -> None:
     job = begin_all(busy)
     code, out, _ = at(shell, busy).type("bulk", "cancel", job, "--yes")
     assert (code, over(busy, job)) == (0, True)
-    assert "in Cloudflare's audit log, and not in our records: there is no ledger at" in out
+    assert "in Cloudflare's audit log, but not in the worker's audit records: there is no ledger at" in out
     assert list(shell.folder.iterdir()) == []
 
 
@@ -215,11 +224,11 @@ def test_where_nobody_can_be_asked_nothing_is_cancelled_without_a_word(shell: Sh
             env=passed_on() | busy.environment(shell.folder),
         )
     assert (done.returncode, over(busy, job)) == (2, False)
-    assert b"say --yes" in done.stderr
+    assert b"use --yes" in done.stderr
 
 
-def answered(
-    shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], None] = lambda: None
+def answer_at_terminal(
+    shell: Shell, serving: Serving, job: str, typed: bytes, thinks: Callable[[], object] = lambda: None
 ) -> tuple[int, str]:
     """Run the command on a terminal on which somebody thinks and then types this."""
     ours, theirs = pty.openpty()
@@ -245,7 +254,7 @@ def answered(
 )
 def test_a_person_is_asked_first(shell: Shell, busy: Serving, typed: bytes, code: int, *, stopped: bool) -> None:
     job = begin_all(busy)
-    told = answered(shell, busy, job, typed)
+    told = answer_at_terminal(shell, busy, job, typed)
     assert (told[0], over(busy, job)) == (code, stopped), told[1]
     assert ("nothing was cancelled" in told[1]) is not stopped
 
@@ -254,5 +263,5 @@ def test_a_job_that_cannot_be_read_is_told_and_hides_no_other(shell: Shell, busy
     first, second = begin(busy), begin(busy)
     busy.world.jobs[first].echo["comment"] = 5
     code, out, err = at(shell, busy).type("bulk", "list")
-    assert (code, err) == (0, "worker: 1 jobs cannot be read and are left out\n")
+    assert (code, err) == (0, "worker: left out 1 job that could not be read\n")
     assert (first in out, second in out) == (False, True)

@@ -22,7 +22,7 @@ def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
 
 
 def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Serving) -> None:
-    told = "10 rules, and all examples pass, and the API allows what WORKER_CEILING=approve needs\n"
+    told = "10 rules loaded; all examples pass, and the API allows what WORKER_CEILING=approve needs\n"
     assert live(shell, account, WORKER_CEILING="approve") == (0, told)
     assert account.world.effects == []
 
@@ -67,7 +67,7 @@ def test_an_api_that_is_away_could_not_be_asked_and_is_no_problem_of_ours(shell:
     code, out = live(shell, account, **NOWHERE)
     question, summary = out.splitlines()
     assert (code, "the API cannot be asked now" in question) == (3, True)
-    assert summary == "10 rules, and all examples pass"
+    assert summary == "10 rules loaded; all examples pass"
     found = shell.json("check", "--live", code=3)
     assert (found["problems"], found["unanswered"]) == ([], [question])
 
@@ -87,7 +87,7 @@ def test_an_answer_that_is_lost_is_no_answer(shell: Shell, account: Serving) -> 
 def test_a_search_that_the_api_takes_its_time_for_is_waited_for(shell: Shell, account: Serving) -> None:
     account.world.faults.script([Fault("accepted", "GET", "investigate", seconds=2.5)])
     code, out = live(shell, account)
-    assert (code, out.startswith("10 rules, and all examples pass, and the API allows")) == (0, True)
+    assert (code, out.startswith("10 rules loaded; all examples pass, and the API allows")) == (0, True)
     assert account.world.requests["GET investigate/results/{id}"] == {"202": 1, "200": 1}
 
 
@@ -122,10 +122,10 @@ def test_a_channel_without_an_address_is_found_before_it_is_needed(shell: Shell,
     assert (code, "soc" in out) == (1, True)
 
 
-GONE = "all mailboxes are Google's, where RecoverableItemsDeletions does not exist"
-UNKNOWN = "all mailboxes are Google's, and nobody documents whether RecoverableItemsPurges exists there"
+GONE = "all mailboxes are Google's, which have no RecoverableItemsDeletions: move mail to DeletedItems"
+UNKNOWN = "all mailboxes are Google's, and it is not documented whether those have RecoverableItemsPurges"
 CUT_OFF = "no domain has an integration with its mailboxes, so moves cannot move anything"
-FINE = "1 rule, and all examples pass, and the API allows"
+FINE = "1 rule loaded; all examples pass, and the API allows"
 SOFT, HARD = "RecoverableItemsDeletions", "RecoverableItemsPurges"
 
 

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from tests.serving import passed_on
 from tests.surface import HELD, hold, list_keys
-from worker.cli.demo_world import percentile
+from worker.cli.demo_world import take_percentile
 from worker.settings import Settings
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -59,19 +59,20 @@ async def test_the_demo_proves_everything_it_did() -> None:
 async def test_a_demo_that_is_interrupted_does_not_claim_success() -> None:
     process = await start("demo")
     assert process.stderr
-    assert await process.stderr.readline() == b"1,000 messages of the last hour lie there, more arrive\n"
-    assert b"an outbreak arrives: 100 of 400 more" in await process.stderr.readline()
+    assert await process.stderr.readline() == b"the account holds 1,000 messages of the last hour\n"
+    assert b"an outbreak arrives: 100 of 400 messages" in await process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, _ = await process.communicate()
     assert process.returncode == 1
-    assert b"actions not proved" in out
+    assert b"\nactions not proved" in out.partition(b"\nNext:\n")[0]
+    assert b"demo --serve" in out.partition(b"\nNext:\n")[2]
 
 
 async def test_a_demo_without_rules_says_what_to_do(tmp_path: Path) -> None:
     process = await start("demo", folder=tmp_path)
     _, err = await process.communicate()
     assert process.returncode == 2
-    assert b"run it in the repository, or set WORKER_RULES" in err
+    assert b"run the demo in the repository, or set WORKER_RULES" in err
 
 
 async def test_the_sandbox_tells_the_settings_that_reach_it() -> None:
@@ -96,9 +97,10 @@ async def test_a_port_that_is_taken_is_an_option_to_change() -> None:
     first.send_signal(signal.SIGINT)
     await first.communicate()
     assert second.returncode == 2
-    assert f"--port {port} cannot be had" in err.decode()
+    assert f"port {port} is in use: choose another with --port" in err.decode()
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     values = [float(n) for n in range(1, 101)]
-    assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99), percentile([], 50)) == (50, 99, 7, 0)
+    assert (take_percentile(values, 50), take_percentile(values, 99)) == (50, 99)
+    assert (take_percentile([7.0], 99), take_percentile([], 50)) == (7, 0)

@@ -8,19 +8,19 @@ import sys
 import msgspec
 import pytest
 
-from worker.cli.output import cell, document, span, table
+from worker.cli.output import format_cell, format_duration, print_json, print_table
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
-    assert cell("\x1b[2J\u202egnp.exe\n") == r"\u001B[2J\u202Egnp.exe\u000A"
-    assert cell(("a", "\x07")) == r"a, \u0007"
-    assert cell("[bold]" * 100).startswith("[bold][bold]")
-    assert len(cell("x" * 5_000_000)) <= 120
+    assert format_cell("\x1b[2J\u202egnp.exe\n") == r"\u001B[2J\u202Egnp.exe\u000A"
+    assert format_cell(("a", "\x07")) == r"a, \u0007"
+    assert format_cell("[bold]" * 100).startswith("[bold][bold]")
+    assert len(format_cell("x" * 5_000_000)) <= 120
 
 
 def test_a_document_does_nothing_to_a_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     nasty = {"subject": "\x1b[2J \x9b2J \x7f \u202egnp.exe \u200b \u3164 \U000e0041 \n", "\u2066": "Grüße"}
-    document(nasty)
+    print_json(nasty)
     out = capsys.readouterr().out
     assert msgspec.json.decode(out) == nasty
     assert out.replace("\n", "").isprintable()
@@ -31,11 +31,11 @@ def test_a_document_does_nothing_to_a_terminal_and_means_the_same(capsys: pytest
     ("seconds", "written"), [(0, "0s"), (0.25, "250ms"), (59.6, "1m"), (3600, "1h"), (93784, "1d 2h")]
 )
 def test_a_duration_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
-    assert span(seconds) == written
+    assert format_duration(seconds) == written
 
 
 def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    table(("number", "rule", "target"), [(7, ("rule_of_a_long_name",) * 5, "a message")])
+    print_table(("number", "rule", "target"), [(7, ("rule_of_a_long_name",) * 5, "a message")])
     out = capsys.readouterr().out
     assert out.count("rule_of_a_long_name") == 5
     assert "7 " in out
@@ -44,7 +44,7 @@ def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytes
 
 def test_a_terminal_that_does_not_know_its_width_is_shown_the_whole_table() -> None:
     ours, theirs = pty.openpty()
-    program = "from worker.cli.output import table; table(['id'], [['something']])"
+    program = "from worker.cli.output import print_table; print_table(['id'], [['something']])"
     subprocess.run([sys.executable, "-c", program], stdout=theirs, check=True)  # noqa: S603 (ours)
     assert b"something" in os.read(ours, 4096)
     os.close(ours)

@@ -8,13 +8,13 @@ from tests.rule_files import GOOD, rule_files
 
 def test_the_shipped_rules_pass_their_examples(shell: Shell) -> None:
     code, out, _ = shell.type("check")
-    assert (code, out) == (0, "10 rules, and all examples pass\n")
+    assert (code, out) == (0, "10 rules loaded; all examples pass\n")
 
 
 def test_one_rule_is_not_called_several(shell: Shell, tmp_path: Path) -> None:
     one = tmp_path / "one"
     one.mkdir()
-    assert shell.type("check", str(rule_files(one, good=GOOD)))[:2] == (0, "1 rule, and all examples pass\n")
+    assert shell.type("check", str(rule_files(one, good=GOOD)))[:2] == (0, "1 rule loaded; all examples pass\n")
 
 
 def test_a_bad_rule_file_is_named_with_its_line_and_is_a_finding(shell: Shell, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from tests.cli.shell import Shell
 from tests.cli.test_demo import start
-from worker.cli.sandbox import budget, rate
+from worker.cli.sandbox import parse_budget, parse_rate
 from worker.sandbox.content.eml_folder import RULES
 
 
@@ -30,7 +30,7 @@ async def test_a_folder_of_messages_lies_in_the_account(tmp_path: Path) -> None:
     _, err = await process.communicate()
     assert (process.returncode, err.decode().splitlines()) == (
         0,
-        [r"skipped b\u001B[2J.eml: it has no headers", f"1 messages of {tmp_path} lie there"],
+        [r"skipped b\u001B[2J.eml: it has no headers", f"added 1 message from {tmp_path}"],
     )
 
 
@@ -47,7 +47,7 @@ def test_a_folder_that_is_none_is_an_option_to_change(shell: Shell) -> None:
     ("said", "a_second"), [("5/s", 5), ("30/m", 0.5), ("5/30s", 1 / 6), ("6/10m", 0.01), ("0/s", 0)]
 )
 def test_a_rate_is_a_number_in_a_unit_or_in_a_duration(said: str, a_second: float) -> None:
-    assert rate(said) == pytest.approx(a_second)
+    assert parse_rate(said) == pytest.approx(a_second)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,12 @@ def test_an_option_that_makes_no_sense_is_named_with_what_to_write(
 
 
 def test_a_budget_is_requests_in_a_time_or_none() -> None:
-    assert [budget(said) for said in ("1200/300s", "10/m", "0/2m", "none")] == [(1200, 300), (10, 60), (0, 120), None]
+    assert [parse_budget(said) for said in ("1200/300s", "10/m", "0/2m", "none")] == [
+        (1200, 300),
+        (10, 60),
+        (0, 120),
+        None,
+    ]
 
 
 def test_the_help_says_how_a_message_is_judged(shell: Shell) -> None:

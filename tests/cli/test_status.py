@@ -12,7 +12,7 @@ from tests.api.desk import http, serving
 from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
 from tests.rule_files import rule_files
-from worker.cli.status import asked
+from worker.cli.status import ask_daemon
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Mishap, Page
 from worker.settings import Listen
@@ -26,7 +26,7 @@ def listen(url: str) -> Listen:
     return Listen("127.0.0.1", urlsplit(url).port or 0)
 
 
-def entered(*pages: Page) -> None:
+def enter_pages(*pages: Page) -> None:
     """Make a ledger that holds these pages."""
 
     async def enter() -> None:
@@ -44,16 +44,21 @@ def test_what_waits_and_how_far_all_is_read_is_shown_without_a_worker(worked: Sh
     )
     assert [source["open gaps"] for source in found["sources"]] == [0, 0, 0, 0]
     code, out, _ = worked.type("status")
-    assert (code, f"{found['waiting']} waiting for a person" in out, "no worker answers" in out) == (0, True, True)
+    assert (code, f"{found['waiting']} entries waiting for a person" in out, "no worker answers" in out) == (
+        0,
+        True,
+        True,
+    )
     assert max(len(line) for line in out.splitlines()[1:]) <= 100
 
 
 @pytest.mark.parametrize("account", ["", "a1"])
 def test_a_ledger_with_nothing_in_it_says_so(shell: Shell, account: str) -> None:
-    entered()
+    enter_pages()
     shell.set(CLOUDFLARE_ACCOUNT_ID=account)
     code, out, _ = shell.type("status")
-    assert (code, "nothing is read yet" in out, "nothing has been entered yet" in out) == (0, True, bool(account))
+    assert (code, "not read yet" in out, "no entries yet" in out) == (0, bool(account), bool(account))
+    assert ("nothing has been read yet" in out) == (not account)
 
 
 def test_each_rule_that_failed_is_named_by_its_last_failure(shell: Shell) -> None:
@@ -68,7 +73,9 @@ def test_each_rule_that_failed_is_named_by_its_last_failure(shell: Shell) -> Non
         )
         for n, rule in enumerate(["divides", "divides", "other"], 1)
     ]
-    entered(*(Page(account="a1", now=float(n), source="messages", mishaps=(one,)) for n, one in enumerate(failures)))
+    enter_pages(
+        *(Page(account="a1", now=float(n), source="messages", mishaps=(one,)) for n, one in enumerate(failures))
+    )
     (found,) = shell.json("status")["accounts"]
     assert [(row["rule"], row["failures"]) for row in found["failing rules"]] == [("divides", 2), ("other", 1)]
     _, out, _ = shell.type("status")
@@ -85,7 +92,7 @@ async def test_a_worker_is_asked_how_it_is() -> None:
         return b""
 
     async with serve("127.0.0.1", 0, readiness=lambda: how, metrics=metrics) as url:
-        told = await asked(listen(url))
+        told = await ask_daemon(listen(url))
     assert (told.answers, told.ready, told.warnings, len(told.why)) == (True, False, ("rules refused",), 50)
     assert told.why[0].startswith("messages: nothing \\u001B[2J\\u202Exxx")
     assert len(told.why[0]) == 1000
@@ -106,25 +113,27 @@ async def test_a_worker_is_asked_how_it_is() -> None:
 )
 async def test_whoever_else_answers_there_is_not_believed(answer: bytes) -> None:
     async with serving(answer) as server:
-        told = await asked(listen(server.url))
+        told = await ask_daemon(listen(server.url))
     assert (told.answers, told.ready, len(server.heard)) == (False, False, 1)
-    assert "(something else does)" in told.why[0]
+    assert "(something else answers there)" in told.why[0]
 
 
 async def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     endless = http("200 OK", b'{"ready": true, "why": [] ' + b" " * 1_100_000, length=10**12)
     async with serving(endless, b"so that the connection is kept open") as server:
-        assert "(something else does)" in (await asked(listen(server.url))).why[0]
+        assert "(something else answers there)" in (await ask_daemon(listen(server.url))).why[0]
 
 
 async def test_who_never_answers_is_not_waited_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        told = await asked(Listen("127.0.0.1", silent.getsockname()[1]), patience=0.1)
+        told = await ask_daemon(Listen("127.0.0.1", silent.getsockname()[1]), patience=0.1)
     assert (told.answers, "within 0.1 s" in told.why[0]) == (False, True)
 
 
 async def test_where_nobody_listens_is_named_also_when_it_is_of_the_newer_kind() -> None:
-    assert (await asked(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1 (nobody listens there)")
+    assert (
+        (await ask_daemon(Listen("::1", 1))).why[0].startswith("no worker answers at [::1]:1 (nothing listens there)")
+    )
 
 
 async def test_the_status_tells_what_keeps_a_running_worker_from_working(tmp_path: Path) -> None:

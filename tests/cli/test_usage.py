@@ -40,6 +40,7 @@ def test_the_help_of_run_lists_every_setting(shell: Shell) -> None:
 def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
     code, out, _ = shell.type()
     assert code == 0
+    assert "Email Security worker" in out
     assert "Watch an outbreak arrive" in out
 
 
@@ -52,12 +53,20 @@ def test_an_unknown_word_is_named_with_its_nearest_known_one(shell: Shell, words
     assert (code, out) == (2, "")
     assert words[-1] in err
     assert meant in err
+    assert f"(see `worker{' audit' if words[0] == 'audit' else ' status' if len(words) > 1 else ''} --help`)" in err
 
 
 def test_an_unknown_variable_is_named_with_its_nearest_known_one(shell: Shell) -> None:
     shell.set(WORKER_CIELING="enforce")
     code, _, err = shell.type("status")
     assert (code, err) == (2, "worker: WORKER_CIELING is not a setting; did you mean WORKER_CEILING?\n")
+
+
+@pytest.mark.parametrize("command", ["status", "gaps", "waiting", "brake"])
+def test_a_ledger_that_is_not_there_is_not_made_to_be_looked_at(shell: Shell, command: str) -> None:
+    code, _, err = shell.type(command)
+    assert (code, "there is no ledger at" in err) == (3, True)
+    assert list(shell.folder.iterdir()) == []
 
 
 def failing(error: BaseException) -> typer.Typer:
@@ -79,6 +88,11 @@ def failing(error: BaseException) -> typer.Typer:
         (RuleError("no example", file="a.py", line=3), 2, "worker: a.py:3: no example\n"),
         (StoreError("the disk is full"), 3, "worker: the disk is full\n"),
         (Unreachable("no route"), 3, "worker: no route\n"),
+        (
+            PermissionError(13, "Permission denied", "worker.db"),
+            3,
+            "worker: cannot use worker.db: Permission denied; check the path and its permissions\n",
+        ),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_an_exit_code(
@@ -87,12 +101,13 @@ def test_what_went_wrong_is_one_sentence_and_an_exit_code(
     assert (context.run(failing(error), ["now"]), *shell.read()) == (code, "", told)
 
 
-def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell) -> None:
-    code = context.run(failing(ZeroDivisionError("so")), ["now"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("so"), OSError("so")], ids=["arithmetic", "no file"])
+def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell, error: Exception) -> None:
+    code = context.run(failing(error), ["now"])
     _, err = shell.read()
     assert code == 3
     assert "please report it" in err
-    assert "ZeroDivisionError: so" in err
+    assert "Error: so" in err
 
 
 def test_a_reader_that_has_gone_is_no_failure() -> None:
@@ -107,7 +122,7 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
 
 def test_a_secret_is_taken_out_of_the_environment_once_it_is_read(shell: Shell) -> None:
     shell.set(CLOUDFLARE_API_TOKEN="s3cret", CLOUDFLARE_API_KEY="s3cret", WORKER_NOTIFY_SOC="slack://s3cret")  # noqa: S106
-    assert context.settings().token
+    assert context.read_settings().token
     assert [name for name, value in os.environ.items() if "s3cret" in value] == []
 
 

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that --help is there at once."""
+"""The command line. Each command imports what it needs when it runs, so that --help is quick."""
 
 import sys
 
@@ -9,9 +9,12 @@ from worker.cli import run as running
 
 app = typer.Typer(
     name="worker",
-    help="Watches Cloudflare Email Security, acts as the rules in rules/ say, proves what was done, and records why.",
-    epilog="Settings come from the environment: `worker run --help` lists them. Exit codes: 0 done, 1 found something "
-    "(a gap, a difference, a broken chain), 2 usage or settings, 3 could not (API, ledger).",
+    help="Email Security worker: watches a Cloudflare Email Security account, carries out what your rules say, proves "
+    "every action and records why.\n\nStart with `worker demo`, which needs no account. Then set the account and run "
+    "`worker check --live` and `worker run`, which only observes until you raise WORKER_CEILING.",
+    epilog="Settings come from the environment; `worker run --help` lists them. Exit codes: 0 done; 1 found something "
+    "a person should see, such as a gap or a broken chain; 2 wrong usage, settings or rules; 3 the API or the ledger "
+    "could not be used.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -1,178 +1,209 @@
-"""What waits for a person, and what they decide: waiting, approve, refuse."""
+"""Decisions that wait for a person: waiting, approve, refuse."""
 
 import sys
 import time
 from collections import Counter, defaultdict
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import msgspec
 import typer
 
 from worker.cli import context, output
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from worker.ledger.entries import Entry
+    from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
-Id = Annotated[str, typer.Argument(metavar="[ID]", help="The id that `worker waiting` shows.")]
-Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first, also where several are decided.")]
-WAITING = ("id", "about", "rule", "what", "for")
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the decision, as `worker waiting` lists it.")]
+Rule = Annotated[
+    str, typer.Option("--rule", metavar="NAME", help="All decisions that are waiting because of this rule.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+WAITING = ("id", "events", "rule", "what", "waiting")
+NOUNS = {
+    "Message": ("message", "messages"),
+    "Report": ("report", "reports"),
+    "Submission": ("submission", "submissions"),
+    "BlockedSender": ("blocked sender", "blocked senders"),
+    "AllowPolicy": ("allow policy", "allow policies"),
+}
 EVERYTHING_WAITING = 100_000
 
 
-def waiting(*, as_json: context.Json = False) -> None:
-    """List the decisions that wait for a person.
+class Selection(NamedTuple):
+    """What a person decides about: one decision by its id, or everything of a rule."""
 
-    What is decided together is listed once, by its first entry: what is wanted, why it waits, the rule's reason, the
-    sender and the subject. --json gives every entry; those of the same item are decided together.
+    id: str
+    rule: str
+
+    def choose(self, entries: "Iterable[Entry]") -> "list[Entry]":
+        """Return the entries that are meant: with one of them goes everything of the same decision."""
+        entries = list(entries)
+        items = {entry.item for entry in entries if self.id in {entry.id, entry.item}}
+        return [entry for entry in entries if entry.item in items or self.rule in entry.rules]
+
+    def describe(self, count: int) -> str:
+        """Say how much is decided, and why so much."""
+        return f"all {count:,} entries of " + (f"rule {self.rule}" if self.rule else "this decision")
+
+
+def waiting(*, as_json: context.Json = False) -> None:
+    """List the decisions that are waiting for a person.
+
+    Shows one row per decision: its id, what triggered it, the rule, and how long it has been waiting; below each other
+    the action, why it is waiting, the rule's reason, the sender and the subject. --json lists every entry; entries with
+    the same item are decided together.
 
     Example: worker waiting, then worker approve ID or worker refuse ID
     """
-    entries = context.wait(_waiting(context.settings()))
-    rows = [_waiting_row(entry) for entry in entries] if as_json else _decisions(entries)
-    output.listing(rows, WAITING, as_json=as_json, empty="nothing waits for a person")
+    entries = context.wait(_list_all(context.read_settings()))
+    rows = [_describe_entry(entry) for entry in entries] if as_json else list(_describe_decisions(entries))
+    output.print_rows(rows, WAITING, as_json=as_json, empty="nothing is waiting for a person")
 
 
 def approve(
     id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
 ) -> None:
-    """Let something that waits be carried out.
+    """Approve a waiting decision, so that it is carried out.
 
-    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
+    Everything that belongs to the decision is approved with it. On a terminal you are asked first when that is more
+    than one entry. Your name and your reason go into the audit records.
 
-    Example: worker approve 06HX2K4M9Q0000000000000001 --because "seen it, is phishing"
+    Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
     """
-    context.wait(_decide(context.settings(), "approve", id_, rule, context.Person(who, because), yes=yes))
+    context.wait(_decide("approve", Selection(id_, rule), context.Person(who, because), yes=yes))
 
 
 def refuse(
     id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
 ) -> None:
-    """Refuse something that waits.
+    """Refuse a waiting decision, so that it is not carried out.
 
-    Whatever belongs to the same decision goes with it; on a terminal you are asked first when that is more than one.
+    Everything that belongs to the decision is refused with it. On a terminal you are asked first when that is more
+    than one entry. Your name and your reason go into the audit records.
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
-    context.wait(_decide(context.settings(), "refuse", id_, rule, context.Person(who, because), yes=yes))
+    context.wait(_decide("refuse", Selection(id_, rule), context.Person(who, because), yes=yes))
 
 
-async def _waiting(settings: "Settings") -> "list[Entry]":
-    """Gather what waits."""
-    found: list[Entry] = []
-    async with context.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            found += await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
-    return found
+async def _list_all(settings: "Settings") -> "list[Entry]":
+    async with context.open_ledger(settings) as (ledger, accounts):
+        return [entry for account in accounts for entry in await _list_waiting(ledger, account)]
 
 
-def _decisions(entries: "Iterable[Entry]") -> list[output.Row]:
-    """Describe each decision, the newest first as its entries are."""
+async def _list_waiting(ledger: "Ledger", account: str) -> "tuple[Entry, ...]":
+    return await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
+
+
+def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
+    """Describe each decision once, the newest first as its entries are."""
     together: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         together[entry.account, entry.item].append(entry)
-    return [_decision(same[::-1]) for same in together.values()]
+    return (_describe_decision(same[::-1]) for same in together.values())
 
 
-def _decision(same: "Sequence[Entry]") -> output.Row:
-    """Describe what is decided together, the oldest entry first, by what its first event came to."""
+def _describe_decision(same: "Sequence[Entry]") -> output.Row:
+    """Describe a decision, given its entries from the oldest on, by what its first event led to."""
     first = same[0]
-    wishes = [wish(entry) for entry in same if entry.cause == first.cause]
+    actions = [describe_action(entry) for entry in same if entry.cause == first.cause]
     return {
         "id": first.id,
-        "about": _events(same),
+        "events": _count_events(same),
         "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
-        "what": [part for part in (*wishes, first.said, first.because, first.sender, first.subject) if part],
-        "for": output.span(_waited(first)),
+        "what": [part for part in (*actions, first.said, first.because, first.sender, first.subject) if part],
+        "waiting": output.format_duration(_measure_wait(first)),
     }
 
 
-def _events(same: "Iterable[Entry]") -> str:
+def _count_events(same: "Iterable[Entry]") -> str:
     """Count the events that entries are about, by their kind."""
     from worker.ledger.values import EventKey
 
     keys = [EventKey.parse(entry.cause) for entry in same]
     counts = Counter(kind for kind, _ in {(key.kind, key.id) for key in keys if key})
-    return ", ".join(output.counted(n, "mail" if kind == "Message" else kind.lower()) for kind, n in counts.items())
+    return ", ".join(output.count(n, *NOUNS.get(kind, (kind,))) for kind, n in counts.items())
 
 
-def _waited(entry: "Entry") -> float:
-    """Return for how many seconds an entry has waited."""
+def _measure_wait(entry: "Entry") -> float:
     return max(0.0, time.time() - entry.waits_since)
 
 
-def _waiting_row(entry: "Entry") -> output.Row:
-    """Describe an entry that waits."""
+def _describe_entry(entry: "Entry") -> output.Row:
     return {
         "id": entry.id,
         "account": entry.account,
         "rule": entry.rules,
-        "action": wish(entry),
+        "action": describe_action(entry),
         "target": entry.target,
         "sender": entry.sender,
         "subject": entry.subject,
         "why": entry.said,
         "because": entry.because,
-        "for": round(_waited(entry), 1),
+        "for": round(_measure_wait(entry), 1),
         "item": entry.item,
     }
 
 
-def wish(entry: "Entry") -> str:
-    """Write an action in a few words."""
+def describe_action(entry: "Entry") -> str:
+    """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
     action = entry.action
     fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}
-    return " ".join([type(action).__name__, *(_word(name, value) for name, value in fields.items() if value)])
+    return " ".join([type(action).__name__, *(_describe_field(name, value) for name, value in fields.items() if value)])
 
 
-def _word(name: str, value: object) -> str:
-    """Write what one field of an action says: a flag that is set by its name."""
+def _describe_field(name: str, value: object) -> str:
     if isinstance(value, timedelta):
-        return f"for {output.span(value.total_seconds())}"
+        return f"for {output.format_duration(value.total_seconds())}"
     return name if value is True else str(value)
 
 
-async def _decide(settings: "Settings", verb: str, id_: str, rule: str, person: "context.Person", *, yes: bool) -> None:
-    """Order that what waits be approved or refused."""
-    if bool(id_) == bool(rule):
-        raise SettingsError(f"say what to {verb}: either an id that `worker waiting` shows, or --rule NAME")
-    subjects: dict[str, str] = {}
-    count = 0
-    async with context.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            entries = await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
-            items = {entry.item for entry in entries if id_ in {entry.id, entry.item}}
-            if meant := [entry for entry in entries if entry.item in items or rule in entry.rules]:
-                (subjects[account],) = items or {f"rule:{rule}"}
-                count += len(meant)
-        if not count:
-            raise SettingsError(f"nothing of {id_ or rule!r} waits: `worker waiting` lists what does")
-        wanted = f"{verb} {_all_of(rule, count)}"
-        if count > 1 and not (yes or _agreed(wanted)):
-            typer.echo("nothing was ordered")
+async def _decide(verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:
+    """Order that what is waiting be approved or refused."""
+    settings = context.read_settings()
+    if bool(selection.id) == bool(selection.rule):
+        raise SettingsError(f"name what to {verb}: either an id from `worker waiting` or --rule NAME")
+    async with context.open_ledger(settings) as (ledger, accounts):
+        meant = await _choose(ledger, accounts, selection)
+        count = sum(map(len, meant.values()))
+        if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?")):
+            typer.echo(f"nothing was {verb}d")
             return
-        for account, subject in subjects.items():
+        for account, entries in meant.items():
+            subject = f"rule:{selection.rule}" if selection.rule else entries[0].item
             await ledger.order(account, verb, subject, person.name, person.because, time.time())
-    typer.echo(f"{wanted}: {context.ORDERED}")
+    done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
+    typer.echo(f"{done}. {context.PICKED_UP}")
 
 
-def _agreed(wanted: str) -> bool:
+async def _choose(ledger: "Ledger", accounts: "Sequence[str]", selection: Selection) -> "dict[str, list[Entry]]":
+    """Return what is meant in each account; raise SettingsError when that is nothing."""
+    chosen = {account: selection.choose(await _list_waiting(ledger, account)) for account in accounts}
+    if not any(chosen.values()):
+        subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
+        ended = await _explain_end(ledger, accounts, selection.id)
+        raise SettingsError(f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is")
+    return {account: entries for account, entries in chosen.items() if entries}
+
+
+async def _explain_end(ledger: "Ledger", accounts: "Iterable[str]", id_: str) -> str:
+    """Say who decided about an entry before, and when; nothing when nobody did."""
+    from worker.audit.query import query
+
+    lines = [line for account in accounts async for line in query(ledger, account, entry=id_)] if id_ else []
+    for record in map(msgspec.json.decode, reversed(lines)):
+        if record["verb"] in {"approved", "refused"}:
+            ago = time.time() - datetime.fromisoformat(record["at"]).timestamp()
+            return f" ({record['who']} {record['verb']} it {output.format_duration(max(1.0, ago))} ago)"
+    return ""
+
+
+def _may_go_on(question: str) -> bool:
     """Ask a person at a terminal; a script has said what it means."""
-    if not sys.stdin.isatty():
-        return True
-    try:
-        return typer.confirm(f"{wanted}?")
-    except typer.Abort:
-        typer.echo()
-        return False
-
-
-def _all_of(rule: str, count: int) -> str:
-    """Say how much an order is about, and why so much."""
-    if rule:
-        return f"all that waits of {rule!r}, {count} in number"
-    return f"it and {count - 1} more of the same decision" if count > 1 else "it"
+    return not sys.stdin.isatty() or context.confirm(question)

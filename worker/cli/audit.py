@@ -1,4 +1,4 @@
-"""`worker audit`: what was done, by whom and why; and whether that record is whole."""
+"""`worker audit`: what was done, by whom and why, and whether the records are intact."""
 
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -19,41 +19,53 @@ if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
-app = typer.Typer(help="Ask what was done, by whom and why.")
+app = typer.Typer(help="Ask the audit records what was done, by whom and why.")
 COLUMNS = ("number", "at", "verb", "rule", "who", "what")
-AFTER = "Only records after this number, this long ago (2h), or this time (2026-11-20T17:22, UTC)."
-FILES = "Records as JSON lines, the oldest file first; the ledger's without any."
+AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
+FILES = "Files of records, one JSON object per line, the oldest file first. Default: the ledger."
 DIGITS = 18
-"""Digits that the number of a record has at most."""
+"""Most digits of a record's number."""
 
 
 @app.command()
 def query(
     *,
-    rule: Annotated[str, typer.Option("--rule", metavar="NAME", help="What this rule had a part in.")] = "",
-    entry: Annotated[str, typer.Option("--entry", metavar="ID", help="What became of one entry.")] = "",
-    target: Annotated[str, typer.Option("--target", metavar="ID", help="What was done to a message or pattern.")] = "",
-    verb: Annotated[str, typer.Option("--verb", metavar="WORD", help="entered, claimed, settled, ordered …")] = "",
+    rule: Annotated[
+        str, typer.Option("--rule", metavar="NAME", help="Only records in which this rule had a part.")
+    ] = "",
+    entry: Annotated[str, typer.Option("--entry", metavar="ID", help="Only records of this entry of the ledger.")] = "",
+    target: Annotated[
+        str, typer.Option("--target", metavar="ID", help="Only records about this message, address, domain or IP.")
+    ] = "",
+    verb: Annotated[
+        str,
+        typer.Option(
+            "--verb", metavar="WORD", help="Only records of this kind, such as entered, claimed, settled or ordered."
+        ),
+    ] = "",
     after: Annotated[str, typer.Option("--after", metavar="WHEN", help=AFTER)] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print each record as it is chained, one per line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each record as it is chained, one JSON object per line.")
+    ] = False,
 ) -> None:
     """List audit records, oldest first.
 
-    The table shows what was wanted, on what, and why; everything a record says is in --json.
+    Use it to find out why something was done, or not done. Options can be combined. The table shows the action, its
+    target and the reason; --json has everything that a record says.
 
     Example: worker audit query --rule malicious_mail --after 2h
     """
     from worker.ledger.records import VERBS
 
-    _known("verb", verb, VERBS)
-    wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_beginning(after)}
-    records = context.wait(_records(context.settings(), wanted))
+    _check_name("verb", verb, VERBS)
+    wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_parse_after(after)}
+    records = context.wait(_find_records(context.read_settings(), wanted))
     if as_json:
         for record in records:
             typer.echo(record)
     else:
-        rows = [_row(msgspec.json.decode(record)) for record in records]
-        output.listing(rows, COLUMNS, as_json=False, empty="no record fits")
+        rows = [_describe_record(msgspec.json.decode(record)) for record in records]
+        output.print_rows(rows, COLUMNS, as_json=False, empty="no records match")
 
 
 @app.command()
@@ -62,42 +74,36 @@ def verify(
     *,
     as_json: context.Json = False,
 ) -> None:
-    """Prove that no record was changed, left out or added.
+    """Check that no record was changed, left out or added.
 
-    Files may begin later than the first record, as after a log rotation: what is there is proved, and what is not is
-    named. Keep a hash somewhere else: only that shows a chain that was written anew from its beginning. Ends with 1
-    when the chain is broken, or the last line of a file is cut in the middle.
+    Checks the ledger, or files of records such as collected logs. Files may begin after the first record, as after a
+    log rotation; the command says what is missing. A chain that was rewritten from its beginning passes: to detect
+    that, keep a hash in another place and compare it. Ends with 1 if the chain is broken or the last line of a file is
+    incomplete.
 
     Example: worker audit verify records.1.jsonl records.jsonl
     """
-    from worker.audit.verify import Verdict
-    from worker.audit.verify import verify as verified
-
-    chains, torn = _of_files(files) if files else (context.wait(_of_ledger(context.settings())), [])
-    verdicts = {
-        account: verified(chain.lines, cut=bool(files), reaching=chain.reaching) for account, chain in chains.items()
-    }
+    records, torn = _read_files(files) if files else (context.wait(_read_ledger(context.read_settings())), [])
+    verdicts = {account: each.verify(cut=bool(files)) for account, each in records.items()}
     if as_json:
-        told = [*verdicts.items(), *(("", Verdict(problem=problem)) for problem in torn)]
-        output.document([_verdict(account, verdict) for account, verdict in told])
+        _print_json(verdicts, torn)
     else:
-        _tell(verdicts)
+        _print_verdicts(verdicts)
         for problem in torn:
             typer.echo(problem)
-    context.found([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
+    context.exit_on_finding([*torn, *(verdict for verdict in verdicts.values() if verdict.problem)])
 
 
-def _known(what: str, name: str, names: Collection[str]) -> None:
-    """Refuse a name that no record can have: finding nothing would look as if nothing had happened."""
+def _check_name(what: str, name: str, names: Collection[str]) -> None:
+    """Refuse a name that no record has: an empty table would look as if nothing had happened."""
     if name and name not in names:
         near = get_close_matches(name, names, n=1)
-        raise SettingsError(
-            f"no record has the {what} {name!r}"
-            + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(sorted(names)) or 'none'}")
-        )
+        others = f"the {what}s are {', '.join(sorted(names))}" if names else f"there are no {what}s on record yet"
+        advice = f"; did you mean {near[0]}?" if near else f": {others}"
+        raise SettingsError(f"no record has the {what} {name!r}{advice}")
 
 
-def _beginning(after: str) -> dict[str, float]:
+def _parse_after(after: str) -> dict[str, float]:
     """Read the number of a record, a duration back from now, or a time."""
     from worker.language.rules import seconds
 
@@ -108,88 +114,104 @@ def _beginning(after: str) -> dict[str, float]:
     with suppress(ValueError):
         return {"since": time.time() - seconds(after)}
     with suppress(ValueError):
-        at = datetime.fromisoformat(after)
-        return {"since": (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()}
+        return {"since": _parse_time(after)}
     takes = "the number of a record, a duration such as 2h, or a time such as 2026-11-20T17:22"
     raise SettingsError(f"--after takes {takes}, not {after!r}")
 
 
-async def _records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
-    """Gather the records of all accounts that fit."""
-    from worker.audit.query import query as asked
+def _parse_time(text: str) -> float:
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
-    async with context.ledger(settings) as (ledger, accounts):
-        found = [line for account in accounts async for line in asked(ledger, account, **wanted)]
+
+async def _find_records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
+    """Find the records of all accounts that match; refuse a rule or an id that no record names."""
+    async with context.open_ledger(settings) as (ledger, accounts):
+        found = await _query(ledger, accounts, **wanted)
         if not found:
-            _known("rule", wanted["rule"], await _rules(ledger, accounts))
-            await _on_record(ledger, accounts, {what: wanted[what] for what in ("entry", "target") if wanted[what]})
+            _check_name("rule", wanted["rule"], await _list_rules(ledger, accounts))
+            await _check_ids(ledger, accounts, {what: wanted[what] for what in ("entry", "target") if wanted[what]})
     return found
 
 
-async def _on_record(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str, Any]) -> None:
-    """Refuse an id that no record names, as it may be mistyped; the nearest one would be another mail's."""
-    from worker.audit.query import query as asked
+async def _query(ledger: "Ledger", accounts: Iterable[str], **wanted: Any) -> list[bytes]:  # noqa: ANN401 (as query takes it)
+    from worker.audit.query import query as query_account
 
+    return [line for account in accounts async for line in query_account(ledger, account, **wanted)]
+
+
+async def _check_ids(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str, str]) -> None:
+    # The nearest id is not suggested: it would be another mail's.
     for what, id_ in ids.items():
-        if not [line for account in accounts async for line in asked(ledger, account, **{what: id_})]:
-            raise SettingsError(f"no record names the {what} {id_!r}: it is mistyped, or nothing was wanted of it yet")
+        if not await _query(ledger, accounts, **{what: id_}):
+            raise SettingsError(f"no record names the {what} {id_!r}: check the spelling, or no rule has acted on it")
 
 
-async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
-    """Name every rule on record."""
-    from worker.audit.query import query as asked
+async def _list_rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
     from worker.audit.query import rules_of
 
-    lines = [line for account in accounts async for line in asked(ledger, account)]
+    lines = await _query(ledger, accounts)
     return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
 
 
-class Chain(NamedTuple):
+class AccountRecords(NamedTuple):
     """The records of an account, and the number of the last that is known to have been handed out."""
 
     lines: list[bytes]
     reaching: int = 0
 
+    def verify(self, *, cut: bool) -> "Verdict":
+        """Prove that they follow each other unchanged; with ``cut`` the beginning may be missing."""
+        from worker.audit.verify import verify
 
-async def _of_ledger(settings: "Settings") -> dict[str, Chain]:
-    """Read the chain of each account."""
-    from worker.audit.query import query as asked
+        return verify(self.lines, cut=cut, reaching=self.reaching)
+
+
+async def _read_ledger(settings: "Settings") -> dict[str, AccountRecords]:
     from worker.audit.stream import STDOUT
 
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         return {
-            account: Chain([line async for line in asked(ledger, account)], await ledger.cursor(account, STDOUT))
+            account: AccountRecords(await _query(ledger, [account]), await ledger.cursor(account, STDOUT))
             for account in accounts
         }
 
 
-def _of_files(files: Iterable[Path]) -> tuple[dict[str, Chain], list[str]]:
-    """Read the chains in files, each with its own account; name each file whose last line is torn, and leave it out."""
-    chains: dict[str, Chain] = {}
+def _read_files(files: Iterable[Path]) -> tuple[dict[str, AccountRecords], list[str]]:
+    """Read the records in files, by account; name each file whose last line is torn, and leave that line out."""
+    records: dict[str, AccountRecords] = {}
     torn = []
     for file in files:
-        try:
-            lines = file.read_bytes().splitlines(keepends=True)
-        except OSError as error:
-            raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
-        if lines and _torn(lines[-1]):
-            torn.append(
-                f"{file} line {len(lines)} is cut in the middle, as when the process is stopped while it writes: "
-                "the next start writes that record again"
-            )
+        lines = _read_lines(file)
+        if lines and _is_torn(lines[-1]):
+            torn.append(_describe_torn(file, len(lines)))
             lines.pop()
         for line in lines:
-            chains.setdefault(_account(line), Chain([])).lines.append(line)
-    return chains, torn
+            records.setdefault(_find_account(line), AccountRecords([])).lines.append(line)
+    return records, torn
 
 
-def _torn(line: bytes) -> bool:
+def _read_lines(file: Path) -> list[bytes]:
+    try:
+        return file.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _describe_torn(file: Path, line: int) -> str:
+    return (
+        f"{file} line {line} is incomplete, as when the worker is killed while it writes: "
+        "the next start writes that record again"
+    )
+
+
+def _is_torn(line: bytes) -> bool:
     """Tell whether a line is the beginning of a record, and no more."""
-    return line.startswith(b"{") and not line.endswith(b"\n") and not _account(line)
+    return line.startswith(b"{") and not line.endswith(b"\n") and not _find_account(line)
 
 
-def _account(line: bytes) -> str:
-    """Say whose record a line is; one that cannot be read is nobody's, and breaks nobody else's chain."""
+def _find_account(line: bytes) -> str:
+    """Return whose record a line is; one that cannot be read is nobody's, and breaks nobody else's chain."""
     try:
         record = msgspec.json.decode(line)
     except (ValueError, RecursionError):
@@ -197,8 +219,8 @@ def _account(line: bytes) -> str:
     return str(record.get("account", "")) if isinstance(record, dict) else ""
 
 
-def _row(record: dict[str, Any]) -> output.Row:
-    """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
+def _describe_record(record: dict[str, Any]) -> output.Row:
+    """Describe a record: what happened, who wanted it, the action, its target and the reason."""
     from worker.audit.query import rules_of
 
     verb, to = record["verb"], record.get("to")
@@ -209,18 +231,24 @@ def _row(record: dict[str, Any]) -> output.Row:
         "at": datetime.fromisoformat(record["at"]),
         "verb": [verb, f"→ {to}"] if to and to != verb else verb,
         "rule": rules_of(record) or record.get("rule"),
-        "what": [part for part in (_wish(record), on, why) if part],
+        "what": [part for part in (_describe_action(record), on, why) if part],
     }
 
 
-def _wish(record: dict[str, Any]) -> str:
-    """Write what was wanted; the pattern of a block is its target already."""
+def _describe_action(record: dict[str, Any]) -> str:
+    """Write the action, without the pattern of a list entry: that is its target."""
     action = record.get("action") or {"type": record.get("what", "")}
     return " ".join(action[name] for name in ("type", "kind", "destination", "expected_disposition") if name in action)
 
 
-def _verdict(account: str, verdict: "Verdict") -> output.Row:
-    """Describe for programs what came of verifying a chain."""
+def _print_json(verdicts: dict[str, "Verdict"], torn: Iterable[str]) -> None:
+    from worker.audit.verify import Verdict
+
+    told = [*verdicts.items(), *(("", Verdict(problem=problem)) for problem in torn)]
+    output.print_json([_describe_verdict(account, verdict) for account, verdict in told])
+
+
+def _describe_verdict(account: str, verdict: "Verdict") -> output.Row:
     names = ("problem", "records", "first", "last", "hash", "previous", "unchecked")
     return {
         "account": account,
@@ -229,40 +257,50 @@ def _verdict(account: str, verdict: "Verdict") -> output.Row:
     }
 
 
-def _tell(verdicts: dict[str, "Verdict"]) -> None:
-    """Say for people what came of verifying chains, in lines that keep a hash in one piece."""
+def _print_verdicts(verdicts: dict[str, "Verdict"]) -> None:
+    """Print for people what came of verifying, in lines that keep a hash in one piece."""
     for account, verdict in verdicts.items():
-        result = f"broken at record {verdict.broken_at}" if verdict.problem else f"{_span(verdict)} whole"
-        result = result if verdict.records or verdict.problem else "there are no records"
-        typer.echo(f"account {output.cell(account) or 'unknown'}: {result}")
-        for line in _broken(verdict) if verdict.problem else _whole(verdict):
+        typer.echo(f"account {output.format_cell(account) or 'unknown'}: {_sum_up(verdict)}")
+        for line in _explain_break(verdict) if verdict.problem else _explain_proof(verdict):
             typer.echo(f"  {line}")
     if not verdicts:
         typer.echo("there are no records")
 
 
-def _span(verdict: "Verdict") -> str:
+def _sum_up(verdict: "Verdict") -> str:
+    if verdict.problem:
+        return f"broken at record {verdict.broken_at}"
+    return f"{_name_range(verdict)} intact" if verdict.records else "there are no records"
+
+
+def _name_range(verdict: "Verdict") -> str:
     """Name the records that hold."""
     ends = f"{verdict.first} to {verdict.last}"
     return f"records {ends} are" if verdict.records > 1 else f"record {verdict.first} is"
 
 
-def _broken(verdict: "Verdict") -> list[str]:
-    """Say where a chain breaks, and how much of it holds."""
-    holds = [f"before that, {_span(verdict)} unchanged"] if verdict.records else []
-    return [output.cell(verdict.problem), *holds]
+def _explain_break(verdict: "Verdict") -> list[str]:
+    """Say where a chain is broken, and how much of it is unchanged."""
+    holds = [f"before that, {_name_range(verdict)} unchanged"] if verdict.records else []
+    return [output.format_cell(verdict.problem), *holds]
 
 
-def _whole(verdict: "Verdict") -> list[str]:
+def _explain_proof(verdict: "Verdict") -> list[str]:
     """Say what was proved, and what could not be."""
     lines = [f"hash of record {verdict.last}: {verdict.hash}"] if verdict.records else []
     if verdict.unchecked:
-        lines += [
-            f"hash of record {verdict.unchecked}: {output.cell(verdict.previous)}",
-            f"Records up to {verdict.unchecked} are not here and were not checked: cut off to hide something, it would",
-            f"look the same. The second hash must be that of record {verdict.unchecked} in an older file; name both",
-            "files, the older one first, to have that compared.",
-        ]
-    elif verdict.first > 1:
-        lines.append(f"records up to {verdict.first - 1} were older than WORKER_KEEP; a later record tells their hash")
+        return [*lines, *_explain_missing(verdict.unchecked, verdict.previous)]
+    if verdict.first > 1:
+        lines.append(
+            f"records up to {verdict.first - 1} were older than WORKER_KEEP and deleted; a later record has their hash"
+        )
     return lines
+
+
+def _explain_missing(number: int, previous: str) -> list[str]:
+    return [
+        f"hash of record {number}: {output.format_cell(previous)}",
+        f"Records up to {number} are not here and were not checked. A file truncated to hide records looks like a",
+        f"rotated one: compare the second hash with that of record {number} in an older file, or name both files,",
+        "the older one first.",
+    ]

@@ -1,9 +1,9 @@
-"""Stopping all acting, or that of a rule or a lane, and letting it go on."""
+"""`worker brake`: stop all actions, or those of a rule or a lane, and let them go on."""
 
 import time
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,98 +12,111 @@ from worker.errors import RuleError, SettingsError
 from worker.language.actions import LANES
 
 if TYPE_CHECKING:
+    from worker.ledger.entries import Brake
     from worker.settings import Settings
 
-Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Everything of this rule.")]
+Rule = Annotated[str, typer.Option("--rule", metavar="NAME", help="Only the actions of this rule.")]
 BRAKES = ("account", "rule", "lane", "who", "because", "since")
 
 
 def brake(
-    turn: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, the brakes that are on.")] = "",
+    turn: Annotated[
+        str, typer.Argument(metavar="on|off", help="Put the brake on, or release it. Default: list the brakes.")
+    ] = "",
     *,
     rule: Rule = "",
-    lane: Annotated[str, typer.Option("--lane", help=f"One kind of effect: {', '.join(LANES)}.")] = "",
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="LANE", help=f"Only one kind of action: {', '.join(LANES)}.")
+    ] = "",
     because: context.Because = "",
     who: context.As = "",
     as_json: context.Json = False,
 ) -> None:
-    """Stop all acting, or that of one rule or lane, at once.
+    """Stop all actions at once, or those of one rule or lane.
 
-    Reading and judging go on, and nothing is forgotten. A lane that fails twenty times in a row for one reason is
-    braked by the worker itself; `worker brake off --lane NAME` lets it go on. Taking off a brake that is not on ends
-    with 1 and names those that are.
+    Use it when the worker does the wrong thing. Reading and judging go on and nothing is lost: actions stay ready until
+    the brake is released with the same option. The worker itself brakes a lane after twenty failures in a row for one
+    reason. Releasing a brake that is not on ends with 1 and lists the brakes that are.
 
     Example: worker brake on --because "wrong mails are moved"
     """
-    settings = context.settings()
+    settings = context.read_settings()
     if turn not in {"", "on", "off"}:
-        raise SettingsError(f"a brake is on or off, not {turn!r}")
+        raise SettingsError(f"write `worker brake on` or `worker brake off`, not {turn!r}")
+    _check_lane(lane, rule)
+    subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
+    if turn == "on":
+        context.wait(_put_on(settings, subject, context.Person(who, because)))
+    elif turn == "off":
+        context.wait(_release(settings, subject, context.Person(who, because)))
+    else:
+        output.print_rows(context.wait(_list_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+
+
+def _check_lane(lane: str, rule: str) -> None:
     if lane and (rule or lane not in LANES):
         meant = "".join(f"; did you mean {near}?" for near in get_close_matches(lane, LANES, n=1) if near != lane)
-        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and no --rule beside it{meant}")
-    if turn:
-        subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
-        context.wait(_brake(settings, "brake" if turn == "on" else "unbrake", subject, context.Person(who, because)))
-    else:
-        output.listing(context.wait(_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
+        raise SettingsError(f"--lane takes one of {', '.join(LANES)}, and cannot be combined with --rule{meant}")
 
 
-async def _brakes(settings: "Settings") -> list[output.Row]:
-    """Gather the brakes that are on."""
-    rows = []
-    async with context.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            rows += [brake_row(account, each) for each in await ledger.brakes(account)]
-    return rows
+async def _list_brakes(settings: "Settings") -> list[output.Row]:
+    async with context.open_ledger(settings) as (ledger, accounts):
+        return [describe_brake(account, each) for account in accounts for each in await ledger.brakes(account)]
 
 
-def brake_row(account: str, brake: Any) -> output.Row:  # noqa: ANN401 (a Brake; its module is imported late)
+def describe_brake(account: str, brake: "Brake") -> output.Row:
     """Describe a brake that is on."""
-    since = output.moment(brake.at)
     return {
         "account": account,
         "rule": brake.rule or "all",
         "lane": brake.lane or "all",
         "who": brake.who,
         "because": brake.because,
-        "since": since,
+        "since": output.to_datetime(brake.at),
     }
 
 
-async def _brake(settings: "Settings", verb: str, subject: str, person: "context.Person") -> None:
-    """Order a brake for every account, or take one off where it is on."""
-    if verb == "brake" and subject.startswith("rule:"):
-        await _known(settings, subject.removeprefix("rule:"))
-    async with context.ledger(settings) as (ledger, accounts):
+async def _put_on(settings: "Settings", subject: str, person: context.Person) -> None:
+    if subject.startswith("rule:"):
+        await _check_rule(settings, subject.removeprefix("rule:"))
+    async with context.open_ledger(settings) as (ledger, accounts):
+        for account in accounts:
+            await ledger.order(account, "brake", subject, person.name, person.because, time.time())
+    typer.echo(f"Brake on {_describe(subject)}. {context.PICKED_UP}")
+
+
+async def _release(settings: "Settings", subject: str, person: context.Person) -> None:
+    """Order the release of the brake wherever it is on, and list the brakes that stay on."""
+    async with context.open_ledger(settings) as (ledger, accounts):
         on = {account: await ledger.list_braked(account) for account in accounts}
-        others = sorted(frozenset[str]().union(*on.values()) - {subject})
-        meant = [account for account in accounts if verb == "brake" or subject in on[account]]
-        if verb == "unbrake" and not meant:
-            rest = f"on: {_how_off(others)}" if others else "no brake is on"
-            typer.echo(f"worker: there is no brake on {_braked(subject)} to take off; {rest}", err=True)
-            raise typer.Exit(context.FOUND)
+        meant = [account for account in accounts if subject in on[account]]
         for account in meant:
-            await ledger.order(account, verb, subject, person.name, person.because, time.time())
-    typer.echo(context.ORDERED)
-    if verb == "unbrake" and others:
-        typer.echo(f"still on: {_how_off(others)}")
+            await ledger.order(account, "unbrake", subject, person.name, person.because, time.time())
+    others = sorted(frozenset[str]().union(*on.values()) - {subject})
+    if not meant:
+        rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
+        typer.echo(f"worker: there is no brake on {_describe(subject)} to release; {rest}", err=True)
+        raise typer.Exit(context.FOUND)
+    typer.echo(f"Released the brake on {_describe(subject)}. {context.PICKED_UP}")
+    if others:
+        typer.echo(f"Still on: {_explain_release(others)}")
 
 
-def _braked(subject: str) -> str:
-    """Say what a brake is on."""
-    return output.cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
+def _describe(subject: str) -> str:
+    return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
-def _how_off(subjects: Iterable[str]) -> str:
-    """Name brakes, and how each is taken off."""
-    ways = {
-        subject: f"worker brake off --{_braked(subject)}" if subject else "worker brake off" for subject in subjects
-    }
-    return ", ".join(f"{_braked(subject)} ({way})" for subject, way in ways.items())
+def _explain_release(subjects: Iterable[str]) -> str:
+    """List brakes, each with the command that releases it."""
+    return ", ".join(f"{_describe(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
 
 
-async def _known(settings: "Settings", rule: str) -> None:
-    """Refuse a brake for a rule that does not exist: it would look like one and hold nothing."""
+def _write_option(subject: str) -> str:
+    return f" --{_describe(subject)}" if subject else ""
+
+
+async def _check_rule(settings: "Settings", rule: str) -> None:
+    """Refuse a brake on a rule that does not exist: it would look like a brake and stop nothing."""
     from worker.rulehost.host import Host
 
     try:
@@ -113,7 +126,5 @@ async def _known(settings: "Settings", rule: str) -> None:
         return  # files that cannot be loaded must not keep anybody from braking
     if rule not in names:
         near = get_close_matches(rule, names, n=1)
-        raise SettingsError(
-            f"there is no rule {rule!r}"
-            + (f"; did you mean {near[0]}?" if near else ": `worker rules` lists those there are")
-        )
+        advice = f"; did you mean {near[0]}?" if near else ": `worker rules` lists all rules"
+        raise SettingsError(f"there is no rule {rule!r}{advice}")

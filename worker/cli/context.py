@@ -1,4 +1,4 @@
-"""Where the process meets the outside: the environment in, sentences and exit codes out."""
+"""What all commands share: the environment in, sentences and exit codes out."""
 
 import asyncio
 import getpass
@@ -21,86 +21,102 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DONE, FOUND, USAGE, COULD_NOT = 0, 1, 2, 3
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
-Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the audit record.")]
-As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who decides; your user name without it.")]
-ORDERED = "ordered; a running worker takes it up within a second, another one when it starts"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
+Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="The reason, for the audit records.")]
+As = Annotated[
+    str, typer.Option("--as", metavar="NAME", help="Your name in the audit records. Default: your user name.")
+]
+PICKED_UP = "A running worker picks it up within a second, otherwise at its next start."
 
 
 class Person(NamedTuple):
-    """Who decides, and why."""
+    """The person who gives an order, and why."""
 
     who: str
     because: str
 
     @property
     def name(self) -> str:
-        """The name for the record."""
+        """The name for the audit record."""
         return self.who or getpass.getuser()
 
 
-def settings() -> "Settings":
-    """Read the settings, then take every secret out of the environment, so that no child process inherits one."""
+def read_settings() -> "Settings":
+    """Read the settings and remove every secret from the environment, so that no child process inherits one."""
     from worker.settings import NOTIFY, SECRET, Settings
 
-    read = Settings.load(os.environ)
+    settings = Settings.load(os.environ)
     for name in [name for name in os.environ if name in SECRET or name.startswith(NOTIFY)]:
         del os.environ[name]
-    return read
+    return settings
 
 
 @asynccontextmanager
-async def ledger(read: "Settings") -> AsyncIterator[tuple["Ledger", tuple[str, ...]]]:
-    """Open the ledger, beside a daemon that may be running on it, and name the accounts meant: that set, or all.
+async def open_ledger(settings: "Settings") -> AsyncIterator[tuple["Ledger", tuple[str, ...]]]:
+    """Open the ledger beside a daemon that may be using it; yield it with the account that is set, or with all.
 
-    Raises StoreError when there is no ledger yet.
+    Raises StoreError when there is no ledger.
     """
-    from worker.ledger.ledger import open_ledger
+    from worker.ledger import ledger
 
-    _there(read.store_url.removeprefix("sqlite:///"))
-    async with open_ledger(read.store_url, owner=f"person-{os.getpid()}", exclusive=False) as opened:
-        yield opened, (read.account_id,) if read.account_id else tuple(await opened.accounts())
+    _require_file(settings.store_url.removeprefix("sqlite:///"))
+    async with ledger.open_ledger(settings.store_url, owner=f"person-{os.getpid()}", exclusive=False) as found:
+        yield found, (settings.account_id,) if settings.account_id else tuple(await found.accounts())
 
 
-def _there(path: str) -> None:
-    """Refuse to make a ledger only to look at it."""
+def _require_file(path: str) -> None:
+    # Opening a ledger that is not there would make an empty one, and a command that only looks must not.
     if not Path(path).exists():
         raise StoreError(f"there is no ledger at {path}: start `worker run` first, or set WORKER_STORE_URL")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run what a command does."""
+    """Run the asynchronous part of a command."""
     return asyncio.run(work)
 
 
-def found(something: object) -> None:
-    """End the command with 1 when there is something that a person should look at."""
-    if something:
+def confirm(question: str) -> bool:
+    """Ask a person; who goes away says no."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        typer.echo()
+        return False
+
+
+def exit_on_finding(finding: object) -> None:
+    """End the command with 1 when there is something that a person should see."""
+    if finding:
         raise typer.Exit(FOUND)
 
 
-def could_not(something: object) -> None:
+def exit_on_failure(failure: object) -> None:
     """End the command with 3 when something could not be done or asked."""
-    if something:
+    if failure:
         raise typer.Exit(COULD_NOT)
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code; what went wrong is one sentence on stderr."""
+    """Run a command and return its exit code; an error is one sentence on stderr."""
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="worker", standalone_mode=False)
-    except TyperException as error:
-        return _told(f"{error.format_message()} (worker --help shows what there is)", USAGE)
-    except WorkerError as error:
-        return _told(str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT)
-    except SystemExit:  # so the library ends a command whose reader has gone (`| head`): nothing is wrong
+    except SystemExit:  # how typer ends a command whose reader has gone (`| head`): nothing is wrong
         return DONE
-    except Exception:  # noqa: BLE001 (the last resort: exit code 1 means something else)
-        return _told("this should not have happened; please report it:\n" + traceback.format_exc(), COULD_NOT)
+    except Exception as error:  # noqa: BLE001 (else Python would exit with 1, which means a finding)
+        sentence, code = _explain(error)
+        typer.echo(f"worker: {sentence}", err=True)
     return code if isinstance(code, int) else DONE
 
 
-def _told(sentence: str, code: int) -> int:
-    """Say it on stderr."""
-    typer.echo(f"worker: {sentence}", err=True)
-    return code
+def _explain(error: Exception) -> tuple[str, int]:
+    """Return what to say about an error, and the exit code."""
+    match error:
+        case TyperException():
+            command = getattr(getattr(error, "ctx", None), "command_path", "worker")
+            return f"{error.format_message().rstrip('.')} (see `{command} --help`)", USAGE
+        case WorkerError():
+            return str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT
+        case OSError(filename=str(name), strerror=why):
+            return f"cannot use {name}: {why}; check the path and its permissions", COULD_NOT
+        case _:
+            return "unexpected error, please report it:\n" + "".join(traceback.format_exception(error)), COULD_NOT

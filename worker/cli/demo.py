@@ -1,10 +1,11 @@
-"""`worker demo`: an outbreak arrives in an emulated account and is dealt with, before your eyes."""
+"""`worker demo`: an outbreak arrives in an emulated account, and the daemon deals with it before your eyes."""
 
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,71 +18,95 @@ from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.cli.demo_world import Figures
+    from worker.daemon import House
+    from worker.sandbox import World
+    from worker.settings import Settings
 
 SPARE = "127.0.0.1:0"
 GATHER_NOTICES = 3.0
 """Seconds, so that nobody has to wait a minute for the last notice."""
+FIRST_RULE = "README.md#a-rule-in-ten-lines"
 
 
 def demo(
     *,
-    serve: Annotated[bool, typer.Option("--serve", help="Go on afterwards, with /metrics, until Ctrl-C.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep running afterwards, until Ctrl-C.")] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Watch an outbreak arrive in an emulated account.
+    """Watch an outbreak arrive and a worker deal with it.
 
-    A worker with the rules in rules/ deals with it, and proves what it did. Needs no account, no token and no network.
-    Ends with 0 only if everything that was wanted is proved.
+    Start here: it needs no account, no token and no network, and takes half a minute. A worker with the rules in rules/
+    runs on an emulated account; the demo tells the story of one message and prints what was measured. Ends with 1 if
+    an action happened twice or was not proved, malicious mail was left in an inbox, or a gap is open.
 
     Example: worker demo
     """
     rules = Path(os.environ.get("WORKER_RULES", "rules"))
     if not rules.is_dir():
-        raise SettingsError(f"there is no folder {rules} here: run it in the repository, or set WORKER_RULES")
+        raise SettingsError(f"there is no folder {rules} here: run the demo in the repository, or set WORKER_RULES")
     listen = os.environ.get("WORKER_LISTEN", "127.0.0.1:8080" if serve else SPARE)
     with TemporaryDirectory(prefix="worker-demo-") as folder:
         figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
     if as_json:
-        output.document(figures)
-    context.found(not figures.good)
+        output.print_json(figures)
+    context.exit_on_finding(not figures.is_good)
 
 
 async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bool) -> "Figures":
     """Let the outbreak arrive while the daemon runs, wait for proof, and measure."""
-    from worker import daemon
     from worker.cli import demo_world
 
-    async with demo_world.stage(folder, rules, listen) as (world, settings):
-        with run.outlets(settings) as outlets:
-            async with (
-                daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
-                daemon.stopped_by_signals(house),
-                daemon.served(house) as url,
-                daemon.working(house),
-            ):
-                since = time.time()
-                if not quietly:
-                    typer.echo(f"{demo_world.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
-                with progress(demo_world.ARRIVALS, quietly=quietly) as told:
-                    await demo_world.outbreak(world, told, house.stopping)
-                    await demo_world.quiet(house, time.time())
-                figures = await demo_world.figures(house, world, since)
-                if not quietly:
-                    _tell(figures)
-                if on:
-                    typer.echo(f"\nstill running, see {url}/readyz and {url}/metrics; Ctrl-C ends it")
-                    await house.stopping.wait()
+    async with demo_world.serve_account(folder, rules, listen) as (world, settings), _run_daemon(settings) as running:
+        house, url = running
+        since = time.time()
+        await _watch(house, world, quietly=quietly)
+        figures = await demo_world.measure(house, world, since)
+        if not quietly:
+            await _print_story(house, since)
+            _print_figures(figures)
+        if on:
+            heading = f"\nStill running at {url} until Ctrl-C. In a second terminal:"
+            _print_lines(heading, *explain_looking(settings.store_url, url), err=quietly)
+            await house.stopping.wait()
+        elif not quietly:
+            _print_lines("\nNext:", *explain_next())
     return figures
 
 
-ARRIVING, PROVING = "an outbreak arrives", "all has arrived, waiting for proof"
+@asynccontextmanager
+async def _run_daemon(settings: "Settings") -> "AsyncIterator[tuple[House, str]]":
+    """Run the daemon while the block runs; yield it with the address it listens at."""
+    from worker import daemon
+
+    with run.open_outlets(settings) as outlets:
+        async with (
+            daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
+            daemon.stopped_by_signals(house),
+            daemon.served(house) as url,
+            daemon.working(house),
+        ):
+            yield house, url
+
+
+async def _watch(house: "House", world: "World", *, quietly: bool) -> None:
+    """Let the outbreak arrive and wait for proof, with the progress on stderr."""
+    from worker.cli import demo_world
+
+    if not quietly:
+        typer.echo(f"the account holds {demo_world.HISTORY:,} messages of the last hour", err=True)
+    with show_progress(demo_world.ARRIVALS, quietly=quietly) as on_progress:
+        await demo_world.send_outbreak(world, on_progress, house.stopping)
+        await demo_world.wait_until_quiet(house, time.time())
+
+
+ARRIVING, PROVING = "an outbreak arrives", "everything has arrived; waiting for proof"
 
 
 @contextmanager
-def progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar that fills while mail arrives and then waits for proof; plain words where there is no terminal."""
+def show_progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal, and a few lines of text elsewhere; yield what reports progress."""
     if quietly or not sys.stderr.isatty():
-        yield lambda arrived: None if quietly else _in_words(arrived, total)
+        yield lambda arrived: None if quietly else _print_progress(arrived, total)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -92,33 +117,75 @@ def progress(total: int, *, quietly: bool) -> Iterator[Callable[[int], None]]:
         yield lambda arrived: bar.update(task, completed=arrived, description=PROVING if arrived == total else ARRIVING)
 
 
-def _in_words(arrived: int, total: int) -> None:
-    """Say how far it is, a few times."""
+def _print_progress(arrived: int, total: int) -> None:
     if arrived % (total // 4) == 0:
-        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} more messages", err=True)
+        typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} messages", err=True)
 
 
-def _tell(figures: "Figures") -> None:
-    """Print what was measured."""
+async def _print_story(house: "House", since: float) -> None:
+    from worker.cli.demo_story import tell_story
+
+    (desk,) = house.desks
+    if lines := await tell_story(house.rooms.ledger, desk.account, since):
+        _print_lines("One message, as its audit records tell it (times in UTC):", "", *lines, "")
+
+
+def _print_figures(figures: "Figures") -> None:
     states = sorted({state for counts in figures.entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, "") for state in states)) for kind, counts in figures.entries.items()]
-    output.table(("action", *states), rows)
+    output.print_table(("action", *states), rows)
     typer.echo()
-    f = figures
-    output.table(
-        ("measured", "figure"),
-        [
-            ("messages and reports read, with repeats", f"{f.messages_read:,}"),
-            ("of which new (clean mail is not read)", f"{f.new_messages:,}"),
-            ("decisions", f.decisions),
-            ("API calls", f.api_calls),
-            ("API calls per 1,000 messages read", f.calls_per_1000_messages),
-            ("API calls per 1,000 actions", f.calls_per_1000_actions),
-            ("visible to answered, p50 / p99", f"{f.visible_to_answered_p50} s / {f.visible_to_answered_p99} s"),
-            ("answered to proved, p50 / p99", f"{f.answered_to_proved_p50} s / {f.answered_to_proved_p99} s"),
-            ("effects that happened twice", f.repeated_effects),
-            ("malicious mail left in inboxes", f.left_in_inboxes),
-            ("actions not proved", f.unproved),
-            ("open gaps", f.open_gaps or "none"),
-        ],
-    )
+    output.print_table(("measured", "figure"), list(list_figures(figures)))
+
+
+def list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
+    """Yield each figure with its name; the last four must be 0, 0, 0 and none."""
+    yield "messages and reports read, with repeats", f"{f.messages_read:,}"
+    yield "of which new (clean mail is not read)", f"{f.new_messages:,}"
+    yield "decisions", f.decisions
+    yield "API calls", f.api_calls
+    yield "API calls per 1,000 messages read", f.calls_per_1000_messages
+    yield "API calls per 1,000 actions", f.calls_per_1000_actions
+    yield "time to action, p50 / p99", f"{f.visible_to_answered_p50} s / {f.visible_to_answered_p99} s"
+    yield "time to proof, p50 / p99", f"{f.answered_to_proved_p50} s / {f.answered_to_proved_p99} s"
+    yield "effects that happened twice", f.repeated_effects
+    yield "malicious mail left in inboxes", f.left_in_inboxes
+    yield "actions not proved", f.unproved
+    yield "open gaps", f.open_gaps or "none"
+
+
+def _print_lines(*lines: str, err: bool = False) -> None:
+    for line in lines:
+        typer.echo(line, err=err)
+
+
+def explain_next() -> list[str]:
+    """Return what to try after the demo."""
+    worker = find_command()
+    return _align({
+        f"{worker} demo --serve": "the same, and it goes on: look at it from a second terminal",
+        f"{worker} sandbox": "an emulated account to try your own rules on",
+        FIRST_RULE: f"a rule of your own, then: {worker} check",
+    })  # fmt: skip
+
+
+def explain_looking(store_url: str, url: str) -> list[str]:
+    """Return how a second terminal looks at the demo while it goes on."""
+    worker = find_command()
+    settings = [f"  export WORKER_STORE_URL={store_url}", f"  export WORKER_LISTEN={url.partition('//')[2]}"]
+    return settings + _align({
+        f"{worker} status": "readiness and reasons, what was done, what is waiting",
+        f"{worker} audit query --verb settled": "how each action ended, and why",
+        f"curl {url}/metrics": "metrics for Prometheus",
+    })  # fmt: skip
+
+
+def _align(steps: dict[str, str]) -> list[str]:
+    width = max(map(len, steps))
+    return [f"  {command:{width}}  {what}" for command, what in steps.items()]
+
+
+def find_command() -> str:
+    """Return how this program is called here; `make demo` runs it from a folder that is not on the PATH."""
+    beside = Path(sys.executable).with_name("worker")
+    return "worker" if shutil.which("worker") or not beside.exists() else os.path.relpath(beside)

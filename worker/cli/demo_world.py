@@ -1,8 +1,8 @@
-"""The stage of the demo: an emulated account in which an outbreak arrives, and what is measured of it afterwards."""
+"""What the demo plays on and measures: an emulated account in which an outbreak arrives."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,7 +21,8 @@ PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
 """What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""
 ARRIVALS = WAVES * sum(PER_WAVE.values())
 PATIENCE = 60.0
-WENT_WRONG = ("failed", "unsure", "waiting", "held")
+UNPROVED = ("failed", "unsure", "waiting", "held", "claimed", "sent")
+"""States of an entry that failed or is not settled yet."""
 CAUGHT = ("outbreak", "outbreak_spoof", "phish")
 """Kinds of mail that none of the shipped rules leaves in an inbox."""
 
@@ -46,14 +47,14 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
     unproved: int
 
     @property
-    def good(self) -> bool:
-        """Whether everything wanted was done once and proved, and everything was read."""
+    def is_good(self) -> bool:
+        """Whether everything was read, and everything wanted was done once and proved."""
         return not (self.repeated_effects or self.left_in_inboxes or self.open_gaps or self.unproved)
 
 
 @asynccontextmanager
-async def stage(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[World, Settings]]:
-    """Serve an account with an hour of mail, and give the settings of a worker that enforces its rules there."""
+async def serve_account(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[World, Settings]]:
+    """Serve an account with an hour of mail; yield it with the settings of a worker that enforces its rules there."""
     world = World(
         seed=1, now=time.time, mail_flow=MailFlow(messages=HISTORY), options=SandboxOptions(lag=LAG, report_after=5.0)
     )
@@ -73,29 +74,31 @@ async def stage(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[W
         })  # fmt: skip
 
 
-async def outbreak(world: World, told: Callable[[int], None], stopping: asyncio.Event) -> None:
-    """Let an outbreak arrive, unless the worker is stopped; ``told`` hears how many messages have arrived."""
+async def send_outbreak(world: World, on_progress: Callable[[int], None], stopping: asyncio.Event) -> None:
+    """Let an outbreak arrive, unless the worker is stopped; report how many messages have arrived."""
     for wave in range(WAVES):
         if stopping.is_set():
             return
         for kind, count in PER_WAVE.items():
             world.arrive(count, kind)
-        told((wave + 1) * sum(PER_WAVE.values()))
+        on_progress((wave + 1) * sum(PER_WAVE.values()))
         await asyncio.sleep(PAUSE)
 
 
-async def quiet(house: House, since: float) -> bool:
-    """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
+async def wait_until_quiet(house: House, since: float) -> None:
+    """Wait until everything up to a moment is read and every decision is settled, but not longer than a minute."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not house.stopping.is_set():
-        if all(intake.reached > since for desk in house.desks for intake in desk.needed()) and not await _busy(house):
-            return True
+        if _has_read(house, since) and not await _is_busy(house):
+            return
         await asyncio.sleep(PAUSE)
-    return False
 
 
-async def _busy(house: House) -> bool:
-    """Tell whether anything is on its way."""
+def _has_read(house: House, until: float) -> bool:
+    return all(intake.reached > until for desk in house.desks for intake in desk.needed())
+
+
+async def _is_busy(house: House) -> bool:
     far = house.rooms.clock.now() + PATIENCE
     for desk in house.desks:
         states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}
@@ -104,45 +107,45 @@ async def _busy(house: House) -> bool:
     return False
 
 
-async def figures(house: House, world: World, since: float) -> Figures:
+async def measure(house: House, world: World, since: float) -> Figures:
     """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
     (desk,) = house.desks
-    entries = await house.rooms.ledger.entries(desk.account, limit=1_000_000)
+    ledger = house.rooms.ledger
+    entries = await ledger.entries(desk.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
-    fresh = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
-    fresh = [(entry, visible) for entry, visible in fresh if visible >= since]
-    answered = [max(0.0, entry.answered_at - visible) for entry, visible in fresh]
-    proved = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
+    to_action = _time_to_action(acted, world, since)
+    to_proof = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
     calls = sum(desk.client.calls.values())
     return Figures(
         messages_read=desk.totals["read"],
         new_messages=desk.totals["new"],
         decisions=desk.totals["decisions"],
-        entries=await house.rooms.ledger.counts(desk.account, house.rooms.clock.now()),
+        entries=await ledger.counts(desk.account, house.rooms.clock.now()),
         api_calls=calls,
         calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),
-        visible_to_answered_p50=percentile(answered, 50),
-        visible_to_answered_p99=percentile(answered, 99),
-        answered_to_proved_p50=percentile(proved, 50),
-        answered_to_proved_p99=percentile(proved, 99),
+        visible_to_answered_p50=take_percentile(to_action, 50),
+        visible_to_answered_p99=take_percentile(to_action, 99),
+        answered_to_proved_p50=take_percentile(to_proof, 50),
+        answered_to_proved_p99=take_percentile(to_proof, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
         open_gaps=sum([len(await intake.gaps()) for intake in desk.needed()]),
-        unproved=len([entry for entry in entries if _unproved(entry)]),
+        unproved=sum(entry.state in UNPROVED for entry in entries),
     )
 
 
-def _unproved(entry: Entry) -> bool:
-    """Tell whether an entry came to no good end."""
-    return entry.state in WENT_WRONG or (entry.state in {"claimed", "sent"})
+def _time_to_action(acted: Iterable[Entry], world: World, since: float) -> list[float]:
+    """Return the seconds from when mail could be read to the API's answer, of mail that arrived after ``since``."""
+    visible = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
+    return [max(0.0, entry.answered_at - first) for entry, first in visible if first >= since]
 
 
 def _per_1000(calls: int, things: int) -> float:
     return round(1000 * calls / things, 1) if things else 0.0
 
 
-def percentile(values: list[float], percent: int) -> float:
+def take_percentile(values: list[float], percent: int) -> float:
     """Return the smallest value that so many percent do not exceed; 0 of nothing."""
     ordered = sorted(values)
     return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 2) if ordered else 0.0

@@ -1,12 +1,14 @@
-"""What is not read yet."""
+"""`worker gaps`: what has not been read yet, and why."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from worker.cli import context, output
 
 if TYPE_CHECKING:
+    from worker.intake.sources import Source
+    from worker.ledger.ledger import Ledger
     from worker.ledger.values import Coverage
     from worker.settings import Settings
 
@@ -14,71 +16,83 @@ GAPS = ("account", "source", "start", "end", "length", "why")
 
 
 def gaps(*, as_json: context.Json = False) -> None:
-    """List every stretch of time that is not read yet.
+    """List the stretches of time that have not been read yet.
 
-    Nothing listed is the proof that nothing was missed up to the times that are named then; ends with 1 when there is
-    something.
+    Use it after an outage, or to prove that nothing was missed: no gap means that everything up to the times printed
+    has been read. Ends with 1 if there is a gap.
 
     Example: worker gaps
     """
-    settings = context.settings()
-    found = context.wait(_gaps(settings))
-    output.listing(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_read(settings))}")
-    context.found(found)
+    settings = context.read_settings()
+    found = context.wait(_list_gaps(settings))
+    output.print_rows(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_say_how_far(settings))}")
+    context.exit_on_finding(found)
 
 
-async def _gaps(settings: "Settings") -> list[output.Row]:
-    """Gather the gaps of all sources."""
-    from worker.intake.sources import SOURCES, Messages
+async def _list_gaps(settings: "Settings") -> list[output.Row]:
+    """List the gaps of all sources in all accounts."""
+    from worker.intake.sources import SOURCES
 
     found: list[output.Row] = []
-    async with context.ledger(settings) as (ledger, accounts):
+    async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
-                coverage = await ledger.coverage(account, source.name)
-                missing = "ready" if source is Messages else "a rule about it"
-                why = f"nothing was read since: is the worker running, and {missing}?"
-                found += [{"account": account, "source": source.name, **gap} for gap in _missing(coverage, late, why)]
+                missing = _find_missing(await ledger.coverage(account, source.name), late, _explain_silence(source))
+                found += [{"account": account, "source": source.name, **gap} for gap in missing]
     return found
 
 
-def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[str, Any]]:
-    """Yield each stretch that is not read: the gaps, and what lies after the head once that is late, and why then."""
-    from worker.intake.coverage import gaps as missing
+def _explain_silence(source: "type[Source]") -> str:
+    """Say what to look at when a source has not been read for too long."""
+    from worker.intake.sources import Messages
+
+    needed = "ready" if source is Messages else "does a rule use it"
+    return f"nothing was read since: is the worker running, and {needed}?"
+
+
+def _find_missing(coverage: "Coverage", late: float, silence: str) -> Iterator[dict[str, Any]]:
+    """Yield each stretch that is not read: the gaps, and the time since the last read once that is late."""
+    from worker.intake.coverage import gaps as gaps_of
     from worker.intake.coverage import horizon
 
     end = horizon(coverage)
-    for start, stop in missing(coverage.closed, coverage.since, end):
+    for start, stop in gaps_of(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
-        yield _gap(start, stop, why[0] if why else "its turn has not come yet")
+        yield _describe_gap(start, stop, why[0] if why else "newer gaps are read first")
     if end and time.time() - end > late:
-        yield _gap(end, time.time(), behind)
+        yield _describe_gap(end, time.time(), silence)
 
 
-def _gap(start: float, end: float, why: str) -> dict[str, Any]:
-    length = output.span(end - start)
-    return {"start": output.moment(start), "end": output.moment(end), "length": length, "why": why}
+def _describe_gap(start: float, end: float, why: str) -> dict[str, Any]:
+    length = output.format_duration(end - start)
+    return {"start": output.to_datetime(start), "end": output.to_datetime(end), "length": length, "why": why}
 
 
-async def _read(settings: "Settings") -> str:
-    """Say up to when each source is read: of what came later nothing is known yet."""
+async def _say_how_far(settings: "Settings") -> str:
+    """Say up to when each source is read: nothing is known about what came later."""
+    async with context.open_ledger(settings) as (ledger, accounts):
+        several = len(accounts) > 1
+        said = [
+            f"{name} of {account} {until}" if several else f"{name} {until}"
+            for account in accounts
+            async for name, until in _read_until(ledger, account)
+        ]
+    return ", ".join(said) or "nothing has been read yet"
+
+
+async def _read_until(ledger: "Ledger", account: str) -> AsyncIterator[tuple[str, str]]:
+    """Yield each source and up to when it is read; all but messages are read only while a rule is about them."""
     from worker.intake.coverage import reaches
     from worker.intake.sources import SOURCES, Messages
 
-    said = []
-    async with context.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            for source in SOURCES:
-                until = reaches(await ledger.coverage(account, source.name))
-                whose = f"{source.name} of {account}" if len(accounts) > 1 else source.name
-                if until or source is Messages:  # the others are read only while a rule is about them
-                    said.append(f"{whose} are {_read_until(until)}")
-    return ", ".join(said) or "nothing is read yet"
+    for source in SOURCES:
+        until = reaches(await ledger.coverage(account, source.name))
+        if until or source is Messages:
+            yield source.name, _describe_until(until)
 
 
-def _read_until(until: float) -> str:
-    """Say up to when something is read, and how long ago that was."""
-    at = output.moment(until)
+def _describe_until(until: float) -> str:
+    at = output.to_datetime(until)
     ago = max(0, round(time.time() - until))
-    return f"read up to {at:%H:%M:%SZ} ({output.span(ago)} ago)" if at else "not read yet"
+    return f"are read up to {at:%H:%M:%SZ} ({output.format_duration(ago)} ago)" if at else "have not been read yet"

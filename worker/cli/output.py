@@ -1,4 +1,4 @@
-"""Showing: tables for people, JSON for programs. Whatever a stranger wrote is made harmless on the way."""
+"""Output: tables for people, JSON for programs. Text that strangers wrote is made harmless on the way."""
 
 import json
 import os
@@ -15,77 +15,80 @@ from worker.escaping import escaped, unseen
 
 WIDTH = 100
 LONGEST = 120
-"""Characters of one cell, before the table wraps it."""
+"""Most characters of one cell; longer text is cut."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
-"""Columns that are never broken into lines: people copy them."""
+"""Columns that are never wrapped: people copy from them."""
 STACKED = WHOLE | {"what"}
-"""Columns in which several values stand below each other."""
+"""Columns that show several values on a line each."""
 NOT_PLAIN = re.compile(r"[^\n -~]")
-"""What may have to be written by its number; the lines of a document are its own."""
+"""Characters that may have to be escaped; line breaks are the JSON document's own."""
 Row = Mapping[str, Any]
 
 
-def listing(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
-    """Print rows: as JSON everything they hold, as a table the columns named, or ``empty`` when there are none."""
+def print_rows(
+    rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str, headings: Sequence[str] = ()
+) -> None:
+    """Print rows as JSON with all their keys, or as a table of some columns; ``empty`` when there are none.
+
+    ``headings`` are for people, where the keys that programs read are not plain enough.
+    """
     shown = list(rows)
     if as_json:
-        document(shown)
+        print_json(shown)
     elif shown:
-        table(columns, [[row.get(column, "") for column in columns] for row in shown])
+        print_table(headings or columns, [[row.get(column, "") for column in columns] for row in shown])
     else:
         typer.echo(empty)
 
 
-def document(value: Any) -> None:  # noqa: ANN401 (anything msgspec writes)
-    """Print one JSON document; what would steer a terminal or hide is written by its number, which means the same."""
+def print_json(value: Any) -> None:  # noqa: ANN401 (anything msgspec writes)
+    """Print a JSON document; characters that steer a terminal or hide are escaped, which means the same."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    typer.echo(NOT_PLAIN.sub(_seen, text))
+    typer.echo(NOT_PLAIN.sub(_write_visibly, text))
 
 
-def _seen(found: re.Match[str]) -> str:
-    """Write a character as it is, or as JSON writes one in ASCII when it could not be seen."""
+def _write_visibly(found: re.Match[str]) -> str:
     return json.dumps(found[0])[1:-1] if unseen(found[0]) else found[0]
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table of at most 100 columns; colours only on a terminal."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table at most 100 characters wide; with colours only on a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=sys.stdout, width=_width(), highlight=False)
+    console = Console(file=sys.stdout, width=_measure_width(), highlight=False)
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for column in columns:
         grid.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     for row in rows:
-        grid.add_row(*(Text(_in_column(column, value)) for column, value in zip(columns, row, strict=True)))
+        grid.add_row(*(Text(_format_for(column, value)) for column, value in zip(columns, row, strict=True)))
     console.print(grid)
 
 
-def _in_column(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
-    """Write one value for its column; several in one that is never broken would not fit beside each other."""
+def _format_for(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
     if column in STACKED and isinstance(value, list | tuple):
-        return "\n".join(map(cell, value))
-    return cell(value)
+        return "\n".join(map(format_cell, value))
+    return format_cell(value)
 
 
-def cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
-    """Write one value for a person."""
+def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
+    """Write a value for a person, on one line."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
-        return ", ".join(cell(each) for each in value)
+        return ", ".join(format_cell(each) for each in value)
     return "" if value is None else escaped(str(value), LONGEST)
 
 
-def moment(seconds: float) -> datetime | None:
-    """Return API time as something both JSON and people can read; None for "not yet"."""
+def to_datetime(seconds: float) -> datetime | None:
+    """Turn API time into what JSON and tables show; None for 0, which means not yet."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def span(seconds: float) -> str:
-    """Write a duration in its two largest units."""
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units, such as ``1d 2h``."""
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms" if seconds else "0s"
@@ -97,13 +100,13 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number of things."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun, such as ``2 gaps`` or ``1,000 entries``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def _width() -> int:
-    """Take the terminal's width, up to a hundred; some terminals of containers say 0."""
+def _measure_width() -> int:
+    """Return the terminal's width, at most 100; terminals of containers may report 0."""
     try:
         return min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH)
     except (OSError, ValueError):

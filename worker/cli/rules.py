@@ -17,51 +17,67 @@ if TYPE_CHECKING:
 
 LONGEST = 1000
 """Characters of one problem."""
+Findings = dict[str, list[str]]
+"""Sentences by kind: problems, unanswered, remarks."""
 COLUMNS = ("rule", "mode", "hears", "asks", "may", "limit", "where")
+HEADINGS = ("rule", "mode", "trigger", "facts", "actions", "limit", "file")
 
 
 def check(
-    path: Annotated[Path | None, typer.Argument(help="Folder of rule files; WORKER_RULES without it.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of rule files. Default: WORKER_RULES.")
+    ] = None,
     *,
-    live: Annotated[bool, typer.Option("--live", help="Also ask the API: token, permissions, subscription.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the API about token, permissions and subscription.")
+    ] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Load the rules, run their examples, and name what is wrong.
+    """Load the rules, run their examples and list problems.
 
-    Nothing is changed anywhere, also with --live. Ends with 1 if something has to be fixed, and with 3 if that is not
-    known because the API did not answer.
+    Use it after every change of a rule, and with --live before the first run: then it also asks the API whether the
+    credential may do what the rules need. It changes nothing. Ends with 1 if something has to be fixed, and with 3 if
+    the API did not answer.
 
     Example: worker check rules --live
     """
-    read = context.settings()
-    said: dict[str, list[str]] = {"problems": [], "unanswered": [], "remarks": []}
-    try:
-        # Channels are settings of the place where the worker runs, which need not be the place where rules are written.
-        bundle: BundleInfo | None = loaded(path or read.rules, frozenset(read.channels) if live else None)
-    except RuleError as error:
-        bundle, said["problems"] = None, str(error).splitlines()
-    rules = bundle.rules if bundle else ()
+    settings = context.read_settings()
+    # Where rules are written, the channels of the place where the worker runs need not be set.
+    rules, found = _check_files(path or settings.rules, frozenset(settings.channels) if live else None)
     if live:
-        from worker.cli.check_live import probed
-
-        said["problems"] += _channels(read)
-        for kind, sentence in context.wait(probed(read, rules)):
-            said[kind].append(sentence)
+        _ask_api(settings, rules, found)
     if as_json:
-        output.document({"rules": [_row(rule) for rule in rules], **said})
+        output.print_json({"rules": [_describe_rule(rule) for rule in rules], **found})
     else:
-        allowed = f", and the API allows what WORKER_CEILING={read.ceiling.name.lower()} needs"
-        _tell(rules, said, allowed if live and not said["unanswered"] else "")
-    context.found(said["problems"])
-    context.could_not(said["unanswered"])
+        allowed = f", and the API allows what WORKER_CEILING={settings.ceiling.name.lower()} needs"
+        _print_findings(rules, found, allowed if live and not found["unanswered"] else "")
+    context.exit_on_finding(found["problems"])
+    context.exit_on_failure(found["unanswered"])
 
 
-def _channels(read: "Settings") -> list[str]:
-    """Say which channel has an address that no notice could be sent to."""
+def _check_files(folder: Path, channels: frozenset[str] | None) -> "tuple[tuple[RuleInfo, ...], Findings]":
+    """Load the rules; return them, and the problems when they cannot be taken."""
+    try:
+        return load(folder, channels).rules, {"problems": [], "unanswered": [], "remarks": []}
+    except RuleError as error:
+        return (), {"problems": str(error).splitlines(), "unanswered": [], "remarks": []}
+
+
+def _ask_api(settings: "Settings", rules: "tuple[RuleInfo, ...]", found: Findings) -> None:
+    """Add what the API and the channels say."""
+    from worker.cli.check_live import probe
+
+    found["problems"] += _check_channels(settings)
+    for kind, sentence in context.wait(probe(settings, rules)):
+        found[kind].append(sentence)
+
+
+def _check_channels(settings: "Settings") -> list[str]:
+    """Name each channel whose address no notice could be sent to."""
     from worker import notifiers
 
     problems = []
-    for name, address in read.channels.items():
+    for name, address in settings.channels.items():
         try:
             notifiers.opened({name: address.get_secret_value()}, lambda *_: None)
         except SettingsError as error:
@@ -70,40 +86,41 @@ def _channels(read: "Settings") -> list[str]:
 
 
 def rules(*, as_json: context.Json = False) -> None:
-    """List the rules and what each of them may do.
+    """List the rules, what triggers each and what it may do.
 
-    Each fact but Now, Policies and Registry costs a call for every event that gets as far as touching it.
+    Shows the facts that a rule asks for: each except Now, Policies and Registry costs an API call per event for which
+    the rule uses it. --json adds each rule's reason, priority and fingerprint.
 
     Example: worker rules --json
     """
-    bundle = loaded(context.settings().rules)
-    output.listing((_row(rule) for rule in bundle.rules), COLUMNS, as_json=as_json, empty="there are no rules")
+    bundle = load(context.read_settings().rules)
+    rows = map(_describe_rule, bundle.rules)
+    output.print_rows(rows, COLUMNS, headings=HEADINGS, as_json=as_json, empty="there are no rules")
 
 
-def loaded(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
+def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
     """Load a folder; raises SettingsError when there is none, RuleError when its rules cannot be taken."""
     if not folder.is_dir():
         raise SettingsError(f"there is no folder {folder}: set WORKER_RULES to the folder of the rule files")
-    return context.wait(_loaded(folder, channels))
+    return context.wait(_load_in_child(folder, channels))
 
 
-async def _loaded(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
-    """Load it the way the daemon does: in a child process, so that not even an endless loop does any harm."""
+async def _load_in_child(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
+    """Load it as the daemon does: in a child process, so that not even an endless loop does harm."""
     from worker.rulehost.host import Host
 
     async with Host(folder, channels=channels) as host:
         return host.bundle
 
 
-def _row(rule: "RuleInfo") -> output.Row:
-    """Describe one rule."""
+def _describe_rule(rule: "RuleInfo") -> output.Row:
     return {
         "rule": rule.name,
         "mode": rule.mode.name.lower(),
         "hears": f"{rule.trigger} {', '.join(rule.dispositions or ())}".strip(),
         "asks": rule.facts,
         "may": rule.actions,
-        "limit": f"{rule.limit.count} per {output.span(rule.limit.per)} by {rule.limit.by}",
+        "limit": f"{rule.limit.count} per {output.format_duration(rule.limit.per)} by {rule.limit.by}",
         "where": f"{Path(rule.file).name}:{rule.line}",
         "doc": rule.doc,
         "priority": rule.priority,
@@ -111,9 +128,9 @@ def _row(rule: "RuleInfo") -> output.Row:
     }
 
 
-def _tell(rules: "tuple[RuleInfo, ...]", said: dict[str, list[str]], allowed: str) -> None:
-    """Say what was found, what has to be fixed first."""
-    for sentence in chain.from_iterable(said.values()):
+def _print_findings(rules: "tuple[RuleInfo, ...]", found: Findings, allowed: str) -> None:
+    """Print what was found, what has to be fixed first."""
+    for sentence in chain.from_iterable(found.values()):
         typer.echo(escaped(sentence, LONGEST))
-    if not said["problems"]:
-        typer.echo(f"{output.counted(len(rules), 'rule')}, and all examples pass{allowed}")
+    if not found["problems"]:
+        typer.echo(f"{output.count(len(rules), 'rule')} loaded; all examples pass{allowed}")

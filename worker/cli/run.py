@@ -22,7 +22,7 @@ class WithSettings(TyperCommand):
     """A command whose help ends with every setting."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 (the library's private classes)
-        """Write the table of settings, which are imported only for whoever asks."""
+        """Write the table of settings; they are imported here, so that other help is quick."""
         from worker.settings import describe
 
         with formatter.section("Settings, from the environment or from files in WORKER_SECRETS"):
@@ -34,39 +34,36 @@ class WithSettings(TyperCommand):
 def run(
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="Read what is due, act, wait for proof, print a summary, and end.")
+        bool, typer.Option("--once", help="Take one round: read, act, wait for proof, print a summary, exit.")
     ] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Watch the account and do what the rules say.
+    """Watch the account and carry out what the rules say.
 
-    Ends in order on SIGTERM or Ctrl-C, at once on a second one. Audit records go to stdout, operations logs to stderr.
-    Without WORKER_CEILING the worker only observes.
+    The daemon: reads new mail, asks the rules, acts, and reads back proof. SIGTERM or Ctrl-C stops it in order, a
+    second one at once. Audit records go to stdout, the operations log to stderr. Without WORKER_CEILING it only
+    observes. With --once it ends with 1 if a gap is open or an entry is not settled.
 
     Example: WORKER_CEILING=approve worker run
     """
     from worker import daemon
 
-    settings = context.settings()
-    with outlets(settings) as opened:
+    settings = context.read_settings()
+    with open_outlets(settings) as outlets:
         if not once:
-            context.wait(daemon.run(settings, opened))
+            context.wait(daemon.run(settings, outlets))
             return
-        summary = context.wait(daemon.once(settings, opened))
-    tell(summary, as_json=as_json)
-    context.found(summary.open_gaps or summary.unsettled)
+        summary = context.wait(daemon.once(settings, outlets))
+    _print_summary(summary, as_json=as_json)
+    context.exit_on_finding(summary.open_gaps or summary.unsettled)
 
 
 @contextmanager
-def outlets(settings: "Settings") -> "Iterator[Outlets]":
-    """Open the two streams: nothing that is secret gets into either, also not from libraries that log by themselves."""
+def open_outlets(settings: "Settings") -> "Iterator[Outlets]":
+    """Open the two streams: no secret gets into either, not even from libraries that log by themselves."""
     from worker.telemetry import Libraries, Metrics, Outlets, operations_log
 
-    accounts = settings.accounts()
-    held = [settings.token, settings.key, *settings.channels.values()]
-    held += [secret for account in accounts for secret in (account.token, account.key)]
-    secrets = {secret.get_secret_value().strip() for secret in held if secret} - {"log://"}
-    log = operations_log(sys.stderr, level=settings.log_level, secrets=secrets)
+    log = operations_log(sys.stderr, level=settings.log_level, secrets=_list_secrets(settings))
     libraries = Libraries(log)
     logging.getLogger().addHandler(libraries)
     try:
@@ -75,13 +72,20 @@ def outlets(settings: "Settings") -> "Iterator[Outlets]":
         logging.getLogger().removeHandler(libraries)
 
 
-def tell(summary: "Summary", *, as_json: bool) -> None:
+def _list_secrets(settings: "Settings") -> set[str]:
+    held = [settings.token, settings.key, *settings.channels.values()]
+    held += [secret for account in settings.accounts() for secret in (account.token, account.key)]
+    return {secret.get_secret_value().strip() for secret in held if secret} - {"log://"}
+
+
+def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     """Print what a round came to."""
     if as_json:
-        output.document(summary)
+        output.print_json(summary)
         return
     rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
-    output.table(("action", "state", "entries"), rows)
-    output.table(("operation", "calls"), list(summary.calls.items()))
-    gaps = f"{summary.open_gaps} gaps are open" if summary.open_gaps else "no gap is open"
-    typer.echo(f"{gaps}; {summary.unsettled or 'no'} entries are not settled yet")
+    output.print_table(("action", "state", "entries"), rows)
+    output.print_table(("operation", "calls"), list(summary.calls.items()))
+    gaps = output.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
+    unsettled = output.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
+    typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")

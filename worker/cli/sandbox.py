@@ -4,13 +4,14 @@ import asyncio
 import re
 import signal
 import time
+from errno import EADDRINUSE
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import context
+from worker.cli import context, output
 from worker.errors import SettingsError
 from worker.escaping import escaped
 
@@ -23,49 +24,52 @@ ACCOUNT = re.compile(r"[0-9A-Za-z]{1,32}")
 PER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/((?:\d{1,9}(?:\.\d{1,9})?)?)(ms|[smhd])", re.ASCII)
 LONGEST = 86400.0
 MOST_ARRIVALS = 1000.0
-"""A second; the sandbox makes up about thirty thousand of them in one, and has to answer too."""
+"""Most arrivals a second: the sandbox can make about thirty thousand, and has to answer requests too."""
 
 
 def sandbox(
     *,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Where to listen on 127.0.0.1; 0 takes a free port.")
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="Port on 127.0.0.1; 0 picks a free one.")
     ] = 8788,
-    account: Annotated[str, typer.Option(help="The account's id.")] = "023e105f4ecef8ad9ca31a8372d0c353",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same mail.")] = 1,
+    account: Annotated[str, typer.Option(metavar="ID", help="ID of the account.")] = "023e105f4ecef8ad9ca31a8372d0c353",
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="The same seed makes the same mail.")
+    ] = 1,
     messages: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="How many messages of the last hour are there at the start.")
+        int, typer.Option(metavar="COUNT", min=0, max=1_000_000, help="Messages of the last hour at the start.")
     ] = 2000,
-    arrivals: Annotated[str, typer.Option(help="How many more arrive, such as 5/s, 30/m or 5/10m.")] = "5/s",
-    latency: Annotated[str, typer.Option(help="How long each answer takes.")] = "50ms",
-    lag: Annotated[str, typer.Option(help="How far reads are behind writes.")] = "0s",
-    quota: Annotated[str, typer.Option(help="Requests per credential, and in what time; none for no limit.")] = (
-        "1200/300s"
-    ),
-    faults: Annotated[str, typer.Option(help="What goes wrong: none, rough or hostile.")] = "none",
-    eml: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder whose *.eml files lie in the account too.")
-    ] = None,
+    arrivals: Annotated[
+        str, typer.Option(metavar="RATE", help="How fast more mail arrives, such as 5/s, 30/m or 5/10m.")
+    ] = "5/s",
+    latency: Annotated[str, typer.Option(metavar="DURATION", help="How long each answer takes.")] = "50ms",
+    lag: Annotated[str, typer.Option(metavar="DURATION", help="How far reads lag behind writes.")] = "0s",
+    quota: Annotated[
+        str, typer.Option(metavar="QUOTA", help="Requests per time window for each credential, or none.")
+    ] = "1200/300s",
+    faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, rough or hostile.")] = "none",
+    eml: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of .eml files to add to the account.")] = None,
 ) -> None:
-    """Serve an emulated account that takes any token.
+    """Serve an emulated account to try rules and settings on.
 
-    A token that begins with read- may change nothing, one that begins with wrong- is refused; any other may do all.
+    Prints the three settings that point a worker at it, and runs until Ctrl-C. It takes any token: one that begins with
+    read- may only read, one that begins with wrong- is rejected.
 
-    To look, with GET: /_sandbox/effects is what was done to the account and by whom, /_sandbox/requests counts what was
-    asked of it, /_sandbox/messages is the truth about each mail.
+    To look at it, GET /_sandbox/effects lists what was done to the account and by whom, /_sandbox/requests counts the
+    requests, and /_sandbox/messages shows the true state of each mail.
 
-    To stir, POST JSON: /_sandbox/messages {"arrive": {"outbreak": 20}}, or "add" or "change" of single mails;
-    /_sandbox/submissions {"ids": [...]} of mails that somebody who got them sends in; /_sandbox/faults {"script":
-    [{"kind": "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99} as somebody else who uses
-    the credential.
+    To change it, POST JSON: /_sandbox/messages {"arrive": {"outbreak": 20}}, or "add" or "change" for single mails;
+    /_sandbox/submissions {"ids": [...]} for mails that a recipient submits; /_sandbox/faults {"script": [{"kind":
+    "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99} for requests that somebody else makes
+    with the credential.
 
-    With --eml each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
-    scanned at its Date if that lies within the last 30 days, else now.
+    With --eml, each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
+    scanned at its Date if that is within the last 30 days, otherwise now.
 
-    A header X-Sandbox-Disposition that names one of the ten dispositions decides how it is judged. Without one it is
-    the first of these that holds. An attachment that is risky to open, such as .html or .js: MALICIOUS; dmarc=fail in
-    Authentication-Results: SPOOF; a link to an IP address or a name in punycode: SUSPICIOUS; X-Spam-Flag YES: SPAM;
-    List-Unsubscribe or List-Id: BULK; none of them: NONE.
+    A header X-Sandbox-Disposition with one of the ten dispositions sets the verdict. Without it, the first match does.
+    An attachment that is risky to open, such as .html or .js: MALICIOUS; dmarc=fail in Authentication-Results: SPOOF; a
+    link to an IP address or a punycode name: SUSPICIOUS; X-Spam-Flag YES: SPAM; List-Unsubscribe or List-Id: BULK;
+    otherwise: NONE.
 
     Example: worker sandbox --port 8788 --messages 500 --faults rough
     """
@@ -73,40 +77,59 @@ def sandbox(
 
     build = partial(
         World,
-        _account(account),
+        _check_account(account),
         seed=seed,
         now=time.time,
-        mail_flow=MailFlow(messages=messages, arrivals=rate(arrivals)),
-        quota=budget(quota),
-        faults=_faults(faults, seed),
-        options=SandboxOptions(lag=_seconds("--lag", lag)),
+        mail_flow=MailFlow(messages=messages, arrivals=parse_rate(arrivals)),
+        quota=parse_budget(quota),
+        faults=_read_faults(faults, seed),
+        options=SandboxOptions(lag=_parse_seconds("--lag", lag)),
     )
-    context.wait(_serve(build, port=port, latency=_seconds("--latency", latency), eml=eml))
+    context.wait(_serve(build, port=port, latency=_parse_seconds("--latency", latency), eml=eml))
 
 
 async def _serve(build: "Callable[[], World]", *, port: int, latency: float, eml: Path | None) -> None:
     """Build an account and serve it until a signal comes; a signal that comes while it is built counts too."""
     from worker.sandbox import serve
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = _stop_by_signal()
     world = build()
     if eml is not None:
         _seed(world, eml)
     try:
         async with serve(world, port=port, latency=latency) as url:
-            typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
-            typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={world.account}")
-            typer.echo("export CLOUDFLARE_API_TOKEN=any")
-            typer.echo(f"# what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
+            _print_address(url, world.account)
             await stop.wait()
     except OSError as error:
-        raise SettingsError(f"--port {port} cannot be had ({error.strerror}): choose another one") from None
+        why = "is in use" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise SettingsError(f"port {port} {why}: choose another with --port") from None
+
+
+def _stop_by_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _print_address(url: str, account: str) -> None:
+    typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
+    typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
+    typer.echo("export CLOUDFLARE_API_TOKEN=any")
+    typer.echo(f"# see what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
+
+
+def _read_faults(name: str, seed: int) -> "Faults":
+    from worker.sandbox import Faults
+
+    try:
+        return Faults(name, seed=seed)
+    except ValueError as problem:
+        raise SettingsError(f"--faults: {problem}") from None
 
 
 def _seed(world: "World", folder: Path) -> None:
-    """Take in a folder of messages, and name what is not taken in."""
+    """Add a folder of messages, and name each file that is skipped."""
     from worker.sandbox.content.eml_folder import seed_folder
 
     try:
@@ -115,62 +138,51 @@ def _seed(world: "World", folder: Path) -> None:
         raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
     for name, why in seeded.skipped:
         typer.echo(f"skipped {escaped(name)}: {why}", err=True)
-    typer.echo(f"{seeded.taken:,} messages of {escaped(str(folder))} lie there", err=True)
+    typer.echo(f"added {output.count(seeded.taken, 'message')} from {escaped(str(folder))}", err=True)
 
 
-def _faults(said: str, seed: int) -> "Faults":
-    """Read the name of a table of faults."""
-    from worker.sandbox import Faults
-
-    try:
-        return Faults(said, seed=seed)
-    except ValueError as problem:
-        raise SettingsError(f"--faults: {problem}") from None
+def _check_account(text: str) -> str:
+    """Refuse what would change the path of a request, in which the ID stands."""
+    if not ACCOUNT.fullmatch(text):
+        raise SettingsError(f"--account {text!r} is not an account ID: write up to 32 letters and digits")
+    return text
 
 
-def _account(said: str) -> str:
-    """Refuse what would be something else than an account id in a path."""
-    if not ACCOUNT.fullmatch(said):
-        raise SettingsError(f"--account {said!r} is not an account id: write up to 32 letters and digits")
-    return said
-
-
-def _seconds(option: str, said: str) -> float:
-    """Read a duration."""
+def _parse_seconds(option: str, text: str) -> float:
     from worker.language.rules import seconds
 
     try:
-        read = seconds(said)
+        read = seconds(text)
     except ValueError as problem:
         raise SettingsError(f"{option}: {problem}") from None
     if read > LONGEST:
-        raise SettingsError(f"{option} {said!r} is too long: write 1d or less")
+        raise SettingsError(f"{option} {text!r} is too long: write 1d or less")
     return read
 
 
-def rate(said: str) -> float:
+def parse_rate(text: str) -> float:
     """Read ``5/s`` or ``5/30s`` as arrivals per second."""
-    number, window = _per(said)
+    number, window = _parse_per(text)
     if not window or number / window > MOST_ARRIVALS:
-        raise SettingsError(f"--arrivals {said!r} is not a rate up to 1000/s: write one such as 5/s, 30/m or 5/10m")
+        raise SettingsError(f"--arrivals {text!r} is not a rate up to 1000/s: write one such as 5/s, 30/m or 5/10m")
     return number / window
 
 
-def budget(said: str) -> tuple[int, float] | None:
-    """Read ``1200/300s``; none is no limit."""
-    if said == "none":
+def parse_budget(text: str) -> tuple[int, float] | None:
+    """Read ``1200/300s``, or ``none`` for no limit."""
+    if text == "none":
         return None
-    requests, window = _per(said)
+    requests, window = _parse_per(text)
     if window < 1 or not requests.is_integer():
         raise SettingsError(
-            f"--quota {said!r} is not one: write requests and a window of 1s or more such as 1200/300s, or none"
+            f"--quota {text!r} is not a quota: write requests and a window of 1s or more, such as 1200/300s, or none"
         )
     return int(requests), window
 
 
-def _per(said: str) -> tuple[float, float]:
-    """Read ``5/s`` or ``5/30s`` as a number and seconds, of which there are none where it is neither."""
+def _parse_per(text: str) -> tuple[float, float]:
+    """Read ``5/s`` or ``5/30s`` as a number and seconds; zeros for anything else."""
     from worker.language.rules import seconds
 
-    found = PER.fullmatch(said)
+    found = PER.fullmatch(text)
     return (float(found[1]), seconds(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)

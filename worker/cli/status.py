@@ -1,4 +1,4 @@
-"""`worker status`: whether a worker runs and is ready, and what the ledger holds, also when none runs."""
+"""`worker status`: whether a worker runs and is ready, and what the ledger holds, even when none runs."""
 
 import asyncio
 import time
@@ -9,10 +9,13 @@ import msgspec
 import typer
 
 from worker.cli import context, output
-from worker.cli.brakes import BRAKES, brake_row
+from worker.cli.brakes import BRAKES, describe_brake
 from worker.escaping import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.ledger.ledger import Ledger
     from worker.ledger.values import Coverage, Mishap
     from worker.settings import Listen, Settings
 
@@ -22,12 +25,12 @@ LARGEST = 1 << 20
 """Bytes of an answer."""
 LONGEST, MOST = 1000, 50
 """Characters of one reason, and how many reasons are shown."""
-SOURCES = ("source", "since", "until", "open gaps")
-FAILING = ("rule", "failures", "last on mail of", "problem")
+SOURCE_COLUMNS = ("source", "since", "until", "open gaps")
+FAILURE_COLUMNS = ("rule", "failures", "last on mail of", "problem")
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the daemon says of itself, or what is said in its place."""
+class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon says of itself, or what is said in its place when it does not answer."""
 
     at: str
     answers: bool
@@ -37,59 +40,63 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(*, as_json: context.Json = False) -> None:
-    """Show whether the worker is ready, what was done, what waits, and how far all is read.
+    """Show readiness, what was done and what is waiting.
 
-    Asks the worker that listens at WORKER_LISTEN, and looks into the ledger, which also works when none runs.
+    Start here when something seems wrong. Asks the worker that listens at WORKER_LISTEN whether it is ready, and reads
+    from the ledger, even when no worker runs, what was done, how far each source has been read, which brakes are on
+    and which rules have failed. Ends with 0 whatever it finds.
 
     Example: worker status
     """
-    settings = context.settings()
-    accounts, daemon = context.wait(_gathered(settings))
+    settings = context.read_settings()
+    accounts, daemon = context.wait(_read_status(settings))
     if as_json:
-        output.document({"worker": daemon, "accounts": accounts})
+        output.print_json({"worker": daemon, "accounts": accounts})
         return
-    _tell_daemon(daemon)
+    _print_daemon(daemon)
     for account in accounts:
-        _tell(account)
+        _print_account(account)
     if not accounts:
-        typer.echo("nothing is read yet, and nothing entered")
+        typer.echo("nothing has been read yet")
 
 
-async def _gathered(settings: "Settings") -> tuple[list[dict[str, Any]], Told]:
-    """Gather what the ledger holds, and what the daemon says."""
-    return await _status(settings), await asked(settings.listen)
+async def _read_status(settings: "Settings") -> tuple[list[dict[str, Any]], DaemonStatus]:
+    async with context.open_ledger(settings) as (ledger, names):
+        accounts = [await _describe_account(ledger, name) for name in names]
+    return accounts, await ask_daemon(settings.listen)
 
 
-async def asked(listen: "Listen", patience: float = PATIENCE) -> Told:
-    """Ask the daemon how it is; whoever else answers there costs two seconds and a megabyte at most."""
-    from aiohttp import ClientConnectorError, ClientError, ClientSession
+async def ask_daemon(listen: "Listen", patience: float = PATIENCE) -> DaemonStatus:
+    """Ask the daemon how it is; anything else that answers there costs two seconds and a megabyte at most."""
+    from aiohttp import ClientConnectorError, ClientError
 
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    at = f"{host}:{listen.port}"
+    at = f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
     try:
-        async with (
-            asyncio.timeout(patience),
-            ClientSession(auto_decompress=False) as web,
-            web.get(f"http://{at}/readyz", allow_redirects=False) as answer,
-        ):
-            return _understood(at, await _body(answer.content))
+        return _parse_answer(at, await _fetch(f"http://{at}/readyz", patience))
     except TimeoutError:
-        return _silent(at, f"within {patience:g} s")
+        return _describe_silence(at, f"within {patience:g} s")
     except ClientConnectorError:
-        return _silent(at, "(nobody listens there)")
+        return _describe_silence(at, "(nothing listens there)")
     except (ClientError, ValueError):
-        return _silent(at, "(something else does)")
+        return _describe_silence(at, "(something else answers there)")
 
 
-async def _body(content: Any) -> bytes:  # noqa: ANN401 (aiohttp's StreamReader, which is imported late)
-    """Read an answer to its end, or until it is longer than any of ours."""
-    try:
-        return bytes(await content.readexactly(LARGEST))
-    except asyncio.IncompleteReadError as whole:
-        return whole.partial
+async def _fetch(url: str, patience: float) -> bytes:
+    """Fetch an answer, or as much of it as is longer than any of the daemon's."""
+    from aiohttp import ClientSession
+
+    async with (
+        asyncio.timeout(patience),
+        ClientSession(auto_decompress=False) as web,
+        web.get(url, allow_redirects=False) as answer,
+    ):
+        try:
+            return bytes(await answer.content.readexactly(LARGEST))
+        except asyncio.IncompleteReadError as whole:
+            return whole.partial
 
 
-def _understood(at: str, body: bytes) -> Told:
+def _parse_answer(at: str, body: bytes) -> DaemonStatus:
     """Read what the daemon said; raises ValueError when it was not the daemon."""
     from worker.web import Readiness
 
@@ -97,59 +104,56 @@ def _understood(at: str, body: bytes) -> Told:
         found = msgspec.json.decode(body, type=Readiness)
     except RecursionError:
         raise ValueError(at) from None
-    return Told(at=at, answers=True, ready=found.ready, why=_harmless(found.why), warnings=_harmless(found.warnings))
+    why, warnings = _make_harmless(found.why), _make_harmless(found.warnings)
+    return DaemonStatus(at=at, answers=True, ready=found.ready, why=why, warnings=warnings)
 
 
-def _silent(at: str, how: str) -> Told:
-    """Say that there is nobody to ask, and where to look."""
-    why = f"no worker answers at {at} {how}: see whether one runs, and whether with the same WORKER_LISTEN"
-    return Told(at=at, answers=False, why=(why,))
+def _describe_silence(at: str, how: str) -> DaemonStatus:
+    why = f"no worker answers at {at} {how}: start one, or set WORKER_LISTEN to the address of the one that runs"
+    return DaemonStatus(at=at, answers=False, why=(why,))
 
 
-def _harmless(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    """Show what came over a socket as harmless as everything else."""
+def _make_harmless(sentences: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(escaped(" ".join(sentence.splitlines()), LONGEST) for sentence in sentences[:MOST])
 
 
-async def _status(settings: "Settings") -> list[dict[str, Any]]:
-    """Gather what the ledger holds, per account."""
-    from worker.intake.sources import SOURCES, Messages
-
-    found = []
-    async with context.ledger(settings) as (ledger, accounts):
-        for account in accounts:
-            sources = [(one, await ledger.coverage(account, one.name)) for one in SOURCES]
-            counts, mishaps = await ledger.counts(account, time.time()), await ledger.list_mishaps(account)
-            found.append({
-                "account": account,
-                "entries": counts,
-                "waiting": sum(states.get("waiting", 0) for states in counts.values()),
-                "sources": [_source(one.name, read) for one, read in sources if one is Messages or read.since],
-                "brakes": [brake_row(account, each) for each in await ledger.brakes(account)],
-                "unreadable records": len(await ledger.list_broken(account)),
-                "rule failures": len(mishaps),
-                "failing rules": _failing(mishaps),
-                "bytes": await ledger.sizes(),
-            })  # fmt: skip
-    return found
-
-
-def _source(name: str, coverage: "Coverage") -> output.Row:
-    """Describe how far a source is read."""
-    from worker.intake.coverage import gaps as missing
-    from worker.intake.coverage import horizon, reaches
-
-    gaps = missing(coverage.closed, coverage.since, horizon(coverage))
+async def _describe_account(ledger: "Ledger", account: str) -> dict[str, Any]:
+    """Describe what the ledger holds of an account."""
+    counts, mishaps = await ledger.counts(account, time.time()), await ledger.list_mishaps(account)
     return {
-        "source": name,
-        "since": output.moment(coverage.since),
-        "until": output.moment(reaches(coverage)),
-        "open gaps": len(gaps),
+        "account": account,
+        "entries": counts,
+        "waiting": sum(states.get("waiting", 0) for states in counts.values()),
+        "sources": await _describe_sources(ledger, account),
+        "brakes": [describe_brake(account, each) for each in await ledger.brakes(account)],
+        "unreadable records": len(await ledger.list_broken(account)),
+        "rule failures": len(mishaps),
+        "failing rules": _describe_failures(mishaps),
+        "bytes": await ledger.sizes(),
     }
 
 
-def _failing(mishaps: "tuple[Mishap, ...]") -> list[output.Row]:
-    """Describe each rule that failed by its last failure; one that is fixed since is still on record."""
+async def _describe_sources(ledger: "Ledger", account: str) -> list[output.Row]:
+    """Describe the sources; all but messages are read only while a rule is about them."""
+    from worker.intake.sources import SOURCES, Messages
+
+    sources = [(source, await ledger.coverage(account, source.name)) for source in SOURCES]
+    return [_describe_source(one.name, read) for one, read in sources if one is Messages or read.since]
+
+
+def _describe_source(name: str, coverage: "Coverage") -> output.Row:
+    from worker.intake.coverage import gaps, horizon, reaches
+
+    return {
+        "source": name,
+        "since": output.to_datetime(coverage.since),
+        "until": output.to_datetime(reaches(coverage)),
+        "open gaps": len(gaps(coverage.closed, coverage.since, horizon(coverage))),
+    }
+
+
+def _describe_failures(mishaps: "Sequence[Mishap]") -> list[output.Row]:
+    """Describe each rule that failed by its last failure; one that was fixed since is still on record."""
     last = {mishap.rule: mishap for mishap in mishaps}
     counts = Counter(mishap.rule for mishap in mishaps)
     return [
@@ -163,8 +167,7 @@ def _failing(mishaps: "tuple[Mishap, ...]") -> list[output.Row]:
     ]
 
 
-def _tell_daemon(daemon: Told) -> None:
-    """Print how the daemon is."""
+def _print_daemon(daemon: DaemonStatus) -> None:
     if daemon.answers:
         typer.echo(f"the worker at {daemon.at} is {'ready' if daemon.ready else 'not ready:'}")
     for sentence in daemon.why:
@@ -174,26 +177,25 @@ def _tell_daemon(daemon: Told) -> None:
     typer.echo()
 
 
-def _tell(account: dict[str, Any]) -> None:
-    """Print what the ledger holds of one account."""
-    typer.echo(f"account {account['account']}, {account['waiting']} waiting for a person\n")
-    _tell_entries(account["entries"])
+def _print_account(account: dict[str, Any]) -> None:
+    waiting = output.count(account["waiting"], "entry", "entries")
+    typer.echo(f"account {account['account']}: {waiting} waiting for a person\n")
+    _print_entries(account["entries"])
     typer.echo()
-    rows = [{**row, "until": row["until"] or "nothing is read yet"} for row in account["sources"]]
-    output.listing(rows, SOURCES, as_json=False, empty="")
+    rows = [{**row, "until": row["until"] or "not read yet"} for row in account["sources"]]
+    output.print_rows(rows, SOURCE_COLUMNS, as_json=False, empty="")
     typer.echo()
-    output.listing(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
+    output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
-    output.listing(account["failing rules"], FAILING, as_json=False, empty="no rule failed")
-    typer.echo(f"{account['unreadable records']} unreadable records")
-    typer.echo(f"ledger {sum(account['bytes'].values()) / 1e6:.1f} MB")
+    output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
+    typer.echo(output.count(account["unreadable records"], "unreadable record"))
+    typer.echo(f"ledger size: {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
 
-def _tell_entries(entries: dict[str, dict[str, int]]) -> None:
-    """Print how many entries of each action are in each state."""
+def _print_entries(entries: dict[str, dict[str, int]]) -> None:
     states = sorted({state for counts in entries.values() for state in counts})
     rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in entries.items()]
     if rows:
-        output.table(("action", *states), rows)
+        output.print_table(("action", *states), rows)
     else:
-        typer.echo("nothing has been entered yet")
+        typer.echo("no entries yet")
