@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow  # it starts a server
 
 
 async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
+    async with bench.api(), bench.worker() as app:
         outbreak = bench.world.arrive(5, "outbreak")
         await until(lambda: {mail.now.folder for mail in outbreak} == {"DeletedItems"})
         await until(lambda: b'"to":"done"' in bench.records.getvalue())
@@ -33,34 +33,34 @@ async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> No
     assert [record["number"] for record in records] == list(range(1, len(records) + 1))
     assert (records[0]["verb"], records[-1]["verb"]) == ("started", "stopped")
     assert bench.world.repeats() == []
-    assert house.desks[0].totals["decisions"] == 5
+    assert app.desks[0].totals["decisions"] == 5
 
 
 async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> None:
     async with bench.api():
-        async with bench.worker() as house:
-            await until(lambda: house.readiness().ready)
+        async with bench.worker() as app:
+            await until(lambda: app.readiness().ready)
         before, bench.records = bench.records.getvalue(), io.BytesIO()
         bench.world.arrive(3, "outbreak")
-        async with bench.worker() as house:
+        async with bench.worker() as app:
             await until(lambda: len(bench.world.effects) == 3)
-            spent = house.desks[0].line.budget.spent()
+            spent = app.desks[0].line.budget.spent()
     first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
     assert first["number"] == len(before.splitlines()) + 1
-    assert sum(count for _, count in spent) > sum(house.desks[0].client.calls.values())
+    assert sum(count for _, count in spent) > sum(app.desks[0].client.calls.values())
 
 
 async def test_a_second_daemon_on_one_ledger_is_refused(bench: Bench) -> None:
-    async with bench.api(), bench.house():
+    async with bench.api(), bench.app():
         with pytest.raises(StoreError, match="another worker"):
-            async with bench.house():
+            async with bench.app():
                 pass
 
 
 async def test_rules_that_cannot_be_loaded_keep_it_from_starting(bench: Bench) -> None:
     rule_files(bench.rules, broken="def f(:\n")
     with pytest.raises(RuleError, match=r"broken\.py"):
-        async with bench.house():
+        async with bench.app():
             pass
     assert not (bench.folder / "worker.db").exists()
 
@@ -74,56 +74,56 @@ async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench
 
 
 async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
-        await house.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
+    async with bench.api(), bench.worker() as app:
+        await app.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
         await until(lambda: "order taken" in bench.log.getvalue())
-        assert [brake.who for brake in await house.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
+        assert [brake.who for brake in await app.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
 
 
 async def test_an_order_wakes_who_acts(bench: Bench) -> None:
-    async with bench.house() as house:
-        (desk,) = house.desks
-        await maintenance.orders(house)
+    async with bench.app() as app:
+        (desk,) = app.desks
+        await maintenance.orders(app)
         assert not desk.wake.is_set()
-        await house.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
-        await maintenance.orders(house)
+        await app.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
+        await maintenance.orders(app)
         assert desk.wake.is_set()
 
 
 async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
+    async with bench.api(), bench.worker() as app:
         rule_files(bench.rules, more=MOVES.replace("moves", "more"))
-        await until(lambda: house.rooms.host.bundle.generation == 2)
+        await until(lambda: app.rooms.host.bundle.generation == 2)
         await until(lambda: b'"generation":2' in bench.records.getvalue())
-    assert {rule.name for rule in house.rooms.host.bundle.rules} == {"moves", "more"}
+    assert {rule.name for rule in app.rooms.host.bundle.rules} == {"moves", "more"}
 
 
 async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
+    async with bench.api(), bench.worker() as app, daemon.served(app) as url, ClientSession() as web:
         rule_files(bench.rules, broken="def f(:\n")
         await until(lambda: b'"bundle refused"' in bench.records.getvalue())
         async with web.get(url + "/metrics") as answer:
             assert "worker_bundle_refused 1.0" in await answer.text()
-        assert "broken.py:2" in house.readiness().warnings[0]
-        assert [rule.name for rule in house.rooms.host.bundle.rules] == ["moves"]
+        assert "broken.py:2" in app.readiness().warnings[0]
+        assert [rule.name for rule in app.rooms.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
-        await until(lambda: house.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
-        assert house.readiness().warnings == ()
+        await until(lambda: app.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
+        assert app.readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
 
 
 async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_same_ones_are_not(bench: Bench) -> None:
-    async with bench.house() as house:
-        watch = reload.Watch(house)
+    async with bench.app() as app:
+        watch = reload.Watch(app)
         for _ in range(2):
             await watch.step()
-        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
+        assert (app.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
         rule_files(bench.rules, moves=MOVES + "\n# changed\n")
-        watch = reload.Watch(house)
+        watch = reload.Watch(app)
         for _ in range(2):
             await watch.step()
-        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
+        assert (app.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
 
 
 def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
@@ -137,14 +137,14 @@ def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
 
 async def test_a_single_round_reads_the_present_although_an_earlier_one_was_broken_off(bench: Bench) -> None:
     async with bench.api():
-        async with bench.house() as house:
-            now = house.rooms.clock.now()
+        async with bench.app() as app:
+            now = app.rooms.clock.now()
             head = Slice(source="messages", kind="head", start=now - 1900, end=now - 1800, cursor="lost")
             page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
-            await house.rooms.ledger.enter(page)
+            await app.rooms.ledger.enter(page)
         outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
         summary = await daemon.once(Settings.load(bench.environment), outlets)
-        async with bench.house() as house:
-            read = await house.rooms.ledger.coverage(ACCOUNT, "messages")
+        async with bench.app() as app:
+            read = await app.rooms.ledger.coverage(ACCOUNT, "messages")
     assert summary.open_gaps == 0
     assert reaches(read) >= now

@@ -54,23 +54,23 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
     async with demo_world.stage(folder, rules, listen) as (world, settings):
         with run.outlets(settings) as outlets:
             async with (
-                daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
-                daemon.stopped_by_signals(house),
-                daemon.served(house) as url,
-                daemon.working(house),
+                daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as app,
+                daemon.stopped_by_signals(app),
+                daemon.served(app) as url,
+                daemon.working(app),
             ):
                 since = time.time()
                 if not quietly:
                     typer.echo(f"{demo_world.HISTORY:,} messages of the last hour lie there, more arrive", err=True)
                 with progress(demo_world.ARRIVALS, quietly=quietly) as told:
-                    await demo_world.outbreak(world, told, house.stopping)
-                    await demo_world.quiet(house, time.time())
-                figures = await demo_world.figures(house, world, since)
+                    await demo_world.outbreak(world, told, app.stopping)
+                    await demo_world.quiet(app, time.time())
+                figures = await demo_world.figures(app, world, since)
                 if not quietly:
                     _tell(figures)
                 if on:
                     typer.echo(f"\nstill running, see {url}/readyz and {url}/metrics; Ctrl-C ends it")
-                    await house.stopping.wait()
+                    await app.stopping.wait()
     return figures
 
 

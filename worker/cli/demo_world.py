@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from worker.daemon import House
+from worker.daemon import App
 from worker.daemon.once import unsettled
 from worker.ledger.entries import Entry
 from worker.sandbox import ACCOUNT, Switches, World, serve
@@ -82,30 +82,30 @@ async def outbreak(world: World, told: Callable[[int], None], stopping: asyncio.
         await asyncio.sleep(PAUSE)
 
 
-async def quiet(house: House, since: float) -> bool:
+async def quiet(app: App, since: float) -> bool:
     """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and not house.stopping.is_set():
-        if all(intake.reached > since for desk in house.desks for intake in desk.needed()) and not await _busy(house):
+    while time.monotonic() < until and not app.stopping.is_set():
+        if all(intake.reached > since for desk in app.desks for intake in desk.needed()) and not await _busy(app):
             return True
         await asyncio.sleep(PAUSE)
     return False
 
 
-async def _busy(house: House) -> bool:
+async def _busy(app: App) -> bool:
     """Tell whether anything is on its way."""
-    far = house.rooms.clock.now() + PATIENCE
-    for desk in house.desks:
-        states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}
-        if "held" in states or await unsettled(house, desk) or await house.rooms.ledger.held(desk.account, far):
+    far = app.rooms.clock.now() + PATIENCE
+    for desk in app.desks:
+        states = {state for counts in (await app.rooms.ledger.counts(desk.account)).values() for state in counts}
+        if "held" in states or await unsettled(app, desk) or await app.rooms.ledger.held(desk.account, far):
             return True
     return False
 
 
-async def figures(house: House, world: World, since: float) -> Figures:
+async def figures(app: App, world: World, since: float) -> Figures:
     """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
-    (desk,) = house.desks
-    entries = await house.rooms.ledger.entries(desk.account, limit=1_000_000)
+    (desk,) = app.desks
+    entries = await app.rooms.ledger.entries(desk.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
     fresh = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
     fresh = [(entry, visible) for entry, visible in fresh if visible >= since]
@@ -116,7 +116,7 @@ async def figures(house: House, world: World, since: float) -> Figures:
         messages_read=desk.totals["read"],
         new_messages=desk.totals["new"],
         decisions=desk.totals["decisions"],
-        entries=await house.rooms.ledger.counts(desk.account, house.rooms.clock.now()),
+        entries=await app.rooms.ledger.counts(desk.account, app.rooms.clock.now()),
         api_calls=calls,
         calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from worker.daemon import maintenance, memory
-from worker.daemon.app import House, opened
+from worker.daemon.app import App, opened
 from worker.daemon.once import Summary, once
 from worker.daemon.scheduler import Wakes
 from worker.settings import Settings
 from worker.telemetry import Outlets
 from worker.web import free, serve
 
-__all__ = ["House", "Summary", "once", "opened", "run", "served", "stopped_by_signals", "working"]
+__all__ = ["App", "Summary", "once", "opened", "run", "served", "stopped_by_signals", "working"]
 
 ENDED_AT_ONCE = 3
 """Exit code after a second signal."""
@@ -24,35 +24,35 @@ async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
     memory.give_back()
     await free(*settings.listen)
-    async with opened(settings, outlets) as house, stopped_by_signals(house), served(house), working(house):
+    async with opened(settings, outlets) as app, stopped_by_signals(app), served(app), working(app):
         memory.collect_seldom()
-        await house.stopping.wait()
+        await app.stopping.wait()
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
+async def served(app: App) -> AsyncIterator[str]:
     """Answer /livez, /readyz and /metrics; give the address."""
-    host, port = house.rooms.settings.listen
+    host, port = app.rooms.settings.listen
 
     async def metrics() -> bytes:
-        await maintenance.figures(house)
-        return house.rooms.outlets.metrics.text()
+        await maintenance.figures(app)
+        return app.rooms.outlets.metrics.text()
 
-    async with serve(host, port, readiness=house.readiness, metrics=metrics) as url:
-        house.log.info("listening", url=url)
+    async with serve(host, port, readiness=app.readiness, metrics=metrics) as url:
+        app.log.info("listening", url=url)
         yield url
 
 
 @asynccontextmanager
-async def stopped_by_signals(house: House) -> AsyncIterator[None]:
+async def stopped_by_signals(app: App) -> AsyncIterator[None]:
     """Let SIGTERM and Ctrl-C ask for an orderly stop, and end the process when one comes again."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        if house.stopping.is_set():
-            house.log.error("ended at once by a second signal; the next start goes on from the ledger")
+        if app.stopping.is_set():
+            app.log.error("ended at once by a second signal; the next start goes on from the ledger")
             os._exit(ENDED_AT_ONCE)
-        house.stopping.set()
+        app.stopping.set()
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
@@ -65,43 +65,41 @@ async def stopped_by_signals(house: House) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def working(house: House) -> AsyncIterator[None]:
+async def working(app: App) -> AsyncIterator[None]:
     """Keep everything going while the block runs; then finish what is in hand.
 
     A part that dies ends all others, and its error is raised: the ledger makes that harmless.
     """
-    await house.begin()
-    records = maintenance.Records(house)
+    await app.begin()
+    records = maintenance.Records(app)
     try:
-        async with Wakes(house.stopping, house.overslept) as wakes, asyncio.TaskGroup() as group:
-            loops = [*(loop for desk in house.desks for loop in desk.loops()), *maintenance.loops(house, records)]
-            keeping = [group.create_task(house.keep(loop, wakes), name=loop.name) for loop in loops]
-            acting = [group.create_task(desk.executor.run(), name="executor") for desk in house.desks]
+        async with Wakes(app.stopping, app.overslept) as wakes, asyncio.TaskGroup() as group:
+            loops = [*(loop for desk in app.desks for loop in desk.loops()), *maintenance.loops(app, records)]
+            keeping = [group.create_task(app.keep(loop, wakes), name=loop.name) for loop in loops]
+            acting = [group.create_task(desk.executor.run(), name="executor") for desk in app.desks]
             yield
-            house.stopping.set()
-            await _drained(house, keeping, acting)
+            app.stopping.set()
+            await _drained(app, keeping, acting)
     except BaseExceptionGroup as several:
         cause = first_cause(several)
-        house.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
+        app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
         raise cause from None
-    await house.end()
+    await app.end()
     await records.step()
 
 
-async def _drained(
-    house: House, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]"
-) -> None:
+async def _drained(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:
     """Stop in order: the page in hand is entered, the batch in hand is answered, then everything is let go.
 
     What does not end within WORKER_DRAIN is left to the ledger: the next process goes on from there.
     """
-    house.log.info("stopping")
-    drain = house.rooms.settings.drain
+    app.log.info("stopping")
+    drain = app.rooms.settings.drain
     await asyncio.wait(keeping, timeout=drain / 2)
-    drains = [asyncio.ensure_future(desk.executor.drain()) for desk in house.desks]
+    drains = [asyncio.ensure_future(desk.executor.drain()) for desk in app.desks]
     _, late = await asyncio.wait(drains, timeout=drain / 2)
     if late:
-        house.log.warning("the batch in hand was not answered in time; the next start looks what became of it")
+        app.log.warning("the batch in hand was not answered in time; the next start looks what became of it")
     for task in (*keeping, *late, *acting):
         task.cancel()
 

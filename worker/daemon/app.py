@@ -1,4 +1,4 @@
-"""The house: everything that is open while the worker runs, and how its loops are kept going."""
+"""The app: everything that is open while the worker runs, and how its loops are kept going."""
 
 import asyncio
 import os
@@ -25,11 +25,11 @@ REFUSED_AGAIN = 60.0
 NOT_ENTITLED_AGAIN = 3600.0
 
 
-class House:
-    """The open rooms of one process, and what they are troubled by."""
+class App:
+    """Everything one process has open, and the problems it has."""
 
     def __init__(self, rooms: Rooms, desks: Iterable[Desk]) -> None:
-        """Keep what is open."""
+        """Take what is open already; closing it is the caller's part."""
         self.rooms, self.desks = rooms, tuple(desks)
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
@@ -154,7 +154,7 @@ class House:
 @asynccontextmanager
 async def opened(
     settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
-) -> AsyncIterator[House]:
+) -> AsyncIterator[App]:
     """Open the rules, the ledger, and a desk per account; nothing here waits for the API.
 
     Raises SettingsError, RuleError or StoreError.
@@ -170,7 +170,7 @@ async def opened(
         rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
         lines = await _lines(stack, rooms, accounts)
         many = len(accounts) > 1
-        yield House(rooms, (Desk(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
+        yield App(rooms, (Desk(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
 
 
 async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account]) -> dict[str, Line]:

@@ -8,7 +8,7 @@ import msgspec
 
 from worker.audit.stream import Stream
 from worker.daemon.account import Desk, Loop
-from worker.daemon.app import House
+from worker.daemon.app import App
 from worker.daemon.reload import Watch
 from worker.errors import StoreError
 from worker.intake import coverage
@@ -26,49 +26,49 @@ REMEMBERED = 10_000
 """Entries that are answered and not yet proved, whose time is measured."""
 
 
-def loops(house: House, records: "Records") -> list[Loop]:
+def loops(app: App, records: "Records") -> list[Loop]:
     """Return the loops of upkeep."""
     return [
-        Loop("orders", lambda: orders(house)),
-        Loop("readiness", lambda: readiness(house)),
-        Loop("rules", Watch(house).step),
+        Loop("orders", lambda: orders(app)),
+        Loop("readiness", lambda: readiness(app)),
+        Loop("rules", Watch(app).step),
         Loop("records", records.step),
         Loop("audit head", records.tell_head),
-        Loop("figures", lambda: figures(house)),
-        Loop("entries", lambda: entries(house)),
-        Loop("retention", lambda: retention(house)),
+        Loop("figures", lambda: figures(app)),
+        Loop("entries", lambda: entries(app)),
+        Loop("retention", lambda: retention(app)),
     ]
 
 
-async def orders(house: House) -> float:
+async def orders(app: App) -> float:
     """Take up what people ordered."""
-    rooms = house.rooms
-    for desk in house.desks:
+    rooms = app.rooms
+    for desk in app.desks:
         taken = await rooms.ledger.take_orders(desk.account, rooms.clock.now())
         for order in taken:
-            house.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
+            app.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
         if taken:
             desk.wake.set()
     return ORDERS_EVERY
 
 
-async def readiness(house: House) -> float:
+async def readiness(app: App) -> float:
     """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
-    house.tell_readiness()
+    app.tell_readiness()
     return READINESS_EVERY
 
 
 class Records:
     """Hands audit records on to stdout, in order and at least once, and times what they tell."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, app: App) -> None:
         """Go on after the last record that is known to be out."""
-        rooms = house.rooms
+        rooms = app.rooms
         self._metrics = rooms.outlets.metrics
         self._streams = [
-            Stream(rooms.ledger, desk.account, rooms.outlets.records, told=self._measure) for desk in house.desks
+            Stream(rooms.ledger, desk.account, rooms.outlets.records, told=self._measure) for desk in app.desks
         ]
-        self._log = house.log
+        self._log = app.log
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._heads: dict[str, Told] = {}
         self._channels = rooms.channels
@@ -165,14 +165,14 @@ class Told(msgspec.Struct, frozen=True):
     rules: tuple[tuple[str, ...], ...] = ()
 
 
-async def figures(house: House) -> float:
+async def figures(app: App) -> float:
     """Measure what is not counted as it happens."""
-    rooms, metrics = house.rooms, house.rooms.outlets.metrics
+    rooms, metrics = app.rooms, app.rooms.outlets.metrics
     now = rooms.clock.now()
-    metrics.ready.set(house.readiness().ready)
-    house.tell_problems()
+    metrics.ready.set(app.readiness().ready)
+    app.tell_problems()
     metrics.generation.set(rooms.host.bundle.generation)
-    for desk in house.desks:
+    for desk in app.desks:
         metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
         await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
         for intake in desk.resting():  # nothing is missed where nothing is wanted
@@ -180,17 +180,17 @@ async def figures(house: House) -> float:
             metrics.coverage_age.remove(desk.account, intake.source.name)
         for intake in desk.needed():
             name = desk.name_of(intake)
-            house.missing[name] = missing = await _missing(house, desk, intake.source.name)
+            app.missing[name] = missing = await _missing(app, desk, intake.source.name)
             metrics.gap.labels(desk.account, intake.source.name).set(missing[0])
             if intake.reached:
                 metrics.coverage_age.labels(desk.account, intake.source.name).set(now - intake.reached)
     return FIGURES_EVERY
 
 
-async def entries(house: House) -> float:
+async def entries(app: App) -> float:
     """Count the entries by action and state."""
-    gauge = house.rooms.outlets.metrics.entries
-    counted = [(desk.account, await house.rooms.ledger.counts(desk.account)) for desk in house.desks]
+    gauge = app.rooms.outlets.metrics.entries
+    counted = [(desk.account, await app.rooms.ledger.counts(desk.account)) for desk in app.desks]
     gauge.clear()
     for account, kinds in counted:
         for kind, states in kinds.items():
@@ -199,19 +199,19 @@ async def entries(house: House) -> float:
     return ENTRIES_EVERY
 
 
-async def _missing(house: House, desk: Desk, source: str) -> tuple[float, str]:
+async def _missing(app: App, desk: Desk, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
-    found = await house.rooms.ledger.coverage(desk.account, source)
+    found = await app.rooms.ledger.coverage(desk.account, source)
     gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
 
 
-async def retention(house: House) -> float:
+async def retention(app: App) -> float:
     """Let lapse what waited too long, and forget what is old."""
-    rooms, settings = house.rooms, house.rooms.settings
+    rooms, settings = app.rooms, app.rooms.settings
     now = rooms.clock.now()
-    for desk in house.desks:
+    for desk in app.desks:
         await rooms.ledger.lapse(desk.account, now, settings.lapse)
         # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
         swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in desk.intakes}

@@ -8,7 +8,7 @@ from msgspec import Struct
 from worker.api import Clock
 from worker.daemon import maintenance
 from worker.daemon.account import Desk
-from worker.daemon.app import House, opened
+from worker.daemon.app import App, opened
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
@@ -33,14 +33,14 @@ class Summary(Struct, kw_only=True):
 async def once(settings: Settings, outlets: Outlets) -> Summary:
     """Take one round; raises what the API raises when it cannot be asked."""
     summary = Summary()
-    async with opened(settings, outlets, gather_notices=0.0) as house:
-        await house.begin()
-        await maintenance.orders(house)
-        for desk in house.desks:
-            await _read(desk, house.rooms.clock)
-            summary.unsettled += await _settled(house, desk)
-            await _add(summary, house, desk)
-        await house.end()
+    async with opened(settings, outlets, gather_notices=0.0) as app:
+        await app.begin()
+        await maintenance.orders(app)
+        for desk in app.desks:
+            await _read(desk, app.rooms.clock)
+            summary.unsettled += await _settled(app, desk)
+            await _add(summary, app, desk)
+        await app.end()
     return summary
 
 
@@ -61,38 +61,38 @@ async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
         pass
 
 
-async def _settled(house: House, desk: Desk) -> int:
+async def _settled(app: App, desk: Desk) -> int:
     """Act and look for proof; return how many entries are still open when the patience is over."""
-    rooms = house.rooms
+    rooms = app.rooms
     patience = PATIENCE * rooms.settings.settle
     until = rooms.clock.monotonic() + patience
-    house.log.info("acting, and waiting for proof", account=desk.account, at_most_seconds=round(patience))
+    app.log.info("acting, and waiting for proof", account=desk.account, at_most_seconds=round(patience))
     while True:
         moved = await desk.executor.step()
-        left = await unsettled(house, desk)
+        left = await unsettled(app, desk)
         if not left or rooms.clock.monotonic() > until:
             return len(left)
         if not moved:
-            await rooms.clock.sleep(await _rest(house, desk))
+            await rooms.clock.sleep(await _rest(app, desk))
 
 
-async def unsettled(house: House, desk: Desk) -> list[Entry]:
+async def unsettled(app: App, desk: Desk) -> list[Entry]:
     """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
-    now = house.rooms.clock.now()
-    entries = await house.rooms.ledger.open(desk.account, now, states=tuple(OPEN), due=False)
+    now = app.rooms.clock.now()
+    entries = await app.rooms.ledger.open(desk.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
-async def _rest(house: House, desk: Desk) -> float:
+async def _rest(app: App, desk: Desk) -> float:
     """Return how long there is nothing to do."""
-    now = house.rooms.clock.now()
-    due = await house.rooms.ledger.next_due(desk.account, now)
+    now = app.rooms.clock.now()
+    due = await app.rooms.ledger.next_due(desk.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
-async def _add(summary: Summary, house: House, desk: Desk) -> None:
+async def _add(summary: Summary, app: App, desk: Desk) -> None:
     """Add what one account came to."""
-    for kind, states in (await house.rooms.ledger.counts(desk.account, house.rooms.clock.now())).items():
+    for kind, states in (await app.rooms.ledger.counts(desk.account, app.rooms.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in desk.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from worker.daemon.app import House
+from worker.daemon.app import App
 from worker.errors import RuleError
 
 RULES_EVERY = 1.0
@@ -25,10 +25,10 @@ def stamp(folder: Path) -> Stamp:
 class Watch:
     """Takes up changed rule files; bad ones leave the running rules as they are."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, app: App) -> None:
         """Begin with no files seen: they may have changed since they were loaded at the start."""
-        self._house = house
-        self._folder = house.rooms.settings.rules
+        self._house = app
+        self._folder = app.rooms.settings.rules
         self._taken: Stamp = ()
         self._seen: Stamp = ()
 
@@ -43,19 +43,19 @@ class Watch:
 
     async def _take_up(self) -> None:
         """Load, and say what came of it: in the log, as a metric and in the audit records."""
-        house, metrics = self._house, self._house.rooms.outlets.metrics
-        before = house.rooms.host.bundle
+        app, metrics = self._house, self._house.rooms.outlets.metrics
+        before = app.rooms.host.bundle
         try:
-            bundle = await house.rooms.host.load()
+            bundle = await app.rooms.host.load()
         except RuleError as error:
             metrics.refused.set(1)
-            house.refused = problem = str(error)
-            house.log.warning("rules refused; the ones before go on", problem=problem)
-            await house.write({"verb": "bundle refused", "why": problem})
+            app.refused = problem = str(error)
+            app.log.warning("rules refused; the ones before go on", problem=problem)
+            await app.write({"verb": "bundle refused", "why": problem})
             return
-        if bundle is before and not house.refused:
+        if bundle is before and not app.refused:
             return  # nothing but times has changed
         metrics.refused.set(0)
-        house.refused = ""
-        house.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
-        await house.write_bundle()
+        app.refused = ""
+        app.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
+        await app.write_bundle()
