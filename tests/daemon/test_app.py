@@ -50,7 +50,7 @@ async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
 
 async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        messages, *_ = app.desks[0].loops()
+        messages, *_ = app.workers[0].loops()
         await app.turn(messages)
         now = app.rooms.clock.now()
         stuck = Slice(source="messages", kind="gap", start=now - 900, end=now - 840, why="too slow", next_at=now + 300)
@@ -74,7 +74,7 @@ async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -
         '[[account]]\nid = "third"\nemail = "a@corp.example"\nkey = "k"\n'
     )
     async with bench.app(WORKER_ACCOUNTS=str(bench.folder / "accounts.toml")) as app:
-        first, other, third = app.desks
+        first, other, third = app.workers
     assert first.line is other.line
     assert third.line.budget is not first.line.budget
     assert other.loops()[0].name == "other messages"
@@ -88,13 +88,13 @@ async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_w
         await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
         await ledger.keep_spent("idle", ((now - 5, 1),), now)
     async with bench.app(**accounts) as app:
-        busy, idle = (desk.line.budget.spent() for desk in app.desks)
+        busy, idle = (worker.line.budget.spent() for worker in app.workers)
     assert [sum(count for _, count in spent) for spent in (busy, idle)] == [900, 1]
 
 
 async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(bench: Bench) -> None:
     async with bench.app(WORKER_POLL_EVERY="10ms") as app:
-        loop = app.desks[0].loops()[0]
+        loop = app.workers[0].loops()[0]
         for _ in range(2):
             assert await app.turn(loop) > 0
         ready = app.readiness()
@@ -105,9 +105,9 @@ async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(
 
 async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        for loop in app.desks[0].loops()[:2]:
+        for loop in app.workers[0].loops()[:2]:
             await app.turn(loop)
-        line, ask = app.desks[0].line.transport, Request(method="GET", path="/accounts/a")
+        line, ask = app.workers[0].line.transport, Request(method="GET", path="/accounts/a")
         bench.world.faults.script([Fault("reset")] * 3)
         for ready in (True, False, False):
             with pytest.raises(Unsure):
@@ -120,9 +120,9 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
 
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        line, ask = app.desks[0].line.transport, Request(method="GET", path="/accounts/a")
+        line, ask = app.workers[0].line.transport, Request(method="GET", path="/accounts/a")
         await maintenance.readiness(app)
-        for loop in app.desks[0].loops()[:2]:
+        for loop in app.workers[0].loops()[:2]:
             await app.turn(loop)
         assert await maintenance.readiness(app) == 1
         bench.world.faults.script([Fault("reset")] * 2)
@@ -155,14 +155,14 @@ async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Ben
     for number in range(3):
         bench.world.add_message(subject=f"bad {number}")
     async with bench.api(), bench.app() as app:
-        await app.turn(app.desks[0].loops()[0])
+        await app.turn(app.workers[0].loops()[0])
         (warning,) = app.readiness().warnings
         assert "rule bad only observes" in warning
 
 
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        messages, *_ = app.desks[0].loops()
+        messages, *_ = app.workers[0].loops()
         bench.world.switches = Switches(entitled=False)
         assert await app.turn(messages) == 3600
         assert "subscription" in app.readiness().why[0]
@@ -183,7 +183,7 @@ def hears(report: Report) -> Move | None:
 async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_hears_them(bench: Bench) -> None:
     bench.world.switches = Switches(phishguard=False)
     async with bench.api(), bench.app() as app:
-        messages, reports, *_ = app.desks[0].loops()
+        messages, reports, *_ = app.workers[0].loops()
         assert (await app.turn(messages) < 10, await app.turn(reports)) == (True, UNHEARD)
         assert app.readiness().ready
         rule_files(bench.rules, hears=REPORTS)
@@ -228,8 +228,8 @@ async def test_clean_mail_is_read_only_for_a_rule_about_mail_that_is_not_off(
     rule_files(bench.rules, hears=CLEAN.format(kind=kind, mark=mark))
     bench.world.add_message(disposition="NONE")
     async with bench.api(), bench.app() as app:
-        await app.turn(app.desks[0].loops()[0])
-        assert app.desks[0].totals["read"] == read
+        await app.turn(app.workers[0].loops()[0])
+        assert app.workers[0].totals["read"] == read
 
 
 ABOUT = """
@@ -242,14 +242,14 @@ def hears(event: {kind}) -> Notify | None:
 
 async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        (desk,) = app.desks
+        (worker,) = app.workers
         await turned(app)
         assert {name for name in bench.world.requests if name in WHERE.values()} == {"GET investigate"}
-        assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+        assert [intake.source.kind for intake in worker.needed()] == ["Message"]
         for kind in TRIGGERS.keys() - {"Message"}:
             rule_files(bench.rules, hears=ABOUT.format(mark="(mode=OFF)", kind=kind))
             await app.rooms.host.load()
-            assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+            assert [intake.source.kind for intake in worker.needed()] == ["Message"]
             rule_files(bench.rules, hears=ABOUT.format(mark="", kind=kind))
             await app.rooms.host.load()
             before = bench.world.requests[WHERE[kind]]["200"] if WHERE[kind] in bench.world.requests else 0
@@ -257,7 +257,7 @@ async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> N
             await turned(app)
             assert bench.world.requests[WHERE[kind]]["200"] > before
             assert app.readiness().ready
-            assert set(app.readiness().sources) == {"messages", desk.needed()[1].source.name}
+            assert set(app.readiness().sources) == {"messages", worker.needed()[1].source.name}
 
 
 WHERE = {
@@ -271,12 +271,12 @@ WHERE = {
 
 async def turned(app: App) -> None:
     """Take a turn of everything that reads."""
-    for loop in app.desks[0].loops():
+    for loop in app.workers[0].loops():
         await app.turn(loop)
 
 
 async def test_a_credential_that_is_refused_is_tried_again_without_haste(bench: Bench) -> None:
     async with bench.api(), bench.app(CLOUDFLARE_API_TOKEN="wrong-" + TOKEN) as app:
-        assert await app.turn(app.desks[0].loops()[0]) == 60
+        assert await app.turn(app.workers[0].loops()[0]) == 60
         assert "credential" in app.readiness().why[0]
     assert TOKEN not in bench.log.getvalue()

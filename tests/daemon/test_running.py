@@ -33,7 +33,7 @@ async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> No
     assert [record["number"] for record in records] == list(range(1, len(records) + 1))
     assert (records[0]["verb"], records[-1]["verb"]) == ("started", "stopped")
     assert bench.world.repeats() == []
-    assert app.desks[0].totals["decisions"] == 5
+    assert app.workers[0].totals["decisions"] == 5
 
 
 async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> None:
@@ -44,10 +44,10 @@ async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> Non
         bench.world.arrive(3, "outbreak")
         async with bench.worker() as app:
             await until(lambda: len(bench.world.effects) == 3)
-            spent = app.desks[0].line.budget.spent()
+            spent = app.workers[0].line.budget.spent()
     first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
     assert first["number"] == len(before.splitlines()) + 1
-    assert sum(count for _, count in spent) > sum(app.desks[0].client.calls.values())
+    assert sum(count for _, count in spent) > sum(app.workers[0].client.calls.values())
 
 
 async def test_a_second_daemon_on_one_ledger_is_refused(bench: Bench) -> None:
@@ -82,12 +82,12 @@ async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
 
 async def test_an_order_wakes_who_acts(bench: Bench) -> None:
     async with bench.app() as app:
-        (desk,) = app.desks
+        (worker,) = app.workers
         await maintenance.orders(app)
-        assert not desk.wake.is_set()
+        assert not worker.wake.is_set()
         await app.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
         await maintenance.orders(app)
-        assert desk.wake.is_set()
+        assert worker.wake.is_set()
 
 
 async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:

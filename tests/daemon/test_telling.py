@@ -76,9 +76,9 @@ async def test_a_missing_permission_is_said_once_and_keeps_it_from_being_ready(b
     bench.world.arrive(4, "outbreak")
     bench.environment["CLOUDFLARE_API_TOKEN"] = "read-only"  # noqa: S105 (the sandbox takes any)
     async with bench.api(), bench.app() as app:
-        (desk,) = app.desks
-        await desk.intakes[0].head()
-        await desk.executor.step()
+        (worker,) = app.workers
+        await worker.intakes[0].head()
+        await worker.executor.step()
         app.tell_problems()
         app.tell_problems()
         assert any("Cloud Email Security: Write" in why for why in app.readiness().why)

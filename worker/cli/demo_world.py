@@ -86,7 +86,7 @@ async def quiet(app: App, since: float) -> bool:
     """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not app.stopping.is_set():
-        if all(intake.reached > since for desk in app.desks for intake in desk.needed()) and not await _busy(app):
+        if all(intake.reached > since for worker in app.workers for intake in worker.needed()) and not await _busy(app):
             return True
         await asyncio.sleep(PAUSE)
     return False
@@ -95,30 +95,30 @@ async def quiet(app: App, since: float) -> bool:
 async def _busy(app: App) -> bool:
     """Tell whether anything is on its way."""
     far = app.rooms.clock.now() + PATIENCE
-    for desk in app.desks:
-        states = {state for counts in (await app.rooms.ledger.counts(desk.account)).values() for state in counts}
-        if "held" in states or await unsettled(app, desk) or await app.rooms.ledger.held(desk.account, far):
+    for worker in app.workers:
+        states = {state for counts in (await app.rooms.ledger.counts(worker.account)).values() for state in counts}
+        if "held" in states or await unsettled(app, worker) or await app.rooms.ledger.held(worker.account, far):
             return True
     return False
 
 
 async def figures(app: App, world: World, since: float) -> Figures:
     """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
-    (desk,) = app.desks
-    entries = await app.rooms.ledger.entries(desk.account, limit=1_000_000)
+    (worker,) = app.workers
+    entries = await app.rooms.ledger.entries(worker.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
     fresh = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
     fresh = [(entry, visible) for entry, visible in fresh if visible >= since]
     answered = [max(0.0, entry.answered_at - visible) for entry, visible in fresh]
     proved = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
-    calls = sum(desk.client.calls.values())
+    calls = sum(worker.client.calls.values())
     return Figures(
-        messages_read=desk.totals["read"],
-        new_messages=desk.totals["new"],
-        decisions=desk.totals["decisions"],
-        entries=await app.rooms.ledger.counts(desk.account, app.rooms.clock.now()),
+        messages_read=worker.totals["read"],
+        new_messages=worker.totals["new"],
+        decisions=worker.totals["decisions"],
+        entries=await app.rooms.ledger.counts(worker.account, app.rooms.clock.now()),
         api_calls=calls,
-        calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
+        calls_per_1000_messages=_per_1000(calls, worker.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),
         visible_to_answered_p50=percentile(answered, 50),
         visible_to_answered_p99=percentile(answered, 99),
@@ -126,7 +126,7 @@ async def figures(app: App, world: World, since: float) -> Figures:
         answered_to_proved_p99=percentile(proved, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
-        open_gaps=sum([len(await intake.gaps()) for intake in desk.needed()]),
+        open_gaps=sum([len(await intake.gaps()) for intake in worker.needed()]),
         unproved=len([entry for entry in entries if _unproved(entry)]),
     )
 

@@ -74,9 +74,9 @@ async def working(app: App) -> AsyncIterator[None]:
     records = maintenance.Records(app)
     try:
         async with Wakes(app.stopping, app.overslept) as wakes, asyncio.TaskGroup() as group:
-            loops = [*(loop for desk in app.desks for loop in desk.loops()), *maintenance.loops(app, records)]
+            loops = [*(loop for worker in app.workers for loop in worker.loops()), *maintenance.loops(app, records)]
             keeping = [group.create_task(app.keep(loop, wakes), name=loop.name) for loop in loops]
-            acting = [group.create_task(desk.executor.run(), name="executor") for desk in app.desks]
+            acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()
             await _drained(app, keeping, acting)
@@ -96,7 +96,7 @@ async def _drained(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "S
     app.log.info("stopping")
     drain = app.rooms.settings.drain
     await asyncio.wait(keeping, timeout=drain / 2)
-    drains = [asyncio.ensure_future(desk.executor.drain()) for desk in app.desks]
+    drains = [asyncio.ensure_future(worker.executor.drain()) for worker in app.workers]
     _, late = await asyncio.wait(drains, timeout=drain / 2)
     if late:
         app.log.warning("the batch in hand was not answered in time; the next start looks what became of it")

@@ -1,4 +1,4 @@
-"""A desk: what is open for one account, and the loops that keep its work going."""
+"""The worker of one account: what is open for it, and the loops that keep its work going."""
 
 import asyncio
 import random
@@ -41,7 +41,7 @@ class Loop(NamedTuple):
 
 
 class Rooms(NamedTuple):
-    """What all desks share."""
+    """What the workers of all accounts share."""
 
     settings: Settings
     outlets: Outlets
@@ -62,7 +62,7 @@ class Line(NamedTuple):
     """The fingerprint, under which the ledger keeps what was spent."""
 
 
-class Desk:
+class AccountWorker:
     """One account: what reads it, and what acts in it."""
 
     def __init__(self, account: str, line: Line, rooms: Rooms, *, prefix: str = "") -> None:

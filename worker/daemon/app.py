@@ -10,7 +10,7 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, Desk, Line, Loop, Rooms, credential_of
+from worker.daemon.account import BEHIND, AccountWorker, Line, Loop, Rooms, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.scheduler import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -28,9 +28,9 @@ NOT_ENTITLED_AGAIN = 3600.0
 class App:
     """Everything one process has open, and the problems it has."""
 
-    def __init__(self, rooms: Rooms, desks: Iterable[Desk]) -> None:
+    def __init__(self, rooms: Rooms, workers: Iterable[AccountWorker]) -> None:
         """Take what is open already; closing it is the caller's part."""
-        self.rooms, self.desks = rooms, tuple(desks)
+        self.rooms, self.workers = rooms, tuple(workers)
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
         """Per source: seconds not read yet, and why not when something is in the way."""
@@ -56,14 +56,16 @@ class App:
     async def end(self) -> None:
         """Say that it ended as it should."""
         await self.write({"verb": "stopped"})
-        for desk in self.desks:
-            await self.rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), self.rooms.clock.now())
+        for worker in self.workers:
+            await self.rooms.ledger.keep_spent(
+                worker.line.credential, worker.line.budget.spent(), self.rooms.clock.now()
+            )
         self.log.info("stopped")
 
     async def write(self, record: dict[str, Any]) -> None:
         """Write a record that is about no entry, for every account."""
-        for desk in self.desks:
-            await self.rooms.ledger.write(desk.account, [record], self.rooms.clock.now())
+        for worker in self.workers:
+            await self.rooms.ledger.write(worker.account, [record], self.rooms.clock.now())
 
     async def write_bundle(self) -> None:
         """Record which rules judge from now on."""
@@ -106,7 +108,7 @@ class App:
 
     def tell_problems(self) -> None:
         """Say what holds effects up when it begins, and when it is over; once each."""
-        now = {name: said for desk in self.desks for name, said in desk.executor.problems.items()}
+        now = {name: said for worker in self.workers for name, said in worker.executor.problems.items()}
         for name in now.keys() - self._held_up.keys():
             self.log.warning("effects are held up", kind=name, problem=now[name])
         for name in self._held_up.keys() - now.keys():
@@ -125,12 +127,14 @@ class App:
 
     def readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""
-        sources = [each for desk in self.desks for each in self._sources(desk)]
-        resting = {desk.name_of(intake) for desk in self.desks for intake in desk.resting()}
+        sources = [each for worker in self.workers for each in self._sources(worker)]
+        resting = {worker.name_of(intake) for worker in self.workers for intake in worker.resting()}
         told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
-        for desk in self.desks:
-            lost = desk.line.transport.lost
-            told = {desk.name_of(intake): lost for intake in desk.needed() if lost} | told | desk.executor.problems
+        for worker in self.workers:
+            lost = worker.line.transport.lost
+            told = (
+                {worker.name_of(intake): lost for intake in worker.needed() if lost} | told | worker.executor.problems
+            )
         now, stopping = self.rooms.clock.now(), self.stopping.is_set()
         return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
 
@@ -141,11 +145,11 @@ class App:
         for name in sorted(self.rooms.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
 
-    def _sources(self, desk: Desk) -> Iterable[Progress]:
+    def _sources(self, worker: AccountWorker) -> Iterable[Progress]:
         """Yield how far each source is read that some rule needs."""
         settings = self.rooms.settings
-        for intake in desk.needed():
-            name = desk.name_of(intake)
+        for intake in worker.needed():
+            name = worker.name_of(intake)
             missing, slow = self.missing.get(name, (0.0, ""))
             allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
             yield Progress(name, intake.reached, missing, slow, allowed)
@@ -155,7 +159,7 @@ class App:
 async def opened(
     settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
 ) -> AsyncIterator[App]:
-    """Open the rules, the ledger, and a desk per account; nothing here waits for the API.
+    """Open the rules, the ledger, and one worker per account; nothing here waits for the API.
 
     Raises SettingsError, RuleError or StoreError.
     """
@@ -170,7 +174,7 @@ async def opened(
         rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
         lines = await _lines(stack, rooms, accounts)
         many = len(accounts) > 1
-        yield App(rooms, (Desk(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
+        yield App(rooms, (AccountWorker(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
 
 
 async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account]) -> dict[str, Line]:

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from worker.audit.stream import Stream
-from worker.daemon.account import Desk, Loop
+from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
 from worker.daemon.reload import Watch
 from worker.errors import StoreError
@@ -43,12 +43,12 @@ def loops(app: App, records: "Records") -> list[Loop]:
 async def orders(app: App) -> float:
     """Take up what people ordered."""
     rooms = app.rooms
-    for desk in app.desks:
-        taken = await rooms.ledger.take_orders(desk.account, rooms.clock.now())
+    for worker in app.workers:
+        taken = await rooms.ledger.take_orders(worker.account, rooms.clock.now())
         for order in taken:
             app.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
         if taken:
-            desk.wake.set()
+            worker.wake.set()
     return ORDERS_EVERY
 
 
@@ -66,7 +66,7 @@ class Records:
         rooms = app.rooms
         self._metrics = rooms.outlets.metrics
         self._streams = [
-            Stream(rooms.ledger, desk.account, rooms.outlets.records, told=self._measure) for desk in app.desks
+            Stream(rooms.ledger, worker.account, rooms.outlets.records, told=self._measure) for worker in app.workers
         ]
         self._log = app.log
         self._sent: OrderedDict[str, float] = OrderedDict()
@@ -172,25 +172,25 @@ async def figures(app: App) -> float:
     metrics.ready.set(app.readiness().ready)
     app.tell_problems()
     metrics.generation.set(rooms.host.bundle.generation)
-    for desk in app.desks:
-        metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
-        await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.spent(), now)
-        for intake in desk.resting():  # nothing is missed where nothing is wanted
-            metrics.gap.remove(desk.account, intake.source.name)
-            metrics.coverage_age.remove(desk.account, intake.source.name)
-        for intake in desk.needed():
-            name = desk.name_of(intake)
-            app.missing[name] = missing = await _missing(app, desk, intake.source.name)
-            metrics.gap.labels(desk.account, intake.source.name).set(missing[0])
+    for worker in app.workers:
+        metrics.budget_left.labels(worker.line.credential).set(worker.line.budget.left)
+        await rooms.ledger.keep_spent(worker.line.credential, worker.line.budget.spent(), now)
+        for intake in worker.resting():  # nothing is missed where nothing is wanted
+            metrics.gap.remove(worker.account, intake.source.name)
+            metrics.coverage_age.remove(worker.account, intake.source.name)
+        for intake in worker.needed():
+            name = worker.name_of(intake)
+            app.missing[name] = missing = await _missing(app, worker, intake.source.name)
+            metrics.gap.labels(worker.account, intake.source.name).set(missing[0])
             if intake.reached:
-                metrics.coverage_age.labels(desk.account, intake.source.name).set(now - intake.reached)
+                metrics.coverage_age.labels(worker.account, intake.source.name).set(now - intake.reached)
     return FIGURES_EVERY
 
 
 async def entries(app: App) -> float:
     """Count the entries by action and state."""
     gauge = app.rooms.outlets.metrics.entries
-    counted = [(desk.account, await app.rooms.ledger.counts(desk.account)) for desk in app.desks]
+    counted = [(worker.account, await app.rooms.ledger.counts(worker.account)) for worker in app.workers]
     gauge.clear()
     for account, kinds in counted:
         for kind, states in kinds.items():
@@ -199,9 +199,9 @@ async def entries(app: App) -> float:
     return ENTRIES_EVERY
 
 
-async def _missing(app: App, desk: Desk, source: str) -> tuple[float, str]:
+async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
-    found = await app.rooms.ledger.coverage(desk.account, source)
+    found = await app.rooms.ledger.coverage(worker.account, source)
     gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
@@ -211,12 +211,12 @@ async def retention(app: App) -> float:
     """Let lapse what waited too long, and forget what is old."""
     rooms, settings = app.rooms, app.rooms.settings
     now = rooms.clock.now()
-    for desk in app.desks:
-        await rooms.ledger.lapse(desk.account, now, settings.lapse)
+    for worker in app.workers:
+        await rooms.ledger.lapse(worker.account, now, settings.lapse)
         # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
-        swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in desk.intakes}
+        swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
-        await rooms.ledger.prune(desk.account, now, sights_before, now - settings.keep)
+        await rooms.ledger.prune(worker.account, now, sights_before, now - settings.keep)
     for table, size in (await rooms.ledger.sizes()).items():
         rooms.outlets.metrics.store_bytes.labels(table).set(size)
     return HOURLY

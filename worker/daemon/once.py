@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from worker.api import Clock
 from worker.daemon import maintenance
-from worker.daemon.account import Desk
+from worker.daemon.account import AccountWorker
 from worker.daemon.app import App, opened
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
@@ -36,23 +36,23 @@ async def once(settings: Settings, outlets: Outlets) -> Summary:
     async with opened(settings, outlets, gather_notices=0.0) as app:
         await app.begin()
         await maintenance.orders(app)
-        for desk in app.desks:
-            await _read(desk, app.rooms.clock)
-            summary.unsettled += await _settled(app, desk)
-            await _add(summary, app, desk)
+        for worker in app.workers:
+            await _read(worker, app.rooms.clock)
+            summary.unsettled += await _settled(app, worker)
+            await _add(summary, app, worker)
         await app.end()
     return summary
 
 
-async def _read(desk: Desk, clock: Clock) -> None:
+async def _read(worker: AccountWorker, clock: Clock) -> None:
     """Read the present, then what is missing before it, then judge what was held for a fact."""
-    for intake in desk.needed():
+    for intake in worker.needed():
         begun = clock.now()
         await intake.head()
         if intake.reached < begun - BACK:  # it only ended what a round before had broken off
             await intake.head()
         await _to_the_end(intake.behind)
-    await _to_the_end(desk.held.step)
+    await _to_the_end(worker.held.step)
 
 
 async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
@@ -61,40 +61,40 @@ async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
         pass
 
 
-async def _settled(app: App, desk: Desk) -> int:
+async def _settled(app: App, worker: AccountWorker) -> int:
     """Act and look for proof; return how many entries are still open when the patience is over."""
     rooms = app.rooms
     patience = PATIENCE * rooms.settings.settle
     until = rooms.clock.monotonic() + patience
-    app.log.info("acting, and waiting for proof", account=desk.account, at_most_seconds=round(patience))
+    app.log.info("acting, and waiting for proof", account=worker.account, at_most_seconds=round(patience))
     while True:
-        moved = await desk.executor.step()
-        left = await unsettled(app, desk)
+        moved = await worker.executor.step()
+        left = await unsettled(app, worker)
         if not left or rooms.clock.monotonic() > until:
             return len(left)
         if not moved:
-            await rooms.clock.sleep(await _rest(app, desk))
+            await rooms.clock.sleep(await _rest(app, worker))
 
 
-async def unsettled(app: App, desk: Desk) -> list[Entry]:
+async def unsettled(app: App, worker: AccountWorker) -> list[Entry]:
     """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
     now = app.rooms.clock.now()
-    entries = await app.rooms.ledger.open(desk.account, now, states=tuple(OPEN), due=False)
+    entries = await app.rooms.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
-async def _rest(app: App, desk: Desk) -> float:
+async def _rest(app: App, worker: AccountWorker) -> float:
     """Return how long there is nothing to do."""
     now = app.rooms.clock.now()
-    due = await app.rooms.ledger.next_due(desk.account, now)
+    due = await app.rooms.ledger.next_due(worker.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
-async def _add(summary: Summary, app: App, desk: Desk) -> None:
+async def _add(summary: Summary, app: App, worker: AccountWorker) -> None:
     """Add what one account came to."""
-    for kind, states in (await app.rooms.ledger.counts(desk.account, app.rooms.clock.now())).items():
+    for kind, states in (await app.rooms.ledger.counts(worker.account, app.rooms.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
-    for (operation, _), count in desk.client.calls.items():
+    for (operation, _), count in worker.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count
-    for intake in desk.needed():
+    for intake in worker.needed():
         summary.open_gaps += len(await intake.gaps())
