@@ -25,9 +25,9 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
     bench.world.arrive(4, "outbreak")
     async with bench.api(), bench.worker() as app, daemon.served(app) as url, ClientSession() as web:
         await until(
-            lambda: app.rooms.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
+            lambda: app.services.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
-        app.rooms.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
+        app.services.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
         await maintenance.entries(app)
         async with web.get(url + "/metrics") as answer:
             page = await answer.text()
@@ -52,10 +52,10 @@ async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(b
     async with bench.api(), bench.app() as app:
         messages, *_ = app.workers[0].loops()
         await app.turn(messages)
-        now = app.rooms.clock.now()
+        now = app.services.clock.now()
         stuck = Slice(source="messages", kind="gap", start=now - 900, end=now - 840, why="too slow", next_at=now + 300)
         page = Page(account=ACCOUNT, now=now, source="messages", slice=stuck)
-        await app.rooms.ledger.enter(page)
+        await app.services.ledger.enter(page)
         await app.turn(messages)
         await maintenance.figures(app)
         assert "messages: too slow" in app.readiness().why
@@ -64,7 +64,7 @@ async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(b
 async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
     async with bench.app() as app:
         app.overslept("messages")
-        assert "worker_overslept_total 1.0" in app.rooms.outlets.metrics.text().decode()
+        assert "worker_overslept_total 1.0" in app.services.outlets.metrics.text().decode()
     assert bench.told()[-1]["loop"] == "messages"
 
 
@@ -84,7 +84,7 @@ async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_w
     (bench.folder / "accounts.toml").write_text('[[account]]\nid = "idle"\ntoken = "another"\n')
     accounts = {"WORKER_ACCOUNTS": str(bench.folder / "accounts.toml")}
     async with bench.app(**accounts) as app:
-        ledger, now = app.rooms.ledger, app.rooms.clock.now()
+        ledger, now = app.services.ledger, app.services.clock.now()
         await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
         await ledger.keep_spent("idle", ((now - 5, 1),), now)
     async with bench.app(**accounts) as app:
@@ -187,17 +187,17 @@ async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_
         assert (await app.turn(messages) < 10, await app.turn(reports)) == (True, UNHEARD)
         assert app.readiness().ready
         rule_files(bench.rules, hears=REPORTS)
-        await app.rooms.host.load()
+        await app.services.host.load()
         assert await app.turn(reports) == 3600
         assert "reports: GET /phishguard/reports" in app.readiness().why[0]
         (bench.rules / "hears.py").unlink()
-        await app.rooms.host.load()
+        await app.services.host.load()
         assert app.readiness().ready
 
 
 async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Bench) -> None:
     def figures(app: App) -> int:
-        page = app.rooms.outlets.metrics.text().decode()
+        page = app.services.outlets.metrics.text().decode()
         return len(re.findall(r'^worker_(?:gap|coverage_age)_seconds{.*source="reports"}', page, re.MULTILINE))
 
     rule_files(bench.rules, hears=REPORTS)
@@ -206,7 +206,7 @@ async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Ben
         await maintenance.figures(app)
         read = figures(app)
         (bench.rules / "hears.py").unlink()
-        await app.rooms.host.load()
+        await app.services.host.load()
         await maintenance.figures(app)
         assert (read, figures(app)) == (2, 0)
 
@@ -248,10 +248,10 @@ async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> N
         assert [intake.source.kind for intake in worker.needed()] == ["Message"]
         for kind in TRIGGERS.keys() - {"Message"}:
             rule_files(bench.rules, hears=ABOUT.format(mark="(mode=OFF)", kind=kind))
-            await app.rooms.host.load()
+            await app.services.host.load()
             assert [intake.source.kind for intake in worker.needed()] == ["Message"]
             rule_files(bench.rules, hears=ABOUT.format(mark="", kind=kind))
-            await app.rooms.host.load()
+            await app.services.host.load()
             before = bench.world.requests[WHERE[kind]]["200"] if WHERE[kind] in bench.world.requests else 0
             assert not app.readiness().ready
             await turned(app)

@@ -15,7 +15,7 @@ async def test_a_thing_is_known_for_as_long_as_its_source_may_show_it_again(benc
     ages = {("Message", 9), ("Message", 11), ("Report", 11), ("Report", 36), ("Report", 38)}
     seen = [Reading(thing=Thing(kind, now - days * DAY, f"{days}"), state="read", raw=b"{}") for kind, days in ages]
     async with bench.app(WORKER_SWEEP="3d") as app:
-        ledger = app.rooms.ledger
+        ledger = app.services.ledger
         news = await ledger.news(ACCOUNT, seen, now, 0.0)
         await ledger.enter(Page(account=ACCOUNT, now=now, source="messages", news=news))
         await maintenance.retention(app)

@@ -75,9 +75,9 @@ async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench
 
 async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
     async with bench.api(), bench.worker() as app:
-        await app.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
+        await app.services.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
         await until(lambda: "order taken" in bench.log.getvalue())
-        assert [brake.who for brake in await app.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
+        assert [brake.who for brake in await app.services.ledger.brakes(ACCOUNT)] == ["ada"]
 
 
 async def test_an_order_wakes_who_acts(bench: Bench) -> None:
@@ -85,7 +85,7 @@ async def test_an_order_wakes_who_acts(bench: Bench) -> None:
         (worker,) = app.workers
         await maintenance.orders(app)
         assert not worker.wake.is_set()
-        await app.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
+        await app.services.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
         await maintenance.orders(app)
         assert worker.wake.is_set()
 
@@ -93,9 +93,9 @@ async def test_an_order_wakes_who_acts(bench: Bench) -> None:
 async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:
     async with bench.api(), bench.worker() as app:
         rule_files(bench.rules, more=MOVES.replace("moves", "more"))
-        await until(lambda: app.rooms.host.bundle.generation == 2)
+        await until(lambda: app.services.host.bundle.generation == 2)
         await until(lambda: b'"generation":2' in bench.records.getvalue())
-    assert {rule.name for rule in app.rooms.host.bundle.rules} == {"moves", "more"}
+    assert {rule.name for rule in app.services.host.bundle.rules} == {"moves", "more"}
 
 
 async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
@@ -105,9 +105,9 @@ async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench
         async with web.get(url + "/metrics") as answer:
             assert "worker_bundle_refused 1.0" in await answer.text()
         assert "broken.py:2" in app.readiness().warnings[0]
-        assert [rule.name for rule in app.rooms.host.bundle.rules] == ["moves"]
+        assert [rule.name for rule in app.services.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
-        await until(lambda: app.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
+        await until(lambda: app.services.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
         assert app.readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
@@ -118,12 +118,12 @@ async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_sa
         watch = reload.Watch(app)
         for _ in range(2):
             await watch.step()
-        assert (app.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
+        assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
         rule_files(bench.rules, moves=MOVES + "\n# changed\n")
         watch = reload.Watch(app)
         for _ in range(2):
             await watch.step()
-        assert (app.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
+        assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
 
 
 def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
@@ -138,13 +138,13 @@ def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
 async def test_a_single_round_reads_the_present_although_an_earlier_one_was_broken_off(bench: Bench) -> None:
     async with bench.api():
         async with bench.app() as app:
-            now = app.rooms.clock.now()
+            now = app.services.clock.now()
             head = Slice(source="messages", kind="head", start=now - 1900, end=now - 1800, cursor="lost")
             page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
-            await app.rooms.ledger.enter(page)
+            await app.services.ledger.enter(page)
         outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
         summary = await daemon.once(Settings.load(bench.environment), outlets)
         async with bench.app() as app:
-            read = await app.rooms.ledger.coverage(ACCOUNT, "messages")
+            read = await app.services.ledger.coverage(ACCOUNT, "messages")
     assert summary.open_gaps == 0
     assert reaches(read) >= now

@@ -35,7 +35,7 @@ async def test_a_limit_that_is_spent_is_logged_once_and_every_channel_is_told(be
     bench.world.arrive(5, "outbreak")
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://") as app:
         await until(lambda: any(told["event"] == "notice" for told in bench.told()))
-        waits = [entry.said for entry in await app.rooms.ledger.entries(ACCOUNT, states=("waiting",))]
+        waits = [entry.said for entry in await app.services.ledger.entries(ACCOUNT, states=("waiting",))]
     (said,) = [told for told in bench.told() if told["event"] == "a limit is spent"]
     assert (said["level"], said["rule"], [said["because"]] * 3) == ("warning", "moves", waits)
     (notice,) = [told for told in bench.told() if told["event"] == "notice"]
@@ -59,7 +59,7 @@ async def test_each_failing_rule_is_named(bench: Bench) -> None:
             Mishap(rule=name, fingerprint="f", cause=f"a/Message/b/{n}", problem="no", raw=b"{}")
             for n, name in enumerate(("one", "other", "one"))
         ]
-        await app.rooms.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
+        await app.services.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
         await maintenance.Records(app).step()
     assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
 

@@ -46,7 +46,7 @@ async def moved(bench: Bench, app: App, count: int) -> None:
     bench.world.arrive(count, "outbreak")
     await until(lambda: len(bench.world.effects) == before + count)
     await until(lambda: bench.records.getvalue().count(b'"to":"done"') == len(bench.world.effects))
-    covered = await app.rooms.ledger.coverage(ACCOUNT, "messages")
+    covered = await app.services.ledger.coverage(ACCOUNT, "messages")
     assert covered.closed[-1][1] <= time.time()
 
 

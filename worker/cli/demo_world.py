@@ -94,10 +94,10 @@ async def quiet(app: App, since: float) -> bool:
 
 async def _busy(app: App) -> bool:
     """Tell whether anything is on its way."""
-    far = app.rooms.clock.now() + PATIENCE
+    far = app.services.clock.now() + PATIENCE
     for worker in app.workers:
-        states = {state for counts in (await app.rooms.ledger.counts(worker.account)).values() for state in counts}
-        if "held" in states or await unsettled(app, worker) or await app.rooms.ledger.held(worker.account, far):
+        states = {state for counts in (await app.services.ledger.counts(worker.account)).values() for state in counts}
+        if "held" in states or await unsettled(app, worker) or await app.services.ledger.held(worker.account, far):
             return True
     return False
 
@@ -105,7 +105,7 @@ async def _busy(app: App) -> bool:
 async def figures(app: App, world: World, since: float) -> Figures:
     """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
     (worker,) = app.workers
-    entries = await app.rooms.ledger.entries(worker.account, limit=1_000_000)
+    entries = await app.services.ledger.entries(worker.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
     fresh = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
     fresh = [(entry, visible) for entry, visible in fresh if visible >= since]
@@ -116,7 +116,7 @@ async def figures(app: App, world: World, since: float) -> Figures:
         messages_read=worker.totals["read"],
         new_messages=worker.totals["new"],
         decisions=worker.totals["decisions"],
-        entries=await app.rooms.ledger.counts(worker.account, app.rooms.clock.now()),
+        entries=await app.services.ledger.counts(worker.account, app.services.clock.now()),
         api_calls=calls,
         calls_per_1000_messages=_per_1000(calls, worker.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),

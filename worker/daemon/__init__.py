@@ -32,11 +32,11 @@ async def run(settings: Settings, outlets: Outlets) -> None:
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
     """Answer /livez, /readyz and /metrics; give the address."""
-    host, port = app.rooms.settings.listen
+    host, port = app.services.settings.listen
 
     async def metrics() -> bytes:
         await maintenance.figures(app)
-        return app.rooms.outlets.metrics.text()
+        return app.services.outlets.metrics.text()
 
     async with serve(host, port, readiness=app.readiness, metrics=metrics) as url:
         app.log.info("listening", url=url)
@@ -94,7 +94,7 @@ async def _drained(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "S
     What does not end within WORKER_DRAIN is left to the ledger: the next process goes on from there.
     """
     app.log.info("stopping")
-    drain = app.rooms.settings.drain
+    drain = app.services.settings.drain
     await asyncio.wait(keeping, timeout=drain / 2)
     drains = [asyncio.ensure_future(worker.executor.drain()) for worker in app.workers]
     _, late = await asyncio.wait(drains, timeout=drain / 2)

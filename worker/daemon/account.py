@@ -40,7 +40,7 @@ class Loop(NamedTuple):
     step: Callable[[], Awaitable[float]]
 
 
-class Rooms(NamedTuple):
+class Services(NamedTuple):
     """What the workers of all accounts share."""
 
     settings: Settings
@@ -65,26 +65,26 @@ class Line(NamedTuple):
 class AccountWorker:
     """One account: what reads it, and what acts in it."""
 
-    def __init__(self, account: str, line: Line, rooms: Rooms, *, prefix: str = "") -> None:
-        """Put the rooms together; ``prefix`` tells the loops of several accounts apart."""
-        self.account, self.line, self._rooms, self._prefix = account, line, rooms, prefix
+    def __init__(self, account: str, line: Line, services: Services, *, prefix: str = "") -> None:
+        """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
+        self.account, self.line, self._services, self._prefix = account, line, services, prefix
         self.wake = asyncio.Event()
         self.totals: Counter[str] = Counter()
         """What was read and decided since the start: records, new sights, decisions."""
         self._greeting, self._greeted = asyncio.Lock(), False
-        self.client = client = _client(account, line, rooms)
-        looks, facts = Looks(), Facts(client, rooms.clock)
-        ceiling, stale = rooms.settings.ceiling, rooms.settings.stale
-        judge = Judge(rules=rooms.host, facts=facts, clock=rooms.clock, ceiling=ceiling, stale=stale)
+        self.client = client = _client(account, line, services)
+        looks, facts = Looks(), Facts(client, services.clock)
+        ceiling, stale = services.settings.ceiling, services.settings.stale
+        judge = Judge(rules=services.host, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
         self.intakes = tuple(
             Intake(
                 account=account,
                 source=source,
                 judge=judge,
-                ledger=rooms.ledger,
+                ledger=services.ledger,
                 looks=looks,
-                clock=rooms.clock,
-                pace=_pace(source, rooms.settings),
+                clock=services.clock,
+                pace=_pace(source, services.settings),
                 first=self._greet,
                 spent=line.budget.spent,
                 told=self._progress,
@@ -95,8 +95,8 @@ class AccountWorker:
         self.held = HeldEvents(
             account=account,
             judge=judge,
-            ledger=rooms.ledger,
-            clock=rooms.clock,
+            ledger=services.ledger,
+            clock=services.clock,
             spent=line.budget.spent,
             wake=self.wake,
         )
@@ -104,19 +104,19 @@ class AccountWorker:
             account=account,
             client=client,
             budget=line.budget,
-            ledger=rooms.ledger,
+            ledger=services.ledger,
             looks=looks,
-            clock=rooms.clock,
+            clock=services.clock,
             standing=self.standing,
-            settle=rooms.settings.settle,
+            settle=services.settings.settle,
             busy=lambda: any(intake.walking for intake in self.intakes),
             policies=facts.policies,
             first=self._greet,
             seen=self.intakes[0].seen,
-            notify=rooms.channels.notify,
+            notify=services.channels.notify,
             wake=self.wake,
-            timeout=rooms.settings.request_timeout,
-            gather_notices=rooms.gather_notices,
+            timeout=services.settings.request_timeout,
+            gather_notices=services.gather_notices,
         )
 
     def name_of(self, intake: Intake) -> str:
@@ -131,13 +131,13 @@ class AccountWorker:
 
     def standing(self) -> Standing:
         """Return what must hold when an entry is claimed: the ceiling and the rules as they are now."""
-        host, settings = self._rooms.host, self._rooms.settings
+        host, settings = self._services.host, self._services.settings
         named = {rule.name: rule for rule in host.bundle.rules}
         return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
 
     def needed(self) -> tuple[Intake, ...]:
         """Return what is to be read: mail always, everything else while some rule is about it."""
-        kinds = {Messages.kind, *(rule.trigger for rule in self._rooms.host.bundle.rules if rule.mode is not OFF)}
+        kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
 
     def resting(self) -> tuple[Intake, ...]:
@@ -162,13 +162,13 @@ class AccountWorker:
 
     def _clean_too(self) -> bool:
         """Tell whether some rule wants to hear of clean mail."""
-        rules = self._rooms.host.bundle.rules
+        rules = self._services.host.bundle.rules
         heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)
         return any("NONE" in dispositions for dispositions in heard)
 
     def _progress(self, progress: Progress) -> None:
         """Count what a page came to."""
-        metrics = self._rooms.outlets.metrics
+        metrics = self._services.outlets.metrics
         self.totals.update({"read": progress.records, "new": progress.new, "decisions": progress.drafts})
         metrics.messages_read.labels(progress.source).inc(progress.records)
         metrics.broken.labels(progress.source).inc(progress.broken)
@@ -176,15 +176,15 @@ class AccountWorker:
             metrics.rule_failures.labels(rule).inc()
 
 
-def _client(account: str, line: Line, rooms: Rooms) -> Client:
+def _client(account: str, line: Line, services: Services) -> Client:
     """Open the client of an account, its calls counted."""
-    metrics: Metrics = rooms.outlets.metrics
+    metrics: Metrics = services.outlets.metrics
 
     def called(operation: str, status: int, seconds: float) -> None:
         metrics.requests.labels(operation, str(status or "none")).inc()
         metrics.seconds.labels(operation).observe(seconds)
 
-    return Client(line.transport, line.budget, rooms.clock, account, jitter=random.random, on_call=called)
+    return Client(line.transport, line.budget, services.clock, account, jitter=random.random, on_call=called)
 
 
 def _pace(source: Source, settings: Settings) -> Pace:

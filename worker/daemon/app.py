@@ -10,7 +10,7 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, AccountWorker, Line, Loop, Rooms, credential_of
+from worker.daemon.account import BEHIND, AccountWorker, Line, Loop, Services, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.scheduler import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -28,9 +28,9 @@ NOT_ENTITLED_AGAIN = 3600.0
 class App:
     """Everything one process has open, and the problems it has."""
 
-    def __init__(self, rooms: Rooms, workers: Iterable[AccountWorker]) -> None:
+    def __init__(self, services: Services, workers: Iterable[AccountWorker]) -> None:
         """Take what is open already; closing it is the caller's part."""
-        self.rooms, self.workers = rooms, tuple(workers)
+        self.services, self.workers = services, tuple(workers)
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
         """Per source: seconds not read yet, and why not when something is in the way."""
@@ -44,11 +44,11 @@ class App:
     @property
     def log(self) -> Log:
         """The operations log."""
-        return self.rooms.outlets.log
+        return self.services.outlets.log
 
     async def begin(self) -> None:
         """Say what runs, in the log and in the audit records."""
-        bundle, settings = self.rooms.host.bundle, self.rooms.settings
+        bundle, settings = self.services.host.bundle, self.services.settings
         self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
         await self.write({"verb": "started", "ceiling": settings.ceiling.name.lower()})
         await self.write_bundle()
@@ -57,27 +57,27 @@ class App:
         """Say that it ended as it should."""
         await self.write({"verb": "stopped"})
         for worker in self.workers:
-            await self.rooms.ledger.keep_spent(
-                worker.line.credential, worker.line.budget.spent(), self.rooms.clock.now()
+            await self.services.ledger.keep_spent(
+                worker.line.credential, worker.line.budget.spent(), self.services.clock.now()
             )
         self.log.info("stopped")
 
     async def write(self, record: dict[str, Any]) -> None:
         """Write a record that is about no entry, for every account."""
         for worker in self.workers:
-            await self.rooms.ledger.write(worker.account, [record], self.rooms.clock.now())
+            await self.services.ledger.write(worker.account, [record], self.services.clock.now())
 
     async def write_bundle(self) -> None:
         """Record which rules judge from now on."""
-        bundle = self.rooms.host.bundle
+        bundle = self.services.host.bundle
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
         told = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
         await self.write({"verb": "bundle taken", **told})
-        self.rooms.outlets.metrics.generation.set(bundle.generation)
+        self.services.outlets.metrics.generation.set(bundle.generation)
 
     def overslept(self, name: str) -> None:
         """Note that the watchdog had to wake a loop."""
-        self.rooms.outlets.metrics.overslept.inc()
+        self.services.outlets.metrics.overslept.inc()
         self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
 
     async def keep(self, loop: Loop, wakes: Wakes) -> None:
@@ -94,7 +94,7 @@ class App:
         except Permanent as error:
             return self._trouble(loop.name, error, REFUSED_AGAIN)
         except Temporary as error:
-            return self._trouble(loop.name, error, max(error.after, self.rooms.settings.poll_every))
+            return self._trouble(loop.name, error, max(error.after, self.services.settings.poll_every))
         if self._troubles.pop(loop.name, None):
             self.log.info("works again", loop=loop.name)
         return pause
@@ -135,19 +135,19 @@ class App:
             told = (
                 {worker.name_of(intake): lost for intake in worker.needed() if lost} | told | worker.executor.problems
             )
-        now, stopping = self.rooms.clock.now(), self.stopping.is_set()
+        now, stopping = self.services.clock.now(), self.stopping.is_set()
         return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
 
     def _warnings(self) -> Iterator[str]:
         """Yield what a person has to fix, though everything goes on."""
         if self.refused:
             yield f"the rule files on disk are refused and the ones before go on: {self.refused}"
-        for name in sorted(self.rooms.host.lowered):
+        for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
 
     def _sources(self, worker: AccountWorker) -> Iterable[Progress]:
         """Yield how far each source is read that some rule needs."""
-        settings = self.rooms.settings
+        settings = self.services.settings
         for intake in worker.needed():
             name = worker.name_of(intake)
             missing, slow = self.missing.get(name, (0.0, ""))
@@ -171,23 +171,25 @@ async def opened(
         # The rules first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
         ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
-        rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
-        lines = await _lines(stack, rooms, accounts)
+        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
+        lines = await _lines(stack, services, accounts)
         many = len(accounts) > 1
-        yield App(rooms, (AccountWorker(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
+        yield App(
+            services, (AccountWorker(a.id, lines[a.id], services, prefix=f"{a.id} " if many else "") for a in accounts)
+        )
 
 
-async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account]) -> dict[str, Line]:
+async def _lines(stack: AsyncExitStack, services: Services, accounts: Iterable[Account]) -> dict[str, Line]:
     """Open one line per credential, and return each account's."""
-    settings, lines, of_account = rooms.settings, dict[str, Line](), dict[str, Line]()
+    settings, lines, of_account = services.settings, dict[str, Line](), dict[str, Line]()
     for account in accounts:
         credential = credential_of(account)
         key = credential.fingerprint
         if key not in lines:
             mine = [each.id for each in accounts if credential_of(each).fingerprint == key]
-            spent = await _spent(rooms.ledger, [key, *mine])
+            spent = await _spent(services.ledger, [key, *mine])
             transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
-            budget = Budget(rooms.clock, *settings.budget, settings.budget_share, spent)
+            budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
             lines[key] = Line(await stack.enter_async_context(transport), budget, key)
         of_account[account.id] = lines[key]
     return of_account

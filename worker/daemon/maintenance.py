@@ -42,9 +42,9 @@ def loops(app: App, records: "Records") -> list[Loop]:
 
 async def orders(app: App) -> float:
     """Take up what people ordered."""
-    rooms = app.rooms
+    services = app.services
     for worker in app.workers:
-        taken = await rooms.ledger.take_orders(worker.account, rooms.clock.now())
+        taken = await services.ledger.take_orders(worker.account, services.clock.now())
         for order in taken:
             app.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
         if taken:
@@ -63,15 +63,16 @@ class Records:
 
     def __init__(self, app: App) -> None:
         """Go on after the last record that is known to be out."""
-        rooms = app.rooms
-        self._metrics = rooms.outlets.metrics
+        services = app.services
+        self._metrics = services.outlets.metrics
         self._streams = [
-            Stream(rooms.ledger, worker.account, rooms.outlets.records, told=self._measure) for worker in app.workers
+            Stream(services.ledger, worker.account, services.outlets.records, told=self._measure)
+            for worker in app.workers
         ]
         self._log = app.log
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._heads: dict[str, Told] = {}
-        self._channels = rooms.channels
+        self._channels = services.channels
         self._notices: list[str] = []
         self._failing: set[str] = set()
         self._spent: set[str] = set()
@@ -167,14 +168,14 @@ class Told(msgspec.Struct, frozen=True):
 
 async def figures(app: App) -> float:
     """Measure what is not counted as it happens."""
-    rooms, metrics = app.rooms, app.rooms.outlets.metrics
-    now = rooms.clock.now()
+    services, metrics = app.services, app.services.outlets.metrics
+    now = services.clock.now()
     metrics.ready.set(app.readiness().ready)
     app.tell_problems()
-    metrics.generation.set(rooms.host.bundle.generation)
+    metrics.generation.set(services.host.bundle.generation)
     for worker in app.workers:
         metrics.budget_left.labels(worker.line.credential).set(worker.line.budget.left)
-        await rooms.ledger.keep_spent(worker.line.credential, worker.line.budget.spent(), now)
+        await services.ledger.keep_spent(worker.line.credential, worker.line.budget.spent(), now)
         for intake in worker.resting():  # nothing is missed where nothing is wanted
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
@@ -189,8 +190,8 @@ async def figures(app: App) -> float:
 
 async def entries(app: App) -> float:
     """Count the entries by action and state."""
-    gauge = app.rooms.outlets.metrics.entries
-    counted = [(worker.account, await app.rooms.ledger.counts(worker.account)) for worker in app.workers]
+    gauge = app.services.outlets.metrics.entries
+    counted = [(worker.account, await app.services.ledger.counts(worker.account)) for worker in app.workers]
     gauge.clear()
     for account, kinds in counted:
         for kind, states in kinds.items():
@@ -201,7 +202,7 @@ async def entries(app: App) -> float:
 
 async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
-    found = await app.rooms.ledger.coverage(worker.account, source)
+    found = await app.services.ledger.coverage(worker.account, source)
     gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
@@ -209,14 +210,14 @@ async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float,
 
 async def retention(app: App) -> float:
     """Let lapse what waited too long, and forget what is old."""
-    rooms, settings = app.rooms, app.rooms.settings
-    now = rooms.clock.now()
+    services, settings = app.services, app.services.settings
+    now = services.clock.now()
     for worker in app.workers:
-        await rooms.ledger.lapse(worker.account, now, settings.lapse)
+        await services.ledger.lapse(worker.account, now, settings.lapse)
         # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
         swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
-        await rooms.ledger.prune(worker.account, now, sights_before, now - settings.keep)
-    for table, size in (await rooms.ledger.sizes()).items():
-        rooms.outlets.metrics.store_bytes.labels(table).set(size)
+        await services.ledger.prune(worker.account, now, sights_before, now - settings.keep)
+    for table, size in (await services.ledger.sizes()).items():
+        services.outlets.metrics.store_bytes.labels(table).set(size)
     return HOURLY

@@ -37,7 +37,7 @@ async def once(settings: Settings, outlets: Outlets) -> Summary:
         await app.begin()
         await maintenance.orders(app)
         for worker in app.workers:
-            await _read(worker, app.rooms.clock)
+            await _read(worker, app.services.clock)
             summary.unsettled += await _settled(app, worker)
             await _add(summary, app, worker)
         await app.end()
@@ -63,36 +63,36 @@ async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
 
 async def _settled(app: App, worker: AccountWorker) -> int:
     """Act and look for proof; return how many entries are still open when the patience is over."""
-    rooms = app.rooms
-    patience = PATIENCE * rooms.settings.settle
-    until = rooms.clock.monotonic() + patience
+    services = app.services
+    patience = PATIENCE * services.settings.settle
+    until = services.clock.monotonic() + patience
     app.log.info("acting, and waiting for proof", account=worker.account, at_most_seconds=round(patience))
     while True:
         moved = await worker.executor.step()
         left = await unsettled(app, worker)
-        if not left or rooms.clock.monotonic() > until:
+        if not left or services.clock.monotonic() > until:
             return len(left)
         if not moved:
-            await rooms.clock.sleep(await _rest(app, worker))
+            await services.clock.sleep(await _rest(app, worker))
 
 
 async def unsettled(app: App, worker: AccountWorker) -> list[Entry]:
     """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
-    now = app.rooms.clock.now()
-    entries = await app.rooms.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
+    now = app.services.clock.now()
+    entries = await app.services.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
 async def _rest(app: App, worker: AccountWorker) -> float:
     """Return how long there is nothing to do."""
-    now = app.rooms.clock.now()
-    due = await app.rooms.ledger.next_due(worker.account, now)
+    now = app.services.clock.now()
+    due = await app.services.ledger.next_due(worker.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
 async def _add(summary: Summary, app: App, worker: AccountWorker) -> None:
     """Add what one account came to."""
-    for kind, states in (await app.rooms.ledger.counts(worker.account, app.rooms.clock.now())).items():
+    for kind, states in (await app.services.ledger.counts(worker.account, app.services.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in worker.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count

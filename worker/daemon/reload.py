@@ -28,7 +28,7 @@ class Watch:
     def __init__(self, app: App) -> None:
         """Begin with no files seen: they may have changed since they were loaded at the start."""
         self._house = app
-        self._folder = app.rooms.settings.rules
+        self._folder = app.services.settings.rules
         self._taken: Stamp = ()
         self._seen: Stamp = ()
 
@@ -43,10 +43,10 @@ class Watch:
 
     async def _take_up(self) -> None:
         """Load, and say what came of it: in the log, as a metric and in the audit records."""
-        app, metrics = self._house, self._house.rooms.outlets.metrics
-        before = app.rooms.host.bundle
+        app, metrics = self._house, self._house.services.outlets.metrics
+        before = app.services.host.bundle
         try:
-            bundle = await app.rooms.host.load()
+            bundle = await app.services.host.load()
         except RuleError as error:
             metrics.refused.set(1)
             app.refused = problem = str(error)
