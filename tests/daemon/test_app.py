@@ -75,8 +75,8 @@ async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -
     )
     async with bench.app(WORKER_ACCOUNTS=str(bench.folder / "accounts.toml")) as app:
         first, other, third = app.workers
-    assert first.line is other.line
-    assert third.line.budget is not first.line.budget
+    assert first.connection is other.connection
+    assert third.connection.budget is not first.connection.budget
     assert other.loops()[0].name == "other messages"
 
 
@@ -88,7 +88,7 @@ async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_w
         await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
         await ledger.keep_spent("idle", ((now - 5, 1),), now)
     async with bench.app(**accounts) as app:
-        busy, idle = (worker.line.budget.spent() for worker in app.workers)
+        busy, idle = (worker.connection.budget.spent() for worker in app.workers)
     assert [sum(count for _, count in spent) for spent in (busy, idle)] == [900, 1]
 
 
@@ -107,20 +107,20 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
     async with bench.api(), bench.app() as app:
         for loop in app.workers[0].loops()[:2]:
             await app.turn(loop)
-        line, ask = app.workers[0].line.transport, Request(method="GET", path="/accounts/a")
+        connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
         bench.world.faults.script([Fault("reset")] * 3)
         for ready in (True, False, False):
             with pytest.raises(Unsure):
-                await line.send(ask)
+                await connection.send(ask)
             assert app.readiness().ready == ready
         assert [why.partition(":")[0] for why in app.readiness().why] == ["messages"]
-        await line.send(ask)
+        await connection.send(ask)
         assert app.readiness().ready
 
 
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        line, ask = app.workers[0].line.transport, Request(method="GET", path="/accounts/a")
+        connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
         await maintenance.readiness(app)
         for loop in app.workers[0].loops()[:2]:
             await app.turn(loop)
@@ -128,10 +128,10 @@ async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
         bench.world.faults.script([Fault("reset")] * 2)
         for _ in range(2):
             with pytest.raises(Unsure):
-                await line.send(ask)
+                await connection.send(ask)
         await maintenance.readiness(app)
         await maintenance.readiness(app)
-        await line.send(ask)
+        await connection.send(ask)
         await maintenance.readiness(app)
     told = [(line["event"], line["level"]) for line in bench.told()]
     assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]

@@ -44,7 +44,7 @@ async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> Non
         bench.world.arrive(3, "outbreak")
         async with bench.worker() as app:
             await until(lambda: len(bench.world.effects) == 3)
-            spent = app.workers[0].line.budget.spent()
+            spent = app.workers[0].connection.budget.spent()
     first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
     assert first["number"] == len(before.splitlines()) + 1
     assert sum(count for _, count in spent) > sum(app.workers[0].client.calls.values())

@@ -24,20 +24,20 @@ async def test_what_was_written_under_two_names_was_spent_once(tmp_path: Path) -
     bench, now = Bench(tmp_path), float(int(time.time()))
     async with bench.app() as app:
         ledger, (worker,) = app.services.ledger, app.workers
-        await ledger.keep_spent(worker.line.credential, ((now - 2, 5), (now - 1, 2)), now)
+        await ledger.keep_spent(worker.connection.credential, ((now - 2, 5), (now - 1, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 2, 5), (now - 1, 4)), now)
     async with bench.app() as app:
-        assert sum(count for _, count in app.workers[0].line.budget.spent()) == 9
+        assert sum(count for _, count in app.workers[0].connection.budget.spent()) == 9
 
 
 async def test_what_was_written_before_the_time_was_known_does_not_hide_what_was_written_later(tmp_path: Path) -> None:
     bench, now = Bench(tmp_path), float(int(time.time()))
     async with bench.app() as app:
         ledger, (worker,) = app.services.ledger, app.workers
-        await ledger.keep_spent(worker.line.credential, ((now - 9, 5), (UNDATED, 2)), now)
+        await ledger.keep_spent(worker.connection.credential, ((now - 9, 5), (UNDATED, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 9, 5), (now - 2, 7)), now)
     async with bench.app() as app:
-        assert sum(count for _, count in app.workers[0].line.budget.spent()) == 12
+        assert sum(count for _, count in app.workers[0].connection.budget.spent()) == 12
 
 
 @pytest.mark.slow

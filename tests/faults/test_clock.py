@@ -73,5 +73,5 @@ async def test_a_restart_with_a_wrong_clock_goes_on_where_the_last_one_stopped(t
             await until(lambda: len(bench.world.effects) == 5)
             await moved(bench, app, 3)
             assert [await intake.gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
-            assert sum(count for _, count in app.workers[0].line.budget.spent()) < 100
+            assert sum(count for _, count in app.workers[0].connection.budget.spent()) < 100
     assert bench.world.repeats() == []

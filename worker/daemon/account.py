@@ -53,7 +53,7 @@ class Services(NamedTuple):
     """Seconds that notices of one channel and rule wait for each other."""
 
 
-class Line(NamedTuple):
+class ApiConnection(NamedTuple):
     """A way to the API: one per credential, however many accounts it opens, since they share its budget."""
 
     transport: HttpTransport
@@ -65,14 +65,14 @@ class Line(NamedTuple):
 class AccountWorker:
     """One account: what reads it, and what acts in it."""
 
-    def __init__(self, account: str, line: Line, services: Services, *, prefix: str = "") -> None:
+    def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
         """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
-        self.account, self.line, self._services, self._prefix = account, line, services, prefix
+        self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
         self.wake = asyncio.Event()
         self.totals: Counter[str] = Counter()
         """What was read and decided since the start: records, new sights, decisions."""
         self._greeting, self._greeted = asyncio.Lock(), False
-        self.client = client = _client(account, line, services)
+        self.client = client = _client(account, connection, services)
         looks, facts = Looks(), Facts(client, services.clock)
         ceiling, stale = services.settings.ceiling, services.settings.stale
         judge = Judge(rules=services.host, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
@@ -86,7 +86,7 @@ class AccountWorker:
                 clock=services.clock,
                 pace=_pace(source, services.settings),
                 first=self._greet,
-                spent=line.budget.spent,
+                spent=connection.budget.spent,
                 told=self._progress,
                 wake=self.wake,
             )
@@ -97,13 +97,13 @@ class AccountWorker:
             judge=judge,
             ledger=services.ledger,
             clock=services.clock,
-            spent=line.budget.spent,
+            spent=connection.budget.spent,
             wake=self.wake,
         )
         self.executor = Executor(
             account=account,
             client=client,
-            budget=line.budget,
+            budget=connection.budget,
             ledger=services.ledger,
             looks=looks,
             clock=services.clock,
@@ -176,7 +176,7 @@ class AccountWorker:
             metrics.rule_failures.labels(rule).inc()
 
 
-def _client(account: str, line: Line, services: Services) -> Client:
+def _client(account: str, connection: ApiConnection, services: Services) -> Client:
     """Open the client of an account, its calls counted."""
     metrics: Metrics = services.outlets.metrics
 
@@ -184,7 +184,9 @@ def _client(account: str, line: Line, services: Services) -> Client:
         metrics.requests.labels(operation, str(status or "none")).inc()
         metrics.seconds.labels(operation).observe(seconds)
 
-    return Client(line.transport, line.budget, services.clock, account, jitter=random.random, on_call=called)
+    return Client(
+        connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=called
+    )
 
 
 def _pace(source: Source, settings: Settings) -> Pace:

@@ -10,7 +10,7 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, AccountWorker, Line, Loop, Services, credential_of
+from worker.daemon.account import BEHIND, AccountWorker, ApiConnection, Loop, Services, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
 from worker.daemon.scheduler import Wakes
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -58,7 +58,7 @@ class App:
         await self.write({"verb": "stopped"})
         for worker in self.workers:
             await self.services.ledger.keep_spent(
-                worker.line.credential, worker.line.budget.spent(), self.services.clock.now()
+                worker.connection.credential, worker.connection.budget.spent(), self.services.clock.now()
             )
         self.log.info("stopped")
 
@@ -131,7 +131,7 @@ class App:
         resting = {worker.name_of(intake) for worker in self.workers for intake in worker.resting()}
         told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
         for worker in self.workers:
-            lost = worker.line.transport.lost
+            lost = worker.connection.transport.lost
             told = (
                 {worker.name_of(intake): lost for intake in worker.needed() if lost} | told | worker.executor.problems
             )
@@ -172,26 +172,32 @@ async def opened(
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
         ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
         services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
-        lines = await _lines(stack, services, accounts)
+        connections = await _open_connections(stack, services, accounts)
         many = len(accounts) > 1
         yield App(
-            services, (AccountWorker(a.id, lines[a.id], services, prefix=f"{a.id} " if many else "") for a in accounts)
+            services,
+            [
+                AccountWorker(one.id, connections[one.id], services, prefix=f"{one.id} " if many else "")
+                for one in accounts
+            ],
         )
 
 
-async def _lines(stack: AsyncExitStack, services: Services, accounts: Iterable[Account]) -> dict[str, Line]:
-    """Open one line per credential, and return each account's."""
-    settings, lines, of_account = services.settings, dict[str, Line](), dict[str, Line]()
+async def _open_connections(
+    stack: AsyncExitStack, services: Services, accounts: Iterable[Account]
+) -> dict[str, ApiConnection]:
+    """Open one connection per credential, and return each account's."""
+    settings, connections, of_account = services.settings, dict[str, ApiConnection](), dict[str, ApiConnection]()
     for account in accounts:
         credential = credential_of(account)
         key = credential.fingerprint
-        if key not in lines:
+        if key not in connections:
             mine = [each.id for each in accounts if credential_of(each).fingerprint == key]
             spent = await _spent(services.ledger, [key, *mine])
             transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
             budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
-            lines[key] = Line(await stack.enter_async_context(transport), budget, key)
-        of_account[account.id] = lines[key]
+            connections[key] = ApiConnection(await stack.enter_async_context(transport), budget, key)
+        of_account[account.id] = connections[key]
     return of_account
 
 

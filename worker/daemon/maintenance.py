@@ -174,8 +174,8 @@ async def figures(app: App) -> float:
     app.tell_problems()
     metrics.generation.set(services.host.bundle.generation)
     for worker in app.workers:
-        metrics.budget_left.labels(worker.line.credential).set(worker.line.budget.left)
-        await services.ledger.keep_spent(worker.line.credential, worker.line.budget.spent(), now)
+        metrics.budget_left.labels(worker.connection.credential).set(worker.connection.budget.left)
+        await services.ledger.keep_spent(worker.connection.credential, worker.connection.budget.spent(), now)
         for intake in worker.resting():  # nothing is missed where nothing is wanted
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
