@@ -63,7 +63,7 @@ async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(b
 
 async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
     async with bench.app() as app:
-        app.overslept("messages")
+        app.report_oversleep("messages")
         assert "worker_overslept_total 1.0" in app.services.outlets.metrics.text().decode()
     assert bench.told()[-1]["loop"] == "messages"
 

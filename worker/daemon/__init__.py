@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from worker.daemon import maintenance, memory
 from worker.daemon.app import App, opened
 from worker.daemon.once import Summary, once
-from worker.daemon.scheduler import Wakes
+from worker.daemon.scheduler import Scheduler
 from worker.settings import Settings
 from worker.telemetry import Outlets
 from worker.web import free, serve
@@ -73,9 +73,9 @@ async def working(app: App) -> AsyncIterator[None]:
     await app.begin()
     records = maintenance.Records(app)
     try:
-        async with Wakes(app.stopping, app.overslept) as wakes, asyncio.TaskGroup() as group:
+        async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
             loops = [*(loop for worker in app.workers for loop in worker.loops()), *maintenance.loops(app, records)]
-            keeping = [group.create_task(app.keep(loop, wakes), name=loop.name) for loop in loops]
+            keeping = [group.create_task(app.keep(loop, scheduler), name=loop.name) for loop in loops]
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()

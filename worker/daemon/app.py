@@ -12,7 +12,7 @@ from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
 from worker.daemon.account import BEHIND, AccountWorker, ApiConnection, Loop, Services, credential_of
 from worker.daemon.readiness import TURNS, Progress, readiness
-from worker.daemon.scheduler import Wakes
+from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.ledger import Ledger, open_ledger
 from worker.rulehost.host import Host
@@ -75,15 +75,15 @@ class App:
         await self.write({"verb": "bundle taken", **told})
         self.services.outlets.metrics.generation.set(bundle.generation)
 
-    def overslept(self, name: str) -> None:
-        """Note that the watchdog had to wake a loop."""
+    def report_oversleep(self, name: str) -> None:
+        """Count and log that the watchdog had to wake a loop."""
         self.services.outlets.metrics.overslept.inc()
         self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
 
-    async def keep(self, loop: Loop, wakes: Wakes) -> None:
+    async def keep(self, loop: Loop, scheduler: Scheduler) -> None:
         """Take turn after turn until the worker is to stop."""
         while not self.stopping.is_set():
-            await wakes.rest(loop.name, await self.turn(loop))
+            await scheduler.rest(loop.name, await self.turn(loop))
 
     async def turn(self, loop: Loop) -> float:
         """Take one turn; return the seconds until the next. What the API does not do now is asked again later."""
