@@ -75,13 +75,13 @@ class Bench:
         settings = Settings.load({**self.environment, **more})
         outlets = Outlets(operations_log(self.log, secrets=[TOKEN]), self.records, Metrics())
         clock = ApiClock(sleep=hasten)
-        async with daemon.opened(settings, outlets, clock=clock, gather_notices=0.0) as app:
+        async with daemon.open_app(settings, outlets, clock=clock, gather_notices=0.0) as app:
             yield app
 
     @asynccontextmanager
     async def worker(self, **more: str) -> AsyncIterator[App]:
         """Run a worker while the block does."""
-        async with self.app(**more) as app, daemon.working(app):
+        async with self.app(**more) as app, daemon.run_loops(app):
             yield app
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # it starts a server
 
 async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) -> None:
     bench.world.arrive(4, "outbreak")
-    async with bench.api(), bench.worker() as app, daemon.served(app) as url, ClientSession() as web:
+    async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         await until(
             lambda: app.services.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )

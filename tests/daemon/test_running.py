@@ -99,7 +99,7 @@ async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> No
 
 
 async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as app, daemon.served(app) as url, ClientSession() as web:
+    async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         rule_files(bench.rules, broken="def f(:\n")
         await until(lambda: b'"bundle refused"' in bench.records.getvalue())
         async with web.get(url + "/metrics") as answer:
@@ -143,7 +143,7 @@ async def test_a_single_round_reads_the_present_although_an_earlier_one_was_brok
             page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
             await app.services.ledger.enter(page)
         outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
-        summary = await daemon.once(Settings.load(bench.environment), outlets)
+        summary = await daemon.run_once(Settings.load(bench.environment), outlets)
         async with bench.app() as app:
             read = await app.services.ledger.coverage(ACCOUNT, "messages")
     assert summary.open_gaps == 0

@@ -36,7 +36,7 @@ async def worker(bench: Bench, wall: Wall) -> AsyncIterator[App]:
     """Run a worker that has such a clock on its wall."""
     settings, clock = Settings.load(bench.environment), ApiClock(wall=wall)
     outlets = Outlets(operations_log(bench.log), bench.records, Metrics())
-    async with daemon.opened(settings, outlets, clock=clock) as app, daemon.working(app):
+    async with daemon.open_app(settings, outlets, clock=clock) as app, daemon.run_loops(app):
         yield app
 
 

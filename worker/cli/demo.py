@@ -54,10 +54,10 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
     async with demo_world.stage(folder, rules, listen) as (world, settings):
         with run.outlets(settings) as outlets:
             async with (
-                daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as app,
-                daemon.stopped_by_signals(app),
-                daemon.served(app) as url,
-                daemon.working(app),
+                daemon.open_app(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as app,
+                daemon.stop_on_signals(app),
+                daemon.serve(app) as url,
+                daemon.run_loops(app),
             ):
                 since = time.time()
                 if not quietly:

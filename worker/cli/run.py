@@ -52,7 +52,7 @@ def run(
         if not once:
             context.wait(daemon.run(settings, opened))
             return
-        summary = context.wait(daemon.once(settings, opened))
+        summary = context.wait(daemon.run_once(settings, opened))
     tell(summary, as_json=as_json)
     context.found(summary.open_gaps or summary.unsettled)
 

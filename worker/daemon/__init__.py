@@ -6,15 +6,15 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from worker import web
 from worker.daemon import maintenance, memory
-from worker.daemon.app import App, opened
-from worker.daemon.once import Summary, once
+from worker.daemon.app import App, open_app
+from worker.daemon.once import Summary, run_once
 from worker.daemon.scheduler import Scheduler
 from worker.settings import Settings
 from worker.telemetry import Outlets
-from worker.web import free, serve
 
-__all__ = ["App", "Summary", "once", "opened", "run", "served", "stopped_by_signals", "working"]
+__all__ = ["App", "Summary", "open_app", "run", "run_loops", "run_once", "serve", "stop_on_signals"]
 
 ENDED_AT_ONCE = 3
 """Exit code after a second signal."""
@@ -23,14 +23,14 @@ ENDED_AT_ONCE = 3
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
     memory.give_back()
-    await free(*settings.listen)
-    async with opened(settings, outlets) as app, stopped_by_signals(app), served(app), working(app):
+    await web.free(*settings.listen)
+    async with open_app(settings, outlets) as app, stop_on_signals(app), serve(app), run_loops(app):
         memory.collect_seldom()
         await app.stopping.wait()
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncIterator[str]:
+async def serve(app: App) -> AsyncIterator[str]:
     """Answer /livez, /readyz and /metrics; give the address."""
     host, port = app.services.settings.listen
 
@@ -38,13 +38,13 @@ async def served(app: App) -> AsyncIterator[str]:
         await maintenance.figures(app)
         return app.services.outlets.metrics.text()
 
-    async with serve(host, port, readiness=app.readiness, metrics=metrics) as url:
+    async with web.serve(host, port, readiness=app.readiness, metrics=metrics) as url:
         app.log.info("listening", url=url)
         yield url
 
 
 @asynccontextmanager
-async def stopped_by_signals(app: App) -> AsyncIterator[None]:
+async def stop_on_signals(app: App) -> AsyncIterator[None]:
     """Let SIGTERM and Ctrl-C ask for an orderly stop, and end the process when one comes again."""
     loop = asyncio.get_running_loop()
 
@@ -65,7 +65,7 @@ async def stopped_by_signals(app: App) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def working(app: App) -> AsyncIterator[None]:
+async def run_loops(app: App) -> AsyncIterator[None]:
     """Keep everything going while the block runs; then finish what is in hand.
 
     A part that dies ends all others, and its error is raised: the ledger makes that harmless.
@@ -79,7 +79,7 @@ async def working(app: App) -> AsyncIterator[None]:
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()
-            await _drained(app, keeping, acting)
+            await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
         cause = first_cause(several)
         app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
@@ -88,7 +88,7 @@ async def working(app: App) -> AsyncIterator[None]:
     await records.step()
 
 
-async def _drained(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:
+async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:
     """Stop in order: the page in hand is entered, the batch in hand is answered, then everything is let go.
 
     What does not end within WORKER_DRAIN is left to the ledger: the next process goes on from there.

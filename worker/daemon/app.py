@@ -156,7 +156,7 @@ class App:
 
 
 @asynccontextmanager
-async def opened(
+async def open_app(
     settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
 ) -> AsyncIterator[App]:
     """Open the rules, the ledger, and one worker per account; nothing here waits for the API.

@@ -8,7 +8,7 @@ from msgspec import Struct
 from worker.api import Clock
 from worker.daemon import maintenance
 from worker.daemon.account import AccountWorker
-from worker.daemon.app import App, opened
+from worker.daemon.app import App, open_app
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
@@ -30,10 +30,10 @@ class Summary(Struct, kw_only=True):
     open_gaps: int = 0
 
 
-async def once(settings: Settings, outlets: Outlets) -> Summary:
+async def run_once(settings: Settings, outlets: Outlets) -> Summary:
     """Take one round; raises what the API raises when it cannot be asked."""
     summary = Summary()
-    async with opened(settings, outlets, gather_notices=0.0) as app:
+    async with open_app(settings, outlets, gather_notices=0.0) as app:
         await app.begin()
         await maintenance.orders(app)
         for worker in app.workers:
