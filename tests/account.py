@@ -1,6 +1,7 @@
 """An account of the sandbox and a ledger in memory, which outlive every process that works on them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.ledger.memory import in_memory
@@ -10,6 +11,7 @@ from worker.ledger.entries import Entry
 from worker.ledger.ledger import Ledger
 from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Switches, World
+from worker.services import AccountServices
 
 QUOTA = 100_000
 """Requests in five minutes: more than any test makes."""
@@ -36,6 +38,13 @@ class Account:
         self.starts += 1
         self.looks, self.wake = Looks(), asyncio.Event()
         self.ledger = Ledger(self.runner, f"process {self.starts}")
+
+    def services(self, contact: Callable[[], Awaitable[object]]) -> AccountServices:
+        """What the loops of this process stand on."""
+        return AccountServices(
+            account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, clock=self.clock,
+            contact=contact, looks=self.looks, wake=self.wake,
+        )  # fmt: skip
 
     async def entries(self) -> tuple[Entry, ...]:
         """Everything in the ledger, oldest first."""

@@ -9,7 +9,7 @@ from worker.executor.observer import Evidence
 from worker.executor.preflight import Preparing
 from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.ledger.entries import Look
-from worker.sandbox import ACCOUNT
+from worker.services import Timing
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
@@ -265,10 +265,7 @@ async def test_a_contradiction_that_went_away_counts_for_nothing_when_it_comes_a
     (mail,) = desk.old()
     await desk.enter(JUNK, [mail])
     evidence = Evidence(desk.client, desk.looks, desk.clock)
-    preparing = Preparing(
-        account=ACCOUNT, ledger=desk.ledger, evidence=evidence, clock=desk.clock, policies=desk.lists, tell=desk.hear,
-        settle=SETTLE,
-    )  # fmt: skip
+    preparing = Preparing(desk.services(desk.lists), Timing(settle=SETTLE), desk.hooks(), evidence)
     found: list[str] = []
     for verdict in ("SPAM", "MALICIOUS", "SPAM", "SPAM"):
         desk.world.change_verdict(mail.id, verdict)

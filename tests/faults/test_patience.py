@@ -4,25 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
+from tests.api.desk import EPOCH, Inside, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
 from tests.simulation import Rules
+from worker.api import Budget, Client
+from worker.daemon.loops import build_loops
 from worker.errors import Temporary
 from worker.intake import coverage
 from worker.intake.reader import Intake, Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
 from worker.language.rules import ENFORCE
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Coverage
-from worker.observations import Looks
+from worker.ledger.values import Coverage, Standing
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
+from worker.services import AccountServices, Timing
 
 PACE = Pace(
-    soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
+    soonest=1.0, latest=10.0, lookback=1800.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
 )  # fmt: skip
 
 
@@ -55,23 +56,23 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
     """Make a reader of half an hour of mail; another life of it goes on with the same ledger and account."""
     world = world or Trapped(now=lambda: EPOCH + loop_time(), messages=4000, history=1500.0)
     ledger = Ledger(runner or in_memory(), owner=f"life {life}")
-    asks, time = client(Inside(world)), clock()
-    facts = Facts(asks, time)
-    judge = Judge(rules=Rules(), facts=facts, clock=time, ceiling=ENFORCE, stale=86_400.0)
-    source = Intake(
-        account=ACCOUNT,
-        source=Messages(asks, lambda: True),
-        judge=judge,
-        ledger=ledger,
-        looks=Looks(),
-        clock=time,
-        pace=PACE,
-        first=facts.policies,
-        spent=list,
-        told=lambda _: None,
-        wake=asyncio.Event(),
+    time = clock()
+    budget = Budget(time)
+    client = Client(Inside(world), budget, time, ACCOUNT)
+    facts = Facts(client, time)
+    (intake,), *_ = build_loops(
+        AccountServices(
+            account=ACCOUNT, client=client, budget=budget, ledger=ledger, clock=time, contact=facts.policies
+        ),
+        Timing(settle=60.0),
+        sources=[(Messages(client, lambda: True), PACE)],
+        facts=facts,
+        rules=Rules(),
+        standing=lambda: Standing(ceiling=ENFORCE, rules={}),
+        notify=None,
+        on_progress=lambda _: None,
     )
-    return Reader(world, ledger, source)
+    return Reader(world, ledger, intake)
 
 
 async def everything(one: Reader) -> bool:

@@ -108,7 +108,7 @@ async def test_a_broken_walk_goes_on_from_the_page_it_had_reached() -> None:
     room.world.faults.written.clear()
     room.restart()
     await room.read(2 * FAULT_AGAIN)
-    assert sum(progress.new for progress in room.told) == 2500
+    assert sum(progress.new for progress in room.progress) == 2500
     assert await room.messages.gaps() == ()
 
 
@@ -123,7 +123,7 @@ async def test_a_cursor_that_expired_begins_its_slice_again() -> None:
     room.clock.advance(3700)
     room.restart()
     await room.read()
-    assert sum(progress.new for progress in room.told) == 1500
+    assert sum(progress.new for progress in room.progress) == 1500
     assert await room.messages.gaps() == ()
 
 
@@ -240,7 +240,7 @@ async def test_what_somebody_else_has_read_is_judged_too() -> None:
     mail = room.world.add_message(scanned=room.clock.now() - 5 * 86_400.0)
     await room.read()
     raw = await room.client.investigate.get(mail.id)
-    await room.messages.seen([message_reading(raw, room.clock.now())])
+    await room.messages.see([message_reading(raw, room.clock.now())])
     assert await room.targets() == [mail.id]
 
 

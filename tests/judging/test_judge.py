@@ -159,7 +159,7 @@ async def test_a_failing_rule_has_no_say_and_is_kept_with_the_event() -> None:
     await room.read()
     (mishap,) = await room.ledger.mishaps(ACCOUNT)
     assert (mishap.rule, mishap.problem) == ("bad", "ValueError: no")
-    assert ("bad",) in {progress.mishaps for progress in room.told}
+    assert ("bad",) in {progress.mishaps for progress in room.progress}
 
 
 async def test_a_record_rules_cannot_read_is_kept_as_broken() -> None:
@@ -218,7 +218,7 @@ async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None
     room = Room(lambda event: says(event, Move("JunkEmail")))
     mail = room.world.add_message()
     seen = message_reading(msgspec.Raw(mail.encoded(mail.now)), room.clock.now())
-    await room.messages.seen([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
+    await room.messages.see([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
     (entry,) = await room.entries()
     assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")
 

@@ -7,18 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
-from worker.executor.executor import Executor
-from worker.intake.held import HeldEvents
+from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake, Pace, Progress
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
 from worker.language.rules import OFF
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Standing
 from worker.notifiers import Channels
-from worker.observations import Looks
 from worker.rulehost.host import Host
+from worker.services import AccountServices, Timing
 from worker.settings import Account, Settings
 from worker.telemetry import Metrics, Outlets
 
@@ -49,8 +47,7 @@ class Services(NamedTuple):
     ledger: Ledger
     host: Host
     channels: Channels
-    gather_notices: float = 60.0
-    """Seconds that notices of one channel and rule wait for each other."""
+    timing: Timing
 
 
 class ApiConnection(NamedTuple):
@@ -68,55 +65,29 @@ class AccountWorker:
     def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
         """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
-        self.wake = asyncio.Event()
         self.totals: Counter[str] = Counter()
         """What was read and decided since the start: records, new sights, decisions."""
         self._greeting, self._greeted = asyncio.Lock(), False
         self.client = client = _client(account, connection, services)
-        looks, facts = Looks(), Facts(client, services.clock)
-        ceiling, stale = services.settings.ceiling, services.settings.stale
-        judge = Judge(rules=services.host, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
-        self.intakes = tuple(
-            Intake(
-                account=account,
-                source=source,
-                judge=judge,
-                ledger=services.ledger,
-                looks=looks,
-                clock=services.clock,
-                pace=_pace(source, services.settings),
-                first=self._greet,
-                spent=connection.budget.spent,
-                told=self._progress,
-                wake=self.wake,
-            )
-            for source in (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
-        )
-        self.held = HeldEvents(
-            account=account,
-            judge=judge,
-            ledger=services.ledger,
-            clock=services.clock,
-            spent=connection.budget.spent,
-            wake=self.wake,
-        )
-        self.executor = Executor(
+        own = AccountServices(
             account=account,
             client=client,
             budget=connection.budget,
             ledger=services.ledger,
-            looks=looks,
             clock=services.clock,
+            contact=self._greet,
+        )
+        self.wake = own.wake
+        sources = (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
+        self.intakes, self.held, self.executor = build_loops(
+            own,
+            services.timing,
+            sources=[(source, _pace(source, services.settings)) for source in sources],
+            facts=Facts(client, services.clock),
+            rules=services.host,
             standing=self.standing,
-            settle=services.settings.settle,
-            busy=lambda: any(intake.walking for intake in self.intakes),
-            policies=facts.policies,
-            first=self._greet,
-            seen=self.intakes[0].seen,
             notify=services.channels.notify,
-            wake=self.wake,
-            timeout=services.settings.request_timeout,
-            gather_notices=services.gather_notices,
+            on_progress=self._progress,
         )
 
     def name_of(self, intake: Intake) -> str:
@@ -197,7 +168,6 @@ def _pace(source: Source, settings: Settings) -> Pace:
         soonest=min(soonest, settings.poll_every) * source.pace,
         latest=settings.poll_every * source.pace,
         lookback=settings.lookback,
-        settle=settings.settle,
         overlap=settings.overlap,
         overlap_every=OVERLAP_EVERY * source.pace,
         sweep=settings.sweep,

@@ -16,6 +16,7 @@ from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.ledger import Ledger, open_ledger
 from worker.rulehost.host import Host
+from worker.services import Timing
 from worker.settings import Account, Settings
 from worker.telemetry import Log, Outlets
 from worker.web import Readiness
@@ -171,7 +172,8 @@ async def open_app(
         # The rules first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
         ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
-        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
+        timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
+        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, timing)
         connections = await _open_connections(stack, services, accounts)
         many = len(accounts) > 1
         yield App(

@@ -1,13 +1,13 @@
 """Acting: entries of one kind are prepared, claimed, sent and answered, batch after batch."""
 
 import asyncio
-from collections.abc import Callable, Container, Coroutine, Sequence
+from collections.abc import Container, Coroutine, Sequence
 from math import inf
 from typing import Any
 
 from msgspec.structs import replace
 
-from worker.api import Budget, Clock, Urgency
+from worker.api import Clock, Urgency
 from worker.errors import (
     NotEntitled,
     NotFound,
@@ -21,13 +21,14 @@ from worker.errors import (
     WorkerError,
 )
 from worker.executor.handlers import HANDLERS, NOTICES, Handler, Means, Reply, answered, batches
+from worker.executor.hooks import Hooks
 from worker.executor.observer import Evidence
 from worker.executor.preflight import Preparing
 from worker.executor.verifier import Proving
 from worker.language.actions import LISTS
 from worker.ledger.entries import FINAL, FRESH, Entry
-from worker.ledger.ledger import Ledger
-from worker.ledger.values import ALONE, Answered, Claim, Standing
+from worker.ledger.values import ALONE, Answered, Claim
+from worker.services import AccountServices, Timing
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20
@@ -44,24 +45,20 @@ class Acting:
 
     def __init__(
         self,
+        services: AccountServices,
+        timing: Timing,
+        hooks: Hooks,
         *,
-        account: str,
-        ledger: Ledger,
-        means: Means,
-        budget: Budget,
         evidence: Evidence,
         preparing: Preparing,
         proving: Proving,
-        standing: Callable[[], Standing],
-        busy: Callable[[], bool],
-        timeout: float,
-        gather_notices: float,
     ) -> None:
-        """Keep what is handed in."""
-        self._account, self._ledger, self._means, self._budget = account, ledger, means, budget
+        """Begin with nothing put off."""
+        self._account, self._ledger, self._budget = services.account, services.ledger, services.budget
+        self._means = Means(services.client, hooks.notify, services.clock)
         self._evidence, self._preparing, self._proving = evidence, preparing, proving
-        self._standing, self._busy = standing, busy
-        self._timeout, self._gather_notices = timeout, gather_notices
+        self._standing, self._busy = hooks.standing, hooks.is_reading
+        self._timeout, self._gather_notices = timing.timeout, timing.gather_notices
         self._held: dict[str, float] = {}
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}

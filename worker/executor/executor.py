@@ -1,89 +1,41 @@
 """Executor: from the ledger to the API and back: what is due is claimed, carried out, answered and proved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
 
-from worker.api import Budget, Client, Clock
 from worker.errors import Permanent, Temporary, Unsure
 from worker.executor.dispatch import Acting
-from worker.executor.handlers import MOVES, Handler, Means, Notifier
+from worker.executor.handlers import MOVES, Handler
+from worker.executor.hooks import Hooks
 from worker.executor.observer import Evidence
-from worker.executor.preflight import Ask, Preparing, Tell
+from worker.executor.preflight import Preparing
 from worker.executor.verifier import Proving
-from worker.ledger.ledger import Ledger
-from worker.ledger.values import Standing
-from worker.observations import Looks
+from worker.services import AccountServices, Timing
 
 SHORTEST_REST, LONGEST_REST = 0.25, 5.0
 IDLE_REST = 900.0
 """Seconds to rest while nothing is due: whoever makes something due wakes the executor."""
-GATHER_NOTICES = 60.0
 
 
 class Executor:
     """Carries out one account's entries: each effect once, or not at all until it is known not to have happened."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        client: Client,
-        budget: Budget,
-        ledger: Ledger,
-        looks: Looks,
-        clock: Clock,
-        standing: Callable[[], Standing],
-        settle: float,
-        busy: Callable[[], bool],
-        first: Callable[[], Awaitable[object]],
-        policies: Ask,
-        seen: Tell,
-        notify: Notifier | None,
-        wake: asyncio.Event,
-        timeout: float = 20.0,
-        gather_notices: float = GATHER_NOTICES,
-    ) -> None:
-        """Take what it stands on.
-
-        ``settle`` and ``timeout`` (the deadline of a request) are seconds; ``busy`` tells whether a source is in the
-        middle of reading; ``wake`` is set when entries were made ready. ``first`` asks the API anything at all: its
-        answer tells the time. ``seen`` hears of readings that contradict what was judged: they are news.
-        """
-        self._account, self._ledger, self._clock = account, ledger, clock
-        self._busy, self._wake, self._timeout = busy, wake, timeout
+    def __init__(self, services: AccountServices, timing: Timing, hooks: Hooks) -> None:
+        """Put the parts together; nothing is asked or written yet."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._busy, self._wake, self._timeout = hooks.is_reading, services.wake, timing.timeout
         self._recovered = False
-        self._first = first
+        self._contact = services.contact
         self._unanswered: dict[str, str] = {}
         self._in_hand: dict[Handler, asyncio.Task[int]] = {}
         self._acted = asyncio.Event()
-        evidence = Evidence(client, looks, clock)
-        self._proving = Proving(
-            account=account, ledger=ledger, evidence=evidence, clock=clock, settle=settle, busy=self._more_to_come
-        )
-        self._acting = Acting(
-            account=account,
-            ledger=ledger,
-            means=Means(client, notify, clock),
-            budget=budget,
-            evidence=evidence,
-            preparing=Preparing(
-                account=account,
-                ledger=ledger,
-                evidence=evidence,
-                clock=clock,
-                policies=policies,
-                tell=seen,
-                settle=settle,
-            ),
-            proving=self._proving,
-            standing=standing,
-            busy=busy,
-            timeout=timeout,
-            gather_notices=gather_notices,
-        )
+        evidence = Evidence(services.client, services.looks, services.clock)
+        preparing = Preparing(services, timing, hooks, evidence)
+        self._proving = Proving(services, timing, evidence, self._more_to_come)
+        self._acting = Acting(services, timing, hooks, evidence=evidence, preparing=preparing, proving=self._proving)
 
     async def run(self) -> None:
         """Act and prove, side by side, until cancelled."""
@@ -119,7 +71,7 @@ class Executor:
         if self._recovered:
             return True
         try:
-            await self._first()
+            await self._contact()
         except (Temporary, Permanent, Unsure) as error:
             self._unanswered = {"start": str(error)}
             return False

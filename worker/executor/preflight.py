@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec import Struct, field
 
-from worker.api import Clock, Urgency
+from worker.api import Urgency
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
+from worker.executor.hooks import Hooks
 from worker.executor.lists import NOT_LISTED, Listed, listed_by_us, no_addition, opposing, related
 from worker.executor.observer import Evidence, Seen
 from worker.executor.postconditions import (
@@ -23,7 +24,8 @@ from worker.language.actions import LISTS, Adding, Lane, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Entry, Look
 from worker.ledger.ledger import Ledger
-from worker.ledger.values import Claim, Outcome, Reading
+from worker.ledger.values import Claim, Outcome
+from worker.services import AccountServices, Timing
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
@@ -34,9 +36,6 @@ UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 UNTOLD = "the API does not tell what was done to this message by others"
 OPPOSITE: dict[Lane, tuple[Lane, ...]] = {"block": ("allow", "trust"), "allow": ("block",), "trust": ("block",)}
 """The lists on which an entry means the opposite."""
-
-Ask = Callable[[], Awaitable[Policies]]
-Tell = Callable[[Sequence[Reading]], Awaitable[None]]
 
 
 class Prepared(Struct):
@@ -94,25 +93,11 @@ class Prepared(Struct):
 class Preparing:
     """Looks before acting, for one account."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        ledger: Ledger,
-        evidence: Evidence,
-        clock: Clock,
-        policies: Ask,
-        tell: Tell,
-        settle: float,
-    ) -> None:
-        """Keep what is handed in; ``policies`` gives the account's own lists, ``tell`` hears what was not known."""
-        self._account = account
-        self._ledger = ledger
-        self._evidence = evidence
-        self._clock = clock
-        self._policies = policies
-        self._tell = tell
-        self._settle = settle
+    def __init__(self, services: AccountServices, timing: Timing, hooks: Hooks, evidence: Evidence) -> None:
+        """Begin with nothing told."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._evidence, self._settle = evidence, timing.settle
+        self._policies, self._tell = hooks.policies, hooks.on_contradiction
         self._told: dict[str, float] = {}
         self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
             "placement": self._messages,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import get_args
 
-from worker.api import Clock, Urgency
+from worker.api import Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.executor.breaker import SENSELESS
@@ -27,8 +27,8 @@ from worker.executor.postconditions import (
 from worker.executor.preflight import ours
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.ledger.entries import Entry, Look
-from worker.ledger.ledger import Ledger
 from worker.ledger.values import Outcome
+from worker.services import AccountServices, Timing
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0
@@ -50,20 +50,14 @@ Found = tuple[list[Outcome], list[Entry]]
 class Proving:
     """Finds proof for one account. ``delay`` is the learned time, in seconds, after which an act is shown."""
 
-    def __init__(
-        self, *, account: str, ledger: Ledger, evidence: Evidence, clock: Clock, settle: float, busy: Callable[[], bool]
-    ) -> None:
-        """Keep what is handed in."""
-        self._account = account
-        self._ledger = ledger
-        self._evidence = evidence
-        self._clock = clock
-        self._settle = settle
-        self._busy = busy
+    def __init__(self, services: AccountServices, timing: Timing, evidence: Evidence, busy: Callable[[], bool]) -> None:
+        """``busy`` tells whether more will want proof in a moment: together it takes fewer calls."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._evidence, self._settle, self._busy = evidence, timing.settle, busy
         self._paused: dict[type[Action], float] = {}
         self.problems: dict[str, str] = {}
         """What keeps a kind from being proved now, in a sentence."""
-        self.delay = min(FIRST_DELAY, settle)
+        self.delay = min(FIRST_DELAY, timing.settle)
         self.resume = inf
         """When something that is due but was put off is to be taken up again, in API time."""
         self._prove: dict[type[Action], Callable[[Sequence[Entry]], Awaitable[Found]]] = {

@@ -1,12 +1,8 @@
 """Events that were held for a fact, judged beside the sources, so that no page waits for them."""
 
-import asyncio
-from collections.abc import Callable
-
-from worker.api import Clock
 from worker.judging.judge import Judge
-from worker.ledger.ledger import Ledger
 from worker.ledger.values import Page
+from worker.services import AccountServices
 
 HELD_PAUSE = 1.0
 """Seconds between two looks for held events that are due."""
@@ -15,23 +11,14 @@ HELD_PAUSE = 1.0
 class HeldEvents:
     """Judges events that were held for a fact, beside the sources, so that no page waits for them."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        judge: Judge,
-        ledger: Ledger,
-        clock: Clock,
-        spent: Callable[[], list[tuple[float, int]]],
-        wake: asyncio.Event,
-    ) -> None:
-        """Keep what is handed in; ``wake`` is set when entries were made ready."""
-        self.account = account
+    def __init__(self, services: AccountServices, judge: Judge) -> None:
+        """Share the judge of the sources: it knows the account's facts already."""
+        self.account = services.account
         self._judge = judge
-        self._spent = spent
-        self._ledger = ledger
-        self._clock = clock
-        self._wake = wake
+        self._spent = services.budget.spent
+        self._ledger = services.ledger
+        self._clock = services.clock
+        self._wake = services.wake
 
     async def step(self) -> float:
         """Judge the held events that are due; return the seconds until the next look for some."""

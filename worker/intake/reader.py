@@ -4,22 +4,21 @@ The head runs by itself; everything behind it (overlap, gaps, sweep) and held ev
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.api import Clock, Slow
+from worker.api import Slow
 from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
 from worker.intake import coverage as reading
 from worker.intake.coverage import Interval
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
-from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage, News, Page, Reading, Slice
-from worker.observations import Looks
+from worker.services import AccountServices, Timing
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""
@@ -43,7 +42,6 @@ class Pace(Struct, frozen=True, kw_only=True):
     soonest: float
     latest: float
     lookback: float
-    settle: float
     overlap: float
     overlap_every: float
     sweep: float
@@ -66,37 +64,30 @@ class Intake:
 
     def __init__(
         self,
+        services: AccountServices,
+        timing: Timing,
         *,
-        account: str,
         source: Source,
         judge: Judge,
-        ledger: Ledger,
-        looks: Looks,
-        clock: Clock,
         pace: Pace,
-        first: Callable[[], Awaitable[object]],
-        spent: Callable[[], list[tuple[float, int]]],
-        told: Callable[[Progress], None],
-        wake: asyncio.Event,
+        on_progress: Callable[[Progress], None],
     ) -> None:
-        """Keep what is handed in; ``wake`` is set when entries were made ready.
-
-        ``first`` asks the API anything at all: its answer tells the time, without which no interval can be named.
-        """
+        """``on_progress`` hears of every page that was entered."""
         self.source = source
-        self.account = account
+        self.account = services.account
         self.walking = False
         self.reached = 0.0
         self._judge = judge
-        self._ledger = ledger
-        self._looks = looks
-        self._clock = clock
+        self._ledger = services.ledger
+        self._looks = services.looks
+        self._clock = clock = services.clock
         self._pace = pace
-        self._first = first
+        self._settle = timing.settle
+        self._contact = services.contact
         self._begun = False
-        self._spent = spent
-        self._told = told
-        self._wake = wake
+        self._spent = services.budget.spent
+        self._on_progress = on_progress
+        self._wake = services.wake
         self._turn = asyncio.Lock()
         self._pause = pace.soonest
         self._overlap_at = clock.monotonic() + pace.overlap_every
@@ -138,7 +129,7 @@ class Intake:
 
     async def _coverage(self) -> Coverage:
         if not self._begun:
-            await self._first()
+            await self._contact()
         coverage = await self._ledger.coverage(self.account, self.source.name)
         if not self._begun and coverage.closed:  # a worker that dies every minute still reads again what comes late
             self._overlap_at = self._clock.monotonic()
@@ -225,7 +216,7 @@ class Intake:
         begun = replace(slice_, cursor=None)
         return begun, await self.source.fetch(begun)
 
-    async def seen(self, readings: Sequence[Reading]) -> None:
+    async def see(self, readings: Sequence[Reading]) -> None:
         """Enter what somebody else has read of this source: it is judged like everything that is read here."""
         await self._enter(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
 
@@ -236,7 +227,7 @@ class Intake:
                 self._looks.saw(one.thing.id, one.look)
         async with self._turn:
             now = self._clock.now()
-            news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
+            news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.new(news.sights)
             page = advanced(self._page(judged, news, fetched))
             await self._ledger.enter(page)
@@ -307,7 +298,7 @@ class Intake:
     def _tell(self, fetched: Fetched, news: News, judged: Judged) -> None:
         if judged.drafts:
             self._wake.set()
-        self._told(
+        self._on_progress(
             Progress(
                 source=self.source.name,
                 records=len(fetched.readings) + len(fetched.broken),

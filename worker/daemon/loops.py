@@ -1,0 +1,51 @@
+"""Putting the loops of one account together, from the bundles that they are handed."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from worker.executor.executor import Executor
+from worker.executor.handlers import Notifier
+from worker.executor.hooks import Hooks
+from worker.intake.held import HeldEvents
+from worker.intake.reader import Intake, Pace, Progress
+from worker.intake.sources import Source
+from worker.judging.facts import Facts
+from worker.judging.judge import Judge, Rules
+from worker.ledger.values import Standing
+from worker.services import AccountServices, Timing
+
+
+class AccountLoops(NamedTuple):
+    """What reads an account, what judges events that had to wait for a fact, and what acts."""
+
+    intakes: tuple[Intake, ...]
+    held: HeldEvents
+    executor: Executor
+
+
+def build_loops(
+    services: AccountServices,
+    timing: Timing,
+    *,
+    sources: Iterable[tuple[Source, Pace]],
+    facts: Facts,
+    rules: Rules,
+    standing: Callable[[], Standing],
+    notify: Notifier | None,
+    on_progress: Callable[[Progress], None],
+) -> AccountLoops:
+    """Build an account's loops; the first source is the one whose readings the executor may contradict."""
+    ceiling, stale = standing().ceiling, standing().stale
+    judge = Judge(rules=rules, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
+    intakes = tuple(
+        Intake(services, timing, source=source, judge=judge, pace=pace, on_progress=on_progress)
+        for source, pace in sources
+    )
+    hooks = Hooks(
+        standing=standing,
+        is_reading=lambda: any(intake.walking for intake in intakes),
+        policies=facts.policies,
+        on_contradiction=intakes[0].see,
+        notify=notify,
+    )
+    return AccountLoops(intakes, HeldEvents(services, judge), Executor(services, timing, hooks))
