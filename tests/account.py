@@ -12,6 +12,7 @@ from worker.ledger.ledger import Ledger
 from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Switches, World
 from worker.services import AccountServices
+from worker.telemetry import Metrics
 
 QUOTA = 100_000
 """Requests in five minutes: more than any test makes."""
@@ -36,14 +37,14 @@ class Account:
     def begin(self) -> None:
         """Be another process, which knows only what the ledger knows."""
         self.starts += 1
-        self.looks, self.wake = Looks(), asyncio.Event()
+        self.looks, self.wake, self.metrics = Looks(), asyncio.Event(), Metrics()
         self.ledger = Ledger(self.runner, f"process {self.starts}")
 
     def services(self, contact: Callable[[], Awaitable[object]]) -> AccountServices:
         """What the loops of this process stand on."""
         return AccountServices(
             account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, clock=self.clock,
-            contact=contact, looks=self.looks, wake=self.wake,
+            contact=contact, observer=self.metrics, looks=self.looks, wake=self.wake,
         )  # fmt: skip
 
     async def entries(self) -> tuple[Entry, ...]:

@@ -9,7 +9,7 @@ from tests.account import Account
 from tests.desk import RULE
 from worker import Message, Move
 from worker.daemon.loops import build_loops
-from worker.intake.reader import Pace, Progress
+from worker.intake.reader import Pace
 from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Submissions
 from worker.judging.facts import Facts
 from worker.language.actions import AnyAction
@@ -74,7 +74,6 @@ class Room(Account):
     ) -> None:
         super().__init__(lag=lag, **{"reports": 0.0} | switches)
         self.rules, self.ceiling = Rules(answer), ceiling
-        self.progress: list[Progress] = []
         self.restart()
 
     def restart(self) -> None:
@@ -85,7 +84,7 @@ class Room(Account):
         sources = (Messages(self.client, lambda: False), *(other(self.client) for other in others))
         intakes, self.held, self.executor = build_loops(
             self.services(facts.policies), Timing(settle=SETTLE), sources=[(source, PACE) for source in sources],
-            facts=facts, rules=self.rules, standing=self.standing, notify=None, on_progress=self.progress.append,
+            facts=facts, rules=self.rules, standing=self.standing, notify=None,
         )  # fmt: skip
         self.messages, self.reports, self.submissions, self.blocked, self.allowed = intakes
 

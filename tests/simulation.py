@@ -34,6 +34,7 @@ from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Faults, Switches, World
 from worker.sandbox import Request as Asked
 from worker.services import AccountServices, Timing
+from worker.telemetry import Metrics
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0
@@ -235,7 +236,13 @@ class Day:
         client = Client(Wire(self.world, loop, rng), budget, clock, ACCOUNT, jitter=rng.random)
         facts = Facts(client, clock)
         services = AccountServices(
-            account=ACCOUNT, client=client, budget=budget, ledger=ledger, clock=clock, contact=facts.policies
+            account=ACCOUNT,
+            client=client,
+            budget=budget,
+            ledger=ledger,
+            clock=clock,
+            contact=facts.policies,
+            observer=Metrics(),
         )
         intakes, _, executor = build_loops(
             services,
@@ -245,7 +252,6 @@ class Day:
             rules=Rules(),
             standing=lambda: Standing(ceiling=ENFORCE, rules=INFO, stale=10 * DAY),
             notify=None,
-            on_progress=lambda _: None,
         )
         async with asyncio.TaskGroup() as group:
             for intake in intakes:

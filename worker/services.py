@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from worker.api import Budget, Client, Clock
 from worker.ledger.ledger import Ledger
 from worker.observations import Looks
+from worker.telemetry import Observer
 
 
 class AccountServices(Struct, frozen=True, kw_only=True):
@@ -20,6 +21,8 @@ class AccountServices(Struct, frozen=True, kw_only=True):
     clock: Clock
     contact: Callable[[], Awaitable[object]]
     """Asks the API anything at all: until it has answered once, nobody knows what time it is there."""
+    observer: Observer
+    """Hears what the loops do."""
     looks: Looks = field(default_factory=Looks)
     """What messages looked like when they were last read."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 import msgspec
 import structlog
@@ -86,11 +86,24 @@ class Outlets(NamedTuple):
     metrics: "Metrics"
 
 
+class Observer(Protocol):
+    """Hears what the two loops do, where it happens. Metrics are one observer; traces could be another."""
+
+    def on_call(self, operation: str, status: int, seconds: float) -> None:
+        """Hear of a request and how long its answer took; status 0 means that there was none."""
+
+    def on_page(self, source: str, records: int, broken: int) -> None:
+        """Hear of a page that was read and entered, and how many of its records nobody could read."""
+
+    def on_rule_failure(self, rule: str) -> None:
+        """Hear of an event on which a rule failed."""
+
+
 class Metrics:
-    """What is counted and measured. Rooms get plain callables of it; nobody but web sees the library."""
+    """What is counted and measured. The loops know it as an Observer only."""
 
     def __init__(self) -> None:
-        """Begin at nothing, in a registry of its own."""
+        """Begin at zero, in a registry of its own."""
         self.registry = CollectorRegistry()
         one = self.registry
         self.messages_read = Counter("worker_messages_read", "Records read of a source", ["source"], registry=one)
@@ -122,6 +135,20 @@ class Metrics:
         )
         self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
+
+    def on_call(self, operation: str, status: int, seconds: float) -> None:
+        """Count a request and time its answer."""
+        self.requests.labels(operation, str(status or "none")).inc()
+        self.seconds.labels(operation).observe(seconds)
+
+    def on_page(self, source: str, records: int, broken: int) -> None:
+        """Count what was read of a source."""
+        self.messages_read.labels(source).inc(records)
+        self.broken.labels(source).inc(broken)
+
+    def on_rule_failure(self, rule: str) -> None:
+        """Count an event on which a rule failed."""
+        self.rule_failures.labels(rule).inc()
 
     def text(self) -> bytes:
         """Render everything in the text format that Prometheus reads."""

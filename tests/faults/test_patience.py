@@ -21,6 +21,7 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage, Standing
 from worker.sandbox import ACCOUNT, Answer, Fault, Request
 from worker.services import AccountServices, Timing
+from worker.telemetry import Metrics
 
 PACE = Pace(
     soonest=1.0, latest=10.0, lookback=1800.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
@@ -62,7 +63,13 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
     facts = Facts(client, time)
     (intake,), *_ = build_loops(
         AccountServices(
-            account=ACCOUNT, client=client, budget=budget, ledger=ledger, clock=time, contact=facts.policies
+            account=ACCOUNT,
+            client=client,
+            budget=budget,
+            ledger=ledger,
+            clock=time,
+            contact=facts.policies,
+            observer=Metrics(),
         ),
         Timing(settle=60.0),
         sources=[(Messages(client, lambda: True), PACE)],
@@ -70,7 +77,6 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
         rules=Rules(),
         standing=lambda: Standing(ceiling=ENFORCE, rules={}),
         notify=None,
-        on_progress=lambda _: None,
     )
     return Reader(world, ledger, intake)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
 from worker.daemon.loops import build_loops
-from worker.intake.reader import Intake, Pace, Progress
+from worker.intake.reader import Intake, Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
 from worker.language.rules import OFF
@@ -18,7 +18,7 @@ from worker.notifiers import Channels
 from worker.rulehost.host import Host
 from worker.services import AccountServices, Timing
 from worker.settings import Account, Settings
-from worker.telemetry import Metrics, Outlets
+from worker.telemetry import Outlets
 
 SOONEST = 1.0
 """Least seconds between two polls while there is something new."""
@@ -65,8 +65,6 @@ class AccountWorker:
     def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
         """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
-        self.totals: Counter[str] = Counter()
-        """What was read and decided since the start: records, new sights, decisions."""
         self._greeting, self._greeted = asyncio.Lock(), False
         self.client = client = _client(account, connection, services)
         own = AccountServices(
@@ -76,6 +74,7 @@ class AccountWorker:
             ledger=services.ledger,
             clock=services.clock,
             contact=self._greet,
+            observer=services.outlets.metrics,
         )
         self.wake = own.wake
         sources = (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
@@ -87,8 +86,12 @@ class AccountWorker:
             rules=services.host,
             standing=self.standing,
             notify=services.channels.notify,
-            on_progress=self._progress,
         )
+
+    @property
+    def totals(self) -> Counter[str]:
+        """What was read and decided since the start: read, new, decisions."""
+        return sum((intake.totals for intake in self.intakes), Counter())
 
     def name_of(self, intake: Intake) -> str:
         """Return what a source of this account is called in logs, metrics and readiness."""
@@ -137,26 +140,12 @@ class AccountWorker:
         heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)
         return any("NONE" in dispositions for dispositions in heard)
 
-    def _progress(self, progress: Progress) -> None:
-        """Count what a page came to."""
-        metrics = self._services.outlets.metrics
-        self.totals.update({"read": progress.records, "new": progress.new, "decisions": progress.drafts})
-        metrics.messages_read.labels(progress.source).inc(progress.records)
-        metrics.broken.labels(progress.source).inc(progress.broken)
-        for rule in progress.mishaps:
-            metrics.rule_failures.labels(rule).inc()
-
 
 def _client(account: str, connection: ApiConnection, services: Services) -> Client:
     """Open the client of an account, its calls counted."""
-    metrics: Metrics = services.outlets.metrics
-
-    def called(operation: str, status: int, seconds: float) -> None:
-        metrics.requests.labels(operation, str(status or "none")).inc()
-        metrics.seconds.labels(operation).observe(seconds)
-
+    on_call = services.outlets.metrics.on_call
     return Client(
-        connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=called
+        connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=on_call
     )
 
 

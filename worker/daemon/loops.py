@@ -7,7 +7,7 @@ from worker.executor.executor import Executor
 from worker.executor.handlers import Notifier
 from worker.executor.hooks import Hooks
 from worker.intake.held import HeldEvents
-from worker.intake.reader import Intake, Pace, Progress
+from worker.intake.reader import Intake, Pace
 from worker.intake.sources import Source
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge, Rules
@@ -32,15 +32,11 @@ def build_loops(
     rules: Rules,
     standing: Callable[[], Standing],
     notify: Notifier | None,
-    on_progress: Callable[[Progress], None],
 ) -> AccountLoops:
     """Build an account's loops; the first source is the one whose readings the executor may contradict."""
     ceiling, stale = standing().ceiling, standing().stale
     judge = Judge(rules=rules, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
-    intakes = tuple(
-        Intake(services, timing, source=source, judge=judge, pace=pace, on_progress=on_progress)
-        for source, pace in sources
-    )
+    intakes = tuple(Intake(services, timing, source=source, judge=judge, pace=pace) for source, pace in sources)
     hooks = Hooks(
         standing=standing,
         is_reading=lambda: any(intake.walking for intake in intakes),

@@ -4,6 +4,7 @@ The head runs by itself; everything behind it (overlap, gaps, sweep) and held ev
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -48,17 +49,6 @@ class Pace(Struct, frozen=True, kw_only=True):
     sweep_every: float
 
 
-class Progress(Struct, frozen=True, kw_only=True):
-    """What reading one page came to, for whoever counts."""
-
-    source: str
-    records: int
-    new: int
-    drafts: int
-    mishaps: tuple[str, ...]
-    broken: int
-
-
 class Intake:
     """Reads one source of one account to its end, for ever. The head and what lies behind it are stepped apart."""
 
@@ -70,13 +60,14 @@ class Intake:
         source: Source,
         judge: Judge,
         pace: Pace,
-        on_progress: Callable[[Progress], None],
     ) -> None:
-        """``on_progress`` hears of every page that was entered."""
+        """Begin with nothing read."""
         self.source = source
         self.account = services.account
         self.walking = False
         self.reached = 0.0
+        self.totals: Counter[str] = Counter()
+        """What was read and decided since the start: read, new, decisions."""
         self._judge = judge
         self._ledger = services.ledger
         self._looks = services.looks
@@ -86,7 +77,7 @@ class Intake:
         self._contact = services.contact
         self._begun = False
         self._spent = services.budget.spent
-        self._on_progress = on_progress
+        self._observer = services.observer
         self._wake = services.wake
         self._turn = asyncio.Lock()
         self._pause = pace.soonest
@@ -233,7 +224,9 @@ class Intake:
             await self._ledger.enter(page)
         if page.closes and page.slice and page.slice.kind == "head":
             self.reached = max(self.reached, page.slice.end)
-        self._tell(fetched, news, judged)
+        if judged.drafts:
+            self._wake.set()
+        self._observe(fetched, news, judged)
         return len(news.sights)
 
     def _page(self, judged: Judged, news: News, fetched: Fetched) -> Page:
@@ -295,16 +288,10 @@ class Intake:
         back_to = max(now - (self.source.swept or self._pace.sweep), since)
         return reading.after_sweep(swept, now, back_to, self.source.stride)
 
-    def _tell(self, fetched: Fetched, news: News, judged: Judged) -> None:
-        if judged.drafts:
-            self._wake.set()
-        self._on_progress(
-            Progress(
-                source=self.source.name,
-                records=len(fetched.readings) + len(fetched.broken),
-                new=len(news.sights),
-                drafts=len(judged.drafts),
-                mishaps=tuple(mishap.rule for mishap in judged.mishaps),
-                broken=len(fetched.broken) + len(judged.broken),
-            )
-        )
+    def _observe(self, fetched: Fetched, news: News, judged: Judged) -> None:
+        """Count what a page came to."""
+        read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
+        self.totals.update({"read": read, "new": len(news.sights), "decisions": len(judged.drafts)})
+        self._observer.on_page(self.source.name, read, broken)
+        for mishap in judged.mishaps:
+            self._observer.on_rule_failure(mishap.rule)
