@@ -19,6 +19,7 @@ class HeldEvents:
         self._ledger = services.ledger
         self._clock = services.clock
         self._wake = services.wake
+        self._observer = services.observer
 
     async def step(self) -> float:
         """Judge the held events that are due; return the seconds until the next look for some."""
@@ -42,4 +43,6 @@ class HeldEvents:
         )
         if judged.drafts:
             self._wake.set()
+        for mishap in judged.mishaps:
+            self._observer.on_rule_failure(mishap.rule)
         return 0.0
