@@ -98,6 +98,12 @@ class Observer(Protocol):
     def on_rule_failure(self, rule: str) -> None:
         """Hear of an event on which a rule failed."""
 
+    def on_answer(self, seconds: float | None) -> None:
+        """Hear of an entry that the API answered, so long after its event could be seen; None when that is unknown."""
+
+    def on_proof(self, seconds: float) -> None:
+        """Hear of an entry that was proved, so long after it was answered."""
+
 
 class Metrics:
     """What is counted and measured. The loops know it as an Observer only."""
@@ -149,6 +155,15 @@ class Metrics:
     def on_rule_failure(self, rule: str) -> None:
         """Count an event on which a rule failed."""
         self.rule_failures.labels(rule).inc()
+
+    def on_answer(self, seconds: float | None) -> None:
+        """Time an answer."""
+        if seconds is not None:
+            self.answered.observe(seconds)
+
+    def on_proof(self, seconds: float) -> None:
+        """Time a proof."""
+        self.proved.observe(seconds)
 
     def text(self) -> bytes:
         """Render everything in the text format that Prometheus reads."""

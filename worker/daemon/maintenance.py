@@ -1,9 +1,5 @@
 """Upkeep: besides reading and acting: people's orders, new rules, records out, figures, retention."""
 
-import re
-from collections import OrderedDict
-from datetime import datetime
-
 import msgspec
 
 from worker.audit.stream import Stream
@@ -22,8 +18,6 @@ ENTRIES_EVERY = 60.0
 HOURLY = 3600.0
 SWEPT_TOO = 7 * 86400.0
 """Seconds beyond the sweep for which sights are kept."""
-REMEMBERED = 10_000
-"""Entries that are answered and not yet proved, whose time is measured."""
 
 
 def loops(app: App, records: "Records") -> list[Loop]:
@@ -59,18 +53,16 @@ async def readiness(app: App) -> float:
 
 
 class Records:
-    """Hands audit records on to stdout, in order and at least once, and times what they tell."""
+    """Hands audit records on to stdout, in order and at least once, and tells people what they have to know."""
 
     def __init__(self, app: App) -> None:
         """Go on after the last record that is known to be out."""
         services = app.services
         self._metrics = services.outlets.metrics
         self._streams = [
-            Stream(services.ledger, worker.account, services.outlets.records, told=self._measure)
-            for worker in app.workers
+            Stream(services.ledger, worker.account, services.outlets.records, told=self._hear) for worker in app.workers
         ]
         self._log = app.log
-        self._sent: OrderedDict[str, float] = OrderedDict()
         self._heads: dict[str, Told] = {}
         self._channels = services.channels
         self._notices: list[str] = []
@@ -102,20 +94,11 @@ class Records:
             self._log.info("audit head", account=account, number=head.number, hash=head.hash)
         return HOURLY
 
-    def _measure(self, line: bytes) -> None:
-        """Measure how long it took until an entry was answered, and then until it was proved."""
+    def _hear(self, line: bytes) -> None:
+        """Keep the newest record of each account, and tell people what they have to know."""
         told = msgspec.json.decode(line, type=Told)
-        at = told.at.timestamp()
         self._heads[told.account] = told
         self._tell(told)
-        if told.to == "sent":
-            self._sent[told.entry] = at
-            if len(self._sent) > REMEMBERED:
-                self._sent.popitem(last=False)
-            if first := re.fullmatch(r"([^/]+)/.*/1", told.cause):
-                self._metrics.answered.observe(max(0.0, at - datetime.fromisoformat(first[1]).timestamp()))
-        elif told.to == "done" and told.entry in self._sent:
-            self._metrics.proved.observe(max(0.0, at - self._sent.pop(told.entry)))
 
     def _tell(self, told: "Told") -> None:
         """Say loudly what a person has to know: a lane that braked itself, a rule that begins to fail, a limit."""
@@ -146,15 +129,13 @@ class Records:
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What of a record is measured, or told to people."""
+    """What of a record is told to people."""
 
     account: str
     number: int
     hash: str
-    at: datetime
     verb: str = ""
     entry: str = ""
-    to: str = ""
     cause: str = ""
     who: str = ""
     in_lane: str = ""

@@ -59,6 +59,7 @@ class Acting:
         self._evidence, self._preparing, self._proving = evidence, preparing, proving
         self._standing, self._busy = hooks.standing, hooks.is_reading
         self._timeout, self._gather_notices = timing.timeout, timing.gather_notices
+        self._observer = services.observer
         self._held: dict[str, float] = {}
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}
@@ -241,11 +242,23 @@ class Acting:
             )
             for one in reply.answers
         ]
-        await unbroken(self._written(answers, reply))
+        await unbroken(self._written(entries, answers, reply))
 
-    async def _written(self, answers: Sequence[Answered], reply: Reply) -> None:
-        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.spent()))
+    async def _written(self, entries: Sequence[Entry], answers: Sequence[Answered], reply: Reply) -> None:
+        now = self._clock.now()
+        await self._ledger.answer(self._account, answers, now, tuple(self._budget.spent()))
         await self._proving.settled(reply.outcomes)
+        self._observe(entries, answers, reply, now)
+
+    def _observe(self, entries: Sequence[Entry], answers: Sequence[Answered], reply: Reply, now: float) -> None:
+        """Tell the observer what was answered, and what these answers prove by themselves."""
+        known = {entry.id: entry for entry in entries}
+        for answer in answers:
+            if answer.state == "sent":
+                self._observer.on_answer(_time_to_answer(known[answer.id], now))
+        for outcome in reply.outcomes:
+            if outcome.state == "done":
+                self._observer.on_proof(0.0)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:
         """Leave a kind alone for a while, longer each time; return until when."""
@@ -259,6 +272,14 @@ class Acting:
 
 def _fresh(claim: Claim, now: float) -> bool:
     return claim.look is None or claim.look.at >= now - FRESH
+
+
+def _time_to_answer(entry: Entry, now: float) -> float | None:
+    """Return how long after its event could be seen an entry was answered, None when nobody knows.
+
+    Only the first sight of a thing is as old as the thing; a later one was found whenever a poll came by.
+    """
+    return max(0.0, now - entry.known_at) if entry.cause.endswith("/1") else None
 
 
 def _with(entry: Entry, remotes: dict[str, str], told: dict[str, str]) -> Entry:

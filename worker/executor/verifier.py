@@ -54,6 +54,7 @@ class Proving:
         """``busy`` tells whether more will want proof in a moment: together it takes fewer calls."""
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._evidence, self._settle, self._busy = evidence, timing.settle, busy
+        self._observer = services.observer
         self._paused: dict[type[Action], float] = {}
         self.problems: dict[str, str] = {}
         """What keeps a kind from being proved now, in a sentence."""
@@ -121,6 +122,14 @@ class Proving:
             for one in silent
         ]
         await self._settle_all([*(steps(states[one.id], one) for one in outcomes), *((one,) for one in later)])
+        self._observe(entries, outcomes, now)
+
+    def _observe(self, entries: Sequence[Entry], outcomes: Sequence[Outcome], now: float) -> None:
+        """Tell the observer how long proof took of what had been answered."""
+        answered = {entry.id: entry.answered_at for entry in entries if entry.state == "sent"}
+        for outcome in outcomes:
+            if outcome.state == "done" and outcome.id in answered:
+                self._observer.on_proof(max(0.0, now - answered[outcome.id]))
 
     async def _settle_all(self, paths: Sequence[tuple[Outcome, ...]]) -> None:
         """Settle each outcome by its steps, all first steps together."""
