@@ -59,6 +59,15 @@ async def test_a_channel_that_cannot_be_reached_is_to_be_tried_again() -> None:
             await opened({"soc": f"json://127.0.0.1:{taken.getsockname()[1]}"}, nowhere).notify("soc", "text")
 
 
+async def test_a_channel_that_fails_does_not_keep_a_notice_from_the_others() -> None:
+    notices: Notices = []
+    async with receiver(500) as (address, _):
+        addresses = {"broken": address, "soc": "log://"}
+        channels = opened(addresses, lambda channel, text: notices.append((channel, text)))
+        errors = await channels.broadcast("text")
+    assert ([*errors], notices) == (["broken"], [("soc", "text")])
+
+
 async def test_the_operations_log_is_a_channel_too() -> None:
     notices: Notices = []
     channels = opened({"soc": "log://"}, lambda channel, text: notices.append((channel, text)))

@@ -32,6 +32,16 @@ class Channels:
             raise Temporary(f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}", after=300)
         await self._sends[channel](text)
 
+    async def broadcast(self, text: str) -> dict[str, Exception]:
+        """Deliver a notice to every channel; return the errors of those that did not take it."""
+        errors: dict[str, Exception] = {}
+        for channel in self._sends:
+            try:
+                await self.notify(channel, text)
+            except Exception as error:  # noqa: BLE001 (a channel is other people's code)
+                errors[channel] = error
+        return errors
+
 
 def opened(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
     """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address nobody knows.

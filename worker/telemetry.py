@@ -104,6 +104,9 @@ class Observer(Protocol):
     def on_proof(self, seconds: float) -> None:
         """Hear of an entry that was proved, so long after it was answered."""
 
+    def on_drift(self) -> None:
+        """Hear of an effect that was proved and is contradicted now."""
+
 
 class Metrics:
     """What is counted and measured. The loops know it as an Observer only."""
@@ -164,6 +167,10 @@ class Metrics:
     def on_proof(self, seconds: float) -> None:
         """Time a proof."""
         self.proved.observe(seconds)
+
+    def on_drift(self) -> None:
+        """Count a contradicted proof."""
+        self.drift.inc()
 
     def text(self) -> bytes:
         """Render everything in the text format that Prometheus reads."""

@@ -43,7 +43,7 @@ async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
         await app.begin()
         records = maintenance.Records(app)
         await records.step()
-        await records.tell_head()
+        await records.log_heads()
     head = msgspec.json.decode(bench.records.getvalue().splitlines()[-1])
     assert (bench.told()[-1]["event"], bench.told()[-1]["hash"]) == ("audit head", head["hash"])
 

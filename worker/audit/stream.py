@@ -12,6 +12,14 @@ STDOUT = "stdout"
 AT_ONCE = 1000
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The newest record of a chain: who keeps its hash elsewhere can tell a chain that was written anew."""
+
+    account: str
+    number: int
+    hash: str
+
+
 class Stream:
     """Hands records on to a stream as they are, one JSON line each, in order and at least once."""
 
@@ -21,17 +29,16 @@ class Stream:
         account: str,
         stream: BinaryIO,
         name: str = STDOUT,
-        told: Callable[[bytes], None] = lambda _: None,
+        on_record: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """Keep what is handed in; how far the stream is served is kept in the ledger under ``name``.
-
-        ``told`` hears each line too, to measure what it tells.
-        """
+        """Go on after the last record that the ledger knows to be out under ``name``; ``on_record`` gets each line."""
         self._ledger = ledger
         self._account = account
         self._name = name
-        self._told = told
-        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_line])
+        self._on_record = on_record
+        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_take_line])
+        self.head: Head | None = None
+        """The last record that was handed on since the start."""
 
     async def step(self) -> int:
         """Hand on what is new; return how many records that were."""
@@ -40,13 +47,14 @@ class Stream:
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
             self._log.info(b"\n".join(lines))
             for line in lines:
-                self._told(line)
+                self._on_record(line)
             handed += len(lines)
-            last = msgspec.json.decode(lines[-1], type=dict[str, Any])["number"]
+            self.head = msgspec.json.decode(lines[-1], type=Head)
+            last = self.head.number
             await self._ledger.keep_cursor(self._account, self._name, last)
         return handed
 
 
-def _line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
-    """Give the line as it was chained, so that what was handed on can be verified as well."""
+def _take_line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
+    """Return the line as it was chained, so that what was handed on can be verified as well."""
     return bytes(event["event"])

@@ -1,14 +1,12 @@
 """Upkeep: besides reading and acting: people's orders, new rules, records out, figures, retention."""
 
-import msgspec
-
+from worker.audit.alerts import Alerts
 from worker.audit.stream import Stream
 from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
 from worker.daemon.reload import Watch
 from worker.errors import StoreError
 from worker.intake import coverage
-from worker.ledger.limits import QUEUE
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -27,7 +25,7 @@ def loops(app: App, records: "Records") -> list[Loop]:
         Loop("readiness", lambda: readiness(app)),
         Loop("rules", Watch(app).step),
         Loop("records", records.step),
-        Loop("audit head", records.tell_head),
+        Loop("audit head", records.log_heads),
         Loop("figures", lambda: figures(app)),
         Loop("entries", lambda: entries(app)),
         Loop("retention", lambda: retention(app)),
@@ -53,21 +51,17 @@ async def readiness(app: App) -> float:
 
 
 class Records:
-    """Hands audit records on to stdout, in order and at least once, and tells people what they have to know."""
+    """Hands audit records on to stdout, in order and at least once, and tells people what is in them."""
 
     def __init__(self, app: App) -> None:
         """Go on after the last record that is known to be out."""
         services = app.services
-        self._metrics = services.outlets.metrics
-        self._streams = [
-            Stream(services.ledger, worker.account, services.outlets.records, told=self._hear) for worker in app.workers
-        ]
         self._log = app.log
-        self._heads: dict[str, Told] = {}
-        self._channels = services.channels
-        self._notices: list[str] = []
-        self._failing: set[str] = set()
-        self._spent: set[str] = set()
+        self._alerts = Alerts(app.log, services.outlets.metrics, services.channels.broadcast)
+        self._streams = [
+            Stream(services.ledger, worker.account, services.outlets.records, on_record=self._alerts.take)
+            for worker in app.workers
+        ]
 
     async def step(self) -> float:
         """Hand on everything that is there."""
@@ -76,75 +70,14 @@ class Records:
                 await stream.step()
         except OSError as error:
             raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
-        while self._notices:
-            await self._notify(self._notices.pop(0))
+        await self._alerts.send()
         return RECORDS_EVERY
 
-    async def _notify(self, text: str) -> None:
-        """Tell every channel; one that does not take it has the log beside it."""
-        for channel in self._channels.names:
-            try:
-                await self._channels.notify(channel, text)
-            except Exception as error:  # noqa: BLE001 (a channel is other people's code, and its words may hold the address)
-                self._log.warning("a notice was not taken", channel=channel, problem=type(error).__name__)
-
-    async def tell_head(self) -> float:
+    async def log_heads(self) -> float:
         """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
-        for account, head in self._heads.items():
-            self._log.info("audit head", account=account, number=head.number, hash=head.hash)
+        for head in (stream.head for stream in self._streams if stream.head):
+            self._log.info("audit head", account=head.account, number=head.number, hash=head.hash)
         return HOURLY
-
-    def _hear(self, line: bytes) -> None:
-        """Keep the newest record of each account, and tell people what they have to know."""
-        told = msgspec.json.decode(line, type=Told)
-        self._heads[told.account] = told
-        self._tell(told)
-
-    def _tell(self, told: "Told") -> None:
-        """Say loudly what a person has to know: a lane that braked itself, a rule that begins to fail, a limit."""
-        if told.verb == "braked" and told.who == "worker":
-            self._log.error("a lane braked itself", account=told.account, lane=told.in_lane, because=told.because)
-            self._notices.append(
-                f"{told.account}: nothing is done in the lane {told.in_lane} any more, since {told.because}; "
-                f"mend that, then run worker brake off --lane {told.in_lane}"
-            )
-        if told.verb == "drift":
-            self._metrics.drift.inc()
-            self._log.error("what was proved is contradicted", entry=told.entry, target=told.target, why=told.why)
-            self._notices.append(f"{told.account}: entry {told.entry} on {told.target}: {told.why}; look at it by hand")
-        failing = str(told.rules)
-        if told.verb == "rule failed" and failing not in self._failing:
-            self._failing.add(failing)
-            self._log.warning("a rule failed", rule=told.rules[0][0], on=told.cause, problem=told.why)
-        if told.verb == "postponed" and told.item.startswith(QUEUE) and told.item not in self._spent:
-            self._spent.add(told.item)
-            self._tell_spent(told)
-
-    def _tell_spent(self, told: "Told") -> None:
-        """Say that what is beyond a rule's limit begins to wait; how much that becomes, is listed."""
-        rule = told.item.removeprefix(QUEUE).partition("/")[0]
-        lists = "worker waiting lists what is beyond it and waits for a person"
-        self._log.warning("a limit is spent", account=told.account, rule=rule, because=told.said, then=lists)
-        self._notices.append(f"{told.account}: {told.said}; {lists}")
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What of a record is told to people."""
-
-    account: str
-    number: int
-    hash: str
-    verb: str = ""
-    entry: str = ""
-    cause: str = ""
-    who: str = ""
-    in_lane: str = ""
-    because: str = ""
-    why: str = ""
-    said: str = ""
-    item: str = ""
-    target: str = ""
-    rules: tuple[tuple[str, ...], ...] = ()
 
 
 async def figures(app: App) -> float:
