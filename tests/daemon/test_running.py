@@ -15,7 +15,7 @@ from worker import daemon
 from worker.daemon import maintenance, reload
 from worker.daemon.reload import stamp
 from worker.errors import RuleError, SettingsError, StoreError
-from worker.intake.coverage import reaches
+from worker.intake.coverage import find_end
 from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
@@ -147,4 +147,4 @@ async def test_a_single_round_reads_the_present_although_an_earlier_one_was_brok
         async with bench.app() as app:
             read = await app.services.ledger.coverage(ACCOUNT, "messages")
     assert summary.open_gaps == 0
-    assert reaches(read) >= now
+    assert find_end(read) >= now

@@ -84,7 +84,7 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
 async def everything(one: Reader) -> bool:
     """Tell whether all mail was read and nothing is open."""
     covered, now = await one.covered(), one.world.clock()
-    return not covered.open and not coverage.gaps(covered.closed, covered.since, now - 60)
+    return not covered.open and not coverage.find_gaps(covered.closed, covered.since, now - 60)
 
 
 def pages_of(world: Trapped, do: Callable[[int], object]) -> list[Request]:
@@ -143,7 +143,7 @@ def test_a_search_that_is_never_answered_is_halved_stays_an_open_gap_and_is_read
         later = [slice_ for slice_ in covered.open if slice_.next_at > now]
         assert later
         assert all(slice_.end - slice_.start <= 60 and "60 s" in slice_.why for slice_ in later)
-        assert coverage.gaps(covered.closed, covered.since, now - 900)
+        assert coverage.find_gaps(covered.closed, covered.since, now - 900)
         one.world.faults.written.clear()
         await one.turns(one.source.behind, 400)
         await one.turns(one.source.head, 1)

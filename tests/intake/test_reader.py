@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.reading import PACE, Room, malicious_is_moved
 from worker.errors import Rejected, ServerFault
-from worker.intake.coverage import next_gap
+from worker.intake.coverage import choose_gap
 from worker.intake.reader import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page
 from worker.observations import message_reading
@@ -228,7 +228,7 @@ async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_
 async def test_a_cursor_that_is_not_found_begins_its_slice_again() -> None:
     room = Room()
     await room.messages.head()
-    taken = next_gap("messages", await coverage(room), room.clock.now(), 3600.0)
+    taken = choose_gap("messages", await coverage(room), room.clock.now(), 3600.0)
     assert taken is not None
     lost = replace(taken, cursor="gone")
     page = Page(account=ACCOUNT, now=room.clock.now(), source="messages", slice=lost)

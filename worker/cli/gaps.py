@@ -45,11 +45,10 @@ async def _gaps(settings: "Settings") -> list[output.Row]:
 
 def _missing(coverage: "Coverage", late: float, behind: str) -> Iterator[dict[str, Any]]:
     """Yield each stretch that is not read: the gaps, and what lies after the head once that is late, and why then."""
-    from worker.intake.coverage import gaps as missing
-    from worker.intake.coverage import horizon
+    from worker.intake.coverage import find_gaps, find_horizon
 
-    end = horizon(coverage)
-    for start, stop in missing(coverage.closed, coverage.since, end):
+    end = find_horizon(coverage)
+    for start, stop in find_gaps(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
         yield _gap(start, stop, why[0] if why else "its turn has not come yet")
     if end and time.time() - end > late:
@@ -63,14 +62,14 @@ def _gap(start: float, end: float, why: str) -> dict[str, Any]:
 
 async def _read(settings: "Settings") -> str:
     """Say up to when each source is read: of what came later nothing is known yet."""
-    from worker.intake.coverage import reaches
+    from worker.intake.coverage import find_end
     from worker.intake.sources import SOURCES, Messages
 
     said = []
     async with context.ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
-                until = reaches(await ledger.coverage(account, source.name))
+                until = find_end(await ledger.coverage(account, source.name))
                 whose = f"{source.name} of {account}" if len(accounts) > 1 else source.name
                 if until or source is Messages:  # the others are read only while a rule is about them
                     said.append(f"{whose} are {_read_until(until)}")

@@ -136,14 +136,13 @@ async def _status(settings: "Settings") -> list[dict[str, Any]]:
 
 def _source(name: str, coverage: "Coverage") -> output.Row:
     """Describe how far a source is read."""
-    from worker.intake.coverage import gaps as missing
-    from worker.intake.coverage import horizon, reaches
+    from worker.intake.coverage import find_end, find_gaps, find_horizon
 
-    gaps = missing(coverage.closed, coverage.since, horizon(coverage))
+    gaps = find_gaps(coverage.closed, coverage.since, find_horizon(coverage))
     return {
         "source": name,
         "since": output.moment(coverage.since),
-        "until": output.moment(reaches(coverage)),
+        "until": output.moment(find_end(coverage)),
         "open gaps": len(gaps),
     }
 

@@ -117,7 +117,7 @@ async def entries(app: App) -> float:
 async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
     found = await app.services.ledger.coverage(worker.account, source)
-    gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
+    gaps = coverage.find_gaps(found.closed, found.since, coverage.find_horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
 

@@ -19,7 +19,7 @@ SHORTEST = 60.0
 """Seconds below which a slice that is too slow is no longer halved."""
 
 
-def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+def merge(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     """Return the same points as the fewest intervals, in order."""
     result: list[Interval] = []
     for start, end in sorted(intervals):
@@ -30,12 +30,12 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(result)
 
 
-def gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
+def find_gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
     """Return what lies between ``since`` and ``until`` and is not closed, oldest first."""
-    return tuple(_between(merged(closed), since, until))
+    return tuple(_yield_gaps(merge(closed), since, until))
 
 
-def _between(closed: tuple[Interval, ...], since: float, until: float) -> Iterator[Interval]:
+def _yield_gaps(closed: tuple[Interval, ...], since: float, until: float) -> Iterator[Interval]:
     reached = since
     for start, end in closed:
         if reached < min(start, until):
@@ -45,18 +45,18 @@ def _between(closed: tuple[Interval, ...], since: float, until: float) -> Iterat
         yield reached, until
 
 
-def reaches(coverage: Coverage) -> float:
+def find_end(coverage: Coverage) -> float:
     """Return how far the newest closed interval reaches, 0 when nothing is read."""
     return coverage.closed[-1][1] if coverage.closed else 0.0
 
 
-def horizon(coverage: Coverage) -> float:
+def find_horizon(coverage: Coverage) -> float:
     """Return how far reading has come at all: what is closed, and what is left to be read as a gap."""
     begun = (slice_.end for slice_ in coverage.open if slice_.kind == "gap")
-    return max(reaches(coverage), *begun, 0.0)
+    return max(find_end(coverage), *begun, 0.0)
 
 
-def next_head(source: str, coverage: Coverage, now: float) -> Slice:
+def choose_head(source: str, coverage: Coverage, now: float) -> Slice:
     """Return the head slice in hand, else the one from a little before the end of coverage until now.
 
     It begins behind gaps that a head was too slow to read, which are read by themselves.
@@ -64,25 +64,25 @@ def next_head(source: str, coverage: Coverage, now: float) -> Slice:
     for slice_ in coverage.open:
         if slice_.kind == "head" and now - slice_.end <= LONGEST:
             return slice_
-    end, left = reaches(coverage), horizon(coverage)
+    end, left = find_end(coverage), find_horizon(coverage)
     start = end - BACK if now - end <= LONGEST else now - BACK
     start = max(start, left) if end < left < now else min(start, now - BACK)
     return Slice(source=source, kind="head", start=start, end=now, opened=now)
 
 
-def broken_off(coverage: Coverage, now: float) -> Slice | None:
+def find_stale_head(coverage: Coverage, now: float) -> Slice | None:
     """Return a head slice in hand that nobody has finished for an hour: the present is not to wait for it."""
     return next((one for one in coverage.open if one.kind == "head" and now - one.end > LONGEST), None)
 
 
-def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
+def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
     """Return the gap slice in hand that is due, else the newest ``stride`` seconds at most of the newest gap."""
     mine = [slice_ for slice_ in coverage.open if slice_.kind == "gap"]
     for slice_ in sorted(mine, key=lambda slice_: -slice_.end):
         if slice_.next_at <= now:
             return slice_
     taken = [(slice_.start, slice_.end) for slice_ in coverage.open if slice_.kind in {"head", "gap"}]
-    missing = gaps((*coverage.closed, *taken), coverage.since, horizon(coverage))
+    missing = find_gaps((*coverage.closed, *taken), coverage.since, find_horizon(coverage))
     if not missing:
         return None
     start, end = missing[-1]
@@ -90,7 +90,7 @@ def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slic
     return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
-def halves(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
+def halve(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
     """Split a slice that cannot be read in one, newest half first; a short one stays whole until ``next_at``."""
     whole = Slice(source=slice_.source, kind="gap", start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
@@ -99,7 +99,7 @@ def halves(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
     return replace(whole, start=middle), replace(whole, end=middle)
 
 
-def next_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
+def choose_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
     """Return the stretch to be swept next as it was written down, else the newest one of ``stride`` seconds."""
     for slice_ in coverage.open:
         if slice_.kind == "sweep":
@@ -107,7 +107,7 @@ def next_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Sl
     return Slice(source=source, kind="sweep", start=max(now - stride, coverage.since), end=now, opened=now)
 
 
-def after_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
+def advance_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
     """Return the stretch before the one just swept; the newest again when the sweep has come back far enough."""
     end = swept.start if swept.start > back_to else now
     start = max(end - stride, back_to)

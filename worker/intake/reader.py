@@ -90,7 +90,7 @@ class Intake:
         Something new halves the pause, nothing new lengthens it, never beyond the latest.
         """
         coverage = await self._present(await self._coverage())
-        slice_ = reading.next_head(self.source.name, coverage, self._clock.now())
+        slice_ = reading.choose_head(self.source.name, coverage, self._clock.now())
         new = await self._walk(slice_, self._since(coverage))
         quicker, slower = self._pace.soonest, self._pause * 1.5
         self._pause = min(max(quicker if new else slower, quicker), self._pace.latest)
@@ -100,9 +100,9 @@ class Intake:
         """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
         coverage = await self._coverage()
         now = self._clock.now()
-        if not reading.horizon(coverage):
+        if not reading.find_horizon(coverage):
             return self._pace.soonest
-        gap = reading.next_gap(self.source.name, coverage, now, self.source.stride)
+        gap = reading.choose_gap(self.source.name, coverage, now, self.source.stride)
         slice_ = self._overlap(now) or gap or self._sweep(coverage, now)
         if slice_ is None:
             return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
@@ -116,7 +116,7 @@ class Intake:
     async def gaps(self) -> tuple[Interval, ...]:
         """Return what is not read between the beginning and the head."""
         coverage = await self._coverage()
-        return reading.gaps(coverage.closed, coverage.since, reading.horizon(coverage))
+        return reading.find_gaps(coverage.closed, coverage.since, reading.find_horizon(coverage))
 
     async def _coverage(self) -> Coverage:
         if not self._begun:
@@ -125,12 +125,12 @@ class Intake:
         if not self._begun and coverage.closed:  # a worker that dies every minute still reads again what comes late
             self._overlap_at = self._clock.monotonic()
         self._begun = True
-        self.reached = reading.reaches(coverage)
+        self.reached = reading.find_end(coverage)
         return coverage
 
     async def _present(self, coverage: Coverage) -> Coverage:
         """Make a gap of a head that was broken off long ago, which goes on where it was."""
-        old = reading.broken_off(coverage, self._clock.now())
+        old = reading.find_stale_head(coverage, self._clock.now())
         if old is None:
             return coverage
         await self._replace(old, replace(old, kind="gap", why="its reading was broken off"))
@@ -150,7 +150,7 @@ class Intake:
         if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
             return None
         self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
-        return reading.next_sweep(self.source.name, coverage, now, self.source.stride)
+        return reading.choose_sweep(self.source.name, coverage, now, self.source.stride)
 
     async def _walk(self, slice_: Slice, since: float) -> int:
         """Read a slice to its end; return how many new sights it held.
@@ -271,7 +271,7 @@ class Intake:
         if slice_.kind == "overlap":
             return
         now = self._clock.now()
-        instead = reading.halves(slice_, now + SLOW_AGAIN, why)
+        instead = reading.halve(slice_, now + SLOW_AGAIN, why)
         if slice_.kind == "sweep":
             left = (await self._ledger.coverage(self.account, self.source.name)).open
             known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
@@ -286,7 +286,7 @@ class Intake:
 
     def _next_sweep(self, swept: Slice, now: float, since: float) -> Slice:
         back_to = max(now - (self.source.swept or self._pace.sweep), since)
-        return reading.after_sweep(swept, now, back_to, self.source.stride)
+        return reading.advance_sweep(swept, now, back_to, self.source.stride)
 
     def _observe(self, fetched: Fetched, news: News, judged: Judged) -> None:
         """Count what a page came to."""
