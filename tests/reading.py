@@ -9,7 +9,7 @@ from tests.account import Account
 from tests.desk import RULE
 from worker import Message, Move
 from worker.daemon.loops import build_loops
-from worker.intake.reader import Pace
+from worker.intake.slices import Pace
 from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Submissions
 from worker.judging.facts import Facts
 from worker.language.actions import AnyAction

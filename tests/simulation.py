@@ -22,7 +22,7 @@ from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release,
 from worker.api import ApiClock, Budget, Client, Request, Response
 from worker.daemon.loops import build_loops
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
-from worker.intake.reader import Pace
+from worker.intake.slices import Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts
 from worker.language.actions import AnyAction

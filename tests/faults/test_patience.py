@@ -12,7 +12,8 @@ from worker.api import Budget, Client
 from worker.daemon.loops import build_loops
 from worker.errors import Temporary
 from worker.intake import coverage
-from worker.intake.reader import Intake, Pace
+from worker.intake.reader import Intake
+from worker.intake.slices import Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts
 from worker.language.rules import ENFORCE

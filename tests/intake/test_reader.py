@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.reading import PACE, Room, malicious_is_moved
 from worker.errors import Rejected, ServerFault
 from worker.intake.coverage import choose_gap
-from worker.intake.reader import FAULT_AGAIN, SLOW_AGAIN
+from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page
 from worker.observations import message_reading
 from worker.sandbox import ACCOUNT, Fault

@@ -12,7 +12,8 @@ from tests.support import untouched
 from worker.api import Request, Response
 from worker.errors import Rejected, ServerFault, Temporary
 from worker.intake.coverage import LONGEST
-from worker.intake.reader import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
+from worker.intake.paging import RESTARTS
+from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page, Slice
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
 from worker.daemon.loops import build_loops
-from worker.intake.reader import Intake, Pace
+from worker.intake.reader import Intake
+from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
 from worker.language.rules import OFF

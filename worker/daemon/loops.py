@@ -7,7 +7,8 @@ from worker.executor.executor import Executor
 from worker.executor.handlers import Notifier
 from worker.executor.hooks import Hooks
 from worker.intake.held import HeldEvents
-from worker.intake.reader import Intake, Pace
+from worker.intake.reader import Intake
+from worker.intake.slices import Pace
 from worker.intake.sources import Source
 from worker.judging.facts import Facts
 from worker.judging.judge import Judge, Rules
