@@ -96,8 +96,8 @@ class Room(Account):
         """Read the head and everything behind it, for some seconds."""
         end = self.clock.now() + seconds
         while True:
-            pause = await self.messages.head()
-            while not (behind := await self.messages.behind()):
+            pause = await self.messages.read_head()
+            while not (behind := await self.messages.read_behind()):
                 pass
             if self.clock.now() + min(pause, behind) > end:
                 self.clock.time = end

@@ -255,8 +255,8 @@ class Day:
         )
         async with asyncio.TaskGroup() as group:
             for intake in intakes:
-                group.create_task(_kept(intake.head, clock))
-                group.create_task(_kept(intake.behind, clock))
+                group.create_task(_kept(intake.read_head, clock))
+                group.create_task(_kept(intake.read_behind, clock))
             group.create_task(executor.run())
             group.create_task(self._mail())
 

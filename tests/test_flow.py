@@ -105,11 +105,11 @@ async def test_a_read_that_lags_behind_a_changed_verdict_does_not_lose_what_it_a
     await room.read(30)
     room.world.change_verdict(mail.id, "MALICIOUS")
     room.clock.advance(1)
-    await room.messages.head()
+    await room.messages.read_head()
     room.world.lag = 20.0
     for _ in range(3):
         room.clock.advance(1)
-        await room.messages.head()
+        await room.messages.read_head()
         await room.executor.step()
     room.world.lag = 0.0
     for _ in range(40):
@@ -139,7 +139,7 @@ async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_a
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "BULK")
     read = await room.client.investigate.get(mail.id, Urgency.ACT)
-    await room.messages.see([message_reading(read, room.clock.now())])
+    await room.messages.enter_readings([message_reading(read, room.clock.now())])
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "MALICIOUS")
     for _ in range(200):

@@ -77,7 +77,7 @@ async def test_a_missing_permission_is_said_once_and_keeps_it_from_being_ready(b
     bench.environment["CLOUDFLARE_API_TOKEN"] = "read-only"  # noqa: S105 (the sandbox takes any)
     async with bench.api(), bench.app() as app:
         (worker,) = app.workers
-        await worker.intakes[0].head()
+        await worker.intakes[0].read_head()
         await worker.executor.step()
         app.tell_problems()
         app.tell_problems()

@@ -58,7 +58,7 @@ async def test_a_wall_clock_that_is_set_by_an_hour_changes_nothing(tmp_path: Pat
         wall.wrong = jump
         await moved(bench, app, 3)
         await until(lambda: app.readiness().ready)
-        assert [await intake.gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
+        assert [await intake.find_gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
     assert bench.world.repeats() == []
 
 
@@ -72,6 +72,6 @@ async def test_a_restart_with_a_wrong_clock_goes_on_where_the_last_one_stopped(t
         async with worker(bench, Wall(wrong)) as app:
             await until(lambda: len(bench.world.effects) == 5)
             await moved(bench, app, 3)
-            assert [await intake.gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
+            assert [await intake.find_gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
             assert sum(count for _, count in app.workers[0].connection.budget.spent()) < 100
     assert bench.world.repeats() == []

@@ -105,11 +105,11 @@ def test_others_who_have_spent_the_budget_are_waited_for_and_the_walk_goes_on_wh
     async def day() -> None:
         one = reader()
         pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         begun = loop_time()
-        await one.turns(one.source.behind, 2)
+        await one.turns(one.source.read_behind, 2)
         assert 300 <= loop_time() - begun < 330
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         assert await everything(one)
         assert (one.searches("429"), len(pages)) == (1, len({page.query for page in pages}))
 
@@ -121,13 +121,13 @@ def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> 
         runner, one = in_memory(), reader()
         one = reader(runner=runner, world=one.world)
         pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
-        await one.turns(one.source.head, 1)
-        walk = asyncio.create_task(one.turns(one.source.behind, 2))
+        await one.turns(one.source.read_head, 1)
+        walk = asyncio.create_task(one.turns(one.source.read_behind, 2))
         await asyncio.wait((walk,), timeout=100)
         walk.cancel()
         two = reader(life=2, runner=runner, world=one.world)
-        await two.turns(two.source.behind, 2)
-        await two.turns(two.source.head, 1)
+        await two.turns(two.source.read_behind, 2)
+        await two.turns(two.source.read_head, 1)
         assert await everything(two)
         assert len(pages) == len({page.query for page in pages})
 
@@ -137,17 +137,17 @@ def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> 
 def test_a_search_that_is_never_answered_is_halved_stays_an_open_gap_and_is_read_when_it_is() -> None:
     async def day() -> None:
         one = reader()
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
-        await one.turns(one.source.behind, 8)
+        await one.turns(one.source.read_behind, 8)
         covered, now = await one.covered(), one.world.clock()
         later = [slice_ for slice_ in covered.open if slice_.next_at > now]
         assert later
         assert all(slice_.end - slice_.start <= 60 and "60 s" in slice_.why for slice_ in later)
         assert coverage.find_gaps(covered.closed, covered.since, now - 900)
         one.world.faults.written.clear()
-        await one.turns(one.source.behind, 400)
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_behind, 400)
+        await one.turns(one.source.read_head, 1)
         assert await everything(one)
 
     quickly(day)
@@ -157,11 +157,11 @@ def test_a_head_that_is_never_answered_loses_nothing_either() -> None:
     async def day() -> None:
         one = reader()
         one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
-        await one.turns(one.source.head, 5)
+        await one.turns(one.source.read_head, 5)
         assert not (await one.covered()).closed
         one.world.faults.written.clear()
-        await one.turns(one.source.head, 2)
-        await one.turns(one.source.behind, 60)
+        await one.turns(one.source.read_head, 2)
+        await one.turns(one.source.read_behind, 60)
         assert await everything(one)
 
     quickly(day)

@@ -66,7 +66,7 @@ async def test_a_report_is_about_the_message_it_names() -> None:
     room = Room(lambda event: says(event, Move("DeletedItems")) if event.kind == "Report" else Said(key=event.key))
     mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"])
     room.world.add_report(mail)
-    await room.reports.head()
+    await room.reports.read_head()
     await room.held.step()
     (entry,) = await room.entries()
     assert (entry.target, entry.verdict) == (mail.id, "NONE|delivered")
@@ -77,7 +77,7 @@ async def test_a_report_whose_message_is_not_found_says_where_it_was_looked_for(
     room = Room(lambda event: says(event, Move("DeletedItems")))
     mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"])
     room.world.add_report(mail, fields={"to": ["ben@corp.example"], "postfix_id": "4Nowhere", "occurred_at": None})
-    await room.reports.head()
+    await room.reports.read_head()
     await room.held.step()
     room.clock.advance(61)
     (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
@@ -87,7 +87,7 @@ async def test_a_report_whose_message_is_not_found_says_where_it_was_looked_for(
 async def test_a_report_that_leads_to_no_effect_on_mail_costs_no_call() -> None:
     room = Room(lambda event: says(event, Notify("soc")))
     room.world.add_report(room.world.add_message(disposition="NONE"))
-    await room.reports.head()
+    await room.reports.read_head()
     assert [entry.lane for entry in await room.entries()] == ["notice"]
     assert "GET investigate" not in room.world.requests
 
@@ -188,7 +188,7 @@ async def test_clean_mail_has_an_empty_detection() -> None:
 async def test_a_report_without_a_message_is_told_so() -> None:
     room = Room(lambda event: says(event, Move("DeletedItems")))
     number = room.world.add_report(room.world.add_message(disposition="NONE"), fields={"to": []})
-    await room.reports.head()
+    await room.reports.read_head()
     await room.held.step()
     room.clock.advance(61)
     (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
@@ -200,7 +200,7 @@ async def test_a_report_whose_message_cannot_be_read_is_held_and_ends_nothing() 
     room = Room(lambda event: says(event, Move("DeletedItems")))
     mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"], scanned_at=[1])
     room.world.add_report(mail)
-    await room.reports.head()
+    await room.reports.read_head()
     await room.held.step()
     room.clock.advance(61)
     (held,) = await room.ledger.held(ACCOUNT, room.clock.now())
@@ -218,7 +218,7 @@ async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None
     room = Room(lambda event: says(event, Move("JunkEmail")))
     mail = room.world.add_message()
     seen = message_reading(msgspec.Raw(mail.encoded(mail.now)), room.clock.now())
-    await room.messages.see([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
+    await room.messages.enter_readings([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
     (entry,) = await room.entries()
     assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")
 
@@ -227,6 +227,6 @@ async def test_what_a_person_sent_in_and_what_an_analyst_reports_have_names_for_
     room = Room(lambda event: says(event, Notify("soc")) if event.kind != "Message" else Said(key=event.key))
     room.world.add_report(room.world.add_message(disposition="NONE"), title="Gift cards")
     room.world.add_submission(subject="Your invoice")
-    await room.reports.head()
-    await room.submissions.head()
+    await room.reports.read_head()
+    await room.submissions.read_head()
     assert sorted(entry.subject for entry in await room.entries()) == ["Gift cards", "Your invoice"]

@@ -126,7 +126,7 @@ async def figures(app: App, world: World, since: float) -> Figures:
         answered_to_proved_p99=percentile(proved, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
-        open_gaps=sum([len(await intake.gaps()) for intake in worker.needed()]),
+        open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed()]),
         unproved=len([entry for entry in entries if _unproved(entry)]),
     )
 

@@ -78,7 +78,7 @@ class AccountWorker:
             observer=services.outlets.metrics,
         )
         self.wake = own.wake
-        sources = (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
+        sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
         self.intakes, self.held, self.executor = build_loops(
             own,
             services.timing,
@@ -100,8 +100,8 @@ class AccountWorker:
 
     def loops(self) -> list[Loop]:
         """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
-        heads = [Loop(self.name_of(one), self._while_needed(one, one.head)) for one in self.intakes]
-        behind = [Loop(self.name_of(one) + BEHIND, self._while_needed(one, one.behind)) for one in self.intakes]
+        heads = [Loop(self.name_of(one), self._while_needed(one, one.read_head)) for one in self.intakes]
+        behind = [Loop(self.name_of(one) + BEHIND, self._while_needed(one, one.read_behind)) for one in self.intakes]
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
     def standing(self) -> Standing:
@@ -135,7 +135,7 @@ class AccountWorker:
                 await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
                 self._greeted = True
 
-    def _clean_too(self) -> bool:
+    def _wants_clean(self) -> bool:
         """Tell whether some rule wants to hear of clean mail."""
         rules = self._services.host.bundle.rules
         heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)

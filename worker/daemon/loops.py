@@ -42,7 +42,7 @@ def build_loops(
         standing=standing,
         is_reading=lambda: any(intake.walking for intake in intakes),
         policies=facts.policies,
-        on_contradiction=intakes[0].see,
+        on_contradiction=intakes[0].enter_readings,
         notify=notify,
     )
     return AccountLoops(intakes, HeldEvents(services, judge), Executor(services, timing, hooks))

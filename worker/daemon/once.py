@@ -48,10 +48,10 @@ async def _read(worker: AccountWorker, clock: Clock) -> None:
     """Read the present, then what is missing before it, then judge what was held for a fact."""
     for intake in worker.needed():
         begun = clock.now()
-        await intake.head()
+        await intake.read_head()
         if intake.reached < begun - BACK:  # it only ended what a round before had broken off
-            await intake.head()
-        await _to_the_end(intake.behind)
+            await intake.read_head()
+        await _to_the_end(intake.read_behind)
     await _to_the_end(worker.held.step)
 
 
@@ -97,4 +97,4 @@ async def _add(summary: Summary, app: App, worker: AccountWorker) -> None:
     for (operation, _), count in worker.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count
     for intake in worker.needed():
-        summary.open_gaps += len(await intake.gaps())
+        summary.open_gaps += len(await intake.find_gaps())

@@ -47,7 +47,7 @@ class Intake:
         """How far the source is read, in API time; 0 when nothing is read yet."""
         return self._plan.reached
 
-    async def head(self) -> float:
+    async def read_head(self) -> float:
         """Read from a little before the end of coverage until now; return the seconds until the next time.
 
         Something new halves the pause, nothing new lengthens it, never beyond the latest.
@@ -57,7 +57,7 @@ class Intake:
         self._pause = min(max(quicker if new else slower, quicker), self._pace.latest)
         return self._pause
 
-    async def behind(self) -> float:
+    async def read_behind(self) -> float:
         """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
         slice_ = await self._plan.choose_behind()
         if slice_ is None:
@@ -68,7 +68,7 @@ class Intake:
             self._plan.note_end(slice_)
         return 0.0
 
-    async def gaps(self) -> tuple[Interval, ...]:
+    async def find_gaps(self) -> tuple[Interval, ...]:
         """Return what is not read between the beginning and the head."""
         coverage = await self._plan.read_coverage()
         return find_gaps(coverage.closed, coverage.since, find_horizon(coverage))
@@ -84,7 +84,7 @@ class Intake:
             async with aclosing(walk_pages(self.source, slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    new += await self._enter(fetched, partial(self._plan.advance, after=after))
+                    new += await self._enter_page(fetched, partial(self._plan.advance, after=after))
                     slice_ = after
         except (Slow, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in UNREADABLE:
@@ -95,11 +95,11 @@ class Intake:
             self.walking = False
         return new
 
-    async def see(self, readings: Sequence[Reading]) -> None:
+    async def enter_readings(self, readings: Sequence[Reading]) -> None:
         """Enter what somebody else has read of this source: it is judged like everything that is read here."""
-        await self._enter(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
+        await self._enter_page(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
 
-    async def _enter(self, fetched: Fetched, advance: Callable[[Page], Page]) -> int:
+    async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> int:
         """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
@@ -108,7 +108,7 @@ class Intake:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.new(news.sights)
-            page = advance(self._page(fetched, news, judged))
+            page = advance(self._make_page(fetched, news, judged))
             await self._ledger.enter(page)
         self._plan.note_page(page)
         if judged.drafts:
@@ -116,7 +116,7 @@ class Intake:
         self._observe(fetched, news, judged)
         return len(news.sights)
 
-    def _page(self, fetched: Fetched, news: News, judged: Judged) -> Page:
+    def _make_page(self, fetched: Fetched, news: News, judged: Judged) -> Page:
         return Page(
             account=self.account,
             now=self._clock.now(),

@@ -105,10 +105,10 @@ class Messages:
     rest = 10.0
     divisible = True
 
-    def __init__(self, client: Client, clean_too: Callable[[], bool]) -> None:
+    def __init__(self, client: Client, wants_clean: Callable[[], bool]) -> None:
         """Read detections; clean mail too while some rule names NONE."""
         self._client = client
-        self._clean_too = clean_too
+        self._wants_clean = wants_clean
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the search."""
@@ -116,10 +116,10 @@ class Messages:
             start=slice_.start,
             end=slice_.end,
             cursor=slice_.cursor,
-            detections_only=not self._clean_too(),
+            detections_only=not self._wants_clean(),
             urgency=URGENCIES[slice_.kind],
         )
-        return fetched(page.records, page.next, page.begun, message_reading)
+        return read_records(page.records, page.next, page.begun, message_reading)
 
 
 class Numbered:
@@ -141,7 +141,7 @@ class Numbered:
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page."""
         page = await self._ask(slice_, int(slice_.cursor or 1), URGENCIES[slice_.kind])
-        return fetched(page.records, page.next, page.begun, self._read)
+        return read_records(page.records, page.next, page.begun, self._read)
 
 
 class Reports(Numbered):
@@ -155,7 +155,7 @@ class Reports(Numbered):
         ask = client.phishguard.reports
         super().__init__(
             lambda slice_, page, urgency: ask(start=slice_.start, end=slice_.end, page=page, urgency=urgency),
-            report_reading,
+            read_report,
         )
 
 
@@ -170,7 +170,7 @@ class Submissions(Numbered):
         where, ask = WhereSubmission(order="requested_at", direction="asc"), client.submissions.list
         super().__init__(
             lambda slice_, page, urgency: ask(where, start=slice_.start, end=slice_.end, page=page, urgency=urgency),
-            submission_reading,
+            read_submission,
         )
 
 
@@ -184,7 +184,7 @@ class PolicyList(Numbered):
 
     def __init__(self, ask: Callable[[int, Urgency], Awaitable[Page]]) -> None:
         """Read the pages that ``ask`` returns, whatever the slice."""
-        super().__init__(lambda _, page, urgency: ask(page, urgency), partial(entry_reading, self.kind))
+        super().__init__(lambda _, page, urgency: ask(page, urgency), partial(read_list_entry, self.kind))
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the list."""
@@ -217,43 +217,43 @@ class AllowPolicies(PolicyList):
         super().__init__(lambda page, urgency: entries.list(where, page=page, urgency=urgency))
 
 
-def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
+def read_report(raw: msgspec.Raw, _began: float) -> Reading:
     """Read a report's key fields; an updated report is a new state of the same thing."""
     key = _report_key.decode(raw)
     created, updated = epoch(key.created_at), epoch(key.updated_at)
-    thing = Thing("Report", _some(created or updated, "report"), str(key.id))
-    return Reading(thing=thing, state=_as_of(updated or created), raw=bytes(raw))
+    thing = Thing("Report", _require_time(created or updated, "report"), str(key.id))
+    return Reading(thing=thing, state=_write_state(updated or created), raw=bytes(raw))
 
 
-def submission_reading(raw: msgspec.Raw, _began: float) -> Reading:
+def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
     """Read a submission's key fields; how far it is, and what came of it, make its state."""
     key = _submission_key.decode(raw)
-    thing = Thing("Submission", _some(epoch(key.requested_at), "submission"), key.submission_id)
+    thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
     return Reading(thing=thing, state=f"{key.status or ''}|{key.outcome_disposition or ''}", raw=bytes(raw))
 
 
-def entry_reading(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
+def read_list_entry(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of an entry of a list; each change of it is a thing of its own, as old as that change."""
     entry = _entry.decode(raw)
     if not entry.id:
         raise ValueError("the entry has no id")
-    at = _some(epoch(entry.changed_at), "entry")
-    return Reading(thing=Thing(kind, at, entry.id), state=_as_of(at), raw=bytes(raw))
+    at = _require_time(epoch(entry.changed_at), "entry")
+    return Reading(thing=Thing(kind, at, entry.id), state=_write_state(at), raw=bytes(raw))
 
 
-def _some(at: float, what: str) -> float:
+def _require_time(at: float, what: str) -> float:
     """Return a time that has to be there."""
     if not at:
         raise ValueError(f"the {what} has no time, or none that makes sense")
     return at
 
 
-def _as_of(at: float) -> str:
+def _write_state(at: float) -> str:
     """Write the state of what has none but the time of its last change."""
     return f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}"
 
 
-def fetched(
+def read_records(
     records: tuple[msgspec.Raw, ...],
     following: str | None,
     began: float,
