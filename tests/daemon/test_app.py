@@ -28,7 +28,7 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
             lambda: app.services.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
         app.services.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
-        await maintenance.entries(app)
+        await maintenance.count_entries(app)
         async with web.get(url + "/metrics") as answer:
             page = await answer.text()
     assert f'worker_entries{{account="{ACCOUNT}",kind="Move",state="done"}} 4.0' in page
@@ -50,15 +50,15 @@ async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
 
 async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        messages, *_ = app.workers[0].loops()
-        await app.turn(messages)
+        messages, *_ = app.workers[0].list_loops()
+        await app.take_turn(messages)
         now = app.services.clock.now()
         stuck = Slice(source="messages", kind="gap", start=now - 900, end=now - 840, why="too slow", next_at=now + 300)
         page = Page(account=ACCOUNT, now=now, source="messages", slice=stuck)
         await app.services.ledger.enter(page)
-        await app.turn(messages)
-        await maintenance.figures(app)
-        assert "messages: too slow" in app.readiness().why
+        await app.take_turn(messages)
+        await maintenance.update_gauges(app)
+        assert "messages: too slow" in app.check_readiness().why
 
 
 async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
@@ -77,7 +77,7 @@ async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -
         first, other, third = app.workers
     assert first.connection is other.connection
     assert third.connection.budget is not first.connection.budget
-    assert other.loops()[0].name == "other messages"
+    assert other.list_loops()[0].name == "other messages"
 
 
 async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_wrote_later(bench: Bench) -> None:
@@ -94,10 +94,10 @@ async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_w
 
 async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(bench: Bench) -> None:
     async with bench.app(WORKER_POLL_EVERY="10ms") as app:
-        loop = app.workers[0].loops()[0]
+        loop = app.workers[0].list_loops()[0]
         for _ in range(2):
-            assert await app.turn(loop) > 0
-        ready = app.readiness()
+            assert await app.take_turn(loop) > 0
+        ready = app.check_readiness()
         assert not ready.ready
         assert "could not connect" in ready.why[0]
     assert [line["event"] for line in bench.told()] == ["could not; tries again"]
@@ -105,34 +105,34 @@ async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(
 
 async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        for loop in app.workers[0].loops()[:2]:
-            await app.turn(loop)
+        for loop in app.workers[0].list_loops()[:2]:
+            await app.take_turn(loop)
         connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
         bench.world.faults.script([Fault("reset")] * 3)
         for ready in (True, False, False):
             with pytest.raises(Unsure):
                 await connection.send(ask)
-            assert app.readiness().ready == ready
-        assert [why.partition(":")[0] for why in app.readiness().why] == ["messages"]
+            assert app.check_readiness().ready == ready
+        assert [why.partition(":")[0] for why in app.check_readiness().why] == ["messages"]
         await connection.send(ask)
-        assert app.readiness().ready
+        assert app.check_readiness().ready
 
 
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
         connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
-        await maintenance.readiness(app)
-        for loop in app.workers[0].loops()[:2]:
-            await app.turn(loop)
-        assert await maintenance.readiness(app) == 1
+        await maintenance.log_readiness(app)
+        for loop in app.workers[0].list_loops()[:2]:
+            await app.take_turn(loop)
+        assert await maintenance.log_readiness(app) == 1
         bench.world.faults.script([Fault("reset")] * 2)
         for _ in range(2):
             with pytest.raises(Unsure):
                 await connection.send(ask)
-        await maintenance.readiness(app)
-        await maintenance.readiness(app)
+        await maintenance.log_readiness(app)
+        await maintenance.log_readiness(app)
         await connection.send(ask)
-        await maintenance.readiness(app)
+        await maintenance.log_readiness(app)
     told = [(line["event"], line["level"]) for line in bench.told()]
     assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]
     assert bench.told()[2]["why"].startswith("messages: ")
@@ -155,19 +155,19 @@ async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Ben
     for number in range(3):
         bench.world.add_message(subject=f"bad {number}")
     async with bench.api(), bench.app() as app:
-        await app.turn(app.workers[0].loops()[0])
-        (warning,) = app.readiness().warnings
+        await app.take_turn(app.workers[0].list_loops()[0])
+        (warning,) = app.check_readiness().warnings
         assert "rule bad only observes" in warning
 
 
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        messages, *_ = app.workers[0].loops()
+        messages, *_ = app.workers[0].list_loops()
         bench.world.switches = Switches(entitled=False)
-        assert await app.turn(messages) == 3600
-        assert "subscription" in app.readiness().why[0]
+        assert await app.take_turn(messages) == 3600
+        assert "subscription" in app.check_readiness().why[0]
         bench.world.switches = Switches()
-        assert await app.turn(messages) < 10
+        assert await app.take_turn(messages) < 10
     assert [line["event"] for line in bench.told()] == ["could not; tries again", "works again"]
 
 
@@ -183,16 +183,16 @@ def hears(report: Report) -> Move | None:
 async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_hears_them(bench: Bench) -> None:
     bench.world.switches = Switches(phishguard=False)
     async with bench.api(), bench.app() as app:
-        messages, reports, *_ = app.workers[0].loops()
-        assert (await app.turn(messages) < 10, await app.turn(reports)) == (True, UNHEARD)
-        assert app.readiness().ready
+        messages, reports, *_ = app.workers[0].list_loops()
+        assert (await app.take_turn(messages) < 10, await app.take_turn(reports)) == (True, UNHEARD)
+        assert app.check_readiness().ready
         rule_files(bench.rules, hears=REPORTS)
         await app.services.host.load()
-        assert await app.turn(reports) == 3600
-        assert "reports: GET /phishguard/reports" in app.readiness().why[0]
+        assert await app.take_turn(reports) == 3600
+        assert "reports: GET /phishguard/reports" in app.check_readiness().why[0]
         (bench.rules / "hears.py").unlink()
         await app.services.host.load()
-        assert app.readiness().ready
+        assert app.check_readiness().ready
 
 
 async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Bench) -> None:
@@ -203,11 +203,11 @@ async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Ben
     rule_files(bench.rules, hears=REPORTS)
     async with bench.api(), bench.app() as app:
         await turned(app)
-        await maintenance.figures(app)
+        await maintenance.update_gauges(app)
         read = figures(app)
         (bench.rules / "hears.py").unlink()
         await app.services.host.load()
-        await maintenance.figures(app)
+        await maintenance.update_gauges(app)
         assert (read, figures(app)) == (2, 0)
 
 
@@ -228,7 +228,7 @@ async def test_clean_mail_is_read_only_for_a_rule_about_mail_that_is_not_off(
     rule_files(bench.rules, hears=CLEAN.format(kind=kind, mark=mark))
     bench.world.add_message(disposition="NONE")
     async with bench.api(), bench.app() as app:
-        await app.turn(app.workers[0].loops()[0])
+        await app.take_turn(app.workers[0].list_loops()[0])
         assert app.workers[0].totals["read"] == read
 
 
@@ -245,19 +245,19 @@ async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> N
         (worker,) = app.workers
         await turned(app)
         assert {name for name in bench.world.requests if name in WHERE.values()} == {"GET investigate"}
-        assert [intake.source.kind for intake in worker.needed()] == ["Message"]
+        assert [intake.source.kind for intake in worker.needed] == ["Message"]
         for kind in TRIGGERS.keys() - {"Message"}:
             rule_files(bench.rules, hears=ABOUT.format(mark="(mode=OFF)", kind=kind))
             await app.services.host.load()
-            assert [intake.source.kind for intake in worker.needed()] == ["Message"]
+            assert [intake.source.kind for intake in worker.needed] == ["Message"]
             rule_files(bench.rules, hears=ABOUT.format(mark="", kind=kind))
             await app.services.host.load()
             before = bench.world.requests[WHERE[kind]]["200"] if WHERE[kind] in bench.world.requests else 0
-            assert not app.readiness().ready
+            assert not app.check_readiness().ready
             await turned(app)
             assert bench.world.requests[WHERE[kind]]["200"] > before
-            assert app.readiness().ready
-            assert set(app.readiness().sources) == {"messages", worker.needed()[1].source.name}
+            assert app.check_readiness().ready
+            assert set(app.check_readiness().sources) == {"messages", worker.needed[1].source.name}
 
 
 WHERE = {
@@ -271,12 +271,12 @@ WHERE = {
 
 async def turned(app: App) -> None:
     """Take a turn of everything that reads."""
-    for loop in app.workers[0].loops():
-        await app.turn(loop)
+    for loop in app.workers[0].list_loops():
+        await app.take_turn(loop)
 
 
 async def test_a_credential_that_is_refused_is_tried_again_without_haste(bench: Bench) -> None:
     async with bench.api(), bench.app(CLOUDFLARE_API_TOKEN="wrong-" + TOKEN) as app:
-        assert await app.turn(app.workers[0].loops()[0]) == 60
-        assert "credential" in app.readiness().why[0]
+        assert await app.take_turn(app.workers[0].list_loops()[0]) == 60
+        assert "credential" in app.check_readiness().why[0]
     assert TOKEN not in bench.log.getvalue()

@@ -34,9 +34,9 @@ async def test_a_part_that_dies_ends_the_worker_with_its_cause(bench: Bench) -> 
 
 async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench) -> None:
     async with bench.api(), bench.worker() as app:
-        await until(lambda: app.readiness().ready)
+        await until(lambda: app.check_readiness().ready)
         app.stopping.set()
-        assert app.readiness().why == ("the worker is stopping",)
+        assert app.check_readiness().why == ("the worker is stopping",)
 
 
 def command(bench: Bench, *words: str) -> Awaitable[asyncio.subprocess.Process]:

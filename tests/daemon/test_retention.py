@@ -18,7 +18,7 @@ async def test_a_thing_is_known_for_as_long_as_its_source_may_show_it_again(benc
         ledger = app.services.ledger
         news = await ledger.news(ACCOUNT, seen, now, 0.0)
         await ledger.enter(Page(account=ACCOUNT, now=now, source="messages", news=news))
-        await maintenance.retention(app)
+        await maintenance.apply_retention(app)
         forgotten = (await ledger.news(ACCOUNT, seen, now, 0.0)).sights
     assert {(one.reading.thing.kind, one.reading.thing.id) for one in forgotten} == {
         ("Message", "11"),

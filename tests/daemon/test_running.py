@@ -39,7 +39,7 @@ async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> No
 async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> None:
     async with bench.api():
         async with bench.worker() as app:
-            await until(lambda: app.readiness().ready)
+            await until(lambda: app.check_readiness().ready)
         before, bench.records = bench.records.getvalue(), io.BytesIO()
         bench.world.arrive(3, "outbreak")
         async with bench.worker() as app:
@@ -83,10 +83,10 @@ async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
 async def test_an_order_wakes_who_acts(bench: Bench) -> None:
     async with bench.app() as app:
         (worker,) = app.workers
-        await maintenance.orders(app)
+        await maintenance.take_orders(app)
         assert not worker.wake.is_set()
         await app.services.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
-        await maintenance.orders(app)
+        await maintenance.take_orders(app)
         assert worker.wake.is_set()
 
 
@@ -104,23 +104,23 @@ async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench
         await until(lambda: b'"bundle refused"' in bench.records.getvalue())
         async with web.get(url + "/metrics") as answer:
             assert "worker_bundle_refused 1.0" in await answer.text()
-        assert "broken.py:2" in app.readiness().warnings[0]
+        assert "broken.py:2" in app.check_readiness().warnings[0]
         assert [rule.name for rule in app.services.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
         await until(lambda: app.services.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
-        assert app.readiness().warnings == ()
+        assert app.check_readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
 
 
 async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_same_ones_are_not(bench: Bench) -> None:
     async with bench.app() as app:
-        watch = reload.Watch(app)
+        watch = reload.RuleWatch(app)
         for _ in range(2):
             await watch.step()
         assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
         rule_files(bench.rules, moves=MOVES + "\n# changed\n")
-        watch = reload.Watch(app)
+        watch = reload.RuleWatch(app)
         for _ in range(2):
             await watch.step()
         assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)

@@ -79,8 +79,8 @@ async def test_a_missing_permission_is_said_once_and_keeps_it_from_being_ready(b
         (worker,) = app.workers
         await worker.intakes[0].read_head()
         await worker.executor.step()
-        app.tell_problems()
-        app.tell_problems()
-        assert any("Cloud Email Security: Write" in why for why in app.readiness().why)
+        app.log_problems()
+        app.log_problems()
+        assert any("Cloud Email Security: Write" in why for why in app.check_readiness().why)
     (said,) = [told for told in bench.told() if told["event"] == "effects are held up"]
     assert "Cloud Email Security: Write" in said["problem"]

@@ -57,7 +57,7 @@ async def test_a_wall_clock_that_is_set_by_an_hour_changes_nothing(tmp_path: Pat
         await moved(bench, app, 3)
         wall.wrong = jump
         await moved(bench, app, 3)
-        await until(lambda: app.readiness().ready)
+        await until(lambda: app.check_readiness().ready)
         assert [await intake.find_gaps() for intake in app.workers[0].intakes] == [()] * len(app.workers[0].intakes)
     assert bench.world.repeats() == []
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 import msgspec
 
 from worker.api import ApiClock, Budget, Client, HttpTransport, Urgency
-from worker.daemon.account import credential_of
+from worker.daemon.account import make_credential
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Temporary, Unauthorised, Unsure, WorkerError
 from worker.language.rules import OBSERVE
 
@@ -93,7 +93,7 @@ async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Find
 async def asking(settings: "Settings", account: "Account", clock: ApiClock | None = None) -> AsyncIterator[Client]:
     """Open a way to the API for the few questions of a command, for whose answers a person waits."""
     clock = clock or ApiClock()
-    async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
+    async with HttpTransport(settings.base_url, make_credential(account), settings.request_timeout) as transport:
         yield _Impatient(transport, Budget(clock, *settings.budget, settings.budget_share), clock, account.id)
 
 

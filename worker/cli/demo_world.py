@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from worker.daemon import App
-from worker.daemon.once import unsettled
+from worker.daemon.once import find_unsettled
 from worker.ledger.entries import Entry
 from worker.sandbox import ACCOUNT, Switches, World, serve
 from worker.settings import Settings
@@ -86,7 +86,7 @@ async def quiet(app: App, since: float) -> bool:
     """Wait until all is read up to a moment, and what was decided is settled; False when that takes too long."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not app.stopping.is_set():
-        if all(intake.reached > since for worker in app.workers for intake in worker.needed()) and not await _busy(app):
+        if all(intake.reached > since for worker in app.workers for intake in worker.needed) and not await _busy(app):
             return True
         await asyncio.sleep(PAUSE)
     return False
@@ -97,7 +97,7 @@ async def _busy(app: App) -> bool:
     far = app.services.clock.now() + PATIENCE
     for worker in app.workers:
         states = {state for counts in (await app.services.ledger.counts(worker.account)).values() for state in counts}
-        if "held" in states or await unsettled(app, worker) or await app.services.ledger.held(worker.account, far):
+        if "held" in states or await find_unsettled(app, worker) or await app.services.ledger.held(worker.account, far):
             return True
     return False
 
@@ -126,7 +126,7 @@ async def figures(app: App, world: World, since: float) -> Figures:
         answered_to_proved_p99=percentile(proved, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
-        open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed()]),
+        open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed]),
         unproved=len([entry for entry in entries if _unproved(entry)]),
     )
 

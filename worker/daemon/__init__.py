@@ -35,10 +35,10 @@ async def serve(app: App) -> AsyncIterator[str]:
     host, port = app.services.settings.listen
 
     async def metrics() -> bytes:
-        await maintenance.figures(app)
+        await maintenance.update_gauges(app)
         return app.services.outlets.metrics.text()
 
-    async with web.serve(host, port, readiness=app.readiness, metrics=metrics) as url:
+    async with web.serve(host, port, readiness=app.check_readiness, metrics=metrics) as url:
         app.log.info("listening", url=url)
         yield url
 
@@ -74,14 +74,17 @@ async def run_loops(app: App) -> AsyncIterator[None]:
     records = maintenance.Records(app)
     try:
         async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
-            loops = [*(loop for worker in app.workers for loop in worker.loops()), *maintenance.loops(app, records)]
-            keeping = [group.create_task(app.keep(loop, scheduler), name=loop.name) for loop in loops]
+            loops = [
+                *(loop for worker in app.workers for loop in worker.list_loops()),
+                *maintenance.list_loops(app, records),
+            ]
+            keeping = [group.create_task(app.run_loop(loop, scheduler), name=loop.name) for loop in loops]
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()
             await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
-        cause = first_cause(several)
+        cause = find_first_cause(several)
         app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
         raise cause from None
     await app.end()
@@ -104,7 +107,7 @@ async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Seq
         task.cancel()
 
 
-def first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+def find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that came first."""
     first = several.exceptions[0]
-    return first_cause(first) if isinstance(first, BaseExceptionGroup) else first
+    return find_first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -67,14 +67,14 @@ class AccountWorker:
         """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
         self._greeting, self._greeted = asyncio.Lock(), False
-        self.client = client = _client(account, connection, services)
+        self.client = client = _open_client(account, connection, services)
         own = AccountServices(
             account=account,
             client=client,
             budget=connection.budget,
             ledger=services.ledger,
             clock=services.clock,
-            contact=self._greet,
+            contact=self._contact,
             observer=services.outlets.metrics,
         )
         self.wake = own.wake
@@ -82,10 +82,10 @@ class AccountWorker:
         self.intakes, self.held, self.executor = build_loops(
             own,
             services.timing,
-            sources=[(source, _pace(source, services.settings)) for source in sources],
+            sources=[(source, _choose_pace(source, services.settings)) for source in sources],
             facts=Facts(client, services.clock),
             rules=services.host,
-            standing=self.standing,
+            standing=self.read_standing,
             notify=services.channels.notify,
         )
 
@@ -94,41 +94,45 @@ class AccountWorker:
         """What was read and decided since the start: read, new, decisions."""
         return sum((intake.totals for intake in self.intakes), Counter())
 
-    def name_of(self, intake: Intake) -> str:
+    def name_source(self, intake: Intake) -> str:
         """Return what a source of this account is called in logs, metrics and readiness."""
         return self._prefix + intake.source.name
 
-    def loops(self) -> list[Loop]:
+    def list_loops(self) -> list[Loop]:
         """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
-        heads = [Loop(self.name_of(one), self._while_needed(one, one.read_head)) for one in self.intakes]
-        behind = [Loop(self.name_of(one) + BEHIND, self._while_needed(one, one.read_behind)) for one in self.intakes]
+        heads = [Loop(self.name_source(one), self._skip_unneeded(one, one.read_head)) for one in self.intakes]
+        behind = [
+            Loop(self.name_source(one) + BEHIND, self._skip_unneeded(one, one.read_behind)) for one in self.intakes
+        ]
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
-    def standing(self) -> Standing:
+    def read_standing(self) -> Standing:
         """Return what must hold when an entry is claimed: the ceiling and the rules as they are now."""
         host, settings = self._services.host, self._services.settings
         named = {rule.name: rule for rule in host.bundle.rules}
         return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
 
+    @property
     def needed(self) -> tuple[Intake, ...]:
         """Return what is to be read: mail always, everything else while some rule is about it."""
         kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
 
+    @property
     def resting(self) -> tuple[Intake, ...]:
         """Return what is not read now, because no rule is about what it brings."""
-        needed = self.needed()
+        needed = self.needed
         return tuple(intake for intake in self.intakes if intake not in needed)
 
-    def _while_needed(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
+    def _skip_unneeded(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
         """Make of a step one that costs nothing while no rule is about what it brings."""
 
         async def turn() -> float:
-            return await step() if intake in self.needed() else UNHEARD
+            return await step() if intake in self.needed else UNHEARD
 
         return turn
 
-    async def _greet(self) -> None:
+    async def _contact(self) -> None:
         """Ask the API for something small, once: the answer tells what time it is there."""
         async with self._greeting:
             if not self._greeted:
@@ -142,7 +146,7 @@ class AccountWorker:
         return any("NONE" in dispositions for dispositions in heard)
 
 
-def _client(account: str, connection: ApiConnection, services: Services) -> Client:
+def _open_client(account: str, connection: ApiConnection, services: Services) -> Client:
     """Open the client of an account, its calls counted."""
     on_call = services.outlets.metrics.on_call
     return Client(
@@ -150,7 +154,7 @@ def _client(account: str, connection: ApiConnection, services: Services) -> Clie
     )
 
 
-def _pace(source: Source, settings: Settings) -> Pace:
+def _choose_pace(source: Source, settings: Settings) -> Pace:
     """Return how often a source is read; what changes seldom is asked seldom."""
     requests, window = settings.budget
     soonest = max(SOONEST, PART * window / (requests * settings.budget_share))
@@ -165,7 +169,7 @@ def _pace(source: Source, settings: Settings) -> Pace:
     )
 
 
-def credential_of(account: Account) -> Credential:
+def make_credential(account: Account) -> Credential:
     """Make the credential of an account; raises SettingsError for text that cannot be one."""
     if account.token:
         return Credential.from_text(account.token.get_secret_value())

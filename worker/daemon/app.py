@@ -10,8 +10,8 @@ from typing import Any
 from worker import notifiers
 from worker.api import ApiClock, Budget, Clock, HttpTransport
 from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, AccountWorker, ApiConnection, Loop, Services, credential_of
-from worker.daemon.readiness import TURNS, Progress, readiness
+from worker.daemon.account import BEHIND, AccountWorker, ApiConnection, Loop, Services, make_credential
+from worker.daemon.readiness import TURNS, SourceProgress, judge_readiness
 from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.ledger import Ledger, open_ledger
@@ -81,33 +81,33 @@ class App:
         self.services.outlets.metrics.overslept.inc()
         self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
 
-    async def keep(self, loop: Loop, scheduler: Scheduler) -> None:
+    async def run_loop(self, loop: Loop, scheduler: Scheduler) -> None:
         """Take turn after turn until the worker is to stop."""
         while not self.stopping.is_set():
-            await scheduler.rest(loop.name, await self.turn(loop))
+            await scheduler.rest(loop.name, await self.take_turn(loop))
 
-    async def turn(self, loop: Loop) -> float:
+    async def take_turn(self, loop: Loop) -> float:
         """Take one turn; return the seconds until the next. What the API does not do now is asked again later."""
         try:
             pause = await loop.step()
         except NotEntitled as error:
-            return self._trouble(loop.name, error, NOT_ENTITLED_AGAIN)
+            return self._note_trouble(loop.name, error, NOT_ENTITLED_AGAIN)
         except Permanent as error:
-            return self._trouble(loop.name, error, REFUSED_AGAIN)
+            return self._note_trouble(loop.name, error, REFUSED_AGAIN)
         except Temporary as error:
-            return self._trouble(loop.name, error, max(error.after, self.services.settings.poll_every))
+            return self._note_trouble(loop.name, error, max(error.after, self.services.settings.poll_every))
         if self._troubles.pop(loop.name, None):
             self.log.info("works again", loop=loop.name)
         return pause
 
-    def _trouble(self, name: str, error: WorkerError, pause: float) -> float:
+    def _note_trouble(self, name: str, error: WorkerError, pause: float) -> float:
         """Say what is wrong when it begins or becomes something else, not each time it is tried again."""
         if type(self._troubles.get(name)) is not type(error):
             self.log.warning("could not; tries again", loop=name, problem=str(error), again_in_seconds=round(pause))
         self._troubles[name] = error
         return pause
 
-    def tell_problems(self) -> None:
+    def log_problems(self) -> None:
         """Say what holds effects up when it begins, and when it is over; once each."""
         now = {name: said for worker in self.workers for name, said in worker.executor.problems.items()}
         for name in now.keys() - self._held_up.keys():
@@ -116,9 +116,9 @@ class App:
             self.log.info("effects go on again", kind=name)
         self._held_up = now
 
-    def tell_readiness(self) -> None:
+    def log_readiness(self) -> None:
         """Say when the worker becomes ready, and why when it is not any more; at the start that is no warning."""
-        found, before = self.readiness(), self._was_ready
+        found, before = self.check_readiness(), self._was_ready
         self._was_ready = found.ready
         if found.ready and not before:
             self.log.info("ready again" if self._been_ready else "ready")
@@ -126,34 +126,34 @@ class App:
         elif not found.ready and before is not False:
             (self.log.warning if before else self.log.info)("not ready", why="; ".join(found.why))
 
-    def readiness(self) -> Readiness:
+    def check_readiness(self) -> Readiness:
         """Say whether the work is being done, and why not."""
-        sources = [each for worker in self.workers for each in self._sources(worker)]
-        resting = {worker.name_of(intake) for worker in self.workers for intake in worker.resting()}
+        sources = [each for worker in self.workers for each in self._list_sources(worker)]
+        resting = {worker.name_source(intake) for worker in self.workers for intake in worker.resting}
         told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
         for worker in self.workers:
             lost = worker.connection.transport.lost
             told = (
-                {worker.name_of(intake): lost for intake in worker.needed() if lost} | told | worker.executor.problems
+                {worker.name_source(intake): lost for intake in worker.needed if lost} | told | worker.executor.problems
             )
         now, stopping = self.services.clock.now(), self.stopping.is_set()
-        return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
+        return judge_readiness(sources, told, now, stopping=stopping, warnings=self._list_warnings())
 
-    def _warnings(self) -> Iterator[str]:
+    def _list_warnings(self) -> Iterator[str]:
         """Yield what a person has to fix, though everything goes on."""
         if self.refused:
             yield f"the rule files on disk are refused and the ones before go on: {self.refused}"
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
 
-    def _sources(self, worker: AccountWorker) -> Iterable[Progress]:
+    def _list_sources(self, worker: AccountWorker) -> Iterable[SourceProgress]:
         """Yield how far each source is read that some rule needs."""
         settings = self.services.settings
-        for intake in worker.needed():
-            name = worker.name_of(intake)
+        for intake in worker.needed:
+            name = worker.name_source(intake)
             missing, slow = self.missing.get(name, (0.0, ""))
             allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
-            yield Progress(name, intake.reached, missing, slow, allowed)
+            yield SourceProgress(name, intake.reached, missing, slow, allowed)
 
 
 @asynccontextmanager
@@ -191,11 +191,11 @@ async def _open_connections(
     """Open one connection per credential, and return each account's."""
     settings, connections, of_account = services.settings, dict[str, ApiConnection](), dict[str, ApiConnection]()
     for account in accounts:
-        credential = credential_of(account)
+        credential = make_credential(account)
         key = credential.fingerprint
         if key not in connections:
-            mine = [each.id for each in accounts if credential_of(each).fingerprint == key]
-            spent = await _spent(services.ledger, [key, *mine])
+            mine = [each.id for each in accounts if make_credential(each).fingerprint == key]
+            spent = await _read_spent(services.ledger, [key, *mine])
             transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
             budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
             connections[key] = ApiConnection(await stack.enter_async_context(transport), budget, key)
@@ -203,12 +203,12 @@ async def _open_connections(
     return of_account
 
 
-async def _spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
+async def _read_spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
     """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
     written = [sorted(await ledger.spent(name)) for name in names]
-    return max(written, key=lambda spent: (_newest(spent), sum(count for _, count in spent)))
+    return max(written, key=lambda spent: (_find_newest(spent), sum(count for _, count in spent)))
 
 
-def _newest(spent: list[tuple[float, int]]) -> float:
+def _find_newest(spent: list[tuple[float, int]]) -> float:
     """Return the last second that is known in API time."""
     return max((second for second, _ in spent if second != UNDATED), default=0.0)

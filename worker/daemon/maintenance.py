@@ -4,7 +4,7 @@ from worker.audit.alerts import Alerts
 from worker.audit.stream import Stream
 from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
-from worker.daemon.reload import Watch
+from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
 
@@ -18,21 +18,21 @@ SWEPT_TOO = 7 * 86400.0
 """Seconds beyond the sweep for which sights are kept."""
 
 
-def loops(app: App, records: "Records") -> list[Loop]:
+def list_loops(app: App, records: "Records") -> list[Loop]:
     """Return the loops of upkeep."""
     return [
-        Loop("orders", lambda: orders(app)),
-        Loop("readiness", lambda: readiness(app)),
-        Loop("rules", Watch(app).step),
+        Loop("orders", lambda: take_orders(app)),
+        Loop("readiness", lambda: log_readiness(app)),
+        Loop("rules", RuleWatch(app).step),
         Loop("records", records.step),
         Loop("audit head", records.log_heads),
-        Loop("figures", lambda: figures(app)),
-        Loop("entries", lambda: entries(app)),
-        Loop("retention", lambda: retention(app)),
+        Loop("figures", lambda: update_gauges(app)),
+        Loop("entries", lambda: count_entries(app)),
+        Loop("retention", lambda: apply_retention(app)),
     ]
 
 
-async def orders(app: App) -> float:
+async def take_orders(app: App) -> float:
     """Take up what people ordered."""
     services = app.services
     for worker in app.workers:
@@ -44,9 +44,9 @@ async def orders(app: App) -> float:
     return ORDERS_EVERY
 
 
-async def readiness(app: App) -> float:
+async def log_readiness(app: App) -> float:
     """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
-    app.tell_readiness()
+    app.log_readiness()
     return READINESS_EVERY
 
 
@@ -80,29 +80,29 @@ class Records:
         return HOURLY
 
 
-async def figures(app: App) -> float:
+async def update_gauges(app: App) -> float:
     """Measure what is not counted as it happens."""
     services, metrics = app.services, app.services.outlets.metrics
     now = services.clock.now()
-    metrics.ready.set(app.readiness().ready)
-    app.tell_problems()
+    metrics.ready.set(app.check_readiness().ready)
+    app.log_problems()
     metrics.generation.set(services.host.bundle.generation)
     for worker in app.workers:
         metrics.budget_left.labels(worker.connection.credential).set(worker.connection.budget.left)
         await services.ledger.keep_spent(worker.connection.credential, worker.connection.budget.spent(), now)
-        for intake in worker.resting():  # nothing is missed where nothing is wanted
+        for intake in worker.resting:  # nothing is missed where nothing is wanted
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
-        for intake in worker.needed():
-            name = worker.name_of(intake)
-            app.missing[name] = missing = await _missing(app, worker, intake.source.name)
+        for intake in worker.needed:
+            name = worker.name_source(intake)
+            app.missing[name] = missing = await _measure_gap(app, worker, intake.source.name)
             metrics.gap.labels(worker.account, intake.source.name).set(missing[0])
             if intake.reached:
                 metrics.coverage_age.labels(worker.account, intake.source.name).set(now - intake.reached)
     return FIGURES_EVERY
 
 
-async def entries(app: App) -> float:
+async def count_entries(app: App) -> float:
     """Count the entries by action and state."""
     gauge = app.services.outlets.metrics.entries
     counted = [(worker.account, await app.services.ledger.counts(worker.account)) for worker in app.workers]
@@ -114,7 +114,7 @@ async def entries(app: App) -> float:
     return ENTRIES_EVERY
 
 
-async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
+async def _measure_gap(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
     found = await app.services.ledger.coverage(worker.account, source)
     gaps = coverage.find_gaps(found.closed, found.since, coverage.find_horizon(found))
@@ -122,7 +122,7 @@ async def _missing(app: App, worker: AccountWorker, source: str) -> tuple[float,
     return sum(end - start for start, end in gaps), slow
 
 
-async def retention(app: App) -> float:
+async def apply_retention(app: App) -> float:
     """Let lapse what waited too long, and forget what is old."""
     services, settings = app.services, app.services.settings
     now = services.clock.now()

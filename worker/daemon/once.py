@@ -35,33 +35,33 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
     summary = Summary()
     async with open_app(settings, outlets, gather_notices=0.0) as app:
         await app.begin()
-        await maintenance.orders(app)
+        await maintenance.take_orders(app)
         for worker in app.workers:
-            await _read(worker, app.services.clock)
-            summary.unsettled += await _settled(app, worker)
-            await _add(summary, app, worker)
+            await _read_account(worker, app.services.clock)
+            summary.unsettled += await _settle(app, worker)
+            await _add_up(summary, app, worker)
         await app.end()
     return summary
 
 
-async def _read(worker: AccountWorker, clock: Clock) -> None:
+async def _read_account(worker: AccountWorker, clock: Clock) -> None:
     """Read the present, then what is missing before it, then judge what was held for a fact."""
-    for intake in worker.needed():
+    for intake in worker.needed:
         begun = clock.now()
         await intake.read_head()
         if intake.reached < begun - BACK:  # it only ended what a round before had broken off
             await intake.read_head()
-        await _to_the_end(intake.read_behind)
-    await _to_the_end(worker.held.step)
+        await _step_to_the_end(intake.read_behind)
+    await _step_to_the_end(worker.held.step)
 
 
-async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
+async def _step_to_the_end(step: Callable[[], Awaitable[float]]) -> None:
     """Step until there is nothing more to do at once."""
     while await step() <= 0:
         pass
 
 
-async def _settled(app: App, worker: AccountWorker) -> int:
+async def _settle(app: App, worker: AccountWorker) -> int:
     """Act and look for proof; return how many entries are still open when the patience is over."""
     services = app.services
     patience = PATIENCE * services.settings.settle
@@ -69,32 +69,32 @@ async def _settled(app: App, worker: AccountWorker) -> int:
     app.log.info("acting, and waiting for proof", account=worker.account, at_most_seconds=round(patience))
     while True:
         moved = await worker.executor.step()
-        left = await unsettled(app, worker)
+        left = await find_unsettled(app, worker)
         if not left or services.clock.monotonic() > until:
             return len(left)
         if not moved:
-            await services.clock.sleep(await _rest(app, worker))
+            await services.clock.sleep(await _choose_rest(app, worker))
 
 
-async def unsettled(app: App, worker: AccountWorker) -> list[Entry]:
+async def find_unsettled(app: App, worker: AccountWorker) -> list[Entry]:
     """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
     now = app.services.clock.now()
     entries = await app.services.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
-async def _rest(app: App, worker: AccountWorker) -> float:
+async def _choose_rest(app: App, worker: AccountWorker) -> float:
     """Return how long there is nothing to do."""
     now = app.services.clock.now()
     due = await app.services.ledger.next_due(worker.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
-async def _add(summary: Summary, app: App, worker: AccountWorker) -> None:
+async def _add_up(summary: Summary, app: App, worker: AccountWorker) -> None:
     """Add what one account came to."""
     for kind, states in (await app.services.ledger.counts(worker.account, app.services.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in worker.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count
-    for intake in worker.needed():
+    for intake in worker.needed:
         summary.open_gaps += len(await intake.find_gaps())

@@ -10,7 +10,7 @@ TURNS = 3
 """Polls that may fail to reach the present before a source counts as behind."""
 
 
-class Progress(NamedTuple):
+class SourceProgress(NamedTuple):
     """How far a source is read. Times in seconds; ``reached`` is API time, 0 when nothing is read yet."""
 
     name: str
@@ -22,8 +22,8 @@ class Progress(NamedTuple):
     """How old the end of what is read may be."""
 
 
-def readiness(
-    sources: Iterable[Progress],
+def judge_readiness(
+    sources: Iterable[SourceProgress],
     troubles: Mapping[str, str],
     now: float,
     *,
@@ -33,8 +33,8 @@ def readiness(
     """Say whether the worker does its work, and each reason why not."""
     sources = list(sources)
     why = ["the worker is stopping"] if stopping else []
-    why += _once(troubles)
-    why += [sentence for source in sources if (sentence := _behind(source, now))]
+    why += _merge_troubles(troubles)
+    why += [sentence for source in sources if (sentence := _describe_lag(source, now))]
     figures = {
         source.name: {
             "covered_seconds_ago": round(now - source.reached, 1),
@@ -46,7 +46,7 @@ def readiness(
     return Readiness(ready=not why, why=tuple(why), warnings=tuple(warnings), sources=figures)
 
 
-def _once(troubles: Mapping[str, str]) -> list[str]:
+def _merge_troubles(troubles: Mapping[str, str]) -> list[str]:
     """Say each problem once, however much is stopped by it."""
     stopped: dict[str, list[str]] = defaultdict(list)
     for name, problem in troubles.items():
@@ -54,7 +54,7 @@ def _once(troubles: Mapping[str, str]) -> list[str]:
     return [f"{', '.join(names)}: {problem}" for problem, names in stopped.items()]
 
 
-def _behind(source: Progress, now: float) -> str:
+def _describe_lag(source: SourceProgress, now: float) -> str:
     """Say how a source lags behind, empty when it does not."""
     if not source.reached:
         return f"{source.name}: nothing is read yet"

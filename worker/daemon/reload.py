@@ -22,7 +22,7 @@ def stamp(folder: Path) -> Stamp:
     return tuple(found)
 
 
-class Watch:
+class RuleWatch:
     """Takes up changed rule files; bad ones leave the running rules as they are."""
 
     def __init__(self, app: App) -> None:
