@@ -43,31 +43,31 @@ class Channels:
         return errors
 
 
-def opened(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
+def open_channels(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
     """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address nobody knows.
 
     The address is never shown: it often holds a password.
     """
-    return Channels({channel: _opened(channel, address, log) for channel, address in addresses.items()})
+    return Channels({channel: _open_channel(channel, address, log) for channel, address in addresses.items()})
 
 
-def _opened(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
+def _open_channel(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
     """Open one channel."""
     if address == LOG:
 
         async def to_log(text: str) -> None:
-            log(channel, _in_one_line(text))
+            log(channel, _join_lines(text))
 
         return to_log
-    return _by_apprise(channel, _apprise(channel, address))
+    return _send_by_apprise(channel, _open_apprise(channel, address))
 
 
-def _in_one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     """Put bars between the lines of a notice; a bar that stood there is shown by its number, and so ends none."""
     return " | ".join(line.removeprefix("- ") for line in text.replace("|", "\\u007C").split("\n"))
 
 
-def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
+def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
     """Hand the address to apprise, which is imported only here: it is large, and many have no such channel."""
     import apprise  # noqa: PLC0415
 
@@ -86,7 +86,7 @@ def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library ha
     return service
 
 
-def _by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
+def _send_by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
     """Send through apprise, in a thread: the library waits for the network."""
 
     async def send(text: str) -> None:

@@ -63,7 +63,7 @@ def _channels(read: "Settings") -> list[str]:
     problems = []
     for name, address in read.channels.items():
         try:
-            notifiers.opened({name: address.get_secret_value()}, lambda *_: None)
+            notifiers.open_channels({name: address.get_secret_value()}, lambda *_: None)
         except SettingsError as error:
             problems.append(str(error))
     return problems

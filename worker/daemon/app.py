@@ -166,7 +166,9 @@ async def open_app(
     """
     accounts = settings.accounts()
     addresses = {name: address.get_secret_value() for name, address in settings.channels.items()}
-    channels = notifiers.opened(addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text))
+    channels = notifiers.open_channels(
+        addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text)
+    )
     async with AsyncExitStack() as stack:
         owner = secrets.token_hex(8)
         # The rules first: when they are refused, no empty ledger is left behind.
