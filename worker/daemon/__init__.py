@@ -23,7 +23,7 @@ ENDED_AT_ONCE = 3
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal comes. Raises the first cause when a part dies."""
     memory.give_back()
-    await web.free(*settings.listen)
+    await web.check_address(*settings.listen)
     async with open_app(settings, outlets) as app, stop_on_signals(app), serve(app), run_loops(app):
         memory.collect_seldom()
         await app.stopping.wait()

@@ -25,9 +25,9 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Per source: seconds since the end of what is read, and seconds still missing."""
 
 
-async def free(host: str, port: int) -> None:
+async def check_address(host: str, port: int) -> None:
     """Raise SettingsError when nothing can listen there: to be known before anything is opened or made."""
-    with _told(host, port):
+    with _name_setting(host, port):
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
         server.close()
 
@@ -40,10 +40,10 @@ async def serve(
 
     Raises SettingsError when the address cannot be had.
     """
-    runner = web.AppRunner(application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(build_application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        with _told(host, port):
+        with _name_setting(host, port):
             await web.TCPSite(runner, host, port).start()
         bound = runner.addresses[0]
         yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
@@ -52,7 +52,7 @@ async def serve(
 
 
 @contextmanager
-def _told(host: str, port: int) -> Iterator[None]:
+def _name_setting(host: str, port: int) -> Iterator[None]:
     """Name the setting when the address cannot be had."""
     try:
         yield
@@ -64,21 +64,21 @@ def _told(host: str, port: int) -> Iterator[None]:
         ) from None
 
 
-def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
+def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
     """Build the three pages."""
 
     async def livez(_: web.Request) -> web.Response:
-        return _answer(200, {"alive": True})
+        return _respond(200, {"alive": True})
 
     async def readyz(_: web.Request) -> web.Response:
         found = readiness()
-        return _answer(200 if found.ready else 503, found)
+        return _respond(200 if found.ready else 503, found)
 
     async def metrics_page(_: web.Request) -> web.Response:
         return web.Response(body=await metrics(), headers={"content-type": TEXT})
 
     async def nowhere(_: web.Request) -> web.Response:
-        return _answer(404, {"error": f"try one of {', '.join(PATHS)}"})
+        return _respond(404, {"error": f"try one of {', '.join(PATHS)}"})
 
     app = web.Application()
     for path, page in zip(PATHS, (livez, readyz, metrics_page), strict=True):
@@ -87,5 +87,5 @@ def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaita
     return app
 
 
-def _answer(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)
+def _respond(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
