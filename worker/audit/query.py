@@ -32,11 +32,11 @@ async def query(
             after = record["number"]
             wanted = {"verb": verb, "entry": entry, "target": target}
             late = since is None or datetime.fromisoformat(record["at"]).timestamp() > since
-            ruled = not rule or rule in rules_of(record)
+            ruled = not rule or rule in list_rules(record)
             if late and ruled and all(record.get(name) == value for name, value in wanted.items() if value):
                 yield line
 
 
-def rules_of(record: Mapping[str, Any]) -> list[str]:
+def list_rules(record: Mapping[str, Any]) -> list[str]:
     """Name the rules that had a part in a record."""
     return [each[0] for each in record.get("rules", ())]

@@ -37,17 +37,19 @@ def verify(lines: Iterable[bytes], *, cut: bool = False, reaching: int = 0) -> V
     cuts: dict[int, str] = {}
     for line in lines:
         try:
-            link = _link(line)
+            link = _read_link(line)
         except (KeyError, ValueError, TypeError, RecursionError) as error:
-            return _broken(held, held.last + 1, f"is not a record ({error})")
-        if problem := _problem(held, link):
-            return _broken(held, link.number, problem)
+            return _break_at(held, held.last + 1, f"is not a record ({error})")
+        if problem := _find_problem(held, link):
+            return _break_at(held, link.number, problem)
         first, previous = (held.first, held.previous) if held.records else (link.number, link.previous)
         held = Verdict(records=held.records + 1, first=first, last=link.number, hash=link.hash, previous=previous)
         cuts |= link.cut
     if held.last < reaching:
-        return _broken(held, held.last + 1, f"is missing, and with it all up to {reaching}, which was handed out once")
-    return _begun(held, {**cuts, 0: NOTHING}.get(held.first - 1), cut=cut) if held.records else held
+        return _break_at(
+            held, held.last + 1, f"is missing, and with it all up to {reaching}, which was handed out once"
+        )
+    return _check_beginning(held, {**cuts, 0: NOTHING}.get(held.first - 1), cut=cut) if held.records else held
 
 
 class _Link(NamedTuple):
@@ -60,7 +62,7 @@ class _Link(NamedTuple):
     cut: dict[int, str]
 
 
-def _link(line: bytes) -> _Link:
+def _read_link(line: bytes) -> _Link:
     """Read a record; raises KeyError, ValueError, TypeError or RecursionError when it is none."""
     record = msgspec.json.decode(line, type=dict[str, Any])
     number, previous, said = int(record["number"]), str(record["previous"]), str(record.pop("hash"))
@@ -68,7 +70,7 @@ def _link(line: bytes) -> _Link:
     return _Link(number, previous, said, hashed(previous, record) == said, cut)
 
 
-def _problem(held: Verdict, link: _Link) -> str:
+def _find_problem(held: Verdict, link: _Link) -> str:
     """Say what keeps a record from being the next one; nothing when it is."""
     if not link.fits:
         return "does not match its own hash: it was changed"
@@ -79,15 +81,15 @@ def _problem(held: Verdict, link: _Link) -> str:
     return ""
 
 
-def _begun(held: Verdict, told: str | None, *, cut: bool) -> Verdict:
+def _check_beginning(held: Verdict, told: str | None, *, cut: bool) -> Verdict:
     """Compare what the first record names as its previous one with what is told of that elsewhere."""
     if held.previous == told:
         return held
     if told is None and cut:
         return msgspec.structs.replace(held, unchecked=held.first - 1)
     why = "no checkpoint says what came before it" if told is None else "names another one before it than there was"
-    return _broken(held, held.first, f"is the first one here, and {why}")
+    return _break_at(held, held.first, f"is the first one here, and {why}")
 
 
-def _broken(held: Verdict, number: int, problem: str) -> Verdict:
+def _break_at(held: Verdict, number: int, problem: str) -> Verdict:
     return msgspec.structs.replace(held, broken_at=number, problem=f"record {number} {problem}")

@@ -137,11 +137,11 @@ async def _on_record(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
 
 async def _rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
     """Name every rule on record."""
+    from worker.audit.query import list_rules
     from worker.audit.query import query as asked
-    from worker.audit.query import rules_of
 
     lines = [line for account in accounts async for line in asked(ledger, account)]
-    return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
+    return {rule for line in lines for rule in list_rules(msgspec.json.decode(line))}
 
 
 class Chain(NamedTuple):
@@ -199,7 +199,7 @@ def _account(line: bytes) -> str:
 
 def _row(record: dict[str, Any]) -> output.Row:
     """Describe a record: what it came to, who wanted that, and what it was, on what, and why."""
-    from worker.audit.query import rules_of
+    from worker.audit.query import list_rules
 
     verb, to = record["verb"], record.get("to")
     why = record.get("because") or record.get("why") or record.get("said")
@@ -208,7 +208,7 @@ def _row(record: dict[str, Any]) -> output.Row:
         **record,
         "at": datetime.fromisoformat(record["at"]),
         "verb": [verb, f"→ {to}"] if to and to != verb else verb,
-        "rule": rules_of(record) or record.get("rule"),
+        "rule": list_rules(record) or record.get("rule"),
         "what": [part for part in (_wish(record), on, why) if part],
     }
 
