@@ -11,7 +11,7 @@ from aiohttp import web
 
 from worker.errors import SettingsError, Temporary
 from worker.notifiers import open_channels
-from worker.telemetry import operations_log
+from worker.telemetry import open_log
 
 Notices = list[tuple[str, str]]
 
@@ -78,7 +78,7 @@ async def test_the_operations_log_is_a_channel_too() -> None:
 
 async def test_the_lines_of_a_notice_are_one_in_the_operations_log_and_nobody_can_add_to_them() -> None:
     out = StringIO()
-    log = operations_log(out)
+    log = open_log(out)
     channels = open_channels({"soc": "log://"}, lambda channel, text: log.info("notice", channel=channel, text=text))
     await channels.notify("soc", "rule: 2 notices\n- bad · 'Hi | all is well\x1b[2J'\n- worse")
     told = msgspec.json.decode(out.getvalue())["text"]

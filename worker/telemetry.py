@@ -40,7 +40,7 @@ class Harmless:
         return escaped(text, LONGEST)
 
 
-def operations_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
+def open_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
     """Open the operations log: ``key=value`` on a terminal, a JSON object per line anywhere else."""
     render = (
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
@@ -172,11 +172,12 @@ class Metrics:
         """Count a contradicted proof."""
         self.drift.inc()
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Render everything in the text format that Prometheus reads."""
         return generate_latest(self.registry)
 
+    @property
     def names(self) -> tuple[str, ...]:
-        """Return every name as it is exposed."""
+        """Every name as it is exposed."""
         suffix = {"counter": "_total"}
         return tuple(sorted(one.name + suffix.get(one.type, "") for one in self.registry.collect()))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from worker.audit.alerts import Alerts
-from worker.telemetry import Metrics, operations_log
+from worker.telemetry import Metrics, open_log
 
 
 class Office:
@@ -15,7 +15,7 @@ class Office:
     def __init__(self, broken: Exception | None = None) -> None:
         self.stream, self.metrics, self.broken = StringIO(), Metrics(), broken
         self.notices: list[str] = []
-        self.alerts = Alerts(operations_log(self.stream), self.metrics, self.broadcast)
+        self.alerts = Alerts(open_log(self.stream), self.metrics, self.broadcast)
 
     async def broadcast(self, text: str) -> dict[str, Exception]:
         """Take a notice, or fail."""
@@ -47,7 +47,7 @@ async def test_drift_is_told_each_time_and_counted() -> None:
         await office.take("drift", entry=entry, target="m", why="the API shows a failed move")
     assert [line["entry"] for line in office.logged()] == ["one", "other"]
     assert len(office.notices) == 2
-    assert b"worker_drift_total 2.0" in office.metrics.text()
+    assert b"worker_drift_total 2.0" in office.metrics.render()
 
 
 async def test_a_rule_that_goes_on_failing_is_told_once() -> None:

@@ -15,7 +15,7 @@ from worker.api import ApiClock
 from worker.daemon import App
 from worker.sandbox import ACCOUNT, World, serve
 from worker.settings import Settings
-from worker.telemetry import Metrics, Outlets, operations_log
+from worker.telemetry import Metrics, Outlets, open_log
 
 TOKEN = "s3cret-token"  # noqa: S105 (the sandbox takes any)
 PATIENCE = 20.0
@@ -73,7 +73,7 @@ class Bench:
     async def app(self, **more: str) -> AsyncIterator[App]:
         """Open a worker that does nothing yet."""
         settings = Settings.load({**self.environment, **more})
-        outlets = Outlets(operations_log(self.log, secrets=[TOKEN]), self.records, Metrics())
+        outlets = Outlets(open_log(self.log, secrets=[TOKEN]), self.records, Metrics())
         clock = ApiClock(sleep=hasten)
         async with daemon.open_app(settings, outlets, clock=clock, gather_notices=0.0) as app:
             yield app

@@ -25,7 +25,7 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
     bench.world.arrive(4, "outbreak")
     async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         await until(
-            lambda: app.services.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
+            lambda: app.services.outlets.metrics.render().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
         app.services.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
         await maintenance.count_entries(app)
@@ -64,7 +64,7 @@ async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(b
 async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
     async with bench.app() as app:
         app.report_oversleep("messages")
-        assert "worker_overslept_total 1.0" in app.services.outlets.metrics.text().decode()
+        assert "worker_overslept_total 1.0" in app.services.outlets.metrics.render().decode()
     assert bench.told()[-1]["loop"] == "messages"
 
 
@@ -197,7 +197,7 @@ async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_
 
 async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Bench) -> None:
     def figures(app: App) -> int:
-        page = app.services.outlets.metrics.text().decode()
+        page = app.services.outlets.metrics.render().decode()
         return len(re.findall(r'^worker_(?:gap|coverage_age)_seconds{.*source="reports"}', page, re.MULTILINE))
 
     rule_files(bench.rules, hears=REPORTS)

@@ -19,7 +19,7 @@ from worker.intake.coverage import find_end
 from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
-from worker.telemetry import Metrics, Outlets, operations_log
+from worker.telemetry import Metrics, Outlets, open_log
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -69,7 +69,7 @@ async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings.load({**bench.environment, "WORKER_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"})
         with pytest.raises(SettingsError, match=r"nothing can listen \(address already in use\): stop what is there"):
-            await daemon.run(settings, Outlets(operations_log(bench.log), bench.records, Metrics()))
+            await daemon.run(settings, Outlets(open_log(bench.log), bench.records, Metrics()))
     assert not (bench.folder / "worker.db").exists()
 
 
@@ -107,7 +107,7 @@ async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench
         assert "broken.py:2" in app.check_readiness().warnings[0]
         assert [rule.name for rule in app.services.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
-        await until(lambda: app.services.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
+        await until(lambda: app.services.outlets.metrics.render().decode().count("worker_bundle_refused 0.0") == 1)
         assert app.check_readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
@@ -142,7 +142,7 @@ async def test_a_single_round_reads_the_present_although_an_earlier_one_was_brok
             head = Slice(source="messages", kind="head", start=now - 1900, end=now - 1800, cursor="lost")
             page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
             await app.services.ledger.enter(page)
-        outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
+        outlets = Outlets(open_log(bench.log, secrets=()), bench.records, Metrics())
         summary = await daemon.run_once(Settings.load(bench.environment), outlets)
         async with bench.app() as app:
             read = await app.services.ledger.coverage(ACCOUNT, "messages")

@@ -13,7 +13,7 @@ from worker.api import ApiClock
 from worker.daemon import App
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
-from worker.telemetry import Metrics, Outlets, operations_log
+from worker.telemetry import Metrics, Outlets, open_log
 
 pytestmark = pytest.mark.slow
 HOUR = 3600.0
@@ -35,7 +35,7 @@ class Wall:
 async def worker(bench: Bench, wall: Wall) -> AsyncIterator[App]:
     """Run a worker that has such a clock on its wall."""
     settings, clock = Settings.load(bench.environment), ApiClock(wall=wall)
-    outlets = Outlets(operations_log(bench.log), bench.records, Metrics())
+    outlets = Outlets(open_log(bench.log), bench.records, Metrics())
     async with daemon.open_app(settings, outlets, clock=clock) as app, daemon.run_loops(app):
         yield app
 

@@ -13,6 +13,6 @@ async def test_a_rule_that_fails_on_a_held_event_is_counted() -> None:
     room = Room(fails_with_a_detection)
     room.world.add_message()
     await room.read()
-    assert b'worker_rule_failures_total{rule="bad"}' not in room.metrics.text()
+    assert b'worker_rule_failures_total{rule="bad"}' not in room.metrics.render()
     await room.held.step()
-    assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.text()
+    assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.render()

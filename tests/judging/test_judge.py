@@ -159,7 +159,7 @@ async def test_a_failing_rule_has_no_say_and_is_kept_with_the_event() -> None:
     await room.read()
     (mishap,) = await room.ledger.mishaps(ACCOUNT)
     assert (mishap.rule, mishap.problem) == ("bad", "ValueError: no")
-    assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.text()
+    assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.render()
 
 
 async def test_a_record_rules_cannot_read_is_kept_as_broken() -> None:

@@ -60,13 +60,13 @@ def run(
 @contextmanager
 def outlets(settings: "Settings") -> "Iterator[Outlets]":
     """Open the two streams: nothing that is secret gets into either, also not from libraries that log by themselves."""
-    from worker.telemetry import Libraries, Metrics, Outlets, operations_log
+    from worker.telemetry import Libraries, Metrics, Outlets, open_log
 
     accounts = settings.accounts()
     held = [settings.token, settings.key, *settings.channels.values()]
     held += [secret for account in accounts for secret in (account.token, account.key)]
     secrets = {secret.get_secret_value().strip() for secret in held if secret} - {"log://"}
-    log = operations_log(sys.stderr, level=settings.log_level, secrets=secrets)
+    log = open_log(sys.stderr, level=settings.log_level, secrets=secrets)
     libraries = Libraries(log)
     logging.getLogger().addHandler(libraries)
     try:

@@ -36,7 +36,7 @@ async def serve(app: App) -> AsyncIterator[str]:
 
     async def metrics() -> bytes:
         await maintenance.update_gauges(app)
-        return app.services.outlets.metrics.text()
+        return app.services.outlets.metrics.render()
 
     async with web.serve(host, port, readiness=app.check_readiness, metrics=metrics) as url:
         app.log.info("listening", url=url)
