@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 import msgspec
 
 from worker.api import ApiClock, Budget, Client, HttpTransport, Urgency
-from worker.daemon.account import make_credential
+from worker.daemon.opening import make_credential
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Temporary, Unauthorised, Unsure, WorkerError
 from worker.language.rules import OBSERVE
 

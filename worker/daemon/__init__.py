@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from worker import web
 from worker.daemon import maintenance, memory
-from worker.daemon.app import App, open_app
+from worker.daemon.app import App
 from worker.daemon.once import Summary, run_once
+from worker.daemon.opening import open_app
 from worker.daemon.scheduler import Scheduler
 from worker.settings import Settings
 from worker.telemetry import Outlets

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
+from worker.api import Budget, Client, Clock, HttpTransport, Urgency
 from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
@@ -18,7 +18,7 @@ from worker.ledger.values import Standing
 from worker.notifiers import Channels
 from worker.rulehost.host import Host
 from worker.services import AccountServices, Timing
-from worker.settings import Account, Settings
+from worker.settings import Settings
 from worker.telemetry import Outlets
 
 SOONEST = 1.0
@@ -167,10 +167,3 @@ def _choose_pace(source: Source, settings: Settings) -> Pace:
         sweep=settings.sweep,
         sweep_every=source.rest,
     )
-
-
-def make_credential(account: Account) -> Credential:
-    """Make the credential of an account; raises SettingsError for text that cannot be one."""
-    if account.token:
-        return Credential.from_text(account.token.get_secret_value())
-    return Credential.from_key(account.email, account.key.get_secret_value() if account.key else "")

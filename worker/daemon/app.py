@@ -2,23 +2,14 @@
 
 import asyncio
 import os
-import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from worker import notifiers
-from worker.api import ApiClock, Budget, Clock, HttpTransport
-from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, AccountWorker, ApiConnection, Loop, Services, make_credential
+from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
 from worker.daemon.readiness import TURNS, SourceProgress, judge_readiness
 from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
-from worker.ledger.ledger import Ledger, open_ledger
-from worker.rulehost.host import Host
-from worker.services import Timing
-from worker.settings import Account, Settings
-from worker.telemetry import Log, Outlets
+from worker.telemetry import Log
 from worker.web import Readiness
 
 REFUSED_AGAIN = 60.0
@@ -154,63 +145,3 @@ class App:
             missing, slow = self.missing.get(name, (0.0, ""))
             allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
             yield SourceProgress(name, intake.reached, missing, slow, allowed)
-
-
-@asynccontextmanager
-async def open_app(
-    settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
-) -> AsyncIterator[App]:
-    """Open the rules, the ledger, and one worker per account; nothing here waits for the API.
-
-    Raises SettingsError, RuleError or StoreError.
-    """
-    accounts = settings.accounts()
-    addresses = {name: address.get_secret_value() for name, address in settings.channels.items()}
-    channels = notifiers.open_channels(
-        addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text)
-    )
-    async with AsyncExitStack() as stack:
-        owner = secrets.token_hex(8)
-        # The rules first: when they are refused, no empty ledger is left behind.
-        host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
-        ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
-        timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
-        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, timing)
-        connections = await _open_connections(stack, services, accounts)
-        many = len(accounts) > 1
-        yield App(
-            services,
-            [
-                AccountWorker(one.id, connections[one.id], services, prefix=f"{one.id} " if many else "")
-                for one in accounts
-            ],
-        )
-
-
-async def _open_connections(
-    stack: AsyncExitStack, services: Services, accounts: Iterable[Account]
-) -> dict[str, ApiConnection]:
-    """Open one connection per credential, and return each account's."""
-    settings, connections, of_account = services.settings, dict[str, ApiConnection](), dict[str, ApiConnection]()
-    for account in accounts:
-        credential = make_credential(account)
-        key = credential.fingerprint
-        if key not in connections:
-            mine = [each.id for each in accounts if make_credential(each).fingerprint == key]
-            spent = await _read_spent(services.ledger, [key, *mine])
-            transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
-            budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
-            connections[key] = ApiConnection(await stack.enter_async_context(transport), budget, key)
-        of_account[account.id] = connections[key]
-    return of_account
-
-
-async def _read_spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
-    """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
-    written = [sorted(await ledger.spent(name)) for name in names]
-    return max(written, key=lambda spent: (_find_newest(spent), sum(count for _, count in spent)))
-
-
-def _find_newest(spent: list[tuple[float, int]]) -> float:
-    """Return the last second that is known in API time."""
-    return max((second for second, _ in spent if second != UNDATED), default=0.0)

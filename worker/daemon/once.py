@@ -8,7 +8,8 @@ from msgspec import Struct
 from worker.api import Clock
 from worker.daemon import maintenance
 from worker.daemon.account import AccountWorker
-from worker.daemon.app import App, open_app
+from worker.daemon.app import App
+from worker.daemon.opening import open_app
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
