@@ -75,17 +75,15 @@ async def run_loops(app: App) -> AsyncIterator[None]:
     records = maintenance.Records(app)
     try:
         async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
-            loops = [
-                *(loop for worker in app.workers for loop in worker.list_loops()),
-                *maintenance.list_loops(app, records),
-            ]
+            loops = [loop for worker in app.workers for loop in worker.list_loops()]
+            loops += maintenance.list_loops(app, records)
             keeping = [group.create_task(app.run_loop(loop, scheduler), name=loop.name) for loop in loops]
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()
             await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
-        cause = find_first_cause(several)
+        cause = _find_first_cause(several)
         app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
         raise cause from None
     await app.end()
@@ -108,7 +106,7 @@ async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Seq
         task.cancel()
 
 
-def find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+def _find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that came first."""
     first = several.exceptions[0]
-    return find_first_cause(first) if isinstance(first, BaseExceptionGroup) else first
+    return _find_first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -49,9 +49,8 @@ class App:
         """Say that it ended as it should."""
         await self.write({"verb": "stopped"})
         for worker in self.workers:
-            await self.services.ledger.keep_spent(
-                worker.connection.credential, worker.connection.budget.spent(), self.services.clock.now()
-            )
+            spent = worker.connection.budget.spent()
+            await self.services.ledger.keep_spent(worker.connection.credential, spent, self.services.clock.now())
         self.log.info("stopped")
 
     async def write(self, record: dict[str, Any]) -> None:
@@ -63,8 +62,8 @@ class App:
         """Record which rules judge from now on."""
         bundle = self.services.host.bundle
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
-        told = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
-        await self.write({"verb": "bundle taken", **told})
+        fields = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
+        await self.write({"verb": "bundle taken", **fields})
         self.services.outlets.metrics.generation.set(bundle.generation)
 
     def report_oversleep(self, name: str) -> None:
@@ -118,17 +117,22 @@ class App:
             (self.log.warning if before else self.log.info)("not ready", why="; ".join(found.why))
 
     def check_readiness(self) -> Readiness:
-        """Say whether the work is being done, and why not."""
+        """Return whether the work is being done, and why not."""
         sources = [each for worker in self.workers for each in self._list_sources(worker)]
+        now, stopping = self.services.clock.now(), self.stopping.is_set()
+        warnings = self._list_warnings()
+        return judge_readiness(sources, self._collect_troubles(), now, stopping=stopping, warnings=warnings)
+
+    def _collect_troubles(self) -> dict[str, str]:
+        """Return what stands in the way, by the name of what it stops; a source that no rule uses is not missed."""
         resting = {worker.name_source(intake) for worker in self.workers for intake in worker.resting}
-        told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
+        named = {name: str(error) for name, error in self._troubles.items()}
+        troubles = {name: error for name, error in named.items() if name.removesuffix(BEHIND) not in resting}
         for worker in self.workers:
             lost = worker.connection.transport.lost
-            told = (
-                {worker.name_source(intake): lost for intake in worker.needed if lost} | told | worker.executor.problems
-            )
-        now, stopping = self.services.clock.now(), self.stopping.is_set()
-        return judge_readiness(sources, told, now, stopping=stopping, warnings=self._list_warnings())
+            unread = {worker.name_source(intake): lost for intake in worker.needed if lost}
+            troubles = unread | troubles | worker.executor.problems
+        return troubles
 
     def _list_warnings(self) -> Iterator[str]:
         """Yield what a person has to fix, though everything goes on."""

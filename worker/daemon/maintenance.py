@@ -7,6 +7,7 @@ from worker.daemon.app import App
 from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
+from worker.intake.reader import Intake
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -82,24 +83,34 @@ class Records:
 
 async def update_gauges(app: App) -> float:
     """Measure what is not counted as it happens."""
-    services, metrics = app.services, app.services.outlets.metrics
-    now = services.clock.now()
+    metrics = app.services.outlets.metrics
     metrics.ready.set(app.check_readiness().ready)
     app.log_problems()
-    metrics.generation.set(services.host.bundle.generation)
+    metrics.generation.set(app.services.host.bundle.generation)
     for worker in app.workers:
-        metrics.budget_left.labels(worker.connection.credential).set(worker.connection.budget.left)
-        await services.ledger.keep_spent(worker.connection.credential, worker.connection.budget.spent(), now)
+        await _measure_budget(app, worker)
         for intake in worker.resting:  # nothing is missed where nothing is wanted
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
         for intake in worker.needed:
-            name = worker.name_source(intake)
-            app.missing[name] = missing = await _measure_gap(app, worker, intake.source.name)
-            metrics.gap.labels(worker.account, intake.source.name).set(missing[0])
-            if intake.reached:
-                metrics.coverage_age.labels(worker.account, intake.source.name).set(now - intake.reached)
+            await _measure_source(app, worker, intake)
     return FIGURES_EVERY
+
+
+async def _measure_budget(app: App, worker: AccountWorker) -> None:
+    """Measure what is left of a connection's budget, and write down what was spent, for the next start."""
+    connection, services = worker.connection, app.services
+    services.outlets.metrics.budget_left.labels(connection.credential).set(connection.budget.left)
+    await services.ledger.keep_spent(connection.credential, connection.budget.spent(), services.clock.now())
+
+
+async def _measure_source(app: App, worker: AccountWorker, intake: Intake) -> None:
+    """Measure how far a source is read, and how much of it is missing."""
+    metrics, source = app.services.outlets.metrics, intake.source.name
+    app.missing[worker.name_source(intake)] = missing = await _find_missing(app, worker, source)
+    metrics.gap.labels(worker.account, source).set(missing[0])
+    if intake.reached:
+        metrics.coverage_age.labels(worker.account, source).set(app.services.clock.now() - intake.reached)
 
 
 async def count_entries(app: App) -> float:
@@ -114,7 +125,7 @@ async def count_entries(app: App) -> float:
     return ENTRIES_EVERY
 
 
-async def _measure_gap(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
+async def _find_missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
     """Return the seconds of a source that are not read, and why they cannot be for now."""
     found = await app.services.ledger.coverage(worker.account, source)
     gaps = coverage.find_gaps(found.closed, found.since, coverage.find_horizon(found))

@@ -30,20 +30,21 @@ def judge_readiness(
     stopping: bool,
     warnings: Iterable[str] = (),
 ) -> Readiness:
-    """Say whether the worker does its work, and each reason why not."""
+    """Return whether the worker does its work, and each reason why not."""
     sources = list(sources)
     why = ["the worker is stopping"] if stopping else []
     why += _merge_troubles(troubles)
     why += [sentence for source in sources if (sentence := _describe_lag(source, now))]
-    figures = {
-        source.name: {
-            "covered_seconds_ago": round(now - source.reached, 1),
-            "missing_seconds": round(source.missing, 1),
-        }
-        for source in sources
-        if source.reached
-    }
+    figures = {source.name: _measure(source, now) for source in sources if source.reached}
     return Readiness(ready=not why, why=tuple(why), warnings=tuple(warnings), sources=figures)
+
+
+def _measure(source: SourceProgress, now: float) -> dict[str, float]:
+    """Return how far a source is read, in seconds."""
+    return {
+        "covered_seconds_ago": round(now - source.reached, 1),
+        "missing_seconds": round(source.missing, 1),
+    }
 
 
 def _merge_troubles(troubles: Mapping[str, str]) -> list[str]:
