@@ -1,4 +1,4 @@
-"""Readiness: how far what is read reaches, and every reason why that is not enough."""
+"""Readiness: how far each source is read, and every reason why that is not enough."""
 
 from worker.daemon.readiness import SourceProgress, judge_readiness
 
@@ -18,12 +18,12 @@ def test_a_source_that_is_read_until_just_now_is_ready() -> None:
 
 def test_a_source_that_lags_behind_says_by_how_much() -> None:
     found = judge_readiness([source(ago=95.0)], {}, NOW, stopping=False)
-    assert (found.ready, found.why) == (False, ("messages: read until 95 s ago, at most 30 s are allowed",))
+    assert (found.ready, found.why) == (False, ("messages: read up to 95 s ago, the limit is 30 s",))
 
 
 def test_a_source_of_which_nothing_is_read_yet_has_no_figures() -> None:
     found = judge_readiness([source(reached=0.0)], {}, NOW, stopping=False)
-    assert (found.ready, found.why, found.sources) == (False, ("messages: nothing is read yet",), {})
+    assert (found.ready, found.why, found.sources) == (False, ("messages: nothing has been read yet",), {})
 
 
 def test_a_gap_that_cannot_be_closed_for_now_is_not_ready() -> None:

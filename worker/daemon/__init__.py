@@ -1,4 +1,4 @@
-"""The daemon, as a table of contents: what is opened, what runs side by side, and how it ends."""
+"""The daemon: open everything, run the loops side by side, and stop in order."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ ENDED_AT_ONCE = 3
 
 
 async def run(settings: Settings, outlets: Outlets) -> None:
-    """Run until a signal comes. Raises the first cause when a part dies."""
+    """Run until a signal asks to stop. Raises the first error when a part dies."""
     memory.give_back()
     await web.check_address(*settings.listen)
     async with open_app(settings, outlets) as app, stop_on_signals(app), serve(app), run_loops(app):
@@ -32,7 +32,7 @@ async def run(settings: Settings, outlets: Outlets) -> None:
 
 @asynccontextmanager
 async def serve(app: App) -> AsyncIterator[str]:
-    """Answer /livez, /readyz and /metrics; give the address."""
+    """Serve /livez, /readyz and /metrics; yield the address."""
     host, port = app.services.settings.listen
 
     async def metrics() -> bytes:
@@ -46,7 +46,7 @@ async def serve(app: App) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def stop_on_signals(app: App) -> AsyncIterator[None]:
-    """Let SIGTERM and Ctrl-C ask for an orderly stop, and end the process when one comes again."""
+    """Stop in order on SIGTERM or Ctrl-C, and end the process on a second one."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -67,9 +67,9 @@ async def stop_on_signals(app: App) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def run_loops(app: App) -> AsyncIterator[None]:
-    """Keep everything going while the block runs; then finish what is in hand.
+    """Run every loop while the block runs, then finish what is in progress.
 
-    A part that dies ends all others, and its error is raised: the ledger makes that harmless.
+    When a part dies, all others end and its error is raised; the next start resumes from the ledger.
     """
     await app.begin()
     records = maintenance.Records(app)
@@ -91,9 +91,9 @@ async def run_loops(app: App) -> AsyncIterator[None]:
 
 
 async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:
-    """Stop in order: the page in hand is entered, the batch in hand is answered, then everything is let go.
+    """Stop in order: enter the current page, answer the current batch, then cancel everything.
 
-    What does not end within WORKER_DRAIN is left to the ledger: the next process goes on from there.
+    What takes longer than WORKER_DRAIN is cancelled too; the next process resumes it from the ledger.
     """
     app.log.info("stopping")
     drain = app.services.settings.drain
@@ -107,6 +107,6 @@ async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Seq
 
 
 def _find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that came first."""
+    """Return the error that was raised first, out of nested groups."""
     first = several.exceptions[0]
     return _find_first_cause(first) if isinstance(first, BaseExceptionGroup) else first

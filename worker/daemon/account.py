@@ -1,4 +1,4 @@
-"""The worker of one account: what is open for it, and the loops that keep its work going."""
+"""The worker of one account: its client, its two loops, and which sources they need."""
 
 import asyncio
 import random
@@ -22,25 +22,25 @@ from worker.settings import Settings
 from worker.telemetry import Outlets
 
 SOONEST = 1.0
-"""Least seconds between two polls while there is something new."""
+"""Fewest seconds between two polls while there is something new."""
 PART = 3.0
-"""Polls take at most one in so many requests of the share; acting and proving need the others."""
+"""Polls use at most one in this many requests of the share; acting and proving need the others."""
 OVERLAP_EVERY = 60.0
 BEHIND = " behind the head"
-"""How the name of the loop ends that reads what lies behind the head of a source."""
+"""Suffix of the loop that reads what lies behind the head of a source."""
 UNHEARD = 5.0
-"""Seconds between two looks whether a rule has come that is about what a source brings."""
+"""Seconds between two checks whether a rule uses a source by now."""
 
 
 class Loop(NamedTuple):
-    """Work that is done again and again: ``step`` does a piece and returns the seconds until the next."""
+    """Work that repeats: ``step`` does one piece of it and returns the seconds until the next."""
 
     name: str
     step: Callable[[], Awaitable[float]]
 
 
 class Services(NamedTuple):
-    """What the workers of all accounts share."""
+    """What the workers of all accounts share in one process."""
 
     settings: Settings
     outlets: Outlets
@@ -52,19 +52,19 @@ class Services(NamedTuple):
 
 
 class ApiConnection(NamedTuple):
-    """A way to the API: one per credential, however many accounts it opens, since they share its budget."""
+    """A connection to the API: one per credential, since all accounts of a credential share its budget."""
 
     transport: HttpTransport
     budget: Budget
     credential: str
-    """The fingerprint, under which the ledger keeps what was spent."""
+    """Its fingerprint, under which the ledger keeps what was spent."""
 
 
 class AccountWorker:
-    """One account: what reads it, and what acts in it."""
+    """Reads one account and acts in it."""
 
     def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
-        """Put its loops together; ``prefix`` tells the loops of several accounts apart."""
+        """Build the loops; ``prefix`` tells the loops of several accounts apart in the log."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
         self._greeting, self._greeted = asyncio.Lock(), False
         self.client = client = _open_client(account, connection, services)
@@ -91,15 +91,15 @@ class AccountWorker:
 
     @property
     def totals(self) -> Counter[str]:
-        """What was read and decided since the start: read, new, decisions."""
+        """Counts since the start: read, new, decisions."""
         return sum((intake.totals for intake in self.intakes), Counter())
 
     def name_source(self, intake: Intake) -> str:
-        """Return what a source of this account is called in logs, metrics and readiness."""
+        """Return the name of a source of this account in logs and readiness."""
         return self._prefix + intake.source.name
 
     def list_loops(self) -> list[Loop]:
-        """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
+        """Return the loops of this account: the head of each source, what lies behind it, and held events."""
         heads = [Loop(self.name_source(one), self._skip_unneeded(one, one.read_head)) for one in self.intakes]
         behind = [
             Loop(self.name_source(one) + BEHIND, self._skip_unneeded(one, one.read_behind)) for one in self.intakes
@@ -107,25 +107,25 @@ class AccountWorker:
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
     def read_standing(self) -> Standing:
-        """Return what must hold when an entry is claimed: the ceiling and the rules as they are now."""
+        """Return the ceiling and the rules as they are now: what must hold when an entry is claimed."""
         host, settings = self._services.host, self._services.settings
         named = {rule.name: rule for rule in host.bundle.rules}
         return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
 
     @property
     def needed(self) -> tuple[Intake, ...]:
-        """Return what is to be read: mail always, everything else while some rule is about it."""
+        """The sources to read: mail always, any other while a rule uses it."""
         kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
 
     @property
     def resting(self) -> tuple[Intake, ...]:
-        """Return what is not read now, because no rule is about what it brings."""
+        """The sources that no rule uses now."""
         needed = self.needed
         return tuple(intake for intake in self.intakes if intake not in needed)
 
     def _skip_unneeded(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
-        """Make of a step one that costs nothing while no rule is about what it brings."""
+        """Wrap a step so that it does nothing while no rule uses its source."""
 
         async def turn() -> float:
             return await step() if intake in self.needed else UNHEARD
@@ -133,21 +133,21 @@ class AccountWorker:
         return turn
 
     async def _contact(self) -> None:
-        """Ask the API for something small, once: the answer tells what time it is there."""
+        """Make one small request, once: the answer carries the API's time."""
         async with self._greeting:
             if not self._greeted:
                 await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
                 self._greeted = True
 
     def _wants_clean(self) -> bool:
-        """Tell whether some rule wants to hear of clean mail."""
+        """Return whether any rule wants clean mail."""
         rules = self._services.host.bundle.rules
         heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)
         return any("NONE" in dispositions for dispositions in heard)
 
 
 def _open_client(account: str, connection: ApiConnection, services: Services) -> Client:
-    """Open the client of an account, its calls counted."""
+    """Open the client of an account; each call is counted."""
     on_call = services.outlets.metrics.on_call
     return Client(
         connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=on_call
@@ -155,7 +155,7 @@ def _open_client(account: str, connection: ApiConnection, services: Services) ->
 
 
 def _choose_pace(source: Source, settings: Settings) -> Pace:
-    """Return how often a source is read; what changes seldom is asked seldom."""
+    """Return how often a source is read: what changes rarely is polled rarely."""
     requests, window = settings.budget
     soonest = max(SOONEST, PART * window / (requests * settings.budget_share))
     return Pace(

@@ -1,4 +1,4 @@
-"""The app: everything that is open while the worker runs, and how its loops are kept going."""
+"""The app: everything that one process has open, its loops, and whether they do their work."""
 
 import asyncio
 import os
@@ -13,21 +13,21 @@ from worker.telemetry import Log
 from worker.web import Readiness
 
 REFUSED_AGAIN = 60.0
-"""Seconds until something is tried again that the API refused."""
+"""Seconds until a step is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
 
 
 class App:
-    """Everything one process has open, and the problems it has."""
+    """Everything that one process has open, and what keeps it from its work."""
 
     def __init__(self, services: Services, workers: Iterable[AccountWorker]) -> None:
-        """Take what is open already; closing it is the caller's part."""
+        """Take what is open already; the caller closes it."""
         self.services, self.workers = services, tuple(workers)
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
-        """Per source: seconds not read yet, and why not when something is in the way."""
+        """By source: the seconds not read yet, and why when something is in the way."""
         self.refused = ""
-        """Why the rule files on disk are not taken; empty when they are."""
+        """Why the rule files on disk are refused; empty when they are in force."""
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
         self._was_ready: bool | None = None
@@ -39,14 +39,14 @@ class App:
         return self.services.outlets.log
 
     async def begin(self) -> None:
-        """Say what runs, in the log and in the audit records."""
+        """Log and record the start, and which rules are in force."""
         bundle, settings = self.services.host.bundle, self.services.settings
         self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
         await self.write({"verb": "started", "ceiling": settings.ceiling.name.lower()})
         await self.write_bundle()
 
     async def end(self) -> None:
-        """Say that it ended as it should."""
+        """Record and log an orderly end, and keep what was spent."""
         await self.write({"verb": "stopped"})
         for worker in self.workers:
             spent = worker.connection.budget.spent()
@@ -54,12 +54,12 @@ class App:
         self.log.info("stopped")
 
     async def write(self, record: dict[str, Any]) -> None:
-        """Write a record that is about no entry, for every account."""
+        """Write an audit record that belongs to no entry, for every account."""
         for worker in self.workers:
             await self.services.ledger.write(worker.account, [record], self.services.clock.now())
 
     async def write_bundle(self) -> None:
-        """Record which rules judge from now on."""
+        """Record which rules are in force from now on."""
         bundle = self.services.host.bundle
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
         fields = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
@@ -72,12 +72,12 @@ class App:
         self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
 
     async def run_loop(self, loop: Loop, scheduler: Scheduler) -> None:
-        """Take turn after turn until the worker is to stop."""
+        """Take turn after turn until the worker stops."""
         while not self.stopping.is_set():
             await scheduler.rest(loop.name, await self.take_turn(loop))
 
     async def take_turn(self, loop: Loop) -> float:
-        """Take one turn; return the seconds until the next. What the API does not do now is asked again later."""
+        """Take one turn; return the seconds until the next, also when the API refuses or fails."""
         try:
             pause = await loop.step()
         except NotEntitled as error:
@@ -91,14 +91,14 @@ class App:
         return pause
 
     def _note_trouble(self, name: str, error: WorkerError, pause: float) -> float:
-        """Say what is wrong when it begins or becomes something else, not each time it is tried again."""
+        """Log a failing loop when it begins to fail or fails in another way, not at each try; return the pause."""
         if type(self._troubles.get(name)) is not type(error):
             self.log.warning("could not; tries again", loop=name, problem=str(error), again_in_seconds=round(pause))
         self._troubles[name] = error
         return pause
 
     def log_problems(self) -> None:
-        """Say what holds effects up when it begins, and when it is over; once each."""
+        """Log what delays actions, once when it begins and once when it is over."""
         now = {name: said for worker in self.workers for name, said in worker.executor.problems.items()}
         for name in now.keys() - self._held_up.keys():
             self.log.warning("effects are held up", kind=name, problem=now[name])
@@ -107,7 +107,7 @@ class App:
         self._held_up = now
 
     def log_readiness(self) -> None:
-        """Say when the worker becomes ready, and why when it is not any more; at the start that is no warning."""
+        """Log each change of readiness; not being ready yet, right after the start, is no warning."""
         found, before = self.check_readiness(), self._was_ready
         self._was_ready = found.ready
         if found.ready and not before:
@@ -135,14 +135,14 @@ class App:
         return troubles
 
     def _list_warnings(self) -> Iterator[str]:
-        """Yield what a person has to fix, though everything goes on."""
+        """Yield what a person has to fix while the worker continues."""
         if self.refused:
-            yield f"the rule files on disk are refused and the ones before go on: {self.refused}"
+            yield f"the rule files on disk are refused, and the rules loaded before stay in force: {self.refused}"
         for name in sorted(self.services.host.lowered):
-            yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
+            yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
 
     def _list_sources(self, worker: AccountWorker) -> Iterable[SourceProgress]:
-        """Yield how far each source is read that some rule needs."""
+        """Yield how far each needed source is read."""
         settings = self.services.settings
         for intake in worker.needed:
             name = worker.name_source(intake)

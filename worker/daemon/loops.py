@@ -1,4 +1,4 @@
-"""Putting the loops of one account together, from the bundles that they are handed."""
+"""Building the loops of one account."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from worker.services import AccountServices, Timing
 
 
 class AccountLoops(NamedTuple):
-    """What reads an account, what judges events that had to wait for a fact, and what acts."""
+    """What reads an account, what judges its held events, and what acts in it."""
 
     intakes: tuple[Intake, ...]
     held: HeldEvents
@@ -34,7 +34,7 @@ def build_loops(
     standing: Callable[[], Standing],
     notify: Notifier | None,
 ) -> AccountLoops:
-    """Build an account's loops; the first source is the one whose readings the executor may contradict."""
+    """Build an account's loops. Readings of the executor that contradict a judged sight go to the first source."""
     ceiling, stale = standing().ceiling, standing().stale
     judge = Judge(rules=rules, facts=facts, clock=services.clock, ceiling=ceiling, stale=stale)
     intakes = tuple(Intake(services, timing, source=source, judge=judge, pace=pace) for source, pace in sources)

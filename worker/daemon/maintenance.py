@@ -1,4 +1,4 @@
-"""Upkeep: besides reading and acting: people's orders, new rules, records out, figures, retention."""
+"""Maintenance: the loops beside reading and acting: orders, rules, audit records, metrics, retention."""
 
 from worker.audit.alerts import Alerts
 from worker.audit.stream import Stream
@@ -13,14 +13,14 @@ ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
-"""Counting reads every entry that is kept, so it is done more seldom."""
+"""Counting reads every entry that is kept, so it runs less often."""
 HOURLY = 3600.0
 SWEPT_TOO = 7 * 86400.0
 """Seconds beyond the sweep for which sights are kept."""
 
 
 def list_loops(app: App, records: "Records") -> list[Loop]:
-    """Return the loops of upkeep."""
+    """Return the maintenance loops."""
     return [
         Loop("orders", lambda: take_orders(app)),
         Loop("readiness", lambda: log_readiness(app)),
@@ -34,7 +34,7 @@ def list_loops(app: App, records: "Records") -> list[Loop]:
 
 
 async def take_orders(app: App) -> float:
-    """Take up what people ordered."""
+    """Carry out what people ordered, and wake the executor for it."""
     services = app.services
     for worker in app.workers:
         taken = await services.ledger.take_orders(worker.account, services.clock.now())
@@ -46,16 +46,16 @@ async def take_orders(app: App) -> float:
 
 
 async def log_readiness(app: App) -> float:
-    """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
+    """Log changes of readiness, so that the log knows as soon as /readyz does."""
     app.log_readiness()
     return READINESS_EVERY
 
 
 class Records:
-    """Hands audit records on to stdout, in order and at least once, and tells people what is in them."""
+    """Streams audit records to stdout, in order and at least once, and alerts people."""
 
     def __init__(self, app: App) -> None:
-        """Go on after the last record that is known to be out."""
+        """Continue after the last record that the ledger knows to be out."""
         services = app.services
         self._log = app.log
         self._alerts = Alerts(app.log, services.outlets.metrics, services.channels.broadcast)
@@ -65,7 +65,7 @@ class Records:
         ]
 
     async def step(self) -> float:
-        """Hand on everything that is there."""
+        """Stream every new record, then send the notices."""
         try:
             for stream in self._streams:
                 await stream.step()
@@ -75,21 +75,21 @@ class Records:
         return RECORDS_EVERY
 
     async def log_heads(self) -> float:
-        """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
+        """Log the newest hash of each chain: whoever keeps the log can detect a rewritten chain."""
         for head in (stream.head for stream in self._streams if stream.head):
             self._log.info("audit head", account=head.account, number=head.number, hash=head.hash)
         return HOURLY
 
 
 async def update_gauges(app: App) -> float:
-    """Measure what is not counted as it happens."""
+    """Update the metrics that are not counted as things happen."""
     metrics = app.services.outlets.metrics
     metrics.ready.set(app.check_readiness().ready)
     app.log_problems()
     metrics.generation.set(app.services.host.bundle.generation)
     for worker in app.workers:
         await _measure_budget(app, worker)
-        for intake in worker.resting:  # nothing is missed where nothing is wanted
+        for intake in worker.resting:  # a source that no rule uses has no gap
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
         for intake in worker.needed:
@@ -98,7 +98,7 @@ async def update_gauges(app: App) -> float:
 
 
 async def _measure_budget(app: App, worker: AccountWorker) -> None:
-    """Measure what is left of a connection's budget, and write down what was spent, for the next start."""
+    """Measure the budget left on a connection, and keep what was spent for the next start."""
     connection, services = worker.connection, app.services
     services.outlets.metrics.budget_left.labels(connection.credential).set(connection.budget.left)
     await services.ledger.keep_spent(connection.credential, connection.budget.spent(), services.clock.now())
@@ -114,7 +114,7 @@ async def _measure_source(app: App, worker: AccountWorker, intake: Intake) -> No
 
 
 async def count_entries(app: App) -> float:
-    """Count the entries by action and state."""
+    """Count entries by action and state."""
     gauge = app.services.outlets.metrics.entries
     counted = [(worker.account, await app.services.ledger.counts(worker.account)) for worker in app.workers]
     gauge.clear()
@@ -126,7 +126,7 @@ async def count_entries(app: App) -> float:
 
 
 async def _find_missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
-    """Return the seconds of a source that are not read, and why they cannot be for now."""
+    """Return how many seconds of a source are not read, and why they cannot be read now."""
     found = await app.services.ledger.coverage(worker.account, source)
     gaps = coverage.find_gaps(found.closed, found.since, coverage.find_horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
@@ -134,12 +134,12 @@ async def _find_missing(app: App, worker: AccountWorker, source: str) -> tuple[f
 
 
 async def apply_retention(app: App) -> float:
-    """Let lapse what waited too long, and forget what is old."""
+    """End what has waited too long, delete what is old, and measure the tables."""
     services, settings = app.services, app.services.settings
     now = services.clock.now()
     for worker in app.workers:
         await services.ledger.lapse(worker.account, now, settings.lapse)
-        # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
+        # A first read may reach back further than the sweep and begin again, so its sights are kept, too.
         swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
         await services.ledger.prune(worker.account, now, sights_before, now - settings.keep)

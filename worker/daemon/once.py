@@ -1,4 +1,4 @@
-"""One round: read what is due, act, wait for proof, and say what came of it."""
+"""One round: read what is due, act, wait for proof, and return a summary."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -16,23 +16,23 @@ from worker.settings import Settings
 from worker.telemetry import Outlets
 
 PATIENCE = 3
-"""Settle times to wait for proof."""
+"""How many settle times to wait for proof."""
 LONGEST_REST = 1.0
 
 
 class Summary(Struct, kw_only=True):
-    """What a round came to, over all accounts."""
+    """The result of a round, over all accounts."""
 
     entries: dict[str, dict[str, int]] = {}
-    """By action and state, as the whole ledger holds them; *later* is what is ready only then."""
+    """Counts of the whole ledger by action and state; *later* is what becomes ready later."""
     calls: dict[str, int] = {}
-    """Requests of this round, by operation."""
+    """Requests of this round by operation."""
     unsettled: int = 0
     open_gaps: int = 0
 
 
 async def run_once(settings: Settings, outlets: Outlets) -> Summary:
-    """Take one round; raises what the API raises when it cannot be asked."""
+    """Run one round; raises what the API raises when it cannot be reached."""
     summary = Summary()
     async with open_app(settings, outlets, gather_notices=0.0) as app:
         await app.begin()
@@ -46,24 +46,24 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
 
 
 async def _read_account(worker: AccountWorker, clock: Clock) -> None:
-    """Read the present, then what is missing before it, then judge what was held for a fact."""
+    """Read the head of each source, then what is missing behind it, then judge held events."""
     for intake in worker.needed:
         begun = clock.now()
         await intake.read_head()
-        if intake.reached < begun - BACK:  # it only ended what a round before had broken off
+        if intake.reached < begun - BACK:  # it only finished what an earlier round had left
             await intake.read_head()
         await _step_to_the_end(intake.read_behind)
     await _step_to_the_end(worker.held.step)
 
 
 async def _step_to_the_end(step: Callable[[], Awaitable[float]]) -> None:
-    """Step until there is nothing more to do at once."""
+    """Step until there is nothing to do right now."""
     while await step() <= 0:
         pass
 
 
 async def _settle(app: App, worker: AccountWorker) -> int:
-    """Act and look for proof; return how many entries are still open when the patience is over."""
+    """Act and look for proof; return how many entries are still open at the end."""
     services = app.services
     patience = PATIENCE * services.settings.settle
     until = services.clock.monotonic() + patience
@@ -78,21 +78,21 @@ async def _settle(app: App, worker: AccountWorker) -> int:
 
 
 async def find_unsettled(app: App, worker: AccountWorker) -> list[Entry]:
-    """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
+    """Return the entries that are under way; the scheduled end of a long block is not yet."""
     now = app.services.clock.now()
     entries = await app.services.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
 async def _choose_rest(app: App, worker: AccountWorker) -> float:
-    """Return how long there is nothing to do."""
+    """Return the seconds until something is due, within bounds."""
     now = app.services.clock.now()
     due = await app.services.ledger.next_due(worker.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
 async def _add_up(summary: Summary, app: App, worker: AccountWorker) -> None:
-    """Add what one account came to."""
+    """Add one account to the summary."""
     for kind, states in (await app.services.ledger.counts(worker.account, app.services.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
     for (operation, _), count in worker.client.calls.items():

@@ -1,4 +1,4 @@
-"""Opening: the rules, the ledger, and for each account a worker on the connection of its credential."""
+"""Opening: the rules, the ledger, a connection per credential, and a worker per account."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterable
@@ -20,7 +20,7 @@ from worker.telemetry import Outlets
 async def open_app(
     settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
 ) -> AsyncIterator[App]:
-    """Open the rules, the ledger, and one worker per account; nothing here waits for the API.
+    """Open the rules, the ledger and one worker per account, without waiting for the API.
 
     Raises SettingsError, RuleError or StoreError.
     """
@@ -28,7 +28,7 @@ async def open_app(
     timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
     async with AsyncExitStack() as stack:
         owner = secrets.token_hex(8)
-        # The rules first: when they are refused, no empty ledger is left behind.
+        # The rules come first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
         ledger = await stack.enter_async_context(open_ledger(settings.store_url, owner=owner, exclusive=True))
         services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, timing)
@@ -39,7 +39,7 @@ async def open_app(
 
 
 def _open_channels(settings: Settings, outlets: Outlets) -> Channels:
-    """Open the channels for notices; those of log:// go to the operations log."""
+    """Open the channels for notices; log:// goes to the operations log."""
 
     def log(channel: str, text: str) -> None:
         outlets.log.info("notice", channel=channel, text=text)
@@ -51,7 +51,7 @@ def _open_channels(settings: Settings, outlets: Outlets) -> Channels:
 async def _open_connections(
     stack: AsyncExitStack, services: Services, accounts: Iterable[Account]
 ) -> dict[str, ApiConnection]:
-    """Open one connection per credential, and return each account's."""
+    """Open one connection per credential; return the connection of each account."""
     credentials = {account.id: make_credential(account) for account in accounts}
     connections: dict[str, ApiConnection] = {}
     for credential in credentials.values():
@@ -66,7 +66,7 @@ async def _open_connections(
 async def _connect(
     stack: AsyncExitStack, services: Services, credential: Credential, spent: list[tuple[float, int]]
 ) -> ApiConnection:
-    """Open a connection whose budget goes on from what was spent before this process."""
+    """Open a connection whose budget starts with what earlier processes have spent."""
     settings = services.settings
     transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
     budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
@@ -74,14 +74,14 @@ async def _connect(
 
 
 def make_credential(account: Account) -> Credential:
-    """Make the credential of an account; raises SettingsError for text that cannot be one."""
+    """Return the credential of an account; raises SettingsError for text that cannot be one."""
     if account.token:
         return Credential.from_text(account.token.get_secret_value())
     return Credential.from_key(account.email, account.key.get_secret_value() if account.key else "")
 
 
 async def _read_spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
-    """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
+    """Return what was spent lately: it is kept under several names, whole under each, and the newest counts."""
     written = [sorted(await ledger.spent(name)) for name in names]
     return max(written, key=lambda spent: (_find_newest(spent), sum(count for _, count in spent)))
 

@@ -1,4 +1,4 @@
-"""Readiness: how far what is read reaches, and what stands in the way. Pure."""
+"""Readiness: whether every source is read far enough, and what stands in the way. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from worker.web import Readiness
 
 TURNS = 3
-"""Polls that may fail to reach the present before a source counts as behind."""
+"""Polls that a source may miss before it counts as late."""
 
 
 class SourceProgress(NamedTuple):
@@ -17,9 +17,9 @@ class SourceProgress(NamedTuple):
     reached: float
     missing: float
     slow: str
-    """Why a gap cannot be closed for the time being; empty when nothing stands in the way."""
+    """Why a gap cannot be closed now; empty when nothing stands in the way."""
     allowed: float
-    """How old the end of what is read may be."""
+    """How many seconds old the end of what is read may be."""
 
 
 def judge_readiness(
@@ -48,7 +48,7 @@ def _measure(source: SourceProgress, now: float) -> dict[str, float]:
 
 
 def _merge_troubles(troubles: Mapping[str, str]) -> list[str]:
-    """Say each problem once, however much is stopped by it."""
+    """Return each problem once, with the names of everything it stops."""
     stopped: dict[str, list[str]] = defaultdict(list)
     for name, problem in troubles.items():
         stopped[problem].append(name)
@@ -56,9 +56,9 @@ def _merge_troubles(troubles: Mapping[str, str]) -> list[str]:
 
 
 def _describe_lag(source: SourceProgress, now: float) -> str:
-    """Say how a source lags behind, empty when it does not."""
+    """Return how a source is late; empty when it is not."""
     if not source.reached:
-        return f"{source.name}: nothing is read yet"
+        return f"{source.name}: nothing has been read yet"
     if now - source.reached > source.allowed:
-        return f"{source.name}: read until {now - source.reached:.0f} s ago, at most {source.allowed:.0f} s are allowed"
+        return f"{source.name}: read up to {now - source.reached:.0f} s ago, the limit is {source.allowed:.0f} s"
     return f"{source.name}: {source.slow}" if source.slow else ""
