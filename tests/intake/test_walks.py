@@ -59,7 +59,7 @@ async def test_a_slice_that_cannot_be_read_past_its_first_page_is_an_open_gap_an
     mail = room.world.add_message()
     await room.messages.read_head()
     assert mail.id in await room.targets()
-    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}
+    assert {one.why for one in (await coverage(room)).open} == {"the API stops partway through it"}
     room.meddle = untouched
     await room.read(SLOW_AGAIN + 400)
     assert len(await room.targets()) == 1002
@@ -95,7 +95,7 @@ async def test_a_head_that_was_broken_off_long_ago_is_finished_behind_the_presen
     new = room.world.add_message()
     await room.messages.read_head()
     assert await room.targets() == [new.id]
-    assert [one.why for one in (await coverage(room)).open] == ["its reading was broken off"]
+    assert [one.why for one in (await coverage(room)).open] == ["reading it was interrupted"]
     await room.read()
     assert await room.targets() == sorted([old.id, new.id])
     assert await room.messages.find_gaps() == ()
@@ -173,4 +173,4 @@ async def test_cursors_that_lead_back_do_not_keep_the_head_for_ever() -> None:
     room.meddle = lambda request, given: led_back(given) if request.path.endswith("/investigate") else given
     await room.messages.read_head()
     assert searches(room) <= 4
-    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}
+    assert {one.why for one in (await coverage(room)).open} == {"the API stops partway through it"}

@@ -1,4 +1,4 @@
-"""What has been read of a source, as a set of closed intervals: where the head is, what is missing, what is read next.
+"""Coverage: what was read of a source as a set of closed intervals, what is missing, and what is read next.
 
 Pure: times are API time in seconds since the epoch, an interval is (start, end) with start < end.
 """
@@ -14,13 +14,13 @@ Interval = tuple[float, float]
 BACK = 90.0
 """Seconds the head reaches back into what is read: mail becomes searchable a little after its scan time."""
 LONGEST = 3600.0
-"""Seconds a head may be behind; one that is further behind leaves a gap instead."""
+"""Seconds a head may be late; a later one leaves a gap instead."""
 SHORTEST = 60.0
-"""Seconds below which a slice that is too slow is no longer halved."""
+"""Seconds below which a slow slice is not halved any more."""
 
 
 def merge(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Return the same points as the fewest intervals, in order."""
+    """Merge intervals that touch or overlap, in order."""
     result: list[Interval] = []
     for start, end in sorted(intervals):
         if result and start <= result[-1][1]:
@@ -31,7 +31,7 @@ def merge(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def find_gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
-    """Return what lies between ``since`` and ``until`` and is not closed, oldest first."""
+    """Return the stretches between ``since`` and ``until`` that are not closed, oldest first."""
     return tuple(_yield_gaps(merge(closed), since, until))
 
 
@@ -46,20 +46,20 @@ def _yield_gaps(closed: tuple[Interval, ...], since: float, until: float) -> Ite
 
 
 def find_end(coverage: Coverage) -> float:
-    """Return how far the newest closed interval reaches, 0 when nothing is read."""
+    """Return the end of the newest closed interval, 0 when nothing is read."""
     return coverage.closed[-1][1] if coverage.closed else 0.0
 
 
 def find_horizon(coverage: Coverage) -> float:
-    """Return how far reading has come at all: what is closed, and what is left to be read as a gap."""
+    """Return the end of what is closed or left to be read as a gap."""
     begun = (slice_.end for slice_ in coverage.open if slice_.kind == "gap")
     return max(find_end(coverage), *begun, 0.0)
 
 
 def choose_head(source: str, coverage: Coverage, now: float) -> Slice:
-    """Return the head slice in hand, else the one from a little before the end of coverage until now.
+    """Return the head in progress, else a new one from a little before the end of coverage until now.
 
-    It begins behind gaps that a head was too slow to read, which are read by themselves.
+    It begins after gaps that a slow head has left, which are read on their own.
     """
     for slice_ in coverage.open:
         if slice_.kind == "head" and now - slice_.end <= LONGEST:
@@ -71,12 +71,12 @@ def choose_head(source: str, coverage: Coverage, now: float) -> Slice:
 
 
 def find_stale_head(coverage: Coverage, now: float) -> Slice | None:
-    """Return a head slice in hand that nobody has finished for an hour: the present is not to wait for it."""
+    """Return a head that has been in progress for more than an hour."""
     return next((one for one in coverage.open if one.kind == "head" and now - one.end > LONGEST), None)
 
 
 def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
-    """Return the gap slice in hand that is due, else the newest ``stride`` seconds at most of the newest gap."""
+    """Return the gap in progress that is due, else at most ``stride`` seconds of the newest gap, its newest end."""
     mine = [slice_ for slice_ in coverage.open if slice_.kind == "gap"]
     for slice_ in sorted(mine, key=lambda slice_: -slice_.end):
         if slice_.next_at <= now:
@@ -91,7 +91,7 @@ def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Sl
 
 
 def halve(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
-    """Split a slice that cannot be read in one, newest half first; a short one stays whole until ``next_at``."""
+    """Split a slice that cannot be read whole, newest half first; a short one stays whole until ``next_at``."""
     whole = Slice(source=slice_.source, kind="gap", start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
     if middle - slice_.start < SHORTEST / 2:
@@ -100,7 +100,7 @@ def halve(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
 
 
 def choose_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
-    """Return the stretch to be swept next as it was written down, else the newest one of ``stride`` seconds."""
+    """Return the sweep in progress, else the newest ``stride`` seconds."""
     for slice_ in coverage.open:
         if slice_.kind == "sweep":
             return slice_
@@ -108,7 +108,7 @@ def choose_sweep(source: str, coverage: Coverage, now: float, stride: float) -> 
 
 
 def advance_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
-    """Return the stretch before the one just swept; the newest again when the sweep has come back far enough."""
+    """Return the stretch before the one just swept, or the newest when the sweep has gone back far enough."""
     end = swept.start if swept.start > back_to else now
     start = max(end - stride, back_to)
     return Slice(source=swept.source, kind="sweep", start=start, end=end, opened=now)

@@ -1,18 +1,18 @@
-"""Events that were held for a fact, judged beside the sources, so that no page waits for them."""
+"""Held events: judged in a loop of their own, so that no page waits for their facts."""
 
 from worker.judging.judge import Judge
 from worker.ledger.values import Page
 from worker.services import AccountServices
 
 HELD_PAUSE = 1.0
-"""Seconds between two looks for held events that are due."""
+"""Seconds between two checks for held events that are due."""
 
 
 class HeldEvents:
-    """Judges events that were held for a fact, beside the sources, so that no page waits for them."""
+    """Judges the held events of one account once their facts can be fetched."""
 
     def __init__(self, services: AccountServices, judge: Judge) -> None:
-        """Share the judge of the sources: it knows the account's facts already."""
+        """Share the judge of the sources, which remembers the facts of the account."""
         self.account = services.account
         self._judge = judge
         self._spent = services.budget.spent
@@ -22,7 +22,7 @@ class HeldEvents:
         self._observer = services.observer
 
     async def step(self) -> float:
-        """Judge the held events that are due; return the seconds until the next look for some."""
+        """Judge the held events that are due; return the seconds until the next check."""
         due = await self._ledger.held(self.account, self._clock.now())
         if not due:
             return HELD_PAUSE

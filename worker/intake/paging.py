@@ -1,4 +1,4 @@
-"""Paging: the pages of one slice, fetched one ahead of whoever enters them."""
+"""Paging: fetches the pages of one slice, one page ahead of the reader."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,16 +10,16 @@ from worker.intake.sources import Fetched, Source
 from worker.ledger.values import Slice
 
 RESTARTS = 3
-"""How often a slice begins again in one walk because the API does not continue in the middle of it."""
-ENDLESS = "the API does not go on in the middle of it"
+"""How often a walk begins its slice again because the API does not continue it."""
+ENDLESS = "the API stops partway through it"
 
 
 class Stuck(Temporary):
-    """The API does not continue in the middle of a slice, however often that begins again."""
+    """The API does not continue a slice, however often it begins again."""
 
 
 async def walk_pages(source: Source, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
-    """Yield each page, and the slice as it stands after it; raise Stuck when the pages do not come to an end."""
+    """Yield each page with the slice as it stands after it; raise Stuck when the pages do not end."""
     ahead, restarts, been = asyncio.ensure_future(_fetch(source, slice_)), 0, set[str | None]()
     try:
         while True:
@@ -40,7 +40,7 @@ async def walk_pages(source: Source, slice_: Slice) -> AsyncGenerator[tuple[Slic
 
 
 async def _fetch(source: Source, slice_: Slice) -> tuple[Slice, Fetched]:
-    """Read one page; a cursor that brings no page begins the slice again, which loses nothing."""
+    """Read one page; a refused cursor begins the slice again, which loses nothing."""
     try:
         return slice_, await source.fetch(slice_)
     except (Rejected, NotFound, ServerFault):
@@ -51,6 +51,6 @@ async def _fetch(source: Source, slice_: Slice) -> tuple[Slice, Fetched]:
 
 
 def _step_over(slice_: Slice, fetched: Fetched) -> Slice:
-    """Return a slice as it stands after a page: it ends no later than its first page was asked for."""
+    """Return a slice as it stands after a page; it ends no later than when its first page was requested."""
     end = slice_.end if slice_.cursor is not None else min(slice_.end, fetched.began)
     return replace(slice_, end=end, cursor=fetched.next)

@@ -1,6 +1,6 @@
-"""Reader: one source is read page by page; each page is judged and entered in one transaction.
+"""Reader: reads one source page by page, judges each page and enters it in one transaction.
 
-The head runs by itself; everything behind it (overlap, gaps, sweep) and held events run beside it and never hold it up.
+The head is a loop of its own: what lies behind it (overlap, gaps, sweep) and held events never delay it.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ UNREADABLE: dict[type[WorkerError], str] = {
     Slow: "the search took more than 60 s to answer",
     Stuck: ENDLESS,
 }
-"""What is cut in two, since half of it may be read, and why."""
+"""Errors for which a slice is cut, since half of it may be readable, and the reason to keep with it."""
 
 
 class Intake:
-    """Reads one source of one account to its end, for ever. The head and what lies behind it are stepped apart."""
+    """Reads one source of one account. The head and what lies behind it are separate steps, for separate loops."""
 
     def __init__(self, services: AccountServices, timing: Timing, *, source: Source, judge: Judge, pace: Pace) -> None:
         """Begin with nothing read."""
         self.account, self.source = services.account, source
         self.walking = False
         self.totals: Counter[str] = Counter()
-        """What was read and decided since the start: read, new, decisions."""
+        """Counts since the start: read, new, decisions."""
         self._services, self._judge = services, judge
         self._ledger, self._clock = services.ledger, services.clock
         self._pace, self._settle = pace, timing.settle
@@ -50,7 +50,7 @@ class Intake:
     async def read_head(self) -> float:
         """Read from a little before the end of coverage until now; return the seconds until the next time.
 
-        Something new halves the pause, nothing new lengthens it, never beyond the latest.
+        Something new makes the pause as short as it may be; each time without anything new lengthens it by half.
         """
         new = await self._walk(await self._plan.choose_head())
         quicker, slower = self._pace.soonest, self._pause * 1.5
@@ -58,7 +58,7 @@ class Intake:
         return self._pause
 
     async def read_behind(self) -> float:
-        """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
+        """Read one slice behind the head; return the seconds until there may be another."""
         slice_ = await self._plan.choose_behind()
         if slice_ is None:
             return self._plan.pause
@@ -69,14 +69,14 @@ class Intake:
         return 0.0
 
     async def find_gaps(self) -> tuple[Interval, ...]:
-        """Return what is not read between the beginning and the head."""
+        """Return the gaps between the beginning of reading and the head."""
         coverage = await self._plan.read_coverage()
         return find_gaps(coverage.closed, coverage.since, find_horizon(coverage))
 
     async def _walk(self, slice_: Slice) -> int:
         """Read a slice to its end; return how many new sights it held.
 
-        What cannot be read in one is cut; what the API answers with a fault behind the head has its turn again later.
+        A slice that is too much for the API is cut; one that fails otherwise is put off and the error raised.
         """
         new = 0
         try:
@@ -96,11 +96,11 @@ class Intake:
         return new
 
     async def enter_readings(self, readings: Sequence[Reading]) -> None:
-        """Enter what somebody else has read of this source: it is judged like everything that is read here."""
+        """Judge and enter readings of this source that the executor has made."""
         await self._enter_page(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
 
     async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> int:
-        """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
+        """Judge a page and enter it together with how far its slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
                 self._services.looks.saw(one.thing.id, one.look)
@@ -131,7 +131,7 @@ class Intake:
         )
 
     def _observe(self, fetched: Fetched, news: News, judged: Judged) -> None:
-        """Count what a page came to."""
+        """Count what a page held."""
         read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
         self.totals.update({"read": read, "new": len(news.sights), "decisions": len(judged.drafts)})
         self._services.observer.on_page(self.source.name, read, broken)

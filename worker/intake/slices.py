@@ -1,6 +1,6 @@
-"""Slices: which stretch of a source is read next, and what takes the place of one that cannot be read.
+"""Slices: which stretch of a source is read next, and what replaces one that cannot be read.
 
-Both are kept in the ledger, so that a restart continues where the process before it stopped.
+The ledger keeps both, so that a restart continues where the process before it stopped.
 """
 
 from msgspec import Struct
@@ -12,11 +12,11 @@ from worker.ledger.values import Coverage, Page, Slice
 from worker.services import AccountServices
 
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
-"""Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""
+"""Seconds until a slice is tried again: one that is too slow to answer, and one that the API fails."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How a source is read; all in seconds."""
+    """How often a source is read, and how far back; all in seconds."""
 
     soonest: float
     latest: float
@@ -31,7 +31,7 @@ class SlicePlan:
     """Chooses the slices of one source of one account: the head, and behind it overlap, gaps and sweep."""
 
     def __init__(self, services: AccountServices, source: Source, pace: Pace) -> None:
-        """Begin knowing nothing of what is read; the ledger tells."""
+        """Begin without coverage; it is in the ledger."""
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._contact, self._source, self._pace = services.contact, source, pace
         self._begun = False
@@ -44,15 +44,15 @@ class SlicePlan:
     # -- what is read next --------------------------------------------------------------------------------------------
 
     async def choose_head(self) -> Slice:
-        """Return the head; one that was broken off long ago becomes a gap, for the present must not wait for it."""
+        """Return the head; one that was interrupted long ago becomes a gap, so that new mail does not wait for it."""
         coverage = await self.read_coverage()
         if old := reading.find_stale_head(coverage, self._clock.now()):
-            await self._replace(old, replace(old, kind="gap", why="its reading was broken off"))
+            await self._replace(old, replace(old, kind="gap", why="reading it was interrupted"))
             coverage = await self.read_coverage()
         return reading.choose_head(self._source.name, coverage, self._clock.now())
 
     async def choose_behind(self) -> Slice | None:
-        """Return what is read next behind the head: the overlap when it is due, else a gap, else the sweep."""
+        """Return the next slice behind the head: the overlap if it is due, else a gap, else the sweep if it is due."""
         coverage, now = await self.read_coverage(), self._clock.now()
         if not reading.find_horizon(coverage):
             return None
@@ -60,11 +60,11 @@ class SlicePlan:
         return self._choose_overlap(now) or gap or self._choose_sweep(coverage, now)
 
     async def read_coverage(self) -> Coverage:
-        """Return what is read; the first time only after the API has answered, since until then no time is known."""
+        """Return what is read; the first time after contact with the API, whose time every slice is in."""
         if not self._begun:
             await self._contact()
         coverage = await self._ledger.coverage(self._account, self._source.name)
-        if not self._begun and coverage.closed:  # a worker that dies every minute still reads again what comes late
+        if not self._begun and coverage.closed:  # a worker that dies every minute must still read the overlap
             self._overlap_at = self._clock.monotonic()
         self._begun = True
         self._since = coverage.since or self._clock.now() - self._pace.lookback
@@ -77,13 +77,13 @@ class SlicePlan:
         return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
 
     def _choose_overlap(self, now: float) -> Slice | None:
-        """Return the last stretch again, once a minute: mail is indexed late, verdicts change early."""
+        """Return the last stretch once more when it is due: mail is indexed late, and verdicts change early."""
         if not self._pace.overlap or self._clock.monotonic() < self._overlap_at:
             return None
         return Slice(source=self._source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
 
     def _choose_sweep(self, coverage: Coverage, now: float) -> Slice | None:
-        """Return the next stretch of the long way back."""
+        """Return the next stretch of the sweep when it is due."""
         if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
             return None
         self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
@@ -92,7 +92,7 @@ class SlicePlan:
     # -- how far it is read -------------------------------------------------------------------------------------------
 
     def advance(self, page: Page, after: Slice) -> Page:
-        """Write on a page how far its slice is read; an overlap leaves no trace, and a sweep names what comes next."""
+        """Add to a page how far its slice is read; an overlap leaves no trace, and a sweep names its next stretch."""
         if after.kind == "overlap":
             return page
         closes = after.cursor is None
@@ -101,19 +101,19 @@ class SlicePlan:
         return replace(page, slice=after, closes=closes, since=self._since)
 
     def note_page(self, page: Page) -> None:
-        """Note that a page is in the ledger."""
+        """Note that a page was entered."""
         if page.closes and page.slice and page.slice.kind == "head":
             self.reached = max(self.reached, page.slice.end)
 
     def note_end(self, slice_: Slice) -> None:
-        """Note that a slice was read, or given up."""
-        if slice_.kind == "overlap":  # it pauses from its end on, so that a slow one leaves the gaps their time
+        """Note that the walk of a slice is over."""
+        if slice_.kind == "overlap":  # its pause begins at its end, so that a slow overlap leaves time for gaps
             self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
 
     # -- what cannot be read ------------------------------------------------------------------------------------------
 
     async def put_off(self, slice_: Slice, why: str) -> None:
-        """Let older gaps have their turn before one that gives faults, and the sweep step over what does."""
+        """Put a failing gap behind the older ones, and let the sweep step over what fails."""
         now = self._clock.now()
         if slice_.kind == "gap":
             await self._replace(slice_, replace(slice_, why=why, next_at=now + FAULT_AGAIN))
@@ -121,9 +121,9 @@ class SlicePlan:
             await self._replace(slice_, self._after_sweep(slice_, now))
 
     async def cut(self, slice_: Slice, why: str) -> None:
-        """Put two halves in the place of a slice that cannot be read in one; a minute stays an open gap.
+        """Replace a slice that is too much for the API by its halves; a minute stays an open gap.
 
-        The sweep steps on, and what it could not read again becomes a gap, unless it is one already.
+        The sweep moves on, and what it could not read becomes a gap, unless it is one already.
         """
         if slice_.kind == "overlap":
             return
