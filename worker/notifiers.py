@@ -1,4 +1,4 @@
-"""Notifiers: where notices of a channel go: a URL that apprise knows, or log:// for the operations log."""
+"""Notifiers: deliver notices to channels; a channel is a URL that apprise knows, or log:// for the operations log."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ TITLE = "Email Security worker"
 
 
 class Channels:
-    """Every channel by its name. A notice that was not taken is tried again: it arrives at least once."""
+    """Channels by name. A notice that was not taken is tried again by the caller, so it arrives at least once."""
 
     def __init__(self, sends: Mapping[str, Send]) -> None:
-        """Take what delivers to each channel."""
+        """``sends`` delivers to each channel."""
         self._sends = dict(sends)
 
     @property
@@ -44,7 +44,7 @@ class Channels:
 
 
 def open_channels(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
-    """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address nobody knows.
+    """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address that apprise rejects.
 
     The address is never shown: it often holds a password.
     """
@@ -63,19 +63,19 @@ def _open_channel(channel: str, address: str, log: Callable[[str, str], None]) -
 
 
 def _join_lines(text: str) -> str:
-    """Put bars between the lines of a notice; a bar that stood there is shown by its number, and so ends none."""
+    """Join the lines of a notice with bars; a bar inside a line is escaped, so that it cannot end one."""
     return " | ".join(line.removeprefix("- ") for line in text.replace("|", "\\u007C").split("\n"))
 
 
 def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
-    """Hand the address to apprise, which is imported only here: it is large, and many have no such channel."""
+    """Give the address to apprise. It is imported only here: it is large, and many installations do not need it."""
     import apprise  # noqa: PLC0415
 
     service, library = apprise.Apprise(), logging.getLogger("apprise")
     with warnings.catch_warnings():
-        # The first address makes the library load all its services; one of them needs a module that Python is to lose.
+        # The first address makes apprise load all its services; one of them imports a module that Python deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
-        library.disabled = True  # it would say which part of an address is wrong, and show it
+        library.disabled = True  # it would log the address, which often holds a password
         known = service.add(address)
         library.disabled = False
     if not known:
@@ -87,10 +87,10 @@ def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the libra
 
 
 def _send_by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
-    """Send through apprise, in a thread: the library waits for the network."""
+    """Return what sends through apprise, in a thread, since apprise blocks."""
 
     async def send(text: str) -> None:
         if not await asyncio.to_thread(service.notify, body=text, title=TITLE, body_format="text"):
-            raise Temporary(f"channel {channel!r} did not take the notice: look whether its address still works")
+            raise Temporary(f"channel {channel!r} did not take the notice: check that its address still works")
 
     return send

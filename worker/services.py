@@ -1,4 +1,4 @@
-"""What both loops of one account stand on, and how long things last: handed to whoever reads and whoever acts."""
+"""What the two loops of an account are built on: its API, ledger and clock, and how long things last."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from worker.telemetry import Observer
 
 
 class AccountServices(Struct, frozen=True, kw_only=True):
-    """The API, the ledger and the time of one account, and what its two loops tell each other."""
+    """What the intake and the executor of one account share."""
 
     account: str
     client: Client
@@ -20,20 +20,20 @@ class AccountServices(Struct, frozen=True, kw_only=True):
     ledger: Ledger
     clock: Clock
     contact: Callable[[], Awaitable[object]]
-    """Asks the API anything at all: until it has answered once, nobody knows what time it is there."""
+    """Makes a request, any: before the first answer, the time of the API is unknown."""
     observer: Observer
-    """Hears what the loops do."""
+    """Is called where things happen."""
     looks: Looks = field(default_factory=Looks)
-    """What messages looked like when they were last read."""
+    """What messages looked like when they were last read, by either loop."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when entries become ready: the executor need not wait for its next turn."""
+    """Set when entries become ready, so that the executor does not wait for its next turn."""
 
 
 class Timing(Struct, frozen=True, kw_only=True):
     """How long things last, in seconds."""
 
     settle: float
-    """After which the API shows what was done."""
+    """After which the API shows what was done: only a later look may conclude that it was not."""
     timeout: float = 20.0
     """The deadline of a request."""
     gather_notices: float = 60.0

@@ -1,4 +1,4 @@
-"""Telemetry: the operations log, and metrics with their units in their names."""
+"""Telemetry: the operations log, the metrics, and the Observer that the loops call."""
 
 import logging
 from collections.abc import Collection
@@ -17,14 +17,14 @@ LONGEST = 2000
 SECONDS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600)
 STARS = "***"
 SHORTEST = 6
-"""Characters below which a text is no secret, but would be found inside ordinary words."""
+"""Characters below which a text is not masked: it would be found inside ordinary words."""
 
 
 class Harmless:
-    """A processor that shows no secret, and nothing a terminal would obey."""
+    """A processor that masks secrets and escapes what a terminal would obey."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        """Take every text that must never be printed; the longest first, as one may contain another."""
+        """Take every text that must never be printed, the longest first, since one may contain another."""
         self._secrets = sorted((one for one in secrets if len(one) >= SHORTEST), key=len, reverse=True)
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
@@ -66,20 +66,20 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 class Libraries(logging.Handler):
-    """Passes what libraries log through the standard library on to the operations log."""
+    """Passes on to the operations log what libraries log through the standard library."""
 
     def __init__(self, log: Log) -> None:
-        """Take the log they end up in."""
+        """Pass warnings and errors on to ``log``."""
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, with the traceback if there is one."""
+        """Log one record, with its traceback if there is one."""
         self._log.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info or None)
 
 
 class Outlets(NamedTuple):
-    """Where everything that is said goes: people's log, the audit stream, and the figures."""
+    """Where the worker writes: the operations log, the audit stream, and the metrics."""
 
     log: Log
     records: BinaryIO
@@ -87,29 +87,29 @@ class Outlets(NamedTuple):
 
 
 class Observer(Protocol):
-    """Hears what the two loops do, where it happens. Metrics are one observer; traces could be another."""
+    """Is called by the loops where things happen. Metrics are one observer; traces could be another."""
 
     def on_call(self, operation: str, status: int, seconds: float) -> None:
-        """Hear of a request and how long its answer took; status 0 means that there was none."""
+        """A request was answered after so many seconds; status 0 means that no answer came."""
 
     def on_page(self, source: str, records: int, broken: int) -> None:
-        """Hear of a page that was read and entered, and how many of its records nobody could read."""
+        """A page was read and entered, with so many records, some of them unreadable."""
 
     def on_rule_failure(self, rule: str) -> None:
-        """Hear of an event on which a rule failed."""
+        """A rule failed on an event."""
 
     def on_answer(self, seconds: float | None) -> None:
-        """Hear of an entry that the API answered, so long after its event could be seen; None when that is unknown."""
+        """The API answered an entry, so many seconds after its message became visible; None when that is unknown."""
 
     def on_proof(self, seconds: float) -> None:
-        """Hear of an entry that was proved, so long after it was answered."""
+        """An entry was proved, so many seconds after it was answered."""
 
     def on_drift(self) -> None:
-        """Hear of an effect that was proved and is contradicted now."""
+        """A proved effect is contradicted now."""
 
 
 class Metrics:
-    """What is counted and measured. The loops know it as an Observer only."""
+    """Every metric, in a registry of its own. The loops know it as an Observer only."""
 
     def __init__(self) -> None:
         """Begin at zero, in a registry of its own."""

@@ -1,4 +1,4 @@
-"""Handing audit records on, line by line, as they were chained."""
+"""Stream: hands audit records on, line by line, as they were chained."""
 
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ AT_ONCE = 1000
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The newest record of a chain: who keeps its hash elsewhere can tell a chain that was written anew."""
+    """The newest record of a chain: whoever keeps its hash can detect a rewritten chain."""
 
     account: str
     number: int
@@ -21,7 +21,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Stream:
-    """Hands records on to a stream as they are, one JSON line each, in order and at least once."""
+    """Writes records to a stream as they are, one JSON line each, in order and at least once."""
 
     def __init__(
         self,
@@ -31,17 +31,17 @@ class Stream:
         name: str = STDOUT,
         on_record: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """Go on after the last record that the ledger knows to be out under ``name``; ``on_record`` gets each line."""
+        """Continue after the last record that was written under ``name``; ``on_record`` is called with each line."""
         self._ledger = ledger
         self._account = account
         self._name = name
         self._on_record = on_record
         self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_take_line])
         self.head: Head | None = None
-        """The last record that was handed on since the start."""
+        """The last record that was written since the start."""
 
     async def step(self) -> int:
-        """Hand on what is new; return how many records that were."""
+        """Write the new records; return how many."""
         handed = 0
         last = await self._ledger.cursor(self._account, self._name)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
@@ -56,5 +56,5 @@ class Stream:
 
 
 def _take_line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
-    """Return the line as it was chained, so that what was handed on can be verified as well."""
+    """Return the line as it was chained, so that the output can be verified as well."""
     return bytes(event["event"])

@@ -1,4 +1,4 @@
-"""Hooks: whom the executor asks and tells outside of itself."""
+"""Hooks: what the executor asks of the rest of the worker, and whom it tells."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -10,15 +10,15 @@ from worker.ledger.values import Reading, Standing
 
 
 class Hooks(Struct, frozen=True, kw_only=True):
-    """Callables of whoever puts an account's loops together."""
+    """Callables that are handed to the executor of an account."""
 
     standing: Callable[[], Standing]
     """Returns what must hold when an entry is claimed: the ceiling, and the rules as they are now."""
     is_reading: Callable[[], bool]
-    """Tells whether a source is in the middle of being read: more may become ready in a moment."""
+    """Returns whether a source is being read right now: more entries may become ready in a moment."""
     policies: Callable[[], Awaitable[Policies]]
     """Returns the account's own lists."""
     on_contradiction: Callable[[Sequence[Reading]], Awaitable[None]]
-    """Takes readings that contradict what was judged: they are news."""
+    """Is called with readings that contradict what was judged, to have them judged anew."""
     notify: Notifier | None = None
     """Delivers a notice to a channel, where there are channels."""

@@ -1,4 +1,4 @@
-"""Health, readiness and metrics for machines that watch the worker."""
+"""Web: liveness, readiness and metrics over HTTP."""
 
 from worker.web.server import PATHS, Readiness, check_address, serve
 

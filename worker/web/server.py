@@ -1,4 +1,4 @@
-"""The web server: /livez, /readyz and /metrics. It knows nothing; it asks the callables it was given."""
+"""The web server: /livez, /readyz and /metrics, answered by the callables it is given."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -15,18 +15,18 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the worker does its work now, and, when not, each reason in a sentence."""
+    """Whether the worker does its work now, and each reason why not, as a sentence."""
 
     ready: bool
     why: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What a person has to fix, though reading goes on."""
+    """What a person has to fix while the worker continues."""
     sources: Mapping[str, Mapping[str, float]] = {}
-    """Per source: seconds since the end of what is read, and seconds still missing."""
+    """By source: seconds since the end of what is read, and seconds still missing."""
 
 
 async def check_address(host: str, port: int) -> None:
-    """Raise SettingsError when nothing can listen there: to be known before anything is opened or made."""
+    """Raise SettingsError when nothing can listen there; call it before anything is opened or created."""
     with _name_setting(host, port):
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
         server.close()
@@ -36,9 +36,9 @@ async def check_address(host: str, port: int) -> None:
 async def serve(
     host: str, port: int, *, readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]
 ) -> AsyncIterator[str]:
-    """Serve until the block is left, and give the address; port 0 takes a free one.
+    """Serve until the block is left, and yield the address; port 0 takes a free one.
 
-    Raises SettingsError when the address cannot be had.
+    Raises SettingsError when nothing can listen there.
     """
     runner = web.AppRunner(build_application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -53,11 +53,11 @@ async def serve(
 
 @contextmanager
 def _name_setting(host: str, port: int) -> Iterator[None]:
-    """Name the setting when the address cannot be had."""
+    """Turn an OSError into a SettingsError that names the setting."""
     try:
         yield
     except OSError as error:
-        why = str(error.strerror).rpartition(": ")[2]  # before it the address once more
+        why = str(error.strerror).rpartition(": ")[2]  # it begins with the address once more
         raise SettingsError(
             f"WORKER_LISTEN is {host}:{port}, where nothing can listen ({why}): "
             "stop what is there, perhaps another worker, or choose another port"
