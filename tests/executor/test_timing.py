@@ -1,4 +1,4 @@
-"""What the executor tells its observer: how long answers took, and how long proof."""
+"""What the executor tells its Observer: how long answers took, and how long proof took."""
 
 from tests.desk import Desk
 from worker.language.actions import Move, Notify
