@@ -66,7 +66,7 @@ class AccountWorker:
     def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
         """Build the loops; ``prefix`` tells the loops of several accounts apart in the log."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
-        self._greeting, self._greeted = asyncio.Lock(), False
+        self._contacting, self._contacted = asyncio.Lock(), False
         self.client = client = _open_client(account, connection, services)
         own = AccountServices(
             account=account,
@@ -134,10 +134,10 @@ class AccountWorker:
 
     async def _contact(self) -> None:
         """Make one small request, once: the answer carries the API's time."""
-        async with self._greeting:
-            if not self._greeted:
+        async with self._contacting:
+            if not self._contacted:
                 await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
-                self._greeted = True
+                self._contacted = True
 
     def _wants_clean(self) -> bool:
         """Return whether any rule wants clean mail."""
