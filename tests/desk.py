@@ -6,7 +6,8 @@ from typing import Any
 from tests.account import Account
 from tests.support import BEGIN, TOKEN
 from worker.executor.executor import Executor
-from worker.executor.preflight import Ask
+from worker.executor.hooks import Hooks
+from worker.judging.services import Timing
 from worker.language.actions import AnyAction
 from worker.language.policies import Policies
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
@@ -35,13 +36,16 @@ class Desk(Account):
         self.greeting: Callable[[], Awaitable[object]] = self.lists
         self.restart()
 
-    def restart(self, policies: Ask | None = None) -> None:
+    def restart(self, policies: Callable[[], Awaitable[Policies]] | None = None) -> None:
         """Let another process take over, which knows only what the ledger knows; ``policies`` gives the own lists."""
         self.begin()
-        self.executor = Executor(
-            account=ACCOUNT, client=self.client, budget=self.budget, ledger=self.ledger, looks=self.looks,
-            clock=self.clock, standing=self.standing, settle=self.settle, busy=lambda: self.busy,
-            first=self.greeting, policies=policies or self.lists, seen=self.hear, notify=self.channel, wake=self.wake,
+        self.executor = Executor(self.services(self.greeting), Timing(settle=self.settle), self.hooks(policies))
+
+    def hooks(self, policies: Callable[[], Awaitable[Policies]] | None = None) -> Hooks:
+        """Whom the executor asks and tells: what the test sets."""
+        return Hooks(
+            standing=self.standing, is_reading=lambda: self.busy, policies=policies or self.lists,
+            on_contradiction=self.hear, notify=self.channel,
         )  # fmt: skip
 
     def standing(self) -> Standing:

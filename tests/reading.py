@@ -6,23 +6,24 @@ from typing import Any
 from msgspec.json import Decoder
 
 from tests.account import Account
+from tests.desk import RULE
 from worker import Message, Move
-from worker.intake.held import HeldEvents
-from worker.intake.reader import Intake, Pace, Progress
-from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
+from worker.daemon.loops import build_loops
+from worker.intake.slices import Pace
+from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Submissions
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
+from worker.judging.services import Timing
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Mode, Proposal
+from worker.ledger.entries import Standing
 from worker.rulehost.evaluation import Event, Failure, Said
-from worker.sandbox import ACCOUNT
 
 DAY = 86_400.0
+SETTLE = 120.0
 PACE = Pace(
     soonest=1.0,
     latest=8.0,
     lookback=3600.0,
-    settle=120.0,
     overlap=900.0,
     overlap_every=60.0,
     sweep=3 * DAY,
@@ -73,44 +74,30 @@ class Room(Account):
     ) -> None:
         super().__init__(lag=lag, **{"reports": 0.0} | options)
         self.rules, self.ceiling = Rules(answer), ceiling
-        self.told: list[Progress] = []
         self.restart()
 
     def restart(self) -> None:
         """Let another process take over, which knows only what the ledger knows."""
         self.begin()
-        self.facts = Facts(self.client, self.clock)
-        self.judge = Judge(rules=self.rules, facts=self.facts, clock=self.clock, ceiling=self.ceiling, stale=DAY)
-        self.messages = self._intake(Messages(self.client, lambda: False))
-        self.reports = self._intake(Reports(self.client))
-        self.submissions = self._intake(Submissions(self.client))
-        self.blocked = self._intake(BlockedSenders(self.client))
-        self.allowed = self._intake(AllowPolicies(self.client))
-        self.held = HeldEvents(
-            account=ACCOUNT, judge=self.judge, ledger=self.ledger, clock=self.clock, spent=list, wake=self.wake
-        )
+        self.facts = facts = Facts(self.client, self.clock)
+        others = (Reports, Submissions, BlockedSenders, AllowPolicies)
+        sources = (Messages(self.client, lambda: False), *(other(self.client) for other in others))
+        intakes, self.held, self.executor = build_loops(
+            self.services(facts.policies), Timing(settle=SETTLE), sources=[(source, PACE) for source in sources],
+            facts=facts, rules=self.rules, standing=self.standing, notify=None,
+        )  # fmt: skip
+        self.messages, self.reports, self.submissions, self.blocked, self.allowed = intakes
 
-    def _intake(self, source: Source) -> Intake:
-        return Intake(
-            account=ACCOUNT,
-            source=source,
-            judge=self.judge,
-            ledger=self.ledger,
-            looks=self.looks,
-            clock=self.clock,
-            pace=PACE,
-            first=self.facts.policies,
-            spent=self.budget.count_spent,
-            told=self.told.append,
-            wake=self.wake,
-        )
+    def standing(self) -> Standing:
+        """What rules there are, for who acts."""
+        return Standing(ceiling=self.ceiling, rules={RULE.name: RULE}, stale=DAY)
 
     async def read(self, seconds: float = 0.0) -> None:
         """Read the head and everything behind it, for some seconds."""
         end = self.clock.now() + seconds
         while True:
-            pause = await self.messages.head()
-            while not (behind := await self.messages.behind()):
+            pause = await self.messages.read_head()
+            while not (behind := await self.messages.read_behind()):
                 pass
             if self.clock.now() + min(pause, behind) > end:
                 self.clock.time = end

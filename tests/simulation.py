@@ -20,21 +20,20 @@ from tests.ledger.memory import in_memory
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.api import ApiClock, Budget, Client, Request, Response
+from worker.daemon.loops import build_loops
 from worker.errors import Permanent, Temporary, Unreachable, Unsure
-from worker.executor.executor import Executor
-from worker.intake.reader import Intake, Pace
+from worker.intake.slices import Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
+from worker.judging.services import AccountServices, Timing
 from worker.language.actions import AnyAction
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
-from worker.observations import Looks
 from worker.rulehost.evaluation import Event, Said
-from worker.sandbox import ACCOUNT, Faults, SandboxOptions, World
-from worker.sandbox import IncomingRequest as Asked
+from worker.sandbox import ACCOUNT, Faults, IncomingRequest, SandboxOptions, World
+from worker.telemetry import Metrics
 
 T = TypeVar("T")
 DAWN = 1_767_225_600.0
@@ -118,7 +117,7 @@ class Wire:
         await asyncio.sleep(self._rng.uniform(0.01, 0.5))
         self._loop.alive()
         answer = self._world.handle(
-            Asked(
+            IncomingRequest(
                 method=request.method,
                 path="/client/v4" + unquote(request.path),
                 query=tuple(request.query),
@@ -228,50 +227,35 @@ class Day:
             self.loop = None
 
     async def _worker(self, loop: VirtualLoop) -> None:
-        """Put the worker's rooms together, as the daemon does, and keep them going."""
+        """Put the worker's loops together, as the daemon does, and keep them going."""
         rng = Random(f"{self.seed} {self.lives}")
         clock = ApiClock(monotonic=loop.time, wall=lambda: DAWN + loop.time() + 7200, sleep=asyncio.sleep)
         ledger = Ledger(Commits(self.runner, loop), owner=f"life {self.lives}")
         budget = Budget(clock, 1200, 300.0, 0.8, await ledger.read_spent("day"))
         client = Client(Wire(self.world, loop, rng), budget, clock, ACCOUNT, jitter=rng.random)
-        wake, looks, facts = asyncio.Event(), Looks(), Facts(client, clock)
-        judge = Judge(rules=Rules(), facts=facts, clock=clock, ceiling=ENFORCE, stale=10 * DAY)
-        intakes = [
-            Intake(
-                account=ACCOUNT,
-                source=source,
-                judge=judge,
-                ledger=ledger,
-                looks=looks,
-                clock=clock,
-                pace=PACE,
-                first=facts.policies,
-                spent=budget.count_spent,
-                told=lambda _: None,
-                wake=wake,
-            )
-            for source in (Messages(client, lambda: False),)
-        ]
-        executor = Executor(
+        facts = Facts(client, clock)
+        services = AccountServices(
             account=ACCOUNT,
             client=client,
             budget=budget,
             ledger=ledger,
-            looks=looks,
             clock=clock,
+            contact=facts.policies,
+            observer=Metrics(),
+        )
+        intakes, _, executor = build_loops(
+            services,
+            Timing(settle=SETTLE),
+            sources=[(Messages(client, lambda: False), PACE)],
+            facts=facts,
+            rules=Rules(),
             standing=lambda: Standing(ceiling=ENFORCE, rules=INFO, stale=10 * DAY),
-            settle=SETTLE,
-            busy=lambda: any(intake.walking for intake in intakes),
-            first=facts.policies,
-            policies=facts.policies,
-            seen=intakes[0].seen,
             notify=None,
-            wake=wake,
         )
         async with asyncio.TaskGroup() as group:
             for intake in intakes:
-                group.create_task(_kept(intake.head, clock))
-                group.create_task(_kept(intake.behind, clock))
+                group.create_task(_kept(intake.read_head, clock))
+                group.create_task(_kept(intake.read_behind, clock))
             group.create_task(executor.run())
             group.create_task(self._mail())
 
@@ -292,7 +276,6 @@ PACE = Pace(
     soonest=1500.0,
     latest=3600.0,
     lookback=3600.0,
-    settle=SETTLE,
     overlap=2700.0,
     overlap_every=2400.0,
     sweep=4 * 3600.0,

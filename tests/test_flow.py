@@ -5,37 +5,14 @@ from datetime import timedelta
 import msgspec
 from msgspec.structs import replace
 
-from tests.desk import RULE
-from tests.reading import DAY, PACE, Room, says
+from tests.reading import DAY, Room, says
 from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.api import Urgency
 from worker.audit.verify import verify
-from worker.executor.executor import Executor
 from worker.language.actions import Disallow
-from worker.language.rules import ENFORCE
-from worker.ledger.entries import Standing
 from worker.observations import message_reading
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
-
-
-def executor_of(room: Room) -> Executor:
-    return Executor(
-        account=ACCOUNT,
-        client=room.client,
-        budget=room.budget,
-        ledger=room.ledger,
-        looks=room.looks,
-        clock=room.clock,
-        standing=lambda: Standing(ceiling=ENFORCE, rules={"lookalike": RULE}),
-        settle=PACE.settle,
-        busy=lambda: False,
-        first=room.facts.policies,
-        policies=room.facts.policies,
-        seen=room.messages.seen,
-        notify=None,
-        wake=room.wake,
-    )
 
 
 def wants(event: Event) -> Said:
@@ -54,10 +31,9 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> 
     moved = room.world.add_message()
     released = room.world.add_message(disposition="SPAM", quarantined=True, sender="Carol@near.example")
     room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test")
-    executor = executor_of(room)
     for _ in range(40):
         await room.read(5)
-        await executor.step()
+        await room.executor.step()
     *done, end = sorted(await room.entries(), key=lambda entry: entry.ready_at)
     assert ({entry.state for entry in done}, end.action) == ({"done"}, Disallow("Carol@near.example"))
     ours = {(e.operation, e.target) for e in room.world.effects if e.by.startswith("token")}
@@ -78,10 +54,9 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> 
 async def test_our_own_release_is_no_news() -> None:
     room = Room(wants)
     mail = room.world.add_message(disposition="SPAM", quarantined=True, sender="carol@near.example")
-    executor = executor_of(room)
     for _ in range(40):
         await room.read(5)
-        await executor.step()
+        await room.executor.step()
     assert not mail.now.quarantined
     assert [entry.lane for entry in await room.entries()] == ["placement", "verdict", "allow", "trust", "allow"]
 
@@ -89,15 +64,14 @@ async def test_our_own_release_is_no_news() -> None:
 async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_never_repeated() -> None:
     room = Room(wants)
     mail = room.world.add_message()
-    executor = executor_of(room)
     await room.read()
     while {entry.state for entry in await room.entries()} != {"done"}:
-        await executor.step()
+        await room.executor.step()
         await room.read(5)
     mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed",)))
     for _ in range(10):
         await room.read(60)
-        await executor.step()
+        await room.executor.step()
     verbs = [msgspec.json.decode(line)["verb"] for line in await room.ledger.records(ACCOUNT)]
     assert verbs.count("drift") == 1
     assert len(room.world.repeats()) == 0
@@ -108,10 +82,9 @@ async def test_a_failed_move_that_was_shown_before_ours_contradicts_nothing() ->
     room = Room(wants)
     mail = room.world.add_message()
     mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed",)))
-    executor = executor_of(room)
     await room.read()
     while {entry.state for entry in await room.entries()} != {"done"}:
-        await executor.step()
+        await room.executor.step()
         await room.read(5)
     mail.become(room.clock.now(), replace(mail.now, delivery=("move_failed", "moved")))
     await room.read(600)
@@ -132,17 +105,16 @@ async def test_a_read_that_lags_behind_a_changed_verdict_does_not_lose_what_it_a
     await room.read(30)
     room.world.change_verdict(mail.id, "MALICIOUS")
     room.clock.advance(1)
-    await room.messages.head()
-    executor = executor_of(room)
+    await room.messages.read_head()
     room.world.options = replace(room.world.options, lag=20.0)
     for _ in range(3):
         room.clock.advance(1)
-        await room.messages.head()
-        await executor.step()
+        await room.messages.read_head()
+        await room.executor.step()
     room.world.options = replace(room.world.options, lag=0.0)
     for _ in range(40):
         await room.read(10)
-        await executor.step()
+        await room.executor.step()
     assert mail.now.folder == "DeletedItems"
     assert room.world.repeats() == []
 
@@ -153,9 +125,8 @@ async def test_a_verdict_that_only_the_look_before_acting_shows_is_judged_and_ac
     await room.read()
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "BULK")
-    executor = executor_of(room)
     for _ in range(100):
-        await executor.step()
+        await room.executor.step()
         room.clock.advance(5)
     assert [entry.state for entry in await room.entries()] == ["moot", "done"]
     assert mail.now.folder == "JunkEmail"
@@ -168,12 +139,11 @@ async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_a
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "BULK")
     read = await room.client.investigate.get(mail.id, Urgency.ACT)
-    await room.messages.seen([message_reading(read, room.clock.now())])
+    await room.messages.enter_readings([message_reading(read, room.clock.now())])
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "MALICIOUS")
-    executor = executor_of(room)
     for _ in range(200):
-        await executor.step()
+        await room.executor.step()
         room.clock.advance(5)
     assert [entry.state for entry in await room.entries()] == ["moot", "moot", "done"]
     assert mail.now.folder == "DeletedItems"

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from worker.errors import SettingsError, Temporary
-from worker.notifiers import opened
-from worker.telemetry import operations_log
+from worker.notifiers import open_channels
+from worker.telemetry import open_log
 
 Notices = list[tuple[str, str]]
 
@@ -40,7 +40,7 @@ def nowhere(_channel: str, _text: str) -> None:
 
 async def test_a_notice_reaches_the_address_of_its_channel() -> None:
     async with receiver() as (address, told):
-        channels = opened({"soc": address}, nowhere)
+        channels = open_channels({"soc": address}, nowhere)
         await channels.notify("soc", "3 messages were moved [n-17]")
     assert told == ["3 messages were moved [n-17]"]
 
@@ -48,7 +48,7 @@ async def test_a_notice_reaches_the_address_of_its_channel() -> None:
 async def test_a_notice_that_was_not_taken_is_to_be_tried_again() -> None:
     async with receiver(500) as (address, told):
         with pytest.raises(Temporary, match="'soc' did not take the notice"):
-            await opened({"soc": address}, nowhere).notify("soc", "text")
+            await open_channels({"soc": address}, nowhere).notify("soc", "text")
     assert told == ["text"]
 
 
@@ -56,12 +56,21 @@ async def test_a_channel_that_cannot_be_reached_is_to_be_tried_again() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(Temporary):
-            await opened({"soc": f"json://127.0.0.1:{taken.getsockname()[1]}"}, nowhere).notify("soc", "text")
+            await open_channels({"soc": f"json://127.0.0.1:{taken.getsockname()[1]}"}, nowhere).notify("soc", "text")
+
+
+async def test_a_channel_that_fails_does_not_keep_a_notice_from_the_others() -> None:
+    notices: Notices = []
+    async with receiver(500) as (address, _):
+        addresses = {"broken": address, "soc": "log://"}
+        channels = open_channels(addresses, lambda channel, text: notices.append((channel, text)))
+        errors = await channels.broadcast("text")
+    assert ([*errors], notices) == (["broken"], [("soc", "text")])
 
 
 async def test_the_operations_log_is_a_channel_too() -> None:
     notices: Notices = []
-    channels = opened({"soc": "log://"}, lambda channel, text: notices.append((channel, text)))
+    channels = open_channels({"soc": "log://"}, lambda channel, text: notices.append((channel, text)))
     await channels.notify("soc", "text")
     assert notices == [("soc", "text")]
     assert channels.names == {"soc"}
@@ -69,8 +78,8 @@ async def test_the_operations_log_is_a_channel_too() -> None:
 
 async def test_the_lines_of_a_notice_are_one_in_the_operations_log_and_nobody_can_add_to_them() -> None:
     out = StringIO()
-    log = operations_log(out)
-    channels = opened({"soc": "log://"}, lambda channel, text: log.info("notice", channel=channel, text=text))
+    log = open_log(out)
+    channels = open_channels({"soc": "log://"}, lambda channel, text: log.info("notice", channel=channel, text=text))
     await channels.notify("soc", "rule: 2 notices\n- bad · 'Hi | all is well\x1b[2J'\n- worse")
     told = msgspec.json.decode(out.getvalue())["text"]
     assert told == r"rule: 2 notices | bad · 'Hi \u007C all is well\u001B[2J' | worse"
@@ -78,10 +87,10 @@ async def test_the_lines_of_a_notice_are_one_in_the_operations_log_and_nobody_ca
 
 async def test_a_channel_without_an_address_names_the_setting() -> None:
     with pytest.raises(Temporary, match="set WORKER_NOTIFY_ON_CALL"):
-        await opened({}, nowhere).notify("on_call", "text")
+        await open_channels({}, nowhere).notify("on_call", "text")
 
 
 def test_an_address_that_nobody_knows_is_refused_without_showing_it() -> None:
     with pytest.raises(SettingsError, match="WORKER_NOTIFY_SOC") as caught:
-        opened({"soc": "carrier-pigeon://user:s3cret@loft"}, nowhere)
+        open_channels({"soc": "carrier-pigeon://user:s3cret@loft"}, nowhere)
     assert "s3cret" not in str(caught.value)

@@ -28,8 +28,8 @@ async def read(room: Room, intake: Intake, seconds: float = 0.0) -> None:
     """Read a source and what lies behind its head, for some seconds, then judge what was held."""
     end = room.clock.now() + seconds
     while True:
-        pause = await intake.head()
-        while not (behind := await intake.behind()):
+        pause = await intake.read_head()
+        while not (behind := await intake.read_behind()):
             pass
         if room.clock.now() + min(pause, behind) > end:
             break
@@ -156,7 +156,7 @@ async def test_a_list_is_read_whole_however_many_pages_it_has() -> None:
     for number in range(1001):
         room.world.add_entry("block_senders", room.clock.now() - 40 * DAY, pattern=f"{number}.example")
     last = room.world.add_entry("block_senders", pattern="last.example")
-    await room.blocked.head()
+    await room.blocked.read_head()
     assert [cause.split("/")[2] for cause in await heard(room)] == [last]
     assert calls(room, "GET settings/block_senders") == 2
 
@@ -170,7 +170,7 @@ async def test_a_month_in_which_nobody_read_a_list_is_read_at_once() -> None:
     before = calls(room, "GET settings/allow_policies")
     await read(room, room.allowed)
     assert [entry.state for entry in await room.entries()] == ["waiting"]
-    assert await room.allowed.gaps() == ()
+    assert await room.allowed.find_gaps() == ()
     assert calls(room, "GET settings/allow_policies") - before <= 4
 
 

@@ -175,7 +175,7 @@ def test_the_reference_names_every_disposition_and_every_fact_of_a_message() -> 
 
 
 def test_the_table_of_metrics_is_that_of_the_registry() -> None:
-    assert sorted(named(OPERATIONS, "metric")) == list(Metrics().names())
+    assert sorted(named(OPERATIONS, "metric")) == list(Metrics().names)
 
 
 def test_the_states_of_an_entry_and_what_follows_them_are_those_of_the_ledger() -> None:

@@ -34,7 +34,7 @@ from worker.sandbox.control import ROUTES
 from worker.settings import Account, describe
 from worker.telemetry import Metrics
 from worker.web import Readiness
-from worker.web.server import application
+from worker.web.server import build_application
 
 ROOT = Path(__file__).parents[1]
 WORDS = {"lane", "mode", "proof", "to", "what"}
@@ -196,7 +196,7 @@ async def measure_nothing() -> bytes:
 
 
 def test_the_web_server_and_the_sandbox_keep_their_routes() -> None:
-    routes = application(lambda: Readiness(ready=True), measure_nothing).router.resources()
+    routes = build_application(lambda: Readiness(ready=True), measure_nothing).router.resources()
     paths = {one.canonical for one in routes if "{" not in one.canonical}
     hold("routes", {"path": set(HELD["routes"])}, {"path": paths})
     stirring = {f"{verb} /_sandbox/{path}" for verb, path in ROUTES}
@@ -247,8 +247,8 @@ def test_the_commands_that_run_rules_or_ask_the_api_keep_their_keys(shell: Shell
 @pytest.mark.slow
 async def test_a_daemon_keeps_the_keys_of_its_pages_records_and_log_lines(tmp_path: Path) -> None:
     bench, pages = Bench(tmp_path), {}
-    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
-        await until(lambda: house.readiness().ready)
+    async with bench.api(), bench.worker() as house, daemon.serve(house) as url, ClientSession() as web:
+        await until(lambda: house.check_readiness().ready)
         rule_files(bench.rules, broken="def f(:\n")
         await until(lambda: any("refused" in line["event"] for line in bench.told()))
         for path in ("/livez", "/readyz"):

@@ -1,4 +1,4 @@
-"""Notifiers: where notices of a channel go: a URL that apprise knows, or log:// for the operations log."""
+"""Notifiers: deliver notices to channels; a channel is a URL that apprise knows, or log:// for the operations log."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ TITLE = "Email Security worker"
 
 
 class Channels:
-    """Every channel by its name. A notice that was not taken is tried again: it arrives at least once."""
+    """Channels by name. A notice that was not taken is tried again by the caller, so it arrives at least once."""
 
     def __init__(self, sends: Mapping[str, Send]) -> None:
-        """Take what delivers to each channel."""
+        """``sends`` delivers to each channel."""
         self._sends = dict(sends)
 
     @property
@@ -32,40 +32,50 @@ class Channels:
             raise Temporary(f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}", after=300)
         await self._sends[channel](text)
 
+    async def broadcast(self, text: str) -> dict[str, Exception]:
+        """Deliver a notice to every channel; return the errors of those that did not take it."""
+        errors: dict[str, Exception] = {}
+        for channel in self._sends:
+            try:
+                await self.notify(channel, text)
+            except Exception as error:  # noqa: BLE001 (a channel is other people's code)
+                errors[channel] = error
+        return errors
 
-def opened(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
-    """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address nobody knows.
+
+def open_channels(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
+    """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address that apprise rejects.
 
     The address is never shown: it often holds a password.
     """
-    return Channels({channel: _opened(channel, address, log) for channel, address in addresses.items()})
+    return Channels({channel: _open_channel(channel, address, log) for channel, address in addresses.items()})
 
 
-def _opened(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
+def _open_channel(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
     """Open one channel."""
     if address == LOG:
 
         async def to_log(text: str) -> None:
-            log(channel, _in_one_line(text))
+            log(channel, _join_lines(text))
 
         return to_log
-    return _by_apprise(channel, _apprise(channel, address))
+    return _send_by_apprise(channel, _open_apprise(channel, address))
 
 
-def _in_one_line(text: str) -> str:
-    """Put bars between the lines of a notice; a bar that stood there is shown by its number, and so ends none."""
+def _join_lines(text: str) -> str:
+    """Join the lines of a notice with bars; a bar inside a line is escaped, so that it cannot end one."""
     return " | ".join(line.removeprefix("- ") for line in text.replace("|", "\\u007C").split("\n"))
 
 
-def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
-    """Hand the address to apprise, which is imported only here: it is large, and many have no such channel."""
+def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library has no types)
+    """Give the address to apprise. It is imported only here: it is large, and many installations do not need it."""
     import apprise  # noqa: PLC0415
 
     service, library = apprise.Apprise(), logging.getLogger("apprise")
     with warnings.catch_warnings():
-        # The first address makes the library load all its services; one of them needs a module that Python is to lose.
+        # The first address makes apprise load all its services; one of them imports a module that Python deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
-        library.disabled = True  # it would say which part of an address is wrong, and show it
+        library.disabled = True  # it would log the address, which often holds a password
         known = service.add(address)
         library.disabled = False
     if not known:
@@ -76,11 +86,11 @@ def _apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the library ha
     return service
 
 
-def _by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
-    """Send through apprise, in a thread: the library waits for the network."""
+def _send_by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
+    """Return what sends through apprise, in a thread, since apprise blocks."""
 
     async def send(text: str) -> None:
         if not await asyncio.to_thread(service.notify, body=text, title=TITLE, body_format="text"):
-            raise Temporary(f"channel {channel!r} did not take the notice: look whether its address still works")
+            raise Temporary(f"channel {channel!r} did not take the notice: check that its address still works")
 
     return send

@@ -1,8 +1,8 @@
-"""Telemetry: the operations log, and metrics with their units in their names."""
+"""Telemetry: the operations log, the metrics, and the Observer that the loops call."""
 
 import logging
 from collections.abc import Collection
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 import msgspec
 import structlog
@@ -17,14 +17,14 @@ LONGEST = 2000
 SECONDS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600)
 STARS = "***"
 SHORTEST = 6
-"""Characters below which a text is no secret, but would be found inside ordinary words."""
+"""Characters below which a text is not masked: it would be found inside ordinary words."""
 
 
 class Harmless:
-    """A processor that shows no secret, and nothing a terminal would obey."""
+    """A processor that masks secrets and escapes what a terminal would obey."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        """Take every text that must never be printed; the longest first, as one may contain another."""
+        """Take every text that must never be printed, the longest first, since one may contain another."""
         self._secrets = sorted((one for one in secrets if len(one) >= SHORTEST), key=len, reverse=True)
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
@@ -40,7 +40,7 @@ class Harmless:
         return escaped(text, LONGEST)
 
 
-def operations_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
+def open_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
     """Open the operations log: ``key=value`` on a terminal, a JSON object per line anywhere else."""
     render = (
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
@@ -66,31 +66,53 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 class Libraries(logging.Handler):
-    """Passes what libraries log through the standard library on to the operations log."""
+    """Passes on to the operations log what libraries log through the standard library."""
 
     def __init__(self, log: Log) -> None:
-        """Take the log they end up in."""
+        """Pass warnings and errors on to ``log``."""
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, with the traceback if there is one."""
+        """Log one record, with its traceback if there is one."""
         self._log.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info or None)
 
 
 class Outlets(NamedTuple):
-    """Where everything that is said goes: people's log, the audit stream, and the figures."""
+    """Where the worker writes: the operations log, the audit stream, and the metrics."""
 
     log: Log
     records: BinaryIO
     metrics: "Metrics"
 
 
+class Observer(Protocol):
+    """Is called by the loops where things happen. Metrics are one observer; traces could be another."""
+
+    def on_call(self, operation: str, status: int, seconds: float) -> None:
+        """A request was answered after so many seconds; status 0 means that no answer came."""
+
+    def on_page(self, source: str, records: int, broken: int) -> None:
+        """A page was read and entered, with so many records, some of them unreadable."""
+
+    def on_rule_failure(self, rule: str) -> None:
+        """A rule failed on an event."""
+
+    def on_answer(self, seconds: float | None) -> None:
+        """The API answered an entry, so many seconds after its message became visible; None when that is unknown."""
+
+    def on_proof(self, seconds: float) -> None:
+        """An entry was proved, so many seconds after it was answered."""
+
+    def on_drift(self) -> None:
+        """A proved effect is contradicted now."""
+
+
 class Metrics:
-    """What is counted and measured. Rooms get plain callables of it; nobody but web sees the library."""
+    """Every metric, in a registry of its own. The loops know it as an Observer only."""
 
     def __init__(self) -> None:
-        """Begin at nothing, in a registry of its own."""
+        """Begin at zero, in a registry of its own."""
         self.registry = CollectorRegistry()
         one = self.registry
         self.messages_read = Counter("worker_messages_read", "Records read of a source", ["source"], registry=one)
@@ -123,11 +145,39 @@ class Metrics:
         self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
 
-    def text(self) -> bytes:
+    def on_call(self, operation: str, status: int, seconds: float) -> None:
+        """Count a request and time its answer."""
+        self.requests.labels(operation, str(status or "none")).inc()
+        self.seconds.labels(operation).observe(seconds)
+
+    def on_page(self, source: str, records: int, broken: int) -> None:
+        """Count what was read of a source."""
+        self.messages_read.labels(source).inc(records)
+        self.broken.labels(source).inc(broken)
+
+    def on_rule_failure(self, rule: str) -> None:
+        """Count an event on which a rule failed."""
+        self.rule_failures.labels(rule).inc()
+
+    def on_answer(self, seconds: float | None) -> None:
+        """Time an answer."""
+        if seconds is not None:
+            self.answered.observe(seconds)
+
+    def on_proof(self, seconds: float) -> None:
+        """Time a proof."""
+        self.proved.observe(seconds)
+
+    def on_drift(self) -> None:
+        """Count a contradicted proof."""
+        self.drift.inc()
+
+    def render(self) -> bytes:
         """Render everything in the text format that Prometheus reads."""
         return generate_latest(self.registry)
 
+    @property
     def names(self) -> tuple[str, ...]:
-        """Return every name as it is exposed."""
+        """Every name as it is exposed."""
         suffix = {"counter": "_total"}
         return tuple(sorted(one.name + suffix.get(one.type, "") for one in self.registry.collect()))

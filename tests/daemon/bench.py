@@ -12,10 +12,10 @@ import msgspec
 from tests.rule_files import rule_files
 from worker import daemon
 from worker.api import ApiClock
-from worker.daemon import House
+from worker.daemon import App
 from worker.sandbox import ACCOUNT, World, serve
 from worker.settings import Settings
-from worker.telemetry import Metrics, Outlets, operations_log
+from worker.telemetry import Metrics, Outlets, open_log
 
 TOKEN = "s3cret-token"  # noqa: S105 (the sandbox takes any)
 PATIENCE = 20.0
@@ -70,19 +70,19 @@ class Bench:
             yield
 
     @asynccontextmanager
-    async def house(self, **more: str) -> AsyncIterator[House]:
+    async def app(self, **more: str) -> AsyncIterator[App]:
         """Open a worker that does nothing yet."""
         settings = Settings.load({**self.environment, **more})
-        outlets = Outlets(operations_log(self.log, secrets=[TOKEN]), self.records, Metrics())
+        outlets = Outlets(open_log(self.log, secrets=[TOKEN]), self.records, Metrics())
         clock = ApiClock(sleep=hasten)
-        async with daemon.opened(settings, outlets, clock=clock, gather_notices=0.0) as house:
-            yield house
+        async with daemon.open_app(settings, outlets, clock=clock, gather_notices=0.0) as app:
+            yield app
 
     @asynccontextmanager
-    async def worker(self, **more: str) -> AsyncIterator[House]:
+    async def worker(self, **more: str) -> AsyncIterator[App]:
         """Run a worker while the block does."""
-        async with self.house(**more) as house, daemon.working(house):
-            yield house
+        async with self.app(**more) as app, daemon.run_loops(app):
+            yield app
 
 
 async def until(true: Callable[[], bool]) -> None:

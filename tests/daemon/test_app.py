@@ -1,4 +1,4 @@
-"""The house: what the API refuses, what is told of it, and what can be seen from outside."""
+"""The app: what the API refuses, what is logged about it, and what can be seen from outside."""
 
 import re
 from contextlib import AsyncExitStack
@@ -11,7 +11,7 @@ from tests.daemon.bench import TOKEN, Bench, until
 from tests.rule_files import BAD, rule_files
 from worker import daemon
 from worker.api import Request
-from worker.daemon import House, maintenance
+from worker.daemon import App, maintenance
 from worker.daemon.account import UNHEARD
 from worker.errors import Unsure
 from worker.language.models import TRIGGERS
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.slow  # it starts a server
 
 async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) -> None:
     bench.world.arrive(4, "outbreak")
-    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
+    async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         await until(
-            lambda: house.rooms.outlets.metrics.text().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
+            lambda: app.services.outlets.metrics.render().decode().count("worker_time_to_proved_seconds_count 4.0") == 1
         )
-        house.rooms.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
-        await maintenance.entries(house)
+        app.services.outlets.metrics.entries.labels(ACCOUNT, "Move", "sent").set(4)
+        await maintenance.count_entries(app)
         async with web.get(url + "/metrics") as answer:
             page = await answer.text()
     assert f'worker_entries{{account="{ACCOUNT}",kind="Move",state="done"}} 4.0' in page
@@ -39,32 +39,32 @@ async def test_the_metrics_tell_what_was_done_and_what_is_missing(bench: Bench) 
 
 
 async def test_the_head_of_the_audit_records_is_logged(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        await house.begin()
-        records = maintenance.Records(house)
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        records = maintenance.Records(app)
         await records.step()
-        await records.tell_head()
+        await records.log_heads()
     head = msgspec.json.decode(bench.records.getvalue().splitlines()[-1])
     assert (bench.told()[-1]["event"], bench.told()[-1]["hash"]) == ("audit head", head["hash"])
 
 
 async def test_a_stretch_that_cannot_be_read_for_now_keeps_it_from_being_ready(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        messages, *_ = house.desks[0].loops()
-        await house.turn(messages)
-        now = house.rooms.clock.now()
+    async with bench.api(), bench.app() as app:
+        messages, *_ = app.workers[0].list_loops()
+        await app.take_turn(messages)
+        now = app.services.clock.now()
         stuck = Slice(source="messages", kind="gap", start=now - 900, end=now - 840, why="too slow", next_at=now + 300)
         page = Page(account=ACCOUNT, now=now, source="messages", slice=stuck)
-        await house.rooms.ledger.enter(page)
-        await house.turn(messages)
-        await maintenance.figures(house)
-        assert "messages: too slow" in house.readiness().why
+        await app.services.ledger.enter(page)
+        await app.take_turn(messages)
+        await maintenance.update_gauges(app)
+        assert "messages: too slow" in app.check_readiness().why
 
 
 async def test_a_loop_that_the_watchdog_woke_is_told(bench: Bench) -> None:
-    async with bench.house() as house:
-        house.overslept("messages")
-        assert "worker_overslept_total 1.0" in house.rooms.outlets.metrics.text().decode()
+    async with bench.app() as app:
+        app.report_oversleep("messages")
+        assert "worker_overslept_total 1.0" in app.services.outlets.metrics.render().decode()
     assert bench.told()[-1]["loop"] == "messages"
 
 
@@ -73,66 +73,66 @@ async def test_accounts_that_share_a_credential_share_its_budget(bench: Bench) -
         f'[[account]]\nid = "other"\ntoken = "{TOKEN}"\n'
         '[[account]]\nid = "third"\nemail = "a@corp.example"\nkey = "k"\n'
     )
-    async with bench.house(WORKER_ACCOUNTS=str(bench.folder / "accounts.toml")) as house:
-        first, other, third = house.desks
-    assert first.line is other.line
-    assert third.line.budget is not first.line.budget
-    assert other.loops()[0].name == "other messages"
+    async with bench.app(WORKER_ACCOUNTS=str(bench.folder / "accounts.toml")) as app:
+        first, other, third = app.workers
+    assert first.connection is other.connection
+    assert third.connection.budget is not first.connection.budget
+    assert other.list_loops()[0].name == "other messages"
 
 
 async def test_what_one_credential_has_spent_is_not_forgotten_for_what_another_wrote_later(bench: Bench) -> None:
     (bench.folder / "accounts.toml").write_text('[[account]]\nid = "idle"\ntoken = "another"\n')
     accounts = {"WORKER_ACCOUNTS": str(bench.folder / "accounts.toml")}
-    async with bench.house(**accounts) as house:
-        ledger, now = house.rooms.ledger, house.rooms.clock.now()
+    async with bench.app(**accounts) as app:
+        ledger, now = app.services.ledger, app.services.clock.now()
         await ledger.keep_spent(ACCOUNT, ((now - 10, 900),), now)
         await ledger.keep_spent("idle", ((now - 5, 1),), now)
-    async with bench.house(**accounts) as house:
-        busy, idle = (desk.line.budget.count_spent() for desk in house.desks)
+    async with bench.app(**accounts) as app:
+        busy, idle = (worker.connection.budget.count_spent() for worker in app.workers)
     assert [sum(count for _, count in spent) for spent in (busy, idle)] == [900, 1]
 
 
 async def test_an_api_nobody_reaches_is_said_once_and_taken_up_when_it_is_there(bench: Bench) -> None:
-    async with bench.house(WORKER_POLL_EVERY="10ms") as house:
-        loop = house.desks[0].loops()[0]
+    async with bench.app(WORKER_POLL_EVERY="10ms") as app:
+        loop = app.workers[0].list_loops()[0]
         for _ in range(2):
-            assert await house.turn(loop) > 0
-        ready = house.readiness()
+            assert await app.take_turn(loop) > 0
+        ready = app.check_readiness()
         assert not ready.ready
         assert "could not connect" in ready.why[0]
     assert [line["event"] for line in bench.told()] == ["could not; tries again"]
 
 
 async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        for loop in house.desks[0].loops()[:2]:
-            await house.turn(loop)
-        line, ask = house.desks[0].line.transport, Request(method="GET", path="/accounts/a")
+    async with bench.api(), bench.app() as app:
+        for loop in app.workers[0].list_loops()[:2]:
+            await app.take_turn(loop)
+        connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
         bench.world.faults.script([Fault("reset")] * 3)
         for ready in (True, False, False):
             with pytest.raises(Unsure):
-                await line.send(ask)
-            assert house.readiness().ready == ready
-        assert [why.partition(":")[0] for why in house.readiness().why] == ["messages"]
-        await line.send(ask)
-        assert house.readiness().ready
+                await connection.send(ask)
+            assert app.check_readiness().ready == ready
+        assert [why.partition(":")[0] for why in app.check_readiness().why] == ["messages"]
+        await connection.send(ask)
+        assert app.check_readiness().ready
 
 
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        line, ask = house.desks[0].line.transport, Request(method="GET", path="/accounts/a")
-        await maintenance.readiness(house)
-        for loop in house.desks[0].loops()[:2]:
-            await house.turn(loop)
-        assert await maintenance.readiness(house) == 1
+    async with bench.api(), bench.app() as app:
+        connection, ask = app.workers[0].connection.transport, Request(method="GET", path="/accounts/a")
+        await maintenance.log_readiness(app)
+        for loop in app.workers[0].list_loops()[:2]:
+            await app.take_turn(loop)
+        assert await maintenance.log_readiness(app) == 1
         bench.world.faults.script([Fault("reset")] * 2)
         for _ in range(2):
             with pytest.raises(Unsure):
-                await line.send(ask)
-        await maintenance.readiness(house)
-        await maintenance.readiness(house)
-        await line.send(ask)
-        await maintenance.readiness(house)
+                await connection.send(ask)
+        await maintenance.log_readiness(app)
+        await maintenance.log_readiness(app)
+        await connection.send(ask)
+        await maintenance.log_readiness(app)
     told = [(line["event"], line["level"]) for line in bench.told()]
     assert told == [("not ready", "info"), ("ready", "info"), ("not ready", "warning"), ("ready again", "info")]
     assert bench.told()[2]["why"].startswith("messages: ")
@@ -154,20 +154,20 @@ async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Ben
     rule_files(bench.rules, exits=BAD.replace("{does}", "os._exit(7)"))
     for number in range(3):
         bench.world.add_message(subject=f"bad {number}")
-    async with bench.api(), bench.house() as house:
-        await house.turn(house.desks[0].loops()[0])
-        (warning,) = house.readiness().warnings
+    async with bench.api(), bench.app() as app:
+        await app.take_turn(app.workers[0].list_loops()[0])
+        (warning,) = app.check_readiness().warnings
         assert "rule bad only observes" in warning
 
 
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        messages, *_ = house.desks[0].loops()
+    async with bench.api(), bench.app() as app:
+        messages, *_ = app.workers[0].list_loops()
         bench.world.options = SandboxOptions(entitled=False)
-        assert await house.turn(messages) == 3600
-        assert "subscription" in house.readiness().why[0]
+        assert await app.take_turn(messages) == 3600
+        assert "subscription" in app.check_readiness().why[0]
         bench.world.options = SandboxOptions()
-        assert await house.turn(messages) < 10
+        assert await app.take_turn(messages) < 10
     assert [line["event"] for line in bench.told()] == ["could not; tries again", "works again"]
 
 
@@ -182,33 +182,33 @@ def hears(report: Report) -> Move | None:
 
 async def test_reports_outside_of_the_subscription_are_no_trouble_while_no_rule_hears_them(bench: Bench) -> None:
     bench.world.options = SandboxOptions(phishguard=False)
-    async with bench.api(), bench.house() as house:
-        messages, reports, *_ = house.desks[0].loops()
-        assert (await house.turn(messages) < 10, await house.turn(reports)) == (True, UNHEARD)
-        assert house.readiness().ready
+    async with bench.api(), bench.app() as app:
+        messages, reports, *_ = app.workers[0].list_loops()
+        assert (await app.take_turn(messages) < 10, await app.take_turn(reports)) == (True, UNHEARD)
+        assert app.check_readiness().ready
         rule_files(bench.rules, hears=REPORTS)
-        await house.rooms.host.load()
-        assert await house.turn(reports) == 3600
-        assert "reports: GET /phishguard/reports" in house.readiness().why[0]
+        await app.services.host.load()
+        assert await app.take_turn(reports) == 3600
+        assert "reports: GET /phishguard/reports" in app.check_readiness().why[0]
         (bench.rules / "hears.py").unlink()
-        await house.rooms.host.load()
-        assert house.readiness().ready
+        await app.services.host.load()
+        assert app.check_readiness().ready
 
 
 async def test_a_source_that_no_rule_is_about_any_more_has_no_figures(bench: Bench) -> None:
-    def figures(house: House) -> int:
-        page = house.rooms.outlets.metrics.text().decode()
+    def figures(app: App) -> int:
+        page = app.services.outlets.metrics.render().decode()
         return len(re.findall(r'^worker_(?:gap|coverage_age)_seconds{.*source="reports"}', page, re.MULTILINE))
 
     rule_files(bench.rules, hears=REPORTS)
-    async with bench.api(), bench.house() as house:
-        await turned(house)
-        await maintenance.figures(house)
-        read = figures(house)
+    async with bench.api(), bench.app() as app:
+        await turned(app)
+        await maintenance.update_gauges(app)
+        read = figures(app)
         (bench.rules / "hears.py").unlink()
-        await house.rooms.host.load()
-        await maintenance.figures(house)
-        assert (read, figures(house)) == (2, 0)
+        await app.services.host.load()
+        await maintenance.update_gauges(app)
+        assert (read, figures(app)) == (2, 0)
 
 
 CLEAN = """
@@ -227,9 +227,9 @@ async def test_clean_mail_is_read_only_for_a_rule_about_mail_that_is_not_off(
 ) -> None:
     rule_files(bench.rules, hears=CLEAN.format(kind=kind, mark=mark))
     bench.world.add_message(disposition="NONE")
-    async with bench.api(), bench.house() as house:
-        await house.turn(house.desks[0].loops()[0])
-        assert house.desks[0].totals["read"] == read
+    async with bench.api(), bench.app() as app:
+        await app.take_turn(app.workers[0].list_loops()[0])
+        assert app.workers[0].totals["read"] == read
 
 
 ABOUT = """
@@ -241,23 +241,23 @@ def hears(event: {kind}) -> Notify | None:
 
 
 async def test_what_no_rule_is_about_is_not_read_until_one_is(bench: Bench) -> None:
-    async with bench.api(), bench.house() as house:
-        (desk,) = house.desks
-        await turned(house)
+    async with bench.api(), bench.app() as app:
+        (worker,) = app.workers
+        await turned(app)
         assert {name for name in bench.world.requests if name in WHERE.values()} == {"GET investigate"}
-        assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+        assert [intake.source.kind for intake in worker.needed] == ["Message"]
         for kind in TRIGGERS.keys() - {"Message"}:
             rule_files(bench.rules, hears=ABOUT.format(mark="(mode=OFF)", kind=kind))
-            await house.rooms.host.load()
-            assert [intake.source.kind for intake in desk.needed()] == ["Message"]
+            await app.services.host.load()
+            assert [intake.source.kind for intake in worker.needed] == ["Message"]
             rule_files(bench.rules, hears=ABOUT.format(mark="", kind=kind))
-            await house.rooms.host.load()
+            await app.services.host.load()
             before = bench.world.requests[WHERE[kind]]["200"] if WHERE[kind] in bench.world.requests else 0
-            assert not house.readiness().ready
-            await turned(house)
+            assert not app.check_readiness().ready
+            await turned(app)
             assert bench.world.requests[WHERE[kind]]["200"] > before
-            assert house.readiness().ready
-            assert set(house.readiness().sources) == {"messages", desk.needed()[1].source.name}
+            assert app.check_readiness().ready
+            assert set(app.check_readiness().sources) == {"messages", worker.needed[1].source.name}
 
 
 WHERE = {
@@ -269,14 +269,14 @@ WHERE = {
 }
 
 
-async def turned(house: House) -> None:
+async def turned(app: App) -> None:
     """Take a turn of everything that reads."""
-    for loop in house.desks[0].loops():
-        await house.turn(loop)
+    for loop in app.workers[0].list_loops():
+        await app.take_turn(loop)
 
 
 async def test_a_credential_that_is_refused_is_tried_again_without_haste(bench: Bench) -> None:
-    async with bench.api(), bench.house(CLOUDFLARE_API_TOKEN="wrong-" + TOKEN) as house:
-        assert await house.turn(house.desks[0].loops()[0]) == 60
-        assert "credential" in house.readiness().why[0]
+    async with bench.api(), bench.app(CLOUDFLARE_API_TOKEN="wrong-" + TOKEN) as app:
+        assert await app.take_turn(app.workers[0].list_loops()[0]) == 60
+        assert "credential" in app.check_readiness().why[0]
     assert TOKEN not in bench.log.getvalue()

@@ -27,16 +27,16 @@ async def test_a_part_that_dies_ends_the_worker_with_its_cause(bench: Bench) -> 
     bench.records = Full()
     async with bench.api():
         with pytest.raises(StoreError, match="stdout"):
-            async with bench.worker() as house:
-                await house.stopping.wait()
+            async with bench.worker() as app:
+                await app.stopping.wait()
     assert bench.told()[-1]["level"] == "critical"
 
 
 async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
-        await until(lambda: house.readiness().ready)
-        house.stopping.set()
-        assert house.readiness().why == ("the worker is stopping",)
+    async with bench.api(), bench.worker() as app:
+        await until(lambda: app.check_readiness().ready)
+        app.stopping.set()
+        assert app.check_readiness().why == ("the worker is stopping",)
 
 
 def command(bench: Bench, *words: str) -> Awaitable[asyncio.subprocess.Process]:

@@ -14,11 +14,11 @@ async def test_a_thing_is_known_for_as_long_as_its_source_may_show_it_again(benc
     now = time.time()
     ages = {("Message", 9), ("Message", 11), ("Report", 11), ("Report", 36), ("Report", 38)}
     seen = [Reading(thing=Thing(kind, now - days * DAY, f"{days}"), state="read", raw=b"{}") for kind, days in ages]
-    async with bench.house(WORKER_SWEEP="3d") as house:
-        ledger = house.rooms.ledger
+    async with bench.app(WORKER_SWEEP="3d") as app:
+        ledger = app.services.ledger
         news = await ledger.news(ACCOUNT, seen, now, 0.0)
         await ledger.enter(Page(account=ACCOUNT, now=now, source="messages", news=news))
-        await maintenance.retention(house)
+        await maintenance.apply_retention(app)
         forgotten = (await ledger.news(ACCOUNT, seen, now, 0.0)).sights
     assert {(one.reading.thing.kind, one.reading.thing.id) for one in forgotten} == {
         ("Message", "11"),

@@ -15,17 +15,17 @@ from worker import daemon
 from worker.daemon import maintenance, reload
 from worker.daemon.reload import stamp
 from worker.errors import RuleError, SettingsError, StoreError
-from worker.intake.coverage import reaches
+from worker.intake.coverage import find_end
 from worker.ledger.values import Page, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
-from worker.telemetry import Metrics, Outlets, operations_log
+from worker.telemetry import Metrics, Outlets, open_log
 
 pytestmark = pytest.mark.slow  # it starts a server
 
 
 async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
+    async with bench.api(), bench.worker() as app:
         outbreak = bench.world.arrive(5, "outbreak")
         await until(lambda: {mail.now.folder for mail in outbreak} == {"DeletedItems"})
         await until(lambda: b'"to":"done"' in bench.records.getvalue())
@@ -33,34 +33,34 @@ async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> No
     assert [record["number"] for record in records] == list(range(1, len(records) + 1))
     assert (records[0]["verb"], records[-1]["verb"]) == ("started", "stopped")
     assert bench.world.repeats() == []
-    assert house.desks[0].totals["decisions"] == 5
+    assert app.workers[0].totals["decisions"] == 5
 
 
 async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> None:
     async with bench.api():
-        async with bench.worker() as house:
-            await until(lambda: house.readiness().ready)
+        async with bench.worker() as app:
+            await until(lambda: app.check_readiness().ready)
         before, bench.records = bench.records.getvalue(), io.BytesIO()
         bench.world.arrive(3, "outbreak")
-        async with bench.worker() as house:
+        async with bench.worker() as app:
             await until(lambda: len(bench.world.effects) == 3)
-            spent = house.desks[0].line.budget.count_spent()
+            spent = app.workers[0].connection.budget.count_spent()
     first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
     assert first["number"] == len(before.splitlines()) + 1
-    assert sum(count for _, count in spent) > sum(house.desks[0].client.calls.values())
+    assert sum(count for _, count in spent) > sum(app.workers[0].client.calls.values())
 
 
 async def test_a_second_daemon_on_one_ledger_is_refused(bench: Bench) -> None:
-    async with bench.api(), bench.house():
+    async with bench.api(), bench.app():
         with pytest.raises(StoreError, match="another worker"):
-            async with bench.house():
+            async with bench.app():
                 pass
 
 
 async def test_rules_that_cannot_be_loaded_keep_it_from_starting(bench: Bench) -> None:
     rule_files(bench.rules, broken="def f(:\n")
     with pytest.raises(RuleError, match=r"broken\.py"):
-        async with bench.house():
+        async with bench.app():
             pass
     assert not (bench.folder / "worker.db").exists()
 
@@ -69,61 +69,61 @@ async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings.load({**bench.environment, "WORKER_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"})
         with pytest.raises(SettingsError, match=r"nothing can listen \(address already in use\): stop what is there"):
-            await daemon.run(settings, Outlets(operations_log(bench.log), bench.records, Metrics()))
+            await daemon.run(settings, Outlets(open_log(bench.log), bench.records, Metrics()))
     assert not (bench.folder / "worker.db").exists()
 
 
 async def test_what_a_person_orders_is_taken_up(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
-        await house.rooms.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
+    async with bench.api(), bench.worker() as app:
+        await app.services.ledger.order(ACCOUNT, "brake", "", "ada", "enough", time.time())
         await until(lambda: "order taken" in bench.log.getvalue())
-        assert [brake.who for brake in await house.rooms.ledger.brakes(ACCOUNT)] == ["ada"]
+        assert [brake.who for brake in await app.services.ledger.brakes(ACCOUNT)] == ["ada"]
 
 
 async def test_an_order_wakes_who_acts(bench: Bench) -> None:
-    async with bench.house() as house:
-        (desk,) = house.desks
-        await maintenance.orders(house)
-        assert not desk.wake.is_set()
-        await house.rooms.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
-        await maintenance.orders(house)
-        assert desk.wake.is_set()
+    async with bench.app() as app:
+        (worker,) = app.workers
+        await maintenance.take_orders(app)
+        assert not worker.wake.is_set()
+        await app.services.ledger.order(ACCOUNT, "unbrake", "", "ada", "go on", time.time())
+        await maintenance.take_orders(app)
+        assert worker.wake.is_set()
 
 
 async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house:
+    async with bench.api(), bench.worker() as app:
         rule_files(bench.rules, more=MOVES.replace("moves", "more"))
-        await until(lambda: house.rooms.host.bundle.generation == 2)
+        await until(lambda: app.services.host.bundle.generation == 2)
         await until(lambda: b'"generation":2' in bench.records.getvalue())
-    assert {rule.name for rule in house.rooms.host.bundle.rules} == {"moves", "more"}
+    assert {rule.name for rule in app.services.host.bundle.rules} == {"moves", "more"}
 
 
 async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
-    async with bench.api(), bench.worker() as house, daemon.served(house) as url, ClientSession() as web:
+    async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         rule_files(bench.rules, broken="def f(:\n")
         await until(lambda: b'"bundle refused"' in bench.records.getvalue())
         async with web.get(url + "/metrics") as answer:
             assert "worker_bundle_refused 1.0" in await answer.text()
-        assert "broken.py:2" in house.readiness().warnings[0]
-        assert [rule.name for rule in house.rooms.host.bundle.rules] == ["moves"]
+        assert "broken.py:2" in app.check_readiness().warnings[0]
+        assert [rule.name for rule in app.services.host.bundle.rules] == ["moves"]
         (bench.rules / "broken.py").unlink()
-        await until(lambda: house.rooms.outlets.metrics.text().decode().count("worker_bundle_refused 0.0") == 1)
-        assert house.readiness().warnings == ()
+        await until(lambda: app.services.outlets.metrics.render().decode().count("worker_bundle_refused 0.0") == 1)
+        assert app.check_readiness().warnings == ()
     (refused,) = [line for line in bench.told() if "refused" in line["event"]]
     assert "broken.py:2" in refused["problem"]
 
 
 async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_same_ones_are_not(bench: Bench) -> None:
-    async with bench.house() as house:
-        watch = reload.Watch(house)
+    async with bench.app() as app:
+        watch = reload.RuleWatch(app)
         for _ in range(2):
             await watch.step()
-        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
+        assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (1, False)
         rule_files(bench.rules, moves=MOVES + "\n# changed\n")
-        watch = reload.Watch(house)
+        watch = reload.RuleWatch(app)
         for _ in range(2):
             await watch.step()
-        assert (house.rooms.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
+        assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
 
 
 def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
@@ -137,14 +137,14 @@ def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:
 
 async def test_a_single_round_reads_the_present_although_an_earlier_one_was_broken_off(bench: Bench) -> None:
     async with bench.api():
-        async with bench.house() as house:
-            now = house.rooms.clock.now()
+        async with bench.app() as app:
+            now = app.services.clock.now()
             head = Slice(source="messages", kind="head", start=now - 1900, end=now - 1800, cursor="lost")
             page = Page(account=ACCOUNT, now=now, source="messages", slice=head, since=head.start)
-            await house.rooms.ledger.enter(page)
-        outlets = Outlets(operations_log(bench.log, secrets=()), bench.records, Metrics())
-        summary = await daemon.once(Settings.load(bench.environment), outlets)
-        async with bench.house() as house:
-            read = await house.rooms.ledger.coverage(ACCOUNT, "messages")
+            await app.services.ledger.enter(page)
+        outlets = Outlets(open_log(bench.log, secrets=()), bench.records, Metrics())
+        summary = await daemon.run_once(Settings.load(bench.environment), outlets)
+        async with bench.app() as app:
+            read = await app.services.ledger.coverage(ACCOUNT, "messages")
     assert summary.open_gaps == 0
-    assert reaches(read) >= now
+    assert find_end(read) >= now

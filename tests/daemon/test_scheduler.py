@@ -1,11 +1,11 @@
-"""Waking: a loop rests as long as it said, unless the worker stops, and never longer than twice that."""
+"""Scheduling: a loop rests as long as it said, unless the worker stops, and never longer than twice that."""
 
 import asyncio
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from worker.daemon.scheduler import LATE, Wakes
+from worker.daemon.scheduler import LATE, Scheduler
 
 
 class Asleep(AsyncIOScheduler):  # type: ignore[misc]
@@ -16,19 +16,19 @@ class Asleep(AsyncIOScheduler):  # type: ignore[misc]
         super().start(paused=True)
 
 
-async def rested(wakes: Wakes, *pauses: float) -> float:
+async def rest(scheduler: Scheduler, *pauses: float) -> float:
     """Rest a few times and return the seconds that took."""
     clock = asyncio.get_running_loop().time
     begun = clock()
-    async with wakes:
+    async with scheduler:
         for pause in pauses:
-            await wakes.rest("messages", pause)
+            await scheduler.rest("messages", pause)
     return clock() - begun
 
 
 async def test_a_rest_lasts_as_long_as_was_said() -> None:
     overslept: list[str] = []
-    took = await rested(Wakes(asyncio.Event(), overslept.append), 0.05, 0.0, 0.05)
+    took = await rest(Scheduler(asyncio.Event(), overslept.append), 0.05, 0.0, 0.05)
     assert 0.09 <= took < 1
     assert overslept == []
 
@@ -36,11 +36,11 @@ async def test_a_rest_lasts_as_long_as_was_said() -> None:
 async def test_stopping_ends_every_rest() -> None:
     stopping = asyncio.Event()
     stopping.set()
-    assert await rested(Wakes(stopping, lambda _: None), 3600.0) < 1
+    assert await rest(Scheduler(stopping, lambda _: None), 3600.0) < 1
 
 
 async def test_a_wake_up_that_does_not_come_is_made_up_for_by_the_monotonic_clock() -> None:
     overslept: list[str] = []
-    took = await rested(Wakes(asyncio.Event(), overslept.append, Asleep()), 0.01)
+    took = await rest(Scheduler(asyncio.Event(), overslept.append, Asleep()), 0.01)
     assert LATE <= took < LATE + 1
     assert overslept == ["messages"]

@@ -33,9 +33,9 @@ async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(ben
 async def test_a_limit_that_is_spent_is_logged_once_and_every_channel_is_told(bench: Bench) -> None:
     rule_files(bench.rules, moves=MOVES.replace("per_hour(1000)", "per_hour(2)"))
     bench.world.arrive(5, "outbreak")
-    async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://") as house:
+    async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://") as app:
         await until(lambda: any(told["event"] == "notice" for told in bench.told()))
-        waits = [entry.said for entry in await house.rooms.ledger.entries(ACCOUNT, states=("waiting",))]
+        waits = [entry.said for entry in await app.services.ledger.entries(ACCOUNT, states=("waiting",))]
     (said,) = [told for told in bench.told() if told["event"] == "a limit is spent"]
     assert (said["level"], said["rule"], [said["because"]] * 3) == ("warning", "moves", waits)
     (notice,) = [told for told in bench.told() if told["event"] == "notice"]
@@ -54,13 +54,13 @@ async def test_a_rule_that_fails_is_named_once_with_its_file_and_line(bench: Ben
 
 
 async def test_each_failing_rule_is_named(bench: Bench) -> None:
-    async with bench.house() as house:
+    async with bench.app() as app:
         mishaps = [
             Mishap(rule=name, fingerprint="f", cause=f"a/Message/b/{n}", problem="no", raw=b"{}")
             for n, name in enumerate(("one", "other", "one"))
         ]
-        await house.rooms.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
-        await maintenance.Records(house).step()
+        await app.services.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
+        await maintenance.Records(app).step()
     assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
 
 
@@ -75,12 +75,12 @@ async def test_a_channel_that_cannot_be_reached_ends_nothing_and_its_address_is_
 async def test_a_missing_permission_is_said_once_and_keeps_it_from_being_ready(bench: Bench) -> None:
     bench.world.arrive(4, "outbreak")
     bench.environment["CLOUDFLARE_API_TOKEN"] = "read-only"  # noqa: S105 (the sandbox takes any)
-    async with bench.api(), bench.house() as house:
-        (desk,) = house.desks
-        await desk.intakes[0].head()
-        await desk.executor.step()
-        house.tell_problems()
-        house.tell_problems()
-        assert any("Cloud Email Security: Write" in why for why in house.readiness().why)
+    async with bench.api(), bench.app() as app:
+        (worker,) = app.workers
+        await worker.intakes[0].read_head()
+        await worker.executor.step()
+        app.log_problems()
+        app.log_problems()
+        assert any("Cloud Email Security: Write" in why for why in app.check_readiness().why)
     (said,) = [told for told in bench.told() if told["event"] == "effects are held up"]
     assert "Cloud Email Security: Write" in said["problem"]

@@ -7,9 +7,9 @@ from tests.desk import SETTLE, Desk
 from tests.support import refusing, untouched
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
+from worker.judging.services import Timing
 from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
 from worker.ledger.entries import Look
-from worker.sandbox import ACCOUNT
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
@@ -265,10 +265,7 @@ async def test_a_contradiction_that_went_away_counts_for_nothing_when_it_comes_a
     (mail,) = desk.old()
     await desk.enter(JUNK, [mail])
     observer = TargetObserver(desk.client, desk.looks, desk.clock)
-    preflight = Preflight(
-        account=ACCOUNT, ledger=desk.ledger, observer=observer, clock=desk.clock, policies=desk.lists, tell=desk.hear,
-        settle=SETTLE,
-    )  # fmt: skip
+    preflight = Preflight(desk.services(desk.lists), Timing(settle=SETTLE), desk.hooks(), observer)
     found: list[str] = []
     for verdict in ("SPAM", "MALICIOUS", "SPAM", "SPAM"):
         desk.world.change_verdict(mail.id, verdict)

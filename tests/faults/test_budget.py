@@ -22,22 +22,22 @@ def asking(message: Message, detection: Detection) -> Move | None:
 
 async def test_what_was_written_under_two_names_was_spent_once(tmp_path: Path) -> None:
     bench, now = Bench(tmp_path), float(int(time.time()))
-    async with bench.house() as house:
-        ledger, (desk,) = house.rooms.ledger, house.desks
-        await ledger.keep_spent(desk.line.credential, ((now - 2, 5), (now - 1, 2)), now)
+    async with bench.app() as app:
+        ledger, (worker,) = app.services.ledger, app.workers
+        await ledger.keep_spent(worker.connection.credential, ((now - 2, 5), (now - 1, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 2, 5), (now - 1, 4)), now)
-    async with bench.house() as house:
-        assert sum(count for _, count in house.desks[0].line.budget.count_spent()) == 9
+    async with bench.app() as app:
+        assert sum(count for _, count in app.workers[0].connection.budget.count_spent()) == 9
 
 
 async def test_what_was_written_before_the_time_was_known_does_not_hide_what_was_written_later(tmp_path: Path) -> None:
     bench, now = Bench(tmp_path), float(int(time.time()))
-    async with bench.house() as house:
-        ledger, (desk,) = house.rooms.ledger, house.desks
-        await ledger.keep_spent(desk.line.credential, ((now - 9, 5), (UNDATED, 2)), now)
+    async with bench.app() as app:
+        ledger, (worker,) = app.services.ledger, app.workers
+        await ledger.keep_spent(worker.connection.credential, ((now - 9, 5), (UNDATED, 2)), now)
         await ledger.keep_spent(ACCOUNT, ((now - 9, 5), (now - 2, 7)), now)
-    async with bench.house() as house:
-        assert sum(count for _, count in house.desks[0].line.budget.count_spent()) == 12
+    async with bench.app() as app:
+        assert sum(count for _, count in app.workers[0].connection.budget.count_spent()) == 12
 
 
 @pytest.mark.slow

@@ -4,25 +4,29 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from tests.api.desk import EPOCH, Inside, client, clock, loop_time, quickly
+from tests.api.desk import EPOCH, Inside, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
 from tests.simulation import Rules
+from worker.api import Budget, Client
+from worker.daemon.loops import build_loops
 from worker.errors import Temporary
 from worker.intake import coverage
-from worker.intake.reader import Intake, Pace
+from worker.intake.reader import Intake
+from worker.intake.slices import Pace
 from worker.intake.sources import Messages
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
+from worker.judging.services import AccountServices, Timing
 from worker.language.rules import ENFORCE
 from worker.ledger.db.runner import SyncRunner
+from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage
-from worker.observations import Looks
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, MailFlow, OutgoingResponse
+from worker.telemetry import Metrics
 
 PACE = Pace(
-    soonest=1.0, latest=10.0, lookback=1800.0, settle=60.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
+    soonest=1.0, latest=10.0, lookback=1800.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0
 )  # fmt: skip
 
 
@@ -55,29 +59,34 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
     """Make a reader of half an hour of mail; another life of it goes on with the same ledger and account."""
     world = world or Trapped(now=lambda: EPOCH + loop_time(), mail_flow=MailFlow(messages=4000, history=1500.0))
     ledger = Ledger(runner or in_memory(), owner=f"life {life}")
-    asks, time = client(Inside(world)), clock()
-    facts = Facts(asks, time)
-    judge = Judge(rules=Rules(), facts=facts, clock=time, ceiling=ENFORCE, stale=86_400.0)
-    source = Intake(
-        account=ACCOUNT,
-        source=Messages(asks, lambda: True),
-        judge=judge,
-        ledger=ledger,
-        looks=Looks(),
-        clock=time,
-        pace=PACE,
-        first=facts.policies,
-        spent=list,
-        told=lambda _: None,
-        wake=asyncio.Event(),
+    time = clock()
+    budget = Budget(time)
+    client = Client(Inside(world), budget, time, ACCOUNT)
+    facts = Facts(client, time)
+    (intake,), *_ = build_loops(
+        AccountServices(
+            account=ACCOUNT,
+            client=client,
+            budget=budget,
+            ledger=ledger,
+            clock=time,
+            contact=facts.policies,
+            observer=Metrics(),
+        ),
+        Timing(settle=60.0),
+        sources=[(Messages(client, lambda: True), PACE)],
+        facts=facts,
+        rules=Rules(),
+        standing=lambda: Standing(ceiling=ENFORCE, rules={}),
+        notify=None,
     )
-    return Reader(world, ledger, source)
+    return Reader(world, ledger, intake)
 
 
 async def everything(one: Reader) -> bool:
     """Tell whether all mail was read and nothing is open."""
     covered, now = await one.covered(), one.world.clock()
-    return not covered.open and not coverage.gaps(covered.closed, covered.since, now - 60)
+    return not covered.open and not coverage.find_gaps(covered.closed, covered.since, now - 60)
 
 
 def pages_of(world: Trapped, do: Callable[[int], object]) -> list[IncomingRequest]:
@@ -97,11 +106,11 @@ def test_others_who_have_spent_the_budget_are_waited_for_and_the_walk_goes_on_wh
     async def day() -> None:
         one = reader()
         pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         begun = loop_time()
-        await one.turns(one.source.behind, 2)
+        await one.turns(one.source.read_behind, 2)
         assert 300 <= loop_time() - begun < 330
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         assert await everything(one)
         assert (one.searches("429"), len(pages)) == (1, len({page.query for page in pages}))
 
@@ -113,13 +122,13 @@ def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> 
         runner, one = in_memory(), reader()
         one = reader(runner=runner, world=one.world)
         pages = pages_of(one.world, lambda count: one.world.spend_elsewhere(1200) if count == 3 else None)
-        await one.turns(one.source.head, 1)
-        walk = asyncio.create_task(one.turns(one.source.behind, 2))
+        await one.turns(one.source.read_head, 1)
+        walk = asyncio.create_task(one.turns(one.source.read_behind, 2))
         await asyncio.wait((walk,), timeout=100)
         walk.cancel()
         two = reader(life=2, runner=runner, world=one.world)
-        await two.turns(two.source.behind, 2)
-        await two.turns(two.source.head, 1)
+        await two.turns(two.source.read_behind, 2)
+        await two.turns(two.source.read_head, 1)
         assert await everything(two)
         assert len(pages) == len({page.query for page in pages})
 
@@ -129,17 +138,17 @@ def test_a_restart_during_that_wait_goes_on_from_the_page_that_was_entered() -> 
 def test_a_search_that_is_never_answered_is_halved_stays_an_open_gap_and_is_read_when_it_is() -> None:
     async def day() -> None:
         one = reader()
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_head, 1)
         one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
-        await one.turns(one.source.behind, 8)
+        await one.turns(one.source.read_behind, 8)
         covered, now = await one.covered(), one.world.clock()
         later = [slice_ for slice_ in covered.open if slice_.next_at > now]
         assert later
         assert all(slice_.end - slice_.start <= 60 and "60 s" in slice_.why for slice_ in later)
-        assert coverage.gaps(covered.closed, covered.since, now - 900)
+        assert coverage.find_gaps(covered.closed, covered.since, now - 900)
         one.world.faults.written.clear()
-        await one.turns(one.source.behind, 400)
-        await one.turns(one.source.head, 1)
+        await one.turns(one.source.read_behind, 400)
+        await one.turns(one.source.read_head, 1)
         assert await everything(one)
 
     quickly(day)
@@ -149,11 +158,11 @@ def test_a_head_that_is_never_answered_loses_nothing_either() -> None:
     async def day() -> None:
         one = reader()
         one.world.faults.script([Fault("accepted", "GET", "investigate", count=10**6, seconds=10**6)])
-        await one.turns(one.source.head, 5)
+        await one.turns(one.source.read_head, 5)
         assert not (await one.covered()).closed
         one.world.faults.written.clear()
-        await one.turns(one.source.head, 2)
-        await one.turns(one.source.behind, 60)
+        await one.turns(one.source.read_head, 2)
+        await one.turns(one.source.read_behind, 60)
         assert await everything(one)
 
     quickly(day)

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from tests.reading import PACE, Room, malicious_is_moved
 from worker.errors import Rejected, ServerFault
-from worker.intake.coverage import next_gap
-from worker.intake.reader import FAULT_AGAIN, SLOW_AGAIN
+from worker.intake.coverage import choose_gap
+from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page
 from worker.observations import message_reading
 from worker.sandbox import ACCOUNT, Fault
@@ -24,17 +24,17 @@ async def test_the_first_start_reads_back_as_far_as_it_is_told_and_no_further() 
     room.world.add_message(scanned=room.clock.now() - 3700)
     await room.read()
     assert await room.targets() == [inside.id]
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_new_mail_is_found_and_the_next_poll_comes_soon() -> None:
     room = Room()
     await room.read()
-    quiet = [await room.messages.head() for _ in range(8)]
+    quiet = [await room.messages.read_head() for _ in range(8)]
     assert quiet[-1] == PACE.latest
     room.clock.advance(8.0)
     mail = room.world.add_message()
-    assert await room.messages.head() == PACE.soonest
+    assert await room.messages.read_head() == PACE.soonest
     assert await room.targets() == [mail.id]
     assert room.wake.is_set()
 
@@ -44,7 +44,7 @@ async def test_what_was_read_is_not_judged_again() -> None:
     room.world.add_message()
     await room.read()
     judged = len(room.rules.heard)
-    await room.messages.head()
+    await room.messages.read_head()
     room.restart()
     await room.read()
     assert len(room.rules.heard) == judged == 1
@@ -85,61 +85,63 @@ async def test_downtime_is_a_gap_that_is_read_newest_first() -> None:
     mails = [room.world.add_message(scanned=room.clock.now() + hour * 3600, indexed=0.0) for hour in range(1, 6)]
     room.clock.advance(6 * 3600)
     room.restart()
-    await room.messages.head()
-    assert await room.messages.gaps() != ()
-    await room.messages.behind()  # the overlap, and then the newest hour that is missing
-    await room.messages.behind()
+    await room.messages.read_head()
+    assert await room.messages.find_gaps() != ()
+    await room.messages.read_behind()  # the overlap, and then the newest hour that is missing
+    await room.messages.read_behind()
     assert await room.targets() == [mails[-1].id]
     await room.read()
     assert await room.targets() == sorted(mail.id for mail in mails)
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_broken_walk_goes_on_from_the_page_it_had_reached() -> None:
     room = Room()
     for n in range(2500):
         room.world.add_message(scanned=room.clock.now() - 1800 + n % 600, disposition="SPAM")
-    await room.messages.head()
+    await room.messages.read_head()
     room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=99)]])
     with pytest.raises(ServerFault):
-        await room.messages.behind()
+        await room.messages.read_behind()
     (open_slice,) = (await coverage(room)).open
     assert open_slice.cursor is not None
     room.world.faults.written.clear()
+    before = room.messages.totals["new"]
     room.restart()
     await room.read(2 * FAULT_AGAIN)
-    assert sum(progress.new for progress in room.told) == 2500
-    assert await room.messages.gaps() == ()
+    assert before + room.messages.totals["new"] == 2500
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_cursor_that_expired_begins_its_slice_again() -> None:
     room = Room()
     for n in range(1500):
         room.world.add_message(scanned=room.clock.now() - 1800 + n % 600, disposition="SPAM")
-    await room.messages.head()
+    await room.messages.read_head()
     room.world.faults.script([Fault("slow", "GET", "investigate"), *[Fault("html", "GET", "investigate", count=10)]])
     with pytest.raises(ServerFault):
-        await room.messages.behind()
+        await room.messages.read_behind()
     room.clock.advance(3700)
+    before = room.messages.totals["new"]
     room.restart()
     await room.read()
-    assert sum(progress.new for progress in room.told) == 1500
-    assert await room.messages.gaps() == ()
+    assert before + room.messages.totals["new"] == 1500
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_search_that_is_too_slow_is_halved_down_to_a_minute_that_stays_a_gap() -> None:
     room = Room()
-    await room.messages.head()
+    await room.messages.read_head()
     room.world.faults.script([Fault("accepted", "GET", "investigate", count=10_000, seconds=1e6)])
     for _ in range(100):
-        await room.messages.behind()
+        await room.messages.read_behind()
     slow = [slice_ for slice_ in (await coverage(room)).open if slice_.next_at]
     assert slow
     assert all(slice_.end - slice_.start < 60 and "60 s" in slice_.why for slice_ in slow)
     room.world.faults.written.clear()
     room.clock.advance(SLOW_AGAIN + 1)
     await room.read()
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_refused_search_is_an_error_not_an_empty_page() -> None:
@@ -149,7 +151,7 @@ async def test_a_refused_search_is_an_error_not_an_empty_page() -> None:
     room.clock.time += 9e6
     room.world.clock = lambda: room.clock.now() - 9e6
     with pytest.raises(Rejected):
-        await room.messages.head()
+        await room.messages.read_head()
     assert (await coverage(room)).closed == closed
 
 
@@ -157,10 +159,10 @@ async def test_a_report_that_is_updated_is_judged_again() -> None:
     room = Room()
     mail = room.world.add_message(disposition="NONE")
     number = room.world.add_report(mail)
-    await room.reports.head()
+    await room.reports.read_head()
     room.clock.advance(3600)
     room.world.update_report(number, title="seen again")
-    while await room.reports.behind() == 0.0:
+    while await room.reports.read_behind() == 0.0:
         pass
     assert [event.kind for event in room.rules.heard] == ["Report", "Report"]
 
@@ -187,10 +189,10 @@ async def test_a_first_search_that_is_too_slow_keeps_the_whole_look_back() -> No
     room = Room()
     mail = room.world.add_message(scanned=room.clock.now() - 1800)
     room.world.faults.script([Fault("accepted", "GET", "investigate", seconds=100.0)])
-    await room.messages.head()
+    await room.messages.read_head()
     await room.read(60)
     assert await room.targets() == [mail.id]
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pile_up() -> None:
@@ -198,7 +200,7 @@ async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pil
     mail = room.world.add_message(scanned=room.clock.now() - 5)
     room.world.faults.script([Fault("accepted", "GET", "investigate", count=3, seconds=1e6)])
     for _ in range(3):
-        await room.messages.head()
+        await room.messages.read_head()
     slices = (await coverage(room)).open
     assert len(slices) <= 6
     assert all(one.end <= other.start for one, other in pairwise(slices))
@@ -215,7 +217,7 @@ async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_
     room.world.faults.script([Fault("accepted", "GET", "investigate", count=8, seconds=1e6)])
     slow = []
     for _ in range(60):
-        while not await room.messages.behind():
+        while not await room.messages.read_behind():
             slow += [one.why for one in (await coverage(room)).open if one.kind == "gap"]
         room.clock.advance(60)
     assert slow
@@ -225,14 +227,14 @@ async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_
 
 async def test_a_cursor_that_is_not_found_begins_its_slice_again() -> None:
     room = Room()
-    await room.messages.head()
-    taken = next_gap("messages", await coverage(room), room.clock.now(), 3600.0)
+    await room.messages.read_head()
+    taken = choose_gap("messages", await coverage(room), room.clock.now(), 3600.0)
     assert taken is not None
     lost = replace(taken, cursor="gone")
     page = Page(account=ACCOUNT, now=room.clock.now(), source="messages", slice=lost)
     await room.ledger.enter(page)
     await room.read()
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_what_somebody_else_has_read_is_judged_too() -> None:
@@ -240,7 +242,7 @@ async def test_what_somebody_else_has_read_is_judged_too() -> None:
     mail = room.world.add_message(scanned=room.clock.now() - 5 * 86_400.0)
     await room.read()
     raw = await room.client.investigate.get(mail.id)
-    await room.messages.seen([message_reading(raw, room.clock.now())])
+    await room.messages.enter_readings([message_reading(raw, room.clock.now())])
     assert await room.targets() == [mail.id]
 
 

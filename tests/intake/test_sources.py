@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from worker import sample
-from worker.intake.sources import entry_reading, fetched, report_reading, submission_reading
+from worker.intake.sources import read_list_entry, read_records, read_report, read_submission
 from worker.ledger.values import Thing
 from worker.observations import message_reading, scan_time
 
@@ -45,7 +45,7 @@ def test_an_updated_report_is_a_new_state_of_the_same_thing() -> None:
     def report(updated: str) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode({"id": 7, "created_at": "2026-01-05T12:00:00Z", "updated_at": updated}))
 
-    one, other = (report_reading(report(at), 0.0) for at in ("2026-01-05T12:00:00Z", "2026-01-05T13:00:00Z"))
+    one, other = (read_report(report(at), 0.0) for at in ("2026-01-05T12:00:00Z", "2026-01-05T13:00:00Z"))
     assert one.thing == other.thing
     assert one.state != other.state
 
@@ -58,7 +58,7 @@ def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
 
 def test_a_broken_record_costs_only_itself() -> None:
     records = (record(), msgspec.Raw(b'{"id": 5}'), msgspec.Raw(b'{"id": "no time"}'), record(final_disposition="NEW"))
-    page = fetched(records, None, 1.0, message_reading)
+    page = read_records(records, None, 1.0, message_reading)
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
         "Expected `str`, got ",
@@ -80,7 +80,7 @@ def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_time_that_names_no_zone_is_utc() -> None:
     assert scan_time("odd", sample.NOON.replace(tzinfo=None)) == sample.NOON.timestamp()
     named, bare = (
-        report_reading(msgspec.Raw(msgspec.json.encode({"id": 7, "created_at": at})), 0.0)
+        read_report(msgspec.Raw(msgspec.json.encode({"id": 7, "created_at": at})), 0.0)
         for at in ("2026-01-05T12:00:00Z", "2026-01-05T12:00:00")
     )
     assert (bare.thing, bare.state) == (named.thing, named.state)
@@ -92,7 +92,7 @@ def test_a_submission_is_news_when_its_status_or_its_outcome_changes() -> None:
         return msgspec.Raw(msgspec.json.encode(told | fields))
 
     told = [
-        submission_reading(submission(**fields), 0.0)
+        read_submission(submission(**fields), 0.0)
         for fields in (
             {},
             {"status": None, "customer_status": "reviewed"},
@@ -109,7 +109,7 @@ def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
         return msgspec.Raw(msgspec.json.encode({"id": "e", "created_at": "2020-01-05T12:00:00Z"} | fields))
 
     made, changed, old_name = (
-        entry_reading("AllowPolicy", entry(**fields), 0.0)
+        read_list_entry("AllowPolicy", entry(**fields), 0.0)
         for fields in (
             {},
             {"modified_at": "2026-01-05T12:00:00Z"},
@@ -121,7 +121,7 @@ def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
     assert (changed.state, changed.verdict) == ("2026-01-05T12:00:00.000000Z", "")
     for nothing in (b'{"id":"e"}', b'{"created_at":"2020-01-05T12:00:00Z"}'):
         with pytest.raises(ValueError, match="the entry has no"):
-            entry_reading("AllowPolicy", msgspec.Raw(nothing), 0.0)
+            read_list_entry("AllowPolicy", msgspec.Raw(nothing), 0.0)
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
@@ -131,9 +131,9 @@ def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
 
     for read, given in (
         (message_reading, record(id=f"p-{at[:-1]}-12345678", scanned_at=at)),
-        (report_reading, record(id=7, created_at=at, updated_at=at)),
-        (submission_reading, record(submission_id="s", requested_at=at)),
-        (partial(entry_reading, "AllowPolicy"), record(id="e", created_at=at)),
+        (read_report, record(id=7, created_at=at, updated_at=at)),
+        (read_submission, record(submission_id="s", requested_at=at)),
+        (partial(read_list_entry, "AllowPolicy"), record(id="e", created_at=at)),
     ):
         with pytest.raises(ValueError, match="no time"):
             read(given, 0.0)

@@ -12,7 +12,8 @@ from tests.support import untouched
 from worker.api import Request, Response
 from worker.errors import Rejected, ServerFault, Temporary
 from worker.intake.coverage import LONGEST
-from worker.intake.reader import FAULT_AGAIN, RESTARTS, SLOW_AGAIN
+from worker.intake.paging import RESTARTS
+from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page, Slice
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse
@@ -52,17 +53,17 @@ async def test_a_slice_that_cannot_be_read_past_its_first_page_is_an_open_gap_an
     for number in range(1001):
         room.world.add_message(scanned=room.clock.now() - 5 - number % 50)
     answering(room, lambda request: bool(cursor(request)), answer)
-    await room.messages.head()
+    await room.messages.read_head()
     assert searches(room) <= 2 * 5 * (RESTARTS + 2)
     room.clock.advance(200)
     mail = room.world.add_message()
-    await room.messages.head()
+    await room.messages.read_head()
     assert mail.id in await room.targets()
-    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}
+    assert {one.why for one in (await coverage(room)).open} == {"the API stops partway through it"}
     room.meddle = untouched
     await room.read(SLOW_AGAIN + 400)
     assert len(await room.targets()) == 1002
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_one_cursor_that_is_answered_by_faults_for_ever_costs_only_a_new_beginning() -> None:
@@ -78,7 +79,7 @@ async def test_one_cursor_that_is_answered_by_faults_for_ever_costs_only_a_new_b
         return cursor(request) in bad
 
     answering(room, wrong, FAULT)
-    await room.messages.head()
+    await room.messages.read_head()
     assert len(await room.targets()) == 1001
     assert (await coverage(room)).open == ()
 
@@ -92,12 +93,12 @@ async def test_a_head_that_was_broken_off_long_ago_is_finished_behind_the_presen
     )
     room.clock.advance(LONGEST + 1)
     new = room.world.add_message()
-    await room.messages.head()
+    await room.messages.read_head()
     assert await room.targets() == [new.id]
-    assert [one.why for one in (await coverage(room)).open] == ["its reading was broken off"]
+    assert [one.why for one in (await coverage(room)).open] == ["reading it was interrupted"]
     await room.read()
     assert await room.targets() == sorted([old.id, new.id])
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 @pytest.mark.parametrize(("answer", "said"), [(FAULT, "502"), (REFUSAL, "400")])
@@ -109,7 +110,7 @@ async def test_an_hour_that_is_not_to_be_had_holds_up_neither_older_gaps_nor_the
     room.clock.advance(6 * 3600)
     older = room.world.add_message(scanned=room.clock.now() - 5 * 3600)
     room.restart()
-    await room.messages.head()
+    await room.messages.read_head()
     hour: list[str] = []
 
     def wrong(request: Request) -> bool:
@@ -118,18 +119,18 @@ async def test_an_hour_that_is_not_to_be_had_holds_up_neither_older_gaps_nor_the
             hour.append(start(request))
         return start(request) in hour
 
-    await room.messages.behind()  # the overlap
+    await room.messages.read_behind()  # the overlap
     answering(room, wrong, answer)
     with pytest.raises((ServerFault, Rejected)):
-        await room.messages.behind()
-    while not await room.messages.behind():
+        await room.messages.read_behind()
+    while not await room.messages.read_behind():
         pass
     assert await room.targets() == [older.id]
     (left,) = [one for one in (await coverage(room)).open if one.kind == "gap"]
     assert (left.next_at - room.clock.now() <= FAULT_AGAIN, said in left.why) == (True, True)
     room.meddle = untouched
     await room.read(120)
-    assert await room.messages.gaps() == ()
+    assert await room.messages.find_gaps() == ()
 
 
 async def test_a_stretch_of_the_sweep_that_gives_only_faults_is_stepped_over() -> None:
@@ -138,11 +139,11 @@ async def test_a_stretch_of_the_sweep_that_gives_only_faults_is_stepped_over() -
     room.clock.advance(7200)
     await room.read()
     room.clock.advance(61)
-    await room.messages.behind()  # the overlap
+    await room.messages.read_behind()  # the overlap
     (before,) = (await coverage(room)).open
     room.world.faults.script([Fault("html", "GET", "investigate", count=5)])
     with pytest.raises(ServerFault):
-        await room.messages.behind()
+        await room.messages.read_behind()
     (after,) = (await coverage(room)).open
     assert (before.kind, after.kind, after.end) == ("sweep", "sweep", before.start)
 
@@ -154,7 +155,7 @@ async def test_a_list_that_cannot_be_read_past_its_first_page_is_no_gap_of_many_
     answering(room, lambda request: dict(request.query).get("page", "1") != "1", FAULT)
     for _ in range(3):
         with pytest.raises(Temporary):
-            await room.blocked.head()
+            await room.blocked.read_head()
     assert len((await room.ledger.coverage(ACCOUNT, "blocked senders")).open) <= 1
 
 
@@ -170,6 +171,6 @@ async def test_cursors_that_lead_back_do_not_keep_the_head_for_ever() -> None:
         return Response(status=200, headers=given.headers, body=msgspec.json.encode(told))
 
     room.meddle = lambda request, given: led_back(given) if request.path.endswith("/investigate") else given
-    await room.messages.head()
+    await room.messages.read_head()
     assert searches(room) <= 4
-    assert {one.why for one in (await coverage(room)).open} == {"the API does not go on in the middle of it"}
+    assert {one.why for one in (await coverage(room)).open} == {"the API stops partway through it"}

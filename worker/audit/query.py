@@ -1,4 +1,4 @@
-"""Asking the audit record who did what, on which message, and why."""
+"""Query: audit records by verb, entry, rule, target and time."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -22,9 +22,9 @@ async def query(
     after: int = 0,
     since: float | None = None,
 ) -> AsyncIterator[bytes]:
-    """Yield an account's records as canonical JSON, in order: all, or those that match everything that is given.
+    """Yield an account's records as canonical JSON, in order, that match every filter given.
 
-    ``after`` is a record's number, ``since`` a time in seconds; neither yields what was at it itself.
+    ``after`` is the number of a record and ``since`` a time in seconds; both are exclusive.
     """
     while lines := await ledger.records(account, after=after, limit=AT_ONCE):
         for line in lines:
@@ -32,11 +32,11 @@ async def query(
             after = record["number"]
             wanted = {"verb": verb, "entry": entry, "target": target}
             late = since is None or datetime.fromisoformat(record["at"]).timestamp() > since
-            ruled = not rule or rule in rules_of(record)
+            ruled = not rule or rule in list_rules(record)
             if late and ruled and all(record.get(name) == value for name, value in wanted.items() if value):
                 yield line
 
 
-def rules_of(record: Mapping[str, Any]) -> list[str]:
-    """Name the rules that had a part in a record."""
+def list_rules(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of the rules in a record."""
     return [each[0] for each in record.get("rules", ())]

@@ -1,4 +1,4 @@
-"""Handing audit records on, line by line, as they were chained."""
+"""Stream: hands audit records on, line by line, as they were chained."""
 
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -12,8 +12,16 @@ STDOUT = "stdout"
 AT_ONCE = 1000
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The newest record of a chain: whoever keeps its hash can detect a rewritten chain."""
+
+    account: str
+    number: int
+    hash: str
+
+
 class Stream:
-    """Hands records on to a stream as they are, one JSON line each, in order and at least once."""
+    """Writes records to a stream as they are, one JSON line each, in order and at least once."""
 
     def __init__(
         self,
@@ -21,32 +29,32 @@ class Stream:
         account: str,
         stream: BinaryIO,
         name: str = STDOUT,
-        told: Callable[[bytes], None] = lambda _: None,
+        on_record: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """Keep what is handed in; how far the stream is served is kept in the ledger under ``name``.
-
-        ``told`` hears each line too, to measure what it tells.
-        """
+        """Continue after the last record that was written under ``name``; ``on_record`` is called with each line."""
         self._ledger = ledger
         self._account = account
         self._name = name
-        self._told = told
-        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_line])
+        self._on_record = on_record
+        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_take_line])
+        self.head: Head | None = None
+        """The last record that was written since the start."""
 
     async def step(self) -> int:
-        """Hand on what is new; return how many records that were."""
+        """Write the new records; return how many."""
         handed = 0
         last = await self._ledger.cursor(self._account, self._name)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
             self._log.info(b"\n".join(lines))
             for line in lines:
-                self._told(line)
+                self._on_record(line)
             handed += len(lines)
-            last = msgspec.json.decode(lines[-1], type=dict[str, Any])["number"]
+            self.head = msgspec.json.decode(lines[-1], type=Head)
+            last = self.head.number
             await self._ledger.keep_cursor(self._account, self._name, last)
         return handed
 
 
-def _line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
-    """Give the line as it was chained, so that what was handed on can be verified as well."""
+def _take_line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
+    """Return the line as it was chained, so that the output can be verified as well."""
     return bytes(event["event"])

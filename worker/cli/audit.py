@@ -148,10 +148,10 @@ async def _check_ids(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
 
 
 async def _list_rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
-    from worker.audit.query import rules_of
+    from worker.audit.query import list_rules
 
     lines = await _query(ledger, accounts)
-    return {rule for line in lines for rule in rules_of(msgspec.json.decode(line))}
+    return {rule for line in lines for rule in list_rules(msgspec.json.decode(line))}
 
 
 class AccountRecords(NamedTuple):
@@ -221,7 +221,7 @@ def _find_account(line: bytes) -> str:
 
 def _describe_record(record: dict[str, Any]) -> output.Row:
     """Describe a record: what happened, who wanted it, the action, its target and the reason."""
-    from worker.audit.query import rules_of
+    from worker.audit.query import list_rules
 
     verb, to = record["verb"], record.get("to")
     why = record.get("because") or record.get("why") or record.get("said")
@@ -230,7 +230,7 @@ def _describe_record(record: dict[str, Any]) -> output.Row:
         **record,
         "at": datetime.fromisoformat(record["at"]),
         "verb": [verb, f"→ {to}"] if to and to != verb else verb,
-        "rule": rules_of(record) or record.get("rule"),
+        "rule": list_rules(record) or record.get("rule"),
         "what": [part for part in (_describe_action(record), on, why) if part],
     }
 

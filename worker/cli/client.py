@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from worker.api import ApiClock, Budget, Client, HttpTransport
-from worker.daemon.account import credential_of
+from worker.daemon.opening import make_credential
 from worker.errors import Temporary
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class _Impatient(Client):
 async def open_client(settings: "Settings", account: "Account", clock: ApiClock | None = None) -> AsyncIterator[Client]:
     """Open a client for an account."""
     clock = clock or ApiClock()
-    async with HttpTransport(settings.base_url, credential_of(account), settings.request_timeout) as transport:
+    async with HttpTransport(settings.base_url, make_credential(account), settings.request_timeout) as transport:
         yield _Impatient(transport, Budget(clock, *settings.budget, settings.budget_share), clock, account.id)
 
 

@@ -18,7 +18,7 @@ from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.cli.demo_world import Figures
-    from worker.daemon import House
+    from worker.daemon import App
     from worker.sandbox import World
     from worker.settings import Settings
 
@@ -57,46 +57,46 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
     from worker.cli import demo_world
 
     async with demo_world.serve_account(folder, rules, listen) as (world, settings), _run_daemon(settings) as running:
-        house, url = running
+        app, url = running
         since = time.time()
-        await _watch(house, world, quietly=quietly)
-        figures = await demo_world.measure(house, world, since)
+        await _watch(app, world, quietly=quietly)
+        figures = await demo_world.measure(app, world, since)
         if not quietly:
-            await _print_story(house, since)
+            await _print_story(app, since)
             _print_figures(figures)
         if on:
             heading = f"\nStill running at {url} until Ctrl-C. In a second terminal:"
             _print_lines(heading, *explain_looking(settings.store_url, url), err=quietly)
-            await house.stopping.wait()
+            await app.stopping.wait()
         elif not quietly:
             _print_lines("\nNext:", *explain_next())
     return figures
 
 
 @asynccontextmanager
-async def _run_daemon(settings: "Settings") -> "AsyncIterator[tuple[House, str]]":
+async def _run_daemon(settings: "Settings") -> "AsyncIterator[tuple[App, str]]":
     """Run the daemon while the block runs; yield it with the address it listens at."""
     from worker import daemon
 
     with run.open_outlets(settings) as outlets:
         async with (
-            daemon.opened(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as house,
-            daemon.stopped_by_signals(house),
-            daemon.served(house) as url,
-            daemon.working(house),
+            daemon.open_app(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as app,
+            daemon.stop_on_signals(app),
+            daemon.serve(app) as url,
+            daemon.run_loops(app),
         ):
-            yield house, url
+            yield app, url
 
 
-async def _watch(house: "House", world: "World", *, quietly: bool) -> None:
+async def _watch(app: "App", world: "World", *, quietly: bool) -> None:
     """Let the outbreak arrive and wait for proof, with the progress on stderr."""
     from worker.cli import demo_world
 
     if not quietly:
         typer.echo(f"the account holds {demo_world.HISTORY:,} messages of the last hour", err=True)
     with show_progress(demo_world.ARRIVALS, quietly=quietly) as on_progress:
-        await demo_world.send_outbreak(world, on_progress, house.stopping)
-        await demo_world.wait_until_quiet(house, time.time())
+        await demo_world.send_outbreak(world, on_progress, app.stopping)
+        await demo_world.wait_until_quiet(app, time.time())
 
 
 ARRIVING, PROVING = "an outbreak arrives", "everything has arrived; waiting for proof"
@@ -122,11 +122,11 @@ def _print_progress(arrived: int, total: int) -> None:
         typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} messages", err=True)
 
 
-async def _print_story(house: "House", since: float) -> None:
+async def _print_story(app: "App", since: float) -> None:
     from worker.cli.demo_story import tell_story
 
-    (desk,) = house.desks
-    if lines := await tell_story(house.rooms.ledger, desk.account, since):
+    (worker,) = app.workers
+    if lines := await tell_story(app.services.ledger, worker.account, since):
         _print_lines("One message, as its audit records tell it (times in UTC):", "", *lines, "")
 
 

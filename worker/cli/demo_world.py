@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from worker.daemon import House
-from worker.daemon.once import unsettled
+from worker.daemon import App
+from worker.daemon.once import find_unsettled
 from worker.ledger.entries import Entry
 from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
@@ -85,44 +85,48 @@ async def send_outbreak(world: World, on_progress: Callable[[int], None], stoppi
         await asyncio.sleep(PAUSE)
 
 
-async def wait_until_quiet(house: House, since: float) -> None:
+async def wait_until_quiet(app: App, since: float) -> None:
     """Wait until everything up to a moment is read and every decision is settled, but not longer than a minute."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and not house.stopping.is_set():
-        if _has_read(house, since) and not await _is_busy(house):
+    while time.monotonic() < until and not app.stopping.is_set():
+        if _has_read(app, since) and not await _is_busy(app):
             return
         await asyncio.sleep(PAUSE)
 
 
-def _has_read(house: House, until: float) -> bool:
-    return all(intake.reached > until for desk in house.desks for intake in desk.needed())
+def _has_read(app: App, until: float) -> bool:
+    return all(intake.reached > until for worker in app.workers for intake in worker.needed)
 
 
-async def _is_busy(house: House) -> bool:
-    far = house.rooms.clock.now() + PATIENCE
-    for desk in house.desks:
-        states = {state for counts in (await house.rooms.ledger.counts(desk.account)).values() for state in counts}
-        if "held" in states or await unsettled(house, desk) or await house.rooms.ledger.due_held(desk.account, far):
+async def _is_busy(app: App) -> bool:
+    far = app.services.clock.now() + PATIENCE
+    for worker in app.workers:
+        states = {state for counts in (await app.services.ledger.counts(worker.account)).values() for state in counts}
+        if (
+            "held" in states
+            or await find_unsettled(app, worker)
+            or await app.services.ledger.due_held(worker.account, far)
+        ):
             return True
     return False
 
 
-async def measure(house: House, world: World, since: float) -> Figures:
+async def measure(app: App, world: World, since: float) -> Figures:
     """Measure; times are those of mail that arrived after ``since``, truths are the sandbox's."""
-    (desk,) = house.desks
-    ledger = house.rooms.ledger
-    entries = await ledger.entries(desk.account, limit=1_000_000)
+    (worker,) = app.workers
+    ledger = app.services.ledger
+    entries = await ledger.entries(worker.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
     to_action = _time_to_action(acted, world, since)
     to_proof = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
-    calls = sum(desk.client.calls.values())
+    calls = sum(worker.client.calls.values())
     return Figures(
-        messages_read=desk.totals["read"],
-        new_messages=desk.totals["new"],
-        decisions=desk.totals["decisions"],
-        entries=await ledger.counts(desk.account, house.rooms.clock.now()),
+        messages_read=worker.totals["read"],
+        new_messages=worker.totals["new"],
+        decisions=worker.totals["decisions"],
+        entries=await ledger.counts(worker.account, app.services.clock.now()),
         api_calls=calls,
-        calls_per_1000_messages=_per_1000(calls, desk.totals["read"]),
+        calls_per_1000_messages=_per_1000(calls, worker.totals["read"]),
         calls_per_1000_actions=_per_1000(calls, len(acted)),
         visible_to_answered_p50=take_percentile(to_action, 50),
         visible_to_answered_p99=take_percentile(to_action, 99),
@@ -130,7 +134,7 @@ async def measure(house: House, world: World, since: float) -> Figures:
         answered_to_proved_p99=take_percentile(to_proof, 99),
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
-        open_gaps=sum([len(await intake.gaps()) for intake in desk.needed()]),
+        open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed]),
         unproved=sum(entry.state in UNPROVED for entry in entries),
     )
 

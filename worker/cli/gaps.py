@@ -53,11 +53,10 @@ def _explain_silence(source: "type[Source]") -> str:
 
 def _find_missing(coverage: "Coverage", late: float, silence: str) -> Iterator[dict[str, Any]]:
     """Yield each stretch that is not read: the gaps, and the time since the last read once that is late."""
-    from worker.intake.coverage import gaps as gaps_of
-    from worker.intake.coverage import horizon
+    from worker.intake.coverage import find_gaps, find_horizon
 
-    end = horizon(coverage)
-    for start, stop in gaps_of(coverage.closed, coverage.since, end):
+    end = find_horizon(coverage)
+    for start, stop in find_gaps(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
         yield _describe_gap(start, stop, why[0] if why else "newer gaps are read first")
     if end and time.time() - end > late:
@@ -83,11 +82,11 @@ async def _say_how_far(settings: "Settings") -> str:
 
 async def _read_until(ledger: "Ledger", account: str) -> AsyncIterator[tuple[str, str]]:
     """Yield each source and up to when it is read; all but messages are read only while a rule is about them."""
-    from worker.intake.coverage import reaches
+    from worker.intake.coverage import find_end
     from worker.intake.sources import SOURCES, Messages
 
     for source in SOURCES:
-        until = reaches(await ledger.coverage(account, source.name))
+        until = find_end(await ledger.coverage(account, source.name))
         if until or source is Messages:
             yield source.name, _describe_until(until)
 

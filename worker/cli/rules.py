@@ -79,7 +79,7 @@ def _check_channels(settings: "Settings") -> list[str]:
     problems = []
     for name, address in settings.channels.items():
         try:
-            notifiers.opened({name: address.get_secret_value()}, lambda *_: None)
+            notifiers.open_channels({name: address.get_secret_value()}, lambda *_: None)
         except SettingsError as error:
             problems.append(str(error))
     return problems

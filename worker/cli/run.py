@@ -53,7 +53,7 @@ def run(
         if not once:
             context.wait(daemon.run(settings, outlets))
             return
-        summary = context.wait(daemon.once(settings, outlets))
+        summary = context.wait(daemon.run_once(settings, outlets))
     _print_summary(summary, as_json=as_json)
     context.exit_on_finding(summary.open_gaps or summary.unsettled)
 
@@ -61,9 +61,9 @@ def run(
 @contextmanager
 def open_outlets(settings: "Settings") -> "Iterator[Outlets]":
     """Open the two streams: no secret gets into either, not even from libraries that log by themselves."""
-    from worker.telemetry import Libraries, Metrics, Outlets, operations_log
+    from worker.telemetry import Libraries, Metrics, Outlets, open_log
 
-    log = operations_log(sys.stderr, level=settings.log_level, secrets=_list_secrets(settings))
+    log = open_log(sys.stderr, level=settings.log_level, secrets=_list_secrets(settings))
     libraries = Libraries(log)
     logging.getLogger().addHandler(libraries)
     try:

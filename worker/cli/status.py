@@ -142,13 +142,13 @@ async def _describe_sources(ledger: "Ledger", account: str) -> list[output.Row]:
 
 
 def _describe_source(name: str, coverage: "Coverage") -> output.Row:
-    from worker.intake.coverage import gaps, horizon, reaches
+    from worker.intake.coverage import find_end, find_gaps, find_horizon
 
     return {
         "source": name,
         "since": output.to_datetime(coverage.since),
-        "until": output.to_datetime(reaches(coverage)),
-        "open gaps": len(gaps(coverage.closed, coverage.since, horizon(coverage))),
+        "until": output.to_datetime(find_end(coverage)),
+        "open gaps": len(find_gaps(coverage.closed, coverage.since, find_horizon(coverage))),
     }
 
 

@@ -1,4 +1,4 @@
-"""The daemon, as a table of contents: what is opened, what runs side by side, and how it ends."""
+"""The daemon: open everything, run the loops side by side, and stop in order."""
 
 import asyncio
 import os
@@ -6,53 +6,54 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from worker import web
 from worker.daemon import maintenance, memory
-from worker.daemon.app import House, opened
-from worker.daemon.once import Summary, once
-from worker.daemon.scheduler import Wakes
+from worker.daemon.app import App
+from worker.daemon.once import Summary, run_once
+from worker.daemon.opening import open_app
+from worker.daemon.scheduler import Scheduler
 from worker.settings import Settings
 from worker.telemetry import Outlets
-from worker.web import free, serve
 
-__all__ = ["House", "Summary", "once", "opened", "run", "served", "stopped_by_signals", "working"]
+__all__ = ["App", "Summary", "open_app", "run", "run_loops", "run_once", "serve", "stop_on_signals"]
 
 ENDED_AT_ONCE = 3
 """Exit code after a second signal."""
 
 
 async def run(settings: Settings, outlets: Outlets) -> None:
-    """Run until a signal comes. Raises the first cause when a part dies."""
+    """Run until a signal asks to stop. Raises the first error when a part dies."""
     memory.give_back()
-    await free(*settings.listen)
-    async with opened(settings, outlets) as house, stopped_by_signals(house), served(house), working(house):
+    await web.check_address(*settings.listen)
+    async with open_app(settings, outlets) as app, stop_on_signals(app), serve(app), run_loops(app):
         memory.collect_seldom()
-        await house.stopping.wait()
+        await app.stopping.wait()
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
-    """Answer /livez, /readyz and /metrics; give the address."""
-    host, port = house.rooms.settings.listen
+async def serve(app: App) -> AsyncIterator[str]:
+    """Serve /livez, /readyz and /metrics; yield the address."""
+    host, port = app.services.settings.listen
 
     async def metrics() -> bytes:
-        await maintenance.figures(house)
-        return house.rooms.outlets.metrics.text()
+        await maintenance.update_gauges(app)
+        return app.services.outlets.metrics.render()
 
-    async with serve(host, port, readiness=house.readiness, metrics=metrics) as url:
-        house.log.info("listening", url=url)
+    async with web.serve(host, port, readiness=app.check_readiness, metrics=metrics) as url:
+        app.log.info("listening", url=url)
         yield url
 
 
 @asynccontextmanager
-async def stopped_by_signals(house: House) -> AsyncIterator[None]:
-    """Let SIGTERM and Ctrl-C ask for an orderly stop, and end the process when one comes again."""
+async def stop_on_signals(app: App) -> AsyncIterator[None]:
+    """Stop in order on SIGTERM or Ctrl-C, and end the process on a second one."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        if house.stopping.is_set():
-            house.log.error("ended at once by a second signal; the next start goes on from the ledger")
+        if app.stopping.is_set():
+            app.log.error("ended at once by a second signal; the next start goes on from the ledger")
             os._exit(ENDED_AT_ONCE)
-        house.stopping.set()
+        app.stopping.set()
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
@@ -65,48 +66,47 @@ async def stopped_by_signals(house: House) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def working(house: House) -> AsyncIterator[None]:
-    """Keep everything going while the block runs; then finish what is in hand.
+async def run_loops(app: App) -> AsyncIterator[None]:
+    """Run every loop while the block runs, then finish what is in progress.
 
-    A part that dies ends all others, and its error is raised: the ledger makes that harmless.
+    When a part dies, all others end and its error is raised; the next start resumes from the ledger.
     """
-    await house.begin()
-    records = maintenance.Records(house)
+    await app.begin()
+    records = maintenance.Records(app)
     try:
-        async with Wakes(house.stopping, house.overslept) as wakes, asyncio.TaskGroup() as group:
-            loops = [*(loop for desk in house.desks for loop in desk.loops()), *maintenance.loops(house, records)]
-            keeping = [group.create_task(house.keep(loop, wakes), name=loop.name) for loop in loops]
-            acting = [group.create_task(desk.executor.run(), name="executor") for desk in house.desks]
+        async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
+            loops = [loop for worker in app.workers for loop in worker.list_loops()]
+            loops += maintenance.list_loops(app, records)
+            keeping = [group.create_task(app.run_loop(loop, scheduler), name=loop.name) for loop in loops]
+            acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
-            house.stopping.set()
-            await _drained(house, keeping, acting)
+            app.stopping.set()
+            await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
-        cause = first_cause(several)
-        house.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
+        cause = _find_first_cause(several)
+        app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
         raise cause from None
-    await house.end()
+    await app.end()
     await records.step()
 
 
-async def _drained(
-    house: House, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]"
-) -> None:
-    """Stop in order: the page in hand is entered, the batch in hand is answered, then everything is let go.
+async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:
+    """Stop in order: enter the current page, answer the current batch, then cancel everything.
 
-    What does not end within WORKER_DRAIN is left to the ledger: the next process goes on from there.
+    What takes longer than WORKER_DRAIN is cancelled too; the next process resumes it from the ledger.
     """
-    house.log.info("stopping")
-    drain = house.rooms.settings.drain
+    app.log.info("stopping")
+    drain = app.services.settings.drain
     await asyncio.wait(keeping, timeout=drain / 2)
-    drains = [asyncio.ensure_future(desk.executor.drain()) for desk in house.desks]
+    drains = [asyncio.ensure_future(worker.executor.drain()) for worker in app.workers]
     _, late = await asyncio.wait(drains, timeout=drain / 2)
     if late:
-        house.log.warning("the batch in hand was not answered in time; the next start looks what became of it")
+        app.log.warning("the batch in hand was not answered in time; the next start looks what became of it")
     for task in (*keeping, *late, *acting):
         task.cancel()
 
 
-def first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that came first."""
+def _find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that was raised first, out of nested groups."""
     first = several.exceptions[0]
-    return first_cause(first) if isinstance(first, BaseExceptionGroup) else first
+    return _find_first_cause(first) if isinstance(first, BaseExceptionGroup) else first

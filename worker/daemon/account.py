@@ -1,4 +1,4 @@
-"""A desk: what is open for one account, and the loops that keep its work going."""
+"""The worker of one account: its client, its two loops, and which sources they need."""
 
 import asyncio
 import random
@@ -6,42 +6,41 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from worker.api import Budget, Client, Clock, Credential, HttpTransport, Urgency
-from worker.executor.executor import Executor
-from worker.intake.held import HeldEvents
-from worker.intake.reader import Intake, Pace, Progress
+from worker.api import Budget, Client, Clock, HttpTransport, Urgency
+from worker.daemon.loops import build_loops
+from worker.intake.reader import Intake
+from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge
+from worker.judging.services import AccountServices, Timing
 from worker.language.rules import OFF
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.notifiers import Channels
-from worker.observations import Looks
 from worker.rulehost.host import Host
-from worker.settings import Account, Settings
-from worker.telemetry import Metrics, Outlets
+from worker.settings import Settings
+from worker.telemetry import Outlets
 
 SOONEST = 1.0
-"""Least seconds between two polls while there is something new."""
+"""Fewest seconds between two polls while there is something new."""
 PART = 3.0
-"""Polls take at most one in so many requests of the share; acting and proving need the others."""
+"""Polls use at most one in this many requests of the share; acting and proving need the others."""
 OVERLAP_EVERY = 60.0
 BEHIND = " behind the head"
-"""How the name of the loop ends that reads what lies behind the head of a source."""
+"""Suffix of the loop that reads what lies behind the head of a source."""
 UNHEARD = 5.0
-"""Seconds between two looks whether a rule has come that is about what a source brings."""
+"""Seconds between two checks whether a rule uses a source by now."""
 
 
 class Loop(NamedTuple):
-    """Work that is done again and again: ``step`` does a piece and returns the seconds until the next."""
+    """Work that repeats: ``step`` does one piece of it and returns the seconds until the next."""
 
     name: str
     step: Callable[[], Awaitable[float]]
 
 
-class Rooms(NamedTuple):
-    """What all desks share."""
+class Services(NamedTuple):
+    """What the workers of all accounts share in one process."""
 
     settings: Settings
     outlets: Outlets
@@ -49,162 +48,122 @@ class Rooms(NamedTuple):
     ledger: Ledger
     host: Host
     channels: Channels
-    gather_notices: float = 60.0
-    """Seconds that notices of one channel and rule wait for each other."""
+    timing: Timing
 
 
-class Line(NamedTuple):
-    """A way to the API: one per credential, however many accounts it opens, since they share its budget."""
+class ApiConnection(NamedTuple):
+    """A connection to the API: one per credential, since all accounts of a credential share its budget."""
 
     transport: HttpTransport
     budget: Budget
     credential: str
-    """The fingerprint, under which the ledger keeps what was spent."""
+    """Its fingerprint, under which the ledger keeps what was spent."""
 
 
-class Desk:
-    """One account: what reads it, and what acts in it."""
+class AccountWorker:
+    """Reads one account and acts in it."""
 
-    def __init__(self, account: str, line: Line, rooms: Rooms, *, prefix: str = "") -> None:
-        """Put the rooms together; ``prefix`` tells the loops of several accounts apart."""
-        self.account, self.line, self._rooms, self._prefix = account, line, rooms, prefix
-        self.wake = asyncio.Event()
-        self.totals: Counter[str] = Counter()
-        """What was read and decided since the start: records, new sights, decisions."""
-        self._greeting, self._greeted = asyncio.Lock(), False
-        self.client = client = _client(account, line, rooms)
-        looks, facts = Looks(), Facts(client, rooms.clock)
-        ceiling, stale = rooms.settings.ceiling, rooms.settings.stale
-        judge = Judge(rules=rooms.host, facts=facts, clock=rooms.clock, ceiling=ceiling, stale=stale)
-        self.intakes = tuple(
-            Intake(
-                account=account,
-                source=source,
-                judge=judge,
-                ledger=rooms.ledger,
-                looks=looks,
-                clock=rooms.clock,
-                pace=_pace(source, rooms.settings),
-                first=self._greet,
-                spent=line.budget.count_spent,
-                told=self._progress,
-                wake=self.wake,
-            )
-            for source in (Messages(client, self._clean_too), *(other(client) for other in WHEN_NEEDED))
-        )
-        self.held = HeldEvents(
-            account=account,
-            judge=judge,
-            ledger=rooms.ledger,
-            clock=rooms.clock,
-            spent=line.budget.count_spent,
-            wake=self.wake,
-        )
-        self.executor = Executor(
+    def __init__(self, account: str, connection: ApiConnection, services: Services, *, prefix: str = "") -> None:
+        """Build the loops; ``prefix`` tells the loops of several accounts apart in the log."""
+        self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
+        self._contacting, self._contacted = asyncio.Lock(), False
+        self.client = client = _open_client(account, connection, services)
+        own = AccountServices(
             account=account,
             client=client,
-            budget=line.budget,
-            ledger=rooms.ledger,
-            looks=looks,
-            clock=rooms.clock,
-            standing=self.standing,
-            settle=rooms.settings.settle,
-            busy=lambda: any(intake.walking for intake in self.intakes),
-            policies=facts.policies,
-            first=self._greet,
-            seen=self.intakes[0].seen,
-            notify=rooms.channels.notify,
-            wake=self.wake,
-            timeout=rooms.settings.request_timeout,
-            gather_notices=rooms.gather_notices,
+            budget=connection.budget,
+            ledger=services.ledger,
+            clock=services.clock,
+            contact=self._contact,
+            observer=services.outlets.metrics,
+        )
+        self.wake = own.wake
+        sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
+        self.intakes, self.held, self.executor = build_loops(
+            own,
+            services.timing,
+            sources=[(source, _choose_pace(source, services.settings)) for source in sources],
+            facts=Facts(client, services.clock),
+            rules=services.host,
+            standing=self.read_standing,
+            notify=services.channels.notify,
         )
 
-    def name_of(self, intake: Intake) -> str:
-        """Return what a source of this account is called in logs, metrics and readiness."""
+    @property
+    def totals(self) -> Counter[str]:
+        """Counts since the start: read, new, decisions."""
+        return sum((intake.totals for intake in self.intakes), Counter())
+
+    def name_source(self, intake: Intake) -> str:
+        """Return the name of a source of this account in logs and readiness."""
         return self._prefix + intake.source.name
 
-    def loops(self) -> list[Loop]:
-        """Return what has to be kept going: the head of each source, what lies behind it, and held events."""
-        heads = [Loop(self.name_of(one), self._while_needed(one, one.head)) for one in self.intakes]
-        behind = [Loop(self.name_of(one) + BEHIND, self._while_needed(one, one.behind)) for one in self.intakes]
+    def list_loops(self) -> list[Loop]:
+        """Return the loops of this account: the head of each source, what lies behind it, and held events."""
+        heads = [Loop(self.name_source(one), self._skip_unneeded(one, one.read_head)) for one in self.intakes]
+        behind = [
+            Loop(self.name_source(one) + BEHIND, self._skip_unneeded(one, one.read_behind)) for one in self.intakes
+        ]
         return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
 
-    def standing(self) -> Standing:
-        """Return what must hold when an entry is claimed: the ceiling and the rules as they are now."""
-        host, settings = self._rooms.host, self._rooms.settings
+    def read_standing(self) -> Standing:
+        """Return the ceiling and the rules as they are now: what must hold when an entry is claimed."""
+        host, settings = self._services.host, self._services.settings
         named = {rule.name: rule for rule in host.bundle.rules}
         return Standing(ceiling=settings.ceiling, rules=named, lowered=host.lowered, stale=settings.stale)
 
+    @property
     def needed(self) -> tuple[Intake, ...]:
-        """Return what is to be read: mail always, everything else while some rule is about it."""
-        kinds = {Messages.kind, *(rule.trigger for rule in self._rooms.host.bundle.rules if rule.mode is not OFF)}
+        """The sources to read: mail always, any other while a rule uses it."""
+        kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
 
+    @property
     def resting(self) -> tuple[Intake, ...]:
-        """Return what is not read now, because no rule is about what it brings."""
-        needed = self.needed()
+        """The sources that no rule uses now."""
+        needed = self.needed
         return tuple(intake for intake in self.intakes if intake not in needed)
 
-    def _while_needed(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
-        """Make of a step one that costs nothing while no rule is about what it brings."""
+    def _skip_unneeded(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
+        """Wrap a step so that it does nothing while no rule uses its source."""
 
         async def turn() -> float:
-            return await step() if intake in self.needed() else UNHEARD
+            return await step() if intake in self.needed else UNHEARD
 
         return turn
 
-    async def _greet(self) -> None:
-        """Ask the API for something small, once: the answer tells what time it is there."""
-        async with self._greeting:
-            if not self._greeted:
+    async def _contact(self) -> None:
+        """Make one small request, once: the answer carries the API's time."""
+        async with self._contacting:
+            if not self._contacted:
                 await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
-                self._greeted = True
+                self._contacted = True
 
-    def _clean_too(self) -> bool:
-        """Tell whether some rule wants to hear of clean mail."""
-        rules = self._rooms.host.bundle.rules
+    def _wants_clean(self) -> bool:
+        """Return whether any rule wants clean mail."""
+        rules = self._services.host.bundle.rules
         heard = (rule.dispositions or () for rule in rules if rule.trigger == Messages.kind and rule.mode is not OFF)
         return any("NONE" in dispositions for dispositions in heard)
 
-    def _progress(self, progress: Progress) -> None:
-        """Count what a page came to."""
-        metrics = self._rooms.outlets.metrics
-        self.totals.update({"read": progress.records, "new": progress.new, "decisions": progress.drafts})
-        metrics.messages_read.labels(progress.source).inc(progress.records)
-        metrics.broken.labels(progress.source).inc(progress.broken)
-        for rule in progress.mishaps:
-            metrics.rule_failures.labels(rule).inc()
+
+def _open_client(account: str, connection: ApiConnection, services: Services) -> Client:
+    """Open the client of an account; each call is counted."""
+    on_call = services.outlets.metrics.on_call
+    return Client(
+        connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=on_call
+    )
 
 
-def _client(account: str, line: Line, rooms: Rooms) -> Client:
-    """Open the client of an account, its calls counted."""
-    metrics: Metrics = rooms.outlets.metrics
-
-    def called(operation: str, status: int, seconds: float) -> None:
-        metrics.requests.labels(operation, str(status or "none")).inc()
-        metrics.seconds.labels(operation).observe(seconds)
-
-    return Client(line.transport, line.budget, rooms.clock, account, jitter=random.random, on_call=called)
-
-
-def _pace(source: Source, settings: Settings) -> Pace:
-    """Return how often a source is read; what changes seldom is asked seldom."""
+def _choose_pace(source: Source, settings: Settings) -> Pace:
+    """Return how often a source is read: what changes rarely is polled rarely."""
     requests, window = settings.budget
     soonest = max(SOONEST, PART * window / (requests * settings.budget_share))
     return Pace(
         soonest=min(soonest, settings.poll_every) * source.pace,
         latest=settings.poll_every * source.pace,
         lookback=settings.lookback,
-        settle=settings.settle,
         overlap=settings.overlap,
         overlap_every=OVERLAP_EVERY * source.pace,
         sweep=settings.sweep,
         sweep_every=source.rest,
     )
-
-
-def credential_of(account: Account) -> Credential:
-    """Make the credential of an account; raises SettingsError for text that cannot be one."""
-    if account.token:
-        return Credential.from_text(account.token.get_secret_value())
-    return Credential.from_key(account.email, account.key.get_secret_value() if account.key else "")

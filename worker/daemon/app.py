@@ -1,42 +1,33 @@
-"""The house: everything that is open while the worker runs, and how its loops are kept going."""
+"""The app: everything that one process has open, its loops, and whether they do their work."""
 
 import asyncio
 import os
-import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Iterator
 
-from worker import notifiers
-from worker.api import ApiClock, Budget, Clock, HttpTransport
-from worker.api.pacing import UNDATED
-from worker.daemon.account import BEHIND, Desk, Line, Loop, Rooms, credential_of
-from worker.daemon.readiness import TURNS, Progress, readiness
-from worker.daemon.scheduler import Wakes
+from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
+from worker.daemon.readiness import TURNS, SourceProgress, judge_readiness
+from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
-from worker.ledger.ledger import Ledger, open_ledger
 from worker.ledger.records import Json, NewRecord
-from worker.rulehost.host import Host
-from worker.settings import Account, Settings
-from worker.telemetry import Log, Outlets
+from worker.telemetry import Log
 from worker.web import Readiness
 
 REFUSED_AGAIN = 60.0
-"""Seconds until something is tried again that the API refused."""
+"""Seconds until a step is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
-WAY_BACK = "stop this version, put the copy in the ledger's place, and start the version before"
 
 
-class House:
-    """The open rooms of one process, and what they are troubled by."""
+class App:
+    """Everything that one process has open, and what keeps it from its work."""
 
-    def __init__(self, rooms: Rooms, desks: Iterable[Desk]) -> None:
-        """Keep what is open."""
-        self.rooms, self.desks = rooms, tuple(desks)
+    def __init__(self, services: Services, workers: Iterable[AccountWorker]) -> None:
+        """Take what is open already; the caller closes it."""
+        self.services, self.workers = services, tuple(workers)
         self.stopping = asyncio.Event()
         self.missing: dict[str, tuple[float, str]] = {}
-        """Per source: seconds not read yet, and why not when something is in the way."""
+        """By source: the seconds not read yet, and why when something is in the way."""
         self.refused = ""
-        """Why the rule files on disk are not taken; empty when they are."""
+        """Why the rule files on disk are refused; empty when they are in force."""
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
         self._was_ready: bool | None = None
@@ -45,80 +36,79 @@ class House:
     @property
     def log(self) -> Log:
         """The operations log."""
-        return self.rooms.outlets.log
+        return self.services.outlets.log
 
     async def begin(self) -> None:
-        """Say what runs, in the log and in the audit records."""
-        bundle, settings = self.rooms.host.bundle, self.rooms.settings
+        """Log and record the start, and which rules are in force."""
+        bundle, settings = self.services.host.bundle, self.services.settings
         self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
         await self.write(NewRecord("started", {"ceiling": settings.ceiling.name.lower()}))
         await self.write_bundle()
 
     async def end(self) -> None:
-        """Say that it ended as it should."""
+        """Record and log an orderly end, and keep what was spent."""
         await self.write(NewRecord("stopped"))
-        for desk in self.desks:
-            await self.rooms.ledger.keep_spent(
-                desk.line.credential, desk.line.budget.count_spent(), self.rooms.clock.now()
-            )
+        for worker in self.workers:
+            spent = worker.connection.budget.count_spent()
+            await self.services.ledger.keep_spent(worker.connection.credential, spent, self.services.clock.now())
         self.log.info("stopped")
 
     async def write(self, record: NewRecord) -> None:
-        """Write a record that is about no entry, for every account."""
-        for desk in self.desks:
-            await self.rooms.ledger.write(desk.account, [record], self.rooms.clock.now())
+        """Write an audit record that belongs to no entry, for every account."""
+        for worker in self.workers:
+            await self.services.ledger.write(worker.account, [record], self.services.clock.now())
 
     async def write_bundle(self) -> None:
-        """Record which rules judge from now on."""
-        bundle = self.rooms.host.bundle
+        """Record which rules are in force from now on."""
+        bundle = self.services.host.bundle
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
-        told: dict[str, Json] = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
-        await self.write(NewRecord("bundle taken", told))
-        self.rooms.outlets.metrics.generation.set(bundle.generation)
+        fields: dict[str, Json] = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
+        await self.write(NewRecord("bundle taken", fields))
+        self.services.outlets.metrics.generation.set(bundle.generation)
 
-    def overslept(self, name: str) -> None:
-        """Note that the watchdog had to wake a loop."""
-        self.rooms.outlets.metrics.overslept.inc()
+    def report_oversleep(self, name: str) -> None:
+        """Count and log that the watchdog had to wake a loop."""
+        self.services.outlets.metrics.overslept.inc()
         self.log.warning("woken by the watchdog: the wall clock must have been set back", loop=name)
 
-    async def keep(self, loop: Loop, wakes: Wakes) -> None:
-        """Take turn after turn until the worker is to stop."""
+    async def run_loop(self, loop: Loop, scheduler: Scheduler) -> None:
+        """Take turn after turn until the worker stops."""
         while not self.stopping.is_set():
-            await wakes.rest(loop.name, await self.turn(loop))
+            await scheduler.rest(loop.name, await self.take_turn(loop))
 
-    async def turn(self, loop: Loop) -> float:
-        """Take one turn; return the seconds until the next. What the API does not do now is asked again later."""
+    async def take_turn(self, loop: Loop) -> float:
+        """Take one turn; return the seconds until the next, also when the API refuses or fails."""
         try:
             pause = await loop.step()
         except NotEntitled as error:
-            return self._trouble(loop.name, error, NOT_ENTITLED_AGAIN)
+            return self._note_trouble(loop.name, error, NOT_ENTITLED_AGAIN)
         except Permanent as error:
-            return self._trouble(loop.name, error, REFUSED_AGAIN)
+            return self._note_trouble(loop.name, error, REFUSED_AGAIN)
         except Temporary as error:
-            return self._trouble(loop.name, error, max(error.after, self.rooms.settings.poll_every))
+            return self._note_trouble(loop.name, error, max(error.after, self.services.settings.poll_every))
         if self._troubles.pop(loop.name, None):
             self.log.info("works again", loop=loop.name)
         return pause
 
-    def _trouble(self, name: str, error: WorkerError, pause: float) -> float:
-        """Say what is wrong when it begins or becomes something else, not each time it is tried again."""
+    def _note_trouble(self, name: str, error: WorkerError, pause: float) -> float:
+        """Log a failing loop when it begins to fail or fails in another way, not at each try; return the pause."""
         if type(self._troubles.get(name)) is not type(error):
             self.log.warning("could not; tries again", loop=name, problem=str(error), again_in_seconds=round(pause))
         self._troubles[name] = error
         return pause
 
-    def tell_problems(self) -> None:
-        """Say what holds effects up when it begins, and when it is over; once each."""
-        now = {name: said for desk in self.desks for name, said in desk.executor.problems.items()}
+    def log_problems(self) -> None:
+        """Log what delays actions, once when it begins and once when it is over."""
+        now = {name: said for worker in self.workers for name, said in worker.executor.problems.items()}
         for name in now.keys() - self._held_up.keys():
             self.log.warning("effects are held up", kind=name, problem=now[name])
         for name in self._held_up.keys() - now.keys():
             self.log.info("effects go on again", kind=name)
         self._held_up = now
 
-    def tell_readiness(self) -> None:
-        """Say when the worker becomes ready, and why when it is not any more; at the start that is no warning."""
-        found, before = self.readiness(), self._was_ready
+    def log_readiness(self) -> None:
+        """Log each change of readiness; not being ready yet, right after the start, is no warning."""
+        found, before = self.check_readiness(), self._was_ready
         self._was_ready = found.ready
         if found.ready and not before:
             self.log.info("ready again" if self._been_ready else "ready")
@@ -126,84 +116,36 @@ class House:
         elif not found.ready and before is not False:
             (self.log.warning if before else self.log.info)("not ready", why="; ".join(found.why))
 
-    def readiness(self) -> Readiness:
-        """Say whether the work is being done, and why not."""
-        sources = [each for desk in self.desks for each in self._sources(desk)]
-        resting = {desk.name_of(intake) for desk in self.desks for intake in desk.resting()}
-        told = {name: str(said) for name, said in self._troubles.items() if name.removesuffix(BEHIND) not in resting}
-        for desk in self.desks:
-            lost = desk.line.transport.lost
-            told = {desk.name_of(intake): lost for intake in desk.needed() if lost} | told | desk.executor.problems
-        now, stopping = self.rooms.clock.now(), self.stopping.is_set()
-        return readiness(sources, told, now, stopping=stopping, warnings=self._warnings())
+    def check_readiness(self) -> Readiness:
+        """Return whether the work is being done, and why not."""
+        sources = [each for worker in self.workers for each in self._list_sources(worker)]
+        now, stopping = self.services.clock.now(), self.stopping.is_set()
+        warnings = self._list_warnings()
+        return judge_readiness(sources, self._collect_troubles(), now, stopping=stopping, warnings=warnings)
 
-    def _warnings(self) -> Iterator[str]:
-        """Yield what a person has to fix, though everything goes on."""
+    def _collect_troubles(self) -> dict[str, str]:
+        """Return what stands in the way, by the name of what it stops; a source that no rule uses is not missed."""
+        resting = {worker.name_source(intake) for worker in self.workers for intake in worker.resting}
+        named = {name: str(error) for name, error in self._troubles.items()}
+        troubles = {name: error for name, error in named.items() if name.removesuffix(BEHIND) not in resting}
+        for worker in self.workers:
+            lost = worker.connection.transport.lost
+            unread = {worker.name_source(intake): lost for intake in worker.needed if lost}
+            troubles = unread | troubles | worker.executor.problems
+        return troubles
+
+    def _list_warnings(self) -> Iterator[str]:
+        """Yield what a person has to fix while the worker continues."""
         if self.refused:
-            yield f"the rule files on disk are refused and the ones before go on: {self.refused}"
-        for name in sorted(self.rooms.host.lowered):
-            yield f"rule {name} only observes until it is fixed: it stopped the process of the rules too often"
+            yield f"the rule files on disk are refused, and the rules loaded before stay in force: {self.refused}"
+        for name in sorted(self.services.host.lowered):
+            yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
 
-    def _sources(self, desk: Desk) -> Iterable[Progress]:
-        """Yield how far each source is read that some rule needs."""
-        settings = self.rooms.settings
-        for intake in desk.needed():
-            name = desk.name_of(intake)
+    def _list_sources(self, worker: AccountWorker) -> Iterable[SourceProgress]:
+        """Yield how far each needed source is read."""
+        settings = self.services.settings
+        for intake in worker.needed:
+            name = worker.name_source(intake)
             missing, slow = self.missing.get(name, (0.0, ""))
             allowed = TURNS * settings.poll_every * intake.source.pace + settings.request_timeout
-            yield Progress(name, intake.reached, missing, slow, allowed)
-
-
-@asynccontextmanager
-async def opened(
-    settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
-) -> AsyncIterator[House]:
-    """Open the rules, the ledger, and a desk per account; nothing here waits for the API.
-
-    Raises SettingsError, RuleError or StoreError.
-    """
-    accounts = settings.accounts()
-    addresses = {name: address.get_secret_value() for name, address in settings.channels.items()}
-    channels = notifiers.opened(addresses, lambda channel, text: outlets.log.info("notice", channel=channel, text=text))
-    async with AsyncExitStack() as stack:
-        owner = secrets.token_hex(8)
-        # The rules first: when they are refused, no empty ledger is left behind.
-        host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
-        opening = open_ledger(
-            settings.store_url,
-            owner=owner,
-            exclusive=True,
-            on_migration=lambda copy: outlets.log.warning("ledger migrated", copy=str(copy), back=WAY_BACK),
-        )
-        ledger = await stack.enter_async_context(opening)
-        rooms = Rooms(settings, outlets, clock or ApiClock(), ledger, host, channels, gather_notices)
-        lines = await _lines(stack, rooms, accounts)
-        many = len(accounts) > 1
-        yield House(rooms, (Desk(a.id, lines[a.id], rooms, prefix=f"{a.id} " if many else "") for a in accounts))
-
-
-async def _lines(stack: AsyncExitStack, rooms: Rooms, accounts: Iterable[Account]) -> dict[str, Line]:
-    """Open one line per credential, and return each account's."""
-    settings, lines, of_account = rooms.settings, dict[str, Line](), dict[str, Line]()
-    for account in accounts:
-        credential = credential_of(account)
-        key = credential.fingerprint
-        if key not in lines:
-            mine = [each.id for each in accounts if credential_of(each).fingerprint == key]
-            spent = await _spent(rooms.ledger, [key, *mine])
-            transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
-            budget = Budget(rooms.clock, *settings.budget, settings.budget_share, spent)
-            lines[key] = Line(await stack.enter_async_context(transport), budget, key)
-        of_account[account.id] = lines[key]
-    return of_account
-
-
-async def _spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
-    """Return what was spent lately: pages and answers write it under other names, each time whole; the newest holds."""
-    written = [sorted(await ledger.read_spent(name)) for name in names]
-    return max(written, key=lambda spent: (_newest(spent), sum(count for _, count in spent)))
-
-
-def _newest(spent: list[tuple[float, int]]) -> float:
-    """Return the last second that is known in API time."""
-    return max((second for second, _ in spent if second != UNDATED), default=0.0)
+            yield SourceProgress(name, intake.reached, missing, slow, allowed)

@@ -1,195 +1,122 @@
-"""Upkeep: besides reading and acting: people's orders, new rules, records out, figures, retention."""
+"""Maintenance: the loops beside reading and acting: orders, rules, audit records, metrics, retention."""
 
-import re
-from collections import OrderedDict
-from datetime import datetime
-
-import msgspec
-
+from worker.audit.alerts import Alerts
 from worker.audit.stream import Stream
-from worker.daemon.account import Desk, Loop
-from worker.daemon.app import House
-from worker.daemon.reload import Watch
+from worker.daemon.account import AccountWorker, Loop
+from worker.daemon.app import App
+from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
+from worker.intake.reader import Intake
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
-"""Counting reads every entry that is kept, so it is done more seldom."""
+"""Counting reads every entry that is kept, so it runs less often."""
 HOURLY = 3600.0
 SWEPT_TOO = 7 * 86400.0
 """Seconds beyond the sweep for which sights are kept."""
-REMEMBERED = 10_000
-"""Entries that are answered and not yet proved, whose time is measured."""
 
 
-def loops(house: House, records: "Records") -> list[Loop]:
-    """Return the loops of upkeep."""
+def list_loops(app: App, records: "Records") -> list[Loop]:
+    """Return the maintenance loops."""
     return [
-        Loop("orders", lambda: orders(house)),
-        Loop("readiness", lambda: readiness(house)),
-        Loop("rules", Watch(house).step),
+        Loop("orders", lambda: take_orders(app)),
+        Loop("readiness", lambda: log_readiness(app)),
+        Loop("rules", RuleWatch(app).step),
         Loop("records", records.step),
-        Loop("audit head", records.tell_head),
-        Loop("figures", lambda: figures(house)),
-        Loop("entries", lambda: entries(house)),
-        Loop("retention", lambda: retention(house)),
+        Loop("audit head", records.log_heads),
+        Loop("figures", lambda: update_gauges(app)),
+        Loop("entries", lambda: count_entries(app)),
+        Loop("retention", lambda: apply_retention(app)),
     ]
 
 
-async def orders(house: House) -> float:
-    """Take up what people ordered."""
-    rooms = house.rooms
-    for desk in house.desks:
-        taken = await rooms.ledger.take_orders(desk.account, rooms.clock.now())
+async def take_orders(app: App) -> float:
+    """Carry out what people ordered, and wake the executor for it."""
+    services = app.services
+    for worker in app.workers:
+        taken = await services.ledger.take_orders(worker.account, services.clock.now())
         for order in taken:
-            house.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
+            app.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
         if taken:
-            desk.wake.set()
+            worker.wake.set()
     return ORDERS_EVERY
 
 
-async def readiness(house: House) -> float:
-    """Log when readiness turns: whoever reads the log knows as soon as whoever asks /readyz."""
-    house.tell_readiness()
+async def log_readiness(app: App) -> float:
+    """Log changes of readiness, so that the log knows as soon as /readyz does."""
+    app.log_readiness()
     return READINESS_EVERY
 
 
 class Records:
-    """Hands audit records on to stdout, in order and at least once, and times what they tell."""
+    """Streams audit records to stdout, in order and at least once, and alerts people."""
 
-    def __init__(self, house: House) -> None:
-        """Go on after the last record that is known to be out."""
-        rooms = house.rooms
-        self._metrics = rooms.outlets.metrics
+    def __init__(self, app: App) -> None:
+        """Continue after the last record that the ledger knows to be out."""
+        services = app.services
+        self._log = app.log
+        self._alerts = Alerts(app.log, services.outlets.metrics, services.channels.broadcast)
         self._streams = [
-            Stream(rooms.ledger, desk.account, rooms.outlets.records, told=self._measure) for desk in house.desks
+            Stream(services.ledger, worker.account, services.outlets.records, on_record=self._alerts.take)
+            for worker in app.workers
         ]
-        self._log = house.log
-        self._sent: OrderedDict[str, float] = OrderedDict()
-        self._heads: dict[str, Told] = {}
-        self._channels = rooms.channels
-        self._notices: list[str] = []
-        self._failing: set[str] = set()
-        self._spent: set[str] = set()
 
     async def step(self) -> float:
-        """Hand on everything that is there."""
+        """Stream every new record, then send the notices."""
         try:
             for stream in self._streams:
                 await stream.step()
         except OSError as error:
             raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
-        while self._notices:
-            await self._notify(self._notices.pop(0))
+        await self._alerts.send()
         return RECORDS_EVERY
 
-    async def _notify(self, text: str) -> None:
-        """Tell every channel; one that does not take it has the log beside it."""
-        for channel in self._channels.names:
-            try:
-                await self._channels.notify(channel, text)
-            except Exception as error:  # noqa: BLE001 (a channel is other people's code, and its words may hold the address)
-                self._log.warning("a notice was not taken", channel=channel, problem=type(error).__name__)
-
-    async def tell_head(self) -> float:
-        """Log the newest record's hash: whoever keeps the log can tell a chain that was written anew."""
-        for account, head in self._heads.items():
-            self._log.info("audit head", account=account, number=head.number, hash=head.hash)
+    async def log_heads(self) -> float:
+        """Log the newest hash of each chain: whoever keeps the log can detect a rewritten chain."""
+        for head in (stream.head for stream in self._streams if stream.head):
+            self._log.info("audit head", account=head.account, number=head.number, hash=head.hash)
         return HOURLY
 
-    def _measure(self, line: bytes) -> None:
-        """Measure how long it took until an entry was answered, and then until it was proved."""
-        told = msgspec.json.decode(line, type=Told)
-        at = told.at.timestamp()
-        self._heads[told.account] = told
-        self._tell(told)
-        if told.to == "sent":
-            self._sent[told.entry] = at
-            if len(self._sent) > REMEMBERED:
-                self._sent.popitem(last=False)
-            if first := re.fullmatch(r"([^/]+)/.*/1", told.cause):
-                self._metrics.answered.observe(max(0.0, at - datetime.fromisoformat(first[1]).timestamp()))
-        elif told.to == "done" and told.entry in self._sent:
-            self._metrics.proved.observe(max(0.0, at - self._sent.pop(told.entry)))
 
-    def _tell(self, told: "Told") -> None:
-        """Say loudly what a person has to know: a lane that braked itself, a rule that begins to fail, a limit."""
-        if told.verb == "braked" and told.who == "worker":
-            self._log.error("a lane braked itself", account=told.account, lane=told.in_lane, because=told.because)
-            self._notices.append(
-                f"{told.account}: nothing is done in the lane {told.in_lane} any more, since {told.because}; "
-                f"mend that, then run worker brake off --lane {told.in_lane}"
-            )
-        if told.verb == "drift":
-            self._metrics.drift.inc()
-            self._log.error("what was proved is contradicted", entry=told.entry, target=told.target, why=told.why)
-            self._notices.append(f"{told.account}: entry {told.entry} on {told.target}: {told.why}; look at it by hand")
-        failing = str(told.rules)
-        if told.verb == "rule failed" and failing not in self._failing:
-            self._failing.add(failing)
-            self._log.warning("a rule failed", rule=told.rules[0][0], on=told.cause, problem=told.why)
-        if told.verb == "postponed" and told.item.startswith("limit/") and told.item not in self._spent:
-            self._spent.add(told.item)
-            self._tell_spent(told)
-
-    def _tell_spent(self, told: "Told") -> None:
-        """Say that what is beyond a rule's limit begins to wait; how much that becomes, is listed."""
-        rule = told.item.removeprefix("limit/").partition("/")[0]
-        lists = "worker waiting lists what is beyond it and waits for a person"
-        self._log.warning("a limit is spent", account=told.account, rule=rule, because=told.said, then=lists)
-        self._notices.append(f"{told.account}: {told.said}; {lists}")
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What of a record is measured, or told to people."""
-
-    account: str
-    number: int
-    hash: str
-    at: datetime
-    verb: str = ""
-    entry: str = ""
-    to: str = ""
-    cause: str = ""
-    who: str = ""
-    in_lane: str = ""
-    because: str = ""
-    why: str = ""
-    said: str = ""
-    item: str = ""
-    target: str = ""
-    rules: tuple[tuple[str, ...], ...] = ()
-
-
-async def figures(house: House) -> float:
-    """Measure what is not counted as it happens."""
-    rooms, metrics = house.rooms, house.rooms.outlets.metrics
-    now = rooms.clock.now()
-    metrics.ready.set(house.readiness().ready)
-    house.tell_problems()
-    metrics.generation.set(rooms.host.bundle.generation)
-    for desk in house.desks:
-        metrics.budget_left.labels(desk.line.credential).set(desk.line.budget.left)
-        await rooms.ledger.keep_spent(desk.line.credential, desk.line.budget.count_spent(), now)
-        for intake in desk.resting():  # nothing is missed where nothing is wanted
-            metrics.gap.remove(desk.account, intake.source.name)
-            metrics.coverage_age.remove(desk.account, intake.source.name)
-        for intake in desk.needed():
-            name = desk.name_of(intake)
-            house.missing[name] = missing = await _missing(house, desk, intake.source.name)
-            metrics.gap.labels(desk.account, intake.source.name).set(missing[0])
-            if intake.reached:
-                metrics.coverage_age.labels(desk.account, intake.source.name).set(now - intake.reached)
+async def update_gauges(app: App) -> float:
+    """Update the metrics that are not counted as things happen."""
+    metrics = app.services.outlets.metrics
+    metrics.ready.set(app.check_readiness().ready)
+    app.log_problems()
+    metrics.generation.set(app.services.host.bundle.generation)
+    for worker in app.workers:
+        await _measure_budget(app, worker)
+        for intake in worker.resting:  # a source that no rule uses has no gap
+            metrics.gap.remove(worker.account, intake.source.name)
+            metrics.coverage_age.remove(worker.account, intake.source.name)
+        for intake in worker.needed:
+            await _measure_source(app, worker, intake)
     return FIGURES_EVERY
 
 
-async def entries(house: House) -> float:
-    """Count the entries by action and state."""
-    gauge = house.rooms.outlets.metrics.entries
-    counted = [(desk.account, await house.rooms.ledger.counts(desk.account)) for desk in house.desks]
+async def _measure_budget(app: App, worker: AccountWorker) -> None:
+    """Measure the budget left on a connection, and keep what was spent for the next start."""
+    connection, services = worker.connection, app.services
+    services.outlets.metrics.budget_left.labels(connection.credential).set(connection.budget.left)
+    await services.ledger.keep_spent(connection.credential, connection.budget.count_spent(), services.clock.now())
+
+
+async def _measure_source(app: App, worker: AccountWorker, intake: Intake) -> None:
+    """Measure how far a source is read, and how much of it is missing."""
+    metrics, source = app.services.outlets.metrics, intake.source.name
+    app.missing[worker.name_source(intake)] = missing = await _find_missing(app, worker, source)
+    metrics.gap.labels(worker.account, source).set(missing[0])
+    if intake.reached:
+        metrics.coverage_age.labels(worker.account, source).set(app.services.clock.now() - intake.reached)
+
+
+async def count_entries(app: App) -> float:
+    """Count entries by action and state."""
+    gauge = app.services.outlets.metrics.entries
+    counted = [(worker.account, await app.services.ledger.counts(worker.account)) for worker in app.workers]
     gauge.clear()
     for account, kinds in counted:
         for kind, states in kinds.items():
@@ -198,24 +125,24 @@ async def entries(house: House) -> float:
     return ENTRIES_EVERY
 
 
-async def _missing(house: House, desk: Desk, source: str) -> tuple[float, str]:
-    """Return the seconds of a source that are not read, and why they cannot be for now."""
-    found = await house.rooms.ledger.coverage(desk.account, source)
-    gaps = coverage.gaps(found.closed, found.since, coverage.horizon(found))
+async def _find_missing(app: App, worker: AccountWorker, source: str) -> tuple[float, str]:
+    """Return how many seconds of a source are not read, and why they cannot be read now."""
+    found = await app.services.ledger.coverage(worker.account, source)
+    gaps = coverage.find_gaps(found.closed, found.since, coverage.find_horizon(found))
     slow = next((slice_.why for slice_ in found.open if slice_.kind == "gap" and slice_.next_at), "")
     return sum(end - start for start, end in gaps), slow
 
 
-async def retention(house: House) -> float:
-    """Let lapse what waited too long, and forget what is old."""
-    rooms, settings = house.rooms, house.rooms.settings
-    now = rooms.clock.now()
-    for desk in house.desks:
-        await rooms.ledger.lapse(desk.account, now, settings.lapse)
-        # Whatever may still be read again: a first read that reaches back further than the sweep can begin anew.
-        swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in desk.intakes}
+async def apply_retention(app: App) -> float:
+    """End what has waited too long, delete what is old, and measure the tables."""
+    services, settings = app.services, app.services.settings
+    now = services.clock.now()
+    for worker in app.workers:
+        await services.ledger.lapse(worker.account, now, settings.lapse)
+        # A first read may reach back further than the sweep and begin again, so its sights are kept, too.
+        swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
-        await rooms.ledger.prune(desk.account, now, sights_before, now - settings.keep)
-    for table, size in (await rooms.ledger.sizes()).items():
-        rooms.outlets.metrics.store_bytes.labels(table).set(size)
+        await services.ledger.prune(worker.account, now, sights_before, now - settings.keep)
+    for table, size in (await services.ledger.sizes()).items():
+        services.outlets.metrics.store_bytes.labels(table).set(size)
     return HOURLY

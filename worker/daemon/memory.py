@@ -1,4 +1,4 @@
-"""Memory: how a process that runs for months keeps as little of it after a year as after an hour."""
+"""Memory: settings that keep a process as small after a year as after an hour."""
 
 import ctypes
 import gc
@@ -10,12 +10,12 @@ LARGE = 128 << 10
 
 
 def give_back() -> None:
-    """Let freed pages leave the process: glibc raises its thresholds with the largest block that it has seen freed.
+    """Return freed memory to the system: glibc keeps more of it with each large block that it has seen freed.
 
-    To be called before there is a second thread, which would have blocks of its own.
+    Call it before a second thread starts, which would have an arena of its own.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # another C library, which has its own ways
+    if mallopt is None:  # another C library
         return
     mallopt(MMAP_THRESHOLD, LARGE)
     mallopt(TRIM_THRESHOLD, LARGE)
@@ -23,10 +23,10 @@ def give_back() -> None:
 
 
 def collect_seldom() -> None:
-    """Let the garbage collector leave alone what is there for good, and look through the rest less often.
+    """Freeze the objects that stay, and collect the others less often.
 
-    A page is ten thousand small objects without cycles: looking through them again and again was a sixth of the CPU.
-    To be called when everything is open.
+    A page is ten thousand small objects without cycles: scanning them again and again took a sixth of the CPU.
+    Call it when everything is open.
     """
     gc.freeze()
     gc.set_threshold(5_000, 10, 10)

@@ -1,4 +1,4 @@
-"""One round: read what is due, act, wait for proof, and say what came of it."""
+"""One round: read what is due, act, wait for proof, and return a summary."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -7,94 +7,95 @@ from msgspec import Struct
 
 from worker.api import Clock
 from worker.daemon import maintenance
-from worker.daemon.account import Desk
-from worker.daemon.app import House, opened
+from worker.daemon.account import AccountWorker
+from worker.daemon.app import App
+from worker.daemon.opening import open_app
 from worker.intake.coverage import BACK
 from worker.ledger.entries import OPEN, Entry
 from worker.settings import Settings
 from worker.telemetry import Outlets
 
 PATIENCE = 3
-"""Settle times to wait for proof."""
+"""How many settle times to wait for proof."""
 LONGEST_REST = 1.0
 
 
 class Summary(Struct, kw_only=True):
-    """What a round came to, over all accounts."""
+    """The result of a round, over all accounts."""
 
     entries: dict[str, dict[str, int]] = {}
-    """By action and state, as the whole ledger holds them; *later* is what is ready only then."""
+    """Counts of the whole ledger by action and state; *later* is what becomes ready later."""
     calls: dict[str, int] = {}
-    """Requests of this round, by operation."""
+    """Requests of this round by operation."""
     unsettled: int = 0
     open_gaps: int = 0
 
 
-async def once(settings: Settings, outlets: Outlets) -> Summary:
-    """Take one round; raises what the API raises when it cannot be asked."""
+async def run_once(settings: Settings, outlets: Outlets) -> Summary:
+    """Run one round; raises what the API raises when it cannot be reached."""
     summary = Summary()
-    async with opened(settings, outlets, gather_notices=0.0) as house:
-        await house.begin()
-        await maintenance.orders(house)
-        for desk in house.desks:
-            await _read(desk, house.rooms.clock)
-            summary.unsettled += await _settled(house, desk)
-            await _add(summary, house, desk)
-        await house.end()
+    async with open_app(settings, outlets, gather_notices=0.0) as app:
+        await app.begin()
+        await maintenance.take_orders(app)
+        for worker in app.workers:
+            await _read_account(worker, app.services.clock)
+            summary.unsettled += await _settle(app, worker)
+            await _add_up(summary, app, worker)
+        await app.end()
     return summary
 
 
-async def _read(desk: Desk, clock: Clock) -> None:
-    """Read the present, then what is missing before it, then judge what was held for a fact."""
-    for intake in desk.needed():
+async def _read_account(worker: AccountWorker, clock: Clock) -> None:
+    """Read the head of each source, then what is missing behind it, then judge held events."""
+    for intake in worker.needed:
         begun = clock.now()
-        await intake.head()
-        if intake.reached < begun - BACK:  # it only ended what a round before had broken off
-            await intake.head()
-        await _to_the_end(intake.behind)
-    await _to_the_end(desk.held.step)
+        await intake.read_head()
+        if intake.reached < begun - BACK:  # it only finished what an earlier round had left
+            await intake.read_head()
+        await _step_to_the_end(intake.read_behind)
+    await _step_to_the_end(worker.held.step)
 
 
-async def _to_the_end(step: Callable[[], Awaitable[float]]) -> None:
-    """Step until there is nothing more to do at once."""
+async def _step_to_the_end(step: Callable[[], Awaitable[float]]) -> None:
+    """Step until there is nothing to do right now."""
     while await step() <= 0:
         pass
 
 
-async def _settled(house: House, desk: Desk) -> int:
-    """Act and look for proof; return how many entries are still open when the patience is over."""
-    rooms = house.rooms
-    patience = PATIENCE * rooms.settings.settle
-    until = rooms.clock.monotonic() + patience
-    house.log.info("acting, and waiting for proof", account=desk.account, at_most_seconds=round(patience))
+async def _settle(app: App, worker: AccountWorker) -> int:
+    """Act and look for proof; return how many entries are still open at the end."""
+    services = app.services
+    patience = PATIENCE * services.settings.settle
+    until = services.clock.monotonic() + patience
+    app.log.info("acting, and waiting for proof", account=worker.account, at_most_seconds=round(patience))
     while True:
-        moved = await desk.executor.step()
-        left = await unsettled(house, desk)
-        if not left or rooms.clock.monotonic() > until:
+        moved = await worker.executor.step()
+        left = await find_unsettled(app, worker)
+        if not left or services.clock.monotonic() > until:
             return len(left)
         if not moved:
-            await rooms.clock.sleep(await _rest(house, desk))
+            await services.clock.sleep(await _choose_rest(app, worker))
 
 
-async def unsettled(house: House, desk: Desk) -> list[Entry]:
-    """Return the entries that are on their way; an unblock at the end of a long block is not yet."""
-    now = house.rooms.clock.now()
-    entries = await house.rooms.ledger.open(desk.account, now, states=tuple(OPEN), due=False)
+async def find_unsettled(app: App, worker: AccountWorker) -> list[Entry]:
+    """Return the entries that are under way; the scheduled end of a long block is not yet."""
+    now = app.services.clock.now()
+    entries = await app.services.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
     return [entry for entry in entries if entry.ready_at <= now]
 
 
-async def _rest(house: House, desk: Desk) -> float:
-    """Return how long there is nothing to do."""
-    now = house.rooms.clock.now()
-    due = await house.rooms.ledger.next_due(desk.account, now)
+async def _choose_rest(app: App, worker: AccountWorker) -> float:
+    """Return the seconds until something is due, within bounds."""
+    now = app.services.clock.now()
+    due = await app.services.ledger.next_due(worker.account, now)
     return min(max((due or now) - now, LONGEST_REST / 10), LONGEST_REST)
 
 
-async def _add(summary: Summary, house: House, desk: Desk) -> None:
-    """Add what one account came to."""
-    for kind, states in (await house.rooms.ledger.counts(desk.account, house.rooms.clock.now())).items():
+async def _add_up(summary: Summary, app: App, worker: AccountWorker) -> None:
+    """Add one account to the summary."""
+    for kind, states in (await app.services.ledger.counts(worker.account, app.services.clock.now())).items():
         summary.entries[kind] = dict(Counter(summary.entries.get(kind, {})) + Counter(states))
-    for (operation, _), count in desk.client.calls.items():
+    for (operation, _), count in worker.client.calls.items():
         summary.calls[operation] = summary.calls.get(operation, 0) + count
-    for intake in desk.needed():
-        summary.open_gaps += len(await intake.gaps())
+    for intake in worker.needed:
+        summary.open_gaps += len(await intake.find_gaps())

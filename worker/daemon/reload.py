@@ -1,9 +1,9 @@
-"""Reloading: rule files that change on disk are taken up, whole or not at all."""
+"""Reloading: changed rule files come into force together or not at all."""
 
 from contextlib import suppress
 from pathlib import Path
 
-from worker.daemon.app import House
+from worker.daemon.app import App
 from worker.errors import RuleError
 from worker.ledger.records import NewRecord
 
@@ -14,7 +14,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def stamp(folder: Path) -> Stamp:
-    """Return what changes when a rule file does; links are followed, as a ConfigMap swaps a link to change a file."""
+    """Return what changes when a rule file does. Links are followed: a ConfigMap swaps one to change its files."""
     found = []
     for path in sorted(folder.glob("*.py")):
         with suppress(OSError):  # gone since it was listed
@@ -23,18 +23,18 @@ def stamp(folder: Path) -> Stamp:
     return tuple(found)
 
 
-class Watch:
-    """Takes up changed rule files; bad ones leave the running rules as they are."""
+class RuleWatch:
+    """Loads changed rule files; when they are refused, the running rules stay in force."""
 
-    def __init__(self, house: House) -> None:
-        """Begin with no files seen: they may have changed since they were loaded at the start."""
-        self._house = house
-        self._folder = house.rooms.settings.rules
+    def __init__(self, app: App) -> None:
+        """Begin without a stamp: the files may have changed since they were loaded at the start."""
+        self._house = app
+        self._folder = app.services.settings.rules
         self._taken: Stamp = ()
         self._seen: Stamp = ()
 
     async def step(self) -> float:
-        """Look at the files; what has changed is taken up once it has stopped changing."""
+        """Look at the files, and load them when they have changed and are not changing any more."""
         now = stamp(self._folder)
         settled, self._seen = now == self._seen, now
         if settled and now != self._taken:
@@ -43,20 +43,20 @@ class Watch:
         return RULES_EVERY
 
     async def _take_up(self) -> None:
-        """Load, and say what came of it: in the log, as a metric and in the audit records."""
-        house, metrics = self._house, self._house.rooms.outlets.metrics
-        before = house.rooms.host.bundle
+        """Load the files; log, measure and record the result."""
+        app, metrics = self._house, self._house.services.outlets.metrics
+        before = app.services.host.bundle
         try:
-            bundle = await house.rooms.host.load()
+            bundle = await app.services.host.load()
         except RuleError as error:
             metrics.refused.set(1)
-            house.refused = problem = str(error)
-            house.log.warning("rules refused; the ones before go on", problem=problem)
-            await house.write(NewRecord("bundle refused", {"why": problem}))
+            app.refused = problem = str(error)
+            app.log.warning("rules refused; the ones before go on", problem=problem)
+            await app.write(NewRecord("bundle refused", {"why": problem}))
             return
-        if bundle is before and not house.refused:
-            return  # nothing but times has changed
+        if bundle is before and not app.refused:
+            return  # only times have changed
         metrics.refused.set(0)
-        house.refused = ""
-        house.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
-        await house.write_bundle()
+        app.refused = ""
+        app.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
+        await app.write_bundle()

@@ -1,4 +1,4 @@
-"""Waking: APScheduler wakes each loop for its next turn; the monotonic clock sees that none is slept through."""
+"""Scheduling: APScheduler wakes each loop for its next turn; a monotonic limit catches the wake-ups it misses."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,35 +11,32 @@ LATE = 1.0
 """Seconds beyond twice the pause after which a wake-up is overdue."""
 
 
-class Wakes:
-    """One ``date`` job per loop, armed anew when its turn has ended. Leaves nothing scheduled when it is closed."""
+class Scheduler:
+    """One ``date`` job per loop, scheduled anew when its turn has ended. Closing it leaves nothing scheduled."""
 
-    def __init__(self, stopping: asyncio.Event, overslept: Callable[[str], None], scheduler: Any = None) -> None:  # noqa: ANN401 (the library has no types)
-        """``stopping`` ends every rest; ``overslept`` is told the name of a loop that had to be woken otherwise."""
-        self._scheduler = scheduler or AsyncIOScheduler(timezone=UTC)
+    def __init__(self, stopping: asyncio.Event, on_oversleep: Callable[[str], None], jobs: Any = None) -> None:  # noqa: ANN401 (the library has no types)
+        """``stopping`` ends every rest; ``on_oversleep`` is called with the name of a loop whose job did not run."""
+        self._jobs = jobs or AsyncIOScheduler(timezone=UTC)
         self._stopping = stopping
-        self._overslept = overslept
+        self._on_oversleep = on_oversleep
 
     async def __aenter__(self) -> Self:
-        """Begin to wake."""
-        self._scheduler.start()
+        """Start the jobs."""
+        self._jobs.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Wake nobody any more."""
-        self._scheduler.shutdown(wait=False)
+        """Drop every job."""
+        self._jobs.shutdown(wait=False)
 
     async def rest(self, name: str, seconds: float) -> None:
-        """Return when the pause is over, or the worker is to stop.
-
-        The scheduler goes by the wall clock and sleeps on when that is set back; hence the second, monotonic limit.
-        """
+        """Return when the pause is over, or when the worker is to stop."""
         woken = asyncio.Event()
 
         async def wake() -> None:  # a coroutine: the scheduler runs plain functions in a thread
             woken.set()
 
-        self._scheduler.add_job(
+        self._jobs.add_job(
             wake,
             "date",
             run_date=datetime.now(UTC) + timedelta(seconds=seconds),
@@ -48,12 +45,13 @@ class Wakes:
             misfire_grace_time=None,
             coalesce=True,
         )
-        if not await first(woken, self._stopping, within=2 * seconds + LATE):
-            self._overslept(name)
+        # Jobs follow the wall clock: when that is set back, they run late. The second limit is monotonic.
+        if not await wait_for_first(woken, self._stopping, within=2 * seconds + LATE):
+            self._on_oversleep(name)
 
 
-async def first(*events: asyncio.Event, within: float | None = None) -> bool:
-    """Wait for whichever event comes first; False when none came within so many seconds."""
+async def wait_for_first(*events: asyncio.Event, within: float) -> bool:
+    """Wait for the first of several events; return False when none came ``within`` so many seconds."""
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         done, _ = await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)

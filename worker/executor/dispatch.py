@@ -1,13 +1,13 @@
-"""Acting: entries of one kind are prepared, claimed, sent and answered, batch after batch."""
+"""Dispatch: entries of one kind are prepared, claimed, sent and answered, batch after batch."""
 
 import asyncio
-from collections.abc import Callable, Container, Coroutine, Sequence
+from collections.abc import Container, Coroutine, Sequence
 from math import inf
 from typing import Any
 
 from msgspec.structs import replace
 
-from worker.api import Budget, Clock, Urgency
+from worker.api import Clock, Urgency
 from worker.errors import (
     NotEntitled,
     NotFound,
@@ -21,11 +21,13 @@ from worker.errors import (
     WorkerError,
 )
 from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
+from worker.executor.hooks import Hooks
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
-from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, Standing
-from worker.ledger.ledger import Ledger
+from worker.judging.services import AccountServices, Timing
+from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry
+from worker.ledger.values import EventKey
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
 REFUSALS = 20
@@ -42,24 +44,21 @@ class Dispatcher:
 
     def __init__(
         self,
+        services: AccountServices,
+        timing: Timing,
+        hooks: Hooks,
         *,
-        account: str,
-        ledger: Ledger,
-        means: Resources,
-        budget: Budget,
         observer: TargetObserver,
         preflight: Preflight,
         verifier: Verifier,
-        standing: Callable[[], Standing],
-        busy: Callable[[], bool],
-        timeout: float,
-        gather_notices: float,
     ) -> None:
-        """Keep what is handed in."""
-        self._account, self._ledger, self._means, self._budget = account, ledger, means, budget
+        """Begin with nothing put off."""
+        self._account, self._ledger, self._budget = services.account, services.ledger, services.budget
+        self._resources = Resources(services.client, hooks.notify, services.clock)
         self._observer, self._preflight, self._verifier = observer, preflight, verifier
-        self._standing, self._busy = standing, busy
-        self._timeout, self._gather_notices = timeout, gather_notices
+        self._standing, self._busy = hooks.standing, hooks.is_reading
+        self._timeout, self._gather_notices = timing.timeout, timing.gather_notices
+        self._metrics = services.observer
         self._held: dict[str, float] = {}
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}
@@ -70,7 +69,7 @@ class Dispatcher:
 
     @property
     def _clock(self) -> Clock:
-        return self._means.clock
+        return self._resources.clock
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -193,7 +192,7 @@ class Dispatcher:
             while parts:
                 part = parts.pop()
                 try:
-                    reply = await handler.send(self._means, part)
+                    reply = await handler.send(self._resources, part)
                 except (Rejected, NotFound) as refusal:
                     refusals += 1
                     if len(part) > 1:
@@ -205,18 +204,18 @@ class Dispatcher:
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
                     fault = "" if part[0].action.list_name else fault_of(refusal)
                     said = str(refusal) if fault else f"refused on its own: {refusal}"
-                    reply = Reply(answer_all(self._means, part, "failed", said, fault=fault))
+                    reply = Reply(answer_all(self._resources, part, "failed", said, fault=fault))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.
                     parts.append(part)
                     why, next_at = str(error), self._pause(handler, error)
                     return
                 except Permanent as error:
-                    reply = Reply(answer_all(self._means, part, "failed", str(error), fault=fault_of(error)))
+                    reply = Reply(answer_all(self._resources, part, "failed", str(error), fault=fault_of(error)))
                 except WorkerError as error:
-                    reply = Reply(answer_all(self._means, part, "unsure", str(error)))
+                    reply = Reply(answer_all(self._resources, part, "unsure", str(error)))
                 except BaseException:
-                    reply = Reply(answer_all(self._means, part, "unsure", "stopped while sending"))
+                    reply = Reply(answer_all(self._resources, part, "unsure", "stopped while sending"))
                     await self._write(handler, part, reply)
                     raise
                 refusals = 0 if reply.answers[0].state == "sent" else refusals
@@ -224,7 +223,9 @@ class Dispatcher:
         finally:
             rest = [entry for part in parts for entry in part]
             if rest:  # provably not carried out: no byte of these has left
-                await self._write(handler, rest, Reply(answer_all(self._means, rest, "ready", why, next_at=next_at)))
+                await self._write(
+                    handler, rest, Reply(answer_all(self._resources, rest, "ready", why, next_at=next_at))
+                )
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""
@@ -243,11 +244,23 @@ class Dispatcher:
             )
             for one in reply.answers
         ]
-        await unbroken(self._record(answers, reply))
+        await unbroken(self._record(entries, answers, reply))
 
-    async def _record(self, answers: Sequence[Answered], reply: Reply) -> None:
-        await self._ledger.answer(self._account, answers, self._clock.now(), tuple(self._budget.count_spent()))
+    async def _record(self, entries: Sequence[Entry], answers: Sequence[Answered], reply: Reply) -> None:
+        now = self._clock.now()
+        await self._ledger.answer(self._account, answers, now, tuple(self._budget.count_spent()))
         await self._verifier.settle_answered(reply.outcomes)
+        self._measure(entries, answers, reply, now)
+
+    def _measure(self, entries: Sequence[Entry], answers: Sequence[Answered], reply: Reply, now: float) -> None:
+        """Report what was answered, and what these answers prove by themselves."""
+        known = {entry.id: entry for entry in entries}
+        for answer in answers:
+            if answer.state == "sent":
+                self._metrics.on_answer(_time_to_answer(known[answer.id], now))
+        for outcome in reply.outcomes:
+            if outcome.state == "done":
+                self._metrics.on_proof(0.0)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:
         """Leave a kind alone for a while, longer each time; return until when."""
@@ -266,6 +279,15 @@ def fault_of(error: Permanent) -> str:
 
 def _fresh(claim: Claim, now: float) -> bool:
     return claim.look is None or claim.look.at >= now - FRESH
+
+
+def _time_to_answer(entry: Entry, now: float) -> float | None:
+    """Return how long after its event could be seen an entry was answered, None when nobody knows.
+
+    Only the first sight of a thing is as old as the thing; a later one was found whenever a poll came by.
+    """
+    key = EventKey.parse(entry.cause)
+    return max(0.0, now - entry.known_at) if key and key.number == 1 else None
 
 
 def _with(entry: Entry, remotes: dict[str, str], told: dict[str, str]) -> Entry:

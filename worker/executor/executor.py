@@ -1,88 +1,42 @@
 """Executor: from the ledger to the API and back: what is due is claimed, carried out, answered and proved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
 
-from worker.api import Budget, Client, Clock
 from worker.errors import Permanent, Temporary, Unsure
 from worker.executor.dispatch import Dispatcher
-from worker.executor.handlers import MOVES, Handler, Notifier, Resources
+from worker.executor.handlers import MOVES, Handler
+from worker.executor.hooks import Hooks
 from worker.executor.observer import TargetObserver
-from worker.executor.preflight import Ask, Preflight, Tell
+from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
-from worker.ledger.entries import Standing
-from worker.ledger.ledger import Ledger
-from worker.observations import Looks
+from worker.judging.services import AccountServices, Timing
 
 SHORTEST_REST, LONGEST_REST = 0.25, 5.0
 IDLE_REST = 900.0
 """Seconds to rest while nothing is due: whoever makes something due wakes the executor."""
-GATHER_NOTICES = 60.0
 
 
 class Executor:
     """Carries out one account's entries: each effect once, or not at all until it is known not to have happened."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        client: Client,
-        budget: Budget,
-        ledger: Ledger,
-        looks: Looks,
-        clock: Clock,
-        standing: Callable[[], Standing],
-        settle: float,
-        busy: Callable[[], bool],
-        first: Callable[[], Awaitable[object]],
-        policies: Ask,
-        seen: Tell,
-        notify: Notifier | None,
-        wake: asyncio.Event,
-        timeout: float = 20.0,
-        gather_notices: float = GATHER_NOTICES,
-    ) -> None:
-        """Take what it stands on.
-
-        ``settle`` and ``timeout`` (the deadline of a request) are seconds; ``busy`` tells whether a source is in the
-        middle of reading; ``wake`` is set when entries were made ready. ``first`` asks the API anything at all: its
-        answer tells the time. ``seen`` hears of readings that contradict what was judged: they are news.
-        """
-        self._account, self._ledger, self._clock = account, ledger, clock
-        self._busy, self._wake, self._timeout = busy, wake, timeout
+    def __init__(self, services: AccountServices, timing: Timing, hooks: Hooks) -> None:
+        """Put the parts together; nothing is asked or written yet."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._busy, self._wake, self._timeout = hooks.is_reading, services.wake, timing.timeout
         self._recovered = False
-        self._first = first
+        self._contact = services.contact
         self._unanswered: dict[str, str] = {}
         self._in_hand: dict[Handler, asyncio.Task[int]] = {}
         self._acted = asyncio.Event()
-        observer = TargetObserver(client, looks, clock)
-        self._verifier = Verifier(
-            account=account, ledger=ledger, observer=observer, clock=clock, settle=settle, busy=self._more_to_come
-        )
+        observer = TargetObserver(services.client, services.looks, services.clock)
+        preflight = Preflight(services, timing, hooks, observer)
+        self._verifier = Verifier(services, timing, observer, self._more_to_come)
         self._dispatcher = Dispatcher(
-            account=account,
-            ledger=ledger,
-            means=Resources(client, notify, clock),
-            budget=budget,
-            observer=observer,
-            preflight=Preflight(
-                account=account,
-                ledger=ledger,
-                observer=observer,
-                clock=clock,
-                policies=policies,
-                tell=seen,
-                settle=settle,
-            ),
-            verifier=self._verifier,
-            standing=standing,
-            busy=busy,
-            timeout=timeout,
-            gather_notices=gather_notices,
+            services, timing, hooks, observer=observer, preflight=preflight, verifier=self._verifier
         )
 
     async def run(self) -> None:
@@ -119,7 +73,7 @@ class Executor:
         if self._recovered:
             return True
         try:
-            await self._first()
+            await self._contact()
         except (Temporary, Permanent, Unsure) as error:
             self._unanswered = {"start": str(error)}
             return False

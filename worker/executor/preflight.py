@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct, field
 
-from worker.api import Clock, Urgency
+from worker.api import Urgency
 from worker.errors import NotFound, WorkerError
 from worker.executor.breaker import SENSELESS
+from worker.executor.hooks import Hooks
 from worker.executor.lists import (
     ListReading,
     Opposition,
@@ -20,11 +21,10 @@ from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
 from worker.executor.postconditions import asks_for, deadline, find_added, request_time
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
+from worker.judging.services import AccountServices, Timing
 from worker.language.actions import LISTS, Adding, Reclassify
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome, Question
-from worker.ledger.ledger import Ledger
-from worker.ledger.values import Reading
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
@@ -34,9 +34,6 @@ UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 SENSELESS_ANSWERS = "the API gives no answer about this message that makes sense"
 UNTOLD = "the API does not tell what was done to this message by others"
-
-Ask = Callable[[], Awaitable[Policies]]
-Tell = Callable[[Sequence[Reading]], Awaitable[None]]
 
 
 class Prepared(Struct):
@@ -94,25 +91,11 @@ class Prepared(Struct):
 class Preflight:
     """Looks before acting, for one account."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        ledger: Ledger,
-        observer: TargetObserver,
-        clock: Clock,
-        policies: Ask,
-        tell: Tell,
-        settle: float,
-    ) -> None:
-        """Keep what is handed in; ``policies`` gives the account's own lists, ``tell`` hears what was not known."""
-        self._account = account
-        self._ledger = ledger
-        self._observer = observer
-        self._clock = clock
-        self._policies = policies
-        self._tell = tell
-        self._settle = settle
+    def __init__(self, services: AccountServices, timing: Timing, hooks: Hooks, observer: TargetObserver) -> None:
+        """Begin with no contradiction reported."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._observer, self._settle = observer, timing.settle
+        self._policies, self._on_contradiction = hooks.policies, hooks.on_contradiction
         self._told: dict[str, float] = {}
         self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
             "placement": self._messages,
@@ -191,7 +174,7 @@ class Preflight:
         news = [entry for entry in entries if seen.looks[entry.target].at >= self._credible_from(entry)]
         readings = {entry.target: seen.readings[entry.target] for entry in news if entry.target in seen.readings}
         if readings:
-            await self._tell(tuple(readings.values()))
+            await self._on_contradiction(tuple(readings.values()))
         now = self._clock.now()
         self._told = {id_: at for id_, at in self._told.items() if at > now - TOLD_FOR}
         for entry in entries:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import get_args
 
-from worker.api import Clock, Urgency
+from worker.api import Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.executor.breaker import SENSELESS
@@ -25,9 +25,9 @@ from worker.executor.postconditions import (
     steps,
     wants_log,
 )
+from worker.judging.services import AccountServices, Timing
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
 from worker.ledger.entries import Entry, Look, Outcome
-from worker.ledger.ledger import Ledger
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0
@@ -50,26 +50,16 @@ class Verifier:
     """Finds proof for one account. ``delay`` is the learned time, in seconds, after which an act is shown."""
 
     def __init__(
-        self,
-        *,
-        account: str,
-        ledger: Ledger,
-        observer: TargetObserver,
-        clock: Clock,
-        settle: float,
-        busy: Callable[[], bool],
+        self, services: AccountServices, timing: Timing, observer: TargetObserver, busy: Callable[[], bool]
     ) -> None:
-        """Keep what is handed in."""
-        self._account = account
-        self._ledger = ledger
-        self._observer = observer
-        self._clock = clock
-        self._settle = settle
-        self._busy = busy
+        """``busy`` tells whether more will want proof in a moment: together it takes fewer calls."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._observer, self._settle, self._busy = observer, timing.settle, busy
+        self._metrics = services.observer
         self._paused: dict[type[Action], float] = {}
         self.problems: dict[str, str] = {}
         """What keeps a kind from being proved now, in a sentence."""
-        self.delay = min(FIRST_DELAY, settle)
+        self.delay = min(FIRST_DELAY, timing.settle)
         self.resume = inf
         """When something that is due but was put off is to be taken up again, in API time."""
         self._prove: dict[type[Action], Callable[[Sequence[Entry]], Awaitable[Found]]] = {
@@ -133,6 +123,14 @@ class Verifier:
             for one in silent
         ]
         await self._settle_all([*(steps(states[one.id], one) for one in outcomes), *((one,) for one in later)])
+        self._measure(entries, outcomes, now)
+
+    def _measure(self, entries: Sequence[Entry], outcomes: Sequence[Outcome], now: float) -> None:
+        """Report how long proof took of what had been answered."""
+        answered = {entry.id: entry.answered_at for entry in entries if entry.state == "sent"}
+        for outcome in outcomes:
+            if outcome.state == "done" and outcome.id in answered:
+                self._metrics.on_proof(max(0.0, now - answered[outcome.id]))
 
     async def _settle_all(self, paths: Sequence[tuple[Outcome, ...]]) -> None:
         """Settle each outcome by its steps, all first steps together."""

@@ -1,4 +1,4 @@
-"""What has been read of a source, as a set of closed intervals: where the head is, what is missing, what is read next.
+"""Coverage: what was read of a source as a set of closed intervals, what is missing, and what is read next.
 
 Pure: times are API time in seconds since the epoch, an interval is (start, end) with start < end.
 """
@@ -14,13 +14,13 @@ Interval = tuple[float, float]
 BACK = 90.0
 """Seconds the head reaches back into what is read: mail becomes searchable a little after its scan time."""
 LONGEST = 3600.0
-"""Seconds a head may be behind; one that is further behind leaves a gap instead."""
+"""Seconds a head may be late; a later one leaves a gap instead."""
 SHORTEST = 60.0
-"""Seconds below which a slice that is too slow is no longer halved."""
+"""Seconds below which a slow slice is not halved any more."""
 
 
-def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Return the same points as the fewest intervals, in order."""
+def merge(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Merge intervals that touch or overlap, in order."""
     result: list[Interval] = []
     for start, end in sorted(intervals):
         if result and start <= result[-1][1]:
@@ -30,12 +30,12 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(result)
 
 
-def gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
-    """Return what lies between ``since`` and ``until`` and is not closed, oldest first."""
-    return tuple(_between(merged(closed), since, until))
+def find_gaps(closed: Iterable[Interval], since: float, until: float) -> tuple[Interval, ...]:
+    """Return the stretches between ``since`` and ``until`` that are not closed, oldest first."""
+    return tuple(_yield_gaps(merge(closed), since, until))
 
 
-def _between(closed: tuple[Interval, ...], since: float, until: float) -> Iterator[Interval]:
+def _yield_gaps(closed: tuple[Interval, ...], since: float, until: float) -> Iterator[Interval]:
     reached = since
     for start, end in closed:
         if reached < min(start, until):
@@ -45,44 +45,44 @@ def _between(closed: tuple[Interval, ...], since: float, until: float) -> Iterat
         yield reached, until
 
 
-def reaches(coverage: Coverage) -> float:
-    """Return how far the newest closed interval reaches, 0 when nothing is read."""
+def find_end(coverage: Coverage) -> float:
+    """Return the end of the newest closed interval, 0 when nothing is read."""
     return coverage.closed[-1][1] if coverage.closed else 0.0
 
 
-def horizon(coverage: Coverage) -> float:
-    """Return how far reading has come at all: what is closed, and what is left to be read as a gap."""
+def find_horizon(coverage: Coverage) -> float:
+    """Return the end of what is closed or left to be read as a gap."""
     begun = (slice_.end for slice_ in coverage.open if slice_.kind == "gap")
-    return max(reaches(coverage), *begun, 0.0)
+    return max(find_end(coverage), *begun, 0.0)
 
 
-def next_head(source: str, coverage: Coverage, now: float) -> Slice:
-    """Return the head slice in hand, else the one from a little before the end of coverage until now.
+def choose_head(source: str, coverage: Coverage, now: float) -> Slice:
+    """Return the head in progress, else a new one from a little before the end of coverage until now.
 
-    It begins behind gaps that a head was too slow to read, which are read by themselves.
+    It begins after gaps that a slow head has left, which are read on their own.
     """
     for slice_ in coverage.open:
         if slice_.kind == "head" and now - slice_.end <= LONGEST:
             return slice_
-    end, left = reaches(coverage), horizon(coverage)
+    end, left = find_end(coverage), find_horizon(coverage)
     start = end - BACK if now - end <= LONGEST else now - BACK
     start = max(start, left) if end < left < now else min(start, now - BACK)
     return Slice(source=source, kind="head", start=start, end=now, opened=now)
 
 
-def broken_off(coverage: Coverage, now: float) -> Slice | None:
-    """Return a head slice in hand that nobody has finished for an hour: the present is not to wait for it."""
+def find_stale_head(coverage: Coverage, now: float) -> Slice | None:
+    """Return a head that has been in progress for more than an hour."""
     return next((one for one in coverage.open if one.kind == "head" and now - one.end > LONGEST), None)
 
 
-def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
-    """Return the gap slice in hand that is due, else the newest ``stride`` seconds at most of the newest gap."""
+def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slice | None:
+    """Return the gap in progress that is due, else at most ``stride`` seconds of the newest gap, its newest end."""
     mine = [slice_ for slice_ in coverage.open if slice_.kind == "gap"]
     for slice_ in sorted(mine, key=lambda slice_: -slice_.end):
         if slice_.next_at <= now:
             return slice_
     taken = [(slice_.start, slice_.end) for slice_ in coverage.open if slice_.kind in {"head", "gap"}]
-    missing = gaps((*coverage.closed, *taken), coverage.since, horizon(coverage))
+    missing = find_gaps((*coverage.closed, *taken), coverage.since, find_horizon(coverage))
     if not missing:
         return None
     start, end = missing[-1]
@@ -90,8 +90,8 @@ def next_gap(source: str, coverage: Coverage, now: float, stride: float) -> Slic
     return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
-def halves(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
-    """Split a slice that cannot be read in one, newest half first; a short one stays whole until ``next_at``."""
+def halve(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
+    """Split a slice that cannot be read whole, newest half first; a short one stays whole until ``next_at``."""
     whole = Slice(source=slice_.source, kind="gap", start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
     if middle - slice_.start < SHORTEST / 2:
@@ -99,16 +99,16 @@ def halves(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
     return replace(whole, start=middle), replace(whole, end=middle)
 
 
-def next_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
-    """Return the stretch to be swept next as it was written down, else the newest one of ``stride`` seconds."""
+def choose_sweep(source: str, coverage: Coverage, now: float, stride: float) -> Slice:
+    """Return the sweep in progress, else the newest ``stride`` seconds."""
     for slice_ in coverage.open:
         if slice_.kind == "sweep":
             return slice_
     return Slice(source=source, kind="sweep", start=max(now - stride, coverage.since), end=now, opened=now)
 
 
-def after_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
-    """Return the stretch before the one just swept; the newest again when the sweep has come back far enough."""
+def advance_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:
+    """Return the stretch before the one just swept, or the newest when the sweep has gone back far enough."""
     end = swept.start if swept.start > back_to else now
     start = max(end - stride, back_to)
     return Slice(source=swept.source, kind="sweep", start=start, end=end, opened=now)

@@ -1,40 +1,28 @@
-"""Events that were held for a fact, judged beside the sources, so that no page waits for them."""
+"""Held events: judged in a loop of their own, so that no page waits for their facts."""
 
-import asyncio
-from collections.abc import Callable
-
-from worker.api import Clock
 from worker.judging.judge import Judge
-from worker.ledger.ledger import Ledger
+from worker.judging.services import AccountServices
 from worker.ledger.values import Page
 
 HELD_PAUSE = 1.0
-"""Seconds between two looks for held events that are due."""
+"""Seconds between two checks for held events that are due."""
 
 
 class HeldEvents:
-    """Judges events that were held for a fact, beside the sources, so that no page waits for them."""
+    """Judges the held events of one account once their facts can be fetched."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        judge: Judge,
-        ledger: Ledger,
-        clock: Clock,
-        spent: Callable[[], list[tuple[float, int]]],
-        wake: asyncio.Event,
-    ) -> None:
-        """Keep what is handed in; ``wake`` is set when entries were made ready."""
-        self.account = account
+    def __init__(self, services: AccountServices, judge: Judge) -> None:
+        """Share the judge of the sources, which remembers the facts of the account."""
+        self.account = services.account
         self._judge = judge
-        self._spent = spent
-        self._ledger = ledger
-        self._clock = clock
-        self._wake = wake
+        self._spent = services.budget.count_spent
+        self._ledger = services.ledger
+        self._clock = services.clock
+        self._wake = services.wake
+        self._observer = services.observer
 
     async def step(self) -> float:
-        """Judge the held events that are due; return the seconds until the next look for some."""
+        """Judge the held events that are due; return the seconds until the next check."""
         due = await self._ledger.due_held(self.account, self._clock.now())
         if not due:
             return HELD_PAUSE
@@ -55,4 +43,6 @@ class HeldEvents:
         )
         if judged.drafts:
             self._wake.set()
+        for mishap in judged.mishaps:
+            self._observer.on_rule_failure(mishap.rule)
         return 0.0

@@ -1,251 +1,122 @@
-"""Intake: one source is read slice by slice, page by page; each page is judged and entered in one transaction.
+"""Reader: reads one source page by page, judges each page and enters it in one transaction.
 
-The head runs by itself; everything behind it (overlap, gaps, sweep) and held events run beside it and never hold it up.
+The head is a loop of its own: what lies behind it (overlap, gaps, sweep) and held events never delay it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from worker.api import Clock, SlowSearch
-from worker.errors import NotFound, Rejected, ServerFault, Temporary, WorkerError
-from worker.intake import coverage as reading
-from worker.intake.coverage import Interval
+from worker.api import SlowSearch
+from worker.errors import NotFound, Rejected, ServerFault, WorkerError
+from worker.intake.coverage import Interval, find_gaps, find_horizon
+from worker.intake.paging import ENDLESS, Stuck, walk_pages
+from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
-from worker.ledger.ledger import Ledger
-from worker.ledger.values import Coverage, NewSights, Page, Reading, Slice
-from worker.observations import Looks
+from worker.judging.services import AccountServices, Timing
+from worker.ledger.values import NewSights, Page, Reading, Slice
 
-SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
-"""Seconds until a slice is tried again that is too slow to be answered, or that is answered by a fault."""
-RESTARTS = 3
-"""How often a slice is begun again in one walk because the API does not go on in the middle of it."""
-
-
-class Stuck(Temporary):
-    """The API does not go on in the middle of a slice, however often that is begun again."""
-
-
-WHY: dict[type[WorkerError], str] = {
+UNREADABLE: dict[type[WorkerError], str] = {
     SlowSearch: "the search took more than 60 s to answer",
-    Stuck: "the API does not go on in the middle of it",
+    Stuck: ENDLESS,
 }
-
-
-class Pace(Struct, frozen=True, kw_only=True):
-    """How a source is read; all in seconds."""
-
-    soonest: float
-    latest: float
-    lookback: float
-    settle: float
-    overlap: float
-    overlap_every: float
-    sweep: float
-    sweep_every: float
-
-
-class Progress(Struct, frozen=True, kw_only=True):
-    """What reading one page came to, for whoever counts."""
-
-    source: str
-    records: int
-    new: int
-    drafts: int
-    mishaps: tuple[str, ...]
-    broken: int
+"""Errors for which a slice is cut, since half of it may be readable, and the reason to keep with it."""
 
 
 class Intake:
-    """Reads one source of one account to its end, for ever. The head and what lies behind it are stepped apart."""
+    """Reads one source of one account. The head and what lies behind it are separate steps, for separate loops."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        source: Source,
-        judge: Judge,
-        ledger: Ledger,
-        looks: Looks,
-        clock: Clock,
-        pace: Pace,
-        first: Callable[[], Awaitable[object]],
-        spent: Callable[[], list[tuple[float, int]]],
-        told: Callable[[Progress], None],
-        wake: asyncio.Event,
-    ) -> None:
-        """Keep what is handed in; ``wake`` is set when entries were made ready.
-
-        ``first`` asks the API anything at all: its answer tells the time, without which no interval can be named.
-        """
-        self.source = source
-        self.account = account
+    def __init__(self, services: AccountServices, timing: Timing, *, source: Source, judge: Judge, pace: Pace) -> None:
+        """Begin with nothing read."""
+        self.account, self.source = services.account, source
         self.walking = False
-        self.reached = 0.0
-        self._judge = judge
-        self._ledger = ledger
-        self._looks = looks
-        self._clock = clock
-        self._pace = pace
-        self._first = first
-        self._begun = False
-        self._spent = spent
-        self._told = told
-        self._wake = wake
-        self._turn = asyncio.Lock()
+        self.totals: Counter[str] = Counter()
+        """Counts since the start: read, new, decisions."""
+        self._services, self._judge = services, judge
+        self._ledger, self._clock = services.ledger, services.clock
+        self._pace, self._settle = pace, timing.settle
+        self._plan = SlicePlan(services, source, pace)
         self._pause = pace.soonest
-        self._overlap_at = clock.monotonic() + pace.overlap_every
-        self._sweep_at = clock.monotonic()
+        self._turn = asyncio.Lock()
 
-    async def head(self) -> float:
+    @property
+    def reached(self) -> float:
+        """How far the source is read, in API time; 0 when nothing is read yet."""
+        return self._plan.reached
+
+    async def read_head(self) -> float:
         """Read from a little before the end of coverage until now; return the seconds until the next time.
 
-        Something new halves the pause, nothing new lengthens it, never beyond the latest.
+        Something new makes the pause as short as it may be; each time without anything new lengthens it by half.
         """
-        coverage = await self._present(await self._coverage())
-        slice_ = reading.next_head(self.source.name, coverage, self._clock.now())
-        new = await self._walk(slice_, self._since(coverage))
+        new = await self._walk(await self._plan.choose_head())
         quicker, slower = self._pace.soonest, self._pause * 1.5
         self._pause = min(max(quicker if new else slower, quicker), self._pace.latest)
         return self._pause
 
-    async def behind(self) -> float:
-        """Read one slice of what lies behind the head; return the seconds until there may be more to read."""
-        coverage = await self._coverage()
-        now = self._clock.now()
-        if not reading.horizon(coverage):
-            return self._pace.soonest
-        gap = reading.next_gap(self.source.name, coverage, now, self.source.stride)
-        slice_ = self._overlap(now) or gap or self._sweep(coverage, now)
+    async def read_behind(self) -> float:
+        """Read one slice behind the head; return the seconds until there may be another."""
+        slice_ = await self._plan.choose_behind()
         if slice_ is None:
-            return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
+            return self._plan.pause
         try:
-            await self._walk(slice_, self._since(coverage))
+            await self._walk(slice_)
         finally:
-            if slice_.kind == "overlap":  # from its end on, so that a slow one leaves the gaps their time
-                self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
+            self._plan.note_end(slice_)
         return 0.0
 
-    async def gaps(self) -> tuple[Interval, ...]:
-        """Return what is not read between the beginning and the head."""
-        coverage = await self._coverage()
-        return reading.gaps(coverage.closed, coverage.since, reading.horizon(coverage))
+    async def find_gaps(self) -> tuple[Interval, ...]:
+        """Return the gaps between the beginning of reading and the head."""
+        coverage = await self._plan.read_coverage()
+        return find_gaps(coverage.closed, coverage.since, find_horizon(coverage))
 
-    async def _coverage(self) -> Coverage:
-        if not self._begun:
-            await self._first()
-        coverage = await self._ledger.coverage(self.account, self.source.name)
-        if not self._begun and coverage.closed:  # a worker that dies every minute still reads again what comes late
-            self._overlap_at = self._clock.monotonic()
-        self._begun = True
-        self.reached = reading.reaches(coverage)
-        return coverage
-
-    async def _present(self, coverage: Coverage) -> Coverage:
-        """Make a gap of a head that was broken off long ago, which goes on where it was."""
-        old = reading.broken_off(coverage, self._clock.now())
-        if old is None:
-            return coverage
-        await self._replace(old, replace(old, kind="gap", why="its reading was broken off"))
-        return await self._coverage()
-
-    def _since(self, coverage: Coverage) -> float:
-        return coverage.since or self._clock.now() - self._pace.lookback
-
-    def _overlap(self, now: float) -> Slice | None:
-        """Return the last stretch again, once a minute: mail is indexed late, verdicts change early."""
-        if not self._pace.overlap or self._clock.monotonic() < self._overlap_at:
-            return None
-        return Slice(source=self.source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
-
-    def _sweep(self, coverage: Coverage, now: float) -> Slice | None:
-        """Return the next stretch of the long way back; where it stands is written down, so a restart goes on there."""
-        if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
-            return None
-        self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
-        return reading.next_sweep(self.source.name, coverage, now, self.source.stride)
-
-    async def _walk(self, slice_: Slice, since: float) -> int:
+    async def _walk(self, slice_: Slice) -> int:
         """Read a slice to its end; return how many new sights it held.
 
-        What cannot be read in one is cut; what the API answers with a fault behind the head has its turn again later.
+        A slice that is too much for the API is cut; one that fails otherwise is put off and the error raised.
         """
         new = 0
         try:
             self.walking = True
-            async with aclosing(self._pages(slice_)) as pages:
+            async with aclosing(walk_pages(self.source, slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    new += await self._enter(fetched, partial(self._advanced, after=after, since=since))
+                    new += await self._enter_page(fetched, partial(self._plan.advance, after=after))
                     slice_ = after
         except (SlowSearch, Stuck, ServerFault, Rejected, NotFound) as error:
-            if not self.source.divisible or type(error) not in WHY:
-                await self._put_off(slice_, since, str(error))
+            if not self.source.divisible or type(error) not in UNREADABLE:
+                await self._plan.put_off(slice_, str(error))
                 raise
-            await self._cut(slice_, since, WHY[type(error)])
+            await self._plan.cut(slice_, UNREADABLE[type(error)])
         finally:
             self.walking = False
         return new
 
-    async def _pages(self, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
-        """Yield each page with the slice as it stands after it, fetching one page ahead; raise Stuck, too."""
-        ahead, restarts, been = asyncio.ensure_future(self._fetch(slice_)), 0, set[str | None]()
-        try:
-            while True:
-                read, fetched = await ahead
-                if read is not slice_:
-                    restarts, been = restarts + 1, set()
-                if restarts > RESTARTS or fetched.next in been:
-                    raise Stuck(WHY[Stuck])
-                slice_ = read
-                been.add(fetched.next)
-                after = replace(slice_, end=min(slice_.end, fetched.began) if slice_.cursor is None else slice_.end)
-                after = replace(after, cursor=fetched.next)
-                if fetched.next is not None:
-                    ahead = asyncio.ensure_future(self._fetch(after))
-                yield after, fetched
-                if fetched.next is None:
-                    return
-                slice_ = after
-        finally:
-            ahead.cancel()
+    async def enter_readings(self, readings: Sequence[Reading]) -> None:
+        """Judge and enter readings of this source that the executor has made."""
+        await self._enter_page(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
 
-    async def _fetch(self, slice_: Slice) -> tuple[Slice, Fetched]:
-        """Read one page; a cursor that brings no page begins the slice again, which loses nothing."""
-        try:
-            return slice_, await self.source.fetch(slice_)
-        except (Rejected, NotFound, ServerFault):
-            if slice_.cursor is None:
-                raise
-        begun = replace(slice_, cursor=None)
-        return begun, await self.source.fetch(begun)
-
-    async def seen(self, readings: Sequence[Reading]) -> None:
-        """Enter what somebody else has read of this source: it is judged like everything that is read here."""
-        await self._enter(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
-
-    async def _enter(self, fetched: Fetched, advanced: Callable[[Page], Page]) -> int:
-        """Judge a page and enter it, with how far the slice is read; return how many sights were new."""
+    async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> int:
+        """Judge a page and enter it together with how far its slice is read; return how many sights were new."""
         for one in fetched.readings:
             if one.look is not None:
-                self._looks.remember(one.thing.id, one.look)
+                self._services.looks.remember(one.thing.id, one.look)
         async with self._turn:
             now = self._clock.now()
-            news = await self._ledger.news(self.account, fetched.readings, now, self._pace.settle)
+            news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.judge_new(news.sights)
-            page = advanced(self._page(judged, news, fetched))
+            page = advance(self._make_page(fetched, news, judged))
             await self._ledger.enter(page)
-        if page.closes and page.slice and page.slice.kind == "head":
-            self.reached = max(self.reached, page.slice.end)
-        self._tell(fetched, news, judged)
+        self._plan.note_page(page)
+        if judged.drafts:
+            self._services.wake.set()
+        self._observe(fetched, news, judged)
         return len(news.sights)
 
-    def _page(self, judged: Judged, news: NewSights, fetched: Fetched) -> Page:
+    def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged) -> Page:
         return Page(
             account=self.account,
             now=self._clock.now(),
@@ -256,64 +127,13 @@ class Intake:
             broken=(*fetched.broken, *judged.broken),
             failing=tuple(one.thing.id for one in fetched.readings if one.look and "move_failed" in one.look.status),
             held=judged.held,
-            spent=tuple(self._spent()),
+            spent=tuple(self._services.budget.count_spent()),
         )
 
-    def _advanced(self, page: Page, after: Slice, since: float) -> Page:
-        """Say how far the slice is read; an overlap leaves no trace, and a stretch of the sweep names the next."""
-        if after.kind == "overlap":
-            return page
-        closes = after.cursor is None
-        if closes and after.kind == "sweep":
-            return replace(page, slice=after, instead=(self._next_sweep(after, page.now, since),))
-        return replace(page, slice=after, closes=closes, since=since)
-
-    async def _put_off(self, slice_: Slice, since: float, why: str) -> None:
-        """Let older gaps have their turn before one that gives faults, and the sweep step over what does."""
-        now = self._clock.now()
-        if slice_.kind == "gap":
-            instead = replace(slice_, why=why, next_at=now + FAULT_AGAIN)
-        elif slice_.kind == "sweep":
-            instead = self._next_sweep(slice_, now, since)
-        else:
-            return
-        await self._replace(slice_, instead, since=since)
-
-    async def _cut(self, slice_: Slice, since: float, why: str) -> None:
-        """Put two halves in the place of a slice that cannot be read in one; a minute stays an open gap.
-
-        The sweep steps on, and what it could not read again becomes a gap, unless it is one already.
-        """
-        if slice_.kind == "overlap":
-            return
-        now = self._clock.now()
-        instead = reading.halves(slice_, now + SLOW_AGAIN, why)
-        if slice_.kind == "sweep":
-            left = (await self._ledger.coverage(self.account, self.source.name)).open
-            known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
-            instead = (*(() if known else instead), self._next_sweep(slice_, now, since))
-        await self._replace(slice_, *instead, since=since)
-
-    async def _replace(self, slice_: Slice, *instead: Slice, since: float = 0.0) -> None:
-        now, source = self._clock.now(), self.source.name
-        await self._ledger.enter(
-            Page(account=self.account, now=now, source=source, slice=slice_, instead=instead, since=since)
-        )
-
-    def _next_sweep(self, swept: Slice, now: float, since: float) -> Slice:
-        back_to = max(now - (self.source.swept or self._pace.sweep), since)
-        return reading.after_sweep(swept, now, back_to, self.source.stride)
-
-    def _tell(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
-        if judged.drafts:
-            self._wake.set()
-        self._told(
-            Progress(
-                source=self.source.name,
-                records=len(fetched.readings) + len(fetched.broken),
-                new=len(news.sights),
-                drafts=len(judged.drafts),
-                mishaps=tuple(mishap.rule for mishap in judged.mishaps),
-                broken=len(fetched.broken) + len(judged.broken),
-            )
-        )
+    def _observe(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
+        """Count what a page held."""
+        read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
+        self.totals.update({"read": read, "new": len(news.sights), "decisions": len(judged.drafts)})
+        self._services.observer.on_page(self.source.name, read, broken)
+        for mishap in judged.mishaps:
+            self._services.observer.on_rule_failure(mishap.rule)

@@ -1,4 +1,4 @@
-"""Who tells us: each source fetches one page of a slice and turns its records into readings."""
+"""Sources: each fetches one page of a slice and turns its records into readings."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ MONTH = 30 * 86400.0
 
 
 class Fetched(Struct, frozen=True):
-    """One page as it was read; ``next`` is the cursor of the page after it, None at the end of the slice."""
+    """One page as it was read; ``next`` is the cursor of the next page, None at the end of the slice."""
 
     readings: tuple[Reading, ...]
     broken: tuple[Broken, ...]
@@ -42,23 +42,23 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The source's name, for ever."""
+        """The name of the source; it is stored, so it must not change."""
 
     @property
     def kind(self) -> str:
-        """The noun it brings: what a rule must be about to need this source."""
+        """The noun that it brings: the source is read while a rule uses it."""
 
     @property
     def pace(self) -> float:
-        """How much more seldom than messages this source is asked."""
+        """How many times less often than messages it is polled."""
 
     @property
     def swept(self) -> float:
-        """Seconds back that its sweep reaches at least, 0 for what is set for messages."""
+        """How many seconds its sweep goes back at least, 0 for the setting for messages."""
 
     @property
     def stride(self) -> float:
-        """Seconds that one slice of a gap or of its sweep spans."""
+        """Seconds in one slice of a gap or of the sweep."""
 
     @property
     def rest(self) -> float:
@@ -66,14 +66,14 @@ class Source(Protocol):
 
     @property
     def divisible(self) -> bool:
-        """Whether half of a slice is easier to read than all of it."""
+        """Whether half of a slice is easier to read than the whole."""
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page; raises what the API raises."""
 
 
 class ReportKey(Struct, frozen=True):
-    """The fields of a report that the daemon itself reads."""
+    """The fields of a report that the worker itself reads."""
 
     id: int
     created_at: datetime | None = None
@@ -81,7 +81,7 @@ class ReportKey(Struct, frozen=True):
 
 
 class SubmissionKey(Struct, frozen=True):
-    """The fields of a submission that the daemon itself reads."""
+    """The fields of a submission that the worker itself reads."""
 
     submission_id: str
     requested_at: datetime
@@ -95,7 +95,7 @@ _entry = msgspec.json.Decoder(ListEntry)
 
 
 class Messages:
-    """Mail that was scanned (``GET investigate``)."""
+    """Scanned mail (``GET investigate``)."""
 
     name = "messages"
     kind = "Message"
@@ -105,10 +105,10 @@ class Messages:
     rest = 10.0
     divisible = True
 
-    def __init__(self, client: Client, clean_too: Callable[[], bool]) -> None:
-        """Read detections; clean mail too while some rule names NONE."""
+    def __init__(self, client: Client, wants_clean: Callable[[], bool]) -> None:
+        """Read detections, and clean mail while ``wants_clean`` returns true."""
         self._client = client
-        self._clean_too = clean_too
+        self._wants_clean = wants_clean
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the search."""
@@ -116,14 +116,14 @@ class Messages:
             start=slice_.start,
             end=slice_.end,
             cursor=slice_.cursor,
-            detections_only=not self._clean_too(),
+            detections_only=not self._wants_clean(),
             urgency=URGENCIES[slice_.kind],
         )
-        return fetched(page.records, page.next, page.begun, message_reading)
+        return read_records(page.records, page.next, page.begun, message_reading)
 
 
 class Numbered:
-    """What is asked for seldom, by page numbers."""
+    """A source that is polled rarely and has numbered pages."""
 
     kind: str
     pace = 6.0
@@ -141,11 +141,11 @@ class Numbered:
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page."""
         page = await self._ask(slice_, int(slice_.cursor or 1), URGENCIES[slice_.kind])
-        return fetched(page.records, page.next, page.begun, self._read)
+        return read_records(page.records, page.next, page.begun, self._read)
 
 
 class Reports(Numbered):
-    """What PhishGuard analysts wrote (``GET phishguard/reports``)."""
+    """Reports by PhishGuard analysts (``GET phishguard/reports``)."""
 
     name = "reports"
     kind = "Report"
@@ -155,12 +155,12 @@ class Reports(Numbered):
         ask = client.phishguard.reports
         super().__init__(
             lambda slice_, page, urgency: ask(start=slice_.start, end=slice_.end, page=page, urgency=urgency),
-            report_reading,
+            read_report,
         )
 
 
 class Submissions(Numbered):
-    """What people sent in to be looked at again (``GET submissions``), oldest first."""
+    """Messages that people submitted for another verdict (``GET submissions``), oldest first."""
 
     name = "submissions"
     kind = "Submission"
@@ -170,21 +170,21 @@ class Submissions(Numbered):
         where, ask = WhereSubmission(order="requested_at", direction="asc"), client.submissions.list
         super().__init__(
             lambda slice_, page, urgency: ask(where, start=slice_.start, end=slice_.end, page=page, urgency=urgency),
-            submission_reading,
+            read_submission,
         )
 
 
 class PolicyList(Numbered):
-    """A list of the account: always read whole, since a change of an old entry has no place in its order.
+    """A list of the account, always read whole: its order does not show changes of old entries.
 
-    Of the entries, those count that were made or changed within the slice.
+    Only entries that were made or changed within the slice count.
     """
 
     pace = 30.0
 
     def __init__(self, ask: Callable[[int, Urgency], Awaitable[RecordPage]]) -> None:
         """Read the pages that ``ask`` returns, whatever the slice."""
-        super().__init__(lambda _, page, urgency: ask(page, urgency), partial(entry_reading, self.kind))
+        super().__init__(lambda _, page, urgency: ask(page, urgency), partial(read_list_entry, self.kind))
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the list."""
@@ -194,7 +194,7 @@ class PolicyList(Numbered):
 
 
 class BlockedSenders(PolicyList):
-    """Who is blocked (``GET settings/block_senders``)."""
+    """Blocked senders (``GET settings/block_senders``)."""
 
     name = "blocked senders"
     kind = "BlockedSender"
@@ -206,7 +206,7 @@ class BlockedSenders(PolicyList):
 
 
 class AllowPolicies(PolicyList):
-    """Whose mail is let through (``GET settings/allow_policies``)."""
+    """Allow policies (``GET settings/allow_policies``)."""
 
     name = "allow policies"
     kind = "AllowPolicy"
@@ -217,49 +217,49 @@ class AllowPolicies(PolicyList):
         super().__init__(lambda page, urgency: entries.list(where, page=page, urgency=urgency))
 
 
-def report_reading(raw: msgspec.Raw, _began: float) -> Reading:
-    """Read a report's key fields; an updated report is a new state of the same thing."""
+def read_report(raw: msgspec.Raw, _began: float) -> Reading:
+    """Read the key fields of a report; an update is a new state of the same thing."""
     key = _report_key.decode(raw)
     created, updated = epoch(key.created_at), epoch(key.updated_at)
-    thing = Thing("Report", _some(created or updated, "report"), str(key.id))
-    return Reading(thing=thing, state=_as_of(updated or created), raw=bytes(raw))
+    thing = Thing("Report", _require_time(created or updated, "report"), str(key.id))
+    return Reading(thing=thing, state=_write_state(updated or created), raw=bytes(raw))
 
 
-def submission_reading(raw: msgspec.Raw, _began: float) -> Reading:
-    """Read a submission's key fields; how far it is, and what came of it, make its state."""
+def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
+    """Read the key fields of a submission; its status and outcome make its state."""
     key = _submission_key.decode(raw)
-    thing = Thing("Submission", _some(epoch(key.requested_at), "submission"), key.submission_id)
+    thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
     return Reading(thing=thing, state=f"{key.status or ''}|{key.outcome_disposition or ''}", raw=bytes(raw))
 
 
-def entry_reading(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
-    """Read the key fields of an entry of a list; each change of it is a thing of its own, as old as that change."""
+def read_list_entry(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
+    """Read the key fields of a list entry; each change of it is a thing of its own, as old as the change."""
     entry = _entry.decode(raw)
     if not entry.id:
         raise ValueError("the entry has no id")
-    at = _some(epoch(entry.changed_at), "entry")
-    return Reading(thing=Thing(kind, at, entry.id), state=_as_of(at), raw=bytes(raw))
+    at = _require_time(epoch(entry.changed_at), "entry")
+    return Reading(thing=Thing(kind, at, entry.id), state=_write_state(at), raw=bytes(raw))
 
 
-def _some(at: float, what: str) -> float:
-    """Return a time that has to be there."""
+def _require_time(at: float, what: str) -> float:
+    """Return a time, or raise ValueError when there is none."""
     if not at:
         raise ValueError(f"the {what} has no time, or none that makes sense")
     return at
 
 
-def _as_of(at: float) -> str:
-    """Write the state of what has none but the time of its last change."""
+def _write_state(at: float) -> str:
+    """Return the state of something whose only state is the time of its last change."""
     return f"{datetime.fromtimestamp(at, UTC):%FT%T.%fZ}"
 
 
-def fetched(
+def read_records(
     records: tuple[msgspec.Raw, ...],
     following: str | None,
     began: float,
     read: Callable[[msgspec.Raw, float], Reading],
 ) -> Fetched:
-    """Read each record on its own, so that a broken one costs only itself."""
+    """Read each record separately, so that a broken one does not cost the others."""
     readings: list[Reading] = []
     broken: list[Broken] = []
     for raw in records:
@@ -270,11 +270,11 @@ def fetched(
             continue
         if reading.verdict and reading.verdict not in DISPOSITIONS:
             broken.append(
-                Broken(reading.raw, f"unknown final_disposition {reading.verdict[:60]!r}; rules still hear it")
+                Broken(reading.raw, f"unknown final_disposition {reading.verdict[:60]!r}; rules still get the message")
             )
     return Fetched(tuple(readings), tuple(broken), following, began)
 
 
 WHEN_NEEDED = (Reports, Submissions, BlockedSenders, AllowPolicies)
-"""What is read only while some rule is about what it brings."""
+"""Sources that are read only while a rule uses them."""
 SOURCES = (Messages, *WHEN_NEEDED)

@@ -1,6 +1,6 @@
 """An entry of the ledger: a decided effect on a target, the states it may be in, and which may follow which."""
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
@@ -50,6 +50,26 @@ ItemKind = Literal[
     "limit",  # what is beyond a rule's limit; ``item_of`` is the rule
     "end",  # the end of a list entry made for a time; ``item_of`` is the entry that made it
 ]
+
+
+class Item(NamedTuple):
+    """What a person approves or refuses as one; written as its name."""
+
+    name: str
+    kind: ItemKind
+    of: str
+
+    @classmethod
+    def parse(cls, name: str) -> "Item":
+        """Read a name, such as records hold it."""
+        kind, _, rest = name.partition("/")
+        if kind == "dispute":
+            return cls(name, "dispute", rest.rpartition("#")[0])
+        if kind == "limit":
+            return cls(name, "limit", rest.rpartition("/")[0])
+        return cls(name, "end", rest) if kind == "end" else cls(name, "decision", "")
+
+
 Why = Literal[
     "",
     "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry

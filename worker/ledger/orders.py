@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
@@ -10,18 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, 
 from worker.ledger.cascade import go_on
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, orders, reasons
-from worker.ledger.entries import Brake, Entry, ItemKind, Order
+from worker.ledger.entries import Brake, Entry, Item, Order
 from worker.ledger.records import harmless
 from worker.ledger.settling import put_brake
 from worker.ledger.unit_of_work import UnitOfWork
-
-
-class Item(NamedTuple):
-    """One decision that an entry stands for."""
-
-    name: str
-    kind: ItemKind
-    of: str
 
 
 def order(conn: Connection, account: str, wanted: Order) -> int:

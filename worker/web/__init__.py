@@ -1,5 +1,5 @@
-"""Health, readiness and metrics for machines that watch the worker."""
+"""Web: liveness, readiness and metrics over HTTP."""
 
-from worker.web.server import PATHS, Readiness, free, serve
+from worker.web.server import PATHS, Readiness, check_address, serve
 
-__all__ = ["PATHS", "Readiness", "free", "serve"]
+__all__ = ["PATHS", "Readiness", "check_address", "serve"]

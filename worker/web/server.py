@@ -1,4 +1,4 @@
-"""The web server: /livez, /readyz and /metrics. It knows nothing; it asks the callables it was given."""
+"""The web server: /livez, /readyz and /metrics, answered by the callables it is given."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -15,19 +15,19 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the worker does its work now, and, when not, each reason in a sentence."""
+    """Whether the worker does its work now, and each reason why not, as a sentence."""
 
     ready: bool
     why: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What a person has to fix, though reading goes on."""
+    """What a person has to fix while the worker continues."""
     sources: Mapping[str, Mapping[str, float]] = {}
-    """Per source: seconds since the end of what is read, and seconds still missing."""
+    """By source: seconds since the end of what is read, and seconds still missing."""
 
 
-async def free(host: str, port: int) -> None:
-    """Raise SettingsError when nothing can listen there: to be known before anything is opened or made."""
-    with _told(host, port):
+async def check_address(host: str, port: int) -> None:
+    """Raise SettingsError when nothing can listen there; call it before anything is opened or created."""
+    with _name_setting(host, port):
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
         server.close()
 
@@ -36,14 +36,14 @@ async def free(host: str, port: int) -> None:
 async def serve(
     host: str, port: int, *, readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]
 ) -> AsyncIterator[str]:
-    """Serve until the block is left, and give the address; port 0 takes a free one.
+    """Serve until the block is left, and yield the address; port 0 takes a free one.
 
-    Raises SettingsError when the address cannot be had.
+    Raises SettingsError when nothing can listen there.
     """
-    runner = web.AppRunner(application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(build_application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        with _told(host, port):
+        with _name_setting(host, port):
             await web.TCPSite(runner, host, port).start()
         bound = runner.addresses[0]
         yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
@@ -52,33 +52,33 @@ async def serve(
 
 
 @contextmanager
-def _told(host: str, port: int) -> Iterator[None]:
-    """Name the setting when the address cannot be had."""
+def _name_setting(host: str, port: int) -> Iterator[None]:
+    """Turn an OSError into a SettingsError that names the setting."""
     try:
         yield
     except OSError as error:
-        why = str(error.strerror).rpartition(": ")[2]  # before it the address once more
+        why = str(error.strerror).rpartition(": ")[2]  # it begins with the address once more
         raise SettingsError(
             f"WORKER_LISTEN is {host}:{port}, where nothing can listen ({why}): "
             "stop what is there, perhaps another worker, or choose another port"
         ) from None
 
 
-def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
+def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
     """Build the three pages."""
 
     async def livez(_: web.Request) -> web.Response:
-        return _answer(200, {"alive": True})
+        return _respond(200, {"alive": True})
 
     async def readyz(_: web.Request) -> web.Response:
         found = readiness()
-        return _answer(200 if found.ready else 503, found)
+        return _respond(200 if found.ready else 503, found)
 
     async def metrics_page(_: web.Request) -> web.Response:
         return web.Response(body=await metrics(), headers={"content-type": TEXT})
 
     async def nowhere(_: web.Request) -> web.Response:
-        return _answer(404, {"error": f"try one of {', '.join(PATHS)}"})
+        return _respond(404, {"error": f"try one of {', '.join(PATHS)}"})
 
     app = web.Application()
     for path, page in zip(PATHS, (livez, readyz, metrics_page), strict=True):
@@ -87,5 +87,5 @@ def application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaita
     return app
 
 
-def _answer(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)
+def _respond(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")

@@ -1,0 +1,18 @@
+"""Events that were held for a fact: what is judged beside the sources counts like what is read."""
+
+from tests.reading import Room, fails
+from worker.rulehost.evaluation import Event, Said
+
+
+def fails_with_a_detection(event: Event) -> Said:
+    """Ask for the detection, and fail on it."""
+    return fails(event) if event.facts else Said(key=event.key, asked=("Detection",))
+
+
+async def test_a_rule_that_fails_on_a_held_event_is_counted() -> None:
+    room = Room(fails_with_a_detection)
+    room.world.add_message()
+    await room.read()
+    assert b'worker_rule_failures_total{rule="bad"}' not in room.metrics.render()
+    await room.held.step()
+    assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.render()

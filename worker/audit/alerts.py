@@ -1,0 +1,96 @@
+"""Alerts: tells people once, in the log and on every channel, what audit records say needs a person."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from worker.ledger.entries import Item
+from worker.telemetry import Log, Observer
+
+Broadcast = Callable[[str], Awaitable[Mapping[str, Exception]]]
+"""Delivers a notice to every channel, and returns the errors of those that did not take it."""
+
+
+class AuditRecord(msgspec.Struct, frozen=True):
+    """The fields of an audit record that alerts need; empty where a record has none."""
+
+    account: str
+    verb: str = ""
+    entry: str = ""
+    target: str = ""
+    cause: str = ""
+    item: str = ""
+    rules: tuple[tuple[str, ...], ...] = ()
+    """Name and fingerprint of each."""
+    who: str = ""
+    in_lane: str = ""
+    because: str = ""
+    why: str = ""
+    said: str = ""
+
+
+class Alerts:
+    """Alerts people when a lane brakes itself, a proof is contradicted, a rule fails, or a limit is spent."""
+
+    def __init__(self, log: Log, observer: Observer, broadcast: Broadcast) -> None:
+        """Begin with nothing told: after a restart, what still lasts is told once more."""
+        self._log, self._observer, self._broadcast = log, observer, broadcast
+        self._notices: list[str] = []
+        self._failing: set[tuple[tuple[str, ...], ...]] = set()
+        self._spent: set[str] = set()
+        self._tell: dict[str, Callable[[AuditRecord], None]] = {
+            "braked": self._tell_brake,
+            "drift": self._tell_drift,
+            "rule failed": self._tell_failing_rule,
+            "postponed": self._tell_spent_limit,
+        }
+
+    def take(self, line: bytes) -> None:
+        """Log the alert that a record calls for, and keep its notice for ``send``."""
+        record = _decode(line)
+        if tell := self._tell.get(record.verb):
+            tell(record)
+
+    async def send(self) -> None:
+        """Send the notices to every channel, and log where one was not taken."""
+        while self._notices:
+            for channel, error in (await self._broadcast(self._notices.pop(0))).items():
+                # The text of an error may hold the address of the channel, which is a secret.
+                self._log.warning("a notice was not taken", channel=channel, problem=type(error).__name__)
+
+    def _tell_brake(self, record: AuditRecord) -> None:
+        """Alert when a lane has braked itself; a person knows of their own brakes."""
+        if record.who != "worker":
+            return
+        self._log.error("a lane braked itself", account=record.account, lane=record.in_lane, because=record.because)
+        self._notices.append(
+            f"{record.account}: the worker stopped acting in the lane {record.in_lane}: {record.because}; "
+            f"fix that, then run worker brake off --lane {record.in_lane}"
+        )
+
+    def _tell_drift(self, record: AuditRecord) -> None:
+        """Alert when a proved effect is contradicted."""
+        self._observer.on_drift()
+        self._log.error("what was proved is contradicted", entry=record.entry, target=record.target, why=record.why)
+        self._notices.append(
+            f"{record.account}: entry {record.entry} on {record.target}: {record.why}; check it by hand"
+        )
+
+    def _tell_failing_rule(self, record: AuditRecord) -> None:
+        """Alert when a rule begins to fail; a metric counts how often it does."""
+        if record.rules not in self._failing:
+            self._failing.add(record.rules)
+            self._log.warning("a rule failed", rule=record.rules[0][0], on=record.cause, problem=record.why)
+
+    def _tell_spent_limit(self, record: AuditRecord) -> None:
+        """Alert when entries begin to wait because a limit is spent; ``worker waiting`` lists them."""
+        item = Item.parse(record.item)
+        if item.kind != "limit" or item.name in self._spent:
+            return
+        self._spent.add(item.name)
+        lists = "worker waiting lists the entries beyond it, which wait for a person"
+        self._log.warning("a limit is spent", account=record.account, rule=item.of, because=record.said, then=lists)
+        self._notices.append(f"{record.account}: {record.said}; {lists}")
+
+
+_decode = msgspec.json.Decoder(AuditRecord).decode

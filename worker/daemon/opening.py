@@ -1,0 +1,99 @@
+"""Opening: the rules, the ledger, a connection per credential, and a worker per account."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from worker.api import ApiClock, Budget, Clock, Credential, HttpTransport
+from worker.api.pacing import UNDATED
+from worker.daemon.account import AccountWorker, ApiConnection, Services
+from worker.daemon.app import App
+from worker.judging.services import Timing
+from worker.ledger.ledger import Ledger, open_ledger
+from worker.notifiers import Channels, open_channels
+from worker.rulehost.host import Host
+from worker.settings import Account, Settings
+from worker.telemetry import Outlets
+
+WAY_BACK = "stop this version, put the copy in the ledger's place, and start the version before"
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, outlets: Outlets, *, clock: Clock | None = None, gather_notices: float = 60.0
+) -> AsyncIterator[App]:
+    """Open the rules, the ledger and one worker per account, without waiting for the API.
+
+    Raises SettingsError, RuleError or StoreError.
+    """
+    accounts, channels = settings.accounts(), _open_channels(settings, outlets)
+    timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
+    async with AsyncExitStack() as stack:
+        owner = secrets.token_hex(8)
+        # The rules come first: when they are refused, no empty ledger is left behind.
+        host = await stack.enter_async_context(Host(settings.rules, channels=channels.names))
+        opening = open_ledger(
+            settings.store_url,
+            owner=owner,
+            exclusive=True,
+            on_migration=lambda copy: outlets.log.warning("ledger migrated", copy=str(copy), back=WAY_BACK),
+        )
+        ledger = await stack.enter_async_context(opening)
+        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, timing)
+        connections = await _open_connections(stack, services, accounts)
+        prefixes = {one.id: f"{one.id} " if len(accounts) > 1 else "" for one in accounts}
+        workers = [AccountWorker(id_, connections[id_], services, prefix=prefix) for id_, prefix in prefixes.items()]
+        yield App(services, workers)
+
+
+def _open_channels(settings: Settings, outlets: Outlets) -> Channels:
+    """Open the channels for notices; log:// goes to the operations log."""
+
+    def log(channel: str, text: str) -> None:
+        outlets.log.info("notice", channel=channel, text=text)
+
+    addresses = {name: address.get_secret_value() for name, address in settings.channels.items()}
+    return open_channels(addresses, log)
+
+
+async def _open_connections(
+    stack: AsyncExitStack, services: Services, accounts: Iterable[Account]
+) -> dict[str, ApiConnection]:
+    """Open one connection per credential; return the connection of each account."""
+    credentials = {account.id: make_credential(account) for account in accounts}
+    connections: dict[str, ApiConnection] = {}
+    for credential in credentials.values():
+        key = credential.fingerprint
+        if key not in connections:
+            mine = [id_ for id_, one in credentials.items() if one.fingerprint == key]
+            spent = await _read_spent(services.ledger, [key, *mine])
+            connections[key] = await _connect(stack, services, credential, spent)
+    return {id_: connections[credential.fingerprint] for id_, credential in credentials.items()}
+
+
+async def _connect(
+    stack: AsyncExitStack, services: Services, credential: Credential, spent: list[tuple[float, int]]
+) -> ApiConnection:
+    """Open a connection whose budget starts with what earlier processes have spent."""
+    settings = services.settings
+    transport = HttpTransport(settings.base_url, credential, settings.request_timeout)
+    budget = Budget(services.clock, *settings.budget, settings.budget_share, spent)
+    return ApiConnection(await stack.enter_async_context(transport), budget, credential.fingerprint)
+
+
+def make_credential(account: Account) -> Credential:
+    """Return the credential of an account; raises SettingsError for text that cannot be one."""
+    if account.token:
+        return Credential.from_text(account.token.get_secret_value())
+    return Credential.from_key(account.email, account.key.get_secret_value() if account.key else "")
+
+
+async def _read_spent(ledger: Ledger, names: Iterable[str]) -> list[tuple[float, int]]:
+    """Return what was spent lately: it is kept under several names, whole under each, and the newest counts."""
+    written = [sorted(await ledger.read_spent(name)) for name in names]
+    return max(written, key=lambda spent: (_find_newest(spent), sum(count for _, count in spent)))
+
+
+def _find_newest(spent: list[tuple[float, int]]) -> float:
+    """Return the last second that is known in API time."""
+    return max((second for second, _ in spent if second != UNDATED), default=0.0)
