@@ -183,6 +183,12 @@ def test_the_states_of_an_entry_and_what_follows_them_are_those_of_the_ledger() 
     assert told == FOLLOWS
 
 
+def test_the_architecture_names_files_that_are_there() -> None:
+    named = set(re.findall(r"`(?:worker/)?([\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text()))
+    assert {file for file in named if not (ROOT / "worker" / file).exists()} == set()
+    assert len(named) > 30
+
+
 def test_the_verbs_of_records_are_those_that_are_written() -> None:
     told = {verb for row in table(LEDGER, "verb") for verb in re.findall(r"`([a-z ]+)`", row[0])}
     assert sorted(told) == sorted(VERBS)
