@@ -1,34 +1,34 @@
-"""The errors, named by what to do next. Everything the worker raises on purpose is one of these.
+"""Errors, named by what to do next. Everything that the worker raises on purpose is one of these.
 
 WorkerError
 ├─ SettingsError          tell the operator, exit 2
-├─ RuleError              file and line; keep the previous rules
+├─ RuleError              has file and line; the running rules stay
 ├─ StoreError             the ledger cannot be used as it is; exit 3
 ├─ Temporary              try again, after ``after`` seconds
 │  ├─ Paced               the API said 429
-│  ├─ Unreachable         provably not carried out: no connection was made
-│  ├─ ServerFault         5xx, or an answer that makes no sense
-│  └─ LeaseLost           somebody else owns this credential now
+│  ├─ Unreachable         no connection was made, so nothing was carried out
+│  ├─ ServerFault         5xx, or an answer that is not the API's
+│  └─ LeaseLost           another process owns this credential now
 ├─ Permanent              do not try again
-│  ├─ Unauthorised        the token is unknown, or may not do this
+│  ├─ Unauthorised        the credential is unknown, or may not do this
 │  ├─ NotEntitled         the subscription does not include this
-│  ├─ NotFound            there is no such thing
-│  ├─ Rejected            the API refused the request as it was written
-│  └─ Unsent              the client refused it, for what it would do or could not mean
-└─ Unsure                 sent, and no answer came: look before doing it again
+│  ├─ NotFound            the thing named does not exist
+│  ├─ Rejected            the API rejected the request
+│  └─ Unsent              the client refused to send the request
+└─ Unsure                 sent, but no answer came: read back before trying again
 """
 
 
 class WorkerError(Exception):
-    """Anything the worker raises on purpose; its text is one sentence for a tired person."""
+    """Anything that the worker raises on purpose; its text is one sentence for people."""
 
 
 class SettingsError(WorkerError):
-    """A setting is missing or wrong; names the setting and what to do."""
+    """A setting is missing or wrong; the text names it and says what to do."""
 
 
 class RuleError(WorkerError):
-    """A rule file cannot be taken; names the file and the line."""
+    """A rule file is rejected; the text names the file and the line."""
 
     def __init__(self, problem: str, *, file: str = "", line: int = 0) -> None:
         """Put the place, when there is one, in front of the problem."""
@@ -38,20 +38,19 @@ class RuleError(WorkerError):
 
 
 class StoreError(WorkerError):
-    """The ledger cannot be opened or written; says why and what to do."""
+    """The ledger cannot be opened or written; the text says why and what to do."""
 
 
 class Temporary(WorkerError):
-    """Try again. ``after`` is the least number of seconds to wait, 0 when nobody said."""
+    """Try again. ``after`` is the number of seconds to wait at least, 0 when it is unknown."""
 
     def __init__(self, problem: str, *, after: float = 0.0) -> None:
-        """Keep the wait beside the sentence."""
         super().__init__(problem)
         self.after = after
 
 
 class Paced(Temporary):
-    """The API answered 429: the budget of this credential is spent, by us or by others."""
+    """The API answered 429: the budget of this credential is spent, by this worker or by others."""
 
 
 class Unreachable(Temporary):
@@ -59,15 +58,15 @@ class Unreachable(Temporary):
 
 
 class ServerFault(Temporary):
-    """A 5xx, an answer that is not JSON, a cut body, a redirect: nothing can be concluded from it."""
+    """A 5xx, an answer that is not JSON, a cut body or a redirect: the outcome is unknown."""
 
 
 class LeaseLost(Temporary):
-    """Another process owns this credential now; stop writing at once."""
+    """Another process owns this credential now; this one must stop writing at once."""
 
 
 class Permanent(WorkerError):
-    """Doing it again would end the same way."""
+    """Trying again would have the same result."""
 
 
 class Unauthorised(Permanent):
@@ -79,21 +78,20 @@ class NotEntitled(Permanent):
 
 
 class NotFound(Permanent):
-    """The thing named does not exist (any more)."""
+    """The thing named does not exist, or no longer."""
 
 
 class Rejected(Permanent):
-    """The API refused the request as it was written; says what it said, and keeps the HTTP status."""
+    """The API rejected the request; the text has the API's reason, ``status`` the HTTP status."""
 
     def __init__(self, problem: str, *, status: int = 400) -> None:
-        """Keep the status beside the sentence."""
         super().__init__(problem)
         self.status = status
 
 
 class Unsent(Permanent, ValueError):
-    """The client did not send a request that the API could not mean, or that would do far more than anybody wants."""
+    """The client refused to send a request that is invalid, or that would do far more than intended."""
 
 
 class Unsure(WorkerError):
-    """A write was sent and no answer came: it may or may not have been carried out."""
+    """A write was sent but no answer came, so it may or may not have been carried out."""

@@ -1,16 +1,16 @@
-"""The bottom of the house: making text that strangers wrote safe to show."""
+"""Make text that strangers wrote safe to show."""
 
 import unicodedata
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that steer a terminal or hide: controls, bidi and zero-width, surrogates, separators of lines."""
+"""Unicode categories that control a terminal or are invisible: controls, bidi, zero-width, line separators."""
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Letters and marks that are drawn as nothing, though their category does not say so."""
+"""Letters and marks that are drawn as nothing, although their category does not say so."""
 
 
 def escaped(text: str, limit: int = 300) -> str:
-    r"""Show what would steer a terminal or hide as ``\uXXXX``; the outcome has at most ``limit`` characters (≥ 1)."""
-    if len(text) <= limit and text.isascii() and text.isprintable():  # most of all that is ever shown
+    r"""Write characters that control a terminal or are invisible as ``\uXXXX``; return at most ``limit`` characters."""
+    if len(text) <= limit and text.isascii() and text.isprintable():  # nearly all texts, so this is worth a shortcut
         return text
     shown: list[str] = []
     room = limit
@@ -24,12 +24,12 @@ def escaped(text: str, limit: int = 300) -> str:
 
 
 def unseen(character: str) -> bool:
-    """Tell whether a character steers a terminal, or hides."""
+    """Return whether a character controls a terminal or is invisible."""
     return character in BLANKS or unicodedata.category(character) in UNSEEN
 
 
 def _visible(character: str) -> str:
-    """Return a character, or its number when it could not be seen."""
+    """Return a character, or its number when it is invisible."""
     if not unseen(character):
         return character
     number = ord(character)
@@ -37,5 +37,5 @@ def _visible(character: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Put the sign that something is missing at the end."""
+    """Cut a text and end it with an ellipsis."""
     return text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""Observations: what a message looked like, read from a record of the API, and the memory of the latest looks."""
+"""Observations: the state of a message, read from a record of the API, and a memory of the latest ones."""
 
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -13,10 +13,11 @@ from worker.ledger.entries import Look
 from worker.ledger.values import Reading, Thing
 
 REMEMBERED = 20_000
+"""Messages whose latest look is remembered."""
 
 
 class MessageKey(Struct, frozen=True):
-    """The fields of a message that the daemon itself reads; everything else stays bytes."""
+    """The fields of a message that the daemon itself reads; the record stays bytes otherwise."""
 
     id: str
     final_disposition: Text = ""
@@ -30,27 +31,26 @@ _message_key = msgspec.json.Decoder(MessageKey)
 
 
 class Looks:
-    """The latest look at each of the most recently read messages; bounded, and lost with the process."""
+    """The latest look at each of the messages read most recently, kept in memory."""
 
     def __init__(self) -> None:
-        """Begin knowing nothing."""
         self._looks: OrderedDict[str, Look] = OrderedDict()
 
     def remember(self, message: str, look: Look) -> None:
-        """Keep a look, unless a newer one is known."""
+        """Remember a look, unless a newer one is known."""
         known = self._looks.pop(message, look)
         self._looks[message] = look if look.at >= known.at else known
         if len(self._looks) > REMEMBERED:
             self._looks.popitem(last=False)
 
     def recall(self, message: str, since: float) -> Look | None:
-        """Return the look at a message if its read began at or after ``since``."""
+        """Return the latest look at a message if it was read at ``since`` or later."""
         look = self._looks.get(message)
         return look if look and look.at >= since else None
 
 
 def message_reading(raw: msgspec.Raw, began: float) -> Reading:
-    """Read a message's key fields; raises MsgspecError or ValueError for a record that makes no sense."""
+    """Read the key fields of a message's record; raise MsgspecError or ValueError when it is not one."""
     key = _message_key.decode(raw)
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
     operations, status = _share(key.post_delivery_operations or ()), _share(key.delivery_status or ())
@@ -61,21 +61,21 @@ def message_reading(raw: msgspec.Raw, began: float) -> Reading:
 
 @lru_cache(maxsize=256)
 def _share(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return one object for equal words: thousands of looks are remembered, and most say the same."""
+    """Return the same object for equal words, because thousands of looks are kept and most are equal."""
     return words
 
 
 def scan_time(message: str, scanned_at: datetime | None = None) -> float:
-    """Return the time inside a message's id, else its scan time; raises ValueError when there is neither."""
+    """Return the time in a message's id, else its scan time; raise ValueError when it has neither."""
     inside = message.partition("-")[2].rpartition("-")[0]
     if not (at := _time_of(inside) or epoch(scanned_at)):
-        raise ValueError(f"the id {message[:60]!r} carries no time and the record no scanned_at")
+        raise ValueError(f"the id {message[:60]!r} has no time, and the record no scanned_at")
     return at
 
 
 @lru_cache(maxsize=4096)
 def _time_of(inside: str) -> float:
-    """Read the time inside an id, 0 when there is none; remembered, because mail shares its seconds."""
+    """Parse the time in an id, 0 when there is none; cached, because many mails arrive in one second."""
     try:
         return epoch(datetime.fromisoformat(inside).replace(tzinfo=UTC))
     except ValueError:

@@ -52,7 +52,7 @@ def test_an_updated_report_is_a_new_state_of_the_same_thing() -> None:
 
 def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
     assert scan_time("odd", sample.NOON) == sample.NOON.timestamp()
-    with pytest.raises(ValueError, match="carries no time"):
+    with pytest.raises(ValueError, match="has no time"):
         scan_time("odd")
 
 
@@ -62,7 +62,7 @@ def test_a_broken_record_costs_only_itself() -> None:
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
         "Expected `str`, got ",
-        "the id 'no time' car",
+        "the id 'no time' has",
         "unknown final_dispos",
     ]
 
