@@ -1,4 +1,4 @@
-"""The API client's room: requests to judge a mail again."""
+"""``/submissions``: requests to review the verdict on a mail."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
@@ -18,7 +18,7 @@ _submission = msgspec.json.Decoder(Submission)
 
 
 class WhereSubmission(Where, frozen=True, kw_only=True):
-    """Conditions on submissions: TEAM are the security team's, USER those of the people."""
+    """Conditions on submissions; TEAM are those of the security team, USER those of users."""
 
     type: Literal["TEAM", "USER"] | None = None
     status: str | None = None
@@ -68,7 +68,7 @@ class SubmissionsResource:
         urgency: Urgency = Urgency.FACTS,
         page: str | None = None,
     ) -> AsyncGenerator[ListPage[Submission], None]:
-        """Yield page after page, oldest first: what comes in while pages are turned is added at the end."""
+        """Yield page after page, oldest first, so that new submissions come at the end."""
         where = WhereSubmission(type=type, order="requested_at", direction="asc")
 
         async def ask(at: str | None) -> ListPage[Submission]:
@@ -81,6 +81,6 @@ class SubmissionsResource:
         type: Literal["reclassification", "missed_detection"],  # noqa: A002
         messages: Sequence[Mapping[str, object]],
     ) -> None:
-        """Ask for new verdicts; nobody documents what the items hold, and the answer only says that it was taken."""
+        """Request new verdicts. The items are not documented; the answer only says that the request was accepted."""
         body = {"type": type, "messages": messages}
         await self._calls.call("POST", "/submissions", nothing, body=body, urgency=Urgency.ACT, writes=True)
