@@ -13,7 +13,7 @@ from worker.api.collection import ListPage, read_page
 from worker.api.envelope import RecordPage, next_cursor, nothing, records
 from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import Unsent
 from worker.language.models import AskedDisposition, Destination, Disposition, Message
 
@@ -90,7 +90,7 @@ class Bulk:
         async def ask(at: str | None) -> ListPage[BulkJob]:
             return await self.list(status=status, cursor=at)
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def create(
         self,
@@ -145,7 +145,7 @@ class Bulk:
         async def ask(at: str | None) -> ListPage[BulkMessage]:
             return await self.messages(id, status=status, cursor=at, per_page=per_page)
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def cancel(self, id: str) -> BulkJob:  # noqa: A002
         """Cancel a job; this undoes nothing that it has done. Raises Rejected when it has ended."""

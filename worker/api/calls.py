@@ -9,7 +9,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, Endpoint, Reader, T, fault, interpret, is_json, read_location
+from worker.api.envelope import Answer, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
@@ -97,7 +97,7 @@ class Calls:
         if place is None:
             named = answer.headers.get("location")
             where = "a Location outside of this account" if named else "no Location"
-            raise fault(PROMISED, f"answered 202 with {where}")
+            raise make_fault(PROMISED, f"answered 202 with {where}")
         return place
 
     async def _follow(self, place: Place, read: Reader[T], urgency: Urgency) -> Answer[T]:
@@ -111,18 +111,18 @@ class Calls:
     async def _ask(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Send a write once; send a read until it is answered or five attempts have failed."""
         if endpoint.writes:
-            return await self._once(endpoint, request, read, urgency)
+            return await self._send_once(endpoint, request, read, urgency)
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             stop=stop_after_attempt(ATTEMPTS),
-            wait=self._pause,
-            retry=retry_if_exception(_worth_a_pause),
+            wait=self._choose_pause,
+            retry=retry_if_exception(_may_retry),
             reraise=True,
         )
         answer: Answer[T] = await retrying(self._read, endpoint, request, read, urgency)
         return answer
 
-    def _pause(self, state: RetryCallState) -> float:
+    def _choose_pause(self, state: RetryCallState) -> float:
         """Return the seconds before the next attempt, longer when the API asks for it."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.after if isinstance(error, Temporary) else 0.0
@@ -133,13 +133,13 @@ class Calls:
         """Make one attempt, which a 429 does not end."""
         while True:
             try:
-                return await self._once(endpoint, request, read, urgency)
+                return await self._send_once(endpoint, request, read, urgency)
             except Paced:
                 continue
             except Unsure as error:
                 raise ServerFault(str(error)) from None
 
-    async def _once(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
+    async def _send_once(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
         """Wait for a turn, send, and interpret the answer."""
         turn = await self._budget.turn(urgency, SOON if endpoint.writes else inf)
         sent = self._clock.monotonic()
@@ -166,6 +166,6 @@ class Calls:
         return response
 
 
-def _worth_a_pause(error: BaseException) -> bool:
+def _may_retry(error: BaseException) -> bool:
     """Return whether a read is retried here."""
     return isinstance(error, (Unreachable, ServerFault)) and error.after <= LONGEST_ASKED

@@ -11,7 +11,7 @@ from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.envelope import RecordPage, nothing, paginate, read_each, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import ServerFault, Unsent
 
 Item = TypeVar("Item", bound=Struct)
@@ -98,7 +98,7 @@ class Collection(Generic[Item, New, Change, Asked]):
         async def ask(at: str | None) -> ListPage[Item]:
             return await self.list(where or self._steady, page=at or 1, urgency=urgency)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)
 
     async def all(self, *, urgency: Urgency = Urgency.FACTS) -> Whole[Item]:
         """Return every entry; raise ServerFault when the list keeps changing while it is read.
@@ -153,8 +153,8 @@ class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, C
         """
         body = {
             "deletes": [{"id": one} for one in deletes],
-            "patches": [with_id(one, change) for one, change in (patches or {}).items()],
-            "puts": [with_id(one, new) for one, new in (puts or {}).items()],
+            "patches": [add_id(one, change) for one, change in (patches or {}).items()],
+            "puts": [add_id(one, new) for one, new in (puts or {}).items()],
             "posts": posts,
         }
         if not 1 <= (count := sum(len(part) for part in body.values())) <= MOST_IN_A_BATCH:
@@ -163,6 +163,6 @@ class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, C
         return (await self._calls.call("POST", path, read, body=body, urgency=Urgency.ACT, writes=True)).result
 
 
-def with_id(id_: str, body: Struct) -> dict[str, Any]:
+def add_id(id_: str, body: Struct) -> dict[str, Any]:
     """Return a body with the id of its entry."""
     return {"id": id_, **msgspec.to_builtins(body)}

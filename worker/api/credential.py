@@ -17,12 +17,17 @@ class Credential:
     @classmethod
     def from_text(cls, token: str) -> Self:
         """Take an API token; raise SettingsError when it cannot be one."""
-        return cls({"Authorization": "Bearer " + _plain(token, "CLOUDFLARE_API_TOKEN")})
+        return cls({"Authorization": "Bearer " + _check_secret(token, "CLOUDFLARE_API_TOKEN")})
 
     @classmethod
     def from_key(cls, email: str, key: str) -> Self:
         """Take a user's e-mail address and global API key; raise SettingsError when they cannot be valid."""
-        return cls({"X-Auth-Email": _plain(email, "CLOUDFLARE_EMAIL"), "X-Auth-Key": _plain(key, "CLOUDFLARE_API_KEY")})
+        return cls(
+            {
+                "X-Auth-Email": _check_secret(email, "CLOUDFLARE_EMAIL"),
+                "X-Auth-Key": _check_secret(key, "CLOUDFLARE_API_KEY"),
+            }
+        )
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate a request."""
@@ -37,7 +42,7 @@ class Credential:
         return "***"
 
 
-def _plain(text: str, setting: str) -> str:
+def _check_secret(text: str, setting: str) -> str:
     """Strip a secret; reject one that cannot be in a header, without revealing it."""
     text = text.strip()
     if not text:

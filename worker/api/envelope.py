@@ -145,24 +145,24 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[
     answer = _unwrap(endpoint, response)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or answer.success is not (response.status < REDIRECT):
-        raise fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", response)
+        raise make_fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", response)
     if not answer.success:
         _raise_refusal(endpoint, response.status, _describe_errors(answer))
     try:
         return read(answer.result), answer.result_info
     except UNREADABLE as error:
-        raise fault(endpoint, f"answered {response.status} with an unexpected result: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with an unexpected result: {error}", response) from None
 
 
-def fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
+def make_fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
     """Make the error of an answer that says nothing about the outcome: retry a read, read back after a write."""
     sentence = f"{endpoint}: the API {escaped(problem)}"
     if endpoint.writes:
         return Unsure(sentence)
-    return ServerFault(sentence, after=retry_after(response.headers) if response else 0.0)
+    return ServerFault(sentence, after=read_retry_after(response.headers) if response else 0.0)
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
+def read_retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds in a Retry-After header, an hour at most, 0 without one."""
     after = headers.get("retry-after", "")
     return min(float(after), LONGEST_RETRY_AFTER) if after.isascii() and after.isdigit() else 0.0
@@ -181,11 +181,11 @@ def _unwrap(endpoint: Endpoint, response: Response) -> Envelope:
         return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
-        raise fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
+        raise make_fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
     try:
         return envelope.decode(response.body)
     except UNREADABLE as error:
-        raise fault(endpoint, f"answered {response.status} with invalid JSON: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with invalid JSON: {error}", response) from None
 
 
 def _describe_errors(answer: Envelope) -> str:

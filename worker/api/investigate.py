@@ -15,7 +15,7 @@ from worker.api.collection import ListPage, read_page
 from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import Rejected, Unsent
 from worker.language.base import epoch
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
@@ -132,7 +132,11 @@ class Investigate:
         per_page: int = 1000,
     ) -> SearchPage:
         """Return one page of the mail scanned between two API times; raise SlowSearch when that takes over a minute."""
-        interval = {"start": format_time(start), "end": format_time(end), "detections_only": flag(detections_only)}
+        interval = {
+            "start": format_time(start),
+            "end": format_time(end),
+            "detections_only": format_flag(detections_only),
+        }
         query = [*interval.items(), ("per_page", str(per_page)), *(where.to_query() if where else ())]
         query += [("cursor", cursor)] if cursor else []
         answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
@@ -156,11 +160,11 @@ class Investigate:
                 where, start=start, end=end, urgency=urgency, cursor=at, detections_only=detections_only
             )
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def get(self, id: str, urgency: Urgency = Urgency.PROVE, *, submission: bool = False) -> Raw:  # noqa: A002 (the API's word)
         """Return one message as it is now, or as it was submitted (another store); raise NotFound."""
-        return await self._read(id, "", _one, urgency, _select_store(submission))
+        return await self._read(id, "", _check_message, urgency, _select_store(submission))
 
     async def action_log(
         self,
@@ -173,7 +177,7 @@ class Investigate:
 
         An entry that cannot be decoded is a ServerFault, because without it an operation could be repeated.
         """
-        return await self._read(id, "/action_log", _log, urgency, _select_store(submission))
+        return await self._read(id, "/action_log", _read_log, urgency, _select_store(submission))
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
@@ -262,7 +266,7 @@ class Investigate:
         await self._write("/investigate/{id}/reclassify", nothing, body, id)
 
 
-def flag(value: bool) -> str:  # noqa: FBT001 (its only argument)
+def format_flag(value: bool) -> str:  # noqa: FBT001 (its only argument)
     """Return a truth value as a query parameter."""
     return "true" if value else "false"
 
@@ -271,15 +275,15 @@ def _select_store(submission: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT
     return (("submission", "true"),) if submission else ()
 
 
-def _one(result: Raw) -> Raw:
+def _check_message(result: Raw) -> Raw:
     """Return a message undecoded, after checking that it is one."""
     named(result)
     return result
 
 
-def _log(result: Raw) -> ActionLog:
+def _read_log(result: Raw) -> ActionLog:
     """Decode an action log and sort it by time."""
-    return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_when)))
+    return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_sort_key)))
 
 
 def _check_count(operation: str, ids: Sequence[str], most: int) -> None:
@@ -295,6 +299,6 @@ def _parse_time(time: str | float | None) -> datetime | None:
     return msgspec.convert(time, datetime, strict=False) if isinstance(time, str) else datetime.fromtimestamp(time, UTC)
 
 
-def _when(entry: LogEntry) -> tuple[bool, float]:
+def _sort_key(entry: LogEntry) -> tuple[bool, float]:
     """Return a sort key: the time, unknown times last."""
     return entry.completed_at is None, epoch(entry.completed_at)

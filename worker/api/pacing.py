@@ -254,7 +254,7 @@ class Budget:
         """Read what is left from an answer; its ``headers`` are in lower case, its Date has been given to the clock."""
         now = self._clock.monotonic()
         if "date" in headers:
-            self._date()
+            self._apply_date()
         if status == 429:  # noqa: PLR2004 (Too Many Requests)
             self._shut = max(self._shut, now + _retry_after(headers, self._window))
             self._others.shut(self._shut, self._turns)
@@ -263,17 +263,17 @@ class Budget:
             self._others.update(status, headers, now=now, turn=number, turns=self._turns)
         self._give_turns()
 
-    def _date(self) -> None:
+    def _apply_date(self) -> None:
         """Count what a predecessor spent at its own times, once the API's time is known."""
         if not self._given:
             return
         now = self._clock.monotonic()
         ahead = self._clock.now() - now
         self._all.opens(now)
-        self._all.starts = deque(sorted([*(min(at - ahead, now) for at in self._given), *self._ours(now)]))
+        self._all.starts = deque(sorted([*(min(at - ahead, now) for at in self._given), *self._own_starts(now)]))
         self._given = []
 
-    def _ours(self, now: float) -> list[float]:
+    def _own_starts(self, now: float) -> list[float]:
         """Return the requests without the placeholders for a predecessor's, which are the oldest ones."""
         here = now < self._begun + self._all.seconds
         return list(self._all.starts)[self._held if here and self._given else 0 :]
@@ -283,10 +283,10 @@ class Budget:
         now = self._clock.monotonic()
         self._all.opens(now)
         ahead = self._clock.now() - now
-        ours = [UNDATED if self._given else start + ahead for start in self._ours(now)]
+        ours = [UNDATED if self._given else start + ahead for start in self._own_starts(now)]
         return sorted(Counter(float(floor(at)) for at in (*self._given, *ours)).items())
 
-    def wait(self, urgency: Urgency) -> float:
+    def estimate_wait(self, urgency: Urgency) -> float:
         """Estimate how many seconds a request of this urgency would wait if no other did."""
         now = self._clock.monotonic()
         return self._opens(urgency, now) - now

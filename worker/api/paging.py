@@ -11,7 +11,7 @@ RESTARTS = 3
 """How often a walk restarts because the API rejects its cursor."""
 
 
-async def pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | None = None) -> AsyncGenerator[P, None]:
+async def walk_pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | None = None) -> AsyncGenerator[P, None]:
     """Yield page after page; a later walk can go on from the ``next`` of a page.
 
     When the API rejects a cursor, the walk restarts, so that nothing is lost and the first pages come twice. Raises

@@ -6,7 +6,7 @@ from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.envelope import RecordPage, paginate, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 
 
 class PhishGuard:
@@ -36,4 +36,4 @@ class PhishGuard:
         async def ask(at: str | None) -> RecordPage:
             return await self.reports(start=start, end=end, urgency=urgency, page=at or 1)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)

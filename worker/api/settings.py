@@ -20,7 +20,7 @@ Order = TypeVar("Order", bound=bodies.Ordered)
 _verification = msgspec.json.Decoder(dict[str, Raw] | None).decode
 
 
-def _steady(kind: type[Order]) -> Order:
+def _order_by_age(kind: type[Order]) -> Order:
     """Order by age, oldest first: new entries come last, so pages do not shift while they are read."""
     return kind(order="created_at", direction="asc")
 
@@ -82,33 +82,33 @@ class SettingsResource:
     @cached_property
     def block_senders(self) -> Blocked:
         """Senders whose mail is MALICIOUS."""
-        return Blocked(self._calls, "block_senders", BlockedSender, _steady(bodies.WhereBlocked))
+        return Blocked(self._calls, "block_senders", BlockedSender, _order_by_age(bodies.WhereBlocked))
 
     @cached_property
     def allow_policies(self) -> Allowed:
         """Patterns of mail to let through."""
-        return Allowed(self._calls, "allow_policies", AllowPolicy, _steady(bodies.WhereAllowed))
+        return Allowed(self._calls, "allow_policies", AllowPolicy, _order_by_age(bodies.WhereAllowed))
 
     @cached_property
     def trusted_domains(self) -> Trusted:
         """Domains that are not treated as new or as lookalikes."""
-        return Trusted(self._calls, "trusted_domains", TrustedDomain, _steady(bodies.WhereTrusted))
+        return Trusted(self._calls, "trusted_domains", TrustedDomain, _order_by_age(bodies.WhereTrusted))
 
     @cached_property
     def content_policies(self) -> Contents:
         """Patterns that mail is searched for."""
-        return Contents(self._calls, "content_policies", ContentPolicy, _steady(bodies.WhereContent))
+        return Contents(self._calls, "content_policies", ContentPolicy, _order_by_age(bodies.WhereContent))
 
     @cached_property
     def impersonation_registry(self) -> People:
         """People whom impostors may impersonate."""
-        return People(self._calls, "impersonation_registry", Registrant, _steady(bodies.WhereRegistered))
+        return People(self._calls, "impersonation_registry", Registrant, _order_by_age(bodies.WhereRegistered))
 
     @cached_property
     def sending_domain_restrictions(self) -> Restrictions:
         """Domains that must send with TLS."""
         name = "sending_domain_restrictions"
-        return Restrictions(self._calls, name, SendingDomainRestriction, _steady(bodies.Ordered))
+        return Restrictions(self._calls, name, SendingDomainRestriction, _order_by_age(bodies.Ordered))
 
     @cached_property
     def url_ignore_patterns(self) -> Ignored:
@@ -118,4 +118,4 @@ class SettingsResource:
     @cached_property
     def domains(self) -> Domains:
         """The account's own domains."""
-        return Domains(self._calls, "domains", AccountDomain, _steady(bodies.WhereDomain))
+        return Domains(self._calls, "domains", AccountDomain, _order_by_age(bodies.WhereDomain))

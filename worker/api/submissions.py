@@ -11,7 +11,7 @@ from worker.api.clock import format_time
 from worker.api.collection import ListPage, read_page
 from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.language.models import AskedDisposition, Submission
 
 _submission = msgspec.json.Decoder(Submission)
@@ -74,7 +74,7 @@ class SubmissionsResource:
         async def ask(at: str | None) -> ListPage[Submission]:
             return await self.list(where, start=start, end=end, urgency=urgency, page=at or 1)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)
 
     async def create(
         self,

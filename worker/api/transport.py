@@ -82,8 +82,8 @@ class HttpTransport:
             # Connecting has half of the time, so that its failure (nothing was sent) differs from a lost answer.
             timeout=ClientTimeout(total=self._timeout, connect=self._timeout / 2),
             cookie_jar=DummyCookieJar(),
-            proxy=_proxy(self._base),
-            middlewares=(_once,),
+            proxy=_find_proxy(self._base),
+            middlewares=(_send_once,),
         )
         return self
 
@@ -113,16 +113,16 @@ class HttpTransport:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers, allow_redirects=False
             ) as response:
-                body = await _whole(response)
+                body = await _read_body(response)
         except _Failed as failed:
             return failed.why
         except (ClientError, OSError, TimeoutError) as error:
-            return _unsure(error)
+            return _make_unsure(error)
         received = {name.lower(): value for name, value in response.headers.items()}
         return Response(status=response.status, headers=received, body=body, url=str(url))
 
 
-async def _whole(response: ClientResponse) -> bytes:
+async def _read_body(response: ClientResponse) -> bytes:
     """Read a body up to the limit; raise ClientPayloadError for a longer one."""
     chunks, size = list[bytes](), 0
     async for chunk in response.content.iter_any():
@@ -140,7 +140,7 @@ class _Failed(Exception):
         self.why = why
 
 
-async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
     """Keep aiohttp from repeating a GET or DELETE itself when a pooled connection turns out to be closed."""
     try:
         return await send(request)
@@ -149,39 +149,39 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
     except InvalidURL:  # its text is the address, which may have a password
         raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is invalid")) from None
     except (ClientError, OSError) as error:
-        raise _Failed(_unsure(error)) from None
+        raise _Failed(_make_unsure(error)) from None
 
 
-def _unsure(error: BaseException) -> Unsure:
-    return Unsure(f"the API was asked but no whole answer came: {_reason(error)}")
+def _make_unsure(error: BaseException) -> Unsure:
+    return Unsure(f"the API was asked but no whole answer came: {_describe_error(error)}")
 
 
 def _describe_no_connection(request: ClientRequest, error: BaseException) -> str:
     """Say where connecting failed, why, and what to check; of a proxy only host and port, which are no secret."""
-    where, suspects = _place(request.url), "the network and CLOUDFLARE_BASE_URL"
+    where, suspects = _format_place(request.url), "the network and CLOUDFLARE_BASE_URL"
     if request.proxy:
         where, suspects = (
-            f"{where} through the proxy {_place(request.proxy)}",
+            f"{where} through the proxy {_format_place(request.proxy)}",
             "the proxy and the variables that name it",
         )
-    return f"could not connect to the API at {where} ({_reason(error)}): check {suspects}"
+    return f"could not connect to the API at {where} ({_describe_error(error)}): check {suspects}"
 
 
-def _place(url: URL) -> str:
+def _format_place(url: URL) -> str:
     return f"{url.host_subcomponent}:{url.port}"
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Return an error's text, escaped and without secrets."""
     if isinstance(error, asyncio.TimeoutError):
         return "the deadline passed"
     if isinstance(error, ClientResponseError):  # its text has the proxy's address, which may have a password
         return escaped(f"{error.status} {error.message}")
-    text = _by_system(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
+    text = _describe_system_error(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
     return escaped(text or type(error).__name__)
 
 
-def _by_system(error: OSError) -> str:
+def _describe_system_error(error: OSError) -> str:
     """Return the system's text without addresses; errors of TLS and of name lookups have numbers of their own."""
     if error.errno is None or isinstance(error, SSLError | gaierror):
         return str(error.strerror or error)
@@ -202,7 +202,7 @@ def _check_base_url(base_url: str) -> str:
     return str(url).rstrip("/")
 
 
-def _proxy(base: str) -> str | None:
+def _find_proxy(base: str) -> str | None:
     """Return the proxy for the base URL; aiohttp's ``trust_env`` would also read ~/.netrc for every request.
 
     Raises SettingsError, without the address itself, for an invalid one.

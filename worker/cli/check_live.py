@@ -74,8 +74,8 @@ WRITES_WANTED_LATER = Finding(
 class _Impatient(Client):
     """A client that tries again at once what failed, for a person waits; what the API still works at has its time."""
 
-    def _pause(self, state: "RetryCallState") -> float:
-        return min(super()._pause(state), SOON)
+    def _choose_pause(self, state: "RetryCallState") -> float:
+        return min(super()._choose_pause(state), SOON)
 
 
 async def probed(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:
