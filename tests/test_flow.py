@@ -14,7 +14,7 @@ from worker.executor.executor import Executor
 from worker.language.actions import Disallow
 from worker.language.rules import ENFORCE
 from worker.ledger.values import Standing
-from worker.observations import message_reading
+from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 
@@ -168,7 +168,7 @@ async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_a
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "BULK")
     read = await room.client.investigate.get(mail.id, Urgency.ACT)
-    await room.messages.seen([message_reading(read, room.clock.now())])
+    await room.messages.seen([read_message(read, room.clock.now())])
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "MALICIOUS")
     executor = executor_of(room)

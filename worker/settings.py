@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import SettingsError
-from worker.language.rules import Mode, seconds
+from worker.language.rules import Mode, parse_duration
 
 PREFIX = "WORKER_"
 NOTIFY = f"{PREFIX}NOTIFY_"
@@ -41,7 +41,7 @@ A_YEAR = 366 * 86400.0
 def _duration(said: str) -> float:
     """Read a duration, or say what one looks like."""
     try:
-        duration = seconds(said)
+        duration = parse_duration(said)
     except ValueError:
         raise ValueError("write a number and ms, s, m, h or d, such as 15m") from None
     if duration > LONGEST:

@@ -99,14 +99,14 @@ def _known(what: str, name: str, names: Collection[str]) -> None:
 
 def _beginning(after: str) -> dict[str, float]:
     """Read the number of a record, a duration back from now, or a time."""
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     if not after:
         return {}
     if after.isdecimal() and len(after) <= DIGITS:
         return {"after": int(after)}
     with suppress(ValueError):
-        return {"since": time.time() - seconds(after)}
+        return {"since": time.time() - parse_duration(after)}
     with suppress(ValueError):
         at = datetime.fromisoformat(after)
         return {"since": (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()}

@@ -131,10 +131,10 @@ def _account(said: str) -> str:
 
 def _seconds(option: str, said: str) -> float:
     """Read a duration."""
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     try:
-        read = seconds(said)
+        read = parse_duration(said)
     except ValueError as problem:
         raise SettingsError(f"{option}: {problem}") from None
     if read > LONGEST:
@@ -164,7 +164,7 @@ def budget(said: str) -> tuple[int, float] | None:
 
 def _per(said: str) -> tuple[float, float]:
     """Read ``5/s`` or ``5/30s`` as a number and seconds, of which there are none where it is neither."""
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     found = PER.fullmatch(said)
-    return (float(found[1]), seconds(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)
+    return (float(found[1]), parse_duration(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)

@@ -18,7 +18,7 @@ from worker.language.actions import ACTIONS, Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
-from worker.observations import Looks, message_reading, scan_time
+from worker.observations import Looks, read_message, read_scan_time
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
@@ -153,7 +153,7 @@ class Evidence:
         readings: dict[str, Reading] = {}
         for raw in records:
             try:
-                reading = message_reading(raw, begun)
+                reading = read_message(raw, begun)
             except (msgspec.MsgspecError, ValueError, OverflowError):
                 continue
             if reading.look is not None:
@@ -200,7 +200,7 @@ def _times(messages: Iterable[str]) -> list[float]:
     times = []
     for message in messages:
         try:
-            times.append(scan_time(message))
+            times.append(read_scan_time(message))
         except ValueError:
             continue
     return times
