@@ -10,7 +10,7 @@ from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDom
 from worker.api import Urgency
 from worker.audit.verify import verify
 from worker.language.actions import Disallow
-from worker.observations import message_reading
+from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 
@@ -139,7 +139,7 @@ async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_a
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "BULK")
     read = await room.client.investigate.get(mail.id, Urgency.ACT)
-    await room.messages.enter_readings([message_reading(read, room.clock.now())])
+    await room.messages.enter_readings([read_message(read, room.clock.now())])
     room.clock.advance(4 * DAY)
     room.world.change_verdict(mail.id, "MALICIOUS")
     for _ in range(200):

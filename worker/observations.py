@@ -49,13 +49,13 @@ class Looks:
         return look if look and look.at >= since else None
 
 
-def message_reading(raw: msgspec.Raw, began: float) -> Reading:
+def read_message(raw: msgspec.Raw, began: float) -> Reading:
     """Read the key fields of a message's record; raise MsgspecError or ValueError when it is not one."""
     key = _message_key.decode(raw)
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
     operations, status = _share(key.post_delivery_operations or ()), _share(key.delivery_status or ())
     look = Look(began, state, bool(key.is_quarantined), operations, status)
-    thing = Thing("Message", scan_time(key.id, key.scanned_at), key.id)
+    thing = Thing("Message", read_scan_time(key.id, key.scanned_at), key.id)
     return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
 
 
@@ -65,7 +65,7 @@ def _share(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def scan_time(message: str, scanned_at: datetime | None = None) -> float:
+def read_scan_time(message: str, scanned_at: datetime | None = None) -> float:
     """Return the time in a message's id, else its scan time; raise ValueError when it has neither."""
     inside = message.partition("-")[2].rpartition("-")[0]
     if not (at := _time_of(inside) or epoch(scanned_at)):

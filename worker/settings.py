@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import SettingsError
-from worker.language.rules import Mode, seconds
+from worker.language.rules import Mode, parse_duration
 
 PREFIX = "WORKER_"
 NOTIFY = f"{PREFIX}NOTIFY_"
@@ -41,7 +41,7 @@ A_YEAR = 366 * 86400.0
 
 def _parse_duration(text: str) -> float:
     try:
-        duration = seconds(text)
+        duration = parse_duration(text)
     except ValueError:
         raise ValueError("write a number and a unit (ms, s, m, h or d), such as 15m") from None
     if duration > LONGEST:

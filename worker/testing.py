@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.language.rules import Example, examples
+from worker.language.rules import Example, read_examples
 from worker.rulehost.evaluation import Bundle, LoadedRule
 from worker.rulehost.loader import build, check_example, read, to_error
 from worker.rulehost.validation import Problem
@@ -46,7 +46,7 @@ class RuleFile(pytest.File):
         yield Loads.from_parent(self, name="loads", problems=wrong)
         for rule in bundle.rules:
             if Path(rule.info.file) == self.path:
-                for number, example in enumerate(examples(rule.function)):
+                for number, example in enumerate(read_examples(rule.function)):
                     yield Holds.from_parent(self, name=f"{rule.info.name}-{number}", rule=rule, example=example)
 
     def _build(self) -> Built:

@@ -186,7 +186,7 @@ def test_after_a_minute_it_is_too_slow() -> None:
         first = await asking.call("GET", "/investigate", records, urgency=HEAD)
         await asking.poll(first, records, urgency=HEAD)
 
-    with pytest.raises(SlowSearch, match="a shorter interval"):
+    with pytest.raises(SlowSearch, match="use a shorter interval"):
         quickly(day)
     assert line.times == [0, 1, 3, 7, 15, 31, 60]
 
@@ -230,14 +230,14 @@ def test_a_202_that_names_no_address_is_asked_about_where_the_last_one_did() -> 
 
 @pytest.mark.parametrize("first", [pending(""), answer([], 202)])
 def test_a_first_202_that_names_no_address_is_a_fault(first: Response) -> None:
-    with pytest.raises(ServerFault, match="answered 202 with no Location to ask"):
+    with pytest.raises(ServerFault, match=r"answered 202 with no Location$"):
         quickly(lambda: followed(first, answer([])))
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
 def test_a_search_that_the_api_forgot_is_a_fault_and_not_a_refusal(status: int) -> None:
     here = pending("/v4" + ROOT + "/investigate/results/7")
-    with pytest.raises(ServerFault, match="forgot a search"):
+    with pytest.raises(ServerFault, match="lost a search that it had accepted"):
         quickly(lambda: followed(here, answer("no such search", status)))
 
 

@@ -71,5 +71,5 @@ def test_the_bulk_job_that_is_shown_is_cancelled_when_much_of_it_fails(capsys: p
 
 
 def test_the_bulk_job_that_is_shown_is_not_begun_when_it_would_touch_more() -> None:
-    with pytest.raises(Unsent, match="would touch 51 messages or more where at most 50 were expected"):
+    with pytest.raises(Unsent, match="would touch at least 51 messages, but at most 50 were expected"):
         junked(SandboxOptions(), *["a@evil.example"] * 51)

@@ -153,7 +153,7 @@ def test_a_move_whose_answer_is_lost_is_unsure_and_was_done_once() -> None:
 
 @pytest.mark.parametrize("count", [0, 1001])
 def test_too_many_or_no_ids_are_not_even_sent(count: int) -> None:
-    with pytest.raises(ValueError, match=f"^POST /investigate/move: {count} ids in one request"):
+    with pytest.raises(ValueError, match=f"^POST /investigate/move: a request takes 1 to 1000 ids, not {count}$"):
         quickly(lambda: client(Line()).investigate.move(["id"] * count, "Inbox"))
 
 

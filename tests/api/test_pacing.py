@@ -149,7 +149,7 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
         budget = Budget(clock())
         turn = await budget.turn(HEAD)
         budget.update(429, {"retry-after": retry_after}, turn)
-        estimate, closed = budget.wait(HEAD), budget.closed_until
+        estimate, closed = budget.estimate_wait(HEAD), budget.closed_until
         await budget.turn(Urgency.ACT)
         assert budget.closed_until == 0
         return loop_time() - 100, estimate, closed - EPOCH - 100
@@ -223,7 +223,7 @@ def test_what_others_spend_is_left_to_them_until_the_quota_is_renewed() -> None:
         budget.update(200, told, first)
         times = [loop_time() - 100 for _ in range(3) if await budget.turn(HEAD)]
         budget.update(200, {"ratelimit": '"default";r=1199;t=300'})
-        return times, budget.wait(HEAD)
+        return times, budget.estimate_wait(HEAD)
 
     # Of the 243 left 240 are reserved for others and one is ours, under way: two may go, then one that finds out.
     assert quickly(day) == ([0, 0, 50], 0)
@@ -235,7 +235,7 @@ def test_what_was_told_is_forgotten_when_its_time_is_over() -> None:
         budget.update(200, {"ratelimit": '"default";r=900;t=5'})
         await budget.turn(HEAD)
         await asyncio.sleep(6)
-        return budget.wait(HEAD) + budget.left
+        return budget.estimate_wait(HEAD) + budget.left
 
     assert quickly(day) == 959
 
@@ -250,7 +250,7 @@ def test_a_successor_counts_what_was_spent_before_it() -> None:
         spent = before.count_spent()
         after = Budget(time, quota=10, spent=spent)
         await after.turn(HEAD)
-        waits = after.wait(HEAD)
+        waits = after.estimate_wait(HEAD)
         after.update(200, {"date": "Mon, 21 Sep 2026 14:15:20 GMT"})
         await after.turn(HEAD)
         return sum(count for _, count in spent), waits, loop_time() - 100
@@ -295,10 +295,10 @@ def test_a_wrong_wall_clock_does_not_make_a_successor_forget() -> None:
         hour_ahead = ApiClock(monotonic=loop_time, wall=lambda: EPOCH + loop_time() + 3600, sleep=asyncio.sleep)
         budget = Budget(hour_ahead, quota=10, spent=[(EPOCH + 90, 7)])
         await budget.turn(HEAD)
-        held = budget.wait(HEAD)
+        held = budget.estimate_wait(HEAD)
         hour_ahead.sync("Mon, 21 Sep 2026 14:15:00 GMT", sent=loop_time(), received=loop_time())
         budget.update(200, {"date": "…"})
-        return [held, round(budget.wait(HEAD))]
+        return [held, round(budget.estimate_wait(HEAD))]
 
     assert quickly(day) == [301, 292]
 
@@ -336,7 +336,7 @@ def test_a_turn_given_to_somebody_who_left_is_given_back() -> None:
         budget.update(200, {"ratelimit": '"default";r=3;t=9'})
         gone.cancel()
         await settled(gone)
-        return budget.left, budget.wait(Urgency.SWEEP)
+        return budget.left, budget.estimate_wait(Urgency.SWEEP)
 
     assert quickly(day) == (7, 0)
 
@@ -360,6 +360,6 @@ def test_a_reset_in_years_is_not_believed() -> None:
         clock_ = clock()
         budget = Budget(clock_)
         budget.update(200, {"ratelimit": '"default";r=0;t=999999999'})
-        return budget.wait(Urgency.ACT)
+        return budget.estimate_wait(Urgency.ACT)
 
     assert quickly(day) == LONGEST_RESET

@@ -94,13 +94,13 @@ async def test_where_what_and_what_to_do_are_one_sentence_without_the_libraries_
     async with transport(f"http://{place}") as line:
         with pytest.raises(Unreachable) as caught:
             await line.send(READ)
-    said = f"could not connect to the API at {place} (Connection refused): look at the network and CLOUDFLARE_BASE_URL"
+    said = f"could not connect to the API at {place} (Connection refused): check the network and CLOUDFLARE_BASE_URL"
     assert str(caught.value) == said
 
 
 async def test_a_name_that_nobody_knows_is_told_in_the_words_for_names() -> None:
     async with transport("https://nowhere.invalid") as line:
-        with pytest.raises(Unreachable, match=r"at nowhere\.invalid:443 \([A-Z][\w ]+\): look at") as caught:
+        with pytest.raises(Unreachable, match=r"at nowhere\.invalid:443 \([A-Z][\w ]+\): check") as caught:
             await line.send(READ)
     assert "Unknown error" not in str(caught.value)
 
@@ -129,7 +129,7 @@ async def test_a_proxy_that_is_none_is_refused_without_a_word_of_it(
 ) -> None:
     monkeypatch.setenv("https_proxy", proxy.format(SECRET))
     monkeypatch.setenv("no_proxy", "")
-    with pytest.raises(SettingsError, match="https_proxy names no proxy that can be used") as refused:
+    with pytest.raises(SettingsError, match="https_proxy is no valid proxy") as refused:
         await HttpTransport("https://api.example/v4", Credential.from_text("t")).__aenter__()
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 

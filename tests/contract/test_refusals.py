@@ -126,5 +126,5 @@ async def test_a_result_of_another_kind_decides_nothing_either(row: Row) -> None
     for result in (7, "text", True):
         error, times, _ = await told(row, answer(result))
         assert type(error) is (Unsure if writes(row) else ServerFault)
-        assert str(error).startswith(f"{name(row)}the API answered 200 with an unknown kind of result")
+        assert str(error).startswith(f"{name(row)}the API answered 200 with an unexpected result")
         assert times == (1 if writes(row) else 5)

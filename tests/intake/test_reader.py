@@ -10,7 +10,7 @@ from worker.errors import Rejected, ServerFault
 from worker.intake.coverage import choose_gap
 from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page
-from worker.observations import message_reading
+from worker.observations import read_message
 from worker.sandbox import ACCOUNT, Fault
 
 
@@ -242,7 +242,7 @@ async def test_what_somebody_else_has_read_is_judged_too() -> None:
     mail = room.world.add_message(scanned=room.clock.now() - 5 * 86_400.0)
     await room.read()
     raw = await room.client.investigate.get(mail.id)
-    await room.messages.enter_readings([message_reading(raw, room.clock.now())])
+    await room.messages.enter_readings([read_message(raw, room.clock.now())])
     assert await room.targets() == [mail.id]
 
 

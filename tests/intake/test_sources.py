@@ -10,7 +10,7 @@ import pytest
 from worker import sample
 from worker.intake.sources import read_list_entry, read_records, read_report, read_submission
 from worker.ledger.values import Thing
-from worker.observations import message_reading, scan_time
+from worker.observations import read_message, read_scan_time
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
 
@@ -20,25 +20,25 @@ def record(**fields: object) -> msgspec.Raw:
 
 
 def test_a_message_is_known_by_the_time_inside_its_id() -> None:
-    reading = message_reading(record(), 5.0)
+    reading = read_message(record(), 5.0)
     assert reading.thing == Thing("Message", sample.NOON.timestamp(), ID)
     assert reading.state == "SPAM|delivered"
 
 
 def test_delivery_and_operations_are_no_part_of_a_sight() -> None:
     moved = record(delivery_status=["moved"], post_delivery_operations=["MOVE"])
-    assert message_reading(moved, 5.0).state == message_reading(record(), 5.0).state
+    assert read_message(moved, 5.0).state == read_message(record(), 5.0).state
 
 
 def test_a_look_keeps_when_its_read_began() -> None:
-    look = message_reading(record(is_quarantined=True, post_delivery_operations=["MOVE"]), 5.0).look
+    look = read_message(record(is_quarantined=True, post_delivery_operations=["MOVE"]), 5.0).look
     assert look is not None
     assert (look.at, look.quarantined, look.operations) == (5.0, True, ("MOVE",))
 
 
 def test_null_reads_as_clean_and_delivered() -> None:
     nothing = record(final_disposition=None, is_quarantined=None, post_delivery_operations=None)
-    assert message_reading(nothing, 5.0).state == "NONE|delivered"
+    assert read_message(nothing, 5.0).state == "NONE|delivered"
 
 
 def test_an_updated_report_is_a_new_state_of_the_same_thing() -> None:
@@ -51,14 +51,14 @@ def test_an_updated_report_is_a_new_state_of_the_same_thing() -> None:
 
 
 def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
-    assert scan_time("odd", sample.NOON) == sample.NOON.timestamp()
+    assert read_scan_time("odd", sample.NOON) == sample.NOON.timestamp()
     with pytest.raises(ValueError, match="has no time"):
-        scan_time("odd")
+        read_scan_time("odd")
 
 
 def test_a_broken_record_costs_only_itself() -> None:
     records = (record(), msgspec.Raw(b'{"id": 5}'), msgspec.Raw(b'{"id": "no time"}'), record(final_disposition="NEW"))
-    page = read_records(records, None, 1.0, message_reading)
+    page = read_records(records, None, 1.0, read_message)
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
         "Expected `str`, got ",
@@ -78,7 +78,7 @@ def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_far_from_utc")
 def test_a_time_that_names_no_zone_is_utc() -> None:
-    assert scan_time("odd", sample.NOON.replace(tzinfo=None)) == sample.NOON.timestamp()
+    assert read_scan_time("odd", sample.NOON.replace(tzinfo=None)) == sample.NOON.timestamp()
     named, bare = (
         read_report(msgspec.Raw(msgspec.json.encode({"id": 7, "created_at": at})), 0.0)
         for at in ("2026-01-05T12:00:00Z", "2026-01-05T12:00:00")
@@ -130,7 +130,7 @@ def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
         return msgspec.Raw(msgspec.json.encode(fields))
 
     for read, given in (
-        (message_reading, record(id=f"p-{at[:-1]}-12345678", scanned_at=at)),
+        (read_message, record(id=f"p-{at[:-1]}-12345678", scanned_at=at)),
         (read_report, record(id=7, created_at=at, updated_at=at)),
         (read_submission, record(submission_id="s", requested_at=at)),
         (partial(read_list_entry, "AllowPolicy"), record(id="e", created_at=at)),
@@ -138,4 +138,4 @@ def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
         with pytest.raises(ValueError, match="no time"):
             read(given, 0.0)
     sane = record(id=f"p-{at[:-1]}-12345678", scanned_at="2026-01-05T12:00:00Z")
-    assert message_reading(sane, 0.0).thing.time == sample.NOON.timestamp()
+    assert read_message(sane, 0.0).thing.time == sample.NOON.timestamp()

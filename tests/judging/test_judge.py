@@ -10,7 +10,7 @@ from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Release, Report
 from worker.language.actions import AnyAction
 from worker.language.rules import Mode
-from worker.observations import message_reading
+from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Fault
 
@@ -243,7 +243,7 @@ async def test_a_message_with_a_number_for_a_subject_is_shown_without_one() -> N
 async def test_a_subject_that_is_no_text_keeps_nothing_from_being_done() -> None:
     room = Room(lambda event: says(event, Move("JunkEmail")))
     mail = room.world.add_message()
-    seen = message_reading(msgspec.Raw(mail.encode(mail.now)), room.clock.now())
+    seen = read_message(msgspec.Raw(mail.encode(mail.now)), room.clock.now())
     await room.messages.enter_readings([replace(seen, raw=seen.raw.replace(b'"subject":"', b'"subject":"\xff'))])
     (entry,) = await room.entries()
     assert (entry.target, entry.subject, entry.state) == (mail.id, "", "ready")

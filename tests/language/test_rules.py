@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
-from worker.language.rules import Example, Limit, Mode, examples, read_mark, seconds, to_actions
+from worker.language.rules import Example, Limit, Mode, parse_duration, read_examples, read_mark, to_actions
 
 
 def plain(message: Message) -> Move | None:
@@ -38,7 +38,7 @@ def test_a_rule_observes_a_hundred_an_hour_unless_it_says_otherwise() -> None:
 def test_what_is_not_marked_is_no_rule() -> None:
     assert read_mark(plain) is None
     assert read_mark(3) is None
-    assert examples(3) == ()
+    assert read_examples(3) == ()
 
 
 def test_examples_are_kept_from_top_to_bottom() -> None:
@@ -48,7 +48,7 @@ def test_examples_are_kept_from_top_to_bottom() -> None:
     @example(two, gives=(Move("Inbox"), Notify("soc")))
     def mine(_message: Message) -> Move | None: ...
 
-    assert examples(mine) == (
+    assert read_examples(mine) == (
         Example((one,), (Move("Inbox"),)),
         Example((two,), (Move("Inbox"), Notify("soc"))),
     )
@@ -75,13 +75,13 @@ def test_modes_go_from_off_to_enforce() -> None:
 
 @given(st.integers(0, 10**6), st.sampled_from([("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
 def test_durations_are_read_as_seconds(number: int, unit: tuple[str, float]) -> None:
-    assert seconds(f"{number}{unit[0]}") == pytest.approx(number * unit[1])
+    assert parse_duration(f"{number}{unit[0]}") == pytest.approx(number * unit[1])
 
 
 @pytest.mark.parametrize("wrong", ["", "1", "h", "1 week", "-1h", "1h30m", "1e3s"])
 def test_what_is_no_duration_is_told(wrong: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write a number and"):
-        seconds(wrong)
+        parse_duration(wrong)
 
 
 def test_a_negative_limit_makes_no_sense() -> None:

@@ -1,4 +1,4 @@
-"""The API client's room: everything that is said to Cloudflare Email Security, and heard from it."""
+"""The client for Cloudflare's Email Security API."""
 
 from worker.api.calls import SlowSearch
 from worker.api.client import Client

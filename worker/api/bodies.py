@@ -1,6 +1,6 @@
-"""The API client's room: what the account's lists are asked for and sent. What is left out is not sent.
+"""Conditions and bodies of requests. Fields that are not given are not sent.
 
-Limits of all: a pattern has 1 to 1,024 characters, comments at most 1,024; the API says which values it takes.
+Everywhere a pattern has 1 to 1,024 characters, and comments have at most 1,024. The API checks all other values.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from worker.language.models import AskedDisposition, Disposition, PatternType
 
 T = TypeVar("T")
 Given = Union[T, UnsetType]  # noqa: UP007 (a generic alias)
-"""Sent when given; null, where it may be, erases."""
+"""Sent when given; null, where it is allowed, clears the field."""
 Direction = Literal["asc", "desc"]
 DeliveryMode = Literal["DIRECT", "BCC", "JOURNAL", "API", "RETRO_SCAN"]
 Region = Literal["GLOBAL", "AU", "DE", "IN", "US"]
@@ -24,18 +24,18 @@ Provenance = Literal["A1S_INTERNAL", "SNOOPY-CASB_OFFICE_365", "SNOOPY-OFFICE_36
 
 
 class Where(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Conditions on what is listed; None asks for nothing in particular."""
+    """Conditions on what a list returns; None is no condition."""
 
     def to_query(self) -> Iterator[tuple[str, str]]:
-        """Write them as the API takes them; several values of one name repeat it."""
-        said: dict[str, str | bool | tuple[str, ...]] = msgspec.to_builtins(self)
-        for name, value in said.items():
+        """Yield them as query parameters; a name is repeated for several values."""
+        given: dict[str, str | bool | tuple[str, ...]] = msgspec.to_builtins(self)
+        for name, value in given.items():
             for one in value if isinstance(value, tuple) else [value]:
                 yield name, msgspec.json.encode(one).decode() if isinstance(one, bool) else one
 
 
 class Ordered(Where, frozen=True, kw_only=True):
-    """How a list is ordered; ``search`` is for people, its meaning is not promised."""
+    """How a list is ordered. ``search`` is for people; the API does not document what it matches."""
 
     direction: Direction | None = None
     order: str | None = None
@@ -43,7 +43,7 @@ class Ordered(Where, frozen=True, kw_only=True):
 
 
 class WhereBlocked(Ordered, frozen=True, kw_only=True):
-    """Conditions on the block list; ``pattern`` is compared whole."""
+    """Conditions on the block list; ``pattern`` must match the whole pattern."""
 
     pattern: str | None = None
     pattern_type: PatternType | Literal["UNKNOWN"] | None = None
@@ -90,7 +90,7 @@ class WhereDomain(Ordered, frozen=True, kw_only=True):
 
 
 class Conditions(Where, frozen=True, kw_only=True):
-    """Conditions on mail, all of which must hold. ``query`` is one word, looked for in most fields.
+    """Conditions on mail, all of which must hold. ``query`` is one word, searched for in most fields.
 
     ``sender`` and ``recipient`` match an address or a domain.
     """
@@ -109,13 +109,13 @@ class Conditions(Where, frozen=True, kw_only=True):
 
 
 class WhereMessage(Conditions, frozen=True, kw_only=True):
-    """Conditions on a search of mail; only six of the ten dispositions can be asked for."""
+    """Conditions on a search for mail; only six of the ten dispositions are allowed."""
 
     final_disposition: AskedDisposition | None = None
 
 
 class NewBlock(Struct, frozen=True, kw_only=True):
-    """A sender to block. A regular expression is Java's, and is tried on several addresses of a mail."""
+    """A sender to block. Regular expressions are Java's, and are matched with several addresses of a mail."""
 
     pattern: str
     pattern_type: PatternType
@@ -124,7 +124,7 @@ class NewBlock(Struct, frozen=True, kw_only=True):
 
 
 class BlockChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a blocked sender."""
+    """Changes of a blocked sender."""
 
     pattern: Given[str] = UNSET
     pattern_type: Given[PatternType] = UNSET
@@ -133,7 +133,7 @@ class BlockChange(Struct, frozen=True, kw_only=True):
 
 
 class NewAllow(Struct, frozen=True, kw_only=True):
-    """Mail to let through; ``verify_sender`` asks for SPF, DKIM or DMARC to pass."""
+    """Mail to let through; with ``verify_sender`` it must pass SPF, DKIM or DMARC."""
 
     pattern: str
     pattern_type: PatternType
@@ -146,7 +146,7 @@ class NewAllow(Struct, frozen=True, kw_only=True):
 
 
 class AllowChange(BlockChange, frozen=True, kw_only=True):
-    """What is to be changed of an allow policy."""
+    """Changes of an allow policy."""
 
     is_acceptable_sender: Given[bool] = UNSET
     is_exempt_recipient: Given[bool] = UNSET
@@ -155,7 +155,7 @@ class AllowChange(BlockChange, frozen=True, kw_only=True):
 
 
 class NewTrust(Struct, frozen=True, kw_only=True):
-    """A domain not to be suspected for being new (``is_recent``) or similar to another (``is_similarity``)."""
+    """A domain that is not treated as new (``is_recent``) or as a lookalike (``is_similarity``)."""
 
     pattern: str
     is_recent: bool = False
@@ -165,7 +165,7 @@ class NewTrust(Struct, frozen=True, kw_only=True):
 
 
 class TrustChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a trusted domain."""
+    """Changes of a trusted domain."""
 
     pattern: Given[str] = UNSET
     is_recent: Given[bool] = UNSET
@@ -175,7 +175,7 @@ class TrustChange(Struct, frozen=True, kw_only=True):
 
 
 class NewContent(Struct, frozen=True, kw_only=True):
-    """A pattern to look for."""
+    """A pattern to search mail for."""
 
     name: str
     pattern: str
@@ -185,7 +185,7 @@ class NewContent(Struct, frozen=True, kw_only=True):
 
 
 class ContentChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a content policy."""
+    """Changes of a content policy."""
 
     name: Given[str] = UNSET
     pattern: Given[str] = UNSET
@@ -195,7 +195,7 @@ class ContentChange(Struct, frozen=True, kw_only=True):
 
 
 class NewRegistrant(Struct, frozen=True, kw_only=True):
-    """A person whose name strangers may borrow."""
+    """A person whom impostors may impersonate."""
 
     name: str
     email: str
@@ -208,7 +208,7 @@ class NewRegistrant(Struct, frozen=True, kw_only=True):
 
 
 class RegistrantChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a registered person."""
+    """Changes of a registered person."""
 
     name: Given[str] = UNSET
     email: Given[str] = UNSET
@@ -221,7 +221,7 @@ class RegistrantChange(Struct, frozen=True, kw_only=True):
 
 
 class NewRestriction(Struct, frozen=True, kw_only=True):
-    """A domain that may only send with TLS, but for the hosts that are excluded."""
+    """A domain that must send with TLS, except from the excluded hosts."""
 
     domain: str
     exclude: tuple[str, ...] = ()
@@ -229,7 +229,7 @@ class NewRestriction(Struct, frozen=True, kw_only=True):
 
 
 class RestrictionChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a restriction."""
+    """Changes of a restriction."""
 
     domain: Given[str] = UNSET
     exclude: Given[tuple[str, ...]] = UNSET
@@ -237,21 +237,21 @@ class RestrictionChange(Struct, frozen=True, kw_only=True):
 
 
 class NewIgnore(Struct, frozen=True, kw_only=True):
-    """Links to leave alone."""
+    """Links to ignore."""
 
     pattern: str
     comments: Given[str | None] = UNSET
 
 
 class IgnoreChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of an ignored pattern."""
+    """Changes of an ignored pattern."""
 
     pattern: Given[str] = UNSET
     comments: Given[str | None] = UNSET
 
 
 class DomainSettings(Struct, frozen=True, kw_only=True):
-    """A domain's settings as a whole, which take the place of those before; ``lookback_hops`` is 1 to 20."""
+    """All settings of a domain, which replace the earlier ones; ``lookback_hops`` is 1 to 20."""
 
     allowed_delivery_modes: tuple[DeliveryMode, ...]
     drop_dispositions: tuple[Disposition, ...]
@@ -272,7 +272,7 @@ class NewDomain(DomainSettings, frozen=True, kw_only=True):
 
 
 class DomainChange(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a domain; its name cannot be."""
+    """Changes of a domain; its name cannot be changed."""
 
     allowed_delivery_modes: Given[tuple[DeliveryMode, ...]] = UNSET
     drop_dispositions: Given[tuple[Disposition, ...]] = UNSET

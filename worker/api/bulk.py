@@ -1,4 +1,4 @@
-"""The API client's room: jobs that move or release whatever a search finds, and what keeps them from finding all."""
+"""Bulk jobs, which move or release everything that a search finds, and the checks that limit them."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal, TypeVar, get_args
@@ -13,7 +13,7 @@ from worker.api.collection import ListPage, read_page
 from worker.api.envelope import RecordPage, next_cursor, nothing, records
 from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import Unsent
 from worker.language.models import AskedDisposition, Destination, Disposition, Message
 
@@ -28,7 +28,7 @@ Row = TypeVar("Row", bound=Struct)
 
 
 class BulkSearch(Conditions, frozen=True, kw_only=True):
-    """What a job is to find, scanned between two API times in seconds; at least one more condition is asked for."""
+    """What a job searches for: mail scanned between two API times in seconds, and at least one more condition."""
 
     start: float
     end: float
@@ -39,27 +39,28 @@ class BulkSearch(Conditions, frozen=True, kw_only=True):
     submissions: bool | None = None
 
     def body(self) -> dict[str, object]:
-        """Write it as the API takes it."""
+        """Return it as the API takes it."""
         return {**msgspec.to_builtins(self), "start": format_time(self.start), "end": format_time(self.end)}
 
     def as_search(self) -> WhereMessage:
-        """Return the conditions that a search knows too; it finds what the job will, or more."""
+        """Return the conditions that a search has too; it finds at least what the job finds."""
         known = {name: value for name in WhereMessage.__struct_fields__ if (value := getattr(self, name)) is not None}
         if self.final_disposition not in get_args(AskedDisposition):
             known.pop("final_disposition", None)
         return WhereMessage(**known)
 
     def finds(self, message: Message) -> bool:
-        """Tell whether a message that was found meets the conditions that a search does not know.
+        """Return whether a message that a search found meets the conditions that a search does not have.
 
-        What the search filtered by itself is believed: nobody documents whether its MALICIOUS includes MALICIOUS-BEC.
+        Dispositions that the search filters itself are not checked, because Cloudflare does not document whether
+        MALICIOUS includes MALICIOUS-BEC.
         """
         verdict = self.final_disposition in {None, message.final_disposition, *get_args(AskedDisposition)}
         return verdict and (self.exact_subject is None or message.subject == self.exact_subject)
 
 
 Counting = Callable[[BulkSearch], AsyncGenerator[RecordPage, None]]
-"""Walks the search that finds what a job would find, or more."""
+"""Walks a search that finds at least what a job finds."""
 
 
 class Bulk:
@@ -89,7 +90,7 @@ class Bulk:
         async def ask(at: str | None) -> ListPage[BulkJob]:
             return await self.list(status=status, cursor=at)
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def create(
         self,
@@ -100,10 +101,10 @@ class Bulk:
         destination: Destination | None = None,
         comment: str | None = None,
     ) -> BulkJob:
-        """Begin a job, after counting by a search that it would touch at most ``expected`` messages.
+        """Start a job after a search has shown that it touches at most ``expected`` messages.
 
         A message with three recipients counts once here, and three times in the job's counters. Raises Unsent for a
-        search without any condition but time, and when more would be touched.
+        search that has no condition but the time, and when the job would touch more.
         """
         self._check(action, search, expected, destination)
         await self._count(search, expected)
@@ -144,36 +145,38 @@ class Bulk:
         async def ask(at: str | None) -> ListPage[BulkMessage]:
             return await self.messages(id, status=status, cursor=at, per_page=per_page)
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def cancel(self, id: str) -> BulkJob:  # noqa: A002
-        """Stop a job; what it has done stays done. Raises Rejected when it has ended."""
+        """Cancel a job; this undoes nothing that it has done. Raises Rejected when it has ended."""
         path = BULK + "/{id}/cancel"
         call = self._calls.call("POST", path, _job.decode, where={"id": id}, urgency=Urgency.ACT, writes=True)
         return (await call).result
 
     async def delete(self, id: str) -> None:  # noqa: A002
-        """Forget a job that has ended; raise Rejected when it has not."""
+        """Delete a job that has ended; raise Rejected when it has not."""
         path = BULK + "/{id}"
         await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
 
     @staticmethod
     def _check(action: JobAction, search: BulkSearch, expected: int, destination: Destination | None) -> None:
-        """Refuse a job that could touch everything, or that says too little."""
-        said = {name for name, value in search.body().items() if str(value).strip()}
-        narrowed = said - {"start", "end", "detections_only", "action_log", "submissions"}
+        """Raise Unsent for a job that could touch every message, or that is incomplete."""
+        given = {name for name, value in search.body().items() if str(value).strip()}
+        narrowed = given - {"start", "end", "detections_only", "action_log", "submissions"}
         if not narrowed or search.end <= search.start:
             raise Unsent(
-                "POST /investigate/bulk needs a time that ends after it begins and one more condition, "
-                "such as sender or subject: without one it would touch every message"
+                "POST /investigate/bulk needs an end after its start and one more condition, such as sender or "
+                "subject; without one it would touch every message"
             )
         if expected < 1:
-            raise Unsent(f"POST /investigate/bulk expects {expected} messages; say how many it may touch at most")
+            raise Unsent(
+                f"POST /investigate/bulk needs the most messages that it may touch, at least 1, not {expected}"
+            )
         if (action == "MOVE") is not (destination is not None):
-            raise Unsent("POST /investigate/bulk needs a destination for MOVE, and none for RELEASE")
+            raise Unsent("POST /investigate/bulk takes a destination for MOVE and none for RELEASE")
 
     async def _count(self, search: BulkSearch, expected: int) -> None:
-        """Refuse when a search finds more than was expected; a walk that began again brings some twice."""
+        """Raise Unsent when a search finds more than expected; a walk that restarted returns some messages twice."""
         found, broken = set[str](), set[bytes]()
         async for page in self._walk(search):
             messages = read_page(page, _message)
@@ -181,7 +184,7 @@ class Bulk:
             broken.update(bytes(record) for record in messages.unread)
             if (many := len(found) + len(broken)) > expected:
                 raise Unsent(
-                    f"POST /investigate/bulk was not sent: it would touch {many} messages or more where at most "
+                    f"POST /investigate/bulk was not sent: it would touch at least {many} messages, but at most "
                     f"{expected} were expected"
                 )
 

@@ -1,4 +1,4 @@
-"""The API client's room: every call to the API passes here, is paid for, and is either retried or not."""
+"""Calls: each waits for its turn in the budget; reads are retried, writes are sent once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -9,28 +9,28 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, Endpoint, Reader, T, fault, interpret, is_json, read_location
+from worker.api.envelope import Answer, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
 
 ATTEMPTS = 5
-"""Of a read, with pauses of 0.5, 2, 8 and 20 s (at most) between them."""
+"""Attempts of a read, with pauses of at most 0.5, 2, 8 and 20 s between them."""
 LONGEST_PAUSE = 20.0
 LONGEST_ASKED = 60.0
-"""Seconds that a fault's Retry-After may name to be waited out in place; beyond that it is the caller's to wait."""
+"""A fault with a Retry-After of at most so many seconds is retried here; a longer one is the caller's."""
 SOON = 1.0
-"""Seconds that a write may wait for its turn: what was looked at and claimed for it grows old."""
+"""Seconds that a write may wait for its turn, because what was checked before it gets outdated."""
 ACCEPTED = 202
 PROMISED = Endpoint("GET", "(the address of a 202)")
 Place = tuple[str, tuple[tuple[str, str], ...]]
-"""Path and query of an address."""
+"""Path and query of a URL."""
 LONGEST_SEARCH = 60.0
-"""Seconds of polling after which a search is given up as too large."""
+"""Seconds of polling after which a search counts as too large."""
 
 
 class SlowSearch(Temporary):
-    """A search was not finished within a minute; ask for a shorter interval."""
+    """The API did not finish a search within a minute; use a shorter interval."""
 
 
 class Calls:
@@ -46,7 +46,7 @@ class Calls:
         jitter: Callable[[], float] = lambda: 1.0,
         on_call: Callable[[str, int, float], None] = lambda *_: None,
     ) -> None:
-        """Take what shakes pauses (``jitter``: 0 to 1), and who hears of each call (operation, status, seconds)."""
+        """``jitter`` (0 to 1) varies pauses; ``on_call`` is called with operation, status and seconds of each call."""
         self._transport, self._budget, self._clock = transport, budget, clock
         self._root = f"/accounts/{quote(account, safe='')}/email-security"
         self._jitter, self._on_call = jitter, on_call
@@ -64,27 +64,27 @@ class Calls:
         body: object = None,
         writes: bool = False,
     ) -> Answer[T]:
-        """Ask for ``path`` below ``/accounts/{account}/email-security``, its ``{names}`` filled from ``where``.
+        """Request ``path`` below ``/accounts/{account}/email-security``, with ``{names}`` filled from ``where``.
 
-        A read raises Unreachable or ServerFault after five attempts; 429s do not count, the budget waits them out.
-        A write raises Unreachable or Paced (not carried out), Unsure (who knows). Both raise Permanent errors,
-        and Unsent for an id that would not stay one part of the path.
+        A read raises Unreachable or ServerFault after five attempts; a 429 is no attempt, because the budget waits.
+        A write raises Unreachable or Paced when it was not carried out, and Unsure when that is unknown. Both raise
+        Permanent errors, and Unsent for an id that would change the path.
         """
         if "{" in path and not {"", ".", ".."}.isdisjoint((where or {"id": ""}).values()):
-            raise Unsent(f"{method} {path}: an id that is empty or a step in the path would name something else")
+            raise Unsent(f"{method} {path}: an id that is empty or made of dots would name something else")
         filled = path.format_map({name: quote(value, safe="") for name, value in (where or {}).items()})
         encoded = None if body is None else msgspec.json.encode(body)
         request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)
         return await self._ask(Endpoint(method, path, writes), request, read, urgency)
 
     async def poll(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:
-        """Poll after 1, 2, 4, 8 … s, each for a turn, until a 202 becomes a result; raise SlowSearch after a minute."""
+        """Poll after 1, 2, 4, 8 … s, in turn, until a 202 becomes a result; raise SlowSearch after a minute."""
         begun, pause, place = self._clock.monotonic(), 1.0, None
         while answer.status == ACCEPTED:
             left = begun + LONGEST_SEARCH - self._clock.monotonic()
             if left <= 0:
-                raise SlowSearch("the API did not finish a search within a minute; ask for a shorter interval")
-            # Nobody documents what polling answers meanwhile: without an address in it, the last one holds.
+                raise SlowSearch("the API did not finish a search within a minute; use a shorter interval")
+            # The API does not document what polling returns meanwhile: an answer without a Location keeps the last one.
             place = place if place and not answer.headers.get("location") else self._locate_result(answer)
             await self._clock.sleep(min(pause, left))
             pause *= 2
@@ -92,68 +92,68 @@ class Calls:
         return answer
 
     def _locate_result(self, answer: Answer[T]) -> Place:
-        """Return the address that a 202 names, which must lie below this account's."""
+        """Return the address that a 202 names; raise a fault when it is not one of this account."""
         place = read_location(answer, self._root)
         if place is None:
             named = answer.headers.get("location")
-            where = "a Location outside of this account" if named else "no Location to ask"
-            raise fault(PROMISED, f"answered 202 with {where}")
+            where = "a Location outside of this account" if named else "no Location"
+            raise make_fault(PROMISED, f"answered 202 with {where}")
         return place
 
     async def _follow(self, place: Place, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Ask the address that a 202 named."""
+        """Request the address that a 202 named."""
         request = Request(method="GET", path=place[0], query=place[1])
         try:
             return await self._ask(PROMISED, request, read, urgency)
         except (NotFound, Rejected) as error:
-            raise ServerFault(f"the API forgot a search it had promised to finish: {error}") from None
+            raise ServerFault(f"the API lost a search that it had accepted: {error}") from None
 
     async def _ask(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Send a write once, a read until it is answered or five attempts have failed."""
+        """Send a write once; send a read until it is answered or five attempts have failed."""
         if endpoint.writes:
-            return await self._once(endpoint, request, read, urgency)
+            return await self._send_once(endpoint, request, read, urgency)
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             stop=stop_after_attempt(ATTEMPTS),
-            wait=self._pause,
-            retry=retry_if_exception(_worth_a_pause),
+            wait=self._choose_pause,
+            retry=retry_if_exception(_may_retry),
             reraise=True,
         )
         answer: Answer[T] = await retrying(self._read, endpoint, request, read, urgency)
         return answer
 
-    def _pause(self, state: RetryCallState) -> float:
-        """Return the seconds before the next attempt; longer when the API asked for it."""
+    def _choose_pause(self, state: RetryCallState) -> float:
+        """Return the seconds before the next attempt, longer when the API asks for it."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.after if isinstance(error, Temporary) else 0.0
         pause = min(LONGEST_PAUSE, 0.5 * 4.0 ** (state.attempt_number - 1))
         return max(asked, pause * (1 + self._jitter()) / 2)
 
     async def _read(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Make one attempt that a 429 does not end."""
+        """Make one attempt, which a 429 does not end."""
         while True:
             try:
-                return await self._once(endpoint, request, read, urgency)
+                return await self._send_once(endpoint, request, read, urgency)
             except Paced:
                 continue
             except Unsure as error:
                 raise ServerFault(str(error)) from None
 
-    async def _once(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
-        """Wait for a turn, send, and read the answer."""
+    async def _send_once(self, endpoint: Endpoint, request: Request, read: Reader[T], urgency: Urgency) -> Answer[T]:
+        """Wait for a turn, send, and interpret the answer."""
         turn = await self._budget.turn(urgency, SOON if endpoint.writes else inf)
         sent = self._clock.monotonic()
         response = await self._send(endpoint, request, sent)
-        if is_json(response):  # anything else was not made by the API, nor was its Date
+        if is_json(response):  # anything else is from a proxy, and so is its Date
             self._clock.sync(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
         self._budget.update(response.status, response.headers, turn)
         result, info = interpret(endpoint, response, read)
-        # Reckoned backwards, since before the very first answer nobody knows what time it is.
+        # Calculated backwards, because the API's time is unknown before the first answer.
         begun = self._clock.now() - (self._clock.monotonic() - sent)
         return Answer(response.status, result, info, response.headers, begun, sent, response.url)
 
     async def _send(self, endpoint: Endpoint, request: Request, sent: float) -> Response:
-        """Send and count; 0 stands for the status of a request that got no answer."""
+        """Send and count; a request without an answer counts with status 0."""
         status = 0
         try:
             response = await self._transport.send(request)
@@ -166,6 +166,6 @@ class Calls:
         return response
 
 
-def _worth_a_pause(error: BaseException) -> bool:
-    """Tell whether a read is tried again in place."""
+def _may_retry(error: BaseException) -> bool:
+    """Return whether a read is retried here."""
     return isinstance(error, (Unreachable, ServerFault)) and error.after <= LONGEST_ASKED

@@ -1,4 +1,4 @@
-"""The API client's room: the API of one account, by resource."""
+"""The API of one account, by resource."""
 
 from functools import cached_property
 
@@ -10,21 +10,21 @@ from worker.api.submissions import SubmissionsResource
 
 
 class Client(Calls):
-    """What can be asked of one account, grouped as the API groups it."""
+    """All operations on one account, grouped as in the API."""
 
     @cached_property
     def investigate(self) -> Investigate:
-        """Messages, and what is done to them."""
+        """Messages, and operations on them."""
         return Investigate(self)
 
     @cached_property
     def phishguard(self) -> PhishGuard:
-        """What analysts report."""
+        """Reports of PhishGuard analysts."""
         return PhishGuard(self)
 
     @cached_property
     def submissions(self) -> SubmissionsResource:
-        """Requests to judge a message anew."""
+        """Requests to review the verdict on a message."""
         return SubmissionsResource(self)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The API client's room: time as the API tells it, carried forward by the monotonic clock."""
+"""The API's time, kept between answers by the monotonic clock."""
 
 import asyncio
 import time
@@ -9,31 +9,31 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, handed in. All of it in seconds."""
+    """The time, in seconds."""
 
     def monotonic(self) -> float:
-        """Return a time that only grows; for measuring and waiting."""
+        """Return a time that never goes back, for measuring and waiting."""
         ...
 
     def now(self) -> float:
-        """Return the API's time, since the epoch."""
+        """Return the API's time in seconds since the epoch."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much monotonic time pass."""
+        """Wait for so many seconds of monotonic time."""
         ...
 
     def sync(self, date: str, *, sent: float, received: float) -> None:
-        """Take note of an answer's Date header and of the monotonic times around it."""
+        """Adjust to the Date header of an answer, which was made between two monotonic times."""
         ...
 
 
 JUMP = 60.0
-"""Seconds by which one answer alone does not move the time: a wrong Date would end blocks and let questions lapse."""
+"""A larger jump in seconds needs a second answer to confirm it: one wrong Date would end blocks too early."""
 
 
 class ApiClock:
-    """The API's time. The wall clock counts only until the first answer, and its jumps never."""
+    """The API's time. The wall clock is used only until the first answer, and its jumps are ignored."""
 
     def __init__(
         self,
@@ -44,26 +44,26 @@ class ApiClock:
         self.monotonic = monotonic
         self._sleep = sleep
         self._ahead = self._doubted = wall() - monotonic()
-        self._told = False
+        self._synced = False
 
     def now(self) -> float:
         """Return the API's time in seconds since the epoch."""
         return self.monotonic() + self._ahead
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much monotonic time pass."""
+        """Wait for so many seconds of monotonic time."""
         await self._sleep(seconds)
 
     def sync(self, date: str, *, sent: float, received: float) -> None:
-        """Move only as far as this Date proves us wrong: whole seconds and slow answers do not shake the time."""
+        """Adjust no more than this Date requires, so that whole seconds and slow answers do not move the time."""
         try:
             stamp = seconds(parsedate_to_datetime(date))
         except (ValueError, OverflowError):
             return
         least, most = stamp - received, stamp + 1 - sent
-        if not self._told:  # an early guess must not lie in the future: intervals end at now()
+        if not self._synced:  # the first guess must not be in the future, because intervals end at now()
             self._ahead = self._doubted = self._ahead if least <= self._ahead <= most else least
-            self._told = True
+            self._synced = True
             return
         said, doubted = min(max(self._ahead, least), most), self._doubted
         self._doubted = said
@@ -72,10 +72,10 @@ class ApiClock:
 
 
 def seconds(moment: datetime) -> float:
-    """Return a moment as seconds since the epoch; one that names no zone is UTC."""
+    """Return a time as seconds since the epoch; without a zone it is UTC."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def format_time(moment: float) -> str:
-    """Write seconds since the epoch as RFC 3339 in UTC, to the millisecond."""
+    """Format seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

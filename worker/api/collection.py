@@ -1,4 +1,4 @@
-"""The API client's room: what all lists of an account have in common, written once."""
+"""Collections: the operations that all lists of an account share."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.envelope import RecordPage, nothing, paginate, read_each, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import ServerFault, Unsent
 
 Item = TypeVar("Item", bound=Struct)
@@ -21,7 +21,7 @@ Asked = TypeVar("Asked", bound=Where)
 Put = TypeVar("Put", bound=Struct)
 PER_PAGE = 1000
 READINGS = 3
-"""How often a list that changes while its pages are turned is read before giving up."""
+"""How often a list that changes while it is read is read again."""
 MOST_IN_A_BATCH = 1000
 
 
@@ -30,29 +30,29 @@ class ListPage(RecordPage, Generic[Item], frozen=True, kw_only=True):
 
     entries: tuple[Item, ...]
     unread: tuple[Raw, ...] = ()
-    """The records that cannot be read."""
+    """Records that cannot be decoded."""
 
     @property
     def broken(self) -> int:
-        """How many records cannot be read."""
+        """Number of records that cannot be decoded."""
         return len(self.unread)
 
 
 class Whole(Struct, Generic[Item], frozen=True):
-    """A whole list."""
+    """All entries of a list."""
 
     entries: tuple[Item, ...]
     unread: tuple[Raw, ...] = ()
-    """The records that cannot be read."""
+    """Records that cannot be decoded."""
 
     @property
     def broken(self) -> int:
-        """How many records cannot be read."""
+        """Number of records that cannot be decoded."""
         return len(self.unread)
 
 
 class Batched(Struct, Generic[Item], frozen=True):
-    """What a batch did, in the order in which it was asked; a part the API does not tell is None."""
+    """Results of a batch, in the order of the request; None where the API returns nothing."""
 
     deletes: tuple[Any, ...] | None = None
     patches: tuple[Item, ...] | None = None
@@ -61,7 +61,7 @@ class Batched(Struct, Generic[Item], frozen=True):
 
 
 def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[Item]:
-    """Read the records of a page."""
+    """Decode the records of a page."""
     entries, unread = read_each(read.decode, page.records)
     return ListPage(
         records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
@@ -69,10 +69,10 @@ def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[It
 
 
 class Collection(Generic[Item, New, Change, Asked]):
-    """A list of the account: read, and its entries made, changed and removed one by one. Writes are sent once."""
+    """A list of the account, whose entries are read, added, changed and removed. Writes are sent once."""
 
     def __init__(self, calls: Calls, name: str, item: type[Item], steady: Asked) -> None:
-        """``steady`` is the order in which something new is added at the end and shifts nothing."""
+        """``steady`` is an order in which new entries come last, so that pages do not shift."""
         self._calls, self._path, self._steady = calls, f"/settings/{name}", steady
         self._item = item
         self._read = msgspec.json.Decoder(item)
@@ -93,24 +93,24 @@ class Collection(Generic[Item, New, Change, Asked]):
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS
     ) -> AsyncGenerator[ListPage[Item], None]:
-        """Yield page after page, from a saved one on."""
+        """Yield page after page, from a saved page number on."""
 
         async def ask(at: str | None) -> ListPage[Item]:
             return await self.list(where or self._steady, page=at or 1, urgency=urgency)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)
 
     async def all(self, *, urgency: Urgency = Urgency.FACTS) -> Whole[Item]:
         """Return every entry; raise ServerFault when the list keeps changing while it is read.
 
-        It is read again if it changed meanwhile: what slipped through would be taken for absent.
+        A list that changed meanwhile is read again, because a missed entry would count as absent.
         """
         for _ in range(READINGS):
             read = [page async for page in self.walk(urgency=urgency)]
             if {page.total for page in read} <= {None, sum(len(page.records) for page in read)}:
                 entries = tuple(entry for page in read for entry in page.entries)
                 return Whole(entries, tuple(record for page in read for record in page.unread))
-        raise ServerFault(f"GET {self._path}: the list kept changing while it was read; it is read again later")
+        raise ServerFault(f"GET {self._path}: the list kept changing while it was read; try again later")
 
     async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> Item:  # noqa: A002 (the API's word)
         """Return one entry; raise NotFound."""
@@ -118,15 +118,15 @@ class Collection(Generic[Item, New, Change, Asked]):
         return (await self._calls.call("GET", path, read, where={"id": id}, urgency=urgency)).result
 
     async def create(self, new: New) -> Item:
-        """Add an entry and return it; raise Rejected, with status 409 when there is an equal one."""
+        """Add an entry and return it; raise Rejected, with status 409 when an equal one exists."""
         return await self._send("POST", self._path, new)
 
     async def edit(self, id: str, change: Change) -> Item:  # noqa: A002
-        """Change the given fields of an entry and return it; raise NotFound when it is gone."""
+        """Change the given fields of an entry and return it; raise NotFound when it does not exist."""
         return await self._send("PATCH", self._path + "/{id}", change, id)
 
     async def delete(self, id: str) -> None:  # noqa: A002
-        """Remove an entry; raise NotFound when it is gone already."""
+        """Remove an entry; raise NotFound when it does not exist."""
         path = self._path + "/{id}"
         await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
 
@@ -137,7 +137,7 @@ class Collection(Generic[Item, New, Change, Asked]):
 
 
 class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, Change, Asked, Put]):
-    """A list of which many entries can be changed at once."""
+    """A list whose entries can be changed in batches."""
 
     async def batch(
         self,
@@ -147,24 +147,22 @@ class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, C
         puts: Mapping[str, Put] | None = None,
         posts: Sequence[New] = (),
     ) -> Batched[Item]:
-        """Remove, change, replace and add, in this order, all or nothing; at most 1,000 entries together.
+        """Remove, change, replace and add entries, in this order, all or none; at most 1,000 together.
 
-        ``patches`` and ``puts`` are by id. The order and the atomicity are documented, the limit is an assumption.
+        ``patches`` and ``puts`` are by id. Cloudflare documents order and atomicity; the limit is an assumption.
         """
         body = {
             "deletes": [{"id": one} for one in deletes],
-            "patches": [with_id(one, change) for one, change in (patches or {}).items()],
-            "puts": [with_id(one, new) for one, new in (puts or {}).items()],
+            "patches": [add_id(one, change) for one, change in (patches or {}).items()],
+            "puts": [add_id(one, new) for one, new in (puts or {}).items()],
             "posts": posts,
         }
         if not 1 <= (count := sum(len(part) for part in body.values())) <= MOST_IN_A_BATCH:
-            raise Unsent(
-                f"POST {self._path}/batch: {count} entries in one batch; between 1 and {MOST_IN_A_BATCH} are allowed"
-            )
+            raise Unsent(f"POST {self._path}/batch: a batch takes 1 to {MOST_IN_A_BATCH} entries, not {count}")
         path, read = self._path + "/batch", msgspec.json.Decoder(Batched[self._item]).decode  # type: ignore[name-defined]
         return (await self._calls.call("POST", path, read, body=body, urgency=Urgency.ACT, writes=True)).result
 
 
-def with_id(id_: str, body: Struct) -> dict[str, Any]:
-    """Write a body that names the entry it is about."""
+def add_id(id_: str, body: Struct) -> dict[str, Any]:
+    """Return a body with the id of its entry."""
     return {"id": id_, **msgspec.to_builtins(body)}

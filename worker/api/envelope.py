@@ -1,4 +1,4 @@
-"""The API client's room: what an answer means, read without any effect."""
+"""Interpret answers of the API. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
@@ -14,24 +14,24 @@ from worker.escaping import escaped
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]
-"""Reads an envelope's result, such as ``msgspec.json.Decoder(list[Raw]).decode``; raises msgspec's errors."""
+"""Decodes the result in an envelope, such as ``msgspec.json.Decoder(list[Raw]).decode``; raises msgspec's errors."""
 
 REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING = 300, 401, 403, 404
 DECISIONS = frozenset({2, 4})
-"""The hundreds of statuses that say what became of a request; a redirect and a fault do not."""
+"""The classes of statuses (2xx, 4xx) that say whether a request was carried out."""
 TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
 NO_CONTENT = 204
 WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
-"""Operations that may answer 204 without a body; from any other that is no answer of the API."""
+"""Operations that may answer 204 without a body; any other 204 is not the API's."""
 UNREADABLE = (ValueError, OverflowError, RecursionError)
-"""What reading hostile JSON raises; all of msgspec's errors are ValueErrors."""
-MOST_ASKED = 3600.0
+"""Errors of decoding hostile JSON; all of msgspec's errors are ValueErrors."""
+LONGEST_RETRY_AFTER = 3600.0
 UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
-"""Words that tell the 403 of a missing subscription from that of a missing permission; the codes do not."""
+"""Words by which the 403 of a missing subscription differs from that of a missing permission; the codes are equal."""
 
 
 class Endpoint(Struct, frozen=True):
-    """What is asked of the API: a method and a template of a path."""
+    """An operation of the API: a method and the template of a path."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class Endpoint(Struct, frozen=True):
 
 
 class ResultInfo(Struct, frozen=True):
-    """How to go on reading: a cursor (search), or counts (everything else)."""
+    """Where the next page is: a cursor (search), or counts (everything else)."""
 
     next: str | None = None
     count: int | None = None
@@ -51,7 +51,7 @@ class ResultInfo(Struct, frozen=True):
 
 
 class Envelope(Struct, frozen=True):
-    """The wrapping of every answer; what cannot be relied on is left as it came."""
+    """The wrapper of every answer; fields whose form is not documented are not decoded."""
 
     success: bool
     result: Raw = Raw(b"null")
@@ -60,7 +60,7 @@ class Envelope(Struct, frozen=True):
 
 
 class Answer(Struct, Generic[T], frozen=True):
-    """A successful answer: its request left at ``begun`` by the API's time, ``sent`` by the monotonic clock."""
+    """A successful answer. Its request left at ``begun`` by the API's time, ``sent`` by the monotonic clock."""
 
     status: int
     result: T
@@ -72,7 +72,7 @@ class Answer(Struct, Generic[T], frozen=True):
 
 
 class RecordPage(Struct, frozen=True):
-    """A page of records as they came; ``next`` says how to go on, ``total`` how many there are (when the API does)."""
+    """A page of raw records; ``next`` leads to the next page, ``total`` is the API's count, if it gives one."""
 
     records: tuple[Raw, ...]
     next: str | None
@@ -81,7 +81,7 @@ class RecordPage(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the listing ends with this page."""
+        """Whether this is the last page."""
         return self.next is None
 
 
@@ -91,7 +91,7 @@ envelope = msgspec.json.Decoder(Envelope)
 
 
 def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
-    """Return the cursor of the page after the one at ``cursor``; raise ServerFault when it names itself, endlessly."""
+    """Return the cursor of the next page; raise ServerFault when that is the page at ``cursor`` again."""
     named = (answer.info and answer.info.next) or None
     if named and named == cursor:
         raise ServerFault(f"{operation}: the API named the page just read as the next one")
@@ -99,22 +99,22 @@ def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -
 
 
 def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
-    """Make a page of a listing by page numbers; where nobody counts, a page that is not full is the last.
+    """Make a page of a list with page numbers; without a total, a page that is not full is the last one.
 
-    The API may make its pages smaller than they were asked for. A total of less than what is here counts nothing.
+    The API may make pages smaller than requested. A total below the number of entries on this page is ignored.
     """
     found, info = len(answer.result), answer.info or ResultInfo()
     size = min(info.per_page or per_page, per_page)
     total = info.total_count if found <= (info.total_count or 0) else None
     reached = (page - 1) * size + found
-    # Further than there is in all: the pages are smaller than the API says, and only what is here can be counted.
+    # Beyond the total: the pages are smaller than the API says, so count with the size of this one.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
     following = str(page + 1) if found and more else None
     return RecordPage(tuple(answer.result), following, answer.begun, total)
 
 
 def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:
-    """Read each record, and return those that cannot be read as they came; a broken one costs only itself."""
+    """Decode each record; return those that cannot be decoded beside the others."""
     entries, unread = list[T](), list[Raw]()
     for record in found:
         try:
@@ -125,7 +125,7 @@ def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tup
 
 
 def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """Return path and query of a 202's Location; None unless it lies below ``root`` where the question was asked."""
+    """Return path and query of a 202's Location; None unless it is below ``root`` on the server that was asked."""
     named = answer.headers.get("location", "")
     try:
         location, asked = urlsplit(urljoin(answer.url, named)), urlsplit(answer.url)
@@ -139,67 +139,67 @@ def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, s
 
 
 def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
-    """Return the result, or raise what the answer means; whatever makes no sense is a fault, never an empty result."""
+    """Return the result, or raise the error that the answer means; a senseless answer is a fault, never empty."""
     if response.status == TOO_MANY:
-        raise Paced(f"{endpoint}: the API's request quota is spent; waiting as long as it said")
-    told = _unwrap(endpoint, response)
+        raise Paced(f"{endpoint}: the API's request quota is spent; waiting for as long as the API says")
+    answer = _unwrap(endpoint, response)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
-    if not decided or told.success is not (response.status < REDIRECT):
-        raise fault(endpoint, f"answered {response.status}: {_describe_errors(told)}", response)
-    if not told.success:
-        _raise_refusal(endpoint, response.status, _describe_errors(told))
+    if not decided or answer.success is not (response.status < REDIRECT):
+        raise make_fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", response)
+    if not answer.success:
+        _raise_refusal(endpoint, response.status, _describe_errors(answer))
     try:
-        return read(told.result), told.result_info
+        return read(answer.result), answer.result_info
     except UNREADABLE as error:
-        raise fault(endpoint, f"answered {response.status} with an unknown kind of result: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with an unexpected result: {error}", response) from None
 
 
-def fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
-    """Make the error of an answer that decides nothing: a read may be tried again, a write must be looked after."""
+def make_fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
+    """Make the error of an answer that says nothing about the outcome: retry a read, read back after a write."""
     sentence = f"{endpoint}: the API {escaped(problem)}"
     if endpoint.writes:
         return Unsure(sentence)
-    return ServerFault(sentence, after=retry_after(response.headers) if response else 0.0)
+    return ServerFault(sentence, after=read_retry_after(response.headers) if response else 0.0)
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Read the seconds of a Retry-After header, 0 when there are none, an hour at most."""
-    told = headers.get("retry-after", "")
-    return min(float(told), MOST_ASKED) if told.isascii() and told.isdigit() else 0.0
+def read_retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds in a Retry-After header, an hour at most, 0 without one."""
+    after = headers.get("retry-after", "")
+    return min(float(after), LONGEST_RETRY_AFTER) if after.isascii() and after.isdigit() else 0.0
 
 
 def is_json(response: Response) -> bool:
-    """Tell the API's own answers from pages that something on the way made."""
+    """Return whether the body is JSON, as the API's own answers are, unlike error pages of proxies."""
     header = Message()
     header["content-type"] = response.headers.get("content-type", "")
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
 def _unwrap(endpoint: Endpoint, response: Response) -> Envelope:
-    """Unwrap; raise when this is not the API's envelope."""
+    """Decode the envelope; raise when the answer has none."""
     if response.status == NO_CONTENT and not response.body and (endpoint.method, endpoint.path) in WORDLESS:
         return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
-        raise fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
+        raise make_fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
     try:
         return envelope.decode(response.body)
     except UNREADABLE as error:
-        raise fault(endpoint, f"answered {response.status} with JSON that makes no sense: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with invalid JSON: {error}", response) from None
 
 
-def _describe_errors(told: Envelope) -> str:
-    """Gather the API's own words, without control characters and not too many."""
-    errors = told.errors if isinstance(told.errors, list) else []
+def _describe_errors(answer: Envelope) -> str:
+    """Join the API's error messages, escaped and limited in length."""
+    errors = answer.errors if isinstance(answer.errors, list) else []
     words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
     return escaped("; ".join(filter(None, words))) or "no reason given"
 
 
 def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:
-    """Raise the error that says what to do next about a 4xx."""
+    """Raise the error for a 4xx that says what to do next."""
     sentence = f"{endpoint}: the API answered {status}: {said}"
     if status == UNKNOWN_CREDENTIAL:
-        raise Unauthorised(f"{sentence}. Is the credential right, and not expired?")
+        raise Unauthorised(f"{sentence}. Check the credential; it may have expired")
     if status == FORBIDDEN and any(word in said.lower() for word in UNENTITLED):
         raise NotEntitled(f"{sentence}. The account's subscription does not include this")
     if status == FORBIDDEN:

@@ -1,4 +1,4 @@
-"""The API client's room: searching mail, looking at one, moving, releasing, reclassifying."""
+"""``/investigate``: search mail, read one message, move, release and reclassify."""
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
@@ -15,18 +15,18 @@ from worker.api.collection import ListPage, read_page
 from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.errors import Rejected, Unsent
 from worker.language.base import epoch
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 
 INVALID = frozenset({400, 422})
-"""Statuses with which a body may be refused; nobody documents which one it is."""
+"""Statuses with which a body may be rejected; the API does not document which."""
 MOST_MOVED, MOST_RELEASED = 1000, 100
 
 
 class MoveItem(Struct, frozen=True):
-    """What became of one recipient's copy; the API does not say of which message asked for."""
+    """The result for one recipient's copy; the API does not say which requested message it belongs to."""
 
     success: bool
     recipient: str | None = None
@@ -36,7 +36,7 @@ class MoveItem(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """What became of a released message, by recipient."""
+    """The result of releasing a message, by recipient."""
 
     id: str
     delivered: tuple[str, ...] | None = None
@@ -45,14 +45,14 @@ class Released(Struct, frozen=True):
 
 
 class WireProperties(Struct, frozen=True):
-    """Where to, and who asked."""
+    """Destination of an operation, and who requested it."""
 
     folder: str | None = None
     requested_by: str | None = None
 
 
 class WireLogEntry(Struct, frozen=True):
-    """An entry of an action log on the wire; ``completed_timestamp`` is the older name of the time."""
+    """An entry of an action log as sent; ``completed_timestamp`` is an older name of ``completed_at``."""
 
     operation: str
     completed_at: datetime | None = None
@@ -61,25 +61,25 @@ class WireLogEntry(Struct, frozen=True):
     properties: WireProperties | None = None
 
     def entry(self) -> LogEntry:
-        """Return it as rules read it."""
-        told = self.properties or WireProperties()
+        """Return the entry as rules read it."""
+        properties = self.properties or WireProperties()
         return LogEntry(
             operation=self.operation,
-            completed_at=self.completed_at or _moment(self.completed_timestamp),
+            completed_at=self.completed_at or _parse_time(self.completed_timestamp),
             status=self.status or "",
-            folder=told.folder or "",
-            requested_by=told.requested_by or "",
+            folder=properties.folder or "",
+            requested_by=properties.requested_by or "",
         )
 
 
 class Named(Struct, frozen=True):
-    """The least that makes a message one."""
+    """What every message has: an id."""
 
     id: str
 
 
 class RawMail(Struct, frozen=True):
-    """A mail as it came."""
+    """A raw mail."""
 
     raw: str
 
@@ -96,15 +96,15 @@ released = msgspec.json.Decoder(tuple[Released, ...]).decode
 
 
 class SearchPage(RecordPage, frozen=True):
-    """A page of a search, its records as they came; ``next`` is a cursor."""
+    """A page of a search with its raw records; ``next`` is a cursor."""
 
     def read(self) -> ListPage[Message]:
-        """Return the page with its records read; ``broken`` counts those that cannot be."""
+        """Decode the records of the page; ``broken`` counts those that cannot be decoded."""
         return read_page(self, message)
 
 
 class Investigate:
-    """``/investigate``: mail, and what is done to it."""
+    """``/investigate``: mail, and operations on it."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -112,7 +112,7 @@ class Investigate:
 
     @cached_property
     def bulk(self) -> Bulk:
-        """Jobs that move or release whatever a search finds."""
+        """Jobs that move or release everything that a search finds."""
         return Bulk(self._calls, self._counting)
 
     def _counting(self, search: BulkSearch) -> AsyncGenerator[RecordPage, None]:
@@ -132,7 +132,11 @@ class Investigate:
         per_page: int = 1000,
     ) -> SearchPage:
         """Return one page of the mail scanned between two API times; raise SlowSearch when that takes over a minute."""
-        interval = {"start": format_time(start), "end": format_time(end), "detections_only": flag(detections_only)}
+        interval = {
+            "start": format_time(start),
+            "end": format_time(end),
+            "detections_only": format_flag(detections_only),
+        }
         query = [*interval.items(), ("per_page", str(per_page)), *(where.to_query() if where else ())]
         query += [("cursor", cursor)] if cursor else []
         answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
@@ -149,18 +153,18 @@ class Investigate:
         cursor: str | None = None,
         detections_only: bool = True,
     ) -> AsyncGenerator[SearchPage, None]:
-        """Yield page after page of a search, from a saved cursor on; a refused cursor begins the search again."""
+        """Yield page after page of a search, from a saved cursor on; a rejected cursor restarts the search."""
 
         async def ask(at: str | None) -> SearchPage:
             return await self.search(
                 where, start=start, end=end, urgency=urgency, cursor=at, detections_only=detections_only
             )
 
-        return pages(ask, cursor)
+        return walk_pages(ask, cursor)
 
     async def get(self, id: str, urgency: Urgency = Urgency.PROVE, *, submission: bool = False) -> Raw:  # noqa: A002 (the API's word)
-        """Return one message as it is now, or as it was submitted, which is another store; raise NotFound."""
-        return await self._read(id, "", _one, urgency, _select_store(submission))
+        """Return one message as it is now, or as it was submitted (another store); raise NotFound."""
+        return await self._read(id, "", _check_message, urgency, _select_store(submission))
 
     async def action_log(
         self,
@@ -169,30 +173,30 @@ class Investigate:
         *,
         submission: bool = False,
     ) -> ActionLog:
-        """Return everything done to a message, oldest first; entries without a time come last.
+        """Return all operations on a message, oldest first; entries without a time come last.
 
-        An entry that cannot be read is a ServerFault: leaving it out could make somebody do again what it tells.
+        An entry that cannot be decoded is a ServerFault, because without it an operation could be repeated.
         """
-        return await self._read(id, "/action_log", _log, urgency, _select_store(submission))
+        return await self._read(id, "/action_log", _read_log, urgency, _select_store(submission))
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
         return await self._read(id, "/detections", detection, urgency)
 
     async def raw(self, id: str, urgency: Urgency = Urgency.FACTS) -> str:  # noqa: A002
-        """Return the text of a detected mail as it came (EML); raise NotFound for one that was not detected."""
+        """Return the raw text of a detected mail (EML); raise NotFound for one that was not detected."""
         return (await self._read(id, "/raw", raw_mail, urgency)).raw
 
     async def trace(self, id: str, urgency: Urgency = Urgency.FACTS) -> Trace:  # noqa: A002
-        """Return what the mail servers logged about a message; more comes while a part of it is pending."""
+        """Return the log of the mail servers about a message; more may come while a part is pending."""
         return await self._read(id, "/trace", trace, urgency)
 
     async def preview(self, id: str, urgency: Urgency = Urgency.FACTS) -> Preview:  # noqa: A002
-        """Return a picture of a detected mail; that it was looked at goes on its action log."""
+        """Return a picture of a detected mail; this adds an entry to its action log."""
         return await self._read(id, "/preview", preview, urgency)
 
     async def preview_clean(self, id: str) -> Preview:  # noqa: A002
-        """Have a picture made of a mail that was not detected and still lies in the inbox; raise NotFound."""
+        """Make a picture of a mail that was not detected and is still in the inbox; raise NotFound."""
         return await self._write("/investigate/preview", preview, {"id": id})
 
     async def _read(
@@ -223,8 +227,9 @@ class Investigate:
     async def release(self, ids: Sequence[str]) -> tuple[Released, ...]:
         """Deliver at most 100 quarantined messages; ids that the API does not know are missing in the answer.
 
-        The body is an object since October 2026 and was a bare list before. What is refused as invalid was not carried
-        out, so it is asked again in the other form; the form that worked is kept. Raises the first refusal of two.
+        Since October 2026 the body is an object; before, it was a list. A body that is rejected as invalid was not
+        carried out, so it is sent again in the other form, and the form that works is kept. When both are rejected,
+        the first error is raised.
         """
         _check_count("POST /investigate/release", ids, MOST_RELEASED)
         try:
@@ -251,18 +256,18 @@ class Investigate:
         eml: bytes | None = None,
         escalated_submission_id: str | None = None,
     ) -> None:
-        """Ask for a new verdict; the answer only says that the request was taken.
+        """Request a new verdict; the answer only says that the request was accepted.
 
-        ``eml`` is the mail itself, without which a mail that was not detected cannot be reviewed.
+        ``eml`` is the mail itself, which the API needs to review a mail that was not detected.
         """
         body: dict[str, str | bytes] = {"expected_disposition": expected_disposition}
-        body |= {} if eml is None else {"eml_content": eml}  # bytes are written in base64
+        body |= {} if eml is None else {"eml_content": eml}  # msgspec encodes bytes in base64
         body |= {} if escalated_submission_id is None else {"escalated_submission_id": escalated_submission_id}
         await self._write("/investigate/{id}/reclassify", nothing, body, id)
 
 
-def flag(value: bool) -> str:  # noqa: FBT001 (the only thing it is about)
-    """Write a truth value as the API takes it."""
+def format_flag(value: bool) -> str:  # noqa: FBT001 (its only argument)
+    """Return a truth value as a query parameter."""
     return "true" if value else "false"
 
 
@@ -270,30 +275,30 @@ def _select_store(submission: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT
     return (("submission", "true"),) if submission else ()
 
 
-def _one(result: Raw) -> Raw:
-    """Leave a message as it came, once it is one."""
+def _check_message(result: Raw) -> Raw:
+    """Return a message undecoded, after checking that it is one."""
     named(result)
     return result
 
 
-def _log(result: Raw) -> ActionLog:
-    """Read an action log and put it in order."""
-    return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_when)))
+def _read_log(result: Raw) -> ActionLog:
+    """Decode an action log and sort it by time."""
+    return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_sort_key)))
 
 
 def _check_count(operation: str, ids: Sequence[str], most: int) -> None:
-    """Refuse a batch that the API would refuse, or that asks for nothing."""
+    """Raise Unsent for a batch that is empty or too large."""
     if not 1 <= len(ids) <= most:
-        raise Unsent(f"{operation}: {len(ids)} ids in one request; between 1 and {most} are allowed")
+        raise Unsent(f"{operation}: a request takes 1 to {most} ids, not {len(ids)}")
 
 
-def _moment(told: str | float | None) -> datetime | None:
-    """Read an old time, in RFC 3339 or in seconds since the epoch."""
-    if told is None:
+def _parse_time(time: str | float | None) -> datetime | None:
+    """Parse the older form of a time: RFC 3339, or seconds since the epoch."""
+    if time is None:
         return None
-    return msgspec.convert(told, datetime, strict=False) if isinstance(told, str) else datetime.fromtimestamp(told, UTC)
+    return msgspec.convert(time, datetime, strict=False) if isinstance(time, str) else datetime.fromtimestamp(time, UTC)
 
 
-def _when(entry: LogEntry) -> tuple[bool, float]:
-    """Order by time, unknown times last."""
+def _sort_key(entry: LogEntry) -> tuple[bool, float]:
+    """Return a sort key: the time, unknown times last."""
     return entry.completed_at is None, epoch(entry.completed_at)

@@ -1,4 +1,4 @@
-"""The API client's room: what the API tells of an account that no rule reads."""
+"""Records of the API that no rule reads."""
 
 from base64 import b64decode
 from datetime import datetime
@@ -10,7 +10,7 @@ from worker.language.policies import ListEntry
 
 
 class TrustedDomain(ListEntry, frozen=True, kw_only=True):
-    """A domain that is not suspected for being new or similar (``settings/trusted_domains``)."""
+    """A domain that is not treated as new or as a lookalike (``settings/trusted_domains``)."""
 
     pattern: Text = ""
     is_regex: Flag = False
@@ -19,7 +19,7 @@ class TrustedDomain(ListEntry, frozen=True, kw_only=True):
 
 
 class ContentPolicy(ListEntry, frozen=True, kw_only=True):
-    """A pattern that is looked for in subjects or bodies (``settings/content_policies``)."""
+    """A pattern that subjects or bodies are searched for (``settings/content_policies``)."""
 
     name: Text = ""
     pattern: Text = ""
@@ -29,20 +29,20 @@ class ContentPolicy(ListEntry, frozen=True, kw_only=True):
 
 
 class UrlIgnorePattern(ListEntry, frozen=True, kw_only=True):
-    """Links that are left alone (``settings/url_ignore_patterns``)."""
+    """Links that are ignored (``settings/url_ignore_patterns``)."""
 
     pattern: Text = ""
 
 
 class SendingDomainRestriction(ListEntry, frozen=True, kw_only=True):
-    """A domain that may only send with TLS, but for some (``settings/sending_domain_restrictions``)."""
+    """A domain that must send with TLS, with exceptions (``settings/sending_domain_restrictions``)."""
 
     domain: Text = ""
     exclude: Texts = ()
 
 
 class Authorization(Noun, frozen=True, kw_only=True):
-    """Whether the mailboxes may be reached."""
+    """Whether the mailboxes of a domain can be accessed."""
 
     authorized: Flag = False
     timestamp: datetime | None = None
@@ -50,7 +50,7 @@ class Authorization(Noun, frozen=True, kw_only=True):
 
 
 class Traffic(Noun, frozen=True, kw_only=True):
-    """How much mail was processed, and in the period before."""
+    """How many mails were processed, and in the period before."""
 
     timestamp: datetime | None = None
     total_emails_processed: Number = 0
@@ -87,12 +87,12 @@ class Preview(Noun, frozen=True, kw_only=True):
 
     @property
     def png(self) -> bytes:
-        """The picture; raises ValueError when it is none."""
+        """The picture as PNG; raises ValueError when it cannot be decoded."""
         return b64decode(self.screenshot, validate=True)
 
 
 class BulkAction(Noun, frozen=True, kw_only=True):
-    """What a bulk job does, and of one of its messages: for whom."""
+    """What a bulk job does; for one of its messages also the recipient."""
 
     type: Text = ""
     destination: Text = ""
@@ -103,7 +103,7 @@ class BulkAction(Noun, frozen=True, kw_only=True):
 class BulkJob(Noun, frozen=True, kw_only=True):
     """A bulk job; discovered = pending + successful + failed + skipped + cancelled.
 
-    ``search_params`` are the conditions of its search as the API tells them, None when it does not.
+    ``search_params`` are the conditions of its search, None when the API does not return them.
     """
 
     job_id: str
@@ -125,7 +125,7 @@ class BulkJob(Noun, frozen=True, kw_only=True):
 
 
 class BulkMessage(Noun, frozen=True, kw_only=True):
-    """What became of one message for one recipient in a bulk job."""
+    """The result of a bulk job for one message and one recipient."""
 
     message_id: str
     postfix_id: Text = ""

@@ -1,10 +1,10 @@
-"""The API client's room: every operation of the API, and the method of the client that speaks it."""
+"""Every operation of the API, with the client's method for it."""
 
 from typing import NamedTuple
 
 
 class Operation(NamedTuple):
-    """An operation: its path is below ``/accounts/{account_id}/email-security``, ``call`` a method of ``Client``."""
+    """An operation: ``path`` is below ``/accounts/{account_id}/email-security``, ``call`` is a method of ``Client``."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""The API client's room: one budget of requests per credential, and whose turn it is."""
+"""The request budget of a credential, and who may send the next request."""
 
 import asyncio
 import re
@@ -13,24 +13,24 @@ from worker.api.clock import Clock
 from worker.errors import Paced
 
 SLACK = 1.0
-"""Seconds by which our windows are longer than the API's: requests do not all travel equally fast."""
+"""Seconds by which windows are longer than the API's, because requests take different times to arrive."""
 PER_SECOND = 100
-"""Starts in any one second; the API allows 200 per address, which may be shared."""
+"""Requests in any second; the API allows 200 per IP address, which others may share."""
 PROBE = 5.0
-"""Seconds to wait for the answer of the single request that finds out whether the gate is open again."""
+"""Seconds to wait for the answer of the single request that tests whether the quota is available again."""
 LONGEST_RESET = 3600.0
-"""Seconds to the end of a quota's window that are believed; a header that says more is wrong."""
+"""A header that names a longer time until the quota resets is wrong."""
 SERVER_FAULT = 500
 WITHIN = 0.999
-"""Where in its second a predecessor's start counts as begun: at the end, yet not in the next one at every restart."""
+"""When in its second a predecessor's request counts: at the end, but never so late that restarts shift it."""
 UNDATED = 2.0**40
-"""The second of a start whose API time nobody knew: later than any other, so that it is held longest."""
+"""The second of a request whose API time was unknown: later than any other, so that it counts longest."""
 LEFT = re.compile(r"\br=(\d{1,9})\s*;\s*t=(\d{1,9})")
 QUOTA = re.compile(r"\bq=(\d{1,9})")
 
 
 class Urgency(IntEnum):
-    """Whose turn comes first."""
+    """Which requests go first, most urgent first."""
 
     ACT = 0
     PROVE = 1
@@ -43,45 +43,45 @@ class Urgency(IntEnum):
 
 BACKGROUND = (Urgency.GAPS, Urgency.SWEEP, Urgency.REPLAY)
 BACKGROUND_SHARE = 0.75
-"""What catching up may take of our share: otherwise a long gap spends what an act needs a minute later."""
+"""The part of the budget for catching up, so that a long gap does not spend what an action needs later."""
 SWEEP_SHARE = 0.1
 
 
 class SlidingWindow:
-    """At most ``limit`` starts in any ``seconds``."""
+    """Allows ``limit`` requests in any ``seconds``."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self.limit, self.seconds = limit, seconds
         self.starts: deque[float] = deque()
 
     def opens(self, now: float) -> float:
-        """Return when one more start fits: ``now`` or later."""
+        """Return when one more request fits: ``now`` or later."""
         while self.starts and self.starts[0] + self.seconds <= now:
             self.starts.popleft()
         return now if len(self.starts) < self.limit else self.starts[-self.limit] + self.seconds
 
     def give_back(self, at: float) -> None:
-        """Forget a start that did not happen."""
+        """Remove a request that was not sent."""
         with suppress(ValueError):
             self.starts.remove(at)
 
 
 class Turn(NamedTuple):
-    """Permission for one request: its number, and when it counts as begun."""
+    """Permission for one request: its number, and when it counts as sent."""
 
     number: int
     at: float
 
 
 class Waiter(NamedTuple):
-    """Somebody who waits for a turn, and until when that makes sense."""
+    """A caller that waits for a turn, and until when it waits."""
 
     turn: "asyncio.Future[Turn]"
     until: float
 
 
 class Others:
-    """What the API says is left for us, since others spend of the same quota."""
+    """What the API says is left of the quota, which others spend too."""
 
     def __init__(self, quota: int, share: float) -> None:
         self._quota, self._share = quota, share
@@ -91,7 +91,7 @@ class Others:
         self._first = 0
 
     def opens(self, now: float) -> float:
-        """Return when one more start fits: ``now`` or later."""
+        """Return when one more request fits: ``now`` or later."""
         if self._left is None:
             return now
         if now >= self._until:
@@ -99,26 +99,26 @@ class Others:
         return self._until if self._left == 0 else now
 
     def _expire(self) -> None:
-        """Forget what was told; if it held us back, go on with a single request until that is answered."""
+        """Forget what the API said; if nothing was left, test with a single request first."""
         if self._left == 0:
             self._left, self._probing = 1, True
         elif not self._probing:
             self._left = None
 
     def spend(self, now: float) -> None:
-        """Count a start."""
+        """Count a request."""
         if self._left is not None:
             self._left = max(0, self._left - 1)
         if self._probing:
             self._until = now + PROBE
 
     def give_back(self) -> None:
-        """Take a start back."""
+        """Take a request back that was not sent."""
         if self._left is not None:
             self._left += 1
 
     def update(self, status: int, headers: Mapping[str, str], *, now: float, turn: int, turns: int) -> None:
-        """Read what is left after the request of this turn; those begun later are not in the API's figure yet."""
+        """Read what was left after the request of this turn; later requests are not in the API's figure yet."""
         found = [(int(left), int(seconds)) for left, seconds in LEFT.findall(headers.get("ratelimit", ""))]
         if turn < self._first or (not found and status >= SERVER_FAULT):
             return
@@ -130,12 +130,12 @@ class Others:
             self._left, self._until = max(0, left - reserve - (turns - turn)), now + min(seconds, LONGEST_RESET)
 
     def shut(self, until: float, turns: int) -> None:
-        """Let nothing go before ``until``; answers to requests begun before now say nothing about afterwards."""
+        """Allow nothing before ``until``; answers to requests that were sent before now are ignored."""
         self._left, self._until, self._probing, self._first = 0, until, False, turns + 1
 
 
 class Budget:
-    """Turns for one credential: never more than ``share`` of ``quota`` starts in any ``window`` seconds."""
+    """Gives turns to the requests of one credential: at most ``share`` of ``quota`` in any ``window`` seconds."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Budget:
         share: float = 0.8,
         spent: Sequence[tuple[float, int]] = (),
     ) -> None:
-        """Count ``spent``, what a predecessor had stored, until it has left the window."""
+        """``spent`` is what a predecessor stored with ``count_spent``; it counts until it leaves the window."""
         self._clock = clock
         self._window = window
         allowance = max(1, min(floor(quota * share), quota - 1))
@@ -167,9 +167,9 @@ class Budget:
         self._given = self._take_over(spent)
 
     def _take_over(self, spent: Sequence[tuple[float, int]]) -> list[float]:
-        """Hold everything a predecessor spent against us, but for one request: its answer tells what time it is.
+        """Count everything that a predecessor spent, except one request, whose answer gives the API's time.
 
-        Where the life before took that liberty too, and heard nothing, a window is waited out instead.
+        If the predecessor already used that exception and got no answer, wait for a whole window instead.
         """
         given = [second + WITHIN for second, count in sorted(spent) for _ in range(count)]
         most = self._all.limit - (UNDATED not in dict(spent))
@@ -178,9 +178,9 @@ class Budget:
         return given[-self._all.limit :]
 
     async def turn(self, urgency: Urgency, patience: float = inf) -> int:
-        """Wait until a request may leave, which must be at once; return the turn's number for ``update``.
+        """Wait until a request may be sent, which must then happen at once; return the turn's number for ``update``.
 
-        Raises Paced as soon as it is clear that there will be none within ``patience`` seconds.
+        Raises Paced as soon as it is clear that there will be no turn within ``patience`` seconds.
         """
         waiter = Waiter(asyncio.get_running_loop().create_future(), self._clock.monotonic() + patience)
         self._queues[urgency].append(waiter)
@@ -192,9 +192,9 @@ class Budget:
             raise
 
     def _withdraw(self, urgency: Urgency, waiter: Waiter) -> None:
-        """Give back the turn, or the place, of somebody who went away."""
+        """Give back the turn, or the place in the queue, of a cancelled caller."""
         if waiter.turn.cancelled():
-            with suppress(ValueError):  # its turn may have come since
+            with suppress(ValueError):  # it may have had its turn meanwhile
                 self._queues[urgency].remove(waiter)
         elif not waiter.turn.exception():
             self._others.give_back()
@@ -203,7 +203,7 @@ class Budget:
         self._give_turns()
 
     def _give_turns(self) -> None:
-        """Let everybody go whose turn it is, and wake again when the next one's has come."""
+        """Give every turn that is possible now, and set a timer for the next one."""
         now = self._clock.monotonic()
         next_at = inf
         for urgency, queue in self._queues.items():
@@ -219,14 +219,14 @@ class Budget:
         self._wake(next_at, now)
 
     def _refuse(self, queue: deque[Waiter], at: float, now: float) -> None:
-        """Send away who would not wait for so long."""
+        """Raise Paced in callers that do not wait for so long."""
         for waiter in [one for one in queue if one.until < at and not one.turn.cancelled()]:
             queue.remove(waiter)
-            why = "the request budget is spent for now; this is tried again when it is not"
+            why = "the request budget is spent for now; this is tried again later"
             waiter.turn.set_exception(Paced(why, after=at - now))
 
     def _opens(self, urgency: Urgency, now: float) -> float:
-        """Return when one more request of this urgency fits everywhere."""
+        """Return when one more request of this urgency fits in all windows."""
         return max(self._others.opens(now), *(window.opens(now) for window in self._windows[urgency]))
 
     def _start(self, urgency: Urgency, waiter: Waiter, now: float) -> None:
@@ -237,7 +237,7 @@ class Budget:
         waiter.turn.set_result(Turn(self._turns, now))
 
     def _wake(self, at: float, now: float) -> None:
-        """Keep one timer, at the earliest moment when anybody may go."""
+        """Keep one timer, for the earliest possible turn."""
         if at == self._rings:
             return
         if self._timer:
@@ -251,10 +251,10 @@ class Budget:
         self._give_turns()
 
     def update(self, status: int, headers: Mapping[str, str], turn: int | None = None) -> None:
-        """Read how much is left: ``headers`` in lower case, after the clock has heard the same answer's Date."""
+        """Read what is left from an answer; its ``headers`` are in lower case, its Date has been given to the clock."""
         now = self._clock.monotonic()
         if "date" in headers:
-            self._date()
+            self._apply_date()
         if status == 429:  # noqa: PLR2004 (Too Many Requests)
             self._shut = max(self._shut, now + _retry_after(headers, self._window))
             self._others.shut(self._shut, self._turns)
@@ -263,48 +263,48 @@ class Budget:
             self._others.update(status, headers, now=now, turn=number, turns=self._turns)
         self._give_turns()
 
-    def _date(self) -> None:
-        """Now that the API's time is known, count what a predecessor spent only as long as it lasts."""
+    def _apply_date(self) -> None:
+        """Count what a predecessor spent at its own times, once the API's time is known."""
         if not self._given:
             return
         now = self._clock.monotonic()
         ahead = self._clock.now() - now
         self._all.opens(now)
-        self._all.starts = deque(sorted([*(min(at - ahead, now) for at in self._given), *self._ours(now)]))
+        self._all.starts = deque(sorted([*(min(at - ahead, now) for at in self._given), *self._own_starts(now)]))
         self._given = []
 
-    def _ours(self, now: float) -> list[float]:
-        """Return the starts without the stand-ins for a predecessor's, which are the oldest and all of one moment."""
+    def _own_starts(self, now: float) -> list[float]:
+        """Return the requests without the placeholders for a predecessor's, which are the oldest ones."""
         here = now < self._begun + self._all.seconds
         return list(self._all.starts)[self._held if here and self._given else 0 :]
 
     def count_spent(self) -> list[tuple[float, int]]:
-        """Return the starts inside the window per second of API time; to be stored, and given to the successor."""
+        """Count the requests in the window by second of API time, to be stored for a successor."""
         now = self._clock.monotonic()
         self._all.opens(now)
         ahead = self._clock.now() - now
-        ours = [UNDATED if self._given else start + ahead for start in self._ours(now)]
+        ours = [UNDATED if self._given else start + ahead for start in self._own_starts(now)]
         return sorted(Counter(float(floor(at)) for at in (*self._given, *ours)).items())
 
-    def wait(self, urgency: Urgency) -> float:
-        """Estimate in seconds how long a request of this urgency would wait if it were alone."""
+    def estimate_wait(self, urgency: Urgency) -> float:
+        """Estimate how many seconds a request of this urgency would wait if no other did."""
         now = self._clock.monotonic()
         return self._opens(urgency, now) - now
 
     @property
     def left(self) -> int:
-        """How many requests fit our share of the window now."""
+        """How many requests fit in the window now."""
         self._all.opens(self._clock.monotonic())
         return self._all.limit - len(self._all.starts)
 
     @property
     def closed_until(self) -> float:
-        """The API time until which a 429 stops everything; 0 when nothing does."""
+        """The API time until which a 429 stops all requests; 0 when none does."""
         now = self._clock.monotonic()
         return self._clock.now() + self._shut - now if self._shut > now else 0.0
 
 
 def _retry_after(headers: Mapping[str, str], window: float) -> float:
-    """Read a 429's wait in seconds; when it names none, everything is blocked for a window."""
-    told = headers.get("retry-after", "")
-    return max(1.0, float(told)) if re.fullmatch(r"\d{1,9}", told) else window
+    """Return the seconds that a 429 asks to wait; a whole window when it does not say."""
+    after = headers.get("retry-after", "")
+    return max(1.0, float(after)) if re.fullmatch(r"\d{1,9}", after) else window

@@ -1,4 +1,4 @@
-"""The API client's room: following pages, from a saved place on, for as long as somebody wants them."""
+"""Walk the pages of a list, from a saved cursor on."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
@@ -8,15 +8,14 @@ from worker.errors import NotFound, Rejected, ServerFault
 
 P = TypeVar("P", bound=RecordPage)
 RESTARTS = 3
-"""How often a walk begins again because the API no longer takes its cursor."""
+"""How often a walk restarts because the API rejects its cursor."""
 
 
-async def pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | None = None) -> AsyncGenerator[P, None]:
-    """Yield page after page; ``next`` of each is where a later walk may go on.
+async def walk_pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | None = None) -> AsyncGenerator[P, None]:
+    """Yield page after page; a later walk can go on from the ``next`` of a page.
 
-    When a cursor is refused on the way, the walk begins again, so that nothing is lost: its first pages come twice.
-    Raises what asking raises, the refusal itself when it comes again and again, and ServerFault when the API leads back
-    to where the walk has been.
+    When the API rejects a cursor, the walk restarts, so that nothing is lost and the first pages come twice. Raises
+    what ``ask`` raises, also when cursors are rejected again and again, and ServerFault when pages go in a circle.
     """
     restarts, been = 0, set[str | None]()
     while True:
@@ -33,4 +32,4 @@ async def pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | None = 
         if cursor is None:
             return
         if cursor in been:
-            raise ServerFault("the API leads back to a page that was read already, and so to no end")
+            raise ServerFault("the API names a page as the next one that was read already")

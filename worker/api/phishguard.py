@@ -1,4 +1,4 @@
-"""The API client's room: what PhishGuard analysts report."""
+"""``/phishguard``: reports of PhishGuard analysts."""
 
 from collections.abc import AsyncGenerator
 
@@ -6,11 +6,11 @@ from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.envelope import RecordPage, paginate, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 
 
 class PhishGuard:
-    """``/phishguard``; a subscription of its own, without which NotEntitled is raised."""
+    """``/phishguard``. Without its own subscription, calls raise NotEntitled."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -31,9 +31,9 @@ class PhishGuard:
     def walk(
         self, *, start: float, end: float, urgency: Urgency = Urgency.FACTS, page: str | None = None
     ) -> AsyncGenerator[RecordPage, None]:
-        """Yield page after page of the reports, from a saved one on."""
+        """Yield page after page of the reports, from a saved page number on."""
 
         async def ask(at: str | None) -> RecordPage:
             return await self.reports(start=start, end=end, urgency=urgency, page=at or 1)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)

@@ -1,4 +1,4 @@
-"""The API client's room: requests to judge a mail again."""
+"""``/submissions``: requests to review the verdict on a mail."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
@@ -11,14 +11,14 @@ from worker.api.clock import format_time
 from worker.api.collection import ListPage, read_page
 from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
-from worker.api.paging import pages
+from worker.api.paging import walk_pages
 from worker.language.models import AskedDisposition, Submission
 
 _submission = msgspec.json.Decoder(Submission)
 
 
 class WhereSubmission(Where, frozen=True, kw_only=True):
-    """Conditions on submissions: TEAM are the security team's, USER those of the people."""
+    """Conditions on submissions; TEAM are those of the security team, USER those of users."""
 
     type: Literal["TEAM", "USER"] | None = None
     status: str | None = None
@@ -68,19 +68,19 @@ class SubmissionsResource:
         urgency: Urgency = Urgency.FACTS,
         page: str | None = None,
     ) -> AsyncGenerator[ListPage[Submission], None]:
-        """Yield page after page, oldest first: what comes in while pages are turned is added at the end."""
+        """Yield page after page, oldest first, so that new submissions come at the end."""
         where = WhereSubmission(type=type, order="requested_at", direction="asc")
 
         async def ask(at: str | None) -> ListPage[Submission]:
             return await self.list(where, start=start, end=end, urgency=urgency, page=at or 1)
 
-        return pages(ask, page)
+        return walk_pages(ask, page)
 
     async def create(
         self,
         type: Literal["reclassification", "missed_detection"],  # noqa: A002
         messages: Sequence[Mapping[str, object]],
     ) -> None:
-        """Ask for new verdicts; nobody documents what the items hold, and the answer only says that it was taken."""
+        """Request new verdicts. The items are not documented; the answer only says that the request was accepted."""
         body = {"type": type, "messages": messages}
         await self._calls.call("POST", "/submissions", nothing, body=body, urgency=Urgency.ACT, writes=True)

@@ -1,4 +1,4 @@
-"""The API client's room: one request out, one whole answer back, over HTTP."""
+"""HTTP transport: one request out, one whole answer back."""
 
 import asyncio
 import os
@@ -32,11 +32,11 @@ from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
 from worker.escaping import escaped
 
 MOST_BYTES = 128 << 20
-"""Bytes of a body: fifty times a page of a thousand ordinary messages."""
+"""Bytes of a body at most: fifty times a page of a thousand ordinary messages."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What is sent; ``path`` lies below the base URL and is quoted already."""
+    """A request; ``path`` is below the base URL and already quoted."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """A whole answer; header names are in lower case, ``url`` is what was asked (empty when there is no network)."""
+    """A whole answer; header names are in lower case, ``url`` is the requested one (empty without a network)."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,7 +57,7 @@ class Transport(Protocol):
     """Whatever carries a request to the API."""
 
     async def send(self, request: Request) -> Response:
-        """Send once; raise Unreachable when provably nothing was sent, Unsure when no whole answer came."""
+        """Send once; raise Unreachable when nothing was sent for sure, Unsure when no whole answer came."""
         ...
 
 
@@ -70,20 +70,20 @@ class HttpTransport:
         self._timeout = timeout
         self._doubted = False
         self.lost = ""
-        """What keeps the API from being reached: two requests in a row failed so, the second sent after the first had.
+        """Why the API cannot be reached: set when two requests in a row failed, the second sent after the first failed.
 
-        One that fails alone says nothing. Empty when the last one was answered, however.
+        Empty when the last request got any answer.
         """
 
     async def __aenter__(self) -> Self:
-        """Open the pool of connections; proxies come from the usual variables."""
+        """Open the connection pool; proxies come from the usual environment variables."""
         self._session = ClientSession(
             headers={"Accept": "application/json", "User-Agent": "worker", **self._credential.headers()},
-            # Half for connecting: what fails there was provably not sent, and must not look like a lost answer.
+            # Connecting has half of the time, so that its failure (nothing was sent) differs from a lost answer.
             timeout=ClientTimeout(total=self._timeout, connect=self._timeout / 2),
             cookie_jar=DummyCookieJar(),
-            proxy=_proxy(self._base),
-            middlewares=(_once,),
+            proxy=_find_proxy(self._base),
+            middlewares=(_send_once,),
         )
         return self
 
@@ -92,36 +92,38 @@ class HttpTransport:
         await self._session.close()
 
     async def send(self, request: Request) -> Response:
-        """Send once; raise Unreachable when provably nothing was sent, Unsure when no whole answer came."""
+        """Send once; raise Unreachable when nothing was sent for sure, Unsure when no whole answer came."""
         query = "?" + urlencode(request.query) if request.query else ""
         doubted = self._doubted
         answer = await self._exchange(request, URL(self._base + request.path + query, encoded=True))
-        # Raised out here so that no aiohttp error, which knows our headers, hangs on to ours as its context.
+        # Raised here, because an aiohttp error as its context would hold the headers, and with them the credential.
         if isinstance(answer, WorkerError):
-            self.lost = str(answer) if doubted and self._doubted else self.lost  # unless one was answered meanwhile
+            self.lost = (
+                str(answer) if doubted and self._doubted else self.lost
+            )  # unless another request was answered meanwhile
             self._doubted = True
             raise answer
         self._doubted, self.lost = False, ""
         return answer
 
     async def _exchange(self, request: Request, url: URL) -> Response | WorkerError:
-        """Return the answer, or what became of it."""
+        """Return the answer, or the error."""
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         try:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers, allow_redirects=False
             ) as response:
-                body = await _whole(response)
+                body = await _read_body(response)
         except _Failed as failed:
             return failed.why
         except (ClientError, OSError, TimeoutError) as error:
-            return _unsure(error)
-        told = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status, headers=told, body=body, url=str(url))
+            return _make_unsure(error)
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Response(status=response.status, headers=received, body=body, url=str(url))
 
 
-async def _whole(response: ClientResponse) -> bytes:
-    """Read a body that the memory can hold; raise ClientPayloadError for a longer one."""
+async def _read_body(response: ClientResponse) -> bytes:
+    """Read a body up to the limit; raise ClientPayloadError for a longer one."""
     chunks, size = list[bytes](), 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
@@ -132,62 +134,62 @@ async def _whole(response: ClientResponse) -> bytes:
 
 
 class _Failed(Exception):
-    """Not an error that aiohttp knows, hence none that it answers by sending again."""
+    """Wraps an error in one that aiohttp does not know, so that it does not send the request again."""
 
     def __init__(self, why: WorkerError) -> None:
         self.why = why
 
 
-async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Keep aiohttp from sending a GET or DELETE again by itself when a kept connection turns out to be closed."""
+async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    """Keep aiohttp from repeating a GET or DELETE itself when a pooled connection turns out to be closed."""
     try:
         return await send(request)
     except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
         raise _Failed(Unreachable(_describe_no_connection(request, error))) from None
-    except InvalidURL:  # whose words are the address, and with it a password
-        raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is none")) from None
+    except InvalidURL:  # its text is the address, which may have a password
+        raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is invalid")) from None
     except (ClientError, OSError) as error:
-        raise _Failed(_unsure(error)) from None
+        raise _Failed(_make_unsure(error)) from None
 
 
-def _unsure(error: BaseException) -> Unsure:
-    return Unsure(f"the API was asked but no whole answer came: {_reason(error)}")
+def _make_unsure(error: BaseException) -> Unsure:
+    return Unsure(f"the API was asked but no whole answer came: {_describe_error(error)}")
 
 
 def _describe_no_connection(request: ClientRequest, error: BaseException) -> str:
-    """Say where no connection came about, why, and where to look; of a proxy's address only what is no secret."""
-    where, look_at = _place(request.url), "the network and CLOUDFLARE_BASE_URL"
+    """Say where connecting failed, why, and what to check; of a proxy only host and port, which are no secret."""
+    where, suspects = _format_place(request.url), "the network and CLOUDFLARE_BASE_URL"
     if request.proxy:
-        where, look_at = (
-            f"{where} through the proxy {_place(request.proxy)}",
+        where, suspects = (
+            f"{where} through the proxy {_format_place(request.proxy)}",
             "the proxy and the variables that name it",
         )
-    return f"could not connect to the API at {where} ({_reason(error)}): look at {look_at}"
+    return f"could not connect to the API at {where} ({_describe_error(error)}): check {suspects}"
 
 
-def _place(url: URL) -> str:
+def _format_place(url: URL) -> str:
     return f"{url.host_subcomponent}:{url.port}"
 
 
-def _reason(error: BaseException) -> str:
-    """Say what went wrong in a few harmless words."""
+def _describe_error(error: BaseException) -> str:
+    """Return an error's text, escaped and without secrets."""
     if isinstance(error, asyncio.TimeoutError):
         return "the deadline passed"
-    if isinstance(error, ClientResponseError):  # its own words hold the proxy's address, and with it a password
+    if isinstance(error, ClientResponseError):  # its text has the proxy's address, which may have a password
         return escaped(f"{error.status} {error.message}")
-    text = _by_system(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
+    text = _describe_system_error(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
     return escaped(text or type(error).__name__)
 
 
-def _by_system(error: OSError) -> str:
-    """Return the system's words without addresses; those of TLS and name lookups have numbers of their own."""
+def _describe_system_error(error: OSError) -> str:
+    """Return the system's text without addresses; errors of TLS and of name lookups have numbers of their own."""
     if error.errno is None or isinstance(error, SSLError | gaierror):
         return str(error.strerror or error)
     return os.strerror(error.errno)
 
 
 def _check_base_url(base_url: str) -> str:
-    """Return the base without a slash at its end; raise SettingsError when it is none."""
+    """Return the base URL without a slash at its end; raise SettingsError when it is invalid."""
     try:
         url = URL(base_url)
     except ValueError:
@@ -200,10 +202,10 @@ def _check_base_url(base_url: str) -> str:
     return str(url).rstrip("/")
 
 
-def _proxy(base: str) -> str | None:
-    """Return the proxy for the base; aiohttp's own ``trust_env`` would read ~/.netrc for every request too.
+def _find_proxy(base: str) -> str | None:
+    """Return the proxy for the base URL; aiohttp's ``trust_env`` would also read ~/.netrc for every request.
 
-    Raise SettingsError, without the address itself, for one that cannot be used.
+    Raises SettingsError, without the address itself, for an invalid one.
     """
     parts = urlsplit(base)
     named = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
@@ -214,7 +216,5 @@ def _proxy(base: str) -> str | None:
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        raise SettingsError(
-            f"{parts.scheme}_proxy names no proxy that can be used: it must look like http://proxy.example:3128"
-        )
+        raise SettingsError(f"{parts.scheme}_proxy is no valid proxy; it must look like http://proxy.example:3128")
     return str(url)

@@ -105,14 +105,14 @@ def _check_name(what: str, name: str, names: Collection[str]) -> None:
 
 def _parse_after(after: str) -> dict[str, float]:
     """Read the number of a record, a duration back from now, or a time."""
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     if not after:
         return {}
     if after.isdecimal() and len(after) <= DIGITS:
         return {"after": int(after)}
     with suppress(ValueError):
-        return {"since": time.time() - seconds(after)}
+        return {"since": time.time() - parse_duration(after)}
     with suppress(ValueError):
         return {"since": _parse_time(after)}
     takes = "the number of a record, a duration such as 2h, or a time such as 2026-11-20T17:22"

@@ -28,8 +28,8 @@ T = TypeVar("T")
 class _Impatient(Client):
     """A client that asks again at once what failed; a search that the API still works on keeps its own pace."""
 
-    def _pause(self, state: "RetryCallState") -> float:
-        return min(super()._pause(state), SOON)
+    def _choose_pause(self, state: "RetryCallState") -> float:
+        return min(super()._choose_pause(state), SOON)
 
 
 @asynccontextmanager

@@ -149,10 +149,10 @@ def _check_account(text: str) -> str:
 
 
 def _parse_seconds(option: str, text: str) -> float:
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     try:
-        read = seconds(text)
+        read = parse_duration(text)
     except ValueError as problem:
         raise SettingsError(f"{option}: {problem}") from None
     if read > LONGEST:
@@ -182,7 +182,7 @@ def parse_budget(text: str) -> tuple[int, float] | None:
 
 def _parse_per(text: str) -> tuple[float, float]:
     """Read ``5/s`` or ``5/30s`` as a number and seconds; zeros for anything else."""
-    from worker.language.rules import seconds
+    from worker.language.rules import parse_duration
 
     found = PER.fullmatch(text)
-    return (float(found[1]), seconds(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)
+    return (float(found[1]), parse_duration(f"{found[2] or 1}{found[3]}")) if found else (0.0, 0.0)

@@ -111,7 +111,7 @@ class Dispatcher:
 
     def _wait(self) -> float:
         """Return for how long a request would wait for its turn; 0 when that is short."""
-        wait = self._budget.wait(Urgency.ACT)
+        wait = self._budget.estimate_wait(Urgency.ACT)
         return wait if wait > LONG_WAIT else 0.0
 
     def _pause_end(self, handler: Handler) -> float:

@@ -19,7 +19,7 @@ from worker.language.actions import ACTIONS, Lane
 from worker.language.models import Submission
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading
-from worker.observations import Looks, message_reading, scan_time
+from worker.observations import Looks, read_message, read_scan_time
 
 WORTH_A_PAGE = 100
 """Single reads that a page of a window search may cost instead."""
@@ -154,7 +154,7 @@ class TargetObserver:
         readings: dict[str, Reading] = {}
         for raw in records:
             try:
-                reading = message_reading(raw, begun)
+                reading = read_message(raw, begun)
             except (msgspec.MsgspecError, ValueError, OverflowError):
                 continue
             if reading.look is not None:
@@ -201,7 +201,7 @@ def _times(messages: Iterable[str]) -> list[float]:
     times = []
     for message in messages:
         try:
-            times.append(scan_time(message))
+            times.append(read_scan_time(message))
         except ValueError:
             continue
     return times

@@ -15,7 +15,7 @@ from worker.language.base import Text, epoch
 from worker.language.models import DISPOSITIONS
 from worker.language.policies import ListEntry
 from worker.ledger.values import Broken, Reading, Slice, SliceKind, Thing
-from worker.observations import message_reading
+from worker.observations import read_message
 
 URGENCIES: dict[SliceKind, Urgency] = {
     "head": Urgency.HEAD,
@@ -119,7 +119,7 @@ class Messages:
             detections_only=not self._wants_clean(),
             urgency=URGENCIES[slice_.kind],
         )
-        return read_records(page.records, page.next, page.begun, message_reading)
+        return read_records(page.records, page.next, page.begun, read_message)
 
 
 class Numbered:

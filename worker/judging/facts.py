@@ -186,7 +186,7 @@ class Facts:
         """Return the API's time."""
         return Now(at=datetime.fromtimestamp(self._clock.now(), UTC))
 
-    async def message_of(self, noun: Report | Submission) -> bytes:
+    async def find_message(self, noun: Report | Submission) -> bytes:
         """Return the record of the message that a report or submission names; raise MissingMessage when not found."""
         wanted, looked = read_reference(noun), 0
         for reach in wanted.reaches:

@@ -18,7 +18,7 @@ from worker.language.models import Report, Submission
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.entries import Draft, State
 from worker.ledger.values import Broken, Held, Mishap, Reading, Sight
-from worker.observations import message_reading
+from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Failure, Said
 
 AGAIN = (60.0, 300.0, 1800.0)
@@ -135,7 +135,7 @@ class Judge:
             return sight.reading
         try:
             noun = NAMING[sight.reading.thing.kind](sight.reading.raw)
-            return message_reading(msgspec.Raw(await self._facts.message_of(noun)), self._clock.now())
+            return read_message(msgspec.Raw(await self._facts.find_message(noun)), self._clock.now())
         except (msgspec.MsgspecError, ValueError) as problem:
             raise Permanent(f"the message it names cannot be read: {problem}") from None
 

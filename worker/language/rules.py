@@ -88,10 +88,10 @@ def limit(count: int, *, per: str = "1h", by: By = "rule") -> Limit:
     """Allow ``count`` distinct targets per window such as ``30m``, ``1h`` or ``1d``; more wait for approval."""
     if count < 0:
         raise ValueError(f"a limit must be 0 or more, not {count}")
-    return Limit(count, seconds(per), by)
+    return Limit(count, parse_duration(per), by)
 
 
-def seconds(duration: str) -> float:
+def parse_duration(duration: str) -> float:
     """Parse ``90s``, ``2m``, ``1h``, ``3d`` or ``50ms`` as seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", duration.strip())
     if not found:
@@ -180,6 +180,6 @@ def read_mark(function: object) -> Mark | None:
     return mark if isinstance(mark, Mark) else None
 
 
-def examples(function: object) -> tuple[Example, ...]:
+def read_examples(function: object) -> tuple[Example, ...]:
     """Return the examples of a rule, the top one first."""
     return tuple(getattr(function, "__dict__", {}).get("__examples__", ()))

@@ -18,7 +18,7 @@ from msgspec import Struct
 from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
-from worker.language.rules import ENFORCE, Example, Mark, Proposal, RuleInfo, examples, read_mark
+from worker.language.rules import ENFORCE, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
 from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
 from worker.rulehost.validation import (
     Misread,
@@ -257,11 +257,11 @@ def _check_signature(function: Callable[..., Any], mark: Mark) -> tuple[Signatur
 
 def _check_examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
     """Find examples that the rule contradicts, that are missing, or that name an unknown channel."""
-    for number, example in enumerate(examples(rule.function), 1):
+    for number, example in enumerate(read_examples(rule.function), 1):
         if problem := check_example(rule, example):
             yield f"example {number}: {problem}"
     yield from _check_both_sides(rule)
-    named = {one.channel for e in examples(rule.function) for one in e.gives if isinstance(one, Notify)}
+    named = {one.channel for e in read_examples(rule.function) for one in e.gives if isinstance(one, Notify)}
     if channels is not None:
         for channel in sorted(named - channels):
             yield f"channel {channel!r} has no address; set WORKER_NOTIFY_{channel.upper()}"
@@ -291,7 +291,9 @@ def _check_both_sides(rule: LoadedRule) -> Iterator[str]:
     """Require of a rule in ENFORCE an example in which it acts, and one in which it does not."""
     if rule.info.mode < ENFORCE:
         return
-    stays = [not one.gives or (_only_keeps(one) and rule.info.actions != ("Keep",)) for one in examples(rule.function)]
+    stays = [
+        not one.gives or (_only_keeps(one) and rule.info.actions != ("Keep",)) for one in read_examples(rule.function)
+    ]
     if all(stays):
         yield "a rule in ENFORCE needs an example in which it acts"
     if not any(stays):
