@@ -61,6 +61,7 @@ def test_a_package_that_is_asked_for_with_an_extra_is_pinned_with_it() -> None:
     assert {each.lower() for each in extras} <= pinned
 
 
+@pytest.mark.slow
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
@@ -80,6 +81,7 @@ def test_the_base_of_the_image_can_be_chosen() -> None:
     assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE_IMAGE}"}
 
 
+@pytest.mark.slow
 def test_an_install_is_told_before_its_silence_and_only_when_there_is_one(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-build.txt"):
         shutil.copy(ROOT / name, tmp_path)
