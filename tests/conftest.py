@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.matrix",)
+
 settings.register_profile("patient", deadline=None)  # no test asserts a time
 settings.load_profile("patient")
 
