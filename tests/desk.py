@@ -98,7 +98,7 @@ class Desk(Account):
         await self.run(1)
         return mail
 
-    async def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False, every: float = 0.5) -> None:
+    async def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False, every: float = 1.0) -> None:
         """Let the executor work for some seconds."""
         end = self.clock.now() + seconds
         while self.clock.now() < end and not until():

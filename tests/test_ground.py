@@ -10,12 +10,12 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.serving import passed_on
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "worker").rglob("*.py"))
-MOST_LINES = 400
 EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
 PIN = re.compile(rf"([a-z0-9.-]+){EXTRAS}==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
 each_pins = pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
@@ -61,6 +61,7 @@ def test_a_package_that_is_asked_for_with_an_extra_is_pinned_with_it() -> None:
     assert {each.lower() for each in extras} <= pinned
 
 
+@pytest.mark.slow
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
@@ -80,6 +81,16 @@ def test_the_base_of_the_image_can_be_chosen() -> None:
     assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE_IMAGE}"}
 
 
+def test_a_commit_is_checked_by_what_make_check_runs() -> None:
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    assert [hook["entry"] for hook in repo["hooks"]] == commands
+    assert (repo["repo"], {hook["language"] for hook in repo["hooks"]}) == ("local", {"system"})
+
+
+@pytest.mark.slow
 def test_an_install_is_told_before_its_silence_and_only_when_there_is_one(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-build.txt"):
         shutil.copy(ROOT / name, tmp_path)
@@ -98,8 +109,3 @@ def installed(folder: Path) -> str:
 @each_source
 def test_a_source_file_says_whose_room_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
-
-
-@each_source
-def test_a_source_file_is_one_idea(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MOST_LINES

@@ -38,6 +38,7 @@ def nowhere(_channel: str, _text: str) -> None:
     """Drop what goes to the log."""
 
 
+@pytest.mark.slow
 async def test_a_notice_reaches_the_address_of_its_channel() -> None:
     async with receiver() as (address, told):
         channels = open_channels({"soc": address}, nowhere)
@@ -45,6 +46,7 @@ async def test_a_notice_reaches_the_address_of_its_channel() -> None:
     assert told == ["3 messages were moved [n-17]"]
 
 
+@pytest.mark.slow
 async def test_a_notice_that_was_not_taken_is_to_be_tried_again() -> None:
     async with receiver(500) as (address, told):
         with pytest.raises(Temporary, match="'soc' did not take the notice"):
@@ -52,6 +54,7 @@ async def test_a_notice_that_was_not_taken_is_to_be_tried_again() -> None:
     assert told == ["text"]
 
 
+@pytest.mark.slow
 async def test_a_channel_that_cannot_be_reached_is_to_be_tried_again() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

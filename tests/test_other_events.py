@@ -131,6 +131,7 @@ def named(room: Room, kind: str) -> tuple[Intake, str]:
     return (room.blocked, "block_senders") if kind == "BlockedSender" else (room.allowed, "allow_policies")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["BlockedSender", "AllowPolicy"])
 async def test_an_entry_is_news_when_it_is_made_and_when_it_is_changed_and_never_before(kind: str) -> None:
     room = Room(about(kind, Notify("soc")))

@@ -243,6 +243,7 @@ def test_the_first_rule_has_ten_lines_at_most() -> None:
     assert len([line for line in first.splitlines() if line]) <= 10
 
 
+@pytest.mark.slow
 def test_the_program_that_verifies_records_finds_the_one_that_was_changed() -> None:
     one: dict[str, Json] = {"number": 1, "previous": NOTHING, "said": "grün"}
     two: dict[str, Json] = {"number": 2, "previous": hash_record(NOTHING, one), "said": ""}

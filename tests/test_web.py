@@ -10,6 +10,8 @@ from aiohttp import ClientSession
 from worker.errors import SettingsError
 from worker.web import PATHS, Readiness, serve
 
+pytestmark = pytest.mark.slow  # it starts a server
+
 
 async def metrics() -> bytes:
     """Return one metric."""

@@ -245,6 +245,7 @@ def transport(url: str) -> HttpTransport:
     return HttpTransport(url, Credential.from_text("s3cret"))
 
 
+@pytest.mark.slow
 async def test_on_a_real_wire_a_read_survives_and_a_lost_write_is_unsure() -> None:
     good = answer([{"id": "a"}])
     sent = http("200 OK", good.body, "Content-Type: application/json")
@@ -261,6 +262,7 @@ async def test_on_a_real_wire_a_read_survives_and_a_lost_write_is_unsure() -> No
     assert "s3cret" not in "".join(shown)
 
 
+@pytest.mark.slow
 async def test_on_a_real_wire_a_sandbox_is_searched_through_both_kinds_of_location() -> None:
     world = World(ACCOUNT, now=time.time, mail_flow=MailFlow(messages=30))
     clock = ApiClock(sleep=lambda _: asyncio.sleep(0))

@@ -42,6 +42,7 @@ def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytes
     assert "a message" in out
 
 
+@pytest.mark.slow
 def test_a_terminal_that_does_not_know_its_width_is_shown_the_whole_table() -> None:
     ours, theirs = pty.openpty()
     program = "from worker.cli.output import print_table; print_table(['id'], [['something']])"

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.shell import Shell
 from tests.rule_files import GOOD, rule_files
+
+pytestmark = pytest.mark.slow  # it starts processes
 
 
 def test_the_shipped_rules_pass_their_examples(shell: Shell) -> None:

@@ -110,6 +110,7 @@ def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell, error: Exc
     assert "Error: so" in err
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_is_no_failure() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "worker", "rules", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -2,10 +2,14 @@
 
 import time
 
+import pytest
+
 from tests.daemon.bench import Bench
 from worker.daemon import maintenance
 from worker.ledger.values import Page, Reading, Thing
 from worker.sandbox import ACCOUNT
+
+pytestmark = pytest.mark.slow  # it starts a process
 
 DAY = 86400.0
 

@@ -40,6 +40,7 @@ async def test_three_messages_without_a_log_keep_no_other_from_being_moved() -> 
     assert Counter(await desk.states()) == {"done": 20, "ready": 3}
 
 
+@pytest.mark.slow
 async def test_messages_that_cannot_be_read_are_for_a_person_once_others_can_be() -> None:
     desk = Desk()
     bad = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(3)]
@@ -107,6 +108,7 @@ async def test_a_fault_is_the_messages_own_once_anything_else_was_answered_after
     assert (poison.is_suspected("a"), poison.lasts("a")) == (False, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [1, 2, 3])
 async def test_an_outage_of_hours_is_not_taken_for_messages_that_make_no_sense(many: int) -> None:
     desk = Desk()

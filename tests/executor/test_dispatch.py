@@ -71,6 +71,7 @@ async def test_without_the_permission_every_entry_fails_in_plain_words() -> None
     assert "no integration with write access" in (await desk.entries())[0].said
 
 
+@pytest.mark.slow
 async def test_a_request_that_is_wrong_for_all_does_not_spend_the_budget() -> None:
     desk = Desk(integration="refused")
     await desk.enter(JUNK, desk.old(500))
@@ -121,6 +122,7 @@ async def test_notices_wait_for_each_other_and_arrive_as_one() -> None:
     assert set(await desk.states()) == {"done"}
 
 
+@pytest.mark.slow
 async def test_an_outage_costs_nothing_but_time() -> None:
     desk = Desk()
     mails = desk.old(5)
@@ -148,6 +150,7 @@ async def test_a_token_that_may_only_read_loses_nothing_and_a_better_one_goes_on
     assert await desk.states() == ["done", "done"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [BlockSender, AllowSender])
 async def test_senders_whose_addresses_are_refused_do_not_stop_the_listing_of_others(
     make: type[BlockSender | AllowSender],
@@ -221,6 +224,7 @@ async def test_a_problem_of_proof_is_over_when_proof_was_found() -> None:
     assert (await desk.states(), desk.executor.problems) == (["done"], {})
 
 
+@pytest.mark.slow
 async def test_an_outage_of_any_length_ends_in_a_minute() -> None:
     desk = Desk()
     await desk.enter(JUNK, [desk.world.add_message(id="odd-1", scanned=desk.clock.now() - 3600)])

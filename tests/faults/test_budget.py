@@ -20,6 +20,7 @@ def asking(message: Message, detection: Detection) -> Move | None:
 """
 
 
+@pytest.mark.slow
 async def test_what_was_written_under_two_names_was_spent_once(tmp_path: Path) -> None:
     bench, now = Bench(tmp_path), float(int(time.time()))
     async with bench.app() as app:
@@ -30,6 +31,7 @@ async def test_what_was_written_under_two_names_was_spent_once(tmp_path: Path) -
         assert sum(count for _, count in app.workers[0].connection.budget.count_spent()) == 9
 
 
+@pytest.mark.slow
 async def test_what_was_written_before_the_time_was_known_does_not_hide_what_was_written_later(tmp_path: Path) -> None:
     bench, now = Bench(tmp_path), float(int(time.time()))
     async with bench.app() as app:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+import pytest
+
 from tests.api.desk import EPOCH, Inside, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
@@ -24,6 +26,8 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.values import Coverage
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, MailFlow, OutgoingResponse
 from worker.telemetry import Metrics
+
+pytestmark = pytest.mark.slow  # it reads thousands of messages, for hours
 
 PACE = Pace(
     soonest=1.0, latest=10.0, lookback=1800.0, overlap=0.0, overlap_every=60.0, sweep=0.0, sweep_every=60.0

@@ -45,6 +45,7 @@ def searches(room: Room) -> int:
     return sum(room.world.requests["GET investigate"].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [REFUSAL, FAULT])
 async def test_a_slice_that_cannot_be_read_past_its_first_page_is_an_open_gap_and_the_head_goes_on(
     answer: Response,
@@ -148,6 +149,7 @@ async def test_a_stretch_of_the_sweep_that_gives_only_faults_is_stepped_over() -
     assert (before.kind, after.kind, after.end) == ("sweep", "sweep", before.start)
 
 
+@pytest.mark.slow
 async def test_a_list_that_cannot_be_read_past_its_first_page_is_no_gap_of_many_parts() -> None:
     room = Room()
     for number in range(1001):

@@ -107,6 +107,7 @@ async def fill(ledger: Ledger) -> int:
     pytest.fail("the disk did not become full")
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_named_nothing_is_half_written_and_it_goes_on_with_space(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=2m") as disk:
         url = f"sqlite:///{disk}/worker.db"
@@ -121,6 +122,7 @@ async def test_a_full_disk_is_named_nothing_is_half_written_and_it_goes_on_with_
             assert len((await ledger.coverage(ME, "messages")).closed) == written + 1
 
 
+@pytest.mark.slow
 async def test_a_disk_that_was_full_before_the_start_is_named(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=64k") as disk:
         with pytest.raises(OSError, match="No space left"):
@@ -129,6 +131,7 @@ async def test_a_disk_that_was_full_before_the_start_is_named(tmp_path: Path) ->
             await open_once(f"sqlite:///{disk}/worker.db")
 
 
+@pytest.mark.slow
 async def test_a_read_only_disk_is_named(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=2m,ro") as disk:
         for exclusive in (True, False):

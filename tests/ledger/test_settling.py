@@ -357,6 +357,7 @@ async def test_a_lane_is_braked_once() -> None:
     assert (await desk.verbs()).count("braked") == 1
 
 
+@pytest.mark.slow
 async def test_entries_that_were_refused_each_on_its_own_brake_nothing() -> None:
     desk = Desk()
     for number in range(40):

@@ -136,6 +136,7 @@ async def test_what_was_a_sentence_is_a_column(old: Path) -> None:
     assert {ref[-3:] for ref in refs} == {"00a", "00b", "009", "00B"}
 
 
+@pytest.mark.slow
 async def test_the_ledger_is_copied_beside_itself_first_and_that_is_the_way_back(old: Path) -> None:
     before, copies = rows(old), list[Path]()
     async with open_ledger(f"sqlite:///{old}", owner="new", exclusive=True, on_migration=copies.append):
@@ -162,6 +163,7 @@ async def test_a_command_leaves_an_older_ledger_as_it_is_and_says_what_to_do(old
     assert not old.with_name("worker.db.0001").exists()
 
 
+@pytest.mark.slow
 async def test_too_little_space_is_said_before_anything_is_touched(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=2m") as disk:
         (disk / "worker.db").write_bytes(OLD)
@@ -172,6 +174,7 @@ async def test_too_little_space_is_said_before_anything_is_touched(tmp_path: Pat
         assert sorted(path.name for path in disk.iterdir() if "0001" in path.name) == []
 
 
+@pytest.mark.slow
 async def test_a_ledger_on_a_read_only_disk_is_named_and_left_alone(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=4m") as disk:
         (disk / "worker.db").write_bytes(OLD)

@@ -5,6 +5,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,7 @@ def test_whatever_is_generated_agrees_with_itself(seed: int, kind: str) -> None:
     assert words == [LETTER * min(len(word), LONGEST_WORD) for word in record["subject"].split()]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(subject=TEXT, name=TEXT, sender=TEXT, href=TEXT)
 @example(subject="=?utf-8?q?a?=", name="a\r\nBcc: x", sender="a>\r\nX-Evil: y", href='"><a href="https://z.example/')
@@ -101,6 +103,7 @@ def test_a_message_is_written_the_same_way_every_time() -> None:
             assert one == other
 
 
+@pytest.mark.slow
 def test_a_subject_of_five_megabytes_is_told_whole() -> None:
     sandbox = Sandbox()
     mail = sandbox.world.add_message(subject="€x" * 1_300_000)

@@ -172,6 +172,7 @@ def test_what_would_take_for_ever_or_is_no_message_is_broken() -> None:
             mime_reader.read(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(cut=st.integers(0, len(WHOLE)), noise=st.binary(max_size=40), length=st.integers(0, 60))
 def test_a_message_damaged_anywhere_is_broken_or_shown(cut: int, noise: bytes, length: int) -> None:

@@ -29,6 +29,7 @@ def walk(sandbox: Sandbox, **query: object) -> list[str]:
         cursor = {"cursor": page.body["result_info"]["next"]}
 
 
+@pytest.mark.slow
 @given(per_page=st.integers(1, 60), seed=st.integers(0, 5))
 def test_a_walk_finds_every_message_once_and_newest_first(per_page: int, seed: int) -> None:
     sandbox = Sandbox(seed=seed, messages=80, quota=None)
