@@ -391,10 +391,8 @@ async def test_what_waits_for_others_hands_is_postponed_or_retired() -> None:
     assert (await desk.now_of(first)).said == "touched"
 
 
-async def test_the_worker_may_brake_a_lane_and_write_records_of_its_own() -> None:
+async def test_the_worker_writes_records_of_its_own() -> None:
     desk = Desk()
-    await desk.ledger.brake_lane(ME, "block", "no permission", T0)
     await desk.ledger.write(ME, [NewRecord("started", {"version": 1}), NewRecord("stopped")], T0)
-    assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["block"]
-    assert await desk.verbs() == ["braked", "started", "stopped"]
+    assert await desk.verbs() == ["started", "stopped"]
     assert await desk.claim(await desk.wish(JUNK), under=standing(info())) != []

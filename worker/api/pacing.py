@@ -297,12 +297,6 @@ class Budget:
         self._all.opens(self._clock.monotonic())
         return self._all.limit - len(self._all.starts)
 
-    @property
-    def closed_until(self) -> float:
-        """The API time until which a 429 stops all requests; 0 when none does."""
-        now = self._clock.monotonic()
-        return self._clock.now() + self._shut - now if self._shut > now else 0.0
-
 
 def _retry_after(headers: Mapping[str, str], window: float) -> float:
     """Return the seconds that a 429 asks to wait; a whole window when it does not say."""

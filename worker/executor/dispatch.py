@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Container, Coroutine, Sequence
-from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,6 +19,7 @@ from worker.errors import (
     Unsure,
     WorkerError,
 )
+from worker.executor.deferral import Deferral
 from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
 from worker.executor.hooks import Hooks
 from worker.executor.observer import TargetObserver
@@ -40,7 +40,7 @@ REFUSED_AGAIN = 1.0
 
 
 class Dispatcher:
-    """Carries out what is ready of one account. ``resume`` is when something put off is to be taken up again."""
+    """Carries out what is ready of one account."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Dispatcher:
         self._held: dict[str, float] = {}
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}
-        self.resume = inf
+        self._deferral = Deferral(services.clock)
         self.stopping = False
         self.problems: dict[str, str] = {}
         """What keeps a kind from being carried out now, in a sentence."""
@@ -71,6 +71,11 @@ class Dispatcher:
     def _clock(self) -> Clock:
         return self._resources.clock
 
+    @property
+    def resume(self) -> float:
+        """When something put off is to be taken up again, in API time."""
+        return self._deferral.resume
+
     # -- what is due --------------------------------------------------------------------------------------------------
 
     async def due(self, but: Container[Handler] = ()) -> dict[Handler, list[Entry]]:
@@ -78,8 +83,8 @@ class Dispatcher:
 
         ``but`` are handlers that have something in hand.
         """
-        self.resume = inf
-        if self.stopping or self._put_off(self._clock.now() + self._wait()):
+        self._deferral.begin()
+        if self.stopping or self._deferral.put_off(self._clock.now() + self._wait()):
             return {}
         now = self._clock.now()
         self._held = {id_: until for id_, until in self._held.items() if until > now}
@@ -87,7 +92,9 @@ class Dispatcher:
         waiting = await self._ready(now, but)
         for entry in waiting:
             handler = HANDLERS[type(entry.action)]
-            if handler not in but and not self._put_off(max(self._held.get(entry.id, 0.0), self._pause_end(handler))):
+            if handler not in but and not self._deferral.put_off(
+                max(self._held.get(entry.id, 0.0), self._pause_end(handler))
+            ):
                 by_handler.setdefault(handler, []).append(entry)
         self._forgive(but, {HANDLERS[type(entry.action)] for entry in waiting})
         ready = {handler: self._take_full_batches(handler, entries) for handler, entries in by_handler.items()}
@@ -97,7 +104,7 @@ class Dispatcher:
         """Drop the problem of a kind of which nothing is left that could have it."""
         for handler in HANDLERS.values():
             over = handler not in in_hand and handler not in waiting
-            if over and handler.queue in self.problems and not self._put_off(self._pause_end(handler)):
+            if over and handler.queue in self.problems and not self._deferral.put_off(self._pause_end(handler)):
                 del self.problems[handler.queue]
 
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
@@ -117,13 +124,6 @@ class Dispatcher:
     def _pause_end(self, handler: Handler) -> float:
         return self._pauses.get(handler.queue, (0.0, 0))[0]
 
-    def _put_off(self, until: float) -> bool:
-        """Tell whether a time is still to come, and remember to be back then."""
-        if until <= self._clock.now():
-            return False
-        self.resume = min(self.resume, until)
-        return True
-
     def _take_full_batches(self, handler: Handler, entries: Sequence[Entry]) -> list[Entry]:
         """Leave out batches that are not full and may wait for more."""
         if handler is NOTICES:
@@ -132,7 +132,9 @@ class Dispatcher:
             return list(entries)
         whole: list[Entry] = []
         for batch in batches(handler, entries):
-            if len(batch) == handler.size or not self._put_off(min(e.created_at for e in batch) + handler.gathers):
+            if len(batch) == handler.size or not self._deferral.put_off(
+                min(e.created_at for e in batch) + handler.gathers
+            ):
                 whole += batch
         return whole
 
@@ -141,7 +143,7 @@ class Dispatcher:
         now, began = self._clock.now(), self._gathering
         groups = {NOTICES.group(entry) for entry in entries}
         self._gathering = {group: began.get(group, now) for group in groups}
-        late = {group for group, at in self._gathering.items() if not self._put_off(at + self._gather_notices)}
+        late = {group for group, at in self._gathering.items() if not self._deferral.put_off(at + self._gather_notices)}
         return [entry for entry in entries if NOTICES.group(entry) in late or entry.attempts]
 
     # -- one kind -----------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ class Dispatcher:
         moved = prepared.moved
         for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):
             now = self._clock.now()
-            if self.stopping or self._put_off(max(now + self._wait(), self._pause_end(handler))):
+            if self.stopping or self._deferral.put_off(max(now + self._wait(), self._pause_end(handler))):
                 break
             claims = [claim for entry in batch if _fresh(claim := prepared.claims[entry.id], now)]
             claimed = await self._ledger.claim(self._account, claims, self._standing(), now, now + self._timeout)

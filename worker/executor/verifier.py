@@ -1,13 +1,13 @@
 """Proving: entries that were sent, or may have been, are looked at until the API shows what became of them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from math import inf
 from typing import get_args
 
 from worker.api import Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
 from worker.executor.breaker import SENSELESS
+from worker.executor.deferral import Deferral
 from worker.executor.observer import SINGLES, Seen, TargetObserver
 from worker.executor.own_acts import ours
 from worker.executor.postconditions import (
@@ -60,8 +60,7 @@ class Verifier:
         self.problems: dict[str, str] = {}
         """What keeps a kind from being proved now, in a sentence."""
         self.delay = min(FIRST_DELAY, timing.settle)
-        self.resume = inf
-        """When something that is due but was put off is to be taken up again, in API time."""
+        self._deferral = Deferral(services.clock)
         self._prove: dict[type[Action], Callable[[Sequence[Entry]], Awaitable[Found]]] = {
             Move: self._moves,
             Release: self._releases,
@@ -71,14 +70,19 @@ class Verifier:
             Notify: self._notices,
         }
 
+    @property
+    def resume(self) -> float:
+        """When something put off is to be taken up again, in API time."""
+        return self._deferral.resume
+
     async def step(self) -> int:
         """Look for proof of everything due; return of how many entries something was found."""
-        self.resume = inf
+        self._deferral.begin()
         due = await self._due()
         moved = 0
         for kind, prove in self._prove.items():
             entries = [entry for entry in due if isinstance(entry.action, kind)]
-            if not entries or self._put_off(self._paused.get(kind, 0.0)):
+            if not entries or self._deferral.put_off(self._paused.get(kind, 0.0)):
                 continue
             try:
                 outcomes, silent = await prove(entries)
@@ -95,20 +99,13 @@ class Verifier:
         """Say what keeps a kind from being proved, and leave it alone for a moment."""
         self.problems[_proof_of(kind)] = str(problem)
         self._paused[kind] = self._clock.now() + PAUSE
-        self._put_off(self._paused[kind])
+        self._deferral.put_off(self._paused[kind])
 
     async def _due(self) -> tuple[Entry, ...]:
         """Return what is due, and with it what will be in a moment: it can share a search."""
         now = self._clock.now()
         first = await self._ledger.next_look(self._account)
         return await self._ledger.open(self._account, now + TOGETHER) if first is not None and first <= now else ()
-
-    def _put_off(self, until: float) -> bool:
-        """Tell whether a time is still to come, and remember to be back then."""
-        if until <= self._clock.now():
-            return False
-        self.resume = min(self.resume, until)
-        return True
 
     async def settle_answered(self, outcomes: Sequence[Outcome]) -> None:
         """Write what the answers themselves have proved of entries that were just sent."""
@@ -156,7 +153,7 @@ class Verifier:
             gone = entry.target in missing
             if not gone and wants_log(entry, look, self._clock.now(), self._settle):
                 if (logs := logs + 1) > SINGLES:
-                    self._put_off(self._clock.now() + SHORTEST_DELAY)
+                    self._deferral.put_off(self._clock.now() + SHORTEST_DELAY)
                     continue
                 try:
                     log = await self._observer.log(entry.target, Urgency.PROVE)
@@ -190,7 +187,7 @@ class Verifier:
 
     async def _verdicts(self, entries: Sequence[Entry]) -> Found:
         """Requests for another verdict: one reading of the team's submissions since the first claim."""
-        if self._put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
+        if self._deferral.put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
             return [], []
         reaching = min(entry.claimed_at for entry in entries) - 1
         asked = await self._observer.read_submissions(reaching, _since(entries), Urgency.PROVE)
@@ -237,7 +234,7 @@ class Verifier:
         }
         for entry in entries:
             if entry.id in waits:
-                self._put_off(min(waits[entry.id], deadline(entry, self._settle)))
+                self._deferral.put_off(min(waits[entry.id], deadline(entry, self._settle)))
         return [entry for entry in entries if entry.id not in waits]
 
     def _patience(self, entry: Entry) -> float:
@@ -263,7 +260,7 @@ class Verifier:
         unasked = late.keys() - looks.keys() - seen.missing - seen.unreadable
         turn = [entry for entry in entries if entry.target not in unasked]
         if len(turn) < len(entries):
-            self._put_off(self._clock.now() + SHORTEST_DELAY)
+            self._deferral.put_off(self._clock.now() + SHORTEST_DELAY)
         return looks, seen.missing, turn
 
     def _judge_missing(self, entry: Entry) -> Outcome | None:

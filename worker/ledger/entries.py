@@ -77,6 +77,9 @@ Why = Literal[
 ]
 
 
+Proof = Literal["", "seen", "answered", "log"]
+
+
 class Look(Struct, frozen=True):
     """What a message looked like in one read; ``at`` is when that read began, in API time."""
 
@@ -87,11 +90,9 @@ class Look(Struct, frozen=True):
     status: tuple[str, ...] = ()
 
 
-class Entry(Struct, frozen=True, kw_only=True):
-    """One row of the ledger. Times are seconds since the epoch in API time, 0 when it has not come to that."""
+class Effect(Struct, frozen=True, kw_only=True):
+    """What is wanted of a target, by which rules and why. Times are seconds since the epoch in API time, 0 for none."""
 
-    id: str
-    account: str
     lane: Lane
     target: str
     cause: str
@@ -111,8 +112,21 @@ class Entry(Struct, frozen=True, kw_only=True):
     subject: str = ""
     scanned_at: float = 0.0
     known_at: float = 0.0
-    created_at: float = 0.0
     ready_at: float = 0.0
+
+
+class Draft(Effect, frozen=True, kw_only=True):
+    """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
+
+    why_waiting: str = ""
+
+
+class Entry(Effect, frozen=True, kw_only=True):
+    """One row of the ledger."""
+
+    id: str
+    account: str
+    created_at: float = 0.0
     approved_by: str = ""
     behind: str = ""
     attempts: int = 0
@@ -126,7 +140,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     look: Look | None = None
     remote: str = ""
     """The id the API gave to what this entry made, for list entries."""
-    proof: str = ""
+    proof: Proof = ""
     said: str = ""
     """What was said of it last, for people: by the API, by a look, or why it waits. Nothing is decided by it."""
     why: Why = ""
@@ -142,35 +156,6 @@ class Entry(Struct, frozen=True, kw_only=True):
     """When the API first contradicted what was proved."""
     waits_since: float = 0.0
     settled_at: float = 0.0
-
-
-Proof = Literal["", "seen", "answered", "log"]
-
-
-class Draft(Struct, frozen=True, kw_only=True):
-    """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
-
-    lane: Lane
-    target: str
-    cause: str
-    action: AnyAction
-    mode: Mode
-    state: State
-    rules: tuple[str, ...]
-    fingerprints: tuple[str, ...]
-    because: str
-    item: str
-    """What a person approves as one; see ``item_kind``."""
-    item_kind: ItemKind = "decision"
-    item_of: str = ""
-    why_waiting: str = ""
-    verdict: str = ""
-    sender: str = ""
-    recipients: tuple[str, ...] = ()
-    subject: str = ""
-    scanned_at: float = 0.0
-    known_at: float = 0.0
-    ready_at: float = 0.0
 
 
 class Standing(Struct, frozen=True, kw_only=True):

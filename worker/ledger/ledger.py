@@ -132,10 +132,6 @@ class Ledger:
         """Return what is braked once all orders are taken up: rule:NAME, lane:NAME, or "" for everything."""
         return await self._read(orders.list_braked, account)
 
-    async def brake_lane(self, account: str, lane: str, because: str, now: float) -> None:
-        """Let nothing be claimed of a lane until a person takes the brake off."""
-        await self._write(account, now, settling.put_brake, "", lane, "worker", because)
-
     async def write(self, account: str, records: Sequence[NewRecord], now: float) -> None:
         """Write records that belong to no entry."""
         await self._write(account, now, chain_records, records)
