@@ -13,13 +13,13 @@ COLUMNS = "| method | path | call | what it does |\n|---|---|---|---|\n"
 
 
 def shape() -> Client:
-    """Return a client to look at; nothing is ever asked of it."""
+    """Return a client whose docstrings are read; it sends nothing."""
     clock = ApiClock()
     return Client(HttpTransport("http://nowhere.example", Credential.from_text("none")), Budget(clock), clock, "none")
 
 
 def first_line(thing: object) -> str:
-    """Return the sentence with which a docstring begins."""
+    """Return the first line of a docstring."""
     return (getdoc(thing) or "").partition("\n")[0].replace("``", "`")
 
 
@@ -44,7 +44,7 @@ def tables() -> str:
 
 
 def written(text: str) -> str:
-    """Return a page with its tables made anew; what stands above their heading is left as it is."""
+    """Return a page with its tables made anew; the text above their heading is kept."""
     above, heading, _ = text.partition(HEADING)
     return above + heading + tables()
 

@@ -1,4 +1,4 @@
-"""What the tests of the rule language share: rule files written on the spot, and events."""
+"""Rule files and events for tests."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -42,6 +42,6 @@ def rule_files(folder: Path, **files: str) -> Path:
 
 
 def mail(key: str = "1", facts: dict[str, bytes] | None = None, **fields: object) -> Event:
-    """Return a message as the API would tell it: spam from a stranger, unless fields say otherwise."""
+    """Return the event of a message: spam from a stranger, unless fields say otherwise."""
     told = {"id": f"id-{key}", "from": "someone@elsewhere.example", "final_disposition": "SPAM", **fields}
     return Event(key=key, kind="Message", raw=encode(told), facts=facts or {})

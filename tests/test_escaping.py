@@ -1,4 +1,4 @@
-"""What strangers write is shown without steering anything."""
+"""Text from strangers is shown without controlling the terminal."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""What was read lately need not be read again."""
+"""The memory of looks: what was read lately need not be read again."""
 
 from worker.ledger.entries import Look
 from worker.observations import REMEMBERED, Looks

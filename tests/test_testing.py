@@ -1,4 +1,4 @@
-"""The pytest plugin: examples become tests of their own."""
+"""The pytest plugin: each example is a test."""
 
 import os
 import subprocess

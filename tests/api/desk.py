@@ -1,4 +1,4 @@
-"""A desk to test the client from: a loop whose time jumps, a line that says what it was told, a server of raw bytes."""
+"""Helpers for tests of the client: an event loop whose time jumps, a scripted transport, a server of raw bytes."""
 
 import asyncio
 import re
@@ -21,26 +21,26 @@ ROOT = f"/accounts/{ACCOUNT}/email-security"
 
 
 class Jumping(selectors.DefaultSelector):
-    """Waits for nothing: the time that should be waited has passed."""
+    """A selector that waits for nothing; the time it should wait has passed at once."""
 
     passed = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is there; if nothing is, the time that should have been waited has passed."""
+        """Return what is ready; if nothing is, let the time pass that it should wait."""
         assert timeout is not None, "everybody waits, and nothing will ever happen"
         self.passed += max(0.0, timeout)
         return super().select(0)
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop in which hours take no time."""
+    """An event loop in which waiting takes no real time."""
 
     def __init__(self) -> None:
         self.jumping = Jumping()
         super().__init__(self.jumping)
 
     def time(self) -> float:
-        """Begin at 100, so that nothing can be taken for a duration."""
+        """Start at 100, so that a time cannot be mistaken for a duration."""
         return 100.0 + self.jumping.passed
 
 
@@ -73,12 +73,12 @@ def answer(result: object = None, status: int = 200, info: object = None, **head
 
 
 def page(status: int, text: str, kind: str = "text/html") -> Response:
-    """Make an answer that the API did not make."""
+    """Make an answer that is not the API's, such as a proxy's."""
     return Response(status=status, headers={"content-type": kind}, body=text.encode())
 
 
 class Line:
-    """A transport that gives the answers it was told, one after the other, and keeps what was asked and when."""
+    """A transport that gives prepared answers one after the other, and keeps the requests and their times."""
 
     def __init__(self, *answers: Response | WorkerError) -> None:
         self.answers = list(answers)
@@ -102,7 +102,7 @@ class Inside:
         self.world = world
 
     async def send(self, request: Request) -> Response:
-        """Ask the world, and suffer what its wire does."""
+        """Ask the sandbox, with the faults of its connection."""
         path = unquote("/client/v4" + request.path)
         headers = {"authorization": "Bearer any"}
         told = self.world.handle(Asked(request.method, path, request.query, headers, request.body or b""))
@@ -181,5 +181,5 @@ def http(status: str, body: bytes = b"", *headers: str, length: int | None = Non
 
 
 async def settled(*waiting: Awaitable[object]) -> None:
-    """Wait for all, whatever becomes of them."""
+    """Wait for all, and return results and errors."""
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Bulk jobs: what keeps them from touching more than was meant, and how they are followed."""
+"""Bulk jobs: the checks before one is started, and how its progress is read."""
 
 import asyncio
 import re
@@ -92,7 +92,7 @@ def test_more_than_was_expected_is_refused_and_nothing_is_sent() -> None:
 
 
 def counted(where: BulkSearch, *mails: dict[str, object]) -> int:
-    """Return how many of these the client takes for what a job would touch."""
+    """Return how many of these messages the client counts as touched by a job."""
 
     async def day() -> str:
         line = Line(answer(list(mails), info={"next": ""}))

@@ -1,4 +1,4 @@
-"""Reads are tried again, writes never; everything is paid for and counted."""
+"""Calls: reads are retried, writes never; every request takes a turn and is counted."""
 
 import asyncio
 import time

@@ -14,7 +14,7 @@ EPOCH = 1_790_000_000.0
 
 
 class Hands:
-    """A monotonic and a wall clock to turn."""
+    """A monotonic and a wall clock that tests set."""
 
     def __init__(self, wall: float = EPOCH) -> None:
         self.time, self.wall = 50.0, wall

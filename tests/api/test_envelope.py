@@ -1,4 +1,4 @@
-"""What an answer means, and that what makes no sense is never taken for empty."""
+"""What an answer means; one that makes no sense is never taken for an empty result."""
 
 import msgspec
 import pytest

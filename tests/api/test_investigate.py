@@ -1,4 +1,4 @@
-"""Searching, moving, releasing, reclassifying: in a sandbox, and where the wire says odd things."""
+"""Searching, moving, releasing, reclassifying: in a sandbox, and with odd answers."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ def world(*, messages: int = 0, options: SandboxOptions | None = None) -> World:
 
 
 async def everything(inside: Inside, *, per_page: int, detections_only: bool = False) -> list[str]:
-    """Turn all pages of the last two hours."""
+    """Read all pages of the last two hours."""
     search, found = client(inside).investigate.search, list[str]()
     now = EPOCH + loop_time()
     read: RecordPage | None = None

@@ -1,4 +1,4 @@
-"""One message: its parts, its picture, its text; and what is sent in about it."""
+"""One message: its parts, its picture, its text; and submissions about it."""
 
 from base64 import b64encode
 from functools import partial

@@ -1,4 +1,4 @@
-"""Turns: never more than the share in any window, the urgent first, nobody forgotten."""
+"""Turns: never more than the share in any window, urgent ones first, and none is lost."""
 
 import asyncio
 from typing import NamedTuple
@@ -16,7 +16,7 @@ HEAD = Urgency.HEAD
 
 
 class Visitor(NamedTuple):
-    """Somebody who comes ``after`` the one before, and may lose patience."""
+    """A caller that comes ``after`` the one before it, and may give up waiting."""
 
     after: float
     urgency: Urgency
@@ -24,7 +24,7 @@ class Visitor(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What became of it."""
+    """When a caller had its turn, or why it had none."""
 
     urgency: Urgency
     came: float
@@ -44,7 +44,7 @@ visitors = st.lists(
 
 
 def watched(day: list[Visitor]) -> list[Visit]:
-    """Let people ask for turns of a budget of 8 (6 to catch up, 1 to sweep) in 21 s; in the order they came."""
+    """Let callers wait for turns of a budget of 8 (6 to catch up, 1 to sweep) in 21 s; return what came of each."""
     visits: dict[int, Visit] = {}
 
     async def visit(budget: Budget, number: int, visitor: Visitor) -> None:

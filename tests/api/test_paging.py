@@ -1,4 +1,4 @@
-"""Following pages: from a saved place on, for as long as somebody wants, and losing nothing when a cursor expires."""
+"""Walking pages: from a saved cursor on, as far as the caller wants, and without loss when a cursor expires."""
 
 import asyncio
 
@@ -17,14 +17,14 @@ HEAD = Urgency.HEAD
 
 
 class Book:
-    """Pages of records, asked for by the number of a page; what ``expires`` names the manieth questions refused."""
+    """Pages of records by number; ``expires`` says which requests, counted from 1, are rejected."""
 
     def __init__(self, *leaves: list[int], expires: frozenset[int] = frozenset()) -> None:
         self.leaves, self.expires = leaves, expires
         self.asked: list[str | None] = []
 
     async def ask(self, cursor: str | None) -> RecordPage:
-        """Give a page, or refuse its cursor; the first page has none that could be refused."""
+        """Return a page, or reject its cursor; the first page has none."""
         self.asked.append(cursor)
         if cursor is not None and len(self.asked) in self.expires:
             raise Rejected("cursor has expired")

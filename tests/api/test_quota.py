@@ -1,4 +1,4 @@
-"""The budget against a sandbox that counts: no 429 of our own making, restarts and other people included."""
+"""The budget against a sandbox with a quota: no 429 of our own, also after restarts and beside other clients."""
 
 import asyncio
 import random
@@ -15,14 +15,14 @@ WINDOW = 20.0
 
 
 class Far(Inside):
-    """A sandbox at some distance."""
+    """A sandbox whose answers take time."""
 
     def __init__(self, world: World, seed: int) -> None:
         super().__init__(world)
         self.random = random.Random(seed)
 
     async def send(self, request: Request) -> Response:
-        """Travel there and back."""
+        """Wait, send, and wait again."""
         await asyncio.sleep(self.random.uniform(0.02, 0.8))
         response = await super().send(request)
         await asyncio.sleep(self.random.uniform(0.02, 0.8))

@@ -1,4 +1,4 @@
-"""The account's own lists: one shape for all of them, what each has besides, and what is really sent."""
+"""The account's own lists: the operations that all share, those of single lists, and what is really sent."""
 
 from operator import attrgetter
 from typing import Any

@@ -1,4 +1,4 @@
-"""One request out, one whole answer back; and what it is called when that fails."""
+"""HTTP transport: one request out, one whole answer back, and the error when that fails."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""The contract as a table: for each operation the same call in our client's words and in those of Cloudflare's SDK."""
+"""The contract as a table: for each operation the same call with our client and with Cloudflare's SDK."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The account that every operation of the contract is tried on: some of everything, and a clock that stands still."""
+"""The account for all operations of the contract: some of everything, and a clock that stands still."""
 
 from datetime import UTC, datetime
 from functools import cached_property
@@ -75,7 +75,7 @@ class Scene:
         return msgspec.json.decode(answer.body)["result"]
 
     def now(self, name: str, ident: str) -> dict[str, Any] | None:
-        """Return an entry of a list as it truly is; None once it was deleted."""
+        """Return an entry of a list as the sandbox has it; None when it was deleted."""
         return self.world.lists[name][ident].value
 
 

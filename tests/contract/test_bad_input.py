@@ -1,4 +1,4 @@
-"""What somebody should not have asked for: it is refused with a reason, in one place, and nothing else happens."""
+"""Invalid requests: each is rejected with a reason, and nothing else happens."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Each operation, asked by our client and answered by the sandbox: what comes back is what is so."""
+"""Each operation, called by our client and answered by the sandbox: the result is the state of the account."""
 
 import pytest
 

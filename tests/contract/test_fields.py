@@ -1,4 +1,4 @@
-"""What our client asks for, sends and reads is named and typed as in Cloudflare's SDK, field by field."""
+"""Conditions, bodies and records of our client have the names and types of Cloudflare's SDK, field by field."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Whatever goes wrong with an operation: a typed error that names it and tells what the API said."""
+"""Whatever fails in an operation raises a typed error with the operation and the API's reason."""
 
 import pytest
 
@@ -50,7 +50,7 @@ SILENT = {"investigate.reclassify", "settings.domains.delete_all", "submissions.
 
 
 class Instead:
-    """Answers one operation with what it is told, whatever is asked besides is for the sandbox."""
+    """Gives one operation prepared answers; all other requests go to the sandbox."""
 
     def __init__(self, scene: Scene, row: Row, *answers: Response) -> None:
         self.world = WorldTransport(scene.world, scene.clock)

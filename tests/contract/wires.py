@@ -1,4 +1,4 @@
-"""The two ends of the wire: what our client sends and what Cloudflare's SDK sends, written down or carried out."""
+"""Requests of our client and of Cloudflare's SDK, recorded or carried out."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Deciding is a pure function: these are its laws."""
+"""Decisions: the laws of a pure function."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Facts: what the API tells when a rule asks, and what it costs."""
+"""Facts: what the API returns when a rule uses one, and how many calls that takes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ def calls(room: Room, operation: str) -> int:
 
 
 def asks(fact: str, *then: AnyAction) -> Callable[[Event], Said]:
-    """Return a rule that asks for a fact about all mail and, once it is there, wants something."""
+    """Return a rule that needs a fact about all mail and then returns actions."""
     return lambda event: says(event, *then) if fact in event.facts else Said(key=event.key, asked=(fact,))
 
 

@@ -1,4 +1,4 @@
-"""Judging: facts are fetched when a rule touches one, decisions become drafts."""
+"""The judge: facts are fetched when a rule uses one, and decisions become drafts."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from worker.sandbox import ACCOUNT, Fault
 
 
 def touches(fact: str, then: Move | Release) -> Callable[[Event], Said]:
-    """Return a rule that asks for a fact and, once it is there, wants something."""
+    """Return a rule that needs a fact and then returns an action."""
     return lambda event: says(event, then) if fact in event.facts else Said(key=event.key, asked=(fact,))
 
 

@@ -1,4 +1,4 @@
-"""Mail taken apart: what honest mail says is there, and hostile mail costs little more than itself."""
+"""Parsing mail: honest mail is read completely, and hostile mail costs bounded time."""
 
 import time
 from email.message import EmailMessage
@@ -123,7 +123,7 @@ def test_hostile_mail_costs_little(eml: str) -> None:
 
 
 def spent(eml: str) -> float:
-    """Return the seconds of CPU that taking a mail apart costs."""
+    """Return the seconds of CPU time that parsing a mail takes."""
     begun = time.process_time()
     parse_mail(eml)
     return time.process_time() - begun

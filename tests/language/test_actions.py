@@ -1,4 +1,4 @@
-"""The verbs: what makes two of them equal, what they are about, and what nobody can take back."""
+"""Actions: when two are equal, what they are about, and which cannot be undone."""
 
 from datetime import timedelta
 

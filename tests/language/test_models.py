@@ -1,4 +1,4 @@
-"""The nouns: what the API leaves out or sends as null reads as empty, and long strings are cut."""
+"""Records: fields that the API leaves out or sends as null read as empty, and long strings are cut."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The account's own lists: whom they protect, however a stranger writes it."""
+"""The account's own lists: whom they protect, however the address is written."""
 
 import pytest
 

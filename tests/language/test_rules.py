@@ -1,4 +1,4 @@
-"""The marks: decorators write on a function and leave it as it was."""
+"""Rules: the decorators mark a function and return it unchanged."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Samples: plausible nouns that travel as the API would tell them."""
+"""Samples: plausible records that encode and decode as the API's do."""
 
 from collections.abc import Callable
 from inspect import isfunction

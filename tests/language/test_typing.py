@@ -1,4 +1,4 @@
-"""What mypy tells rule authors in their editor."""
+"""What mypy reports to rule authors, in a checkout and where the wheel is installed."""
 
 import re
 import shutil
@@ -44,11 +44,11 @@ def wheel(folder: Path) -> Path:
 
 
 def environment(folder: Path, built: Path) -> Path:
-    """Return the Python of a fresh environment with only the wheel; dependencies are lent by this one."""
+    """Return the Python of a fresh environment with only the wheel; dependencies come from the current one."""
     venv.create(folder, symlinks=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     ZipFile(built).extractall(packages)
-    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return folder / "bin" / "python"
 
 

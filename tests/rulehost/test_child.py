@@ -1,4 +1,4 @@
-"""The child's side of the rule host, run in a thread: what it answers to which frame."""
+"""The rule process, run in a thread: how it answers each frame."""
 
 import socket
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from worker.rulehost.protocol import HEAD, NOTE, EventPage, Loaded
 
 @contextmanager
 def served(sources: Sources, memory: mmap) -> Iterator[socket.socket]:
-    """Serve in a thread, and see that it ends when the socket is closed."""
+    """Serve in a thread, and check that it ends when the socket is closed."""
     ours, theirs = socket.socketpair()
     thread = Thread(target=serve, args=(theirs.fileno(), memory))
     thread.start()

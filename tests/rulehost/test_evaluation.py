@@ -1,4 +1,4 @@
-"""The judge: who is heard, what may be said, and how a fact is asked for."""
+"""Evaluation: which rules an event triggers, what they may return, and how they get facts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,17 +46,17 @@ ASKS = '''
 
 
 def said(folder: Path, *events: Event, **files: str) -> list[Said]:
-    """Judge events by rules written on the spot."""
+    """Judge events with the rules of these files."""
     return judge(load(rule_files(folder, **files)), events)
 
 
 def speaking(name: str, noun: str = "message: Message", mark: str = "") -> str:
-    """Write a rule that speaks about all it hears."""
+    """Write a rule that acts on every event that triggers it."""
     return SPEAKS.format(name=name, noun=noun, mark=mark)
 
 
 def info(*actions: str) -> RuleInfo:
-    """Describe a rule that admits these actions."""
+    """Describe a rule that may return these actions."""
     return RuleInfo(
         name="x", file="rules/x.py", line=1, doc="Because.", trigger="Message", facts=(), actions=actions, mode=OBSERVE,
         limit=Limit(1), priority=0, dispositions=None, fingerprint="0" * 12,
@@ -64,7 +64,7 @@ def info(*actions: str) -> RuleInfo:
 
 
 def heard_by(folder: Path, event: Event) -> list[str]:
-    """Name the rules that spoke about an event, of five with different ears."""
+    """Name the rules that an event triggers, of five with different dispositions."""
     files = {
         "all": speaking("every_detection"),
         "clean": speaking("clean", mark="(dispositions=['NONE'])"),

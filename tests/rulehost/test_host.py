@@ -1,4 +1,4 @@
-"""The rule host: whatever a rule does to its process, the other rules are heard."""
+"""The rule host: whatever a rule does to its process, the other rules still run."""
 
 import os
 import signal
@@ -37,14 +37,14 @@ MOODY = """
 
 @asynccontextmanager
 async def hosting(folder: Path, does: str = "") -> AsyncIterator[Host]:
-    """Run a good rule, beside a bad one when it is said what that does to a subject with "bad" in it."""
+    """Run a good rule, and with ``does`` a bad one that does it when the subject has "bad" in it."""
     rule_files(folder, good=GOOD, **({"bad": BAD.replace("{does}", does)} if does else {}))
     async with Host(folder, deadline=0.2) as host:
         yield host
 
 
 def heard(answers: list[Said]) -> list[list[str]]:
-    """Name the rules that spoke, per event."""
+    """Name the rules that acted, by event."""
     return [[one.rule for one in said.proposals] for said in answers]
 
 

@@ -1,4 +1,4 @@
-"""The loader: a folder of rule files is taken whole or not at all, and everything wrong with it is told at once."""
+"""The loader: a folder of rule files is loaded whole or not at all, and every problem is reported at once."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ FINE = '''
 
 
 def refused(folder: Path, **files: str) -> str:
-    """Load rule files that cannot be taken and return the error without the folder's path."""
+    """Load rule files that are rejected and return the error without the folder's path."""
     with pytest.raises(RuleError) as caught:
         load(rule_files(folder, **files))
     return str(caught.value).replace(f"{folder}/", "")

@@ -1,4 +1,4 @@
-"""Fingerprints: what changes a decision changes them, and nothing else does."""
+"""Validation of rule files, and fingerprints: they change when a decision could change, and only then."""
 
 import ast
 from pathlib import Path
