@@ -5,31 +5,31 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.escaping import escaped
+from worker.escaping import escape
 
 anything = st.text(st.characters(exclude_categories=[]))
 
 
 @given(anything, st.integers(min_value=1, max_value=400))
 def test_nothing_that_steers_or_hides_comes_through(text: str, limit: int) -> None:
-    shown = escaped(text, limit)
+    shown = escape(text, limit)
     assert len(shown) <= limit
     assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    assert escaped(shown, limit) == shown
+    assert escape(shown, limit) == shown
 
 
 @given(st.text("abc äß漢字 \\'\"<>", max_size=300))
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    assert escaped(text) == text
+    assert escape(text) == text
 
 
 def test_controls_and_hidden_characters_are_shown_as_their_numbers() -> None:
-    assert escaped("\x1b[2J\u202eexe\u200b\n\U000e0041\u3164") == (
+    assert escape("\x1b[2J\u202eexe\u200b\n\U000e0041\u3164") == (
         "\\u001B[2J\\u202Eexe\\u200B\\u000A\\U000E0041\\u3164"
     )
 
 
 def test_what_is_too_long_says_so_and_no_number_is_cut_in_two() -> None:
-    assert escaped("abcdef", 5) == "abcd…"
-    assert escaped("ab\x1bcdef", 7) == "ab…"
-    assert len(escaped("x" * 5_000_000)) == 300
+    assert escape("abcdef", 5) == "abcd…"
+    assert escape("ab\x1bcdef", 7) == "ab…"
+    assert len(escape("x" * 5_000_000)) == 300

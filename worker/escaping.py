@@ -8,7 +8,7 @@ BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that are drawn as nothing, although their category does not say so."""
 
 
-def escaped(text: str, limit: int = 300) -> str:
+def escape(text: str, limit: int = 300) -> str:
     r"""Write characters that control a terminal or are invisible as ``\uXXXX``; return at most ``limit`` characters."""
     if len(text) <= limit and text.isascii() and text.isprintable():  # nearly all texts, so this is worth a shortcut
         return text
@@ -23,14 +23,14 @@ def escaped(text: str, limit: int = 300) -> str:
     return "".join(shown)
 
 
-def unseen(character: str) -> bool:
+def is_hidden(character: str) -> bool:
     """Return whether a character controls a terminal or is invisible."""
     return character in BLANKS or unicodedata.category(character) in UNSEEN
 
 
 def _visible(character: str) -> str:
     """Return a character, or its number when it is invisible."""
-    if not unseen(character):
+    if not is_hidden(character):
         return character
     number = ord(character)
     return f"\\u{number:04X}" if number <= 0xFFFF else f"\\U{number:08X}"  # noqa: PLR2004 (what four digits hold)

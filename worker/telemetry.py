@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from worker.escaping import escaped
+from worker.escaping import escape
 
 Log = FilteringBoundLogger
 LONGEST = 2000
@@ -37,7 +37,7 @@ class Harmless:
         text = str(value)
         for secret in self._secrets:
             text = text.replace(secret, STARS)
-        return escaped(text, LONGEST)
+        return escape(text, LONGEST)
 
 
 def open_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
-from worker.escaping import escaped
+from worker.escaping import escape
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]
@@ -156,7 +156,7 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[
 
 def make_fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
     """Make the error of an answer that says nothing about the outcome: retry a read, read back after a write."""
-    sentence = f"{endpoint}: the API {escaped(problem)}"
+    sentence = f"{endpoint}: the API {escape(problem)}"
     if endpoint.writes:
         return Unsure(sentence)
     return ServerFault(sentence, after=read_retry_after(response.headers) if response else 0.0)
@@ -192,7 +192,7 @@ def _describe_errors(answer: Envelope) -> str:
     """Join the API's error messages, escaped and limited in length."""
     errors = answer.errors if isinstance(answer.errors, list) else []
     words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
-    return escaped("; ".join(filter(None, words))) or "no reason given"
+    return escape("; ".join(filter(None, words))) or "no reason given"
 
 
 def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:

@@ -29,7 +29,7 @@ from yarl import URL
 
 from worker.api.credential import Credential
 from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
-from worker.escaping import escaped
+from worker.escaping import escape
 
 MOST_BYTES = 128 << 20
 """Bytes of a body at most: fifty times a page of a thousand ordinary messages."""
@@ -176,9 +176,9 @@ def _describe_error(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "the deadline passed"
     if isinstance(error, ClientResponseError):  # its text has the proxy's address, which may have a password
-        return escaped(f"{error.status} {error.message}")
+        return escape(f"{error.status} {error.message}")
     text = _describe_system_error(error.os_error) if isinstance(error, ClientConnectorError) else str(error)
-    return escaped(text or type(error).__name__)
+    return escape(text or type(error).__name__)
 
 
 def _describe_system_error(error: OSError) -> str:

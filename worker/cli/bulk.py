@@ -13,7 +13,7 @@ from msgspec import Struct
 from worker.cli import context, output
 from worker.cli.context import As, Because, Person
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Unsent, WorkerError
-from worker.escaping import escaped
+from worker.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -98,7 +98,7 @@ def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") ->
     settings = context.read_settings()
     account, job = context.wait(_find(settings, id_))
     if job.status in OVER:
-        typer.echo(f"the job has already ended ({escaped(job.status)}): there is nothing to cancel")
+        typer.echo(f"the job has already ended ({escape(job.status)}): there is nothing to cancel")
         raise typer.Exit(context.FOUND)
     typer.echo(_describe_order(job))
     if not yes and not _may_cancel():
@@ -163,7 +163,7 @@ async def _find(settings: "Settings", id_: str) -> Found:
         async with open_client(settings, account) as client:
             with suppress(NotFound, Unsent):  # the client does not even ask for an id such as ".."
                 return Found(account, await wait_for(client.investigate.bulk.get(id_)))
-    typer.echo(f"worker: there is no bulk job {escaped(id_)}: `worker bulk list` lists all jobs", err=True)
+    typer.echo(f"worker: there is no bulk job {escape(id_)}: `worker bulk list` lists all jobs", err=True)
     raise typer.Exit(context.FOUND)
 
 
@@ -208,7 +208,7 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
             typer.echo(f"worker: {error}", err=True)
             raise typer.Exit(context.FOUND) from None
         raise
-    answer = f"the job is {escaped(after.status)}: {_count_copies(after)}"
+    answer = f"the job is {escape(after.status)}: {_count_copies(after)}"
     typer.echo(f"{answer}\n{await record(answer)}")
 
 

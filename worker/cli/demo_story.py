@@ -10,7 +10,7 @@ import msgspec
 from worker.audit.query import query
 from worker.cli.approvals import describe_action
 from worker.cli.output import WIDTH
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.language.actions import Move
 from worker.ledger.entries import Entry
 from worker.ledger.ledger import Ledger
@@ -36,7 +36,7 @@ async def tell_story(ledger: Ledger, account: str, since: float) -> list[str]:
 def write_story(entry: Entry, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Write a line for the mail, one for each record with the time it took, and where to find the last record."""
     at, verdict = entry.scanned_at, entry.verdict.partition("|")[0]
-    yield _write_line(at, "", f'mail from {escaped(entry.sender, SHORT)}: "{escaped(entry.subject, SHORT)}"')
+    yield _write_line(at, "", f'mail from {escape(entry.sender, SHORT)}: "{escape(entry.subject, SHORT)}"')
     yield f"{INDENT}scanned by Cloudflare: {verdict}"
     for record in records:
         before, at = at, datetime.fromisoformat(record["at"]).timestamp()
@@ -51,10 +51,10 @@ def _write_line(at: float, took: str, text: str) -> str:
 
 def _describe(entry: Entry, record: Mapping[str, Any]) -> str:
     """Say what one record of the entry tells."""
-    said = escaped(record.get("said", ""))
+    said = escape(record.get("said", ""))
     match record["verb"], record.get("to"):
         case "entered", _:
-            return f"rule {', '.join(entry.rules)} wants {describe_action(entry)}: {escaped(entry.because)}"
+            return f"rule {', '.join(entry.rules)} wants {describe_action(entry)}: {escape(entry.because)}"
         case "claimed", _:
             return f"claimed, attempt {record['attempt']}: on record before the request leaves"
         case "answered", "ready":

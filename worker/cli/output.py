@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import typer
 
-from worker.escaping import escaped, unseen
+from worker.escaping import escape, is_hidden
 
 WIDTH = 100
 LONGEST = 120
@@ -48,7 +48,7 @@ def print_json(value: Any) -> None:  # noqa: ANN401 (anything msgspec writes)
 
 
 def _write_visibly(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1] if unseen(found[0]) else found[0]
+    return json.dumps(found[0])[1:-1] if is_hidden(found[0]) else found[0]
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -79,7 +79,7 @@ def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(each) for each in value)
-    return "" if value is None else escaped(str(value), LONGEST)
+    return "" if value is None else escape(str(value), LONGEST)
 
 
 def to_datetime(seconds: float) -> datetime | None:

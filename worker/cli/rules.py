@@ -8,7 +8,7 @@ import typer
 
 from worker.cli import context, output
 from worker.errors import RuleError, SettingsError
-from worker.escaping import escaped
+from worker.escaping import escape
 
 if TYPE_CHECKING:
     from worker.language.rules import RuleInfo
@@ -131,6 +131,6 @@ def _describe_rule(rule: "RuleInfo") -> output.Row:
 def _print_findings(rules: "tuple[RuleInfo, ...]", found: Findings, allowed: str) -> None:
     """Print what was found, what has to be fixed first."""
     for sentence in chain.from_iterable(found.values()):
-        typer.echo(escaped(sentence, LONGEST))
+        typer.echo(escape(sentence, LONGEST))
     if not found["problems"]:
         typer.echo(f"{output.count(len(rules), 'rule')} loaded; all examples pass{allowed}")

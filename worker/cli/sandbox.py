@@ -13,7 +13,7 @@ import typer
 
 from worker.cli import context, output
 from worker.errors import SettingsError
-from worker.escaping import escaped
+from worker.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,8 +137,8 @@ def _seed(world: "World", folder: Path) -> None:
     except OSError as error:
         raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
     for name, why in seeded.skipped:
-        typer.echo(f"skipped {escaped(name)}: {why}", err=True)
-    typer.echo(f"added {output.count(seeded.taken, 'message')} from {escaped(str(folder))}", err=True)
+        typer.echo(f"skipped {escape(name)}: {why}", err=True)
+    typer.echo(f"added {output.count(seeded.taken, 'message')} from {escape(str(folder))}", err=True)
 
 
 def _check_account(text: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from worker.cli import context, output
 from worker.cli.brakes import BRAKES, describe_brake
-from worker.escaping import escaped
+from worker.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def _describe_silence(at: str, how: str) -> DaemonStatus:
 
 
 def _make_harmless(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(escaped(" ".join(sentence.splitlines()), LONGEST) for sentence in sentences[:MOST])
+    return tuple(escape(" ".join(sentence.splitlines()), LONGEST) for sentence in sentences[:MOST])
 
 
 async def _describe_account(ledger: "Ledger", account: str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _describe_failures(mishaps: "Sequence[Mishap]") -> list[output.Row]:
             "rule": rule,
             "failures": counts[rule],
             "last on mail of": mishap.cause.partition("/")[0],
-            "problem": escaped(mishap.problem, LONGEST),
+            "problem": escape(mishap.problem, LONGEST),
         }
         for rule, mishap in last.items()
     ]

@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.language.actions import Move, Release
 from worker.language.base import epoch
 from worker.language.models import LogEntry
@@ -74,10 +74,10 @@ def describe_lines(lines: Sequence[LogEntry]) -> str:
 
 
 def _describe_line(line: LogEntry) -> str:
-    where = f" to {escaped(line.folder, 60)}" if line.folder else ""
-    status = f" ({escaped(line.status, 80)})" if not went_well(line) else ""
+    where = f" to {escape(line.folder, 60)}" if line.folder else ""
+    status = f" ({escape(line.status, 80)})" if not went_well(line) else ""
     when = f" at {datetime.fromtimestamp(time_of(line), UTC):%F %T}Z" if line.completed_at else ""
-    return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
+    return f"{escape(line.operation, 30)}{where} by {escape(line.requested_by or 'somebody', 80)}{when}{status}"
 
 
 def time_of(line: LogEntry) -> float:

@@ -10,7 +10,7 @@ from worker.api import Client, Clock
 from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
 from worker.errors import NotFound, Rejected, Temporary, WorkerError
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.executor.action_log import kind_of_failure
 from worker.executor.lists import comment
 from worker.executor.notices import WORDS, notice
@@ -122,7 +122,7 @@ def _destination(entry: Entry) -> Destination:
 
 def _words(items: Sequence[MoveItem]) -> str:
     """Return the API's own words about what failed, each once."""
-    return "; ".join(sorted({escaped(item.status or "no reason given", WORDS) for item in items})[:3])
+    return "; ".join(sorted({escape(item.status or "no reason given", WORDS) for item in items})[:3])
 
 
 async def _release(means: Resources, entries: Sequence[Entry]) -> Reply:
@@ -153,7 +153,7 @@ def _describe_release(item: Released | None) -> str:
     reached = len(item.delivered or ())
     if not missed:
         return f"delivered to {reached} of {reached}"
-    names = ", ".join(escaped(one, 100) for one in missed[:5])
+    names = ", ".join(escape(one, 100) for one in missed[:5])
     return f"delivered to {reached} of {reached + len(missed)}; not to {names}"
 
 
@@ -227,7 +227,7 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
         again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
         # Whatever a library says may hold the channel's address, and with it a password.
         words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
-        return Reply(answer_all(means, entries, "unsure", escaped(words, WORDS), next_at=again))
+        return Reply(answer_all(means, entries, "unsure", escape(words, WORDS), next_at=again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
     return Reply(answer_all(means, entries, "sent"), outcomes)
 

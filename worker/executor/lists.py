@@ -8,7 +8,7 @@ from unicodedata import category, normalize
 from msgspec import Struct
 
 from worker.api.models import TrustedDomain
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.language.actions import Adding
 from worker.language.base import domain_of
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
@@ -80,7 +80,7 @@ def mark(entry: Entry) -> str:
 
 def comment(entry: Entry, now: float) -> str:
     """Return the comment of a list entry that we make now, at most 1,024 characters."""
-    rule = escaped(entry.rules[0] if entry.rules else "a person", 200)
+    rule = escape(entry.rules[0] if entry.rules else "a person", 200)
     ends = entry.action.for_ if isinstance(entry.action, Adding) else None
     if ends is None:
         return mark(entry) + rule
@@ -132,7 +132,7 @@ def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT0
     have one too: letting these through would let everybody through.
     """
     if _may_mean_another(pattern):
-        return f"{escaped(pattern, 100)} is no plain address, domain or IP: never listed"
+        return f"{escape(pattern, 100)} is no plain address, domain or IP: never listed"
     if blocks:
         protected = policies.protects(pattern)
         return f"{pattern} {PROTECTED[protected]}: never blocked" if protected else ""
@@ -163,7 +163,7 @@ def find_opposition(target: str, listed: ListReading, ours: Sequence[Entry]) -> 
     if line is None:
         return None
     made_by = owner(line, ours)
-    return Opposition(f"list entry {escaped(line.id, 60)}", (line.id, made_by.id) if made_by else (line.id,))
+    return Opposition(f"list entry {escape(line.id, 60)}", (line.id, made_by.id) if made_by else (line.id,))
 
 
 def _standing(target: str, listed: ListReading, ours: Sequence[Entry]) -> ListLine | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.ledger.entries import Entry
 from worker.ledger.values import EventKey
 
@@ -13,7 +13,7 @@ WORDS = 300
 
 def notice(entries: Sequence[Entry]) -> str:
     """Write one text about entries of one rule, at most ten of them by name; harmless in a terminal."""
-    rule = escaped(", ".join(entries[0].rules), 200)
+    rule = escape(", ".join(entries[0].rules), 200)
     many = "1 notice" if len(entries) == 1 else f"{len(entries)} notices"
     lines = [f"{rule}: {many}", *(_line(entry) for entry in entries[:NOTICE_LINES])]
     if len(entries) > NOTICE_LINES:
@@ -22,13 +22,13 @@ def notice(entries: Sequence[Entry]) -> str:
 
 
 def _line(entry: Entry) -> str:
-    came = f" · {escaped(entry.said, WORDS)}" if entry.said else ""
-    return f"- {escaped(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
+    came = f" · {escape(entry.said, WORDS)}" if entry.said else ""
+    return f"- {escape(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
 
 
 def _about(entry: Entry) -> str:
     """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
-    subject = [repr(escaped(entry.subject, 100))] if entry.subject else []
-    sender = [f"from {escaped(entry.sender, 100)}"] if entry.sender else []
+    subject = [repr(escape(entry.subject, 100))] if entry.subject else []
+    sender = [f"from {escape(entry.sender, 100)}"] if entry.sender else []
     event = EventKey.parse(entry.cause)
-    return " ".join(subject + sender) or escaped(f"{event.kind} {event.id}" if event else entry.cause, 200)
+    return " ".join(subject + sender) or escape(f"{event.kind} {event.id}" if event else entry.cause, 200)

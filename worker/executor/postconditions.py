@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.executor.action_log import (
     SECOND,
     ActionLogReading,
@@ -111,7 +111,7 @@ def _judge_log(entry: Entry, log: ActionLogReading, ours: Sequence[Entry]) -> Ou
     well = [line for line in mine if went_well(line)]
     if len(well) == len(mine) or len(well) >= (len(entry.recipients) or len(mine)):
         return _outcome(entry, "done", "log", describe_lines(well[:1]))
-    words = sorted({escaped(line.status, 200) for line in mine if line not in well})
+    words = sorted({escape(line.status, 200) for line in mine if line not in well})
     said = f"{len(well)} of {len(mine)} moved; {'; '.join(words[:3])}"
     return _outcome(entry, "failed", "log", said, fault=kind_of_failure(words))
 
@@ -161,7 +161,7 @@ def judge_reclassify(entry: Entry, asked: TeamSubmissions, settle: float) -> Out
     """Judge a request for another verdict by the team's submissions since the claim."""
     for one in asked.entries:
         if asks_for(one, entry) and request_time(one) >= entry.claimed_at - SECOND:
-            said = f"submission {escaped(one.submission_id, 60)} asks for it"
+            said = f"submission {escape(one.submission_id, 60)} asks for it"
             return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.submission_id[:200])
     if entry.state == "sent":
         late = asked.at >= entry.answered_at + LISTED_BY

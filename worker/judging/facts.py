@@ -14,7 +14,7 @@ from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.judging.mime import parse_mail
 from worker.language.base import Noun, epoch
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
@@ -127,7 +127,7 @@ class Facts:
         try:
             return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
         except (ValueError, TypeError, OverflowError) as problem:  # mail is written by strangers
-            raise Permanent(f"cannot make sense of the API's answer: {escaped(str(problem), 200)}") from None
+            raise Permanent(f"cannot make sense of the API's answer: {escape(str(problem), 200)}") from None
 
     def _encode_shared(self, name: str, noun: Noun) -> bytes:
         """Encode a list once for all events of a page: a registry may be long, and a page has a thousand events."""
@@ -287,8 +287,8 @@ def _describe_missing(wanted: MessageReference, reach: Reach, was: str = "was sc
     """Say which message was searched for, and where."""
     times = wanted.at - reach.before, wanted.at + reach.after
     start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in times)
-    asked = "".join(f" with {name} {escaped(value, 100)}" for name, value in wanted.where.to_query())
-    return f"no message {escaped(wanted.postfix_id, 100)}{asked} {was} between {start} and {end}"
+    asked = "".join(f" with {name} {escape(value, 100)}" for name, value in wanted.where.to_query())
+    return f"no message {escape(wanted.postfix_id, 100)}{asked} {was} between {start} and {end}"
 
 
 def _lower(patterns: Iterable[str]) -> tuple[str, ...]:

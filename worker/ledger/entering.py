@@ -10,7 +10,7 @@ from worker.language.rules import Mode
 from worker.ledger.cascade import ends, fate, go_on, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import OPEN, Draft, Effect, Entry
+from worker.ledger.entries import OPEN, Draft, Entry, WantedEffect
 from worker.ledger.records import harmless
 from worker.ledger.unit_of_work import UnitOfWork, last_of
 from worker.ledger.values import thing_of
@@ -126,7 +126,7 @@ def _is_done(work: UnitOfWork, wish: Entry) -> bool:
 def _entry(work: UnitOfWork, draft: Draft) -> Entry:
     """Write a draft as an entry, with everything that strangers wrote made harmless."""
     return Entry(
-        **{name: getattr(draft, name) for name in Effect.__struct_fields__ if name not in WRITTEN_BY_STRANGERS},
+        **{name: getattr(draft, name) for name in WantedEffect.__struct_fields__ if name not in WRITTEN_BY_STRANGERS},
         id=work.mint(work.now),
         account=work.account,
         because=harmless(draft.because, 500),

@@ -90,7 +90,7 @@ class Look(Struct, frozen=True):
     status: tuple[str, ...] = ()
 
 
-class Effect(Struct, frozen=True, kw_only=True):
+class WantedEffect(Struct, frozen=True, kw_only=True):
     """What is wanted of a target, by which rules and why. Times are seconds since the epoch in API time, 0 for none."""
 
     lane: Lane
@@ -115,13 +115,13 @@ class Effect(Struct, frozen=True, kw_only=True):
     ready_at: float = 0.0
 
 
-class Draft(Effect, frozen=True, kw_only=True):
+class Draft(WantedEffect, frozen=True, kw_only=True):
     """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
 
     why_waiting: str = ""
 
 
-class Entry(Effect, frozen=True, kw_only=True):
+class Entry(WantedEffect, frozen=True, kw_only=True):
     """One row of the ledger."""
 
     id: str

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, select
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.ledger.db.dialects import add
 from worker.ledger.db.tables import records
 from worker.ledger.entries import Entry
@@ -75,7 +75,7 @@ def _digest(previous: str, line: bytes) -> str:
 
 def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
     """Bound a text that strangers wrote, and show what would steer a terminal."""
-    return escaped(text, limit)
+    return escape(text, limit)
 
 
 def make_harmless(value: Json) -> Json:

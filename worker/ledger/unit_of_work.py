@@ -16,7 +16,7 @@ from worker.language.actions import LISTS
 from worker.language.rules import Mode
 from worker.ledger.db.dialects import add, chunks, rewrite, upsert
 from worker.ledger.db.tables import entries, reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Effect, Entry, ItemKind, Look, Proof, State, Why
+from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, ItemKind, Look, Proof, State, WantedEffect, Why
 from worker.ledger.records import Chain, Json, NewRecord, Verb, about, harmless
 
 Spot = tuple[str, str]
@@ -25,7 +25,7 @@ MODES = tuple(Mode)
 """By number: looking a member up by its value is an eighth of what reading an entry costs."""
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FIELDS = [entries.c[name] for name in Entry.__struct_fields__]
-FIXED = frozenset({*Effect.__struct_fields__, "id", "account", "created_at"}) - {
+FIXED = frozenset({*WantedEffect.__struct_fields__, "id", "account", "created_at"}) - {
     *("state", "cause", "because", "mode", "rules", "fingerprints", "item", "item_kind", "item_of", "ready_at"),
 }
 """What of an entry never changes."""

@@ -16,7 +16,7 @@ from msgspec.msgpack import Decoder as Unpacker
 from msgspec.msgpack import encode
 from msgspec.structs import fields, replace
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.language.actions import AnyAction, describe_action
 from worker.language.base import TEXT_LIMIT, Noun, join_choices, shorten
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
@@ -266,4 +266,4 @@ def describe_error(problem: BaseException) -> str:
         text = str(problem)
     except Exception as worse:  # noqa: BLE001 (the rule's author may have written its __str__)
         text = f"(its text cannot be read: {type(worse).__name__})"
-    return escaped(f"{type(problem).__name__}: {text}", REASON_LIMIT)
+    return escape(f"{type(problem).__name__}: {text}", REASON_LIMIT)

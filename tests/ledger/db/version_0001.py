@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from worker.escaping import escaped
+from worker.escaping import escape
 from worker.language.base import epoch
 from worker.language.models import LogEntry
 from worker.ledger import db
@@ -16,14 +16,14 @@ WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "
 
 def describe(lines: Sequence[LogEntry]) -> str:
     told = "; ".join(map(_describe, lines[:5])) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
-    return escaped(told, 500)
+    return escape(told, 500)
 
 
 def _describe(line: LogEntry) -> str:
-    where = f" to {escaped(line.folder, 60)}" if line.folder else ""
-    status = f" ({escaped(line.status, 80)})" if line.status.lower() not in WELL else ""
+    where = f" to {escape(line.folder, 60)}" if line.folder else ""
+    status = f" ({escape(line.status, 80)})" if line.status.lower() not in WELL else ""
     when = f" at {datetime.fromtimestamp(epoch(line.completed_at), UTC):%F %T}Z" if line.completed_at else ""
-    return f"{escaped(line.operation, 30)}{where} by {escaped(line.requested_by or 'somebody', 80)}{when}{status}"
+    return f"{escape(line.operation, 30)}{where} by {escape(line.requested_by or 'somebody', 80)}{when}{status}"
 
 
 def keys_in(told: str) -> list[str]:
