@@ -24,11 +24,12 @@ test: check ## everything: check, fast tests, slow tests, branch coverage, a tho
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 	$(BIN)/pytest -m simulated -n 2 --dist worksteal
 
-check: install-dev ## lint, format, types and import directions
+check: install-dev ## lint, format, types, import directions and Markdown
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/rumdl check
 
 bench: install-dev ## measure this worker beside two scripts on the official SDK
 	$(BIN)/python -m benchmarks

@@ -62,6 +62,7 @@ async def test_a_channel_that_cannot_be_reached_is_to_be_tried_again() -> None:
             await open_channels({"soc": f"json://127.0.0.1:{taken.getsockname()[1]}"}, nowhere).notify("soc", "text")
 
 
+@pytest.mark.slow
 async def test_a_channel_that_fails_does_not_keep_a_notice_from_the_others() -> None:
     notices: Notices = []
     async with receiver(500) as (address, _):

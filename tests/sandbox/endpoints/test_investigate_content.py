@@ -162,6 +162,7 @@ def test_a_message_that_was_moved_says_so() -> None:
     assert actions == ["DELIVERED", "MOVED"]
 
 
+@pytest.mark.slow
 async def test_the_colons_of_an_id_may_be_encoded_or_not() -> None:
     sandbox = Sandbox()
     mail = sandbox.world.add_message(subject="x")
