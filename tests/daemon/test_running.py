@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import MOVES, Bench, until
+from tests.ledger.db.version_0001 import OLD_LEDGER
 from tests.rule_files import rule_files
 from worker import daemon
 from worker.daemon import maintenance, reload
@@ -48,6 +49,15 @@ async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> Non
     first = msgspec.json.decode(bench.records.getvalue().splitlines()[0])
     assert first["number"] == len(before.splitlines()) + 1
     assert sum(count for _, count in spent) > sum(app.workers[0].client.calls.values())
+
+
+async def test_the_daemon_migrates_an_older_ledger_and_names_its_copy(bench: Bench) -> None:
+    (bench.folder / "worker.db").write_bytes(OLD_LEDGER)
+    async with bench.api(), bench.worker() as app:
+        await until(lambda: app.check_readiness().ready)
+    (migrated,) = [line for line in bench.told() if line["event"] == "ledger migrated"]
+    assert migrated["copy"] == str(bench.folder / "worker.db.0001")
+    assert "put the copy in the ledger's place" in migrated["back"]
 
 
 async def test_a_second_daemon_on_one_ledger_is_refused(bench: Bench) -> None:

@@ -4,7 +4,6 @@
 accounts, with held events, orders that are not taken up, brakes, and whatever sentences that version read as state.
 """
 
-import lzma
 import os
 import re
 import signal
@@ -22,7 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from tests.ledger.db.disks import small_disk
-from tests.ledger.db.version_0001 import describe, keys_in
+from tests.ledger.db.version_0001 import OLD_LEDGER, describe, keys_in
 from worker.audit.verify import verify
 from worker.errors import StoreError
 from worker.executor.action_log import hand_key
@@ -32,7 +31,6 @@ from worker.ledger.entries import Entry
 from worker.ledger.ledger import Ledger, open_ledger
 
 OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
-OLD = lzma.decompress((Path(__file__).parents[1] / "data" / "worker-0001.db.xz").read_bytes())
 COLUMNS = "SELECT m.name, p.* FROM sqlite_master m, pragma_table_xinfo(m.name) p WHERE m.name != 'alembic_version'"
 INDEXES = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
 KEYED = "SELECT name FROM sqlite_master WHERE type = 'table' AND upper(sql) LIKE '%WITHOUT ROWID%'"
@@ -50,7 +48,7 @@ Rows = dict[str, set[tuple[object, ...]]]
 def old(tmp_path: Path) -> Path:
     """Give a ledger as the earlier version left it."""
     path = tmp_path / "worker.db"
-    path.write_bytes(OLD)
+    path.write_bytes(OLD_LEDGER)
     return path
 
 
@@ -166,25 +164,25 @@ async def test_a_command_leaves_an_older_ledger_as_it_is_and_says_what_to_do(old
 @pytest.mark.slow
 async def test_too_little_space_is_said_before_anything_is_touched(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=2m") as disk:
-        (disk / "worker.db").write_bytes(OLD)
+        (disk / "worker.db").write_bytes(OLD_LEDGER)
         with pytest.raises(StoreError, match=r"cannot be copied to .*0001 .* 1\.7 MB of free space .*nothing was"):
             async with migrated(disk / "worker.db"):
                 pass
-        assert (disk / "worker.db").read_bytes() == OLD
+        assert (disk / "worker.db").read_bytes() == OLD_LEDGER
         assert sorted(path.name for path in disk.iterdir() if "0001" in path.name) == []
 
 
 @pytest.mark.slow
 async def test_a_ledger_on_a_read_only_disk_is_named_and_left_alone(tmp_path: Path) -> None:
     async with small_disk(tmp_path, "size=4m") as disk:
-        (disk / "worker.db").write_bytes(OLD)
+        (disk / "worker.db").write_bytes(OLD_LEDGER)
         remount = await create_subprocess_exec("mount", "-o", "remount,ro", disk)
         assert await remount.wait() == 0
         for exclusive in (True, False):
             with pytest.raises(StoreError, match="WORKER_STORE_URL"):
                 async with open_ledger(f"sqlite:///{disk}/worker.db", owner="new", exclusive=exclusive):
                     pass
-        assert (disk / "worker.db").read_bytes() == OLD
+        assert (disk / "worker.db").read_bytes() == OLD_LEDGER
 
 
 DYING = """

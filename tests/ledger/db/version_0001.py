@@ -1,5 +1,6 @@
-"""How version 0.1 told a person lines of an action log, and what the migration reads out of it."""
+"""Version 0.1: a ledger that it wrote, and how it told a person lines of an action log."""
 
+import lzma
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,6 +11,7 @@ from worker.language.base import epoch
 from worker.language.models import LogEntry
 from worker.ledger import db
 
+OLD_LEDGER = lzma.decompress((Path(__file__).parents[1] / "data" / "worker-0001.db.xz").read_bytes())
 FILE = Path(db.__file__).parent / "migrations" / "versions" / "0002_typed_state.py"
 WELL = frozenset({"", "ok", "success", "succeeded", "successful", "completed", "moved", "delivered"})
 
