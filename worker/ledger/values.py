@@ -51,7 +51,7 @@ class EventKey(NamedTuple):
         return cls(time, kind, id_, int(number)) if id_ and number.isdecimal() else None
 
     def __str__(self) -> str:
-        return f"{self.thing}/{self.number}"
+        return f"{self.time}/{self.kind}/{self.id}/{self.number}"
 
     @property
     def thing(self) -> str:
