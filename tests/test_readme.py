@@ -12,21 +12,27 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
+from msgspec.json import Decoder
 from msgspec.structs import fields
 
-from worker import sample
+from rules.malicious_mail import malicious_mail
+from tests.reading import Room, says
+from worker import Message, sample
 from worker.cli import app
+from worker.cli.demo import list_figures
+from worker.cli.demo_story import tell_story
+from worker.cli.demo_world import Figures
 from worker.daemon.readiness import TURNS
 from worker.intake.sources import AllowPolicies, Messages, Reports
 from worker.language.actions import ACTIONS
 from worker.language.base import Noun
 from worker.language.models import DISPOSITIONS, FACTS, MESSAGE_FACTS, TRIGGERS
-from worker.language.rules import Mode
+from worker.language.rules import Mode, to_actions
 from worker.ledger.entries import FOLLOWS
 from worker.ledger.records import NOTHING, VERBS, Json, canonical, hash_record
 from worker.rulehost.evaluation import Event, judge
 from worker.rulehost.loader import load
-from worker.sandbox import MailFlow, World
+from worker.sandbox import ACCOUNT, MailFlow, World
 from worker.sandbox.control import ROUTES, handle
 from worker.sandbox.edge.auth import READ_ONLY, WRONG
 from worker.sandbox.wire import IncomingRequest
@@ -236,6 +242,31 @@ def test_what_is_shown_to_stir_the_sandbox_does() -> None:
         path = first.strip("`") or path
         text = body.strip("`").replace("…", world.mails[0].id)
         assert handle(world, IncomingRequest("POST", path, body=text.encode())).status == 200
+
+
+def mask(line: str) -> str:
+    """Replace what differs from story to story: times, the sender, the subject, the number and the hash."""
+    for found, shown in ((r"\d\d(:\d\d){2}\.\d", "TIME"), (r" *\+\d+\.\d s", " +SECONDS"), (r"from \S+:", "from ONE:")):
+        line = re.sub(found, shown, line)
+    return re.sub(r"record \d+, hash \w{64}$", "record NUMBER, hash HASH", re.sub(r'".*"$', "SUBJECT", line))
+
+
+async def test_the_story_in_the_readme_is_one_that_the_demo_tells() -> None:
+    message = Decoder(Message)
+    room = Room(lambda event: says(event, *to_actions(malicious_mail(message.decode(event.raw))), rule="lookalike"))
+    room.world.add_message(sender="elif75@c0rp.example", subject="Urgent payment 3179")
+    for _ in range(5):
+        await room.read(1)
+        await room.executor.step()
+    (shown,) = re.findall(r"<!-- story -->\n```text\n(.+?)\n```\n<!-- /story -->", README, re.DOTALL)
+    told = "\n".join(await tell_story(room.ledger, ACCOUNT, 0.0)).replace("lookalike", malicious_mail.__name__)
+    assert [mask(line) for line in shown.splitlines()] == [mask(line) for line in told.splitlines()]
+
+
+def test_the_figures_that_must_be_zero_are_named_as_the_demo_prints_them() -> None:
+    nothing = dict.fromkeys(set(Figures.__struct_fields__) - {"entries"}, 0.0)
+    names = [name for name, _ in list_figures(Figures(entries={}, **nothing))]  # type: ignore[arg-type]
+    assert f"must be zero, or the demo fails: {', '.join(names[-4:-1])}, and {names[-1]}." in " ".join(README.split())
 
 
 def test_the_first_rule_has_ten_lines_at_most() -> None:
