@@ -195,6 +195,13 @@ def test_the_architecture_names_files_that_are_there() -> None:
     assert len(named) > 30
 
 
+def test_contributing_names_files_and_folders_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:worker|tests|docs|helm)/[\w./]*)`", text))
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert len(named) > 40
+
+
 def test_the_verbs_of_records_are_those_that_are_written() -> None:
     told = {verb for row in table(LEDGER, "verb") for verb in re.findall(r"`([a-z ]+)`", row[0])}
     assert sorted(told) == sorted(VERBS)
