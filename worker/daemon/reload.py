@@ -28,7 +28,7 @@ class RuleWatch:
 
     def __init__(self, app: App) -> None:
         """Begin without a stamp: the files may have changed since they were loaded at the start."""
-        self._house = app
+        self._app = app
         self._folder = app.services.settings.rules
         self._taken: Stamp = ()
         self._seen: Stamp = ()
@@ -44,7 +44,7 @@ class RuleWatch:
 
     async def _take_up(self) -> None:
         """Load the files; log, measure and record the result."""
-        app, metrics = self._house, self._house.services.outlets.metrics
+        app, metrics = self._app, self._app.services.outlets.metrics
         before = app.services.host.bundle
         try:
             bundle = await app.services.host.load()

@@ -1,4 +1,4 @@
-"""Poison: single messages about which no answer makes sense, told apart from an API that answers nobody. No network."""
+"""Breaker: tells single messages about which no answer makes sense from an API that answers nobody. No network."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar

@@ -1,4 +1,4 @@
-"""Dispatch: entries of one kind are prepared, claimed, sent and answered, batch after batch."""
+"""Dispatch: prepares, claims and sends entries of one kind, batch after batch, and writes down the answers."""
 
 import asyncio
 from collections.abc import Container, Coroutine, Sequence

@@ -1,4 +1,4 @@
-"""Executor: from the ledger to the API and back: what is due is claimed, carried out, answered and proved."""
+"""Executor: takes what is due from the ledger to the API, and brings answers and proof back."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Evidence: what the API is asked before and after acting, with as few calls as that takes."""
+"""Observer: asks the API what targets look like, before and after acting, with as few calls as that takes."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial

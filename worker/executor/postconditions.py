@@ -1,4 +1,4 @@
-"""Proof: what may be concluded about an entry from what the API shows. Pure: no clock, no network, no ledger."""
+"""Postconditions: what a look or a log proves about an entry. Pure: no clock, no network, no ledger."""
 
 from collections.abc import Sequence
 
@@ -33,12 +33,6 @@ class TeamSubmissions(Struct, frozen=True):
     at: float
     entries: tuple[Submission, ...]
     whole: bool = True
-
-
-# -- before acting ----------------------------------------------------------------------------------------------------
-
-
-# -- after acting -----------------------------------------------------------------------------------------------------
 
 
 def latest_arrival(entry: Entry) -> float:

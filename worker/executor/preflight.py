@@ -1,4 +1,4 @@
-"""Preparing: what is looked at before an entry is claimed, and which entries have nothing (left) to do."""
+"""Preflight: looks at targets before entries are claimed, and ends those that have nothing left to do."""
 
 from collections.abc import Awaitable, Callable, Sequence
 

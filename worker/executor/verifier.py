@@ -1,4 +1,4 @@
-"""Proving: entries that were sent, or may have been, are looked at until the API shows what became of them."""
+"""Verifier: looks at entries that were sent, or may have been, until the API shows what became of them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import get_args

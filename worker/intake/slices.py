@@ -6,7 +6,16 @@ The ledger keeps both, so that a restart continues where the process before it s
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.intake import coverage as reading
+from worker.intake.coverage import (
+    advance_sweep,
+    choose_gap,
+    choose_head,
+    choose_sweep,
+    find_end,
+    find_horizon,
+    find_stale_head,
+    halve,
+)
 from worker.intake.sources import Source
 from worker.judging.services import AccountServices
 from worker.ledger.values import Coverage, Page, Slice
@@ -46,17 +55,17 @@ class SlicePlan:
     async def choose_head(self) -> Slice:
         """Return the head; one that was interrupted long ago becomes a gap, so that new mail does not wait for it."""
         coverage = await self.read_coverage()
-        if old := reading.find_stale_head(coverage, self._clock.now()):
+        if old := find_stale_head(coverage, self._clock.now()):
             await self._replace(old, replace(old, kind="gap", why="reading it was interrupted"))
             coverage = await self.read_coverage()
-        return reading.choose_head(self._source.name, coverage, self._clock.now())
+        return choose_head(self._source.name, coverage, self._clock.now())
 
     async def choose_behind(self) -> Slice | None:
         """Return the next slice behind the head: the overlap if it is due, else a gap, else the sweep if it is due."""
         coverage, now = await self.read_coverage(), self._clock.now()
-        if not reading.find_horizon(coverage):
+        if not find_horizon(coverage):
             return None
-        gap = reading.choose_gap(self._source.name, coverage, now, self._source.stride)
+        gap = choose_gap(self._source.name, coverage, now, self._source.stride)
         return self._choose_overlap(now) or gap or self._choose_sweep(coverage, now)
 
     async def read_coverage(self) -> Coverage:
@@ -68,7 +77,7 @@ class SlicePlan:
             self._overlap_at = self._clock.monotonic()
         self._begun = True
         self._since = coverage.since or self._clock.now() - self._pace.lookback
-        self.reached = reading.find_end(coverage)
+        self.reached = find_end(coverage)
         return coverage
 
     @property
@@ -87,7 +96,7 @@ class SlicePlan:
         if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
             return None
         self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
-        return reading.choose_sweep(self._source.name, coverage, now, self._source.stride)
+        return choose_sweep(self._source.name, coverage, now, self._source.stride)
 
     # -- how far it is read -------------------------------------------------------------------------------------------
 
@@ -128,7 +137,7 @@ class SlicePlan:
         if slice_.kind == "overlap":
             return
         now = self._clock.now()
-        instead = reading.halve(slice_, now + SLOW_AGAIN, why)
+        instead = halve(slice_, now + SLOW_AGAIN, why)
         if slice_.kind == "sweep":
             left = (await self._ledger.coverage(self._account, self._source.name)).open
             known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
@@ -141,4 +150,4 @@ class SlicePlan:
 
     def _after_sweep(self, swept: Slice, now: float) -> Slice:
         back_to = max(now - (self._source.swept or self._pace.sweep), self._since)
-        return reading.advance_sweep(swept, now, back_to, self._source.stride)
+        return advance_sweep(swept, now, back_to, self._source.stride)

@@ -46,12 +46,12 @@ def see_through(work: UnitOfWork) -> None:
         _next_in_line(work, ended)
 
 
-def ends(entry: Entry) -> bool:
+def is_end(entry: Entry) -> bool:
     """Tell whether this entry is the end of what was listed for a time: the way back, which nothing lowers."""
     return entry.item_kind == "end"
 
 
-def fate(work: UnitOfWork, wish: Entry) -> Fate:
+def choose_fate(work: UnitOfWork, wish: Entry) -> Fate:
     """Say what becomes of a wish that is to be ready; its lane and target must have been surveyed."""
     if wish.lane == "notice":  # each tells of an event of its own, though all of a channel look alike
         return Fate("ready")
@@ -59,7 +59,7 @@ def fate(work: UnitOfWork, wish: Entry) -> Fate:
     rival = next((entry for entry in others if entry.state in OPEN), None)
     last = last_of(entry for entry in others if took_effect(entry))
     stands = last if last and isinstance(last.action, Adding) else None
-    if rival and not (ends(rival) and rival.state == "ready"):
+    if rival and not (is_end(rival) and rival.state == "ready"):
         return Fate("held", rival.id, f"waits behind {rival.id}, which wants something else")
     if isinstance(wish.action, Adding) and stands and not _alike(wish, stands):
         return Fate("moot", why=f"is listed already in another form, see {stands.id}; take that back first")
@@ -126,7 +126,7 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
             mode=made.mode,
             rules=made.rules,
             fingerprints=made.fingerprints,
-            because=f"the list entry of {made.id} was made for {action.for_}",
+            because=f"the list entry of {made.id} expires {instant(until)}",
             item=f"end/{made.id}",
             item_kind="end",
             item_of=made.id,
@@ -173,7 +173,7 @@ def _next_in_line(work: UnitOfWork, ended: Iterable[Entry]) -> None:
 
 def go_on(work: UnitOfWork, entry: Entry, verb: Verb, told: Mapping[str, Json] | None = None) -> Entry:
     """Make a held or waiting entry ready if nothing else is on its way to its target; else it stays, behind that."""
-    found = fate(work, entry)
+    found = choose_fate(work, entry)
     told_before = entry.said if entry.approved_by else ""
     if found.state != "held":
         return work.move(

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE
-from worker.ledger.cascade import ends
+from worker.ledger.cascade import is_end
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
@@ -166,7 +166,7 @@ def _claimable(conn: Connection, account: str) -> ColumnElement[bool]:
 
 def _grant(work: UnitOfWork, entry: Entry, standing: Standing, room: Room) -> tuple[str, ...] | None:
     """Return the rules on whose word an entry goes now, to be counted; None when it may not, and then it waits."""
-    if ends(entry):
+    if is_end(entry):
         return _grant_end(work, entry, standing)
     if why := _ceiling(entry, standing):
         _wait(work, entry, why)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import delete, select
 
 from worker.language.rules import Mode
-from worker.ledger.cascade import ends, fate, go_on, took_effect
+from worker.ledger.cascade import choose_fate, go_on, is_end, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
 from worker.ledger.entries import OPEN, Draft, Entry, WantedEffect
@@ -54,7 +54,7 @@ def _stands(work: UnitOfWork, draft: Draft) -> bool:
         return True
     wish = _entry(work, draft)
     if draft.state == "ready":
-        found = fate(work, wish)
+        found = choose_fate(work, wish)
         wish = replace(wish, state=found.state, behind=found.behind, said=found.why or wish.said, remote=found.remote)
     elif draft.state == "waiting" and _is_done(work, wish):
         wish = replace(wish, state="moot", said="was done already")
@@ -81,7 +81,7 @@ def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> N
 
 def _twin(work: UnitOfWork, draft: Draft) -> Entry | None:
     """Find an equal wish that is not settled, unless joining it would pass something else that is on its way."""
-    on = [entry for entry in work.on(draft.lane, draft.target) if not (ends(entry) and entry.ready_at > work.now)]
+    on = [entry for entry in work.on(draft.lane, draft.target) if not (is_end(entry) and entry.ready_at > work.now)]
     busy = any(entry.state in OPEN and entry.action != draft.action for entry in on)
     for entry in on:
         if entry.action != draft.action or entry.state not in {*OPEN, "waiting", "held"}:
