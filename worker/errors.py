@@ -82,11 +82,11 @@ class NotFound(Permanent):
 
 
 class Rejected(Permanent):
-    """The API rejected the request; the text has the API's reason, ``status`` the HTTP status."""
+    """The API rejected the request; ``status`` is the HTTP status, ``reason`` the API's own words."""
 
-    def __init__(self, problem: str, *, status: int = 400) -> None:
+    def __init__(self, problem: str, *, status: int = 400, reason: str = "") -> None:
         super().__init__(problem)
-        self.status = status
+        self.status, self.reason = status, reason
 
 
 class Unsent(Permanent, ValueError):

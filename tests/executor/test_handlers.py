@@ -11,12 +11,14 @@ from worker.errors import NotFound, Rejected, Temporary, Unsure
 from worker.executor.handlers import HANDLERS, MOVES, Reply, Resources, batches
 from worker.executor.notices import notice
 from worker.language.actions import (
+    ACTIONS,
     Adding,
     AllowSender,
     AnyAction,
     BlockSender,
     Disallow,
     Distrust,
+    Keep,
     ListAction,
     Move,
     Notify,
@@ -81,6 +83,7 @@ async def test_a_move_that_fails_for_all_is_failed_in_the_apis_words() -> None:
     reply = await send(world, [entry(Move(destination="JunkEmail"), mail.id, n) for n, mail in enumerate(mails)])
     assert states(reply) == ["failed", "failed"]
     assert "0 of 4 moved; no integration with write access" in reply.answers[0].said
+    assert {answer.fault for answer in reply.answers} == {"no integration with write access for this mailbox"}
 
 
 async def test_a_batch_that_fails_in_part_is_sent_and_says_so() -> None:
@@ -261,3 +264,7 @@ def test_a_notice_names_what_it_is_about_by_what_can_be_read_of_it(subject: str,
     cause = "2026-11-20T17:22:10Z/Message/4N/a-\u202e1/2"
     one = entry(Notify(channel="soc"), cause=cause, subject=subject, sender=sender)
     assert notice([one]).splitlines()[1] == f"- why · {about} · entry E1"
+
+
+def test_every_action_but_keep_has_a_handler() -> None:
+    assert set(HANDLERS) == set(ACTIONS.values()) - {Keep}

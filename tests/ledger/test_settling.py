@@ -13,6 +13,7 @@ from worker.language.actions import (
     AllowSender,
     BlockSender,
     Disallow,
+    Notify,
     Reclassify,
     Release,
     TrustDomain,
@@ -378,6 +379,30 @@ async def test_failures_for_several_reasons_brake_nothing() -> None:
     for number in range(25):
         await fail(desk, number, "it is refused", fault=("no integration", "no permission")[number % 2])
     assert await desk.ledger.brakes(ME) == ()
+
+
+async def test_notices_that_fail_for_several_reasons_brake_nothing() -> None:
+    desk = Desk()
+    for number in range(20):
+        notice = await desk.wish(Notify("soc"), f"m{number}", item=f"i{number}")
+        while (await desk.now_of(notice)).state == "ready":
+            await desk.claim(notice)
+            await desk.answer(notice, "unsure", fault=("soc ConnectError", "soc Refused")[number % 2])
+            await desk.settle(notice, "ready")
+        assert await desk.state(notice) == "failed"
+    assert await desk.ledger.brakes(ME) == ()
+
+
+async def test_a_clear_answer_to_a_second_attempt_takes_the_place_of_an_unclear_one() -> None:
+    desk = Desk()
+    entry = await desk.wish()
+    await desk.claim(entry)
+    await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", why="answer_unclear", at=T0)], T0)
+    await desk.settle(entry, "unsure")
+    await desk.settle(entry, "ready")
+    await desk.claim(entry)
+    await desk.answer(entry)
+    assert (await desk.now_of(entry)).why == ""
 
 
 async def test_what_waits_for_others_hands_is_postponed_or_retired() -> None:

@@ -209,4 +209,4 @@ def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:
         )
     if status == MISSING:
         raise NotFound(sentence)
-    raise Rejected(sentence, status=status)
+    raise Rejected(sentence, status=status, reason=said)

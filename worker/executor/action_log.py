@@ -64,7 +64,8 @@ def went_well(line: LogEntry) -> bool:
 def kind_of_failure(statuses: Iterable[str]) -> str:
     """Return what the API's own words have in common with those about other messages: no numbers, no addresses."""
     words = (word for status in sorted(set(statuses)) for word in status.split())
-    return " ".join(word for word in words if "@" not in word and not any(map(str.isdigit, word)))[:FAULT_LENGTH]
+    plain = " ".join(word for word in words if "@" not in word and not any(map(str.isdigit, word)))
+    return plain[:FAULT_LENGTH] or "no words"
 
 
 def describe_lines(lines: Sequence[LogEntry]) -> str:

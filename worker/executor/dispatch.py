@@ -19,6 +19,7 @@ from worker.errors import (
     Unsure,
     WorkerError,
 )
+from worker.executor.action_log import kind_of_failure
 from worker.executor.deferral import Deferral
 from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
 from worker.executor.hooks import Hooks
@@ -276,7 +277,9 @@ class Dispatcher:
 
 def fault_of(error: Permanent) -> str:
     """Return what is equal for refusals of one kind."""
-    return f"{type(error).__name__} {error.status}" if isinstance(error, Rejected) else type(error).__name__
+    if isinstance(error, Rejected):
+        return f"Rejected {error.status}: {kind_of_failure([error.reason])}"
+    return type(error).__name__
 
 
 def _fresh(claim: Claim, now: float) -> bool:

@@ -219,7 +219,7 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
     channel = entries[0].target
     if means.notify is None:
         said = f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}"
-        return Reply(answer_all(means, entries, "failed", said, fault="no channel"))
+        return Reply(answer_all(means, entries, "failed", said, fault=f"no channel {channel}"))
     try:
         await means.notify(channel, notice(entries))
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
@@ -227,7 +227,8 @@ async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
         again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
         # Whatever a library says may hold the channel's address, and with it a password.
         words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
-        return Reply(answer_all(means, entries, "unsure", escape(words, WORDS), next_at=again))
+        fault = f"{channel} {type(error).__name__}"
+        return Reply(answer_all(means, entries, "unsure", escape(words, WORDS), fault=fault, next_at=again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
     return Reply(answer_all(means, entries, "sent"), outcomes)
 

@@ -83,7 +83,7 @@ def _answer(work: UnitOfWork, entry: Entry, answered: Answered) -> Entry:
     kept = answered.state == "ready" and entry.approved_by  # what the person decided on is told until it is done
     change: Change = {
         "said": entry.said if kept else answered.said,
-        "why": answered.why or entry.why,
+        "why": answered.why or ("" if entry.why == "answer_unclear" else entry.why),
         "fault": answered.fault,
         "remote": answered.remote or entry.remote,
         "answered_at": at,
@@ -102,7 +102,7 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
     state, said, fault = outcome.state, outcome.said, outcome.fault
     if state == "ready" and entry.attempts >= entry.action.tries:
         state = "waiting" if entry.action.repeat_hurts else "failed"
-        said, fault = f"tried {entry.attempts} times; {said}", "tried too often"
+        said, fault = f"tried {entry.attempts} times; {said}", _tried_too_often(entry, outcome)
     remote = outcome.remote or entry.remote
     change: Change = {"said": said, "proof": outcome.proof, "remote": remote, "next_at": outcome.next_at}
     change["fault"] = fault
@@ -112,6 +112,11 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
         change["approved_by"] = ""
     told = {"proof": outcome.proof, "remote": remote, "claimed": instant(entry.claimed_at)}
     return work.move(entry, state, "settled", told=told, **change)
+
+
+def _tried_too_often(entry: Entry, outcome: Outcome) -> str:
+    """Return the fault of an entry that is not tried again: by what its last attempt failed, or what was not shown."""
+    return f"tried too often: {entry.fault or outcome.fault or 'not shown'}"
 
 
 def _brake_failing(work: UnitOfWork, moved: Iterable[Entry]) -> None:

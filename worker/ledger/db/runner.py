@@ -27,7 +27,8 @@ SENTENCES = {
     "SQLITE_CORRUPT": "the ledger {place} is damaged ({said}): restore it from a backup, or give WORKER_STORE_URL "
     "another file",
     "SQLITE_NOTADB": "{place} is not a ledger but some other file: correct WORKER_STORE_URL",
-    "SQLITE_BUSY": "the ledger {place} was kept locked by another process for 10 s: end that process and try again",
+    "SQLITE_BUSY": "the ledger {place} was kept locked by another process for 10 s: try again in a minute, as a worker "
+    "may be migrating it",
 }
 OTHERWISE = "the ledger {place} refused: {said}; look at WORKER_STORE_URL"
 SAID_LIMIT = 300

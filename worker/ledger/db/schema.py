@@ -69,6 +69,8 @@ def copy_beside(ledger: Path, stored: str) -> Path:
     half = copy.with_name(copy.name + ".partial")
     try:
         _need_space(ledger)
+        half.unlink(missing_ok=True)
+        half.touch(mode=0o600)
         with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(half)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode=DELETE")  # one file is the whole copy

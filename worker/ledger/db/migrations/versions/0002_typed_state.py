@@ -59,7 +59,7 @@ def _type_items(conn: Connection, table: str) -> None:
 
 def _mark_drift(conn: Connection) -> None:
     """Keep when a contradiction was noted, and what was said before."""
-    noted = "SELECT max(at) FROM records WHERE records.entry = entries.id"
+    noted = "SELECT max(at) FROM records WHERE records.account = entries.account AND records.entry = entries.id"
     change = f"drifted_at = coalesce(({noted}), settled_at), said = substr(said, {len(DRIFT) + 1})"
     conn.execute(text(f"UPDATE entries SET {change} WHERE state = 'done' AND said LIKE '{DRIFT}%'"))  # noqa: S608
 
