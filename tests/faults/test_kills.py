@@ -1,16 +1,15 @@
 """Workers killed at random points, on a hostile wire, among people who act too: nothing is lost, nothing repeated.
 
-The judge is the account itself, never the ledger. ``WORKER_TEST_SEED`` repeats a run as far as processes can.
+The judge is the account itself, never the ledger. A life's number repeats it as far as processes can.
 """
 
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 
 import pytest
 
@@ -20,7 +19,7 @@ from worker.sandbox.edge.faults import TABLES, FaultKind
 
 pytestmark = pytest.mark.slow
 KILLS = 10
-LIVES = 5
+LIVES = 30
 FRESH = 20.0
 """Seconds for which verdicts may change: the head reads over them again, while the overlap waits for a minute."""
 PEOPLE = {"analyst", "user", "auto"}
@@ -56,13 +55,6 @@ def asks(message: Message, detection: Detection) -> Move | None:
     forged = message.final_disposition == "SPOOF" and detection.links is not None
     return Move("JunkEmail") if forged else None
 """
-
-
-def seeded(life: int) -> Random:
-    """Return the chance of one test, and print what repeats it."""
-    seed = os.environ.get("WORKER_TEST_SEED") or str(SystemRandom().randrange(10**6))
-    print(f"WORKER_TEST_SEED={seed}")  # noqa: T201 (shown when the test fails)
-    return Random(f"{seed} {life}")
 
 
 def account(rng: Random) -> Trapped:
@@ -160,9 +152,10 @@ async def settled(rig: Rig) -> None:
     assert (chain.code, '"whole"' in chain.out) == (0, True)
 
 
+@pytest.mark.matrix("kills")
 @pytest.mark.parametrize("life", range(LIVES))
 async def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice(tmp_path: Path, life: int) -> None:
-    rng = seeded(life)
+    rng = Random(life)
     rig = Rig(tmp_path, account(rng), moves=MOVES, others=OTHERS)
     async with rig.api(latency=0.02):
         arriving = asyncio.create_task(mail(rig.world, rng))
