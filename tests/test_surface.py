@@ -29,7 +29,7 @@ from worker import daemon
 from worker.cli import app
 from worker.language.actions import Action
 from worker.ledger.records import VERBS
-from worker.sandbox import SandboxOptions
+from worker.sandbox import MailFlow, SandboxOptions
 from worker.sandbox.control import ROUTES
 from worker.settings import Account, describe
 from worker.telemetry import Metrics
@@ -233,7 +233,7 @@ def test_the_plugin_for_rule_authors_keeps_its_place_and_its_setting() -> None:
 
 @pytest.mark.slow
 def test_the_commands_that_run_rules_or_ask_the_api_keep_their_keys(shell: Shell) -> None:
-    with sandbox(messages=120, seed=5, switches=SandboxOptions(job_step=0.01)) as serving:
+    with sandbox(mail_flow=MailFlow(120), seed=5, options=SandboxOptions(job_step=0.01)) as serving:
         shell.set(**serving.environment(shell.folder, WORKER_CEILING="approve"))
         printed = {f"worker {name}": shell.json(*name.split()) for name in ("rules", "check", "run --once")}
         serving.world.arrive(40, "outbreak")
