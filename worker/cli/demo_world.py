@@ -11,6 +11,7 @@ from msgspec import Struct
 from worker.daemon import App
 from worker.daemon.once import find_unsettled
 from worker.ledger.entries import Entry
+from worker.ledger.values import EventKey
 from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
 
@@ -141,8 +142,14 @@ async def measure(app: App, world: World, since: float) -> Figures:
 
 def _time_to_action(acted: Iterable[Entry], world: World, since: float) -> list[float]:
     """Return the seconds from when mail could be read to the API's answer, of mail that arrived after ``since``."""
-    visible = [(e, world.by_id[e.target].first) for e in acted if e.target in world.by_id and "/Message/" in e.cause]
+    read = (entry for entry in acted if _is_caused_by_mail(entry) and entry.target in world.by_id)
+    visible = [(entry, world.by_id[entry.target].first) for entry in read]
     return [max(0.0, entry.answered_at - first) for entry, first in visible if first >= since]
+
+
+def _is_caused_by_mail(entry: Entry) -> bool:
+    key = EventKey.parse(entry.cause)
+    return key is not None and key.kind == "Message"
 
 
 def _per_1000(calls: int, things: int) -> float:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FaultKind = Literal["reset", "lost", "html", "html_after", "cut", "garbled", "accepted", "paced", "slow"]
 KINDS = frozenset(get_args(FaultKind))
-BEFORE = frozenset({"reset", "html", "paced"})
 EDGE_PAGE = b"<!DOCTYPE html><html><head><title>502: Bad gateway</title></head><body>Bad gateway</body></html>"
 
 # Shares of all requests. "rough" is a bad day, "hostile" one that nobody has seen yet.
