@@ -31,6 +31,11 @@ CLOSED = CLOSED.where(intervals.c.account == ACCOUNT, intervals.c.source == SOUR
 IN_HAND = select(*(slices.c[name] for name in Slice.__struct_fields__)).order_by(slices.c.start)
 IN_HAND = IN_HAND.where(slices.c.account == ACCOUNT, slices.c.source == SOURCE)
 SINCE = select(meta.c.value).where(meta.c.name == bindparam("name", type_=Text))
+DROP_SLICE = delete(slices).where(*(column == bindparam(column.name) for column in slices.primary_key))
+_met = (intervals.c.start <= bindparam("until"), intervals.c.end >= bindparam("since"))
+_mine = (intervals.c.account == ACCOUNT, intervals.c.source == SOURCE)
+READ_MET = select(intervals.c.start, intervals.c.end).where(*_mine, *_met)
+DROP_MET = delete(intervals).where(*_mine, *_met)
 
 
 def coverage(conn: Connection, account: str, source: str) -> Coverage:
@@ -167,7 +172,7 @@ def _advance(work: UnitOfWork, page: Page) -> None:
     done = page.slice
     if page.closes or page.instead:
         key = {"kind": done.kind, "start": done.start, "end": done.end, "account": page.account, "source": done.source}
-        work.conn.execute(delete(slices).where(*(slices.c[name] == value for name, value in key.items())))
+        work.conn.execute(DROP_SLICE, key)
     going_on = page.instead or (() if page.closes else (done,))
     rows = [{**msgspec.structs.asdict(slice_), "account": page.account} for slice_ in going_on]
     upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
@@ -177,10 +182,9 @@ def _advance(work: UnitOfWork, page: Page) -> None:
 
 def _close(work: UnitOfWork, done: Slice) -> None:
     """Merge an interval that is read to its end with those it meets; a gap's end is on record."""
-    mine = (intervals.c.account == work.account, intervals.c.source == done.source)
-    met = (*mine, intervals.c.start <= done.end, intervals.c.end >= done.start)
-    rows = work.conn.execute(select(intervals.c.start, intervals.c.end).where(*met)).all()
-    work.conn.execute(delete(intervals).where(*met))
+    met = {"account": work.account, "source": done.source, "since": done.start, "until": done.end}
+    rows = work.conn.execute(READ_MET, met).all()
+    work.conn.execute(DROP_MET, met)
     start = min((done.start, *(row.start for row in rows)))
     end = max((done.end, *(row.end for row in rows)))
     row = {"account": work.account, "source": done.source, "start": start, "end": end}

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, case, func, select, union
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
 from worker.ledger.entries import Entry
 from worker.ledger.orders import by_rule
-from worker.ledger.unit_of_work import FIELDS, entry_of
+from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
 
 
@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
 
 def list_entries(conn: Connection, account: str, wanted: Wanted) -> tuple[Entry, ...]:
     """Return the newest entries that are wanted, newest first."""
-    query = select(*FIELDS).where(entries.c.account == account, entries.c.created_at >= wanted.since)
+    query = SELECT_ENTRIES.where(entries.c.account == account, entries.c.created_at >= wanted.since)
     query = query.where(entries.c.state.in_(wanted.states)) if wanted.states else query
     query = query.where(by_rule(wanted.rule)) if wanted.rule else query
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.id.desc()).limit(wanted.limit))))
