@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -59,10 +59,20 @@ class SyncRunner:
         """Run a transaction that only reads."""
         return self.transact(fn, reads=True)
 
+    # Kept, because to take a connection out of a pool and to put it back takes longer than a short read.
+    @cached_property
+    def _writing(self) -> Connection:
+        return self.engine.connect()
+
+    @cached_property
+    def _reading(self) -> Connection:
+        return self.engine.execution_options(**{READS: True}).connect()
+
     def transact(self, fn: Callable[[Connection], T], *, reads: bool = False) -> T:
         """Run a transaction at once."""
         try:
-            with self.engine.connect() as conn, conn.execution_options(**{READS: reads}).begin():
+            conn = self._reading if reads else self._writing
+            with conn.begin():
                 return fn(conn)
         except DBAPIError as error:
             raise trouble(error, str(self.engine.url.database or MEMORY)) from error
