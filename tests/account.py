@@ -24,9 +24,16 @@ class Account:
     ``meddle`` may be set at any time, and makes something else of the sandbox's answers.
     """
 
-    def __init__(self, *, lag: float, token: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        lag: float,
+        token: str = TOKEN,
+        clock: TestClock | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         self.meddle: Meddle = untouched
-        self.clock = TestClock()
+        self.clock = clock or TestClock()
         self.world = World(now=self.clock.now, quota=(QUOTA, 300.0), options=SandboxOptions(lag=lag, **options))
         self.client, self.budget = client_of(self.world, self.clock, token=token, quota=QUOTA, meddle=self._meddled)
         self.runner, self.starts = in_memory(), 0

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from random import Random
 
 import pytest
 
+from tests.api.desk import quickly
 from tests.desk import Desk
-from tests.support import refusing, untouched
+from tests.support import LoopClock, refusing, untouched
 from worker.api import Urgency
 from worker.judging.facts import Facts
 from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
@@ -31,6 +32,18 @@ async def turns(most: int = 10_000, until: Callable[[], object] = lambda: False)
         if until():
             return
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(desk: Desk) -> AsyncIterator[None]:
+    """Let the executor of a desk run by itself."""
+    task = asyncio.ensure_future(desk.executor.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @pytest.mark.slow
@@ -155,6 +168,7 @@ async def test_every_kind_happens_exactly_once(action: AnyAction, operation: str
     assert len(desk.ours(operation)) == len(set(desk.ours(operation))) == (1 if action.on else 3)
 
 
+@pytest.mark.slow
 async def test_reads_that_lag_half_a_settle_time_never_make_it_act_twice() -> None:
     desk = Desk(lag=30)
     desk.world.faults.script(
@@ -211,36 +225,50 @@ async def test_a_process_cancelled_anywhere_leaves_no_effect_behind_and_none_und
     assert len(effects) == 13
 
 
-async def test_drain_ends_after_the_batch_in_hand_and_nothing_new_is_claimed() -> None:
-    desk = Desk()
-    await desk.enter(JUNK, desk.old(3))
-    running = asyncio.ensure_future(desk.executor.run())
-    await turns(until=desk.ours)
-    await desk.executor.drain()
-    assert set(await desk.states()) <= {"sent", "done"}
-    await desk.enter(TRASH, desk.old(3))
-    calls = desk.calls()
-    await turns(200)
-    assert Counter(await desk.states())["ready"] == 3
-    assert desk.calls() <= calls + 1
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    assert len(asyncio.all_tasks()) == 1
+def test_drain_ends_after_the_batch_in_hand_and_nothing_new_is_claimed() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        await desk.enter(JUNK, desk.old(3))
+        async with running(desk):
+            await turns(until=desk.ours)
+            await desk.executor.drain()
+            assert set(await desk.states()) <= {"sent", "done"}
+            await desk.enter(TRASH, desk.old(3))
+            calls = desk.calls()
+            await asyncio.sleep(100)
+            assert Counter(await desk.states())["ready"] == 3
+            assert desk.calls() <= calls + 1
+        assert len(asyncio.all_tasks()) == 1
+
+    quickly(day)
 
 
-async def test_run_acts_when_woken_and_proves_by_itself() -> None:
-    desk = Desk()
-    running = asyncio.ensure_future(desk.executor.run())
-    await asyncio.sleep(0)
-    await desk.enter(JUNK, desk.old(3))
-    desk.wake.set()
-    await turns(until=lambda: all(mail.now.folder == "JunkEmail" for mail in desk.world.mails))
-    await turns(2000)
-    assert set(await desk.states()) == {"done"}
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+def test_run_acts_when_woken_and_proves_by_itself() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        async with running(desk):
+            await asyncio.sleep(60)
+            await desk.enter(JUNK, desk.old(3))
+            desk.wake.set()
+            await asyncio.sleep(1)
+            assert {mail.now.folder for mail in desk.world.mails} == {"JunkEmail"}
+            await asyncio.sleep(60)
+            assert set(await desk.states()) == {"done"}
+
+    quickly(day)
+
+
+def test_what_waits_for_another_effect_is_carried_out_as_soon_as_that_is_proved() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        mails = desk.old(3)
+        await desk.enter(JUNK, mails)
+        await desk.enter(TRASH, mails, sight=2)
+        async with running(desk):
+            await asyncio.sleep(100)
+        assert {mail.now.folder for mail in desk.world.mails} == {"DeletedItems"}
+
+    quickly(day)
 
 
 async def test_what_breaks_while_kinds_run_side_by_side_is_raised_as_itself() -> None:

@@ -111,6 +111,8 @@ class Dispatcher:
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
         """Return what is ready, handler by handler, so that a long queue of one does not hide the others."""
         ready: list[Entry] = []
+        if not self._deferral.is_due(await self._ledger.next_claim(self._account)):
+            return ready
         due = await self._ledger.due_kinds(self._account, now)
         for handler, kinds in KINDS.items():
             if handler not in but and not due.isdisjoint(kinds):

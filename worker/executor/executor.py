@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from math import inf
 
 from worker.errors import Permanent, Temporary, Unsure
+from worker.executor.deferral import DUE_AGAIN
 from worker.executor.dispatch import Dispatcher
 from worker.executor.handlers import MOVES, Handler
 from worker.executor.hooks import Hooks
@@ -15,8 +15,7 @@ from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
 from worker.judging.services import AccountServices, Timing
 
-SHORTEST_REST, LONGEST_REST = 0.25, 5.0
-IDLE_REST = 900.0
+SHORTEST_REST, IDLE_REST = 0.25, 900.0
 """Seconds to rest while nothing is due: whoever makes something due wakes the executor."""
 
 
@@ -42,7 +41,7 @@ class Executor:
     async def run(self) -> None:
         """Act and prove, side by side, until cancelled."""
         while not await self._recover():
-            await self._clock.sleep(LONGEST_REST)
+            await self._clock.sleep(DUE_AGAIN)
         async with _together() as group:
             group.create_task(self._keep_acting(group), name="acting")
             group.create_task(self._keep_proving(), name="proving")
@@ -107,16 +106,15 @@ class Executor:
     async def _keep_proving(self) -> None:
         while True:
             self._acted.clear()
-            if not await self._verifier.step():
+            if await self._verifier.step():
+                self._wake.set()  # what did not happen, or waited for what has ended, may be ready now
+            else:
                 await self._rest(self._verifier.resume, self._acted)
 
     async def _rest(self, resume: float, wake: asyncio.Event) -> None:
-        """Sleep until something is due or was put off until now, or until ``wake`` is set."""
-        now = self._clock.now()
-        due = await self._ledger.next_due(self._account, now)
-        later = min((at for at in (resume, due or inf) if at > now), default=inf)
-        longest = LONGEST_REST if due is not None and due <= now else IDLE_REST
-        sleep = asyncio.ensure_future(self._clock.sleep(min(longest, max(SHORTEST_REST, later - now))))
+        """Sleep until it is time to resume, or until ``wake`` is set."""
+        pause = min(IDLE_REST, max(SHORTEST_REST, resume - self._clock.now()))
+        sleep = asyncio.ensure_future(self._clock.sleep(pause))
         woken = asyncio.ensure_future(wake.wait())
         try:
             await asyncio.wait((sleep, woken), return_when=asyncio.FIRST_COMPLETED)

@@ -93,6 +93,8 @@ class Verifier:
                 self.problems.pop(_proof_of(kind), None)
             await self._write(entries, outcomes, silent)
             moved += len(outcomes)
+        if due and not moved:
+            self._deferral.is_due(await self._ledger.next_look(self._account))
         return moved
 
     def _pause(self, kind: type[Action], problem: WorkerError) -> None:
@@ -103,9 +105,10 @@ class Verifier:
 
     async def _due(self) -> tuple[Entry, ...]:
         """Return what is due, and with it what will be in a moment: it can share a search."""
-        now = self._clock.now()
         first = await self._ledger.next_look(self._account)
-        return await self._ledger.open(self._account, now + TOGETHER) if first is not None and first <= now else ()
+        if first is None or self._deferral.put_off(first):
+            return ()
+        return await self._ledger.open(self._account, self._clock.now() + TOGETHER)
 
     async def settle_answered(self, outcomes: Sequence[Outcome]) -> None:
         """Write what the answers themselves have proved of entries that were just sent."""

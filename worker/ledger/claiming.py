@@ -8,7 +8,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
     exists,
@@ -16,7 +15,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    union_all,
 )
 
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE
@@ -26,36 +24,26 @@ from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
 from worker.ledger.limits import Room
 from worker.ledger.records import Json, instant
-from worker.ledger.unit_of_work import FIELDS, Change, UnitOfWork, entry_of
+from worker.ledger.unit_of_work import SELECT_ENTRIES, Change, UnitOfWork, entry_of
 
 PAUSE = 60.0
 """Seconds until the end of a list entry asks again under a ceiling that lets nothing be done."""
 
 
-def _next_due() -> Select[float | None]:
-    """Write the question once: it is asked all the time."""
-    account: BindParameter[str] = bindparam("account")
-    mine, at = entries.c.account == account, entries.c.next_at.label("at")
-    holding = or_(brakes.c.lane == entries.c.lane, brakes.c.lane == "")
-    held_back = exists().where(brakes.c.account == account, brakes.c.rule == "", holding)
-    times = union_all(
-        select(at).where(mine, entries.c.state.in_(("sent", "unsure"))),
-        select(at).where(mine, entries.c.state == "ready", ~held_back),
-        select(held.c.next_at.label("at")).where(held.c.account == account),
-    ).subquery()
-    return select(func.min(times.c.at))
-
-
-def _due_kinds() -> Select[str]:
-    """Write the question once: it is asked all the time."""
-    mine = entries.c.account == bindparam("account"), entries.c.state == "ready"
-    now: BindParameter[float] = bindparam("now")
-    return select(entries.c.kind).where(*mine, entries.c.next_at <= now, entries.c.ready_at <= now).distinct()
-
-
-NEXT_DUE, DUE_KINDS = _next_due(), _due_kinds()
-NEXT_LOOK = select(func.min(entries.c.next_at)).where(
-    entries.c.account == bindparam("account"), entries.c.state.in_(("sent", "unsure"))
+ACCOUNT: BindParameter[str] = bindparam("account")
+_mine, _at = entries.c.account == ACCOUNT, entries.c.next_at.label("at")
+_braked = exists().where(
+    brakes.c.account == ACCOUNT, brakes.c.rule == "", or_(brakes.c.lane == entries.c.lane, brakes.c.lane == "")
+)
+# Written once, because these questions are asked all the time.
+NEXT_CLAIM = select(func.min(_at)).where(_mine, entries.c.state == "ready", ~_braked)
+NEXT_LOOK = select(func.min(_at)).where(_mine, entries.c.state.in_(("sent", "unsure")))
+NEXT_HELD = select(func.min(held.c.next_at)).where(held.c.account == ACCOUNT)
+NOW: BindParameter[float] = bindparam("now")
+DUE_KINDS = (
+    select(entries.c.kind)
+    .where(_mine, entries.c.state == "ready", entries.c.next_at <= NOW, entries.c.ready_at <= NOW)
+    .distinct()
 )
 
 
@@ -88,14 +76,14 @@ def due_kinds(conn: Connection, account: str, now: float) -> frozenset[str]:
 
 def due(conn: Connection, account: str, now: float, limit: int, kinds: Collection[str]) -> tuple[Entry, ...]:
     """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
-    query = select(*FIELDS).where(_claimable(conn, account), entries.c.next_at <= now, entries.c.ready_at <= now)
+    query = SELECT_ENTRIES.where(_claimable(conn, account), entries.c.next_at <= now, entries.c.ready_at <= now)
     query = query.where(entries.c.kind.in_(kinds)) if kinds else query
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id).limit(limit))))
 
 
 def open_entries(conn: Connection, account: str, states: Sequence[str], now: float | None) -> tuple[Entry, ...]:
     """Return entries of some states in key order; with ``now``, only those that are due."""
-    query = select(*FIELDS).where(entries.c.account == account, entries.c.state.in_(states))
+    query = SELECT_ENTRIES.where(entries.c.account == account, entries.c.state.in_(states))
     query = query if now is None else query.where(entries.c.next_at <= now)
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
 
@@ -108,13 +96,19 @@ def find_tried(
     hands = or_(entries.c.attempts > 0, entries.c.state == "ready") if ready else entries.c.attempts > 0
     for chunk in chunks(targets):
         mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), hands
-        found += map(entry_of, conn.execute(select(*FIELDS).where(*mine)))
+        found += map(entry_of, conn.execute(SELECT_ENTRIES.where(*mine)))
     return tuple(sorted(found, key=lambda entry: entry.claimed_at))
 
 
 def next_due(conn: Connection, account: str) -> float | None:
     """Return when the first entry or held event wants attention, brakes of single rules left aside."""
-    found: float | None = conn.scalar(NEXT_DUE, {"account": account})
+    times = [conn.scalar(query, {"account": account}) for query in (NEXT_CLAIM, NEXT_LOOK, NEXT_HELD)]
+    return min((at for at in times if at is not None), default=None)
+
+
+def next_claim(conn: Connection, account: str) -> float | None:
+    """Return when the first entry that is ready may be claimed, brakes of single rules left aside."""
+    found: float | None = conn.scalar(NEXT_CLAIM, {"account": account})
     return found
 
 

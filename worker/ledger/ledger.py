@@ -84,6 +84,10 @@ class Ledger:
         """Return entries of some states in key order: those that are due, or all."""
         return await self._read(claiming.open_entries, account, states, now if due else None)
 
+    async def next_claim(self, account: str) -> float | None:
+        """Return when the first entry that is ready may be claimed, None when none is."""
+        return await self._read(claiming.next_claim, account)
+
     async def next_look(self, account: str) -> float | None:
         """Return when the first entry that is sent or unsure is to be looked at."""
         return await self._read(claiming.next_look, account)
