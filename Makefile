@@ -23,7 +23,7 @@ demo: install ## watch an outbreak arrive in a sandbox and be dealt with
 
 test: check ## everything: check, fast and slow tests, branch coverage, a tenth of each matrix, a thousand days
 	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not slow" -n 2 --tenth --cov --cov-report=
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal --tenth --cov --cov-report=
 	$(SLOW) -m slow $(COVERING) --cov --cov-append --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 	$(SLOW) -m slow $(COVERING:%=--ignore=%)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from tests.reading import DAY, Room, says
@@ -26,6 +27,7 @@ def wants(event: Event) -> Said:
     return says(event, Move("DeletedItems"), rule="lookalike")
 
 
+@pytest.mark.slow
 async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> None:
     room = Room(wants)
     moved = room.world.add_message()
@@ -51,6 +53,7 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> 
     assert not verify(lines).problem
 
 
+@pytest.mark.slow
 async def test_our_own_release_is_no_news() -> None:
     room = Room(wants)
     mail = room.world.add_message(disposition="SPAM", quarantined=True, sender="carol@near.example")
@@ -61,6 +64,7 @@ async def test_our_own_release_is_no_news() -> None:
     assert [entry.lane for entry in await room.entries()] == ["placement", "verdict", "allow", "trust", "allow"]
 
 
+@pytest.mark.slow
 async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_never_repeated() -> None:
     room = Room(wants)
     mail = room.world.add_message()
@@ -78,6 +82,7 @@ async def test_a_move_that_is_contradicted_later_is_a_drift_on_record_once_and_n
     assert [entry.state for entry in await room.entries()] == ["done"]
 
 
+@pytest.mark.slow
 async def test_a_failed_move_that_was_shown_before_ours_contradicts_nothing() -> None:
     room = Room(wants)
     mail = room.world.add_message()
@@ -98,6 +103,7 @@ def by_verdict(event: Event) -> Said:
     return says(event, *moves.get(verdict, ()), rule="lookalike")
 
 
+@pytest.mark.slow
 async def test_a_read_that_lags_behind_a_changed_verdict_does_not_lose_what_it_asks_for() -> None:
     room = Room(by_verdict)
     await room.read()
@@ -132,6 +138,7 @@ async def test_a_verdict_that_only_the_look_before_acting_shows_is_judged_and_ac
     assert mail.now.folder == "JunkEmail"
 
 
+@pytest.mark.slow
 async def test_a_verdict_that_returns_is_judged_again_though_only_looks_before_acting_show_it() -> None:
     room = Room(by_verdict)
     mail = room.world.add_message(disposition="MALICIOUS")

@@ -41,7 +41,9 @@ EXISTING: dict[str, Any] = {
 def render(values: dict[str, Any], release: str = "rel") -> dict[str, Any]:
     """Give the objects of a release by kind; the chart makes at most one of each."""
     texts = helm_python.Chart.load(str(CHART)).render(values, name=release, namespace="ns")
-    objects = [yaml.safe_load(text) for name, text in texts.items() if name.endswith(".yaml") and text.strip()]
+    objects = [
+        yaml.load(text, yaml.CSafeLoader) for name, text in texts.items() if name.endswith(".yaml") and text.strip()
+    ]
     kinds = {each["kind"]: each for each in objects}
     assert len(kinds) == len(objects)
     return kinds

@@ -35,12 +35,14 @@ def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", "tests.matrix", *options)
 
 
+@pytest.mark.slow
 def test_all_cells_are_tried_by_itself_and_counted(pytester: pytest.Pytester) -> None:
     told = run(pytester)
     told.assert_outcomes(passed=20, failed=1)
     told.stdout.re_match_lines([r"matrix +passed +failed", r"twenty +19 +1", "mend these.*", "test_cells.*7]"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_a_tenth_is_chosen_by_the_seed_and_the_seed_is_told(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, seed: str
@@ -62,6 +64,7 @@ def test_a_cell_that_failed_once_is_always_tried(
     run(pytester, "--tenth").assert_outcomes(passed=3, failed=1, deselected=17)
 
 
+@pytest.mark.slow
 def test_one_matrix_is_tried_alone(pytester: pytest.Pytester) -> None:
     run(pytester, "--only", "twenty").assert_outcomes(passed=19, failed=1, deselected=1)
     told = run(pytester, "--only", "twelve")

@@ -94,6 +94,7 @@ async def test_a_channel_without_an_address_names_the_setting() -> None:
         await open_channels({}, nowhere).notify("on_call", "text")
 
 
+@pytest.mark.slow
 def test_an_address_that_nobody_knows_is_refused_without_showing_it() -> None:
     with pytest.raises(SettingsError, match="WORKER_NOTIFY_SOC") as caught:
         open_channels({"soc": "carrier-pigeon://user:s3cret@loft"}, nowhere)

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from statistics import median, quantiles
 
+import pytest
 from grimp import ImportGraph, build_graph
 
 # Nothing may exceed these figures; they are lowered when they can be, and never raised.
@@ -47,9 +48,10 @@ def imports() -> ImportGraph:
 
 
 @cache
-def nodes() -> tuple[ast.AST, ...]:
-    """Read all files."""
-    return tuple(chain.from_iterable(ast.walk(ast.parse(file.read_text())) for file in WORKER.rglob("*.py")))
+def definitions() -> tuple[Function | ast.ClassDef, ...]:
+    """Read the functions and classes of all files."""
+    nodes = chain.from_iterable(ast.walk(ast.parse(file.read_text())) for file in WORKER.rglob("*.py"))
+    return tuple(node for node in nodes if isinstance(node, Function | ast.ClassDef))
 
 
 def rooms() -> dict[str, set[str]]:
@@ -71,7 +73,7 @@ def floors(imported: Mapping[str, set[str]]) -> dict[str, int]:
 
 def functions() -> Iterator[Function]:
     """Yield every function that we have named, and every constructor."""
-    for node in nodes():
+    for node in definitions():
         if isinstance(node, Function) and (node.name == "__init__" or not node.name.startswith("__")):
             yield node
 
@@ -113,6 +115,7 @@ def test_no_file_is_long() -> None:
     assert {file: lines for file, lines in lengths.items() if lines > LINES_OF_A_FILE} == {}
 
 
+@pytest.mark.slow
 def test_functions_are_short() -> None:
     lines = [(function.end_lineno or function.lineno) - function.lineno + 1 for function in functions()]
     assert median(lines) <= LINES_OF_HALF_THE_FUNCTIONS
@@ -137,6 +140,6 @@ def test_participles_are_known_by_their_first_word() -> None:
 
 
 def test_a_name_means_one_class() -> None:
-    names = Counter(node.name for node in nodes() if isinstance(node, ast.ClassDef))
+    names = Counter(node.name for node in definitions() if isinstance(node, ast.ClassDef))
     repeated = sorted(name for name, count in names.items() if count > 1)
     assert len(repeated) <= REPEATED_CLASSES, repeated

@@ -121,6 +121,7 @@ def collect_keys(lines: Iterable[str]) -> dict[str, dict[str, set[str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_records_and_the_commands_that_read_a_ledger_keep_their_keys(shell: Shell) -> None:
     asyncio.run(write_every_record(f"sqlite:///{shell.folder / 'worker.db'}"))
     names = ("waiting", "brake", "status", "audit verify")
@@ -154,6 +155,7 @@ def sides_of(node: ast.expr) -> list[ast.expr]:
     return [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
 
 
+@pytest.mark.slow
 def test_log_lines_keep_their_events_levels_and_keys() -> None:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: {"keys": set(), "level": set()})
     for call in find_calls(LEVELS):

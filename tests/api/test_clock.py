@@ -53,6 +53,7 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert clock.now() == EPOCH
 
 
+@pytest.mark.slow
 @given(
     st.floats(0, 0.99),
     st.lists(st.tuples(st.floats(0.01, 40), st.floats(0.001, 20), st.floats(0, 1)), min_size=1, max_size=30),

@@ -171,6 +171,7 @@ def test_a_listing_goes_on_as_long_as_there_is_more(found: int, info: ResultInfo
     assert (read.next, read.complete, read.begun) == (following, following is None, 5.0)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 60), st.integers(1, 12), st.integers(1, 12))
 def test_turning_pages_finds_everything_once(total: int, per_page: int, most: int) -> None:
     size, found, number, pages = min(per_page, most), 0, "1", 0

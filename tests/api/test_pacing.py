@@ -77,6 +77,7 @@ def starts(visits: list[Visit], *urgencies: Urgency) -> list[float]:
     return sorted(visit.gone for visit in visits if visit.served and visit.urgency in (urgencies or Urgency))
 
 
+@pytest.mark.slow
 @given(visitors)
 @settings(deadline=None, max_examples=150)
 def test_no_window_ever_holds_more_than_its_share(day: list[Visitor]) -> None:
@@ -86,6 +87,7 @@ def test_no_window_ever_holds_more_than_its_share(day: list[Visitor]) -> None:
         assert all(later >= earlier + 21 for earlier, later in zip(times, times[most:], strict=False))
 
 
+@pytest.mark.slow
 @given(visitors)
 @settings(deadline=None, max_examples=150)
 def test_nobody_waits_while_there_is_room_and_the_urgent_go_first(day: list[Visitor]) -> None:

@@ -99,6 +99,7 @@ async def test_cursors_that_lead_back_are_not_followed_for_ever(around: tuple[st
     assert asked == [None, *around]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=6), st.frozensets(st.integers(1, 30)))
 def test_whatever_expires_a_walk_yields_all_in_order_after_its_last_beginning(
     leaves: list[list[int]], expires: frozenset[int]
@@ -117,6 +118,7 @@ def test_whatever_expires_a_walk_yields_all_in_order_after_its_last_beginning(
     assert book.asked[last:] == [None, *map(str, range(1, len(leaves)))]
 
 
+@pytest.mark.slow
 def test_a_search_whose_cursor_expires_in_the_middle_finds_everything_all_the_same() -> None:
     async def day() -> None:
         options = SandboxOptions(cursor_life=30.0)

@@ -119,6 +119,7 @@ def test_a_rule_on_record_that_did_nothing_of_the_kind_is_no_mistake(kept: Shell
     assert kept.type("audit", "query", "--rule", "malicious_mail", "--verb", "settled")[:2] == (0, "no records match\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "numbers"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from worker.daemon.scheduler import LATE, Scheduler
@@ -26,6 +27,7 @@ async def rest(scheduler: Scheduler, *pauses: float) -> float:
     return clock() - begun
 
 
+@pytest.mark.slow
 async def test_a_rest_lasts_as_long_as_was_said() -> None:
     overslept: list[str] = []
     took = await rest(Scheduler(asyncio.Event(), overslept.append), 0.05, 0.0, 0.05)
@@ -39,6 +41,7 @@ async def test_stopping_ends_every_rest() -> None:
     assert await rest(Scheduler(stopping, lambda _: None), 3600.0) < 1
 
 
+@pytest.mark.slow
 async def test_a_wake_up_that_does_not_come_is_made_up_for_by_the_monotonic_clock() -> None:
     overslept: list[str] = []
     took = await rest(Scheduler(asyncio.Event(), overslept.append, Asleep()), 0.01)

@@ -41,6 +41,7 @@ def touch(desk: Desk, mail: Mail, by: str) -> None:
     mail.become(desk.clock.now(), replace(mail.now, log=(*mail.now.log, line)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 6, 40, 400])
 @pytest.mark.parametrize("touched_since", [False, True])
 async def test_a_word_holds_however_long_the_log_is_until_somebody_touches_the_message(

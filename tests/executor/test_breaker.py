@@ -53,6 +53,7 @@ async def test_messages_that_cannot_be_read_are_for_a_person_once_others_can_be(
     assert Counter(await desk.states()) == {"done": 1, "waiting": 3}
 
 
+@pytest.mark.slow
 async def test_moves_whose_proof_makes_no_sense_for_a_day_are_for_a_person_and_hold_up_no_other() -> None:
     desk = Desk()
     bad, good = (

@@ -184,6 +184,7 @@ async def test_nothing_is_claimed_on_a_look_older_than_a_minute(action: Move | R
     assert max(entry.claimed_at - entry.look.at for entry in entries if entry.look) <= 60
 
 
+@pytest.mark.slow
 async def test_what_cannot_leave_soon_after_its_claim_is_ready_again_and_no_attempt() -> None:
     desk = Desk()
 

@@ -89,6 +89,7 @@ async def test_a_sender_whose_policy_a_person_deleted_can_be_allowed_in_another_
     assert [one.operation for one in desk.world.effects] == ["allow_policies.create"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("for_", [HOUR, None])
 async def test_a_removal_does_not_believe_a_read_that_may_lag_behind_what_we_have_just_made(
     for_: timedelta | None,

@@ -14,6 +14,7 @@ JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
 
 
+@pytest.mark.slow
 async def test_single_reads_take_over_where_a_window_would_be_too_wide() -> None:
     desk = Desk()
     desk.world.populate(MailFlow(messages=3000, history=7200.0))
@@ -29,6 +30,7 @@ async def test_single_reads_take_over_where_a_window_would_be_too_wide() -> None
     assert desk.world.requests["GET investigate"]["200"] <= 3
 
 
+@pytest.mark.slow
 async def test_one_message_the_api_cannot_tell_about_does_not_keep_the_others_waiting() -> None:
     desk = Desk()
     mails = desk.old(2)
@@ -64,6 +66,7 @@ async def test_an_old_thousand_is_looked_at_by_window_and_moved_by_destination()
     assert Counter(mail.now.folder for mail in mails) == {"JunkEmail": 600, "DeletedItems": 400}
 
 
+@pytest.mark.slow
 async def test_ids_that_carry_no_time_are_asked_for_one_by_one() -> None:
     desk = Desk()
     mails = [desk.world.add_message(id=f"odd-{n}", scanned=desk.clock.now() - 3600) for n in range(130)]
@@ -95,6 +98,7 @@ async def test_acting_and_proving_cost_a_few_calls_per_thousand(lag: float, most
     assert desk.calls() <= most * 1.5 + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 403])
 async def test_one_message_that_the_api_refuses_does_not_keep_the_others_waiting(status: int) -> None:
     desk = Desk()

@@ -68,6 +68,7 @@ async def test_mail_that_a_person_let_through_waits_for_a_person() -> None:
     assert await desk.states() == ["done"]
 
 
+@pytest.mark.slow
 async def test_an_approved_entry_touched_since_is_moot() -> None:
     desk = Desk()
     (mail,) = desk.old(quarantined=True)
@@ -159,6 +160,7 @@ async def test_a_verdict_that_was_asked_for_already_is_moot() -> None:
     assert desk.ours("reclassify") == []
 
 
+@pytest.mark.slow
 async def test_a_verdict_that_has_changed_meanwhile_is_not_asked_for() -> None:
     desk = Desk()
     (mail,) = desk.old()
@@ -194,6 +196,7 @@ async def test_a_sender_is_blocked_again_after_an_unblock() -> None:
     assert operations == ["create", "delete", "create"]
 
 
+@pytest.mark.slow
 async def test_a_changed_verdict_is_told_as_news_and_ends_the_entry_when_it_is_still_so_a_settle_time_later() -> None:
     desk = Desk()
     (mail,) = desk.old()
@@ -208,6 +211,7 @@ async def test_a_changed_verdict_is_told_as_news_and_ends_the_entry_when_it_is_s
     assert desk.ours() == []
 
 
+@pytest.mark.slow
 async def test_a_verdict_that_comes_back_after_a_contradiction_lets_the_entry_go() -> None:
     desk = Desk()
     (mail,) = desk.old()
@@ -275,6 +279,7 @@ async def test_a_contradiction_that_went_away_counts_for_nothing_when_it_comes_a
     assert found == ["later", "go", "later", "moot"]
 
 
+@pytest.mark.slow
 async def test_mail_whose_action_log_is_refused_is_for_a_person_after_an_hour() -> None:
     desk = Desk()
     (mail,) = desk.old(quarantined=True)

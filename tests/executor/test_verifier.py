@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from msgspec.structs import replace
 
 from tests.desk import Desk
@@ -69,6 +70,7 @@ async def test_lists_that_cannot_be_read_conclude_nothing() -> None:
     assert len(desk.ours("block_senders.create")) == 1
 
 
+@pytest.mark.slow
 async def test_releases_are_proved_by_their_answer_and_travel_by_the_hundred() -> None:
     desk = Desk()
     await desk.enter(Release(), desk.old(250, quarantined=True, client_recipients=TWO))
@@ -91,6 +93,7 @@ async def test_a_message_that_is_gone_after_the_claim_fails_its_entry() -> None:
     assert (await desk.only()).said == "the API does not know this message any more"
 
 
+@pytest.mark.slow
 async def test_many_that_did_not_happen_are_known_so_one_log_each() -> None:
     desk = Desk()
     mails = desk.old(130)

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,17 +30,20 @@ def inside(point: float, of: list[tuple[float, float]] | tuple[tuple[float, floa
     return any(start <= point < end for start, end in of)
 
 
+@pytest.mark.slow
 @given(sets, moments)
 def test_merging_keeps_every_point(closed: list[tuple[float, float]], point: float) -> None:
     assert inside(point, closed) == inside(point, merge(closed))
 
 
+@pytest.mark.slow
 @given(sets)
 def test_merged_intervals_neither_touch_nor_overlap(closed: list[tuple[float, float]]) -> None:
     result = merge(closed)
     assert all(one[1] < other[0] for one, other in pairwise(result))
 
 
+@pytest.mark.slow
 @given(sets, moments, moments, moments)
 def test_every_moment_is_closed_or_in_a_gap(
     closed: list[tuple[float, float]], since: float, until: float, point: float

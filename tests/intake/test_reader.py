@@ -50,6 +50,7 @@ async def test_what_was_read_is_not_judged_again() -> None:
     assert len(room.rules.heard) == judged == 1
 
 
+@pytest.mark.slow
 async def test_mail_indexed_late_inside_the_overlap_is_not_missed() -> None:
     room = Room()
     late = room.world.add_message(scanned=room.clock.now(), indexed=room.clock.now() + 600)
@@ -95,6 +96,7 @@ async def test_downtime_is_a_gap_that_is_read_newest_first() -> None:
     assert await room.messages.find_gaps() == ()
 
 
+@pytest.mark.slow
 async def test_a_broken_walk_goes_on_from_the_page_it_had_reached() -> None:
     room = Room()
     for n in range(2500):
@@ -129,6 +131,7 @@ async def test_a_cursor_that_expired_begins_its_slice_again() -> None:
     assert await room.messages.find_gaps() == ()
 
 
+@pytest.mark.slow
 async def test_a_search_that_is_too_slow_is_halved_down_to_a_minute_that_stays_a_gap() -> None:
     room = Room()
     await room.messages.read_head()
@@ -208,6 +211,7 @@ async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pil
     assert await room.targets() == [mail.id]
 
 
+@pytest.mark.slow
 async def test_a_sweep_steps_over_a_stretch_that_is_too_slow_and_leaves_it_as_a_gap() -> None:
     room = Room()
     await room.read()
@@ -246,6 +250,7 @@ async def test_what_somebody_else_has_read_is_judged_too() -> None:
     assert await room.targets() == [mail.id]
 
 
+@pytest.mark.slow
 async def test_a_worker_that_starts_again_and_again_does_not_miss_late_mail() -> None:
     room = Room()
     late = room.world.add_message(scanned=room.clock.now(), indexed=room.clock.now() + 300)

@@ -67,6 +67,7 @@ async def test_a_slice_that_cannot_be_read_past_its_first_page_is_an_open_gap_an
     assert await room.messages.find_gaps() == ()
 
 
+@pytest.mark.slow
 async def test_one_cursor_that_is_answered_by_faults_for_ever_costs_only_a_new_beginning() -> None:
     room = Room()
     for number in range(1001):

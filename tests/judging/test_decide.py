@@ -1,5 +1,6 @@
 """Decisions: the laws of a pure function."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +109,7 @@ def test_the_ceiling_lowers_and_never_raises() -> None:
     assert lower_mode(says("a", Release(), mode=OBSERVE), ENFORCE).mode is OBSERVE
 
 
+@pytest.mark.slow
 @given(proposals)
 def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
     standing = [d for d in decide(said) if d.mode is ENFORCE and not d.fallen and d.action.lane != "notice"]
@@ -116,6 +118,7 @@ def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
     assert not (("keep", "") in lanes and len(lanes) > 1)
 
 
+@pytest.mark.slow
 @given(proposals.flatmap(lambda said: st.tuples(st.just(said), st.permutations(said))))
 def test_the_order_of_the_rules_does_not_matter(both: tuple[list[Proposal], list[Proposal]]) -> None:
     one, other = decide(both[0]), decide(both[1])
@@ -124,12 +127,14 @@ def test_the_order_of_the_rules_does_not_matter(both: tuple[list[Proposal], list
     }
 
 
+@pytest.mark.slow
 @given(proposals)
 def test_every_sentence_heard_is_accounted_for(said: list[Proposal]) -> None:
     spoken = {(p.rule, action) for p in said if p.mode is not OFF for action in p.actions}
     assert spoken == {(rule, d.action) for d in decide(said) for rule in d.rules}
 
 
+@pytest.mark.slow
 @given(proposals)
 def test_nothing_goes_further_than_the_strongest_rule_behind_it(said: list[Proposal]) -> None:
     modes = {proposal.rule: proposal.mode for proposal in said}

@@ -42,6 +42,7 @@ def test_every_action_has_an_example_here() -> None:
     assert [type(one).__name__ for one in EXAMPLES] == list(ACTIONS)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(EXAMPLES), st.sampled_from(EXAMPLES), st.text(), st.text())
 def test_reasons_take_no_part_in_equality(one: Action, other: Action, why: str, why_else: str) -> None:
     left = type(one)(**{name: getattr(one, name) for name in one.__struct_fields__} | {"because": why})

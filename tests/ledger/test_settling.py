@@ -349,6 +349,7 @@ async def test_a_lane_that_fails_often_in_a_row_for_one_reason_is_braked() -> No
     assert (await desk.verbs())[-1] == "braked"
 
 
+@pytest.mark.slow
 async def test_a_lane_is_braked_once() -> None:
     desk = Desk()
     entries = [await desk.wish(message=f"m{number}") for number in range(40)]
@@ -374,6 +375,7 @@ async def test_entries_that_were_refused_each_on_its_own_brake_nothing() -> None
     assert await desk.ledger.brakes(ME) == ()
 
 
+@pytest.mark.slow
 async def test_failures_for_several_reasons_brake_nothing() -> None:
     desk = Desk()
     for number in range(25):
@@ -381,6 +383,7 @@ async def test_failures_for_several_reasons_brake_nothing() -> None:
     assert await desk.ledger.brakes(ME) == ()
 
 
+@pytest.mark.slow
 async def test_notices_that_fail_for_several_reasons_brake_nothing() -> None:
     desk = Desk()
     for number in range(20):

@@ -86,6 +86,7 @@ def test_the_label_of_a_token_does_not_give_it_away() -> None:
     assert label("secret-token") != label("secret-tokem")
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_history() -> None:
     def history(seed: int) -> tuple[list[str], list[object]]:
         options = SandboxOptions(late=0.3, verdicts=0.3, analysts=0.3, move_failed=0.3, moved_back=0.5, reports=0.5)

@@ -1,5 +1,6 @@
 """Writing many rows at a time comes to the same as writing them one by one."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
@@ -16,6 +17,7 @@ def written(conn: Connection) -> dict[str, str]:
     return {row.name: row.value for row in conn.execute(select(meta))}
 
 
+@pytest.mark.slow
 @given(first=SOME, second=SOME)
 async def test_any_number_of_rows_is_written_whole(first: int, second: int) -> None:
     runner = in_memory()

@@ -73,6 +73,7 @@ def schema(path: Path) -> list[set[tuple[object, ...]]]:
         return [set(database.execute(query)) for query in (COLUMNS, INDEXES, KEYED, BOUND)]
 
 
+@pytest.mark.slow
 async def test_no_row_is_lost_or_changed(old: Path) -> None:
     before = rows(old)
     async with migrated(old):
@@ -208,6 +209,7 @@ async def test_a_migration_that_is_killed_begins_again_and_loses_nothing(old: Pa
         assert len(await ledger.entries("a1")) == 208
 
 
+@pytest.mark.slow
 @given(st.builds(LogEntry, operation=st.sampled_from(["MOVE", "RELEASE"]), folder=st.text(), requested_by=st.text()))
 def test_a_line_that_was_told_whole_has_the_key_that_it_has_now(line: LogEntry) -> None:
     assert keys_in(describe([line])) in ([hand_key(line)], [])

@@ -54,6 +54,7 @@ def stumble(conn: Connection) -> None:
     conn.execute(text("SELECT * FROM x WHERE y = :z"), {"z": "words of a stranger"})
 
 
+@pytest.mark.slow
 async def test_what_fails_for_a_caller_that_is_gone_is_not_printed_by_anybody(tmp_path: Path) -> None:
     runner, printed = await file(tmp_path), list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))

@@ -217,6 +217,7 @@ def test_an_expression_gives_up_before_it_takes_long(pattern: str) -> None:
     assert not matches({"pattern": pattern, "is_regex": True}, addresses)
 
 
+@pytest.mark.slow
 @given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=12), last=st.sampled_from(["b", "$b", "[b]", ""]))
 def test_no_expression_takes_long(parts: list[str], last: str) -> None:
     assert spent("".join([*parts, last]), Parties(("a" * 254, "a" * 80, "a" * 40))) < PATIENCE

@@ -53,6 +53,7 @@ def files(text: EmailMessage) -> list[tuple[str | None, int]]:
     return [(part.get_filename(), len(part.get_payload(decode=True))) for part in text.iter_attachments()]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(DETECTED))
 def test_whatever_is_generated_agrees_with_itself(seed: int, kind: str) -> None:
