@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec.json import Decoder
-
 from tests.account import Account
 from tests.desk import RULE
 from worker import Message, Move
@@ -14,6 +12,7 @@ from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Repor
 from worker.judging.facts import Facts
 from worker.judging.services import Timing
 from worker.language.actions import AnyAction
+from worker.language.reading import read
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.ledger.entries import Standing
 from worker.rulehost.evaluation import Event, Failure, Said
@@ -30,7 +29,6 @@ PACE = Pace(
     sweep_every=60.0,
 )
 Answer = Callable[[Event], Said]
-_message = Decoder(Message).decode
 
 
 def says(event: Event, *actions: AnyAction, mode: Mode = ENFORCE, rule: str = "r", priority: int = 0) -> Said:
@@ -43,7 +41,7 @@ def malicious_is_moved(event: Event) -> Said:
     """The rule most tests need: delivered malicious mail is moved."""
     if event.kind != "Message":
         return Said(key=event.key)
-    message = _message(event.raw)
+    message = read(Message, event.raw)
     wanted = message.final_disposition == "MALICIOUS" and not message.is_quarantined
     return says(event, Move("DeletedItems", because="malicious")) if wanted else Said(key=event.key)
 

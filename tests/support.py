@@ -67,6 +67,13 @@ def untouched(_: Request, answer: Response) -> Response:
     return answer
 
 
+def garbling(good: bytes, bad: bytes) -> Meddle:
+    """Write something else in the place of some bytes, the first time that they stand in an answer."""
+    return lambda _, answer: Response(
+        status=answer.status, headers=answer.headers, body=answer.body.replace(good, bad, 1), url=answer.url
+    )
+
+
 def refusing(path: str, status: int = 400) -> Meddle:
     """Answer with a refusal wherever a path ends so."""
     refusal = refuse(status, 10001, "it is not valid")

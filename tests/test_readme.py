@@ -139,7 +139,8 @@ def read_of(kind: type[Noun]) -> Iterator[tuple[str, str]]:
     hints = get_type_hints(kind)
     for one in fields(kind):  # null reads as the empty value, where there is one
         yield one.name, written(hints[one.name]).removesuffix("" if one.default is None else " | None")
-    for name, made in [pair for base in reversed(kind.__mro__) for pair in vars(base).items() if pair[0][0] != "_"]:
+    every = [pair for base in reversed(kind.__mro__) for pair in vars(base).items() if pair[0][0] != "_"]
+    for name, made in [pair for pair in every if pair[0] != "unread"]:  # which every noun has
         if isinstance(made, property):
             yield name, written(get_type_hints(made.fget)["return"])
         elif isfunction(made):
@@ -165,7 +166,8 @@ def arguments(function: Any) -> Iterator[str]:  # noqa: ANN401 (any function)
         yield from ["`*`"] if one.kind is Parameter.KEYWORD_ONLY and not starred else []
         starred = starred or one.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_POSITIONAL}
         default = "NOON" if one.default is sample.NOON else repr(one.default).replace("'", '"')
-        yield f"`*{one.name}`" if one.kind is Parameter.VAR_POSITIONAL else f"`{one.name}={default}`"
+        bare = one.name if one.default is Parameter.empty else f"{one.name}={default}"
+        yield f"`*{one.name}`" if one.kind is Parameter.VAR_POSITIONAL else f"`{bare}`"
 
 
 def test_the_arguments_of_samples_in_the_reference_are_those_of_the_code() -> None:

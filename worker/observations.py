@@ -4,11 +4,13 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from functools import lru_cache
 from sys import intern
+from typing import ClassVar
 
 import msgspec
-from msgspec import Struct
 
-from worker.language.base import Flag, Text, Texts, epoch
+from worker.language.base import Flag, Noun, Text, Texts
+from worker.language.reading import Unreadable, read
+from worker.language.times import Time, epoch
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading, Thing
 
@@ -16,18 +18,18 @@ REMEMBERED = 20_000
 """Messages whose latest look is remembered."""
 
 
-class MessageKey(Struct, frozen=True):
+class MessageKey(Noun, frozen=True):
     """The fields of a message that the daemon itself reads; the record stays bytes otherwise."""
 
+    _keys = ("final_disposition", "is_quarantined")
+    _older: ClassVar[dict[str, str]] = {"scanned_at": "ts"}
+
     id: str
-    final_disposition: Text = ""
+    final_disposition: Text = "NONE"
     is_quarantined: Flag = False
-    scanned_at: datetime | None = None
+    scanned_at: Time = None
     post_delivery_operations: Texts = ()
     delivery_status: Texts = ()
-
-
-_message_key = msgspec.json.Decoder(MessageKey)
 
 
 class Looks:
@@ -50,11 +52,11 @@ class Looks:
 
 
 def read_message(raw: msgspec.Raw, began: float) -> Reading:
-    """Read the key fields of a message's record; raise MsgspecError or ValueError when it is not one."""
-    key = _message_key.decode(raw)
+    """Read the key fields of a message's record; raise Unreadable."""
+    key = read(MessageKey, raw)
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
-    operations, status = _share(key.post_delivery_operations or ()), _share(key.delivery_status or ())
-    look = Look(began, state, bool(key.is_quarantined), operations, status)
+    operations, status = _share(key.post_delivery_operations), _share(key.delivery_status)
+    look = Look(began, state, key.is_quarantined, operations, status)
     thing = Thing("Message", read_scan_time(key.id, key.scanned_at), key.id)
     return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
 
@@ -66,10 +68,10 @@ def _share(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_scan_time(message: str, scanned_at: datetime | None = None) -> float:
-    """Return the time in a message's id, else its scan time; raise ValueError when it has neither."""
+    """Return the time in a message's id, else its scan time; raise Unreadable when it has neither."""
     inside = message.partition("-")[2].rpartition("-")[0]
     if not (at := _time_of(inside) or epoch(scanned_at)):
-        raise ValueError(f"the id {message[:60]!r} has no time, and the record no scanned_at")
+        raise Unreadable(f"the id {message[:60]!r} has no time, and the record no scanned_at")
     return at
 
 

@@ -67,7 +67,7 @@ def test_a_reclassification_is_found_among_the_submissions() -> None:
 
 def test_a_broken_submission_is_counted_and_costs_only_itself() -> None:
     async def day() -> None:
-        line = Line(answer([{"submission_id": "a"}, {"submission_id": 5}]))
+        line = Line(answer([{"submission_id": "a"}, {"submission_id": []}]))
         found = await anext(client(line).submissions.walk(start=0, end=1))
         assert ([each.submission_id for each in found.entries], found.broken, len(found.records)) == (["a"], 1, 2)
         assert ("direction", "asc") in line.asked[0].query
@@ -142,7 +142,7 @@ def test_a_long_list_is_read_whole_and_broken_entries_cost_only_themselves() -> 
         rows: list[object] = [{"domain": f"D{number}.example"} for number in range(1000)]
         line = Line(
             answer(rows, info={"total_count": 1003}),
-            answer([{"domain": 5}, {}, {"domain": "Last"}], info={"total_count": 1003}),
+            answer([{"domain": [5]}, {}, {"domain": "Last"}], info={"total_count": 1003}),
         )
         found = await client(line).settings.domains.all()
         assert (len(found.entries), found.broken) == (1002, 1)
@@ -169,7 +169,7 @@ def test_a_list_that_changes_while_it_is_read_is_read_again_and_then_not_believe
 
 
 def test_entries_of_the_block_list_that_cannot_be_read_are_counted() -> None:
-    rows: list[object] = [{"id": "1"}, {"id": "2", "comments": ["worker"]}, 7]
+    rows: list[object] = [{"id": "1"}, {"id": "2", "pattern": ["x"]}, 7]
 
     async def day() -> tuple[int, int]:
         listed = await client(Line(answer(rows, info={"total_count": 3}))).settings.block_senders.all()

@@ -84,7 +84,7 @@ def test_a_broken_record_in_a_page_of_a_thousand_costs_only_itself() -> None:
         ask = partial(Investigate.search, start=EPOCH - 7200, end=EPOCH + 100, urgency=HEAD, detections_only=False)
         whole = await ask(client(desk).investigate)
         given = [msgspec.json.decode(record) for record in whole.records]
-        given[500] = {"id": given[500]["id"], "to": "no list"}
+        given[500] = {"id": given[500]["id"], "is_quarantined": "perhaps"}
         read = await ask(client(Line(answer(given))).investigate)
         assert len(read.records) == 1000
         assert read.read().entries == whole.read().entries[:500] + whole.read().entries[501:]

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reading import PACE, Room, malicious_is_moved
+from tests.support import garbling
 from worker.errors import Rejected, ServerFault
 from worker.intake.coverage import choose_gap
 from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
@@ -172,8 +173,9 @@ async def test_a_report_that_is_updated_is_judged_again() -> None:
 
 async def test_a_record_that_makes_no_sense_costs_only_itself_and_is_kept() -> None:
     room = Room()
-    room.world.add_message(scanned_at=["not", "a", "time"])
     good = room.world.add_message()
+    room.world.add_message()
+    room.meddle = garbling(b'"is_quarantined":false', b'"is_quarantined":"perhaps"')
     await room.read()
     assert await room.targets() == [good.id]
     assert len(await room.ledger.list_broken(ACCOUNT)) == 1

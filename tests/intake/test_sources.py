@@ -57,11 +57,11 @@ def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
 
 
 def test_a_broken_record_costs_only_itself() -> None:
-    records = (record(), msgspec.Raw(b'{"id": 5}'), msgspec.Raw(b'{"id": "no time"}'), record(final_disposition="NEW"))
+    records = (record(), msgspec.Raw(b'{"id": []}'), msgspec.Raw(b'{"id": "no time"}'), record(final_disposition="NEW"))
     page = read_records(records, None, 1.0, read_message)
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
-        "Expected `str`, got ",
+        "its id cannot be rea",
         "the id 'no time' has",
         "unknown final_dispos",
     ]

@@ -13,14 +13,14 @@ from worker.judging.facts import OF_A_MESSAGE, SHARED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS, MESSAGE_FACTS
-from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.evaluation import Ask, Event, Said
 from worker.sandbox import Fault
 from worker.sandbox.account.mail import Mail
 
 
 async def told(room: Room, fact: type[AnyNoun], mail: Mail) -> AnyNoun:
     """Ask for a fact about a message, as the daemon does."""
-    return msgspec.json.decode(await room.facts.ask(fact.__name__, mail.encode(mail.now)), type=fact)
+    return msgspec.json.decode((await room.facts.ask(fact.__name__, mail.encode(mail.now))).raw, type=fact)
 
 
 def calls(room: Room, operation: str) -> int:
@@ -29,7 +29,9 @@ def calls(room: Room, operation: str) -> int:
 
 def asks(fact: str, *then: AnyAction) -> Callable[[Event], Said]:
     """Return a rule that needs a fact about all mail and then returns actions."""
-    return lambda event: says(event, *then) if fact in event.facts else Said(key=event.key, asked=(fact,))
+    return lambda event: (
+        says(event, *then) if fact in event.facts else Said(key=event.key, asks=(Ask(rule="r", facts=(fact,)),))
+    )
 
 
 def test_every_fact_can_be_asked_for_and_costs_what_is_promised() -> None:
@@ -57,7 +59,7 @@ async def test_the_registry_does_not_hold_an_event_and_is_asked_for_once_in_five
     assert len({id(event.facts["Registry"]) for event in room.rules.heard if event.facts}) == 1
     room.clock.advance(301)
     room.world.add_entry("impersonation_registry", name="Eve", email="eve@corp.example", is_email_regex=False)
-    assert b'"eve"' in await room.facts.ask("Registry", b"{}")
+    assert b'"eve"' in (await room.facts.ask("Registry", b"{}")).raw
     assert calls(room, "GET settings/impersonation_registry") == 2
 
 
@@ -177,7 +179,7 @@ async def test_times_that_make_no_sense_leave_a_history_that_does() -> None:
     assert (history.first_at.timestamp(), history.last_at.utcoffset()) == (now - 2 * DAY, timedelta(0))
 
 
-@pytest.mark.parametrize("raw", [b'{"id":"x","from":"\xff@b.example"}', b'{"id":7}', b"{"])
+@pytest.mark.parametrize("raw", [b'{"id":"x","from":"\xff@b.example"}', b'{"id":[]}', b"{"])
 async def test_a_record_of_which_nothing_can_be_made_is_refused_as_one_that_makes_no_sense(raw: bytes) -> None:
     with pytest.raises(Permanent, match="cannot make sense of the API's answer"):
         await Room().facts.ask("History", raw)
@@ -191,6 +193,6 @@ async def test_an_own_domain_that_cannot_be_read_is_protected_all_the_same() -> 
 
 async def test_an_entry_of_the_own_lists_that_names_nobody_is_a_fault_and_no_empty_list() -> None:
     room = Room()
-    room.world.add_entry("allow_policies", pattern=7)
+    room.world.add_entry("allow_policies", pattern=[7])
     with pytest.raises(ServerFault, match="it is unknown whom it protects"):
         await room.facts.policies()

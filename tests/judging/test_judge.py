@@ -7,17 +7,20 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
+from tests.support import garbling
 from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Release, Report
 from worker.language.actions import AnyAction
 from worker.language.rules import Mode
 from worker.observations import read_message
-from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.evaluation import Ask, Event, Said
 from worker.sandbox import ACCOUNT, Fault
 
 
 def touches(fact: str, then: Move | Release) -> Callable[[Event], Said]:
     """Return a rule that needs a fact and then returns an action."""
-    return lambda event: says(event, then) if fact in event.facts else Said(key=event.key, asked=(fact,))
+    return lambda event: (
+        says(event, then) if fact in event.facts else Said(key=event.key, asks=(Ask(rule="r", facts=(fact,)),))
+    )
 
 
 async def test_a_fact_is_fetched_once_for_an_event_and_only_when_touched() -> None:
@@ -208,7 +211,7 @@ async def test_policies_are_asked_for_once_in_five_minutes() -> None:
 async def test_clean_mail_has_an_empty_detection() -> None:
     room = Room()
     clean = room.world.add_message(disposition="NONE")
-    assert msgspec.json.decode(await room.facts.ask("Detection", clean.encode(clean.now)))["links"] == []
+    assert msgspec.json.decode((await room.facts.ask("Detection", clean.encode(clean.now))).raw)["links"] == []
 
 
 async def test_a_report_without_a_message_is_told_so() -> None:
@@ -224,8 +227,9 @@ async def test_a_report_without_a_message_is_told_so() -> None:
 
 async def test_a_report_whose_message_cannot_be_read_is_held_and_ends_nothing() -> None:
     room = Room(lambda event: says(event, Move("DeletedItems")))
-    mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"], scanned_at=[1])
+    mail = room.world.add_message(disposition="NONE", client_recipients=["ada@corp.example"])
     room.world.add_report(mail)
+    room.meddle = garbling(b'"is_quarantined":false', b'"is_quarantined":"perhaps"')
     await room.reports.read_head()
     await room.held.step()
     room.clock.advance(61)
@@ -233,9 +237,9 @@ async def test_a_report_whose_message_cannot_be_read_is_held_and_ends_nothing() 
     assert "cannot be read" in held.why
 
 
-async def test_a_message_with_a_number_for_a_subject_is_shown_without_one() -> None:
+async def test_a_message_whose_subject_cannot_be_read_is_shown_without_one() -> None:
     room = Room(lambda event: says(event, Move("DeletedItems")))
-    mail = room.world.add_message(subject=5)
+    mail = room.world.add_message(subject=[5])
     await room.read()
     assert [(entry.target, entry.subject) for entry in await room.entries()] == [(mail.id, "")]
 
@@ -256,3 +260,13 @@ async def test_what_a_person_sent_in_and_what_an_analyst_reports_have_names_for_
     await room.reports.read_head()
     await room.submissions.read_head()
     assert sorted(entry.subject for entry in await room.entries()) == ["Gift cards", "Your invoice"]
+
+
+async def test_an_event_whose_unread_field_a_rule_uses_is_held_and_says_why() -> None:
+    room = Room(lambda event: Said(key=event.key, asks=(Ask(rule="careful", unread=("subject",)),)))
+    room.world.add_message()
+    await room.read()
+    await room.held.step()
+    room.clock.advance(61)
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
+    assert held.why == "rule careful uses subject, unread"

@@ -16,6 +16,7 @@ from worker.rulehost.evaluation import (
     ACTIONS_LIMIT,
     NOBODY,
     REASON_LIMIT,
+    Ask,
     Bundle,
     Event,
     FactNeeded,
@@ -117,7 +118,7 @@ def test_a_fact_that_is_not_touched_is_not_asked_for(tmp_path: Path) -> None:
 def test_a_rule_cannot_swallow_the_question(tmp_path: Path, handler: str) -> None:
     does = f"try: return Move('Inbox') if detection.links else None\n        {handler} return Move('DeletedItems')"
     (only,) = said(tmp_path, mail(), asks=ASKS.format(does=does))
-    assert only == Said(key="1", asked=("Detection",))
+    assert only == Said(key="1", asks=(Ask(rule="asks", facts=("Detection",)),))
 
 
 TOUCHES: tuple[Callable[..., object], ...] = (
@@ -160,7 +161,7 @@ def test_the_text_of_an_error_may_be_broken_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"[", b"{}", b'{"id": 3}', b'{"id": "\xff"}', b'{"id": "x", "to": "me"}', b"<html>"]
+    "raw", [b"", b"[", b"{}", b'{"id": []}', b'{"id": "\xff"}', b'{"id": "x", "is_quarantined": 7}', b"<html>"]
 )
 def test_a_record_that_does_not_fit_costs_only_itself(tmp_path: Path, raw: bytes) -> None:
     broken, whole = said(tmp_path, Event(key="1", kind="Message", raw=raw), mail("2"), x=speaking("x"))
@@ -238,3 +239,12 @@ def test_every_event_gets_one_answer_in_its_place(dispositions: list[str]) -> No
     answers = judge(bundle, events)
     assert [one.key for one in answers] == [event.key for event in events]
     assert [len(one.proposals) for one in answers] == [one != "NONE" for one in dispositions]
+
+
+def test_a_field_that_could_not_be_read_stops_only_the_rule_that_uses_it(tmp_path: Path) -> None:
+    uses = speaking("uses").replace("return", "message.subject.lower(); return")
+    asks_first = speaking("looks").replace("return", "message.unread and message.subject.lower(); return")
+    event = Event(key="1", kind="Message", raw=b'{"id": "x", "final_disposition": "SPAM", "subject": [1]}')
+    (only,) = said(tmp_path, event, uses=uses, looks=asks_first, other=speaking("other"))
+    assert sorted(one.rule for one in only.proposals) == ["looks", "other"]
+    assert only.asks == (Ask(rule="uses", unread=("subject",)),)

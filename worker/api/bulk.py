@@ -1,10 +1,10 @@
 """Bulk jobs, which move or release everything that a search finds, and the checks that limit them."""
 
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Literal, TypeVar, get_args
 
 import msgspec
-from msgspec import Struct
 
 from worker.api.bodies import Conditions, WhereMessage
 from worker.api.calls import Calls
@@ -15,16 +15,16 @@ from worker.api.models import BulkJob, BulkMessage
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.errors import Unsent
+from worker.language.base import Noun
 from worker.language.models import AskedDisposition, Destination, Disposition, Message
+from worker.language.reading import read
 
 BULK = "/investigate/bulk"
 JobAction = Literal["MOVE", "RELEASE"]
 JobStatus = Literal["PENDING", "DISCOVERING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 RowStatus = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
-_job = msgspec.json.Decoder(BulkJob)
-_row = msgspec.json.Decoder(BulkMessage)
-_message = msgspec.json.Decoder(Message)
-Row = TypeVar("Row", bound=Struct)
+_job = partial(read, BulkJob)
+Row = TypeVar("Row", bound=Noun)
 
 
 class BulkSearch(Conditions, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class Bulk:
     ) -> ListPage[BulkJob]:
         """Return one page of the jobs; ``next`` is a cursor."""
         asked = {"action_type": action_type, "status": status, "per_page": str(per_page), "cursor": cursor}
-        return await self._list_page(BULK, asked, _job, "", urgency)
+        return await self._list_page(BULK, asked, BulkJob, "", urgency)
 
     def walk(
         self, *, status: JobStatus | None = None, cursor: str | None = None
@@ -111,12 +111,12 @@ class Bulk:
         body: dict[str, object] = {"action": action, "search_params": search.body()}
         body |= {} if destination is None else {"destination": destination}
         body |= {} if comment is None else {"comment": comment}
-        call = self._calls.call("POST", BULK, _job.decode, body=body, urgency=Urgency.ACT, writes=True)
+        call = self._calls.call("POST", BULK, _job, body=body, urgency=Urgency.ACT, writes=True)
         return (await call).result
 
     async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> BulkJob:  # noqa: A002 (the API's word)
         """Return a job as it is now; raise NotFound."""
-        call = self._calls.call("GET", BULK + "/{id}", _job.decode, where={"id": id}, urgency=urgency)
+        call = self._calls.call("GET", BULK + "/{id}", _job, where={"id": id}, urgency=urgency)
         return (await call).result
 
     async def messages(
@@ -130,7 +130,7 @@ class Bulk:
     ) -> ListPage[BulkMessage]:
         """Return one page of a job's messages, a row for each recipient; ``next`` is a cursor."""
         asked = {"status": status, "per_page": str(per_page), "cursor": cursor}
-        return await self._list_page(BULK + "/{id}/messages", asked, _row, id, urgency)
+        return await self._list_page(BULK + "/{id}/messages", asked, BulkMessage, id, urgency)
 
     def walk_messages(
         self,
@@ -150,7 +150,7 @@ class Bulk:
     async def cancel(self, id: str) -> BulkJob:  # noqa: A002
         """Cancel a job; this undoes nothing that it has done. Raises Rejected when it has ended."""
         path = BULK + "/{id}/cancel"
-        call = self._calls.call("POST", path, _job.decode, where={"id": id}, urgency=Urgency.ACT, writes=True)
+        call = self._calls.call("POST", path, _job, where={"id": id}, urgency=Urgency.ACT, writes=True)
         return (await call).result
 
     async def delete(self, id: str) -> None:  # noqa: A002
@@ -179,7 +179,7 @@ class Bulk:
         """Raise Unsent when a search finds more than expected; a walk that restarted returns some messages twice."""
         found, broken = set[str](), set[bytes]()
         async for page in self._walk(search):
-            messages = read_page(page, _message)
+            messages = read_page(page, Message)
             found.update(one.id for one in messages.entries if search.finds(one))
             broken.update(bytes(record) for record in messages.unread)
             if (many := len(found) + len(broken)) > expected:
@@ -189,10 +189,10 @@ class Bulk:
                 )
 
     async def _list_page(
-        self, path: str, asked: dict[str, str | None], read: msgspec.json.Decoder[Row], id_: str, urgency: Urgency
+        self, path: str, asked: dict[str, str | None], kind: type[Row], id_: str, urgency: Urgency
     ) -> ListPage[Row]:
         query = [(name, value) for name, value in asked.items() if value is not None]
         where = {"id": id_} if id_ else None
         answer = await self._calls.call("GET", path, records, where=where, query=query, urgency=urgency)
         page = RecordPage(tuple(answer.result), next_cursor(f"GET {path}", answer, asked["cursor"]), answer.begun)
-        return read_page(page, read)
+        return read_page(page, kind)

@@ -13,8 +13,10 @@ from worker.api.envelope import RecordPage, nothing, paginate, read_each, record
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.errors import ServerFault, Unsent
+from worker.language.base import Noun
+from worker.language.reading import read, read_all
 
-Item = TypeVar("Item", bound=Struct)
+Item = TypeVar("Item", bound=Noun)
 New = TypeVar("New", bound=Struct)
 Change = TypeVar("Change", bound=Struct)
 Asked = TypeVar("Asked", bound=Where)
@@ -60,9 +62,22 @@ class Batched(Struct, Generic[Item], frozen=True):
     posts: tuple[Item, ...] | None = None
 
 
-def read_page(page: RecordPage, read: msgspec.json.Decoder[Item]) -> ListPage[Item]:
-    """Decode the records of a page."""
-    entries, unread = read_each(read.decode, page.records)
+class _Parts(Struct, frozen=True):
+    """Results of a batch as sent."""
+
+    deletes: tuple[Any, ...] | None = None
+    patches: Raw = Raw(b"null")
+    puts: Raw = Raw(b"null")
+    posts: Raw = Raw(b"null")
+
+
+_batch = msgspec.json.Decoder(_Parts).decode
+CHANGES = ("patches", "puts", "posts")
+
+
+def read_page(page: RecordPage, kind: type[Item]) -> ListPage[Item]:
+    """Read the records of a page."""
+    entries, unread = read_each(partial(read, kind), page.records)
     return ListPage(
         records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
     )
@@ -75,7 +90,6 @@ class Collection(Generic[Item, New, Change, Asked]):
         """``steady`` is an order in which new entries come last, so that pages do not shift."""
         self._calls, self._path, self._steady = calls, f"/settings/{name}", steady
         self._item = item
-        self._read = msgspec.json.Decoder(item)
 
     async def list(
         self,
@@ -88,7 +102,7 @@ class Collection(Generic[Item, New, Change, Asked]):
         """Return one page of at most 1,000 entries."""
         query = (("page", str(page)), ("per_page", str(per_page)), *(where.to_query() if where else ()))
         answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
-        return read_page(paginate(answer, int(page), per_page), self._read)
+        return read_page(paginate(answer, int(page), per_page), self._item)
 
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS
@@ -114,8 +128,8 @@ class Collection(Generic[Item, New, Change, Asked]):
 
     async def get(self, id: str, urgency: Urgency = Urgency.FACTS) -> Item:  # noqa: A002 (the API's word)
         """Return one entry; raise NotFound."""
-        read, path = self._read.decode, self._path + "/{id}"
-        return (await self._calls.call("GET", path, read, where={"id": id}, urgency=urgency)).result
+        path, as_item = self._path + "/{id}", partial(read, self._item)
+        return (await self._calls.call("GET", path, as_item, where={"id": id}, urgency=urgency)).result
 
     async def create(self, new: New) -> Item:
         """Add an entry and return it; raise Rejected, with status 409 when an equal one exists."""
@@ -131,8 +145,8 @@ class Collection(Generic[Item, New, Change, Asked]):
         await self._calls.call("DELETE", path, nothing, where={"id": id}, urgency=Urgency.ACT, writes=True)
 
     async def _send(self, method: str, path: str, body: Struct, id_: str = "") -> Item:
-        read, where = self._read.decode, {"id": id_} if id_ else None
-        call = partial(self._calls.call, method, path, read, urgency=Urgency.ACT, writes=True)
+        where = {"id": id_} if id_ else None
+        call = partial(self._calls.call, method, path, partial(read, self._item), urgency=Urgency.ACT, writes=True)
         return (await call(where=where, body=body)).result
 
 
@@ -159,8 +173,15 @@ class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, C
         }
         if not 1 <= (count := sum(len(part) for part in body.values())) <= MOST_IN_A_BATCH:
             raise Unsent(f"POST {self._path}/batch: a batch takes 1 to {MOST_IN_A_BATCH} entries, not {count}")
-        path, read = self._path + "/batch", msgspec.json.Decoder(Batched[self._item]).decode  # type: ignore[name-defined]
-        return (await self._calls.call("POST", path, read, body=body, urgency=Urgency.ACT, writes=True)).result
+        path, as_batch = self._path + "/batch", partial(_read_batch, self._item)
+        return (await self._calls.call("POST", path, as_batch, body=body, urgency=Urgency.ACT, writes=True)).result
+
+
+def _read_batch(kind: type[Item], raw: Raw) -> Batched[Item]:
+    """Read the results of a batch; raise Unreadable."""
+    found = _batch(raw)
+    parts = {name: read_all(kind, part) for name in CHANGES if (part := getattr(found, name)) != Raw(b"null")}
+    return Batched(found.deletes, **parts)
 
 
 def add_id(id_: str, body: Struct) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """``/investigate``: search mail, read one message, move, release and reclassify."""
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from typing import ClassVar
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
@@ -17,15 +16,17 @@ from worker.api.models import Preview
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.errors import Rejected, Unsent
-from worker.language.base import epoch
+from worker.language.base import Noun
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
+from worker.language.reading import read, read_all
+from worker.language.times import Time, epoch
 
 INVALID = frozenset({400, 422})
 """Statuses with which a body may be rejected; the API does not document which."""
 MOST_MOVED, MOST_RELEASED = 1000, 100
 
 
-class MoveItem(Struct, frozen=True):
+class MoveItem(Noun, frozen=True):
     """The result for one recipient's copy; the API does not say which requested message it belongs to."""
 
     success: bool
@@ -35,8 +36,10 @@ class MoveItem(Struct, frozen=True):
     destination: str | None = None
 
 
-class Released(Struct, frozen=True):
+class Released(Noun, frozen=True):
     """The result of releasing a message, by recipient."""
+
+    _older: ClassVar[dict[str, str]] = {"id": "postfix_id"}
 
     id: str
     delivered: tuple[str, ...] | None = None
@@ -44,19 +47,23 @@ class Released(Struct, frozen=True):
     undelivered: tuple[str, ...] | None = None
 
 
-class WireProperties(Struct, frozen=True):
+class WireProperties(Noun, frozen=True):
     """Destination of an operation, and who requested it."""
+
+    _keys = ("folder", "requested_by")
 
     folder: str | None = None
     requested_by: str | None = None
 
 
-class WireLogEntry(Struct, frozen=True):
-    """An entry of an action log as sent; ``completed_timestamp`` is an older name of ``completed_at``."""
+class WireLogEntry(Noun, frozen=True):
+    """An entry of an action log as sent."""
+
+    _keys = ("completed_at", "status", "properties")
+    _older: ClassVar[dict[str, str]] = {"completed_at": "completed_timestamp"}
 
     operation: str
-    completed_at: datetime | None = None
-    completed_timestamp: str | float | None = None
+    completed_at: Time = None
     status: str | None = None
     properties: WireProperties | None = None
 
@@ -65,34 +72,29 @@ class WireLogEntry(Struct, frozen=True):
         properties = self.properties or WireProperties()
         return LogEntry(
             operation=self.operation,
-            completed_at=self.completed_at or _parse_time(self.completed_timestamp),
+            completed_at=self.completed_at,
             status=self.status or "",
             folder=properties.folder or "",
             requested_by=properties.requested_by or "",
         )
 
 
-class Named(Struct, frozen=True):
+class Named(Noun, frozen=True):
     """What every message has: an id."""
 
     id: str
 
 
-class RawMail(Struct, frozen=True):
+class RawMail(Noun, frozen=True):
     """A raw mail."""
 
     raw: str
 
 
-named = msgspec.json.Decoder(Named).decode
-message = msgspec.json.Decoder(Message)
-detection = msgspec.json.Decoder(Detection).decode
-raw_mail = msgspec.json.Decoder(RawMail).decode
-trace = msgspec.json.Decoder(Trace).decode
-preview = msgspec.json.Decoder(Preview).decode
-lines = msgspec.json.Decoder(tuple[WireLogEntry, ...]).decode
-moved = msgspec.json.Decoder(tuple[MoveItem, ...]).decode
-released = msgspec.json.Decoder(tuple[Released, ...]).decode
+named, raw_mail = partial(read, Named), partial(read, RawMail)
+detection, trace, preview = partial(read, Detection), partial(read, Trace), partial(read, Preview)
+lines = partial(read_all, WireLogEntry)
+moved, released = partial(read_all, MoveItem), partial(read_all, Released)
 
 
 class SearchPage(RecordPage, frozen=True):
@@ -100,7 +102,7 @@ class SearchPage(RecordPage, frozen=True):
 
     def read(self) -> ListPage[Message]:
         """Decode the records of the page; ``broken`` counts those that cannot be decoded."""
-        return read_page(self, message)
+        return read_page(self, Message)
 
 
 class Investigate:
@@ -290,13 +292,6 @@ def _check_count(operation: str, ids: Sequence[str], most: int) -> None:
     """Raise Unsent for a batch that is empty or too large."""
     if not 1 <= len(ids) <= most:
         raise Unsent(f"{operation}: a request takes 1 to {most} ids, not {len(ids)}")
-
-
-def _parse_time(time: str | float | None) -> datetime | None:
-    """Parse the older form of a time: RFC 3339, or seconds since the epoch."""
-    if time is None:
-        return None
-    return msgspec.convert(time, datetime, strict=False) if isinstance(time, str) else datetime.fromtimestamp(time, UTC)
 
 
 def _sort_key(entry: LogEntry) -> tuple[bool, float]:

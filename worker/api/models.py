@@ -1,16 +1,18 @@
 """Records of the API that no rule reads."""
 
 from base64 import b64decode
-from datetime import datetime
 from typing import Any
 
 from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts
 from worker.language.models import Message
 from worker.language.policies import ListEntry
+from worker.language.times import Time
 
 
 class TrustedDomain(ListEntry, frozen=True, kw_only=True):
     """A domain that is not treated as new or as a lookalike (``settings/trusted_domains``)."""
+
+    _keys = ("pattern", "is_regex")
 
     pattern: Text = ""
     is_regex: Flag = False
@@ -45,20 +47,22 @@ class Authorization(Noun, frozen=True, kw_only=True):
     """Whether the mailboxes of a domain can be accessed."""
 
     authorized: Flag = False
-    timestamp: datetime | None = None
+    timestamp: Time = None
     status_message: Text = ""
 
 
 class Traffic(Noun, frozen=True, kw_only=True):
     """How many mails were processed, and in the period before."""
 
-    timestamp: datetime | None = None
+    timestamp: Time = None
     total_emails_processed: Number = 0
     total_emails_processed_previous: Number = 0
 
 
 class AccountDomain(ListEntry, frozen=True, kw_only=True):
     """A domain of the account (``settings/domains``)."""
+
+    _keys = ("domain",)
 
     domain: Text = ""
     status: Text = ""
@@ -111,9 +115,9 @@ class BulkJob(Noun, frozen=True, kw_only=True):
     status: Text = ""
     status_message: Text = ""
     comment: Text = ""
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    created_at: Time = None
+    started_at: Time = None
+    completed_at: Time = None
     action_params: Nullable[BulkAction] = BulkAction()
     search_params: dict[str, Any] | None = None
     total_messages_discovered: Number = 0
@@ -136,7 +140,7 @@ class BulkMessage(Noun, frozen=True, kw_only=True):
     status: Text = ""
     status_message: Text = ""
     retry_count: Number = 0
-    retry_after: datetime | None = None
-    created_at: datetime | None = None
-    processed_at: datetime | None = None
+    retry_after: Time = None
+    created_at: Time = None
+    processed_at: Time = None
     message: Message | None = None

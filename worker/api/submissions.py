@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
 
-import msgspec
-
 from worker.api.bodies import Where
 from worker.api.calls import Calls
 from worker.api.clock import format_time
@@ -13,8 +11,6 @@ from worker.api.envelope import nothing, paginate, records
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.language.models import AskedDisposition, Submission
-
-_submission = msgspec.json.Decoder(Submission)
 
 
 class WhereSubmission(Where, frozen=True, kw_only=True):
@@ -57,7 +53,7 @@ class SubmissionsResource:
         ]
         query += where.to_query() if where else ()
         answer = await self._calls.call("GET", "/submissions", records, query=query, urgency=urgency)
-        return read_page(paginate(answer, int(page), per_page), _submission)
+        return read_page(paginate(answer, int(page), per_page), Submission)
 
     def walk(
         self,

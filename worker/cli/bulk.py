@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
-from msgspec import Struct
 
 from worker.cli import context, output
 from worker.cli.context import As, Because, Person
@@ -21,9 +20,10 @@ if TYPE_CHECKING:
     from worker.api.bulk import RowStatus
     from worker.api.collection import ListPage
     from worker.api.models import BulkJob, BulkMessage
+    from worker.language.base import Noun
     from worker.settings import Account, Settings
 
-Record = TypeVar("Record", bound=Struct)
+Record = TypeVar("Record", bound="Noun")
 app = typer.Typer(help="Look at the API's own bulk jobs, and cancel one.")
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, as `worker bulk list` shows it.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="COUNT", min=1, help="Most messages to show.")]

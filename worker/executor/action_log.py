@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from worker.escaping import escape
 from worker.language.actions import Move, Release
-from worker.language.base import epoch
 from worker.language.models import LogEntry
+from worker.language.times import epoch
 from worker.ledger.entries import Entry
 
 SECOND = 2.0

@@ -16,8 +16,8 @@ from worker.executor.action_log import (
 )
 from worker.executor.lists import ListReading, mark, owner, pattern_of
 from worker.language.actions import Move, Reclassify, Release
-from worker.language.base import epoch
 from worker.language.models import Submission
+from worker.language.times import epoch
 from worker.ledger.entries import FOLLOWS, Entry, Look, Outcome, Proof, State
 
 FIRST_LOOKS = (2.0, 10.0, 60.0)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -11,9 +11,11 @@ from msgspec import Struct
 from worker.api import Client, RecordPage, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
-from worker.language.base import Text, epoch
+from worker.language.base import Noun, Text
 from worker.language.models import DISPOSITIONS
 from worker.language.policies import ListEntry
+from worker.language.reading import Unreadable, read
+from worker.language.times import Time, epoch
 from worker.ledger.values import Broken, Reading, Slice, SliceKind, Thing
 from worker.observations import read_message
 
@@ -72,26 +74,25 @@ class Source(Protocol):
         """Read one page; raises what the API raises."""
 
 
-class ReportKey(Struct, frozen=True):
+class ReportKey(Noun, frozen=True):
     """The fields of a report that the worker itself reads."""
 
+    _older: ClassVar[dict[str, str]] = {"created_at": "ts"}
+
     id: int
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    created_at: Time = None
+    updated_at: Time = None
 
 
-class SubmissionKey(Struct, frozen=True):
+class SubmissionKey(Noun, frozen=True):
     """The fields of a submission that the worker itself reads."""
 
+    _older: ClassVar[dict[str, str]] = {"requested_at": "requested_ts"}
+
     submission_id: str
-    requested_at: datetime
+    requested_at: Time = None
     status: Text = ""
     outcome_disposition: Text = ""
-
-
-_report_key = msgspec.json.Decoder(ReportKey)
-_submission_key = msgspec.json.Decoder(SubmissionKey)
-_entry = msgspec.json.Decoder(ListEntry)
 
 
 class Messages:
@@ -219,7 +220,7 @@ class AllowPolicies(PolicyList):
 
 def read_report(raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a report; an update is a new state of the same thing."""
-    key = _report_key.decode(raw)
+    key = read(ReportKey, raw)
     created, updated = epoch(key.created_at), epoch(key.updated_at)
     thing = Thing("Report", _require_time(created or updated, "report"), str(key.id))
     return Reading(thing=thing, state=_write_state(updated or created), raw=bytes(raw))
@@ -227,24 +228,24 @@ def read_report(raw: msgspec.Raw, _began: float) -> Reading:
 
 def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a submission; its status and outcome make its state."""
-    key = _submission_key.decode(raw)
+    key = read(SubmissionKey, raw)
     thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
-    return Reading(thing=thing, state=f"{key.status or ''}|{key.outcome_disposition or ''}", raw=bytes(raw))
+    return Reading(thing=thing, state=f"{key.status}|{key.outcome_disposition}", raw=bytes(raw))
 
 
 def read_list_entry(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a list entry; each change of it is a thing of its own, as old as the change."""
-    entry = _entry.decode(raw)
+    entry = read(ListEntry, raw)
     if not entry.id:
-        raise ValueError("the entry has no id")
+        raise Unreadable("the entry has no id")
     at = _require_time(epoch(entry.changed_at), "entry")
     return Reading(thing=Thing(kind, at, entry.id), state=_write_state(at), raw=bytes(raw))
 
 
 def _require_time(at: float, what: str) -> float:
-    """Return a time, or raise ValueError when there is none."""
+    """Return a time, or raise Unreadable when there is none."""
     if not at:
-        raise ValueError(f"the {what} has no time, or none that makes sense")
+        raise Unreadable(f"the {what} has no time, or none that makes sense")
     return at
 
 
@@ -265,7 +266,7 @@ def read_records(
     for raw in records:
         try:
             readings.append(reading := read(raw, began))
-        except (msgspec.MsgspecError, ValueError, OverflowError) as problem:
+        except Unreadable as problem:
             broken.append(Broken(bytes(raw), str(problem)[:300]))
             continue
         if reading.verdict and reading.verdict not in DISPOSITIONS:

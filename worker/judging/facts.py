@@ -16,9 +16,11 @@ from worker.api.investigate import SearchPage
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.escaping import escape
 from worker.judging.mime import parse_mail
-from worker.language.base import Noun, epoch
+from worker.language.base import Noun
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import Policies, Registry
+from worker.language.reading import read
+from worker.language.times import epoch
 
 CACHED = 300.0
 """Seconds for which the account's lists are cached."""
@@ -31,11 +33,17 @@ LONGEST_ADDRESS, SUBJECT = 320, 500
 """Characters of an address, and of a subject, that a search takes."""
 
 Known = TypeVar("Known", bound=Noun)
-_message = msgspec.json.Decoder(Message).decode
 
 
 class MissingMessage(NotFound):
     """The message that an event names was not found (yet); says where it was searched for."""
+
+
+class Fact(NamedTuple):
+    """A fact as JSON, and the fields of it that could not be read."""
+
+    raw: bytes
+    unread: tuple[str, ...] = ()
 
 
 class Reach(NamedTuple):
@@ -120,12 +128,13 @@ class Facts:
         self._policies = AccountList(self._read_policies, clock)
         self._registry = AccountList(self._read_registry, clock)
 
-    async def ask(self, name: str, raw: bytes) -> bytes:
-        """Return a fact about the event with this record, as JSON; raise what the API client raises."""
+    async def ask(self, name: str, raw: bytes) -> Fact:
+        """Return a fact about the event with this record; raise what the API client raises."""
         if name in SHARED:
-            return self._encode_shared(name, await SHARED[name](self))
+            return Fact(self._encode_shared(name, await SHARED[name](self)))
         try:
-            return msgspec.json.encode(await OF_A_MESSAGE[name](self, _message(raw)))
+            noun = await OF_A_MESSAGE[name](self, read(Message, raw))
+            return Fact(msgspec.json.encode(noun), noun.unread)
         except (ValueError, TypeError, OverflowError) as problem:  # mail is written by strangers
             raise Permanent(f"cannot make sense of the API's answer: {escape(str(problem), 200)}") from None
 

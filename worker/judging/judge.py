@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -15,6 +16,7 @@ from worker.judging.facts import SHARED, Facts
 from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
 from worker.language.models import Report, Submission
+from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.entries import Draft, State
 from worker.ledger.values import Broken, Held, Mishap, Reading, Sight
@@ -27,9 +29,8 @@ HOURLY = 3600.0
 GIVEN_UP = 86400.0
 AT_ONCE = 8
 """Facts fetched at the same time."""
-_report, _submission = msgspec.json.Decoder(Report).decode, msgspec.json.Decoder(Submission).decode
-NAMING: dict[str, Callable[[bytes], Report | Submission]] = {"Report": _report, "Submission": _submission}
-"""Decoders of events that name a message without being one."""
+NAMING: dict[str, type[Report | Submission]] = {"Report": Report, "Submission": Submission}
+"""Events that name a message without being one."""
 
 
 class Rules(Protocol):
@@ -109,32 +110,36 @@ class Judge:
             wanting = [one for one in said if one.asked and (everything or SHARED.keys() >= set(one.asked))]
             informed = await asyncio.gather(*(self._add_facts(asking[one.key], one, heard) for one in wanting))
             asking = {event.key: event for event in informed if event}
+        if everything:
+            unread = {key: why for key, said in heard.said.items() if (why := _describe_unread(said))}
+            heard.problems.update(unread)
         return heard
 
     async def _add_facts(self, event: Event, said: Said, heard: Heard) -> Event | None:
         """Return the event with the facts it needs; when one cannot be fetched, return None and note why."""
-        facts = dict(event.facts)
+        facts, unread = dict(event.facts), dict(event.unread)
         for name in said.asked:
             try:
                 async with self._slots:
-                    facts[name] = await self._facts.ask(name, event.raw)
+                    facts[name], unread[name] = await self._facts.ask(name, event.raw)
             except WorkerError as problem:
                 heard.problems[event.key] = f"could not fetch {name}: {problem}"
                 return None
-        return replace(event, facts=facts)
+        return replace(event, facts=facts, unread=unread)
 
     def _explain_hold(self, said: Said, sight: Sight) -> str:
         """Say which API call this event needs before it can be judged; empty for none."""
         if said.asked:
             return f"needs {', '.join(said.asked)}"
-        return "needs the message it names" if _is_about_named_message(sight, said) else ""
+        named = "needs the message it names" if _is_about_named_message(sight, said) else ""
+        return _describe_unread(said) or named
 
     async def _find_subject(self, sight: Sight, said: Said) -> Reading:
         """Return the message that the actions are about: the event itself, or the message it names."""
         if not _is_about_named_message(sight, said):
             return sight.reading
         try:
-            noun = NAMING[sight.reading.thing.kind](sight.reading.raw)
+            noun = read(NAMING[sight.reading.thing.kind], sight.reading.raw)
             return read_message(msgspec.Raw(await self._facts.find_message(noun)), self._clock.now())
         except (msgspec.MsgspecError, ValueError) as problem:
             raise Permanent(f"the message it names cannot be read: {problem}") from None
@@ -175,6 +180,11 @@ class Judge:
         ]
 
 
+def _describe_unread(said: Said) -> str:
+    """Name the fields that could not be read, and the rules that wait for them; empty when none does."""
+    return "; ".join(f"rule {ask.rule} uses {', '.join(ask.unread)}, unread" for ask in said.asks if ask.unread)
+
+
 def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> list[Mishap]:
     """Return the failures of rules on one event as the ledger keeps them."""
     return [
@@ -203,14 +213,14 @@ def _read_nobody(_: bytes) -> People:
 
 def _read_report_people(raw: bytes) -> People:
     """Return sender and recipients of the mail that a report is about, and the report's title."""
-    report = _report(raw)
+    report = read(Report, raw)
     return People(sender=report.fields.sender, client_recipients=report.fields.to, subject=report.title)
 
 
 PEOPLE: dict[str, Callable[[bytes], People]] = {
-    "Message": msgspec.json.Decoder(People).decode,
+    "Message": partial(read, People),
     "Report": _read_report_people,
-    "Submission": lambda raw: People(subject=_submission(raw).subject),
+    "Submission": lambda raw: People(subject=read(Submission, raw).subject),
 }
 
 

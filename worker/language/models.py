@@ -5,12 +5,13 @@ Names are Cloudflare's own, except ``from``, which Python forbids: it is ``sende
 """
 
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from msgspec import field
 
 from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts, domain_of
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
+from worker.language.times import Time
 
 Disposition = Literal[
     "MALICIOUS",
@@ -43,6 +44,8 @@ class Validation(Noun, frozen=True, kw_only=True):
 class Properties(Noun, frozen=True, kw_only=True):
     """The account's lists that matched this message."""
 
+    _older: ClassVar[dict[str, str]] = {"allowlisted_pattern_type": "whitelisted_pattern_type"}
+
     allowlisted_pattern: Text = ""
     allowlisted_pattern_type: Text = ""
     blocklisted_message: Flag = False
@@ -52,12 +55,15 @@ class Properties(Noun, frozen=True, kw_only=True):
 class Message(Noun, frozen=True, kw_only=True):
     """A mail that Email Security scanned, as a search returns it (``GET investigate``)."""
 
+    _keys = ("final_disposition", "is_quarantined")
+    _older: ClassVar[dict[str, str]] = {"scanned_at": "ts", "sent_at": "sent_date"}
+
     id: str
     postfix_id: Text = ""
     alert_id: Text = ""
     message_id: Text = ""
-    scanned_at: datetime | None = None
-    sent_at: datetime | None = None
+    scanned_at: Time = None
+    sent_at: Time = None
     sender: Text = field(name="from", default="")
     from_name: Text = ""
     replyto: Text = ""
@@ -106,10 +112,12 @@ class Message(Noun, frozen=True, kw_only=True):
 class ReportFields(Noun, frozen=True, kw_only=True):
     """The mail a PhishGuard report is about."""
 
+    _older: ClassVar[dict[str, str]] = {"occurred_at": "ts"}
+
     to: Texts = ()
     sender: Text = field(name="from", default="")
     postfix_id: Text = ""
-    occurred_at: datetime | None = None
+    occurred_at: Time = None
 
 
 class Tag(Noun, frozen=True, kw_only=True):
@@ -122,6 +130,8 @@ class Tag(Noun, frozen=True, kw_only=True):
 class Report(Noun, frozen=True, kw_only=True):
     """A PhishGuard analyst's report about a mail (``GET phishguard/reports``)."""
 
+    _older: ClassVar[dict[str, str]] = {"created_at": "ts"}
+
     id: int
     title: Text = ""
     content: Text = ""
@@ -129,15 +139,17 @@ class Report(Noun, frozen=True, kw_only=True):
     priority: Text = ""
     fields: Nullable[ReportFields] = ReportFields()
     tags: Nullable[tuple[Tag, ...]] = ()
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    created_at: Time = None
+    updated_at: Time = None
 
 
 class Submission(Noun, frozen=True, kw_only=True):
     """A request to look at a mail again, by a user or by the team (``GET submissions``)."""
 
+    _older: ClassVar[dict[str, str]] = {"requested_at": "requested_ts"}
+
     submission_id: str
-    requested_at: datetime | None = None
+    requested_at: Time = None
     type: Text = ""
     status: Text = ""
     customer_status: Text = ""
@@ -160,6 +172,8 @@ class Link(Noun, frozen=True, kw_only=True):
 
 class Attachment(Noun, frozen=True, kw_only=True):
     """A file that came with a mail."""
+
+    _older: ClassVar[dict[str, str]] = {"filename": "name"}
 
     filename: Text = ""
     content_type: Text = ""
@@ -212,7 +226,7 @@ class LogEntry(Noun, frozen=True, kw_only=True):
     """One operation on a mail after delivery."""
 
     operation: Text = ""
-    completed_at: datetime | None = None
+    completed_at: Time = None
     status: Text = ""
     folder: Text = ""
     requested_by: Text = ""
@@ -227,8 +241,10 @@ class ActionLog(Noun, frozen=True, kw_only=True):
 class TraceLine(Noun, frozen=True, kw_only=True):
     """One line from the log of the mail servers."""
 
+    _older: ClassVar[dict[str, str]] = {"logged_at": "ts"}
+
     lineno: Number = 0
-    logged_at: datetime | None = None
+    logged_at: Time = None
     message: Text = ""
 
 
@@ -270,8 +286,8 @@ class History(Noun, frozen=True, kw_only=True):
     messages: int = 0
     dispositions: dict[str, int] = field(default_factory=dict)
     """Number of messages by disposition; clean mail is ``NONE``."""
-    first_at: datetime | None = None
-    last_at: datetime | None = None
+    first_at: Time = None
+    last_at: Time = None
     more: bool = False
     """Whether there were more messages than were counted."""
 

@@ -9,6 +9,7 @@ from typing import Self
 from msgspec import field
 
 from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
+from worker.language.times import Time
 
 
 class ListEntry(Noun, frozen=True, kw_only=True):
@@ -16,9 +17,9 @@ class ListEntry(Noun, frozen=True, kw_only=True):
 
     id: Text = ""
     comments: Text = ""
-    created_at: datetime | None = None
-    modified_at: datetime | None = None
-    last_modified: datetime | None = None
+    created_at: Time = None
+    modified_at: Time = None
+    last_modified: Time = None
 
     @property
     def changed_at(self) -> datetime | None:
@@ -28,6 +29,8 @@ class ListEntry(Noun, frozen=True, kw_only=True):
 
 class BlockedSender(ListEntry, frozen=True, kw_only=True):
     """An entry of the block list (``GET settings/block_senders``)."""
+
+    _keys = ("pattern", "is_regex")
 
     pattern: Text = ""
     pattern_type: Text = ""
@@ -39,6 +42,8 @@ class AllowPolicy(ListEntry, frozen=True, kw_only=True):
 
     An acceptable sender is exempt from SPAM, SPOOF and BULK, a trusted sender and an exempt recipient from everything.
     """
+
+    _keys = ("pattern", "is_regex", "is_acceptable_sender", "is_trusted_sender", "is_exempt_recipient")
 
     pattern: Text = ""
     pattern_type: Text = ""
@@ -117,6 +122,8 @@ def _overlap(one: Network, other: Network) -> bool:
 
 class Registrant(ListEntry, frozen=True, kw_only=True):
     """A person whom impostors may impersonate (``GET settings/impersonation_registry``)."""
+
+    _keys = ("name", "email", "is_email_regex")
 
     name: Text = ""
     email: Text = ""

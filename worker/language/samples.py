@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from worker.language import unread as fields
+from worker.language.base import AnyNoun
 from worker.language.models import (
     ActionLog,
     Attachment,
@@ -48,6 +50,7 @@ __all__ = [
     "report",
     "submission",
     "trace",
+    "unread",
 ]
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 _POSTFIX = "4Njp3P0STMz2c02Q"
@@ -102,6 +105,14 @@ def message(
         properties=properties or Properties(),
         validation=Validation(spf=spf, dkim=dkim, dmarc=dmarc),
     )
+
+
+def unread(noun: AnyNoun, *names: str) -> AnyNoun:
+    """Return an event or a fact of which these fields could not be read, such as ``subject`` or ``validation.spf``.
+
+    A rule that uses one of them waits, as it does when a fact cannot be fetched, unless it looked at ``unread`` first.
+    """
+    return fields.mark(noun, names)
 
 
 def detection(

@@ -1,17 +1,16 @@
 """Evaluation: run the rules of a bundle on a page of events. Pure: no clock, no network, no ledger, no process.
 
 A rule can take facts that the event does not carry. It is then given a stand-in that stops the rule when it is used,
-and the event is judged again once the fact has been fetched. Rules are pure, so running one twice does no harm.
+and the event is judged again once the fact has been fetched. Rules are pure, so running one twice does no harm. A field
+that could not be read stops the rule that uses it in the same way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import product
 from types import TracebackType
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from msgspec import MsgspecError, Struct, ValidationError, field
-from msgspec.json import Decoder
+from msgspec import Struct, ValidationError, field
 from msgspec.msgpack import Decoder as Unpacker
 from msgspec.msgpack import encode
 from msgspec.structs import fields, replace
@@ -20,7 +19,9 @@ from worker.escaping import escape
 from worker.language.actions import AnyAction, describe_action
 from worker.language.base import TEXT_LIMIT, Noun, join_choices, shorten
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
+from worker.language.reading import Unreadable, read
 from worker.language.rules import OFF, Proposal, RuleInfo, to_actions
+from worker.language.unread import FieldUnread, Watch, guard, mark
 
 REASON_LIMIT = 500
 """Characters of a reason, and of the problem in a failure."""
@@ -30,7 +31,7 @@ NOBODY = 0xFFFF_FFFF
 """The rule number in the note while no rule is running."""
 
 Note = Callable[[int, int], None]
-Facts = Mapping[str, Noun]
+
 _ACTION: Unpacker[AnyAction] = Unpacker(AnyAction)
 CHOICES = {"destination": "folder", "expected_disposition": "disposition", "pattern_type": "pattern type"}
 """Words for fields that take one of a few values."""
@@ -43,6 +44,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     raw: bytes
     facts: dict[str, bytes] = field(default_factory=dict)
+    unread: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By fact: the fields that could not be read when it was fetched."""
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,18 +65,34 @@ class Skip(Struct, frozen=True, kw_only=True):
     failure: Failure
 
 
+class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule that cannot answer yet: it needs facts, or used fields, also of facts, that could not be read."""
+
+    rule: str
+    facts: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the rules said about one event. ``asked`` names facts to fetch before the event is judged again."""
+    """What the rules said about one event, which is judged again for those that asked."""
 
     key: str
     proposals: tuple[Proposal, ...] = ()
-    asked: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
     failed: tuple[Failure, ...] = ()
     unreadable: str = ""
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The facts to fetch before the event is judged again."""
+        return tuple(sorted({fact for ask in self.asks for fact in ask.facts}))
 
-Answer = Proposal | Failure | tuple[str, ...]
-"""What one rule says: a proposal, a failure, or the facts it needs (none: it wants nothing done)."""
+
+Answer = Proposal | Failure | Ask
+"""What one rule says, unless it wants nothing done."""
+
+
+Facts = Mapping[str, Noun]
 
 
 class LoadedRule(Struct, frozen=True):
@@ -156,9 +175,11 @@ def _judge_event(
     """Run every rule that this event triggers."""
     note(number, NOBODY)
     try:
-        noun = read(TRIGGERS[event.kind], event.raw)
-        facts = {name: read(FACTS[name], raw) for name, raw in event.facts.items()}
-    except (MsgspecError, UnicodeDecodeError) as problem:
+        noun = read_short(TRIGGERS[event.kind], event.raw)
+        facts = {
+            name: _mark_more(read_short(FACTS[name], raw), event.unread.get(name)) for name, raw in event.facts.items()
+        }
+    except Unreadable as problem:
         return Said(key=event.key, unreadable=describe_error(problem))
     said: list[Answer] = []
     for rule in bundle.rules_for(event.kind, getattr(noun, DISPOSITION_OF.get(event.kind, ""), "")):
@@ -176,38 +197,50 @@ def _sort_answers(key: str, said: Sequence[Answer]) -> Said:
     return Said(
         key=key,
         proposals=tuple(one for one in said if isinstance(one, Proposal)),
-        asked=tuple(sorted({fact for one in said if isinstance(one, tuple) for fact in one})),
+        asks=tuple(one for one in said if isinstance(one, Ask)),
         failed=tuple(one for one in said if isinstance(one, Failure)),
     )
 
 
-@cache
-def _decoder(kind: type[Noun]) -> Decoder[Any]:
-    return Decoder(kind)
+def read_short(kind: type[Noun], raw: bytes) -> Noun:
+    """Read a record and cut its long strings; raise Unreadable."""
+    noun = read(kind, raw)
+    if len(raw) <= TEXT_LIMIT:  # a short record has no long string
+        return noun
+    return mark(shorten(noun), noun.unread) if noun.unread else shorten(noun)
 
 
-def read(kind: type[Noun], raw: bytes) -> Noun:
-    """Decode a record and cut its long strings; raises MsgspecError or UnicodeDecodeError."""
-    noun: Noun = _decoder(kind).decode(raw)
-    return shorten(noun) if len(raw) > TEXT_LIMIT else noun  # a short record has no long string
+def _mark_more(noun: Noun, unread: tuple[str, ...] | None) -> Noun:
+    """Mark what could not be read before this record was written."""
+    return mark(noun, (*noun.unread, *unread)) if unread else noun
 
 
-def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer:
-    """Call one rule on an event."""
-    info, touched = rule.info, list[str]()
-    given = [facts[name] if name in facts else StandIn(name, touched) for name in info.facts]
+def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer | None:
+    """Call one rule on an event; None when it wants nothing done."""
+    info, touched, watch = rule.info, list[str](), Watch()
+    given = [_show(facts[name], watch, name) if name in facts else StandIn(name, touched) for name in info.facts]
+    problem: BaseException | None = None
+    actions: tuple[AnyAction, ...] = ()
     try:
-        answer = to_actions(rule.function(noun, *given))
-        # A bare `except:` in a rule can swallow FactNeeded, so what was touched counts, whatever the rule returned.
-        actions = () if touched else validate_actions(info, answer)
-    except FactNeeded:
-        return tuple(touched)
+        actions = validate_actions(info, to_actions(rule.function(_show(noun, watch), *given)))
     except MemoryError:
         raise
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a rule may raise anything; the others still run)
-        return tuple(touched) or _make_failure(info, problem)
-    if not actions:
-        return tuple(touched)
+    except (Exception, SystemExit, FactNeeded, FieldUnread) as raised:  # noqa: BLE001 (a rule may raise anything)
+        problem = raised
+    # A bare `except:` in a rule can swallow what stops it, so what was touched counts, whatever the rule returned.
+    if touched or watch.touched:
+        return Ask(rule=info.name, facts=tuple(touched), unread=tuple(watch.touched))
+    if problem:
+        return _make_failure(info, problem)
+    return _propose(info, actions) if actions else None
+
+
+def _show(noun: Noun, watch: Watch, fact: str = "") -> Noun:
+    """Return a record as a rule may read it."""
+    return guard(noun, watch, f"{fact}." if fact else "") if noun.unread else noun
+
+
+def _propose(info: RuleInfo, actions: tuple[AnyAction, ...]) -> Proposal:
     return Proposal(
         rule=info.name, actions=actions, mode=info.mode, priority=info.priority, fingerprint=info.fingerprint
     )

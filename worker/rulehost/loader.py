@@ -19,7 +19,7 @@ from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import ENFORCE, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
-from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
+from worker.rulehost.evaluation import Ask, Bundle, Failure, LoadedRule, call_rule, describe_error, locate
 from worker.rulehost.validation import (
     Misread,
     Problem,
@@ -276,6 +276,8 @@ def check_example(rule: LoadedRule, example: Example) -> str:
     answer = call_rule(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
     if isinstance(answer, Failure):
         return f"{answer.problem} (line {answer.line})"
+    if isinstance(answer, Ask):
+        return f"the rule uses {', '.join(answer.unread)}, which is unread; look at unread first to use it as empty"
     returned = answer.actions if isinstance(answer, Proposal) else ()
     if returned == example.gives:
         return ""

@@ -7,8 +7,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from worker.escaping import escape
-from worker.language.base import epoch
 from worker.language.models import LogEntry
+from worker.language.times import epoch
 from worker.ledger import db
 
 OLD_LEDGER = lzma.decompress((Path(__file__).parents[1] / "data" / "worker-0001.db.xz").read_bytes())

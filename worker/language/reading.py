@@ -1,0 +1,193 @@
+"""Reading: a record of the API becomes a value, strictly while it is as documented, and field by field where not.
+
+A field of an unexpected type or form reads as empty and is named; only without its key fields is the record lost.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import cast
+
+import msgspec
+from msgspec import Raw
+from msgspec.inspect import (
+    AnyType,
+    BoolType,
+    DateTimeType,
+    DictType,
+    Field,
+    FloatType,
+    IntType,
+    NoneType,
+    StrType,
+    StructType,
+    Type,
+    UnionType,
+    VarTupleType,
+)
+
+from worker.language.base import AnyNoun, Noun, get_keys, get_older
+from worker.language.times import parse_time
+from worker.language.unread import Names, mark
+
+HOSTILE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+"""Errors of reading what a stranger wrote; all of msgspec's errors are ValueErrors."""
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Unreadable(ValueError):
+    """It is no such record, or its key fields cannot be read; says which."""
+
+
+def read(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
+    """Return a record, which names the fields of it that could not be read; raise Unreadable.
+
+    A field that is missing is read from its older name, if it has one.
+    """
+    try:
+        record = make_decoder(kind)(raw)
+    except HOSTILE:
+        return read_patiently(kind, raw)
+    return read_patiently(kind, raw) if _has_only_older(record, bytes(raw)) else record
+
+
+def read_all(kind: type[AnyNoun], raw: bytes | Raw) -> tuple[AnyNoun, ...]:
+    """Read a list of records; raise Unreadable for one of which a key field cannot be read."""
+    try:
+        return tuple(read(kind, one) for one in _split(raw))
+    except HOSTILE as problem:
+        raise Unreadable(str(problem)) from None
+
+
+_split = msgspec.json.Decoder(list[Raw]).decode
+
+
+@cache
+def make_decoder(kind: type[AnyNoun]) -> Callable[[bytes | Raw], AnyNoun]:
+    """Return what decodes a record strictly."""
+    return msgspec.json.Decoder(kind).decode
+
+
+def read_patiently(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
+    """Read field by field, whatever is wrong with the others; raise Unreadable."""
+    unread: list[str] = []
+    try:
+        record = cast("AnyNoun", _read_struct(_describe(kind), msgspec.json.decode(raw), "", unread))
+    except HOSTILE as problem:
+        raise Unreadable(str(problem)) from None
+    return mark(record, tuple(dict.fromkeys(unread))) if unread else record
+
+
+@cache
+def _describe(kind: type[Noun]) -> StructType:
+    return cast("StructType", msgspec.inspect.type_info(kind))
+
+
+def _read_struct(type_: StructType, value: object, path: str, unread: list[str]) -> Noun:
+    """Read an object; raise ValueError when it is none, or when one of its key fields cannot be read."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.rstrip('.') or 'the record'} is no object")  # noqa: TRY004 (one error for all strangers)
+    kind, values = cast("type[Noun]", type_.cls), dict[str, object]()
+    for field in type_.fields:
+        given = _find_value(kind, field, value)
+        if given is None and not field.required:
+            continue
+        name = path + field.name
+        try:
+            values[field.name] = _read_value(field.type, given, name, unread)
+        except HOSTILE as problem:
+            if field.required or field.name in get_keys(kind):
+                raise ValueError(f"its {name} cannot be read: {problem}") from None
+            unread.append(name)
+    return kind(**values)
+
+
+def _find_value(kind: type[Noun], field: Field, found: Mapping[str, object]) -> object:
+    """Return what an object holds of a field, under its newer or its older name."""
+    newer = found.get(field.encode_name)
+    return found.get(get_older(kind).get(field.name, "")) if newer is None else newer
+
+
+def _has_only_older(record: Noun, raw: bytes) -> bool:
+    """Tell whether a field is empty whose older name stands in the JSON, here or in a record that is held."""
+    return any(written in raw and _is_empty(record, path) for written, path in _list_older(type(record)))
+
+
+@cache
+def _list_older(kind: type[Noun]) -> tuple[tuple[bytes, Names], ...]:
+    """Return the older names as they stand in JSON, each with the path of its field, also in records that are held."""
+    own = tuple((f'"{older}"'.encode(), (name,)) for name, older in get_older(kind).items())
+    held = {field.name: found for field in _describe(kind).fields if (found := _find_struct(field.type))}
+    inside = ((name, one) for name, type_ in held.items() for one in _list_older(type_.cls))
+    return (*own, *((written, (name, *path)) for name, (written, path) in inside))
+
+
+def _is_empty(value: object, path: Names) -> bool:
+    """Tell whether a field is empty, in a list of records in any of them."""
+    if isinstance(value, tuple):
+        return any(_is_empty(one, path) for one in value)
+    return _is_empty(getattr(value, path[0]), path[1:]) if path else not value
+
+
+def _find_struct(type_: Type) -> StructType | None:
+    """Return the record in a type: itself, one that may be null, or those of a list."""
+    if isinstance(type_, UnionType):
+        return next(filter(None, map(_find_struct, type_.types)), None)
+    if isinstance(type_, VarTupleType):
+        return _find_struct(type_.item_type)
+    return type_ if isinstance(type_, StructType) else None
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+def _read_value(type_: Type, value: object, path: str, unread: list[str]) -> object:
+    """Read a value as what its field holds; raise ValueError."""
+    if isinstance(type_, UnionType):
+        (type_,) = (one for one in type_.types if not isinstance(one, NoneType))
+    if isinstance(type_, StructType):
+        return _read_struct(type_, value, path + ".", unread)
+    if isinstance(type_, VarTupleType):
+        items = value if isinstance(value, list) else [value]  # one value stands for a list of it
+        return tuple(_read_value(type_.item_type, item, path, unread) for item in items if item is not None)
+    if isinstance(type_, DictType):
+        pairs = cast("dict[str, object]", _check(value, dict)).items()
+        return {name: _read_value(type_.value_type, one, path, unread) for name, one in pairs}
+    return PLAIN[type(type_)](value)
+
+
+def _check(value: object, *kinds: type) -> object:
+    """Return a value of one of these kinds; raise ValueError. A boolean is no number."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"it is {type(value).__name__}")
+    return value
+
+
+def _read_text(value: object) -> str:
+    return str(_check(value, str, int, float))
+
+
+def _read_number(value: object) -> int:
+    number = float(cast("str", _check(value, str, int, float))) if not isinstance(value, int) else _check(value, int)
+    whole = int(cast("float", number))
+    if whole != number:
+        raise ValueError("it is no whole number")
+    return whole
+
+
+def _read_fraction(value: object) -> float:
+    return float(cast("str", _check(value, str, int, float)))
+
+
+def _read_flag(value: object) -> bool:
+    return WORDS[str(_check(value, bool, int, str)).strip().lower()]
+
+
+PLAIN: dict[type[Type], Callable[[object], object]] = {
+    StrType: _read_text,
+    IntType: _read_number,
+    FloatType: _read_fraction,
+    BoolType: _read_flag,
+    DateTimeType: parse_time,
+    AnyType: lambda value: value,
+}
+"""What reads a single value, by the type of its field."""

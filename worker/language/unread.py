@@ -1,0 +1,100 @@
+"""Unread fields: a record names the fields of it that could not be read, and stops the rule that uses one of them.
+
+A rule that asks ``unread`` first is not stopped: such fields are empty for it.
+"""
+
+from functools import cache
+from typing import NamedTuple, cast
+
+from msgspec import Struct, defstruct
+from msgspec.structs import astuple
+
+from worker.language.base import AnyNoun, Noun
+
+Names = tuple[str, ...]
+"""Paths of fields, such as ``validation.spf``."""
+
+
+class FieldUnread(BaseException):
+    """A rule used a field that could not be read. No Exception, so that no ``except Exception`` swallows it."""
+
+
+class Watch:
+    """What one call of a rule does with fields that could not be read."""
+
+    def __init__(self) -> None:
+        self.touched: list[str] = []
+        self.aware = False
+        """Whether the rule has asked which fields are unread."""
+
+
+class _Place(NamedTuple):
+    """What a record knows of its unread fields: which they are, where it stands itself, and whom it tells."""
+
+    unread: Names
+    path: str
+    watch: Watch
+
+
+def mark(noun: AnyNoun, unread: Names) -> AnyNoun:
+    """Return a record that names these fields as unread."""
+    return _make(noun, {}, frozenset(), _Place(unread, "", Watch()))
+
+
+def guard(noun: AnyNoun, watch: Watch, path: str = "") -> AnyNoun:
+    """Return a record that stops a rule which uses one of its unread fields, and notes it in ``watch``."""
+    return _guard(noun, _Place(noun.unread, path, watch))
+
+
+def _guard(noun: AnyNoun, place: _Place) -> AnyNoun:
+    """Guard the fields of a record, and those of the records that it holds."""
+    own = frozenset(name for name in place.unread if "." not in name)
+    held = {name.partition(".")[0] for name in place.unread if "." in name} - own
+    return _make(noun, {name: _guard_held(getattr(noun, name), name, place) for name in held}, own, place)
+
+
+def _guard_held(held: object, name: str, place: _Place) -> object:
+    """Guard a record in a field, or each of a list of them."""
+    inside = tuple(one.partition(".")[2] for one in place.unread if one.startswith(f"{name}."))
+    there = _Place(inside, f"{place.path}{name}.", place.watch)
+    if isinstance(held, tuple):
+        return tuple(_guard(cast("Noun", one), there) for one in held)
+    return _guard(cast("Noun", held), there)
+
+
+def _make(noun: AnyNoun, change: dict[str, object], guarded: frozenset[str], place: _Place) -> AnyNoun:
+    """Return a record like this one that knows its place."""
+    values = dict(zip(noun.__struct_fields__, astuple(noun), strict=True))
+    made = _make_type(type(noun), guarded)(**values | change)
+    made.__dict__["_place"] = place
+    return cast("AnyNoun", made)
+
+
+@cache
+def _make_type(kind: type[Noun], guarded: frozenset[str]) -> type[Noun]:
+    """Return a type like ``kind`` that names its unread fields, and guards these."""
+    members: dict[str, object] = {name: _guard_field(kind, name) for name in guarded}
+    made: type[Struct] = defstruct(
+        kind.__name__, (), bases=(kind,), namespace=members | {"unread": property(_tell)}, frozen=True, dict=True
+    )
+    return cast("type[Noun]", made)
+
+
+def _guard_field(kind: type[Noun], name: str) -> property:
+    stored = getattr(kind, name)
+
+    def get(noun: Noun) -> object:
+        place = cast("_Place", noun.__dict__["_place"])
+        if place.watch.aware:
+            return stored.__get__(noun)
+        place.watch.touched.append(place.path + name)
+        raise FieldUnread(place.path + name)
+
+    return property(get)
+
+
+def _tell(noun: Noun) -> Names:
+    """Return the fields that could not be read; from now on the rule reads them as empty."""
+    place = cast("_Place", noun.__dict__["_place"])
+    place.watch.aware = True
+    return place.unread
