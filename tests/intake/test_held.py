@@ -1,12 +1,13 @@
 """Events that were held for a fact: what is judged beside the sources counts like what is read."""
 
 from tests.reading import Room, fails
-from worker.rulehost.evaluation import Ask, Event, Said
+from worker.language.rules import Ask
+from worker.rulehost.evaluation import Event, Said
 
 
 def fails_with_a_detection(event: Event) -> Said:
     """Ask for the detection, and fail on it."""
-    return fails(event) if event.facts else Said(key=event.key, asks=(Ask(rule="r", facts=("Detection",)),))
+    return fails(event) if event.facts else Said(key=event.key, asks=(Ask(rule="bad", facts=("Detection",)),))
 
 
 async def test_a_rule_that_fails_on_a_held_event_is_counted() -> None:

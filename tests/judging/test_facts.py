@@ -13,7 +13,8 @@ from worker.judging.facts import OF_A_MESSAGE, SHARED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS, MESSAGE_FACTS
-from worker.rulehost.evaluation import Ask, Event, Said
+from worker.language.rules import Ask
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import Fault
 from worker.sandbox.account.mail import Mail
 

@@ -10,9 +10,9 @@ from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from tests.support import garbling
 from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Release, Report
 from worker.language.actions import AnyAction
-from worker.language.rules import Mode
+from worker.language.rules import Ask, Mode
 from worker.observations import read_message
-from worker.rulehost.evaluation import Ask, Event, Said
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT, Fault
 
 

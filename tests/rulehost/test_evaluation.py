@@ -11,12 +11,11 @@ from msgspec.json import encode
 from tests.rule_files import mail, rule_files
 from worker import Detection, Keep, Move, Notify
 from worker.language.base import CUT, TEXT_LIMIT
-from worker.language.rules import OBSERVE, Limit, RuleInfo
+from worker.language.rules import OBSERVE, Ask, Limit, RuleInfo
 from worker.rulehost.evaluation import (
     ACTIONS_LIMIT,
     NOBODY,
     REASON_LIMIT,
-    Ask,
     Bundle,
     Event,
     FactNeeded,
@@ -118,7 +117,7 @@ def test_a_fact_that_is_not_touched_is_not_asked_for(tmp_path: Path) -> None:
 def test_a_rule_cannot_swallow_the_question(tmp_path: Path, handler: str) -> None:
     does = f"try: return Move('Inbox') if detection.links else None\n        {handler} return Move('DeletedItems')"
     (only,) = said(tmp_path, mail(), asks=ASKS.format(does=does))
-    assert only == Said(key="1", asks=(Ask(rule="asks", facts=("Detection",)),))
+    assert only == Said(key="1", asks=(Ask(rule="asks", actions=("Move",), facts=("Detection",)),))
 
 
 TOUCHES: tuple[Callable[..., object], ...] = (
@@ -247,4 +246,4 @@ def test_a_field_that_could_not_be_read_stops_only_the_rule_that_uses_it(tmp_pat
     event = Event(key="1", kind="Message", raw=b'{"id": "x", "final_disposition": "SPAM", "subject": [1]}')
     (only,) = said(tmp_path, event, uses=uses, looks=asks_first, other=speaking("other"))
     assert sorted(one.rule for one in only.proposals) == ["looks", "other"]
-    assert only.asks == (Ask(rule="uses", unread=("subject",)),)
+    assert only.asks == (Ask(rule="uses", actions=("Notify",), unread=("subject",)),)

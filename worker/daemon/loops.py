@@ -11,7 +11,8 @@ from worker.intake.reader import Intake
 from worker.intake.slices import Pace
 from worker.intake.sources import Source
 from worker.judging.facts import Facts
-from worker.judging.judge import Judge, Rules
+from worker.judging.hearing import Rules
+from worker.judging.judge import Judge
 from worker.judging.services import AccountServices, Timing
 from worker.ledger.entries import Standing
 

@@ -1,6 +1,6 @@
 """Decisions: turn the proposals about one event into what to do. Pure: no clock, no network, no ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     """Whether this action, or another one of its proposal, cannot be undone."""
     disputed: bool = False
     fallen: str = ""
+    late_for: str = ""
+    """Rules whose wish was entered before this one was heard, and would have been outranked or disputed by it."""
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -42,35 +44,53 @@ def _is_irreversible(proposal: Proposal) -> bool:
     return any(action.irreversible for action in proposal.actions)
 
 
-def decide(proposals: Iterable[Proposal]) -> tuple[Decision, ...]:
+def decide(proposals: Iterable[Proposal], entered: Sequence[Proposal] = ()) -> tuple[Decision, ...]:
     """Decide what to do about one event.
 
     The highest priority settles its lanes first; a proposal that opposes a settled lane is dropped whole. Equal
     proposals of one priority merge, and the strongest mode stands; those that disagree wait for a person. Rules that
-    only observe settle nothing.
+    only observe settle nothing. What would outrank or dispute something that was ``entered`` already, before it was
+    heard, waits for a person.
     """
+    before = _find_standing(entered)
     wanted = [proposal for proposal in proposals if proposal.mode is not OFF and proposal.actions]
     decisions = [_make_decision(p, action, p.mode) for p in wanted if p.mode is OBSERVE for action in p.actions]
     live = [proposal for proposal in wanted if proposal.mode is not OBSERVE]
     settled: dict[LaneKey, Settled] = {}
     for priority in sorted({proposal.priority for proposal in live}, reverse=True):
-        decisions += _decide_equals([p for p in live if p.priority == priority], settled)
+        decisions += _decide_equals([p for p in live if p.priority == priority], settled, before)
     return _merge_equals(decisions)
 
 
-def _decide_equals(equals: list[Proposal], settled: dict[LaneKey, Settled]) -> list[Decision]:
+def _find_standing(entered: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals that stand among those that were entered."""
+    if not entered:
+        return []
+    rules = {rule for decision in decide(entered) if not decision.fallen for rule in decision.rules}
+    return [proposal for proposal in entered if proposal.rule in rules and proposal.mode is not OBSERVE]
+
+
+def _decide_equals(
+    equals: list[Proposal], settled: dict[LaneKey, Settled], before: Sequence[Proposal]
+) -> list[Decision]:
     """Decide about proposals of one priority, and add the lanes that they settle."""
     decisions: list[Decision] = []
     standing: list[Proposal] = []
+    stronger = _settle_lanes([one for one in before if one.priority > equals[0].priority])
+    weaker = _settle_lanes([one for one in before if one.priority <= equals[0].priority])
     for proposal in equals:
-        above = _find_opponents(proposal, settled)
+        above = _find_opponents(proposal, settled) or _find_opponents(proposal, stronger)
         standing += [] if above else [proposal]
         decisions += [_make_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
     lanes = _settle_lanes(standing)
     for proposal in standing:
+        late_for = _find_opponents(proposal, weaker)
         in_dispute = any(lanes[lane_of(a)].disputed for a in proposal.actions if not isinstance(a, Notify))
-        mode = min(proposal.mode, APPROVE) if in_dispute else proposal.mode
-        decisions += [_make_decision(proposal, action, mode, disputed=in_dispute) for action in proposal.actions]
+        mode = min(proposal.mode, APPROVE) if in_dispute or late_for else proposal.mode
+        decisions += [
+            _make_decision(proposal, action, mode, disputed=in_dispute or bool(late_for), late_for=late_for)
+            for action in proposal.actions
+        ]
     settled |= lanes
     return decisions
 
@@ -108,7 +128,7 @@ def _settle_lanes(equals: list[Proposal]) -> dict[LaneKey, Settled]:
 
 
 def _make_decision(
-    proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = ""
+    proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = "", late_for: str = ""
 ) -> Decision:
     return Decision(
         action=action,
@@ -118,6 +138,7 @@ def _make_decision(
         irreversible=_is_irreversible(proposal),
         disputed=disputed,
         fallen=fallen,
+        late_for=late_for,
     )
 
 

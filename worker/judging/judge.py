@@ -1,9 +1,7 @@
-"""The judge: asks the rules about sights, fetches the facts they use, and drafts entries from the decisions."""
+"""The judge: hears the rules about sights, decides, and drafts entries; who cannot answer yet is heard again."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct, field
@@ -12,32 +10,29 @@ from msgspec.structs import replace
 from worker.api import Clock
 from worker.errors import Permanent, WorkerError
 from worker.judging.decide import Decision, decide, lower_mode
-from worker.judging.facts import SHARED, Facts
+from worker.judging.facts import Facts
+from worker.judging.hearing import Heard, Hearing, Rules, explain
+from worker.judging.waiting import split
 from worker.language.actions import Keep
 from worker.language.base import Noun, Text, Texts
 from worker.language.models import Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.entries import Draft, State
-from worker.ledger.values import Broken, Held, Mishap, Reading, Sight
+from worker.ledger.values import Broken, Held, Mishap, Pending, Reading, Sight
 from worker.observations import read_message
-from worker.rulehost.evaluation import Event, Failure, Said
+from worker.rulehost.evaluation import Failure, Said
 
 AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is judged again; hourly after these."""
 HOURLY = 3600.0
 GIVEN_UP = 86400.0
-AT_ONCE = 8
-"""Facts fetched at the same time."""
+PATIENCE = 300.0
+"""Seconds for which what is wanted of malicious mail waits for rules that cannot answer yet."""
+URGENT = frozenset({"MALICIOUS", "MALICIOUS-BEC"})
 NAMING: dict[str, type[Report | Submission]] = {"Report": Report, "Submission": Submission}
 """Events that name a message without being one."""
-
-
-class Rules(Protocol):
-    """Whatever runs the rules: the rule host, or an evaluation in this process in simulations."""
-
-    async def propose(self, events: Sequence[Event]) -> list[Said]:
-        """Return what the rules say about each event."""
+NAMED = "needs the message it names"
 
 
 class Judged(Struct, frozen=True):
@@ -57,137 +52,146 @@ class People(Noun, frozen=True, kw_only=True):
     subject: Text = ""
 
 
-class Heard(Struct, frozen=True):
-    """By the key of an event: what the rules said about it, and why a fact could not be fetched."""
-
-    said: dict[str, Said]
-    problems: dict[str, str]
-
-
 class Judge:
     """Judges the sights of one account."""
 
     def __init__(self, *, rules: Rules, facts: Facts, clock: Clock, ceiling: Mode, stale: float) -> None:
         """``stale`` is the age in seconds beyond which a person must approve."""
-        self._rules = rules
-        self._facts = facts
-        self._clock = clock
-        self._ceiling = ceiling
-        self._stale = stale
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._hearing, self._facts, self._clock = Hearing(rules, facts), facts, clock
+        self._ceiling, self._stale = ceiling, stale
 
     async def judge_new(self, sights: Sequence[Sight]) -> Judged:
-        """Judge the sights of a page; one that needs an API call of its own is held, so that the page need not wait."""
-        heard = await self._ask_rules(sights, everything=False)
-        now = self._clock.now()
-        held = [
-            Held(sight=sight, why=why, since=now, tries=0, next_at=now)
-            for sight in sights
-            if (why := heard.problems.get(sight.key) or self._explain_hold(heard.said[sight.key], sight))
-        ]
-        apart = {item.sight.key for item in held}
-        return self._conclude(heard, {sight: sight.reading for sight in sights if sight.key not in apart}, held)
+        """Judge the sights of a page; rules that need an API call are heard later, so that the page need not wait."""
+        heard, now = await self._hearing.hear(sights, everything=False), self._clock.now()
+        items = [Held(sight=sight, why="", since=now, tries=0, next_at=now) for sight in sights]
+        naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
+        return self._add_up([self._settle(item, heard, item.sight.reading, naming) for item in items])
 
     async def judge_held(self, held: Sequence[Held]) -> Judged:
-        """Judge held events with the facts they need; when one cannot be fetched, hold its event longer or give up."""
-        heard = await self._ask_rules([item.sight for item in held], everything=True)
-        subjects: dict[Sight, Reading] = {}
-        for sight in (item.sight for item in held if item.sight.key not in heard.problems):
+        """Judge held events for the rules that have not answered; hold longer what cannot be had, or give it up."""
+        heard = await self._hearing.hear([item.sight for item in held], everything=True)
+        problems: dict[str, str] = {}
+        subjects: dict[str, Reading] = {}
+        for item in held:
             try:
-                subjects[sight] = await self._find_subject(sight, heard.said[sight.key])
+                subjects[item.sight.key] = await self._find_subject(item, heard.said[item.sight.key])
             except WorkerError as problem:
-                heard.problems[sight.key] = str(problem)
-        longer = [self._hold_longer(item, why) for item in held if (why := heard.problems.get(item.sight.key))]
-        return self._conclude(heard, subjects, longer)
+                problems[item.sight.key] = str(problem)
+        return self._add_up(
+            [
+                self._settle(self._try_again(item), heard, subjects.get(item.sight.key, item.sight.reading), problems)
+                for item in held
+            ]
+        )
 
-    async def _ask_rules(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
-        """Ask the rules, fetch the facts they use, and ask again, until they have what can be fetched now."""
-        heard = Heard({}, {})
-        asking = {sight.key: _make_event(sight) for sight in sights}
-        while asking:
-            said = await self._rules.propose(list(asking.values()))
-            heard.said.update({one.key: one for one in said})
-            wanting = [one for one in said if one.asked and (everything or SHARED.keys() >= set(one.asked))]
-            informed = await asyncio.gather(*(self._add_facts(asking[one.key], one, heard) for one in wanting))
-            asking = {event.key: event for event in informed if event}
-        if everything:
-            unread = {key: why for key, said in heard.said.items() if (why := _describe_unread(said))}
-            heard.problems.update(unread)
-        return heard
-
-    async def _add_facts(self, event: Event, said: Said, heard: Heard) -> Event | None:
-        """Return the event with the facts it needs; when one cannot be fetched, return None and note why."""
-        facts, unread = dict(event.facts), dict(event.unread)
-        for name in said.asked:
-            try:
-                async with self._slots:
-                    facts[name], unread[name] = await self._facts.ask(name, event.raw)
-            except WorkerError as problem:
-                heard.problems[event.key] = f"could not fetch {name}: {problem}"
-                return None
-        return replace(event, facts=facts, unread=unread)
-
-    def _explain_hold(self, said: Said, sight: Sight) -> str:
-        """Say which API call this event needs before it can be judged; empty for none."""
-        if said.asked:
-            return f"needs {', '.join(said.asked)}"
-        named = "needs the message it names" if _is_about_named_message(sight, said) else ""
-        return _describe_unread(said) or named
-
-    async def _find_subject(self, sight: Sight, said: Said) -> Reading:
+    async def _find_subject(self, item: Held, said: Said) -> Reading:
         """Return the message that the actions are about: the event itself, or the message it names."""
-        if not _is_about_named_message(sight, said):
-            return sight.reading
+        if not _is_about_named_message(item, said):
+            return item.sight.reading
         try:
-            noun = read(NAMING[sight.reading.thing.kind], sight.reading.raw)
+            noun = read(NAMING[item.sight.reading.thing.kind], item.sight.reading.raw)
             return read_message(msgspec.Raw(await self._facts.find_message(noun)), self._clock.now())
         except (msgspec.MsgspecError, ValueError) as problem:
             raise Permanent(f"the message it names cannot be read: {problem}") from None
 
-    def _hold_longer(self, held: Held, why: str) -> Held:
+    def _try_again(self, held: Held) -> Held:
+        """Count one more attempt, and say when the next one is due, or that this was the last."""
         now = self._clock.now()
-        pause = AGAIN[held.tries] if held.tries < len(AGAIN) else HOURLY
+        at = now + (AGAIN[held.tries] if held.tries < len(AGAIN) else HOURLY)
+        urgent = held.pending.late and held.sight.reading.verdict in URGENT and now < held.since + PATIENCE
         return replace(
-            held, why=why, tries=held.tries + 1, next_at=now + pause, last=now + pause > held.since + GIVEN_UP
+            held,
+            tries=held.tries + 1,
+            next_at=min(at, held.since + PATIENCE) if urgent else at,
+            last=at > held.since + GIVEN_UP,
         )
 
-    def _conclude(self, heard: Heard, subjects: dict[Sight, Reading], held: Sequence[Held]) -> Judged:
-        """Turn the answers of rules into drafts, mishaps, and records that rules cannot read."""
-        drafts: list[Draft] = []
-        mishaps: list[Mishap] = []
-        broken: list[Broken] = []
-        for sight, subject in subjects.items():
-            said = heard.said[sight.key]
-            mishaps += _make_mishaps(sight, said.failed)
-            if said.unreadable:
-                broken.append(Broken(sight.reading.raw, said.unreadable))
-            decisions = decide(lower_mode(proposal, self._ceiling) for proposal in said.proposals)
-            drafts += self._make_drafts(sight, subject, decisions)
-        return Judged(tuple(drafts), tuple(mishaps), tuple(broken), tuple(held))
+    def _settle(self, item: Held, heard: Heard, subject: Reading, problems: Mapping[str, str]) -> Judged:
+        """Decide about an event by what has been said up to now; who has not answered is heard again later."""
+        said = _leave_out_answered(item, heard.said[item.sight.key])
+        mishaps = _make_mishaps(item.sight, said.failed)
+        if said.unreadable:
+            return Judged(broken=(Broken(item.sight.reading.raw, said.unreadable),))
+        if problem := problems.get(item.sight.key):  # without the message, nothing can be entered about it
+            waits = replace(item, why=problem)
+            asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
+            return Judged(drafts=asked, held=(waits,))
+        wanted = [*item.pending.late, *(lower_mode(proposal, self._ceiling) for proposal in said.proposals)]
+        free, late = split(wanted, said.asks, self._ceiling)
+        if self._has_waited(item):
+            free, late = tuple(wanted), ()
+        drafts = self._make_drafts(item.sight, subject, decide(free, item.pending.entered))
+        if not said.asks:
+            return Judged(drafts=drafts, mishaps=mishaps)
+        why = explain(said.asks, heard.missing[item.sight.key])
+        pending = Pending(asks=said.asks, entered=(*item.pending.entered, *free), late=late)
+        waits = replace(item, why=why, pending=pending)
+        asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
+        return Judged(drafts=(*drafts, *asked), mishaps=mishaps, held=(waits,))
 
-    def _make_drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> list[Draft]:
+    def _has_waited(self, item: Held) -> bool:
+        """Tell whether what rules want of an event waits no longer for those that have not answered."""
+        urgent = item.sight.reading.verdict in URGENT
+        return item.last or (urgent and self._clock.now() >= item.since + PATIENCE)
+
+    def _add_up(self, judged: Sequence[Judged]) -> Judged:
+        return Judged(
+            drafts=tuple(draft for one in judged for draft in one.drafts),
+            mishaps=tuple(mishap for one in judged for mishap in one.mishaps),
+            broken=tuple(record for one in judged for record in one.broken),
+            held=tuple(item for one in judged for item in one.held),
+        )
+
+    def _ask_person(self, item: Held, subject: Reading, rules: tuple[str, ...]) -> Draft:
+        """Put an event before a person that rules could not judge in a day."""
+        return replace(
+            _make_common(item.sight, subject, item.since),
+            state="waiting",
+            mode=APPROVE,
+            target=subject.thing.id,
+            rules=rules,
+            fingerprints=("",) * len(rules),
+            because="look at it yourself: not every rule could judge it",
+            why_waiting=item.why,
+            item=f"{item.sight.key}#unheard",
+        )
+
+    def _make_drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> tuple[Draft, ...]:
         """Make a draft of each decision about one event; keeping needs none."""
         to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
         if not to_do:
-            return []
+            return ()
         now = self._clock.now()
         known_at = sight.reading.thing.time if sight.number == 1 else now
         common = _make_common(sight, subject, known_at)
         stale = now - known_at > self._stale
-        return [
+        return tuple(
             _complete_draft(common, one, subject.thing.id, *_choose_state(one, self._ceiling, stale=stale))
             for one in to_do
-        ]
+        )
 
 
-def _describe_unread(said: Said) -> str:
-    """Name the fields that could not be read, and the rules that wait for them; empty when none does."""
-    return "; ".join(f"rule {ask.rule} uses {', '.join(ask.unread)}, unread" for ask in said.asks if ask.unread)
+def _leave_out_answered(item: Held, said: Said) -> Said:
+    """Leave out rules whose answer counts already; before anything was entered, that of every rule is new."""
+    if not item.pending.asks:
+        return said
+    waited = {ask.rule for ask in item.pending.asks}
+    return replace(
+        said,
+        proposals=tuple(one for one in said.proposals if one.rule in waited),
+        asks=tuple(one for one in said.asks if one.rule in waited),
+        failed=tuple(one for one in said.failed if one.rule in waited),
+    )
 
 
-def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> list[Mishap]:
+def _name_rules(said: Said) -> tuple[str, ...]:
+    """Return the rules that have not answered, or whose answer nothing can come of."""
+    return tuple(dict.fromkeys([*(ask.rule for ask in said.asks), *(one.rule for one in said.proposals)]))
+
+
+def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> tuple[Mishap, ...]:
     """Return the failures of rules on one event as the ledger keeps them."""
-    return [
+    return tuple(
         Mishap(
             rule=failure.rule,
             fingerprint=failure.fingerprint,
@@ -196,7 +200,7 @@ def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> list[Mishap]:
             raw=sight.reading.raw,
         )
         for failure in failures
-    ]
+    )
 
 
 def _read_people(subject: Reading) -> People:
@@ -275,7 +279,8 @@ def _choose_state(decision: Decision, ceiling: Mode, *, stale: bool) -> tuple[St
     if decision.mode is OBSERVE:
         return "observed", ""
     if decision.disputed:
-        return "waiting", "rules of equal priority want different things"
+        late = f"what rule {decision.late_for} wants was entered before this rule could answer"
+        return "waiting", late if decision.late_for else "rules of equal priority want different things"
     if decision.mode is APPROVE:
         return "waiting", _explain_approval(decision, ceiling)
     return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
@@ -295,11 +300,7 @@ def _describe_place(failure: Failure) -> str:
     return f"{failure.file}:{failure.line}: " if failure.file else ""
 
 
-def _is_about_named_message(sight: Sight, said: Said) -> bool:
+def _is_about_named_message(item: Held, said: Said) -> bool:
     """Return whether an event that names a message has proposals about that message."""
-    wanted = (action for proposal in said.proposals for action in proposal.actions)
-    return sight.reading.thing.kind in NAMING and any(action.about_message for action in wanted)
-
-
-def _make_event(sight: Sight) -> Event:
-    return Event(key=sight.key, kind=sight.reading.thing.kind, raw=sight.reading.raw)
+    wanted = (action for proposal in (*item.pending.late, *said.proposals) for action in proposal.actions)
+    return item.sight.reading.thing.kind in NAMING and any(action.about_message for action in wanted)

@@ -84,6 +84,18 @@ class Proposal(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
+class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule that cannot answer yet: it needs facts, or used fields, also of facts, that could not be read."""
+
+    rule: str
+    actions: tuple[str, ...] = ()
+    """What it may want, by the names of its return type."""
+    mode: Mode = OBSERVE
+    priority: int = 0
+    facts: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
 def limit(count: int, *, per: str = "1h", by: By = "rule") -> Limit:
     """Allow ``count`` distinct targets per window such as ``30m``, ``1h`` or ``1d``; more wait for approval."""
     if count < 0:

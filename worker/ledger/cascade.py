@@ -46,6 +46,13 @@ def see_through(work: UnitOfWork) -> None:
         _next_in_line(work, ended)
 
 
+ALONE = {
+    "notice": Fate("ready"),  # each tells of an event of its own, though all of a channel look alike
+    "keep": Fate("moot", why="a person has looked at it"),  # there was nothing else to do
+}
+"""What becomes of wishes that nothing else on their target concerns."""
+
+
 def is_end(entry: Entry) -> bool:
     """Tell whether this entry is the end of what was listed for a time: the way back, which nothing lowers."""
     return entry.item_kind == "end"
@@ -53,8 +60,8 @@ def is_end(entry: Entry) -> bool:
 
 def choose_fate(work: UnitOfWork, wish: Entry) -> Fate:
     """Say what becomes of a wish that is to be ready; its lane and target must have been surveyed."""
-    if wish.lane == "notice":  # each tells of an event of its own, though all of a channel look alike
-        return Fate("ready")
+    if wish.lane in ALONE:
+        return ALONE[wish.lane]
     others = [entry for entry in work.on(wish.lane, wish.target) if entry.id != wish.id]
     rival = next((entry for entry in others if entry.state in OPEN), None)
     last = last_of(entry for entry in others if took_effect(entry))

@@ -75,6 +75,7 @@ def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
             since=row.since,
             tries=row.tries,
             next_at=row.next_at,
+            pending=row.pending,
         )
         for row in conn.execute(query)
     )
@@ -96,7 +97,7 @@ def _hold(work: UnitOfWork, page: Page) -> set[str]:
     known = {*page.judged, *(item.sight.key for item in page.held if item.tries)}
     alive = _read_held_keys(work, known)
     rows = [_make_held_row(page.account, item) for item in page.held if _lives(item, alive) and not item.last]
-    upsert(work.conn, held, rows, ("why", "tries", "next_at"))
+    upsert(work.conn, held, rows, ("why", "tries", "next_at", "pending"))
     given_up = [item for item in page.held if item.last and item.sight.key in alive]
     for item in given_up:
         work.chain.add("given up", cause=item.sight.key, why=item.why, tries=item.tries)
@@ -126,6 +127,7 @@ def _make_held_row(account: str, item: Held) -> dict[str, object]:
         "since": item.since,
         "tries": item.tries,
         "next_at": item.next_at,
+        "pending": item.pending,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from worker.language.rules import Ask, Proposal
 from worker.ledger.entries import Draft, Look
 
 SliceKind = Literal["head", "gap", "overlap", "sweep"]
@@ -134,14 +135,26 @@ class Broken(Struct, frozen=True):
     why: str
 
 
+class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is open about an event that rules have spoken about, but not all of them."""
+
+    asks: tuple[Ask, ...] = ()
+    """The rules that have not answered; none when the whole event waits."""
+    entered: tuple[Proposal, ...] = ()
+    """What was entered of what the others said."""
+    late: tuple[Proposal, ...] = ()
+    """What the others said that waits, because the rules that asked may speak against it."""
+
+
 class Held(Struct, frozen=True, kw_only=True):
-    """An event that cannot be judged yet because a fact could not be had; given up at ``since`` + 24 h."""
+    """An event that some rules cannot judge yet, or nobody can; given up at ``since`` + 24 h."""
 
     sight: Sight
     why: str
     since: float
     tries: int
     next_at: float
+    pending: Pending = Pending()
     last: bool = False
     """Given up: to be closed with a record."""
 

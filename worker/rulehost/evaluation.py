@@ -20,7 +20,7 @@ from worker.language.actions import AnyAction, describe_action
 from worker.language.base import TEXT_LIMIT, Noun, join_choices, shorten
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
 from worker.language.reading import Unreadable, read
-from worker.language.rules import OFF, Proposal, RuleInfo, to_actions
+from worker.language.rules import OFF, Ask, Proposal, RuleInfo, to_actions
 from worker.language.unread import FieldUnread, Watch, guard, mark
 
 REASON_LIMIT = 500
@@ -63,14 +63,6 @@ class Skip(Struct, frozen=True, kw_only=True):
 
     key: str
     failure: Failure
-
-
-class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule that cannot answer yet: it needs facts, or used fields, also of facts, that could not be read."""
-
-    rule: str
-    facts: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -229,10 +221,21 @@ def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer | None:
         problem = raised
     # A bare `except:` in a rule can swallow what stops it, so what was touched counts, whatever the rule returned.
     if touched or watch.touched:
-        return Ask(rule=info.name, facts=tuple(touched), unread=tuple(watch.touched))
+        return _ask(info, touched, watch.touched)
     if problem:
         return _make_failure(info, problem)
     return _propose(info, actions) if actions else None
+
+
+def _ask(info: RuleInfo, facts: Sequence[str], unread: Sequence[str]) -> Ask:
+    return Ask(
+        rule=info.name,
+        actions=info.actions,
+        mode=info.mode,
+        priority=info.priority,
+        facts=tuple(facts),
+        unread=tuple(unread),
+    )
 
 
 def _show(noun: Noun, watch: Watch, fact: str = "") -> Noun:

@@ -18,8 +18,8 @@ from msgspec import Struct
 from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
-from worker.language.rules import ENFORCE, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
-from worker.rulehost.evaluation import Ask, Bundle, Failure, LoadedRule, call_rule, describe_error, locate
+from worker.language.rules import ENFORCE, Ask, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
+from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
 from worker.rulehost.validation import (
     Misread,
     Problem,

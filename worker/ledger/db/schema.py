@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The revision that the tables of this code are; revisions sort as text."""
 MEGABYTE = 1 << 20
 

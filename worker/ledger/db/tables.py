@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from worker.language.actions import AnyAction
 from worker.ledger.entries import Look
+from worker.ledger.values import Pending
 
 OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice'"
 BEHIND_ROWS = "behind != ''"
@@ -148,6 +149,7 @@ held = Table(
     _time("since"),
     _count("tries"),
     _time("next_at"),
+    Column("pending", Json(Pending), nullable=False, server_default="{}"),
     Index("held_due", "account", "next_at"),
     Index("held_thing", "account", "thing"),
 )

@@ -1,0 +1,81 @@
+"""Hearing: asks the rules about events, and fetches the facts they use, until they have what can be had now."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from worker.errors import WorkerError
+from worker.judging.facts import SHARED, Facts
+from worker.language.rules import Ask
+from worker.ledger.values import Sight
+from worker.rulehost.evaluation import Event, Said
+
+AT_ONCE = 8
+"""Facts fetched at the same time."""
+
+
+class Rules(Protocol):
+    """Whatever runs the rules: the rule host, or an evaluation in this process in simulations."""
+
+    async def propose(self, events: Sequence[Event]) -> list[Said]:
+        """Return what the rules say about each event."""
+
+
+class Heard(Struct, frozen=True):
+    """By the key of an event: what the rules said about it, and which facts could not be fetched and why."""
+
+    said: dict[str, Said]
+    missing: dict[str, dict[str, str]]
+
+
+class Hearing:
+    """Asks the rules of one account."""
+
+    def __init__(self, rules: Rules, facts: Facts) -> None:
+        """Facts are fetched a few at a time."""
+        self._rules, self._facts = rules, facts
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def hear(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
+        """Return what the rules say; without ``everything`` only with facts that cost no call of an event's own."""
+        heard = Heard({}, defaultdict(dict))
+        asking = {sight.key: _make_event(sight) for sight in sights}
+        while asking:
+            said = await self._rules.propose(list(asking.values()))
+            heard.said.update({one.key: one for one in said})
+            wanted = {one.key: [fact for fact in one.asked if everything or fact in SHARED] for one in said}
+            more = [self._add_facts(asking[key], facts, heard.missing[key]) for key, facts in wanted.items() if facts]
+            asking = {event.key: event for event in await asyncio.gather(*more) if event}
+        return heard
+
+    async def _add_facts(self, event: Event, wanted: Sequence[str], missing: dict[str, str]) -> Event | None:
+        """Return the event with the facts that could be fetched; None when none could, and note why not."""
+        facts, unread = dict(event.facts), dict(event.unread)
+        for name in (name for name in wanted if name not in missing):
+            try:
+                async with self._slots:
+                    facts[name], unread[name] = await self._facts.ask(name, event.raw)
+            except WorkerError as problem:
+                missing[name] = str(problem)
+        return replace(event, facts=facts, unread=unread) if len(facts) > len(event.facts) else None
+
+
+def explain(asks: Sequence[Ask], missing: Mapping[str, str]) -> str:
+    """Say what rules wait for, and what is in the way."""
+    facts = dict.fromkeys(fact for ask in asks for fact in ask.facts)
+    needed = [name for name in facts if name not in missing]
+    return "; ".join(
+        [
+            *([f"needs {', '.join(sorted(needed))}"] if needed else []),
+            *(f"could not fetch {name}: {missing[name]}" for name in sorted(facts) if name in missing),
+            *(f"rule {ask.rule} uses {', '.join(ask.unread)}, unread" for ask in asks if ask.unread),
+        ]
+    )
+
+
+def _make_event(sight: Sight) -> Event:
+    return Event(key=sight.key, kind=sight.reading.thing.kind, raw=sight.reading.raw)
