@@ -95,7 +95,7 @@ def test_service_and_probes_meet_the_port_that_the_worker_listens_on() -> None:
     ports = {each["name"]: each["containerPort"] for each in worker["ports"]}
     wanted = [each["targetPort"] for each in render(GIVEN)["Service"]["spec"]["ports"]]
     probes = [worker["livenessProbe"]["httpGet"], worker["readinessProbe"]["httpGet"]]
-    assert probes == [{"path": "/livez", "port": "http"}, {"path": "/readyz", "port": "http"}]
+    assert probes == [{"path": "/livez", "port": "http"}, {"path": "/startz", "port": "http"}]
     assert ports.keys() == set(wanted) == {"http"}
     assert environment(GIVEN)["WORKER_LISTEN"] == f"0.0.0.0:{ports['http']}"
 

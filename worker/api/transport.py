@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from socket import gaierror
 from ssl import SSLError
 from typing import Protocol, Self
@@ -64,11 +65,18 @@ class Transport(Protocol):
 class HttpTransport:
     """Requests over aiohttp: each is sent once, within ``timeout`` seconds, without cookies or redirects."""
 
-    def __init__(self, base_url: str, credential: Credential, timeout: float = 20.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        credential: Credential,
+        timeout: float = 20.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._base = _check_base_url(base_url)
         self._credential = credential
-        self._timeout = timeout
+        self._timeout, self._monotonic = timeout, monotonic
         self._doubted = False
+        self._unanswered_since: float | None = None
         self.lost = ""
         """Why the API cannot be reached: set when two requests in a row failed, the second sent after the first failed.
 
@@ -95,6 +103,8 @@ class HttpTransport:
         """Send once; raise Unreachable when nothing was sent for sure, Unsure when no whole answer came."""
         query = "?" + urlencode(request.query) if request.query else ""
         doubted = self._doubted
+        if self._unanswered_since is None:
+            self._unanswered_since = self._monotonic()
         answer = await self._exchange(request, URL(self._base + request.path + query, encoded=True))
         # Raised here, because an aiohttp error as its context would hold the headers, and with them the credential.
         if isinstance(answer, WorkerError):
@@ -103,8 +113,13 @@ class HttpTransport:
             )  # unless another request was answered meanwhile
             self._doubted = True
             raise answer
-        self._doubted, self.lost = False, ""
+        self._doubted, self.lost, self._unanswered_since = False, "", None
         return answer
+
+    @property
+    def silent(self) -> float:
+        """Seconds for which requests were made and none was answered; 0 when the last one was."""
+        return self._monotonic() - self._unanswered_since if self._unanswered_since is not None else 0.0
 
     async def _exchange(self, request: Request, url: URL) -> Response | WorkerError:
         """Return the answer, or the error."""

@@ -55,7 +55,7 @@ def run(
             return
         summary = context.wait(daemon.run_once(settings, outlets))
     _print_summary(summary, as_json=as_json)
-    context.exit_on_finding(summary.open_gaps or summary.unsettled)
+    context.exit_on_finding(summary.open_gaps or summary.unsettled or bool(summary.reasons))
 
 
 @contextmanager
@@ -89,3 +89,5 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     gaps = output.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
     unsettled = output.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
     typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")
+    for reason in summary.reasons:
+        typer.echo(reason)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, HttpTransport, Urgency
+from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
@@ -77,7 +78,7 @@ class AccountWorker:
             contact=self._contact,
             observer=services.outlets.metrics,
         )
-        self.wake = own.wake
+        self.wake, self.integration = own.wake, Integration(client)
         sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
         self.intakes, self.held, self.executor = build_loops(
             own,
@@ -99,12 +100,13 @@ class AccountWorker:
         return self._prefix + intake.source.name
 
     def list_loops(self) -> list[Loop]:
-        """Return the loops of this account: the head of each source, what lies behind it, and held events."""
+        """Return the loops of this account: each source's head, what lies behind it, held events, and domains."""
         heads = [Loop(self.name_source(one), self._skip_unneeded(one, one.read_head)) for one in self.intakes]
         behind = [
             Loop(self.name_source(one) + BEHIND, self._skip_unneeded(one, one.read_behind)) for one in self.intakes
         ]
-        return [*heads, *behind, Loop(f"{self._prefix}held events", self.held.step)]
+        beside = (("held events", self.held.step), ("domains", self.integration.check))
+        return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside)]
 
     def read_standing(self) -> Standing:
         """Return the ceiling and the rules as they are now: what must hold when an entry is claimed."""

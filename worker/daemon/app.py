@@ -5,10 +5,18 @@ import os
 from collections.abc import Iterable, Iterator
 
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
-from worker.daemon.readiness import TURNS, SourceProgress, judge_readiness
+from worker.daemon.readiness import (
+    TURNS,
+    Reasons,
+    SourceProgress,
+    find_silence,
+    find_standstill,
+    judge_readiness,
+)
 from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.records import Json, NewRecord
+from worker.ledger.standstill import Standstill
 from worker.telemetry import Log
 from worker.web import Readiness
 
@@ -28,6 +36,9 @@ class App:
         """By source: the seconds not read yet, and why when something is in the way."""
         self.refused = ""
         """Why the rule files on disk are refused; empty when they are in force."""
+        self.standstill: dict[str, Standstill] = {}
+        """By account: what waits in the ledger without anybody working on it."""
+        self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
         self._was_ready: bool | None = None
@@ -121,7 +132,23 @@ class App:
         sources = [each for worker in self.workers for each in self._list_sources(worker)]
         now, stopping = self.services.clock.now(), self.stopping.is_set()
         warnings = self._list_warnings()
-        return judge_readiness(sources, self._collect_troubles(), now, stopping=stopping, warnings=warnings)
+        reasons = self._reasons.note(dict(self._find_reasons(now)), self.services.clock.monotonic())
+        troubles = self._collect_troubles()
+        return judge_readiness(sources, troubles, now, stopping=stopping, warnings=warnings, reasons=reasons)
+
+    def find_reasons(self) -> tuple[str, ...]:
+        """Return what is silent now, in sentences."""
+        return tuple(says for _, says in self._find_reasons(self.services.clock.now()))
+
+    def _find_reasons(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield by kind what is silent: read but not heard, heard but not judged, decided but not carried out."""
+        for worker in self.workers:
+            silent = worker.connection.transport.silent
+            for intake in worker.needed:
+                yield from find_silence(worker.name_source(intake), intake.legibility.explain(), silent)
+            yield from find_standstill(worker.account, self.standstill.get(worker.account, Standstill()), now)
+            if worker.integration.problem:
+                yield f"integration {worker.account}", worker.integration.problem
 
     def _collect_troubles(self) -> dict[str, str]:
         """Return what stands in the way, by the name of what it stops; a source that no rule uses is not missed."""

@@ -11,6 +11,7 @@ from worker.intake.reader import Intake
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
+STANDSTILL_EVERY = 5.0
 FIGURES_EVERY = 10.0
 ENTRIES_EVERY = 60.0
 """Counting reads every entry that is kept, so it runs less often."""
@@ -23,6 +24,7 @@ def list_loops(app: App, records: "Records") -> list[Loop]:
     """Return the maintenance loops."""
     return [
         Loop("orders", lambda: take_orders(app)),
+        Loop("standstill", lambda: read_standstill(app)),
         Loop("readiness", lambda: log_readiness(app)),
         Loop("rules", RuleWatch(app).step),
         Loop("records", records.step),
@@ -43,6 +45,15 @@ async def take_orders(app: App) -> float:
         if taken:
             worker.wake.set()
     return ORDERS_EVERY
+
+
+async def read_standstill(app: App) -> float:
+    """Read what waits in the ledger without anybody working on it."""
+    services = app.services
+    for worker in app.workers:
+        found = await services.ledger.find_standstill(worker.account, services.clock.now(), services.host.lowered)
+        app.standstill[worker.account] = found
+    return STANDSTILL_EVERY
 
 
 async def log_readiness(app: App) -> float:

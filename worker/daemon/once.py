@@ -29,6 +29,8 @@ class Summary(Struct, kw_only=True):
     """Requests of this round by operation."""
     unsettled: int = 0
     open_gaps: int = 0
+    reasons: tuple[str, ...] = ()
+    """What a person should see: what was read but not heard, heard but not judged, decided but kept back."""
 
 
 async def run_once(settings: Settings, outlets: Outlets) -> Summary:
@@ -41,6 +43,9 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
             await _read_account(worker, app.services.clock)
             summary.unsettled += await _settle(app, worker)
             await _add_up(summary, app, worker)
+            await worker.integration.check()
+        await maintenance.read_standstill(app)
+        summary.reasons = app.find_reasons()
         await app.end()
     return summary
 

@@ -12,6 +12,7 @@ from functools import partial
 from worker.api import SlowSearch
 from worker.errors import NotFound, Rejected, ServerFault, WorkerError
 from worker.intake.coverage import Interval, find_gaps, find_horizon
+from worker.intake.legibility import Legibility
 from worker.intake.paging import ENDLESS, Stuck, walk_pages
 from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
@@ -35,6 +36,7 @@ class Intake:
         self.walking = False
         self.totals: Counter[str] = Counter()
         """Counts since the start: read, new, decisions."""
+        self.legibility = Legibility(services.clock)
         self._services, self._judge = services, judge
         self._ledger, self._clock = services.ledger, services.clock
         self._pace, self._settle = pace, timing.settle
@@ -135,5 +137,7 @@ class Intake:
         read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
         self.totals.update({"read": read, "new": len(news.sights), "decisions": len(judged.drafts)})
         self._services.observer.on_page(self.source.name, read, broken)
+        lost = [one for one in (*fetched.broken, *judged.broken) if not one.judged]
+        self.legibility.note(len(news.sights) - len(judged.broken), lost, fetched.trailing)
         for mishap in judged.mishaps:
             self._services.observer.on_rule_failure(mishap.rule)

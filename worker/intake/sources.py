@@ -37,6 +37,8 @@ class Fetched(Struct, frozen=True):
     broken: tuple[Broken, ...]
     next: str | None
     began: float
+    trailing: int = 0
+    """How many of its last records, in a row, could not be read."""
 
 
 class Source(Protocol):
@@ -263,17 +265,24 @@ def read_records(
     """Read each record separately, so that a broken one does not cost the others."""
     readings: list[Reading] = []
     broken: list[Broken] = []
+    trailing = 0
     for raw in records:
         try:
             readings.append(reading := read(raw, began))
         except Unreadable as problem:
             broken.append(Broken(bytes(raw), str(problem)[:300]))
+            trailing += 1
             continue
+        trailing = 0
         if reading.verdict and reading.verdict not in DISPOSITIONS:
             broken.append(
-                Broken(reading.raw, f"unknown final_disposition {reading.verdict[:60]!r}; rules still get the message")
+                Broken(
+                    reading.raw,
+                    f"unknown final_disposition {reading.verdict[:60]!r}; rules still get the message",
+                    judged=True,
+                )
             )
-    return Fetched(tuple(readings), tuple(broken), following, began)
+    return Fetched(tuple(readings), tuple(broken), following, began, trailing)
 
 
 WHEN_NEEDED = (Reports, Submissions, BlockedSenders, AllowPolicies)

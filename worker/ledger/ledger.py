@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from worker.errors import StoreError
-from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, views
+from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, standstill, views
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import hold_lock
@@ -18,6 +18,7 @@ from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, place_of, ver
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
 from worker.ledger.records import NewRecord
+from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
 
@@ -83,6 +84,10 @@ class Ledger:
     ) -> tuple[Entry, ...]:
         """Return entries of some states in key order: those that are due, or all."""
         return await self._read(claiming.open_entries, account, states, now if due else None)
+
+    async def find_standstill(self, account: str, now: float, lowered: Collection[str] = ()) -> Standstill:
+        """Return what is held, and what a brake or a lowered rule keeps back."""
+        return await self._read(standstill.find_standstill, account, now, lowered)
 
     async def next_claim(self, account: str) -> float | None:
         """Return when the first entry that is ready may be claimed, None when none is."""

@@ -133,6 +133,8 @@ class Broken(Struct, frozen=True):
 
     raw: bytes
     why: str
+    judged: bool = False
+    """Whether rules get it all the same."""
 
 
 class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The web server: /livez, /readyz and /metrics, answered by the callables it is given."""
+"""The web server: /livez, /startz, /readyz and /metrics, answered by the callables it is given."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.errors import SettingsError
 
-PATHS = ("/livez", "/readyz", "/metrics")
+PATHS = ("/livez", "/startz", "/readyz", "/metrics")
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -65,10 +65,13 @@ def _name_setting(host: str, port: int) -> Iterator[None]:
 
 
 def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
-    """Build the three pages."""
+    """Build the four pages."""
 
     async def livez(_: web.Request) -> web.Response:
         return _respond(200, {"alive": True})
+
+    async def startz(_: web.Request) -> web.Response:  # rules taken, ledger open, port bound: else nobody answers
+        return _respond(200, {"started": True})
 
     async def readyz(_: web.Request) -> web.Response:
         found = readiness()
@@ -81,7 +84,7 @@ def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], 
         return _respond(404, {"error": f"try one of {', '.join(PATHS)}"})
 
     app = web.Application()
-    for path, page in zip(PATHS, (livez, readyz, metrics_page), strict=True):
+    for path, page in zip(PATHS, (livez, startz, readyz, metrics_page), strict=True):
         app.router.add_get(path, page)
     app.router.add_route("*", "/{elsewhere:.*}", nowhere)
     return app

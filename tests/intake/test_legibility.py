@@ -1,0 +1,58 @@
+"""Legibility: when what a source brings cannot be read any more, and when that is over."""
+
+import pytest
+
+from tests.support import TestClock
+from worker.intake.legibility import Legibility
+from worker.ledger.values import Broken
+
+
+def broken(*numbers: int) -> list[Broken]:
+    return [Broken(b"%d" % number, "its subject cannot be read") for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("sound", "lost", "trailing", "told"),
+    [
+        (1000, 1, 0, False),  # one in a thousand
+        (1000, 9, 0, False),
+        (1000, 10, 0, False),  # ten, but not more than one in a hundred
+        (100, 10, 0, True),
+        (0, 10, 10, True),
+        (0, 2, 2, False),
+        (0, 3, 3, True),  # the last three in a row
+        (1000, 3, 3, True),
+        (1000, 3, 0, False),
+    ],
+)
+def test_many_or_the_last_three_are_too_much(sound: int, lost: int, trailing: int, told: bool) -> None:  # noqa: FBT001
+    source = Legibility(TestClock())
+    source.note(sound, broken(*range(lost)), trailing)
+    assert bool(source.explain()) == told
+
+
+def test_a_record_counts_once_however_often_it_is_read() -> None:
+    source = Legibility(TestClock())
+    for _ in range(50):
+        source.note(0, broken(1, 2), 2)
+    assert (source.explain(), source.unreadable) == ("", 2)
+
+
+def test_single_records_page_by_page_add_up_to_three_in_a_row_until_one_is_sound() -> None:
+    source = Legibility(TestClock())
+    for number in range(3):
+        source.note(0, broken(number), 1)
+    assert (
+        source.explain()
+        == "3 of 3 records of the last hour could not be read, the last because its subject cannot be read"
+    )
+    source.note(1, [], 0)
+    assert source.explain() == ""
+
+
+def test_after_an_hour_it_is_over() -> None:
+    clock = TestClock()
+    source = Legibility(clock)
+    source.note(0, broken(*range(20)), 20)
+    clock.advance(3601)
+    assert (source.explain(), source.unreadable) == ("", 0)

@@ -1,0 +1,49 @@
+"""The integration with the account's mailboxes, as its list of domains tells it."""
+
+from collections.abc import Iterable
+
+from worker.api import Client, Urgency
+from worker.api.models import AccountDomain
+
+EVERY = 300.0
+BAD = frozenset({"FAILED", "TIMEOUT"})
+
+
+class Integration:
+    """Knows which domains of an account were integrated, and tells when that is over."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._good: set[str] = set()
+        self.problem = ""
+        """Why mail cannot be moved any more; empty while it can, and before the first read."""
+
+    async def check(self) -> float:
+        """Read the list of domains; return the seconds until the next time."""
+        domains = (await self._client.settings.domains.all(urgency=Urgency.SWEEP)).entries
+        self.problem = find_loss(domains, self._good)
+        self._good |= {one.domain for one in domains if _is_good(one)}
+        return EVERY
+
+
+def find_loss(domains: Iterable[AccountDomain], good_before: Iterable[str]) -> str:
+    """Say which integration is gone: all that are needed, or one that was good before."""
+    needed = [one for one in domains if one.integration_id or one.inbox_provider]
+    if needed and not any(one.authorization.authorized for one in needed):
+        return f"no domain's mailboxes can be reached any more: {_explain(needed[0])}"
+    lost = [one for one in needed if one.domain in set(good_before) and not _is_good(one)]
+    return (
+        f"the mailboxes of {', '.join(one.domain for one in lost)} cannot be reached any more: {_explain(lost[0])}"
+        if lost
+        else ""
+    )
+
+
+def _is_good(domain: AccountDomain) -> bool:
+    return domain.authorization.authorized and domain.status not in BAD
+
+
+def _explain(domain: AccountDomain) -> str:
+    """Say what the API says of a domain, and what to do."""
+    said = domain.authorization.status_message or f"its status is {domain.status or 'unknown'}"
+    return f"{domain.domain}: {said}; authorise the integration again in Cloudflare's dashboard"

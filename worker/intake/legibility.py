@@ -1,0 +1,63 @@
+"""Legibility: how much of what a source brought in the last hour could not be read; each record counts once."""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from worker.api import Clock
+from worker.ledger.values import Broken
+
+HOUR = 3600.0
+MANY, SHARE, IN_A_ROW = 10, 0.01, 3
+"""Not ready: at least so many records and more than this share of an hour, or so many last ones in a row."""
+REMEMBERED = 10_000
+
+
+class _Page(NamedTuple):
+    at: float
+    sound: int
+
+
+class Legibility:
+    """What one source brought lately."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sound: deque[_Page] = deque()
+        self._broken: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._run = 0
+
+    def note(self, sound: int, broken: Sequence[Broken], trailing: int) -> None:
+        """Note a page: how many records are new and sound, which are broken, and how many of these came last."""
+        now, known = self._clock.monotonic(), len(self._broken)
+        for one in broken:
+            self._broken.setdefault(sha256(one.raw).hexdigest(), (now, one.why))
+        new = len(self._broken) - known
+        if sound:
+            self._sound.append(_Page(now, sound))
+        self._run = min(trailing, new) if sound else self._run + new
+        self._forget(now)
+
+    def explain(self) -> str:
+        """Say how much could not be read, when that is too much; else return an empty text."""
+        self._forget(self._clock.monotonic())
+        broken, sound = len(self._broken), sum(page.sound for page in self._sound)
+        many = broken >= MANY and broken > SHARE * (broken + sound)
+        if not many and self._run < IN_A_ROW:
+            return ""
+        last = next(reversed(self._broken.values()))[1] if self._broken else "unknown"
+        return f"{broken} of {broken + sound} records of the last hour could not be read, the last because {last}"
+
+    @property
+    def unreadable(self) -> int:
+        """How many records of the last hour could not be read."""
+        self._forget(self._clock.monotonic())
+        return len(self._broken)
+
+    def _forget(self, now: float) -> None:
+        while self._sound and self._sound[0].at < now - HOUR:
+            self._sound.popleft()
+        while self._broken and (next(iter(self._broken.values()))[0] < now - HOUR or len(self._broken) > REMEMBERED):
+            self._broken.popitem(last=False)
+        self._run = self._run if self._broken else 0
