@@ -25,7 +25,7 @@ class MessageKey(Noun, frozen=True):
     _older: ClassVar[dict[str, str]] = {"scanned_at": "ts"}
 
     id: str
-    final_disposition: Text = "NONE"
+    final_disposition: Text = ""
     is_quarantined: Flag = False
     scanned_at: Time = None
     post_delivery_operations: Texts = ()
@@ -51,9 +51,11 @@ class Looks:
         return look if look and look.at >= since else None
 
 
-def read_message(raw: msgspec.Raw, began: float) -> Reading:
-    """Read the key fields of a message's record; raise Unreadable."""
+def read_message(raw: msgspec.Raw, began: float, *, detected: bool = False) -> Reading:
+    """Read the key fields of a message's record; raise Unreadable, for a ``detected`` one also without a verdict."""
     key = read(MessageKey, raw)
+    if detected and not key.final_disposition:
+        raise Unreadable("its final_disposition is missing, although only detections were asked for")
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")
     operations, status = _share(key.post_delivery_operations), _share(key.delivery_status)
     look = Look(began, state, key.is_quarantined, operations, status)

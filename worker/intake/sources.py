@@ -115,14 +115,15 @@ class Messages:
 
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page of the search."""
+        detected = not self._wants_clean()
         page = await self._client.investigate.search(
             start=slice_.start,
             end=slice_.end,
             cursor=slice_.cursor,
-            detections_only=not self._wants_clean(),
+            detections_only=detected,
             urgency=URGENCIES[slice_.kind],
         )
-        return read_records(page.records, page.next, page.begun, read_message)
+        return read_records(page.records, page.next, page.begun, partial(read_message, detected=detected))
 
 
 class Numbered:
