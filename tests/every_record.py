@@ -68,6 +68,8 @@ async def _enter_pages(desk: Desk) -> None:
     drafts = tuple(desk.draft(action, "all", state="observed", mode=OBSERVE, subject="hi") for action in EVERY_ACTION)
     mishap = Mishap(rule="r", fingerprint="f", cause="c/1", problem="KeyError: 'x'", raw=b"{}")
     await desk.ledger.enter(page(drafts=drafts, mishaps=(mishap,), broken=(Broken(b"{", "cut"),), since=T0 - 90))
+    (broken,) = await desk.ledger.list_unreadable(ME, T0 + DAY, 1)
+    await desk.ledger.end_unreadable(ME, broken, T0)
     gap = Slice(source="messages", kind="gap", start=T0 - 90, end=T0 - 60, why="downtime", opened=T0)
     for read in (gap, Slice(source="messages", kind="head", start=T0 - 30, end=T0)):
         await desk.ledger.enter(page(slice=read, closes=True))

@@ -142,6 +142,11 @@ class Metrics:
         self.overslept = Counter(
             "worker_overslept", "Pauses that the watchdog ended because the scheduler did not", registry=one
         )
+        self.held = Gauge("worker_held_events", "Events that rules cannot judge yet", ["account"], registry=one)
+        self.held_age = Gauge("worker_held_oldest_seconds", "How long the oldest waits", ["account"], registry=one)
+        self.unreadable = Gauge(
+            "worker_unreadable_records", "Records that nobody has judged", ["account"], registry=one
+        )
         self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
 

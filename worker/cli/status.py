@@ -126,7 +126,7 @@ async def _describe_account(ledger: "Ledger", account: str) -> dict[str, Any]:
         "waiting": sum(states.get("waiting", 0) for states in counts.values()),
         "sources": await _describe_sources(ledger, account),
         "brakes": [describe_brake(account, each) for each in await ledger.brakes(account)],
-        "unreadable records": len(await ledger.list_broken(account)),
+        "unreadable records": await ledger.count_unreadable(account),
         "rule failures": len(mishaps),
         "failing rules": _describe_failures(mishaps),
         "bytes": await ledger.sizes(),

@@ -12,6 +12,7 @@ from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source
+from worker.intake.unreadable import UnreadableRecords
 from worker.judging.facts import Facts
 from worker.judging.services import AccountServices, Timing
 from worker.language.rules import OFF
@@ -90,6 +91,8 @@ class AccountWorker:
             notify=services.channels.notify,
         )
 
+        self.unreadable = UnreadableRecords(own, self.intakes)
+
     @property
     def totals(self) -> Counter[str]:
         """Counts since the start: read, new, decisions."""
@@ -105,7 +108,11 @@ class AccountWorker:
         behind = [
             Loop(self.name_source(one) + BEHIND, self._skip_unneeded(one, one.read_behind)) for one in self.intakes
         ]
-        beside = (("held events", self.held.step), ("domains", self.integration.check))
+        beside = (
+            ("held events", self.held.step),
+            ("unreadable records", self.unreadable.step),
+            ("domains", self.integration.check),
+        )
         return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside)]
 
     def read_standing(self) -> Standing:

@@ -165,6 +165,10 @@ class App:
         """Yield what a person has to fix while the worker continues."""
         if self.refused:
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {self.refused}"
+        for account, still in self.standstill.items():
+            if still.unreadable:
+                records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
+                yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
 

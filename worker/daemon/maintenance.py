@@ -8,6 +8,7 @@ from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
 from worker.intake.reader import Intake
+from worker.ledger.standstill import Standstill
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -53,7 +54,16 @@ async def read_standstill(app: App) -> float:
     for worker in app.workers:
         found = await services.ledger.find_standstill(worker.account, services.clock.now(), services.host.lowered)
         app.standstill[worker.account] = found
+        _measure_standstill(app, worker.account, found)
     return STANDSTILL_EVERY
+
+
+def _measure_standstill(app: App, account: str, found: Standstill) -> None:
+    """Measure what waits without anybody working on it."""
+    metrics, age = app.services.outlets.metrics, app.services.clock.now() - found.since
+    metrics.held.labels(account).set(found.held)
+    metrics.held_age.labels(account).set(max(0.0, age) if found.held else 0.0)
+    metrics.unreadable.labels(account).set(found.unreadable)
 
 
 async def log_readiness(app: App) -> float:

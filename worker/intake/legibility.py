@@ -39,6 +39,11 @@ class Legibility:
         self._run = min(trailing, new) if sound else self._run + new
         self._forget(now)
 
+    def forgive(self, digest: str) -> None:
+        """Count a record no longer: it was judged after all."""
+        if self._broken.pop(digest, None):
+            self._run = max(0, self._run - 1)
+
     def explain(self) -> str:
         """Say how much could not be read, when that is too much; else return an empty text."""
         self._forget(self._clock.monotonic())

@@ -271,7 +271,7 @@ def read_records(
         try:
             readings.append(reading := read(raw, began))
         except Unreadable as problem:
-            broken.append(Broken(bytes(raw), str(problem)[:300]))
+            broken.append(Broken(bytes(raw), str(problem)[:300], id=find_id(raw)))
             trailing += 1
             continue
         trailing = 0
@@ -286,6 +286,24 @@ def read_records(
     return Fetched(tuple(readings), tuple(broken), following, began, trailing)
 
 
+def find_id(raw: msgspec.Raw) -> str:
+    """Return what names a record of which nothing else may be readable; empty when nothing does."""
+    try:
+        plain = msgspec.json.decode(raw)
+        named = plain.get("id") or plain.get("submission_id") if isinstance(plain, dict) else None
+    except (ValueError, RecursionError):
+        return ""
+    return str(named)[:300] if isinstance(named, str | int) else ""
+
+
+READERS: dict[str, Callable[[msgspec.Raw, float], Reading]] = {
+    "messages": read_message,
+    "reports": read_report,
+    "submissions": read_submission,
+    "blocked senders": partial(read_list_entry, "BlockedSender"),
+    "allow policies": partial(read_list_entry, "AllowPolicy"),
+}
+"""What reads one record of a source."""
 WHEN_NEEDED = (Reports, Submissions, BlockedSenders, AllowPolicies)
 """Sources that are read only while a rule uses them."""
 SOURCES = (Messages, *WHEN_NEEDED)

@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from worker.errors import StoreError
-from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, standstill, views
+from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, standstill, unreadable, views
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import hold_lock
@@ -20,6 +20,7 @@ from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome,
 from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
+from worker.ledger.unreadable import UnreadableRecord
 from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
@@ -167,6 +168,22 @@ class Ledger:
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """Return audit records after a number as canonical JSON, in order."""
         return await self._read(views.list_records, account, after, limit)
+
+    async def list_unreadable(self, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
+        """Return records that nobody has judged and that are to be read again."""
+        return await self._read(unreadable.list_due, account, now, limit)
+
+    async def count_unreadable(self, account: str) -> int:
+        """Return how many records nobody has judged."""
+        return await self._read(unreadable.count_open, account)
+
+    async def end_unreadable(self, account: str, record: UnreadableRecord, now: float) -> None:
+        """Note that a record is judged after all."""
+        await self._write(account, now, unreadable.end, record)
+
+    async def put_off_unreadable(self, account: str, record: UnreadableRecord, now: float) -> None:
+        """Note that a record still cannot be read."""
+        await self._write(account, now, unreadable.put_off, record)
 
     async def list_broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""

@@ -15,6 +15,7 @@ from worker.ledger.records import about, instant
 from worker.ledger.sights import keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
+from worker.ledger.unreadable import AGAIN
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
@@ -160,7 +161,17 @@ def _keep_broken(work: UnitOfWork, page: Page) -> None:
         known.update(work.conn.scalars(select(broken.c.digest).where(*mine)))
     for digest in by_digest.keys() - known:
         one = by_digest[digest]
-        row = {"account": page.account, "digest": digest, "raw": one.raw, "why": one.why, "at": page.now}
+        row = {
+            "account": page.account,
+            "digest": digest,
+            "raw": one.raw,
+            "why": one.why,
+            "at": page.now,
+            "source": page.source,
+            "id": one.id,
+            "state": "judged" if one.judged else "open",
+            "next_at": page.now + AGAIN[0],
+        }
         work.conn.execute(insert(broken), [row])
         work.chain.add("broken record", source=page.source, digest=digest, why=one.why)
 

@@ -32,6 +32,7 @@ Verb = Literal[
     "extended",
     "postponed",
     "put behind",
+    "record read",
     "retired",
     "approved",
     "refused",

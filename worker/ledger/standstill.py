@@ -7,6 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.db.tables import brakes, entries, held
+from worker.ledger.unreadable import count_open
 
 
 class Standstill(Struct, frozen=True, kw_only=True):
@@ -16,6 +17,8 @@ class Standstill(Struct, frozen=True, kw_only=True):
     since: float = 0.0
     why: str = ""
     kept_back: dict[str, int] = {}
+    unreadable: int = 0
+    """Records that nobody has judged."""
 
 
 def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str]) -> Standstill:
@@ -28,6 +31,7 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
         since=oldest.since if oldest else 0.0,
         why=oldest.why if oldest else "",
         kept_back=_count_kept_back(conn, account, now, lowered),
+        unreadable=count_open(conn, account),
     )
 
 

@@ -135,6 +135,8 @@ class Broken(Struct, frozen=True):
     why: str
     judged: bool = False
     """Whether rules get it all the same."""
+    id: str = ""
+    """What names it, where that can be read."""
 
 
 class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -312,6 +312,11 @@ broken = Table(
     Column("raw", LargeBinary, nullable=False),
     _text("why"),
     _time("at"),
+    _later_text("source"),
+    _later_text("id"),
+    _later_text("state", "open"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    _later_time("next_at"),
 )
 
 spent = Table("spent", metadata, _text("credential", key=True), Column("buckets", Text, nullable=False), _time("at"))
