@@ -93,7 +93,7 @@ def refuse(
 
 
 async def _list_all(settings: "Settings") -> "list[Entry]":
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         return [entry for account in accounts for entry in await _list_waiting(ledger, account)]
 
 

@@ -126,7 +126,7 @@ def _parse_time(text: str) -> float:
 
 async def _find_records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
     """Find the records of all accounts that match; refuse a rule or an id that no record names."""
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         found = await _query(ledger, accounts, **wanted)
         if not found:
             _check_name("rule", wanted["rule"], await _list_rules(ledger, accounts))
@@ -170,7 +170,7 @@ class AccountRecords(NamedTuple):
 async def _read_ledger(settings: "Settings") -> dict[str, AccountRecords]:
     from worker.audit.stream import STDOUT
 
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         return {
             account: AccountRecords(await _query(ledger, [account]), await ledger.cursor(account, STDOUT))
             for account in accounts

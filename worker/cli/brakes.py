@@ -60,7 +60,7 @@ def _check_lane(lane: str, rule: str) -> None:
 
 
 async def _list_brakes(settings: "Settings") -> list[output.Row]:
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         return [describe_brake(account, each) for account in accounts for each in await ledger.brakes(account)]
 
 

@@ -6,13 +6,12 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from typer.exceptions import TyperException
 
-from worker.errors import RuleError, SettingsError, StoreError, WorkerError
+from worker.errors import RuleError, SettingsError, WorkerError
 
 if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
@@ -55,19 +54,30 @@ def read_settings() -> "Settings":
 async def open_ledger(settings: "Settings") -> AsyncIterator[tuple["Ledger", tuple[str, ...]]]:
     """Open the ledger beside a daemon that may be using it; yield it with the account that is set, or with all.
 
-    Raises StoreError when there is no ledger.
+    Raises StoreError when there is no ledger, or when this user may not write it.
     """
     from worker.ledger import ledger
 
-    _require_file(settings.store_url.removeprefix("sqlite:///"))
-    async with ledger.open_ledger(settings.store_url, owner=f"person-{os.getpid()}", exclusive=False) as found:
-        yield found, (settings.account_id,) if settings.account_id else tuple(await found.accounts())
+    ledger.find_ledger(settings.store_url)  # opening one that is not there would make it
+    async with ledger.open_ledger(settings.store_url, owner=_name_owner(), exclusive=False) as found:
+        yield found, await _list_accounts(settings, found)
 
 
-def _require_file(path: str) -> None:
-    # Opening a ledger that is not there would make an empty one, and a command that only looks must not.
-    if not Path(path).exists():
-        raise StoreError(f"there is no ledger at {path}: start `worker run` first, or set WORKER_STORE_URL")
+@asynccontextmanager
+async def read_ledger(settings: "Settings") -> AsyncIterator[tuple["Ledger", tuple[str, ...]]]:
+    """Open the ledger to look at it; a copy that this user may not write will do."""
+    from worker.ledger import ledger
+
+    async with ledger.read_ledger(settings.store_url, owner=_name_owner()) as found:
+        yield found, await _list_accounts(settings, found)
+
+
+def _name_owner() -> str:
+    return f"person-{os.getpid()}"
+
+
+async def _list_accounts(settings: "Settings", ledger: "Ledger") -> tuple[str, ...]:
+    return (settings.account_id,) if settings.account_id else tuple(await ledger.accounts())
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

@@ -34,7 +34,7 @@ async def _list_gaps(settings: "Settings") -> list[output.Row]:
     from worker.intake.sources import SOURCES
 
     found: list[output.Row] = []
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         for account in accounts:
             for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
@@ -70,7 +70,7 @@ def _describe_gap(start: float, end: float, why: str) -> dict[str, Any]:
 
 async def _say_how_far(settings: "Settings") -> str:
     """Say up to when each source is read: nothing is known about what came later."""
-    async with context.open_ledger(settings) as (ledger, accounts):
+    async with context.read_ledger(settings) as (ledger, accounts):
         several = len(accounts) > 1
         said = [
             f"{name} of {account} {until}" if several else f"{name} {until}"

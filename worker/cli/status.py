@@ -61,7 +61,7 @@ def status(*, as_json: context.Json = False) -> None:
 
 
 async def _read_status(settings: "Settings") -> tuple[list[dict[str, Any]], DaemonStatus]:
-    async with context.open_ledger(settings) as (ledger, names):
+    async with context.read_ledger(settings) as (ledger, names):
         accounts = [await _describe_account(ledger, name) for name in names]
     return accounts, await ask_daemon(settings.listen)
 

@@ -13,8 +13,9 @@ from worker.ledger import claiming, orders, pages, retention, settling, sights, 
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import hold_lock
+from worker.ledger.db.place import check_rights, choose_reading, may_write, place_of
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
-from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, place_of, version
+from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
 from worker.ledger.records import NewRecord
@@ -239,6 +240,44 @@ class Ledger:
         return await self._runner.read(lambda conn: fn(conn, *args, **named))
 
 
+def find_ledger(url: str) -> Path:
+    """Return the file of a ledger that is there; raise StoreError when none is."""
+    place = place_of(url)
+    if place is None or not place.exists():
+        raise StoreError(f"there is no ledger at {place or MEMORY}: start `worker run` first, or set WORKER_STORE_URL")
+    return place
+
+
+@asynccontextmanager
+async def read_ledger(url: str, *, owner: str) -> AsyncIterator[Ledger]:
+    """Open a ledger to look at it. Where this user may not write, nothing is written, not even beside it.
+
+    Raises StoreError when there is none, or when it cannot be read.
+    """
+    place = find_ledger(url)
+    if may_write(place):
+        async with open_ledger(url, owner=owner, exclusive=False) as ledger:
+            yield ledger
+    else:
+        async with _open_read_only(place, owner) as ledger:
+            yield ledger
+
+
+@asynccontextmanager
+async def _open_read_only(place: Path, owner: str) -> AsyncIterator[Ledger]:
+    check_rights(place, writes=False)
+    runner = AsyncRunner.reading(place, choose_reading(place))
+    try:
+        stored = await runner.read(version)
+        if stored is None:
+            raise StoreError(f"the ledger {place} is empty: `worker run` makes its tables, or change WORKER_STORE_URL")
+        if stored != NEWEST:
+            raise _refuse_older(place, stored)
+        yield Ledger(runner, owner)
+    finally:
+        await runner.close()
+
+
 @asynccontextmanager
 async def open_ledger(
     url: str, *, owner: str, exclusive: bool, on_migration: Callable[[Path], None] = lambda _: None
@@ -249,6 +288,8 @@ async def open_ledger(
     copying it beside itself; ``on_migration`` hears of the copy.
     """
     place = place_of(url)
+    if place:
+        check_rights(place, writes=True)
     with _lock(place if exclusive else None):
         runner = AsyncRunner.at(str(place or MEMORY))
         try:
@@ -268,14 +309,18 @@ async def _migrate(
 ) -> None:
     """Bring an older ledger to this version, and keep what it was."""
     if not exclusive:
-        raise StoreError(
-            f"the ledger {place} was written by an older version of worker (revision {stored}, this one needs "
-            f"{NEWEST}): start `worker run` in this version once, which copies the ledger beside itself and migrates it"
-        )
+        raise _refuse_older(place, stored)
     copy = copy_beside(place, stored) if place else None
     await runner.run(bring_up)
     if copy:
         on_migration(copy)
+
+
+def _refuse_older(place: Path | None, stored: str) -> StoreError:
+    return StoreError(
+        f"the ledger {place} was written by an older version of worker (revision {stored}, this one needs {NEWEST}): "
+        "start `worker run` in this version once, which copies the ledger beside itself and migrates it"
+    )
 
 
 def _lock(place: Path | None) -> AbstractContextManager[None]:

@@ -27,6 +27,8 @@ PRAGMAS = (
     "cache_size=-4000",
     "journal_size_limit=16777216",
 )
+PRAGMAS_OF_READERS = ("busy_timeout=10000", "cache_size=-4000")
+"""Nothing that would change the file."""
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
@@ -120,14 +122,14 @@ def sizes(conn: Connection) -> dict[str, int]:
     return {str(name): int(size) for name, size in conn.execute(text(query))}
 
 
-def prepare(engine: Engine) -> None:
+def prepare(engine: Engine, pragmas: Iterable[str] = PRAGMAS) -> None:
     """Make SQLite durable; a transaction that may write takes the lock first, so that none fails half-way for it."""
 
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver would otherwise begin transactions of its own
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

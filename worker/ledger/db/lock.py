@@ -20,8 +20,8 @@ def hold_lock(ledger: Path) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StoreError(
-            f"the lock file {path} cannot be made ({error.strerror}): make the folder exist and be writable, "
-            "or change WORKER_STORE_URL"
+            f"the lock file {path} cannot be opened for writing ({error.strerror}): let this user write it and its "
+            "folder, or change WORKER_STORE_URL"
         ) from error
     try:
         _take(handle, path)

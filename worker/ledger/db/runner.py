@@ -1,9 +1,11 @@
 """Running transactions: a function over a connection goes in, its result comes out, committed or not at all."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -11,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from worker.errors import StoreError
-from worker.ledger.db.dialects import READS, prepare
+from worker.ledger.db.dialects import PRAGMAS_OF_READERS, READS, prepare
 
 T = TypeVar("T")
 MEMORY = ":memory:"
@@ -95,6 +97,14 @@ class AsyncRunner:
         """Open an SQLite file, or ``:memory:``; one connection serves everything."""
         engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
         prepare(engine)
+        return cls(engine)
+
+    @classmethod
+    def reading(cls, path: Path, how: str) -> "AsyncRunner":
+        """Open an SQLite file that nothing is written to; ``how`` is the query of its URI."""
+        place = partial(sqlite3.connect, f"{path.as_uri()}?{how}", uri=True, check_same_thread=False)
+        engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, creator=place)
+        prepare(engine, PRAGMAS_OF_READERS)
         return cls(engine)
 
     async def run(self, fn: Callable[[Connection], T]) -> T:

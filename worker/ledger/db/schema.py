@@ -1,4 +1,4 @@
-"""Bringing a ledger up: where it lies, which version it has, and its tables, made or migrated under the lock."""
+"""Bringing a ledger up: which version it has, and its tables, made or migrated under the lock."""
 
 import shutil
 import sqlite3
@@ -6,8 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
@@ -15,25 +13,6 @@ from worker.ledger.db.tables import metadata
 NEWEST = "0003"
 """The revision that the tables of this code are; revisions sort as text."""
 MEGABYTE = 1 << 20
-
-
-def place_of(url: str) -> Path | None:
-    """Return the file of a store URL, None for a ledger in memory; raise StoreError for any other URL."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"WORKER_STORE_URL {url!r} is not a URL; write sqlite:///worker.db") from error
-    if parsed.drivername != "sqlite" or parsed.host or parsed.query:
-        shown = parsed.render_as_string(hide_password=True)
-        raise StoreError(f"WORKER_STORE_URL {shown} is not supported; write sqlite:/// and the path of a file")
-    if parsed.database in {None, "", ":memory:"}:
-        return None
-    path = Path(str(parsed.database)).absolute()
-    if path.is_dir():
-        raise StoreError(f"WORKER_STORE_URL names the folder {path}; name a file in it, such as {path}/worker.db")
-    if not path.parent.is_dir():
-        raise StoreError(f"WORKER_STORE_URL names {path}, but {path.parent} is not a folder; make it first")
-    return path
 
 
 def version(conn: Connection) -> str | None:
