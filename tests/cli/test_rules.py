@@ -36,6 +36,12 @@ def test_a_rules_folder_that_is_not_there_is_named(shell: Shell) -> None:
     assert (code, "WORKER_RULES" in err) == (2, True)
 
 
+def test_a_file_is_not_taken_for_a_folder_and_its_folder_is_named(shell: Shell, tmp_path: Path) -> None:
+    rule_files(tmp_path, good=GOOD)
+    code, out, err = shell.type("check", f"{tmp_path}/good.py")
+    assert (code, out, f"try `worker check {tmp_path}`" in err, "WORKER_RULES" in err) == (2, "", True, True)
+
+
 def test_the_list_of_rules_says_what_each_may_do(shell: Shell) -> None:
     rules = {rule["rule"]: rule for rule in shell.json("rules")}
     assert rules["malicious_sender"]["may"] == ["BlockSender"]

@@ -27,6 +27,8 @@ CHANGING: Commands = (
     ("brake", "off", "--as", "ada"),
     ("run", "--once"),
 )
+LOADING: Commands = (("rules",), ("check",), ("run", "--once"))
+BRAKING = ("brake", "on", "--rule", "moves", "--as", "ada")
 HARMLESS = {0, 1}
 Fault = Callable[[Path], None]
 
@@ -201,3 +203,38 @@ def test_what_is_no_ledger_is_named(ledger: Path, rules: Path, tmp_path: Path, k
             odd.touch(0o400)
     told = type_all(LOOKING, environment(odd, rules))
     assert complain(told, 3, str(odd), "WORKER_STORE_URL") == []
+
+
+CLOSED: dict[str, Fault] = {
+    "a folder without any right": close(0o000),
+    "a folder that may be listed only": close(0o444),
+    "a folder that may be searched only": close(0o111),
+    "a folder above that is closed": inside("..", close(0o600)),
+    "a folder of somebody else": close(0o700, SOMEBODY),
+}
+KEPT_BACK: dict[str, Fault] = {
+    "a file without any right": inside("moves.py", close(0o000)),
+    "a file of somebody else": inside("moves.py", close(0o600, SOMEBODY)),
+}
+
+
+@pytest.mark.parametrize("fault", CLOSED)
+def test_a_rules_folder_that_cannot_be_read_is_named_and_keeps_nobody_from_braking(
+    ledger: Path, rules: Path, fault: str
+) -> None:
+    needs_root(fault)
+    CLOSED[fault](rules)
+    told = type_all((*LOADING, BRAKING), environment(ledger, rules))
+    assert told.pop(BRAKING).code == 0
+    assert complain(told, 2, f"{rules}: cannot read the rules folder (Permission denied)", "WORKER_RULES", "uid") == []
+
+
+@pytest.mark.parametrize("fault", KEPT_BACK)
+def test_a_rule_file_that_cannot_be_read_is_named_itself(ledger: Path, rules: Path, fault: str) -> None:
+    needs_root(fault)
+    KEPT_BACK[fault](rules)
+    told = type_all((*LOADING, BRAKING), environment(ledger, rules))
+    assert (told.pop(BRAKING).code, checked := told.pop(("check",))) == (0, checked)
+    sentence = f"{rules}/moves.py: this rule file cannot be read (Permission denied); let this user"
+    assert (checked.code, checked.out.startswith(sentence), checked.out.count("\n")) == (1, True, 1)
+    assert complain(told, 2, sentence) == []

@@ -1,5 +1,6 @@
 """The loader: a folder of rule files is loaded whole or not at all, and every problem is reported at once."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -212,6 +213,18 @@ def test_a_folder_without_rules_is_an_error_that_names_the_setting(tmp_path: Pat
 def test_a_folder_that_cannot_be_read_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(RuleError, match=r"nowhere: cannot read the rules folder \(No such file or directory\)"):
         read(tmp_path / "nowhere")
+
+
+def test_a_folder_that_is_a_file_is_an_error_that_names_the_folder_around_it(tmp_path: Path) -> None:
+    rule_files(tmp_path, fine=FINE)
+    with pytest.raises(RuleError, match=f"this is no folder, .*; try `worker check {tmp_path}`"):
+        read(tmp_path / "fine.py")
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.py")
+    (tmp_path / "nothing.py").symlink_to(tmp_path / "nowhere")
+    assert list(read(rule_files(tmp_path, fine=FINE)).files) == ["fine.py"]
 
 
 @pytest.mark.parametrize(("name", "problem"), [("my-rule.py", "rename the file"), ("nul.py", "this is not Python")])

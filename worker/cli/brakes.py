@@ -122,8 +122,8 @@ async def _check_rule(settings: "Settings", rule: str) -> None:
     try:
         async with Host(settings.rules) as host:
             names = [each.name for each in host.bundle.rules]
-    except RuleError:
-        return  # files that cannot be loaded must not keep anybody from braking
+    except (RuleError, OSError):
+        return  # neither files that cannot be loaded nor a process that cannot be started keep anybody from braking
     if rule not in names:
         near = get_close_matches(rule, names, n=1)
         advice = f"; did you mean {near[0]}?" if near else ": `worker rules` lists all rules"

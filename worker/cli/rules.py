@@ -99,9 +99,13 @@ def rules(*, as_json: context.Json = False) -> None:
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
-    """Load a folder; raises SettingsError when there is none, RuleError when its rules cannot be taken."""
-    if not folder.is_dir():
-        raise SettingsError(f"there is no folder {folder}: set WORKER_RULES to the folder of the rule files")
+    """Load a folder; raises SettingsError when it cannot be read, RuleError when its rules cannot be taken."""
+    from worker.rulehost.loader import list_files
+
+    try:
+        list_files(folder)
+    except RuleError as error:  # that is no mistake in a rule
+        raise SettingsError(str(error)) from None
     return context.wait(_load_in_child(folder, channels))
 
 

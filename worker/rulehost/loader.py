@@ -4,12 +4,14 @@ Reading and building are separate, because the daemon reads files and only its r
 """
 
 import ast
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from stat import S_ISREG
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -75,17 +77,48 @@ def read(folder: Path, channels: frozenset[str] | None = None) -> Sources:
 
     A mounted ConfigMap shows each file twice, once below ``..data``.
     """
-    try:
-        found = sorted(one for one in folder.iterdir() if one.suffix == ".py" and one.name[0] != "." and one.is_file())
-        files = {one.name: one.read_bytes() for one in found}
-    except OSError as problem:
-        why = f"cannot read the rules folder ({problem.strerror}); set WORKER_RULES to a folder of rule files"
-        raise RuleError(why, file=str(problem.filename or folder)) from problem
+    files = _read_files(list_files(folder))
     if all(_is_neighbour(name) for name in files):
         raise RuleError(
             "this folder has no rule file; add one, or set WORKER_RULES to another folder", file=str(folder)
         )
     return Sources(str(folder), files, channels)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return what a folder has for rule files, by name; raise RuleError when it cannot be read."""
+    try:
+        os.stat(f"{folder}/.")  # noqa: PTH116 (pathlib drops the dot, which only who may search the folder can look up)
+        return [path for path in sorted(folder.iterdir()) if path.suffix == ".py" and path.name[0] != "."]
+    except OSError as problem:
+        raise RuleError(_explain_closed(folder, problem), file=str(folder)) from problem
+
+
+def _explain_closed(folder: Path, problem: OSError) -> str:
+    """Say why a folder cannot be read, and what to do."""
+    advice = "set WORKER_RULES to a folder of rule files"
+    if isinstance(problem, NotADirectoryError):
+        return f"this is no folder, and rules are loaded by the folder; try `worker check {folder.parent}`, or {advice}"
+    if isinstance(problem, PermissionError):
+        advice = f"let this user (uid {os.geteuid()}) read and search it, or {advice}"
+    return f"cannot read the rules folder ({problem.strerror}); {advice}"
+
+
+def _read_files(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Read what is a file, and no folder, and no link to nothing; raise RuleError for all that cannot be read."""
+    files, problems = dict[str, bytes](), list[Problem]()
+    for path in paths:
+        try:
+            if S_ISREG(path.stat().st_mode):
+                files[path.name] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            advice = f"let this user (uid {os.geteuid()}) read it, or take it out of the folder"
+            problems.append(Problem(f"this rule file cannot be read ({problem.strerror}); {advice}", str(path)))
+    if problems:
+        raise to_error(problems)
+    return files
 
 
 def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) -> tuple[Bundle, tuple[Problem, ...]]:
