@@ -205,6 +205,9 @@ class Settings(BaseSettings):
         "WORKER_LOG_LEVEL", "info", "least severe messages to log: debug, info, warning or error"
     )
     drain: SomeTime = _declare("WORKER_DRAIN", "20s", "how long an orderly shutdown may take")
+    actor: str = _declare(
+        "WORKER_ACTOR", "", "your name in the audit records, for a command without --as; the daemon does not use it"
+    )
     channels: dict[str, SecretStr] = Field(
         default={},
         validation_alias=f"{NOTIFY}<CHANNEL>",

@@ -21,6 +21,13 @@ from worker.cli import app, context
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
 """Starts a program of root that the system refuses what it refuses everybody else."""
+NOBODY = 10_001
+"""The user of the image: no line of passwd names it."""
+NAMELESS = (
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all,+dac_read_search"),
+    *("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", "--"),
+)
+"""Starts a program as that user. It may read everything: the interpreter may lie where only root can go."""
 
 
 def type_all(

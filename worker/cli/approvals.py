@@ -76,7 +76,10 @@ def approve(
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
     """
-    context.wait(_decide("approve", Selection(id_, rule), context.Person(who, because), yes=yes))
+    settings = context.read_settings()
+    person = context.find_person(settings, who, because)
+    context.require_name(person, "approve")
+    context.wait(_decide(settings, "approve", Selection(id_, rule), person, yes=yes))
 
 
 def refuse(
@@ -89,7 +92,9 @@ def refuse(
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
-    context.wait(_decide("refuse", Selection(id_, rule), context.Person(who, because), yes=yes))
+    settings = context.read_settings()
+    person = context.find_person(settings, who, because)
+    context.wait(_decide(settings, "refuse", Selection(id_, rule), person, yes=yes))
 
 
 async def _list_all(settings: "Settings") -> "list[Entry]":
@@ -164,9 +169,8 @@ def _describe_field(name: str, value: object) -> str:
     return name if value is True else str(value)
 
 
-async def _decide(verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:
+async def _decide(settings: "Settings", verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:
     """Order that what is waiting be approved or refused."""
-    settings = context.read_settings()
     if bool(selection.id) == bool(selection.rule):
         raise SettingsError(f"name what to {verb}: either an id from `worker waiting` or --rule NAME")
     async with context.open_ledger(settings) as (ledger, accounts):
@@ -177,9 +181,9 @@ async def _decide(verb: str, selection: Selection, person: context.Person, *, ye
             return
         for account, entries in meant.items():
             subject = f"rule:{selection.rule}" if selection.rule else entries[0].item
-            await ledger.order(account, verb, subject, person.name, person.because, time.time())
+            await ledger.order(account, verb, subject, person.who, person.because, time.time())
     done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
-    typer.echo(f"{done}. {context.PICKED_UP}")
+    typer.echo(f"{done}. {person.describe_order()}")
 
 
 async def _choose(ledger: "Ledger", accounts: "Sequence[str]", selection: Selection) -> "dict[str, list[Entry]]":

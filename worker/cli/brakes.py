@@ -46,9 +46,11 @@ def brake(
     _check_lane(lane, rule)
     subject = f"lane:{lane}" if lane else f"rule:{rule}" if rule else ""
     if turn == "on":
-        context.wait(_put_on(settings, subject, context.Person(who, because)))
+        context.wait(_put_on(settings, subject, context.find_person(settings, who, because)))
     elif turn == "off":
-        context.wait(_release(settings, subject, context.Person(who, because)))
+        person = context.find_person(settings, who, because)
+        context.require_name(person, "brake off")
+        context.wait(_release(settings, subject, person))
     else:
         output.print_rows(context.wait(_list_brakes(settings)), BRAKES, as_json=as_json, empty="no brake is on")
 
@@ -81,8 +83,8 @@ async def _put_on(settings: "Settings", subject: str, person: context.Person) ->
         await _check_rule(settings, subject.removeprefix("rule:"))
     async with context.open_ledger(settings) as (ledger, accounts):
         for account in accounts:
-            await ledger.order(account, "brake", subject, person.name, person.because, time.time())
-    typer.echo(f"Brake on {_describe(subject)}. {context.PICKED_UP}")
+            await ledger.order(account, "brake", subject, person.who, person.because, time.time())
+    typer.echo(f"Brake on {_describe(subject)}. {person.describe_order()}")
 
 
 async def _release(settings: "Settings", subject: str, person: context.Person) -> None:
@@ -91,13 +93,13 @@ async def _release(settings: "Settings", subject: str, person: context.Person) -
         on = {account: await ledger.list_braked(account) for account in accounts}
         meant = [account for account in accounts if subject in on[account]]
         for account in meant:
-            await ledger.order(account, "unbrake", subject, person.name, person.because, time.time())
+            await ledger.order(account, "unbrake", subject, person.who, person.because, time.time())
     others = sorted(frozenset[str]().union(*on.values()) - {subject})
     if not meant:
         rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
         typer.echo(f"worker: there is no brake on {_describe(subject)} to release; {rest}", err=True)
         raise typer.Exit(context.FOUND)
-    typer.echo(f"Released the brake on {_describe(subject)}. {context.PICKED_UP}")
+    typer.echo(f"Released the brake on {_describe(subject)}. {person.describe_order()}")
     if others:
         typer.echo(f"Still on: {_explain_release(others)}")
 

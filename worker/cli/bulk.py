@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 import typer
 
 from worker.cli import context, output
-from worker.cli.context import As, Because, Person
+from worker.cli.context import As, Because, Person, find_person
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Unsent, WorkerError
 from worker.escaping import escape
 
@@ -104,7 +104,7 @@ def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") ->
     if not yes and not _may_cancel():
         typer.echo("nothing was cancelled")
         return
-    context.wait(_cancel(settings, account, job, Person(who, because)))
+    context.wait(_cancel(settings, account, job, find_person(settings, who, because)))
 
 
 async def _list_jobs(settings: "Settings") -> list[output.Row]:
@@ -217,10 +217,10 @@ async def _put_on_record(settings: "Settings", account: str, id_: str, person: P
     now = time.time()
     try:
         async with context.open_ledger(settings) as (ledger, _):
-            await ledger.order(account, "cancel", f"bulk:{id_}", person.name, person.because, now, answer=answer)
+            await ledger.order(account, "cancel", f"bulk:{id_}", person.who, person.because, now, answer=answer)
     except StoreError as error:  # cancelling must work from anywhere; it matters more than its record
         return f"This is in Cloudflare's audit log, but not in the worker's audit records: {error}"
-    return f"This goes into the audit records. {context.PICKED_UP}"
+    return f"This goes into the audit records. {person.describe_order()}"
 
 
 def _describe_order(job: "BulkJob") -> str:

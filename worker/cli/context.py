@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from worker.errors import RuleError, SettingsError, WorkerError
+from worker.escaping import escape
 
 if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
@@ -23,21 +24,48 @@ DONE, FOUND, USAGE, COULD_NOT = 0, 1, 2, 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="The reason, for the audit records.")]
 As = Annotated[
-    str, typer.Option("--as", metavar="NAME", help="Your name in the audit records. Default: your user name.")
+    str,
+    typer.Option(
+        "--as", metavar="NAME", help="Your name in the audit records. Default: WORKER_ACTOR, else your login name."
+    ),
 ]
+LONGEST_NAME = 200
 PICKED_UP = "A running worker picks it up within a second, otherwise at its next start."
 
 
 class Person(NamedTuple):
-    """The person who gives an order, and why."""
+    """The person who gives an order, as the audit records name them, and why."""
 
     who: str
     because: str
+    is_named: bool = True
 
-    @property
-    def name(self) -> str:
-        """The name for the audit record."""
-        return self.who or getpass.getuser()
+    def describe_order(self) -> str:
+        """Say what becomes of an order, and under which name when that is none."""
+        hint = "" if self.is_named else f" It is on record as {self.who}: give your name with --as or WORKER_ACTOR."
+        return PICKED_UP + hint
+
+
+def find_person(settings: "Settings", who: str, because: str) -> Person:
+    """Return who gives an order: a name that was given, else the login name, else no more than a number."""
+    name = who.strip() or settings.actor.strip() or _find_login()
+    return Person(escape(name, LONGEST_NAME) or f"uid {os.getuid()}, no name given", because, is_named=bool(name))
+
+
+def require_name(person: Person, command: str) -> None:
+    """Refuse an order that lets actions go on from a person without a name; to stop something needs none."""
+    if not person.is_named:
+        raise SettingsError(
+            f"`worker {command}` lets actions go on, so the audit records need your name, and uid {os.getuid()} has no "
+            "login name here: add --as NAME, or set WORKER_ACTOR"
+        )
+
+
+def _find_login() -> str:
+    try:
+        return getpass.getuser().strip()
+    except (KeyError, OSError, ImportError):  # a container's user often has no line in passwd
+        return ""
 
 
 def read_settings() -> "Settings":
