@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import pytest
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
 from worker.cli import context
+from worker.cli.selection import DECIDED
 from worker.language.actions import Move, Release
 from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
+from worker.ledger.records import NewRecord
 from worker.ledger.values import Page
 
 SPENT = "the limit of r is spent: 2 per 1 hour"
@@ -104,7 +107,78 @@ def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeyp
     (alone,) = [row["id"] for row in queue.json("waiting") if row["item"] == "alone"]
     with terminal(monkeypatch, b"n\n"):
         assert queue.type("approve", alone)[1] == f"Approved. {context.PICKED_UP}\n"
-    assert queue.type("refuse", "--rule", "r")[1] == f"Refused all 46 entries of rule r. {context.PICKED_UP}\n"
+    assert queue.type("refuse", "--rule", "r")[1] == f"Refused all 45 entries of rule r. {context.PICKED_UP}\n"
+
+
+def act(*, started: str = "", take: bool = False) -> None:
+    """Do what a daemon does: put its start on record, or take up the orders of people."""
+
+    async def work() -> None:
+        async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+            if started:
+                await ledger.write(ME, [NewRecord("started", {"ceiling": started})], time.time())
+            if take:
+                await ledger.take_orders(ME, time.time())
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["written", "taken up"])
+@pytest.mark.parametrize("by", ["id", "item", "rule"])
+@pytest.mark.parametrize(("first", "then"), [(one, other) for one in DECIDED for other in DECIDED])
+def test_what_is_decided_is_not_decided_again_and_it_is_told_by_whom_and_when(
+    shell: Shell, first: str, then: str, by: str, *, taken: bool
+) -> None:
+    waits(draft("m1", "one"))
+    (row,) = shell.json("waiting")
+    words = ("--rule", "r") if by == "rule" else (row[by],)
+    assert shell.type(first, *words, "--as", "a\x1bda")[0] == 0
+    act(take=taken)
+    code, out, err = shell.type(then, *words, "--as", "ben")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert re.search(rf"a\\u001Bda {DECIDED[first]} it \d+s ago", err)
+
+
+def test_an_approval_that_waits_for_its_turn_is_not_given_twice_and_may_be_taken_back(shell: Shell) -> None:
+    waits(draft("m1", "first", state="ready"), draft("m1", "second", Move("JunkEmail")))
+    (row,) = shell.json("waiting")
+    shell.type("approve", row["id"], "--as", "ada")
+    act(take=True)
+    code, _, err = shell.type("approve", row["id"], "--as", "ben")
+    assert (code, bool(re.search(r"ada approved it \d+s ago, and it takes place once", err))) == (2, True)
+    assert shell.type("refuse", row["id"], "--as", "ben")[0] == 0
+
+
+def test_a_decision_about_a_rule_leaves_out_what_is_decided_already(queue: Shell) -> None:
+    (alone,) = [row["id"] for row in queue.json("waiting") if row["item"] == "alone"]
+    queue.type("refuse", alone, "--as", "ada")
+    assert queue.type("approve", "--rule", "r", "--as", "ada")[1].startswith("Approved all 45 entries of rule r. ")
+    assert "this is decided: ada approved it" in queue.type("approve", "--rule", "r", "--as", "ben")[2]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "started", "refused"),
+    [
+        ("", (), ""),
+        ("", ("approve",), ""),
+        ("", ("observe", "enforce"), ""),
+        ("approve", ("approve",), ""),
+        ("observe", (), "WORKER_CEILING is observe: nothing is carried out"),
+        ("Observe", ("approve",), "WORKER_CEILING is observe: nothing is carried out"),
+        ("", ("approve", "observe"), "the worker was started with WORKER_CEILING observe: nothing is carried out"),
+        ("enforce", ("observe",), "the worker was started with WORKER_CEILING observe: nothing is carried out"),
+    ],
+)
+def test_an_approval_under_a_ceiling_that_forbids_it_is_refused_at_once(
+    queue: Shell, ceiling: str, started: tuple[str, ...], refused: str
+) -> None:
+    for one in started:
+        act(started=one)
+    queue.set(WORKER_CEILING=ceiling)
+    code, out, err = queue.type("approve", "--rule", "r", "--as", "ada")
+    assert (code, bool(out), err.startswith(f"worker: {refused}")) == (2 if refused else 0, not refused, bool(err))
+    assert "set it to approve or enforce, restart the worker" in err or not refused
+    assert queue.type("refuse", "--rule", "r", "--as", "ada")[0] == (0 if refused else 2)
 
 
 @pytest.mark.slow

@@ -3,20 +3,19 @@
 import sys
 import time
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from worker.cli import context, output
+from worker.cli.selection import Selection, choose, list_waiting, require_ceiling
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from worker.ledger.entries import Entry
-    from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the decision, as `worker waiting` lists it.")]
@@ -32,24 +31,6 @@ NOUNS = {
     "BlockedSender": ("blocked sender", "blocked senders"),
     "AllowPolicy": ("allow policy", "allow policies"),
 }
-EVERYTHING_WAITING = 100_000
-
-
-class Selection(NamedTuple):
-    """What a person decides about: one decision by its id, or everything of a rule."""
-
-    id: str
-    rule: str
-
-    def choose(self, entries: "Iterable[Entry]") -> "list[Entry]":
-        """Return the entries that are meant: with one of them goes everything of the same decision."""
-        entries = list(entries)
-        items = {entry.item for entry in entries if self.id in {entry.id, entry.item}}
-        return [entry for entry in entries if entry.item in items or self.rule in entry.rules]
-
-    def describe(self, count: int) -> str:
-        """Say how much is decided, and why so much."""
-        return f"all {count:,} entries of " + (f"rule {self.rule}" if self.rule else "this decision")
 
 
 def waiting(*, as_json: context.Json = False) -> None:
@@ -72,7 +53,8 @@ def approve(
     """Approve a waiting decision, so that it is carried out.
 
     Everything that belongs to the decision is approved with it. On a terminal you are asked first when that is more
-    than one entry. Your name and your reason go into the audit records.
+    than one entry. Your name and your reason go into the audit records. It is refused while WORKER_CEILING is observe,
+    because nothing would be carried out.
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
     """
@@ -99,11 +81,7 @@ def refuse(
 
 async def _list_all(settings: "Settings") -> "list[Entry]":
     async with context.read_ledger(settings) as (ledger, accounts):
-        return [entry for account in accounts for entry in await _list_waiting(ledger, account)]
-
-
-async def _list_waiting(ledger: "Ledger", account: str) -> "tuple[Entry, ...]":
-    return await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
+        return [entry for account in accounts for entry in await list_waiting(ledger, account)]
 
 
 def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
@@ -174,7 +152,9 @@ async def _decide(settings: "Settings", verb: str, selection: Selection, person:
     if bool(selection.id) == bool(selection.rule):
         raise SettingsError(f"name what to {verb}: either an id from `worker waiting` or --rule NAME")
     async with context.open_ledger(settings) as (ledger, accounts):
-        meant = await _choose(ledger, accounts, selection)
+        meant = await choose(ledger, accounts, verb, selection)
+        if verb == "approve":
+            await require_ceiling(ledger, meant, settings)
         count = sum(map(len, meant.values()))
         if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?")):
             typer.echo(f"nothing was {verb}d")
@@ -184,28 +164,6 @@ async def _decide(settings: "Settings", verb: str, selection: Selection, person:
             await ledger.order(account, verb, subject, person.who, person.because, time.time())
     done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
     typer.echo(f"{done}. {person.describe_order()}")
-
-
-async def _choose(ledger: "Ledger", accounts: "Sequence[str]", selection: Selection) -> "dict[str, list[Entry]]":
-    """Return what is meant in each account; raise SettingsError when that is nothing."""
-    chosen = {account: selection.choose(await _list_waiting(ledger, account)) for account in accounts}
-    if not any(chosen.values()):
-        subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
-        ended = await _explain_end(ledger, accounts, selection.id)
-        raise SettingsError(f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is")
-    return {account: entries for account, entries in chosen.items() if entries}
-
-
-async def _explain_end(ledger: "Ledger", accounts: "Iterable[str]", id_: str) -> str:
-    """Say who decided about an entry before, and when; nothing when nobody did."""
-    from worker.audit.query import query
-
-    lines = [line for account in accounts async for line in query(ledger, account, entry=id_)] if id_ else []
-    for record in map(msgspec.json.decode, reversed(lines)):
-        if record["verb"] in {"approved", "refused"}:
-            ago = time.time() - datetime.fromisoformat(record["at"]).timestamp()
-            return f" ({record['who']} {record['verb']} it {output.format_duration(max(1.0, ago))} ago)"
-    return ""
 
 
 def _may_go_on(question: str) -> bool:

@@ -135,6 +135,10 @@ class Ledger:
         """Carry out what people ordered; return it with its answers."""
         return await self._write(account, now, orders.take_orders)
 
+    async def list_pending(self, account: str) -> tuple[Order, ...]:
+        """Return what people ordered and the daemon has not taken up yet, oldest first."""
+        return await self._read(orders.list_pending, account)
+
     async def brakes(self, account: str) -> tuple[Brake, ...]:
         """Return the brakes that are on."""
         return await self._read(orders.read_brakes, account)
@@ -185,6 +189,10 @@ class Ledger:
     async def put_off_unreadable(self, account: str, record: UnreadableRecord, now: float) -> None:
         """Note that a record still cannot be read."""
         await self._write(account, now, unreadable.put_off, record)
+
+    async def find_last_start(self, account: str) -> bytes:
+        """Return the audit record of the daemon's last start, nothing when none is kept."""
+        return await self._read(views.find_last_start, account)
 
     async def list_broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""

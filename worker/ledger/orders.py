@@ -32,11 +32,8 @@ def order(conn: Connection, account: str, wanted: Order) -> int:
 
 def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
     """Carry out what was ordered since the last time; each order is answered and recorded."""
-    columns = [orders.c[name] for name in Order.__struct_fields__]
-    query = select(*columns).where(orders.c.account == work.account, orders.c.taken_at == 0.0).order_by(orders.c.id)
     taken = []
-    for row in work.conn.execute(query).all():
-        wanted = Order(**row._mapping)  # noqa: SLF001 (public, in spite of its name)
+    for wanted in list_pending(work.conn, work.account):
         done = replace(wanted, taken_at=work.now, answer=_obey(work, wanted))
         change = update(orders).where(orders.c.id == done.id)
         work.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
@@ -51,6 +48,13 @@ def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
         )
         taken.append(done)
     return tuple(taken)
+
+
+def list_pending(conn: Connection, account: str) -> tuple[Order, ...]:
+    """Return what was ordered and is not taken up yet, oldest first."""
+    columns = [orders.c[name] for name in Order.__struct_fields__]
+    query = select(*columns).where(orders.c.account == account, orders.c.taken_at == 0.0).order_by(orders.c.id)
+    return tuple(Order(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
 
 
 def read_brakes(conn: Connection, account: str) -> tuple[Brake, ...]:

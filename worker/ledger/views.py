@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.json import Decoder
 from sqlalchemy import Connection, case, func, select, union
 
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
@@ -9,6 +11,13 @@ from worker.ledger.entries import Entry
 from worker.ledger.orders import by_rule
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
+
+
+class _Named(Struct):
+    verb: str
+
+
+_VERB = Decoder(_Named)
 
 
 class Wanted(NamedTuple):
@@ -43,6 +52,13 @@ def list_records(conn: Connection, account: str, after: int, limit: int) -> list
     """Return the records after a number as canonical JSON, in order."""
     query = select(records.c.line).where(records.c.account == account, records.c.number > after)
     return [bytes(line) for line in conn.scalars(query.order_by(records.c.number).limit(limit))]
+
+
+def find_last_start(conn: Connection, account: str) -> bytes:
+    """Return the record of the last start of a worker as canonical JSON, nothing when none is kept."""
+    query = select(records.c.line).where(records.c.account == account, records.c.entry == "")
+    lines = map(bytes, conn.scalars(query.order_by(records.c.number.desc())))
+    return next((line for line in lines if _VERB.decode(line).verb == "started"), b"")
 
 
 def list_broken(conn: Connection, account: str) -> tuple[Broken, ...]:

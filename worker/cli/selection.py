@@ -1,0 +1,131 @@
+"""What a person decides about, and why there is nothing left to decide."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from worker.cli import output
+from worker.errors import SettingsError
+from worker.language.rules import OBSERVE
+
+if TYPE_CHECKING:
+    from worker.ledger.entries import Entry, Order
+    from worker.ledger.ledger import Ledger
+    from worker.settings import Settings
+
+EVERYTHING_WAITING = 100_000
+DECIDED = {"approve": "approved", "refuse": "refused"}
+"""Orders that decide, and what they make of an entry."""
+NOTHING_IS_DONE = (
+    "nothing is carried out under it, so nothing was approved; set it to approve or enforce, restart the worker, and "
+    "approve then"
+)
+
+
+class Selection(NamedTuple):
+    """What a person decides about: one decision by its id, or everything of a rule."""
+
+    id: str
+    rule: str
+
+    def choose(self, entries: "Iterable[Entry]") -> "list[Entry]":
+        """Return the entries that are meant: with one of them goes everything of the same decision."""
+        entries = list(entries)
+        items = {entry.item for entry in entries if self.id in {entry.id, entry.item}}
+        return [entry for entry in entries if entry.item in items or self.rule in entry.rules]
+
+    def describe(self, count: int) -> str:
+        """Say how much is decided, and why so much."""
+        return f"all {count:,} entries of " + (f"rule {self.rule}" if self.rule else "this decision")
+
+
+async def list_waiting(ledger: "Ledger", account: str) -> "tuple[Entry, ...]":
+    """Return every entry that waits for a person, the newest first."""
+    return await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
+
+
+async def choose(
+    ledger: "Ledger", accounts: Sequence[str], verb: str, selection: Selection
+) -> "dict[str, list[Entry]]":
+    """Return what is left to decide in each account; raise SettingsError when that is nothing, and say who decided."""
+    meant: dict[str, list[Entry]] = {}
+    said = ""
+    for account in accounts:
+        orders = await ledger.list_pending(account)
+        waiting = selection.choose(await list_waiting(ledger, account))
+        left = [entry for entry in waiting if not (_find_order(orders, entry) or _has_approval(entry, verb))]
+        if left:
+            meant[account] = left
+        elif waiting:
+            said = await _explain_decision(ledger, account, orders, waiting)
+    if not meant:
+        raise SettingsError(said or await _explain_end(ledger, accounts, selection))
+    return meant
+
+
+def _find_order(orders: "Iterable[Order]", entry: "Entry") -> "Order | None":
+    """Return the order that decides about an entry once a worker takes it up."""
+    subjects = {entry.id, entry.item, *(f"rule:{rule}" for rule in entry.rules)}
+    return next((order for order in orders if order.verb in DECIDED and order.subject in subjects), None)
+
+
+def _has_approval(entry: "Entry", verb: str) -> bool:
+    """Tell whether an entry is approved and waits for its turn only; it may still be refused."""
+    return verb == "approve" and bool(entry.approved_by)
+
+
+async def _explain_decision(
+    ledger: "Ledger", account: str, orders: "Iterable[Order]", waiting: "Sequence[Entry]"
+) -> str:
+    """Say who decided about entries that still wait, when, and what they wait for."""
+    given = [order for entry in waiting if (order := _find_order(orders, entry))]
+    if given:
+        last = max(given, key=attrgetter("id"))
+        said = _tell(last.who, DECIDED[last.verb], last.at)
+        return f"this is decided: {said}, and a worker takes that up within a second, or at its next start"
+    record = await _find_decision(ledger, [account], {waiting[0].id})
+    said = _tell_record(record) if record else f"{waiting[0].approved_by} approved it"
+    return f"this is decided: {said}, and it takes place once what is on its way to the same target has ended"
+
+
+async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> str:
+    """Say that nothing is waiting, and who decided about it before, and when."""
+    subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
+    record = await _find_decision(ledger, accounts, {f"rule:{selection.rule}" if selection.rule else selection.id})
+    ended = f" ({_tell_record(record)})" if record else ""
+    return f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is"
+
+
+async def _find_decision(ledger: "Ledger", accounts: Iterable[str], names: Collection[str]) -> dict[str, Any]:
+    """Return the last record of a decision about one of these entries, items or rules; an empty one without any."""
+    from worker.audit.query import query
+
+    lines = [line for account in accounts async for line in query(ledger, account)]
+    for record in map(msgspec.json.decode, reversed(lines)):
+        if record["verb"] in DECIDED.values() and record["entry"] in names:
+            return dict(record)
+        if record["verb"] == "ordered" and record["what"] in DECIDED and record.get("subject") in names:
+            return {**record, "verb": DECIDED[record["what"]]}
+    return {}
+
+
+def _tell_record(record: Mapping[str, Any]) -> str:
+    return _tell(record["who"], record["verb"], datetime.fromisoformat(record["at"]).timestamp())
+
+
+def _tell(who: str, decided: str, at: float) -> str:
+    return f"{who} {decided} it {output.format_duration(max(1.0, time.time() - at))} ago"
+
+
+async def require_ceiling(ledger: "Ledger", accounts: Iterable[str], settings: "Settings") -> None:
+    """Refuse an approval under a ceiling that lets nothing be carried out: it would wait again at once."""
+    if "ceiling" in settings.model_fields_set and settings.ceiling == OBSERVE:
+        raise SettingsError(f"WORKER_CEILING is observe: {NOTHING_IS_DONE}")
+    for account in accounts:
+        line = await ledger.find_last_start(account)
+        if line and msgspec.json.decode(line).get("ceiling") == OBSERVE.name.lower():
+            raise SettingsError(f"the worker was started with WORKER_CEILING observe: {NOTHING_IS_DONE}")
