@@ -1,10 +1,14 @@
 """Records are found by what they name."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.ledger.desk import ME, T0, TRASH, Desk
 from worker.audit.query import query
+from worker.language.actions import AllowSender, BlockSender, Notify, TrustDomain
 from worker.ledger.records import NewRecord
 
 
@@ -35,3 +39,32 @@ async def test_all_that_happened_to_one_entry_is_found() -> None:
     await desk.claim(other, entry)
     found = [msgspec.json.decode(line) async for line in query(desk.ledger, ME, entry=entry.id)]
     assert [(record["verb"], record["target"]) for record in found] == [("entered", "m1"), ("claimed", "m1")]
+
+
+@pytest.mark.parametrize("write", [str, str.lower, str.upper, str.title])
+@pytest.mark.parametrize("named", ["{0}", "{1}:{0}"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        BlockSender("Eve@Corp.example"),
+        BlockSender("2001:db8::1A", "IP"),
+        AllowSender("Corp.example", "DOMAIN"),
+        TrustDomain("Corp.example"),
+    ],
+)
+async def test_an_entry_of_a_list_is_found_by_its_bare_pattern_in_any_case(
+    action: BlockSender | AllowSender | TrustDomain, named: str, write: Callable[[str], str]
+) -> None:
+    desk = Desk()
+    await desk.wish(action)
+    await desk.wish(replace(action, pattern=f"x{action.pattern}"))
+    target = write(named.format(action.pattern, action.on.partition(":")[0]))
+    (line,) = [line async for line in query(desk.ledger, ME, target=target)]
+    assert msgspec.json.decode(line)["target"] == action.on
+
+
+@pytest.mark.parametrize("target", ["M1", "SOC", "oc", "x:soc"])
+async def test_messages_and_channels_are_found_by_their_very_name(target: str) -> None:
+    desk = Desk()
+    await desk.enter(desk.draft(TRASH, "m1"), desk.draft(Notify("soc")))
+    assert [line async for line in query(desk.ledger, ME, target=target)] == []

@@ -35,7 +35,8 @@ def query(
     ] = "",
     entry: Annotated[str, typer.Option("--entry", metavar="ID", help="Only records of this entry of the ledger.")] = "",
     target: Annotated[
-        str, typer.Option("--target", metavar="ID", help="Only records about this message, address, domain or IP.")
+        str,
+        typer.Option("--target", metavar="ID", help="Only records about this message, address, domain, IP or channel."),
     ] = "",
     verb: Annotated[
         str,
