@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.cli.test_demo import ROOT
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk
 from worker.cli import app
-from worker.cli.demo import explain_looking, explain_next, find_command, list_figures
+from worker.cli.demo import STOPPED, explain_looking, explain_next, find_command, list_figures, print_report
 from worker.cli.demo_story import tell_story, write_story
 from worker.cli.demo_world import Figures
 from worker.language.actions import Move
@@ -80,17 +80,28 @@ async def test_the_story_is_that_of_the_first_message_that_was_moved_with_proof(
     assert await tell_story(desk.ledger, ME, T0 + 1) == []
 
 
-def test_the_last_four_figures_are_those_that_must_be_nothing() -> None:
-    figures = Figures(
+def make_figures() -> Figures:
+    """Return the figures of a demo in which nothing happened."""
+    return Figures(
         **{name: 0.0 for name in Figures.__struct_fields__ if name != "entries"},  # type: ignore[arg-type]
         entries={},
     )
-    assert list(list_figures(figures))[-4:] == [
+
+
+def test_the_last_four_figures_are_those_that_must_be_nothing() -> None:
+    assert list(list_figures(make_figures()))[-4:] == [
         ("effects that happened twice", 0),
         ("malicious mail left in inboxes", 0),
         ("actions not proved", 0),
         ("open gaps", "none"),
     ]
+
+
+def test_a_stopped_demo_leaves_stdout_to_its_json_and_says_so_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report([], make_figures(), stopped=True, quietly=True)
+    assert capsys.readouterr() == ("", f"{STOPPED}\n\n")
+    print_report([], make_figures(), stopped=False, quietly=True)
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

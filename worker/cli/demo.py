@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +26,7 @@ SPARE = "127.0.0.1:0"
 GATHER_NOTICES = 3.0
 """Seconds, so that nobody has to wait a minute for the last notice."""
 FIRST_RULE = "README.md#a-rule-in-ten-lines"
+STOPPED = "Stopped before the outbreak was over; the figures are not final."
 
 
 def demo(
@@ -37,7 +38,8 @@ def demo(
 
     Start here: it needs no account, no token and no network, and takes half a minute. A worker with the rules in rules/
     runs on an emulated account; the demo tells the story of one message and prints what was measured. Ends with 1 if
-    an action happened twice or was not proved, malicious mail was left in an inbox, or a gap is open.
+    an action happened twice or was not proved, malicious mail was left in an inbox, a gap is open, or it was stopped
+    early.
 
     Example: worker demo
     """
@@ -46,31 +48,30 @@ def demo(
         raise SettingsError(f"there is no folder {rules} here: run the demo in the repository, or set WORKER_RULES")
     listen = os.environ.get("WORKER_LISTEN", "127.0.0.1:8080" if serve else SPARE)
     with TemporaryDirectory(prefix="worker-demo-") as folder:
-        figures = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
+        figures, stopped = context.wait(_play(Path(folder), rules, listen, on=serve, quietly=as_json))
     if as_json:
         output.print_json(figures)
-    context.exit_on_finding(not figures.is_good)
+    context.exit_on_finding(stopped or not figures.is_good)
 
 
-async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bool) -> "Figures":
-    """Let the outbreak arrive while the daemon runs, wait for proof, and measure."""
+async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bool) -> "tuple[Figures, bool]":
+    """Let the outbreak arrive while the daemon runs, wait for proof, and measure; tell whether it was stopped early."""
     from worker.cli import demo_world
 
     async with demo_world.serve_account(folder, rules, listen) as (world, settings), _run_daemon(settings) as running:
         app, url = running
         since = time.time()
         await _watch(app, world, quietly=quietly)
-        figures = await demo_world.measure(app, world, since)
-        if not quietly:
-            await _print_story(app, since)
-            _print_figures(figures)
-        if on:
+        figures, stopped = await demo_world.measure(app, world, since), app.stopping.is_set()
+        story = [] if stopped or quietly else await _tell_story(app, since)
+        print_report(story, figures, stopped=stopped, quietly=quietly)
+        if on and not stopped:
             heading = f"\nStill running at {url} until Ctrl-C. In a second terminal:"
             _print_lines(heading, *explain_looking(settings.store_url, url), err=quietly)
             await app.stopping.wait()
-        elif not quietly:
+        elif not (stopped or quietly):
             _print_lines("\nNext:", *explain_next())
-    return figures
+    return figures, stopped
 
 
 @asynccontextmanager
@@ -122,12 +123,22 @@ def _print_progress(arrived: int, total: int) -> None:
         typer.echo(PROVING if arrived == total else f"{ARRIVING}: {arrived} of {total} messages", err=True)
 
 
-async def _print_story(app: "App", since: float) -> None:
+def print_report(story: Sequence[str], figures: "Figures", *, stopped: bool, quietly: bool) -> None:
+    """Print the story of one message and the figures; of a demo that was stopped, that the figures are not final."""
+    if stopped:
+        _print_lines(STOPPED, "", err=quietly)
+    if quietly:
+        return
+    if story:
+        _print_lines("One message, as its audit records tell it (times in UTC):", "", *story, "")
+    _print_figures(figures)
+
+
+async def _tell_story(app: "App", since: float) -> list[str]:
     from worker.cli.demo_story import tell_story
 
     (worker,) = app.workers
-    if lines := await tell_story(app.services.ledger, worker.account, since):
-        _print_lines("One message, as its audit records tell it (times in UTC):", "", *lines, "")
+    return await tell_story(app.services.ledger, worker.account, since)
 
 
 def _print_figures(figures: "Figures") -> None:
