@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
+from worker.language.models import DISPOSITIONS
 from worker.language.rules import Example, Limit, Mode, parse_duration, read_examples, read_mark, to_actions
 
 
@@ -60,6 +61,12 @@ def test_a_sentence_is_actions_and_nothing_else() -> None:
     for wrong in ("Inbox", [Move("Inbox")], (Move("Inbox"), None)):
         with pytest.raises(TypeError, match="a rule returns actions or None"):
             to_actions(wrong)
+
+
+@pytest.mark.parametrize("alone", [*DISPOSITIONS, "SPAMM"])
+def test_a_forgotten_comma_is_what_a_disposition_alone_is_told(alone: str) -> None:
+    with pytest.raises(TypeError, match=rf'^dispositions takes a tuple: \("{alone}",\)$'):
+        rule(dispositions=alone)  # type: ignore[arg-type]
 
 
 def test_an_unknown_disposition_is_named_with_the_known_ones() -> None:

@@ -146,7 +146,9 @@ def rule(
 
 
 def _check_dispositions(dispositions: Iterable[str]) -> tuple[str, ...]:
-    """Return the dispositions; raise ValueError for an unknown one."""
+    """Return the dispositions; raise TypeError for one alone, whose comma was forgotten, ValueError for an unknown."""
+    if isinstance(dispositions, str):
+        raise TypeError(f'dispositions takes a tuple: ("{dispositions}",)')
     named = tuple(dispositions)
     if unknown := sorted(set(named) - set(DISPOSITIONS)):
         raise ValueError(f"unknown disposition {unknown[0]!r}; use {join_choices(DISPOSITIONS)}")
