@@ -5,6 +5,7 @@ import pytest
 
 from tests.sandbox.sandbox import Reply, Sandbox
 from worker.sandbox import IncomingRequest, SandboxOptions
+from worker.sandbox.account.traffic import KINDS
 from worker.sandbox.control import handle
 
 
@@ -43,6 +44,19 @@ def test_mail_by_hand_says_where_it_lies_and_what_it_links_to() -> None:
     mail = sandbox.world.by_id[ident]
     assert (mail.now.folder, mail.links, mail.scanned) == ("JunkEmail", ("https://a.example/b",), sandbox.time - 60)
     assert sandbox.ask("GET", "investigate", domain="a.example").ids == [ident]
+
+
+@pytest.mark.parametrize("kind", ["outbrake", "OUTBREAK", " "])
+def test_a_kind_of_mail_that_there_is_none_of_is_answered_with_those_there_are(kind: str) -> None:
+    sandbox = Sandbox()
+    reply = stir(sandbox, "messages", {"arrive": {"outbreak": 2, kind: 2}, "add": [{"subject": "hello"}]})
+    assert (reply.status, sandbox.world.mails) == (400, [])
+    assert reply.body["error"] == f"ValueError: there is no kind of mail {kind!r}; use {', '.join(KINDS)}"
+
+
+@pytest.mark.parametrize("kind", ["", *KINDS])
+def test_every_kind_of_mail_arrives(kind: str) -> None:
+    assert len(stir(Sandbox(), "messages", {"arrive": {kind: 2}}).body["added"]) == 2
 
 
 def test_a_recipient_sends_in_what_is_named() -> None:

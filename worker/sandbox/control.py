@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import msgspec
 from msgspec import Struct
 
+from worker.sandbox.account.traffic import KINDS
 from worker.sandbox.content.writing import Record
 from worker.sandbox.edge.faults import Fault
 from worker.sandbox.wire import JSON_TYPE, IncomingRequest, Json, OutgoingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from worker.sandbox.account.account import Effect
     from worker.sandbox.account.mail import Mail
@@ -113,6 +114,7 @@ def _change_messages(world: World, request: IncomingRequest) -> Json:
     """Add messages, let messages arrive, or change the verdict or the folder of messages."""
     body = msgspec.json.decode(request.body, type=MessagesBody)
     messages = [_read_message(fields) for fields in body.add]  # all are read before one is added
+    _check_kinds(body.arrive)
     added = [world.add_message(**fields).id for fields in messages]
     for kind, count in body.arrive.items():
         added += [mail.id for mail in world.arrive(count, kind)]
@@ -122,6 +124,13 @@ def _change_messages(world: World, request: IncomingRequest) -> Json:
         if "folder" in change:
             world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
     return {"added": added, "changed": len(body.change)}
+
+
+def _check_kinds(kinds: Iterable[str]) -> None:
+    """Raise ValueError for a kind that there is none of; the empty one means any."""
+    for kind in kinds:
+        if kind and kind not in KINDS:
+            raise ValueError(f"there is no kind of mail {kind!r}; use {', '.join(KINDS)}")
 
 
 def _read_message(fields: dict[str, Any]) -> dict[str, Any]:
