@@ -23,6 +23,14 @@ from worker.settings import Settings
 from worker.telemetry import Metrics, Outlets, open_log
 
 pytestmark = pytest.mark.slow  # it starts a server
+MOVES_WHAT_LINKS = """
+@rule(mode=ENFORCE)
+@example(sample.message(), sample.detection(links=["https://a.example"]), gives=Move("DeletedItems"))
+@example(sample.message(), sample.detection(), gives=None)
+def moves(message: Message, detection: Detection) -> Move | None:
+    "Move what links somewhere."
+    return Move("DeletedItems") if detection.links else None
+"""
 
 
 async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> None:
@@ -34,6 +42,14 @@ async def test_mail_that_arrives_is_moved_once_and_on_record(bench: Bench) -> No
     assert [record["number"] for record in records] == list(range(1, len(records) + 1))
     assert (records[0]["verb"], records[-1]["verb"]) == ("started", "stopped")
     assert bench.world.repeats() == []
+    assert app.workers[0].totals["decisions"] == 5
+
+
+async def test_what_is_decided_once_a_fact_is_there_counts_as_well(bench: Bench) -> None:
+    rule_files(bench.rules, moves=MOVES_WHAT_LINKS)
+    async with bench.api(), bench.worker() as app:
+        outbreak = bench.world.arrive(5, "outbreak")
+        await until(lambda: {mail.now.folder for mail in outbreak} == {"DeletedItems"})
     assert app.workers[0].totals["decisions"] == 5
 
 

@@ -1,6 +1,7 @@
 """Events that were held for a fact: what is judged beside the sources counts like what is read."""
 
-from tests.reading import Room, fails
+from tests.reading import Room, fails, says
+from worker import BlockSender, Move
 from worker.language.rules import Ask
 from worker.rulehost.evaluation import Event, Said
 
@@ -17,3 +18,17 @@ async def test_a_rule_that_fails_on_a_held_event_is_counted() -> None:
     assert b'worker_rule_failures_total{rule="bad"}' not in room.metrics.render()
     await room.held.step()
     assert b'worker_rule_failures_total{rule="bad"} 1.0' in room.metrics.render()
+
+
+async def test_what_is_decided_about_held_events_is_counted() -> None:
+    def moves_with_a_detection(event: Event) -> Said:
+        wanted = says(event, Move("DeletedItems"), BlockSender("eve@bad.example"))
+        return wanted if event.facts else Said(key=event.key, asks=(Ask(rule="r", facts=("Detection",)),))
+
+    room = Room(moves_with_a_detection)
+    for _ in range(3):
+        room.world.add_message()
+    await room.read()
+    assert (room.messages.totals["decisions"], room.held.totals["decisions"]) == (0, 0)
+    await room.held.step()
+    assert room.held.totals["decisions"] == 6

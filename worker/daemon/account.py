@@ -96,7 +96,7 @@ class AccountWorker:
     @property
     def totals(self) -> Counter[str]:
         """Counts since the start: read, new, decisions."""
-        return sum((intake.totals for intake in self.intakes), Counter())
+        return sum((intake.totals for intake in self.intakes), self.held.totals)
 
     def name_source(self, intake: Intake) -> str:
         """Return the name of a source of this account in logs and readiness."""

@@ -1,5 +1,7 @@
 """Held events: judged in a loop of their own, so that no page waits for their facts."""
 
+from collections import Counter
+
 from worker.judging.judge import Judge
 from worker.judging.services import AccountServices
 from worker.ledger.values import Page
@@ -14,6 +16,8 @@ class HeldEvents:
     def __init__(self, services: AccountServices, judge: Judge) -> None:
         """Share the judge of the sources, which remembers the facts of the account."""
         self.account = services.account
+        self.totals: Counter[str] = Counter()
+        """Counts since the start: decisions."""
         self._judge = judge
         self._spent = services.budget.count_spent
         self._ledger = services.ledger
@@ -41,6 +45,7 @@ class HeldEvents:
                 spent=tuple(self._spent()),
             )
         )
+        self.totals["decisions"] += len(judged.drafts)
         if judged.drafts:
             self._wake.set()
         for mishap in judged.mishaps:
