@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from msgspec.json import Decoder
 from msgspec.structs import fields
 
 from rules.malicious_mail import malicious_mail
+from tests.cli.test_demo import read_exports, start
 from tests.reading import Room, says
 from worker import Message, sample
 from worker.cli import app
@@ -234,6 +236,24 @@ def test_the_first_rule_acts_on_mail_of_the_sandbox(tmp_path: Path) -> None:
     said = judge(load(tmp_path), events)
     acted = [one for one in said if one.proposals]
     assert (len(acted) > 0, [one for one in said if one.failed]) == (True, [])
+
+
+@pytest.mark.slow
+async def test_the_first_rule_can_be_tried_as_it_is_told(tmp_path: Path) -> None:
+    rules = Path(shutil.copytree(ROOT / "rules", tmp_path / "rules"))
+    (rules / "borrowed_payroll.py").write_text(blocks(README, "python")[0])
+    sandbox = await start("sandbox", "--port", "0", "--messages", "200", "--arrivals", "0/s")
+    settings = await read_exports(sandbox)
+    (told,) = [block for block in blocks(README, "sh") if "borrowed_payroll" in block]
+    out = err = b""
+    for before, words in re.findall(r"^(.*)\bworker ((?:run|audit) .+)$", told, re.MULTILINE):
+        settings |= {name: value for name, _, value in (word.partition("=") for word in before.split()) if value}
+        process = await start(*words.split(), folder=tmp_path, **settings)
+        out, err = await process.communicate()
+        assert process.returncode == 0, err
+    assert b"done" in out
+    sandbox.terminate()
+    await sandbox.communicate()
 
 
 def test_what_is_said_of_the_sandbox_is_so(capsys: pytest.CaptureFixture[str]) -> None:

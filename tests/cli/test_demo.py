@@ -34,6 +34,13 @@ async def start(*words: str, folder: Path = ROOT, **settings: str) -> asyncio.su
     )
 
 
+async def read_exports(sandbox: asyncio.subprocess.Process) -> dict[str, str]:
+    """Return the settings that a sandbox prints for a shell."""
+    assert sandbox.stdout
+    lines = [(await sandbox.stdout.readline()).decode() for _ in range(4)]
+    return dict(re.findall(r"^export (\w+)=(.+)$", "".join(lines), re.MULTILINE))
+
+
 @pytest.mark.slow
 async def test_the_demo_proves_everything_it_did() -> None:
     process = await start("demo", "--json")
@@ -80,8 +87,7 @@ async def test_a_demo_without_rules_says_what_to_do(tmp_path: Path) -> None:
 async def test_the_sandbox_tells_the_settings_that_reach_it() -> None:
     process = await start("sandbox", "--port", "0", "--messages", "7", "--arrivals", "0/s", "--quota", "none")
     assert process.stdout
-    lines = [(await process.stdout.readline()).decode() for _ in range(4)]
-    settings = Settings.load(dict(re.findall(r"^export (\w+)=(.+)$", "".join(lines), re.MULTILINE)))
+    settings = Settings.load(await read_exports(process))
     url = settings.base_url.removesuffix("/client/v4")
     async with ClientSession() as web, web.get(f"{url}/_sandbox/messages") as answer:
         assert len(await answer.json()) == 7

@@ -52,8 +52,8 @@ def sandbox(
 ) -> None:
     """Serve an emulated account to try rules and settings on.
 
-    Prints the three settings that point a worker at it, and runs until Ctrl-C. It takes any token: one that begins with
-    read- may only read, one that begins with wrong- is rejected.
+    Prints the settings that point a worker at it and send its notices to the log, and runs until Ctrl-C. It takes any
+    token: one that begins with read- may only read, one that begins with wrong- is rejected.
 
     To look at it, GET /_sandbox/effects lists what was done to the account and by whom, /_sandbox/requests counts the
     requests, and /_sandbox/messages shows the true state of each mail.
@@ -116,6 +116,7 @@ def _print_address(url: str, account: str) -> None:
     typer.echo(f"export CLOUDFLARE_BASE_URL={url}/client/v4")
     typer.echo(f"export CLOUDFLARE_ACCOUNT_ID={account}")
     typer.echo("export CLOUDFLARE_API_TOKEN=any")
+    typer.echo("export WORKER_NOTIFY_SOC=log://")
     typer.echo(f"# see what is done to it: {url}/_sandbox/effects · Ctrl-C ends it")
 
 
