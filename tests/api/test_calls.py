@@ -3,6 +3,7 @@
 import asyncio
 import time
 import traceback
+from email.utils import formatdate
 
 import pytest
 from msgspec import Raw
@@ -58,6 +59,12 @@ def test_a_fault_that_asks_for_more_than_a_minute_is_the_callers_to_wait_for() -
     with pytest.raises(ServerFault) as fault:
         quickly(lambda: read(line))
     assert (line.times, fault.value.after) == ([0, 60], 3600)
+
+
+def test_a_fault_that_names_a_time_is_waited_for_by_the_clock_of_the_call() -> None:
+    line = Line(answer("busy", 503, retry_after=formatdate(EPOCH + 100 + 30, usegmt=True)), answer([]))
+    quickly(lambda: read(line))
+    assert line.times == [0, 30]
 
 
 def test_a_write_whose_turn_is_not_soon_is_handed_back_unsent() -> None:

@@ -1,5 +1,7 @@
 """What an answer means; one that makes no sense is never taken for an empty result."""
 
+from email.utils import formatdate
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -30,6 +32,7 @@ from worker.errors import (
     WorkerError,
 )
 
+NOW = 1_790_000_000.0
 READ, WRITE = Endpoint("GET", "/investigate"), Endpoint("POST", "/investigate/move", writes=True)
 
 SENSELESS = {
@@ -57,22 +60,22 @@ SENSELESS = {
 @pytest.mark.parametrize("given", SENSELESS.values(), ids=SENSELESS)
 def test_what_makes_no_sense_is_a_fault_of_a_read_and_leaves_a_write_unsure(given: Response) -> None:
     with pytest.raises(ServerFault, match=r"^GET /investigate: the API answered"):
-        interpret(READ, given, records)
+        interpret(READ, given, records, NOW)
     with pytest.raises(Unsure, match=r"^POST /investigate/move: the API answered"):
-        interpret(WRITE, given, records)
+        interpret(WRITE, given, records, NOW)
 
 
 @given(st.binary(max_size=200), st.integers(100, 599), st.sampled_from(["application/json", "text/html", "", ";;/"]))
 def test_nothing_but_our_errors_comes_out_of_any_bytes(body: bytes, status: int, kind: str) -> None:
     for operation in (READ, WRITE):
         with pytest.raises(WorkerError):
-            interpret(operation, Response(status=status, headers={"content-type": kind}, body=body), records)
+            interpret(operation, Response(status=status, headers={"content-type": kind}, body=body), records, NOW)
 
 
 def test_a_record_that_is_broken_costs_only_itself() -> None:
     body = b'{"success":true,"errors":null,"messages":[],"result":[{"id":"\xff"},{"id":5},{"id":"c"}],"extra":1}'
     result, _ = interpret(
-        READ, Response(status=200, headers={"content-type": "application/JSON; charset=utf-8"}, body=body), records
+        READ, Response(status=200, headers={"content-type": "application/JSON; charset=utf-8"}, body=body), records, NOW
     )
     assert len(result) == 3
     named = msgspec.json.Decoder(dict[str, str]).decode
@@ -93,7 +96,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "said", "kind", "expected"), REFUSALS)
 def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[WorkerError], expected: str) -> None:
     with pytest.raises(kind, match=expected) as refused:
-        interpret(READ, answer(said, status), records)
+        interpret(READ, answer(said, status), records, NOW)
     assert str(refused.value).startswith(f"GET /investigate: the API answered {status}: {said}")
     assert type(refused.value) is kind
     if isinstance(refused.value, Rejected):
@@ -102,12 +105,12 @@ def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[Worke
 
 def test_a_write_needs_the_write_permission() -> None:
     with pytest.raises(Unauthorised, match='"Cloud Email Security: Write"'):
-        interpret(WRITE, answer("Authentication error", 403), records)
+        interpret(WRITE, answer("Authentication error", 403), records, NOW)
 
 
 def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
     with pytest.raises(Rejected) as refused:
-        interpret(READ, answer("\x1b]0;owned\x07\u202e" + "x" * 9000, 400), records)
+        interpret(READ, answer("\x1b]0;owned\x07\u202e" + "x" * 9000, 400), records, NOW)
     assert "\\u001B]0;owned\\u0007\\u202E" in str(refused.value)
     assert len(str(refused.value)) < 400
 
@@ -115,33 +118,38 @@ def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
 @pytest.mark.parametrize("errors", ["null", "7", "[]", '["text"]', '[{"code": 1}]', '[{"message": ""}]'])
 def test_a_refusal_without_words_is_still_one(errors: str) -> None:
     with pytest.raises(NotFound, match="no reason given"):
-        interpret(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records)
+        interpret(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records, NOW)
 
 
 def test_a_429_is_paced_whatever_its_body() -> None:
     with pytest.raises(Paced):
-        interpret(WRITE, page(429, "<html>slow down"), records)
+        interpret(WRITE, page(429, "<html>slow down"), records, NOW)
 
 
-@pytest.mark.parametrize(("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0)])
+IN_A_MINUTE = formatdate(NOW + 60, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), (IN_A_MINUTE, 60.0), ("9" * 5000, 3600.0)]
+)
 def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
     with pytest.raises(ServerFault) as fault:
-        interpret(READ, answer("busy", 503, retry_after=told), records)
+        interpret(READ, answer("busy", 503, retry_after=told), records, NOW)
     assert fault.value.after == after
 
 
 def test_an_answer_without_a_body_is_one_only_where_the_api_gives_such() -> None:
     ((method, path),), empty = WORDLESS, page(204, "")
-    assert interpret(Endpoint(method, path), empty, nothing) == (None, None)
+    assert interpret(Endpoint(method, path), empty, nothing, NOW) == (None, None)
     for operation in (Endpoint("GET", "/settings/domains/{id}"), Endpoint("GET", "/investigate")):
         with pytest.raises(ServerFault, match="answered 204"):
-            interpret(operation, empty, nothing)
+            interpret(operation, empty, nothing, NOW)
     with pytest.raises(Unsure, match="answered 204"):
-        interpret(Endpoint("DELETE", "/settings/domains/{id}", writes=True), empty, nothing)
+        interpret(Endpoint("DELETE", "/settings/domains/{id}", writes=True), empty, nothing, NOW)
     with pytest.raises(ServerFault):
-        interpret(Endpoint(method, path), page(200, "", "application/json"), nothing)
+        interpret(Endpoint(method, path), page(200, "", "application/json"), nothing, NOW)
     with pytest.raises(ServerFault):
-        interpret(Endpoint(method, path), page(204, "<html>"), nothing)
+        interpret(Endpoint(method, path), page(204, "<html>"), nothing, NOW)
 
 
 def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:

@@ -1,6 +1,7 @@
 """Turns: never more than the share in any window, urgent ones first, and none is lost."""
 
 import asyncio
+from email.utils import formatdate
 from typing import NamedTuple
 
 import pytest
@@ -157,6 +158,31 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
         return loop_time() - 100, estimate
 
     assert quickly(day) == (float(retry_after),) * 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": formatdate(EPOCH + 100 + 40, usegmt=True)}, 40),
+        ({"retry-after": "Mon, 21 Sep 2026 14:10:30 GMT", "date": "Mon, 21 Sep 2026 14:10:00 GMT"}, 30),
+        ({"retry-after": "Mon, 21 Sep 2026 14:10:00 GMT", "date": "Mon, 21 Sep 2026 14:10:00 GMT"}, 1),
+        ({"retry-after": "Mon, 21 Sep 2099 14:10:00 GMT"}, 3600),
+        ({"retry-after": "999999999"}, 3600),
+        ({"retry-after": "9" * 5000}, 3600),
+        ({"retry-after": "0"}, 1),
+        ({"retry-after": "-60"}, 120),
+        ({}, 120),
+    ],
+)
+def test_a_429_stops_everybody_until_the_time_that_it_names_but_not_for_ever(
+    headers: dict[str, str], seconds: float
+) -> None:
+    async def day() -> float:
+        budget = Budget(clock(), window=120.0)
+        budget.update(429, headers)
+        return budget.estimate_wait(Urgency.ACT)
+
+    assert quickly(day) == seconds
 
 
 def test_who_cannot_wait_for_a_429_to_end_hears_so_at_once() -> None:
@@ -365,3 +391,25 @@ def test_a_reset_in_years_is_not_believed() -> None:
         return budget.estimate_wait(Urgency.ACT)
 
     assert quickly(day) == LONGEST_RESET
+
+
+@pytest.mark.parametrize(
+    ("left", "policy", "wait"),
+    [
+        ("r=-7;t=50", "", 50),
+        ("r=0;t=-50", "", 0),
+        (f"r=0;t={'9' * 30}", "", LONGEST_RESET),
+        (f"r={'9' * 30};t=50", "", 0),
+        ("r=900;t=50", f"q={'9' * 30};w=300", 0),
+        ("r=200;t=50", "q=0;w=300", 50),
+        ("r=200;t=50", "q=-1200;w=300", 50),
+        ("r=soon;t=later", "q=many", 0),
+    ],
+)
+def test_headers_about_the_quota_that_make_no_sense_are_bounded(left: str, policy: str, wait: float) -> None:
+    async def day() -> float:
+        budget = Budget(clock())
+        budget.update(200, {"ratelimit": f'"default";{left}', "ratelimit-policy": f'"burst";{policy}'})
+        return budget.estimate_wait(Urgency.ACT)
+
+    assert quickly(day) == wait

@@ -147,7 +147,7 @@ class Calls:
         if is_json(response):  # anything else is from a proxy, and so is its Date
             self._clock.sync(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
         self._budget.update(response.status, response.headers, turn)
-        result, info = interpret(endpoint, response, read)
+        result, info = interpret(endpoint, response, read, self._clock.now())
         # Calculated backwards, because the API's time is unknown before the first answer.
         begun = self._clock.now() - (self._clock.monotonic() - sent)
         return Answer(response.status, result, info, response.headers, begun, sent, response.url)

@@ -56,9 +56,8 @@ class ApiClock:
 
     def sync(self, date: str, *, sent: float, received: float) -> None:
         """Adjust no more than this Date requires, so that whole seconds and slow answers do not move the time."""
-        try:
-            stamp = seconds(parsedate_to_datetime(date))
-        except (ValueError, OverflowError):
+        stamp = read_date(date)
+        if stamp is None:
             return
         least, most = stamp - received, stamp + 1 - sent
         if not self._synced:  # the first guess must not be in the future, because intervals end at now()
@@ -69,6 +68,14 @@ class ApiClock:
         self._doubted = said
         if abs(said - self._ahead) <= JUMP or abs(said - doubted) <= JUMP:
             self._ahead = said
+
+
+def read_date(text: str) -> float | None:
+    """Return an HTTP date as seconds since the epoch, None when the text is none."""
+    try:
+        return seconds(parsedate_to_datetime(text))
+    except (ValueError, OverflowError):
+        return None
 
 
 def seconds(moment: datetime) -> float:

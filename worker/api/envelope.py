@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 import msgspec
 from msgspec import Raw, Struct
 
+from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.escaping import escape
@@ -25,7 +26,6 @@ WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
 """Operations that may answer 204 without a body; any other 204 is not the API's."""
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 """Errors of decoding hostile JSON; all of msgspec's errors are ValueErrors."""
-LONGEST_RETRY_AFTER = 3600.0
 UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words by which the 403 of a missing subscription differs from that of a missing permission; the codes are equal."""
 
@@ -138,34 +138,30 @@ def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, s
     return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
 
 
-def interpret(endpoint: Endpoint, response: Response, read: Reader[T]) -> tuple[T, ResultInfo | None]:
-    """Return the result, or raise the error that the answer means; a senseless answer is a fault, never empty."""
+def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: float) -> tuple[T, ResultInfo | None]:
+    """Return the result, or raise the error that the answer means; a senseless answer is a fault, never empty.
+
+    ``now`` is the time in seconds since the epoch, for answers that ask to wait until a time and have no Date.
+    """
+    after = read_retry_after(response.headers, now) or 0.0
     if response.status == TOO_MANY:
         raise Paced(f"{endpoint}: the API's request quota is spent; waiting for as long as the API says")
-    answer = _unwrap(endpoint, response)
+    answer = _unwrap(endpoint, response, after)
     decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
     if not decided or answer.success is not (response.status < REDIRECT):
-        raise make_fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", response)
+        raise make_fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", after)
     if not answer.success:
         _raise_refusal(endpoint, response.status, _describe_errors(answer))
     try:
         return read(answer.result), answer.result_info
     except UNREADABLE as error:
-        raise make_fault(endpoint, f"answered {response.status} with an unexpected result: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with an unexpected result: {error}", after) from None
 
 
-def make_fault(endpoint: Endpoint, problem: str, response: Response | None = None) -> WorkerError:
+def make_fault(endpoint: Endpoint, problem: str, after: float = 0.0) -> WorkerError:
     """Make the error of an answer that says nothing about the outcome: retry a read, read back after a write."""
     sentence = f"{endpoint}: the API {escape(problem)}"
-    if endpoint.writes:
-        return Unsure(sentence)
-    return ServerFault(sentence, after=read_retry_after(response.headers) if response else 0.0)
-
-
-def read_retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds in a Retry-After header, an hour at most, 0 without one."""
-    after = headers.get("retry-after", "")
-    return min(float(after), LONGEST_RETRY_AFTER) if after.isascii() and after.isdigit() else 0.0
+    return Unsure(sentence) if endpoint.writes else ServerFault(sentence, after=after)
 
 
 def is_json(response: Response) -> bool:
@@ -175,17 +171,17 @@ def is_json(response: Response) -> bool:
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
-def _unwrap(endpoint: Endpoint, response: Response) -> Envelope:
+def _unwrap(endpoint: Endpoint, response: Response, after: float) -> Envelope:
     """Decode the envelope; raise when the answer has none."""
     if response.status == NO_CONTENT and not response.body and (endpoint.method, endpoint.path) in WORDLESS:
         return Envelope(success=True)
     if not is_json(response):
         kind = response.headers.get("content-type", "no content type")
-        raise make_fault(endpoint, f"answered {response.status} with {kind} instead of JSON", response)
+        raise make_fault(endpoint, f"answered {response.status} with {kind} instead of JSON", after)
     try:
         return envelope.decode(response.body)
     except UNREADABLE as error:
-        raise make_fault(endpoint, f"answered {response.status} with invalid JSON: {error}", response) from None
+        raise make_fault(endpoint, f"answered {response.status} with invalid JSON: {error}", after) from None
 
 
 def _describe_errors(answer: Envelope) -> str:

@@ -10,6 +10,7 @@ from math import floor, inf
 from typing import NamedTuple
 
 from worker.api.clock import Clock
+from worker.api.retry_after import read_retry_after
 from worker.errors import Paced
 
 SLACK = 1.0
@@ -25,8 +26,10 @@ WITHIN = 0.999
 """When in its second a predecessor's request counts: at the end, but never so late that restarts shift it."""
 UNDATED = 2.0**40
 """The second of a request whose API time was unknown: later than any other, so that it counts longest."""
-LEFT = re.compile(r"\br=(\d{1,9})\s*;\s*t=(\d{1,9})")
-QUOTA = re.compile(r"\bq=(\d{1,9})")
+LEFT = re.compile(r"\br=(-?\d{1,30})\s*;\s*t=(-?\d{1,30})")
+QUOTA = re.compile(r"\bq=(\d{1,30})")
+LARGEST_QUOTA = 1_000_000
+"""A header that names a larger quota is wrong: the part of it that is left to others would be all there is."""
 
 
 class Urgency(IntEnum):
@@ -125,9 +128,14 @@ class Others:
         self._first, self._left, self._probing = turn, None, False
         if found:
             left, seconds = min(found)
-            quota = max(map(int, QUOTA.findall(headers.get("ratelimit-policy", ""))), default=self._quota)
+            quota = self._read_quota(headers.get("ratelimit-policy", ""))
             reserve = quota - floor(quota * self._share)
             self._left, self._until = max(0, left - reserve - (turns - turn)), now + min(seconds, LONGEST_RESET)
+
+    def _read_quota(self, policy: str) -> int:
+        """Return the largest quota that a policy names and that can be one."""
+        named = map(int, QUOTA.findall(policy))
+        return max((quota for quota in named if 0 < quota <= LARGEST_QUOTA), default=self._quota)
 
     def shut(self, until: float, turns: int) -> None:
         """Allow nothing before ``until``; answers to requests that were sent before now are ignored."""
@@ -256,12 +264,17 @@ class Budget:
         if "date" in headers:
             self._apply_date()
         if status == 429:  # noqa: PLR2004 (Too Many Requests)
-            self._shut = max(self._shut, now + _retry_after(headers, self._window))
+            self._shut = max(self._shut, now + self._choose_wait(headers))
             self._others.shut(self._shut, self._turns)
         else:
             number = self._turns if turn is None else turn
             self._others.update(status, headers, now=now, turn=number, turns=self._turns)
         self._give_turns()
+
+    def _choose_wait(self, headers: Mapping[str, str]) -> float:
+        """Return the seconds that a 429 asks to wait; a whole window when it does not say."""
+        after = read_retry_after(headers, self._clock.now())
+        return self._window if after is None else max(1.0, after)
 
     def _apply_date(self) -> None:
         """Count what a predecessor spent at its own times, once the API's time is known."""
@@ -296,9 +309,3 @@ class Budget:
         """How many requests fit in the window now."""
         self._all.opens(self._clock.monotonic())
         return self._all.limit - len(self._all.starts)
-
-
-def _retry_after(headers: Mapping[str, str], window: float) -> float:
-    """Return the seconds that a 429 asks to wait; a whole window when it does not say."""
-    after = headers.get("retry-after", "")
-    return max(1.0, float(after)) if re.fullmatch(r"\d{1,9}", after) else window
