@@ -66,7 +66,11 @@ class LeaseLost(Temporary):
 
 
 class Permanent(WorkerError):
-    """Trying again would have the same result."""
+    """Trying again would have the same result. ``reason`` is the API's own words, if it was the API that said so."""
+
+    def __init__(self, problem: str, *, reason: str = "") -> None:
+        super().__init__(problem)
+        self.reason = reason
 
 
 class Unauthorised(Permanent):
@@ -82,11 +86,11 @@ class NotFound(Permanent):
 
 
 class Rejected(Permanent):
-    """The API rejected the request; ``status`` is the HTTP status, ``reason`` the API's own words."""
+    """The API rejected the request; ``status`` is the HTTP status."""
 
     def __init__(self, problem: str, *, status: int = 400, reason: str = "") -> None:
-        super().__init__(problem)
-        self.status, self.reason = status, reason
+        super().__init__(problem, reason=reason)
+        self.status = status
 
 
 class Unsent(Permanent, ValueError):

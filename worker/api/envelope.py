@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
 
+from worker.api.refusals import NULL, UNREADABLE, Refusal, read_page, read_refusal
 from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
@@ -24,10 +25,6 @@ TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
 NO_CONTENT = 204
 WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
 """Operations that may answer 204 without a body; any other 204 is not the API's."""
-UNREADABLE = (ValueError, OverflowError, RecursionError)
-"""Errors of decoding hostile JSON; all of msgspec's errors are ValueErrors."""
-UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
-"""Words by which the 403 of a missing subscription differs from that of a missing permission; the codes are equal."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -36,6 +33,11 @@ class Endpoint(Struct, frozen=True):
     method: str
     path: str
     writes: bool = False
+
+    @property
+    def permission(self) -> str:
+        """What a credential needs."""
+        return f"Cloud Email Security: {'Write' if self.writes else 'Read'}"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -51,11 +53,12 @@ class ResultInfo(Struct, frozen=True):
 
 
 class Envelope(Struct, frozen=True):
-    """The wrapper of every answer; fields whose form is not documented are not decoded."""
+    """The wrapper of every answer; fields whose form is not certain are decoded later."""
 
     success: bool
-    result: Raw = Raw(b"null")
-    errors: Any = None
+    result: Raw = NULL
+    errors: Raw = NULL
+    messages: Raw = NULL
     result_info: ResultInfo | None = None
 
 
@@ -138,29 +141,87 @@ def read_location(answer: Answer[T], root: str) -> tuple[str, tuple[tuple[str, s
     return here + rest, tuple(parse_qsl(location.query, keep_blank_values=True))
 
 
+class Exchange(NamedTuple):
+    """An operation and the answer to it, which came at ``now`` in seconds since the epoch."""
+
+    endpoint: Endpoint
+    response: Response
+    now: float
+
+    def unwrap(self) -> Envelope:
+        """Decode the envelope; raise when the answer has none."""
+        status, body = self.response.status, self.response.body
+        if status == NO_CONTENT and not body and (self.endpoint.method, self.endpoint.path) in WORDLESS:
+            return Envelope(success=True)
+        if not is_json(self.response):
+            kind = self.response.headers.get("content-type", "no content type")
+            raise self.make_page_fault(f"answered {status} with {kind} instead of JSON")
+        try:
+            return envelope.decode(body)
+        except UNREADABLE as error:
+            raise self.make_page_fault(f"answered {status} with invalid JSON: {error}") from None
+
+    def is_decided(self, answer: Envelope) -> bool:
+        """Return whether the answer says if the request was carried out, and does not contradict itself."""
+        status = self.response.status
+        decided = status // 100 in DECISIONS and status not in {TIMEOUT, TOO_EARLY}
+        return decided and answer.success is (status < REDIRECT)
+
+    def describe(self, refusal: Refusal) -> str:
+        """Say what the API answered, and what to do next."""
+        return f"{self.endpoint}: the API answered {self.response.status}: {refusal.words}{self._advise(refusal)}"
+
+    def raise_refusal(self, refusal: Refusal) -> NoReturn:
+        """Raise the error for a 4xx that says what to do next."""
+        sentence, status = self.describe(refusal), self.response.status
+        if status == FORBIDDEN and refusal.is_unentitled:
+            raise NotEntitled(sentence, reason=refusal.words)
+        if status in {UNKNOWN_CREDENTIAL, FORBIDDEN}:
+            raise Unauthorised(sentence, reason=refusal.words)
+        if status == MISSING:
+            raise NotFound(sentence, reason=refusal.words)
+        raise Rejected(sentence, status=status, reason=refusal.words)
+
+    def make_page_fault(self, problem: str) -> WorkerError:
+        """Make the error of an answer that is not the API's; a page of Cloudflare's edge says more than ``problem``."""
+        page = read_page(self.response)
+        if page.edge:
+            return self.make_fault(f"answered {self.response.status} with {page.words}", page)
+        return self.make_fault(problem)
+
+    def make_fault(self, problem: str, refusal: Refusal | None = None) -> WorkerError:
+        """Make the error of an answer that says nothing about the outcome."""
+        after = read_retry_after(self.response.headers, self.now) or 0.0
+        return make_fault(self.endpoint, problem, advice=self._advise(refusal) if refusal else "", after=after)
+
+    def _advise(self, refusal: Refusal) -> str:
+        advice = refusal.advise(self.response.status, self.endpoint.permission)
+        return f". {advice}" if advice else ""
+
+
 def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: float) -> tuple[T, ResultInfo | None]:
     """Return the result, or raise the error that the answer means; a senseless answer is a fault, never empty.
 
     ``now`` is the time in seconds since the epoch, for answers that ask to wait until a time and have no Date.
     """
-    after = read_retry_after(response.headers, now) or 0.0
+    exchange = Exchange(endpoint, response, now)
     if response.status == TOO_MANY:
-        raise Paced(f"{endpoint}: the API's request quota is spent; waiting for as long as the API says")
-    answer = _unwrap(endpoint, response, after)
-    decided = response.status // 100 in DECISIONS and response.status not in {TIMEOUT, TOO_EARLY}
-    if not decided or answer.success is not (response.status < REDIRECT):
-        raise make_fault(endpoint, f"answered {response.status}: {_describe_errors(answer)}", after)
+        raise Paced(exchange.describe(_read_refusal(response)))
+    answer = exchange.unwrap()
+    if not exchange.is_decided(answer):
+        refusal = read_refusal(answer.errors, answer.messages)
+        raise exchange.make_fault(f"answered {response.status}: {refusal.words}", refusal)
     if not answer.success:
-        _raise_refusal(endpoint, response.status, _describe_errors(answer))
+        exchange.raise_refusal(read_refusal(answer.errors, answer.messages))
     try:
         return read(answer.result), answer.result_info
     except UNREADABLE as error:
-        raise make_fault(endpoint, f"answered {response.status} with an unexpected result: {error}", after) from None
+        raise exchange.make_fault(f"answered {response.status} with an unexpected result: {error}") from None
 
 
-def make_fault(endpoint: Endpoint, problem: str, after: float = 0.0) -> WorkerError:
+def make_fault(endpoint: Endpoint, problem: str, *, advice: str = "", after: float = 0.0) -> WorkerError:
     """Make the error of an answer that says nothing about the outcome: retry a read, read back after a write."""
-    sentence = f"{endpoint}: the API {escape(problem)}"
+    sentence = f"{endpoint}: the API {escape(problem)}{advice}"
     return Unsure(sentence) if endpoint.writes else ServerFault(sentence, after=after)
 
 
@@ -171,38 +232,10 @@ def is_json(response: Response) -> bool:
     return header.get_content_subtype().rpartition("+")[2] == "json"
 
 
-def _unwrap(endpoint: Endpoint, response: Response, after: float) -> Envelope:
-    """Decode the envelope; raise when the answer has none."""
-    if response.status == NO_CONTENT and not response.body and (endpoint.method, endpoint.path) in WORDLESS:
-        return Envelope(success=True)
-    if not is_json(response):
-        kind = response.headers.get("content-type", "no content type")
-        raise make_fault(endpoint, f"answered {response.status} with {kind} instead of JSON", after)
+def _read_refusal(response: Response) -> Refusal:
+    """Read what an answer says, be it in an envelope or on a page."""
     try:
-        return envelope.decode(response.body)
-    except UNREADABLE as error:
-        raise make_fault(endpoint, f"answered {response.status} with invalid JSON: {error}", after) from None
-
-
-def _describe_errors(answer: Envelope) -> str:
-    """Join the API's error messages, escaped and limited in length."""
-    errors = answer.errors if isinstance(answer.errors, list) else []
-    words = [str(error.get("message", "")) for error in errors if isinstance(error, dict)]
-    return escape("; ".join(filter(None, words))) or "no reason given"
-
-
-def _raise_refusal(endpoint: Endpoint, status: int, said: str) -> NoReturn:
-    """Raise the error for a 4xx that says what to do next."""
-    sentence = f"{endpoint}: the API answered {status}: {said}"
-    if status == UNKNOWN_CREDENTIAL:
-        raise Unauthorised(f"{sentence}. Check the credential; it may have expired")
-    if status == FORBIDDEN and any(word in said.lower() for word in UNENTITLED):
-        raise NotEntitled(f"{sentence}. The account's subscription does not include this")
-    if status == FORBIDDEN:
-        needed = "Write" if endpoint.writes else "Read"
-        raise Unauthorised(
-            f'{sentence}. The credential needs the permission "Cloud Email Security: {needed}" for this account'
-        )
-    if status == MISSING:
-        raise NotFound(sentence)
-    raise Rejected(sentence, status=status, reason=said)
+        answer = envelope.decode(response.body)
+    except UNREADABLE:
+        return read_page(response)
+    return read_refusal(answer.errors, answer.messages)
