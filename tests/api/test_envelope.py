@@ -16,6 +16,7 @@ from worker.api.envelope import (
     Endpoint,
     ResultInfo,
     interpret,
+    next_cursor,
     nothing,
     paginate,
     read_each,
@@ -136,6 +137,80 @@ def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
     with pytest.raises(ServerFault) as fault:
         interpret(READ, answer("busy", 503, retry_after=told), records, NOW)
     assert fault.value.after == after
+
+
+def answer_null(info: object) -> Response:
+    body = msgspec.json.encode({"success": True, "errors": [], "messages": [], "result": None, "result_info": info})
+    return page(200, body.decode(), "application/json")
+
+
+COUNTS_NOTHING = [
+    {"count": 0},
+    {"count": "0", "page": "1", "total_count": "0"},
+    {"count": 0, "next": None, "previous": None, "per_page": 1000},
+    {"count": 0, "next": "", "total_count": None},
+]
+COUNTS_SOMETHING = [
+    None,
+    {},
+    {"count": None, "next": None},
+    {"count": 2, "total_count": 0},
+    {"total_count": 0},
+    {"count": 0, "total_count": 40},
+    {"count": 0, "next": "c2"},
+    {"count": 0, "next": 0},
+    {"count": "none"},
+]
+
+
+@pytest.mark.parametrize("info", COUNTS_NOTHING)
+def test_null_is_an_empty_page_where_the_api_counts_nothing(info: object) -> None:
+    found, told = interpret(READ, answer_null(info), records, NOW)
+    assert found == []
+    read = Answer(200, found, told, {}, 5.0, 1.0)
+    assert (next_cursor("GET /investigate", read, None), paginate(read, 1, 10).complete) == (None, True)
+
+
+@pytest.mark.parametrize("info", COUNTS_SOMETHING)
+def test_null_is_a_fault_where_the_api_does_not_say_that_there_is_nothing(info: object) -> None:
+    with pytest.raises(ServerFault, match="unexpected result"):
+        interpret(READ, answer_null(info), records, NOW)
+
+
+def test_null_says_nothing_about_a_write_nor_where_an_object_is_expected() -> None:
+    with pytest.raises(Unsure, match="unexpected result"):
+        interpret(WRITE, answer_null({"count": 0}), records, NOW)
+    with pytest.raises(ServerFault, match="unexpected result"):
+        interpret(READ, answer_null({"count": 0}), msgspec.json.Decoder(dict[str, Raw]).decode, NOW)
+
+
+def inform(found: int, info: object) -> Answer[list[Raw]]:
+    """Interpret a page of so many records with this information about it."""
+    result, told = interpret(READ, answer([{}] * found, info=info), records, NOW)
+    return Answer(200, result, told, {}, 5.0, 1.0)
+
+
+@given(st.integers(1, 12), st.integers(0, 99), st.integers(1, 12), st.integers(1, 9))
+def test_counts_are_understood_as_text(found: int, total: int, size: int, number: int) -> None:
+    counts = {"count": found, "total_count": total, "per_page": size}
+    texts = {name: str(value) for name, value in counts.items()}
+    assert paginate(inform(found, texts), number, 10) == paginate(inform(found, counts), number, 10)
+
+
+@pytest.mark.parametrize(
+    ("named", "cursor"), [(7, "7"), (0, "0"), (10**30, str(10**30)), ("007", "007"), ("null", "null")]
+)
+def test_a_cursor_is_text_whatever_it_comes_as(named: object, cursor: str) -> None:
+    read = inform(1, {"next": named})
+    assert next_cursor("GET /investigate", read, None) == cursor
+    with pytest.raises(ServerFault, match="just read"):
+        next_cursor("GET /investigate", read, cursor)
+
+
+@pytest.mark.parametrize("info", [{"count": "many"}, {"total_count": [1]}, {"next": {}}, {"next": True}, [1], 3])
+def test_information_about_a_page_that_makes_no_sense_is_a_fault(info: object) -> None:
+    with pytest.raises(ServerFault, match="unexpected result"):
+        inform(1, info)
 
 
 def test_an_answer_without_a_body_is_one_only_where_the_api_gives_such() -> None:

@@ -25,6 +25,8 @@ TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
 NO_CONTENT = 204
 WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
 """Operations that may answer 204 without a body; any other 204 is not the API's."""
+EMPTY = Raw(b"[]")
+"""A list without entries."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -44,12 +46,22 @@ class Endpoint(Struct, frozen=True):
 
 
 class ResultInfo(Struct, frozen=True):
-    """Where the next page is: a cursor (search), or counts (everything else)."""
+    """Where the next page is: a cursor (search), or counts (everything else), which may come as text."""
 
-    next: str | None = None
+    next: str | int | None = None
     count: int | None = None
     per_page: int | None = None
     total_count: int | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next page begins, as text."""
+        return None if self.next is None else str(self.next) or None
+
+    @property
+    def counts_nothing(self) -> bool:
+        """Whether the API says that this page is empty and the last; a total alone does not, a search's is always 0."""
+        return self.count == 0 and not self.total_count and self.cursor is None
 
 
 class Envelope(Struct, frozen=True):
@@ -59,7 +71,7 @@ class Envelope(Struct, frozen=True):
     result: Raw = NULL
     errors: Raw = NULL
     messages: Raw = NULL
-    result_info: ResultInfo | None = None
+    result_info: Raw = NULL
 
 
 class Answer(Struct, Generic[T], frozen=True):
@@ -91,11 +103,13 @@ class RecordPage(Struct, frozen=True):
 records: Reader[list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbours)
 envelope = msgspec.json.Decoder(Envelope)
+read_info = msgspec.json.Decoder(ResultInfo | None, strict=False).decode
+"""Takes counts as text, too; a cursor is left as it came."""
 
 
 def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
     """Return the cursor of the next page; raise ServerFault when that is the page at ``cursor`` again."""
-    named = (answer.info and answer.info.next) or None
+    named = answer.info.cursor if answer.info else None
     if named and named == cursor:
         raise ServerFault(f"{operation}: the API named the page just read as the next one")
     return named
@@ -214,7 +228,8 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: floa
     if not answer.success:
         exchange.raise_refusal(read_refusal(answer.errors, answer.messages))
     try:
-        return read(answer.result), answer.result_info
+        info = read_info(answer.result_info)
+        return read(_choose_result(endpoint, answer, info)), info
     except UNREADABLE as error:
         raise exchange.make_fault(f"answered {response.status} with an unexpected result: {error}") from None
 
@@ -239,3 +254,13 @@ def _read_refusal(response: Response) -> Refusal:
     except UNREADABLE:
         return read_page(response)
     return read_refusal(answer.errors, answer.messages)
+
+
+def _choose_result(endpoint: Endpoint, answer: Envelope, info: ResultInfo | None) -> Raw:
+    """Return the result; null is an empty list where the API itself says that there is nothing.
+
+    Without that, a page that lost its result would look empty, and its mail would count as read. An answer to a write
+    is no list of what exists, so null says nothing there.
+    """
+    empty = not endpoint.writes and answer.result == NULL and info is not None and info.counts_nothing
+    return EMPTY if empty else answer.result
