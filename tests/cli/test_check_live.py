@@ -42,6 +42,7 @@ def test_what_is_wrong_with_a_credential_is_told_apart(
     code, out = live(shell, account, **more)
     assert code == 1
     assert told in out.replace("\n", " ")
+    assert "; the API said: Authentication error (10000)" in out.replace("\n", " ")
     assert "s3cret" not in out
 
 

@@ -8,7 +8,17 @@ import msgspec
 
 from worker.api import ApiClock, Client, Urgency
 from worker.cli.client import open_client, wait_for
-from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Temporary, Unauthorised, Unsure, WorkerError
+from worker.errors import (
+    NotEntitled,
+    NotFound,
+    Permanent,
+    Rejected,
+    ServerFault,
+    Temporary,
+    Unauthorised,
+    Unsure,
+    WorkerError,
+)
 from worker.language.rules import OBSERVE
 
 if TYPE_CHECKING:
@@ -169,8 +179,18 @@ async def _ask(
         return judge(await wait_for(question))
     except (Temporary, Unsure) as error:
         return Finding("unanswered", f"the API cannot be asked now: {error}")
+    except Permanent as error:
+        return _explain(error, refusals)
     except WorkerError as error:
-        return refusals.get(type(error), Finding("problems", str(error)))
+        return Finding("problems", str(error))
+
+
+def _explain(error: Permanent, refusals: Refusals) -> Finding | None:
+    """Return what a refusal means here, with the API's own words; None where it means that all is well."""
+    finding = refusals.get(type(error), Finding("problems", str(error)))
+    if finding is None or type(error) not in refusals or not error.reason:
+        return finding
+    return Finding(finding.kind, f"{finding.says}; the API said: {error.reason}")
 
 
 def _take_anything(raw: msgspec.Raw) -> msgspec.Raw:
