@@ -6,6 +6,10 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.rule_files import GOOD, rule_files
+from worker.cli.rules import say_limit
+from worker.language.actions import ACTIONS
+from worker.language.models import DISPOSITIONS, FACTS
+from worker.language.rules import Limit
 
 pytestmark = pytest.mark.slow  # it starts processes
 
@@ -54,3 +58,38 @@ def test_the_table_of_rules_fits_a_hundred_columns(shell: Shell) -> None:
     assert "partner_release" in out
     assert max(map(len, out.splitlines())) <= 100
     assert "\x1b" not in out
+    rules = shell.json("rules")
+    told = [word for rule in rules for word in (rule["rule"], rule["where"], *rule["asks"], *rule["may"])]
+    assert set(told) <= set(out.split())
+
+
+FACTS_OF_A_RULE, ACTIONS_OF_A_RULE = ", ".join(f"{name.lower()}: {name}" for name in FACTS), " | ".join(ACTIONS)
+EVERYTHING = f"""
+    from worker import ActionLog
+    @rule(dispositions={DISPOSITIONS}, limit=limit(7, per="30m", by="recipient"))
+    def everything(message: Message, {FACTS_OF_A_RULE}) -> {ACTIONS_OF_A_RULE} | None:
+        "It may do anything."
+"""
+
+
+def test_no_word_of_a_rule_that_may_do_anything_is_broken(shell: Shell, tmp_path: Path) -> None:
+    shell.set(WORKER_RULES=str(rule_files(tmp_path, everything=EVERYTHING, good=GOOD)))
+    _, out, _ = shell.type("rules")
+    assert {*FACTS, *ACTIONS, *DISPOSITIONS, "Message:"} <= set(out.split())
+    assert max(map(len, out.splitlines())) <= 100
+    assert ("7 in 30m" in out, "for each recipient" in " ".join(out.split())) == (True, True)
+    assert "every detection" in out
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (Limit(100), "100 an hour"),
+        (Limit(5000, 86400.0), "5,000 a day"),
+        (Limit(1, 60.0, "sender"), "1 a minute for each sender"),
+        (Limit(7, 1800.0), "7 in 30m"),
+        (Limit(7, 5400.0), "7 in 1h 30m"),
+    ],
+)
+def test_a_limit_is_said_as_people_say_it(limit: Limit, said: str) -> None:
+    assert say_limit(limit) == said

@@ -18,25 +18,20 @@ LONGEST = 120
 """Most characters of one cell; longer text is cut."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
 """Columns that are never wrapped: people copy from them."""
-STACKED = WHOLE | {"what"}
+STACKED = WHOLE | {"what", "trigger", "facts", "actions"}
 """Columns that show several values on a line each."""
 NOT_PLAIN = re.compile(r"[^\n -~]")
 """Characters that may have to be escaped; line breaks are the JSON document's own."""
 Row = Mapping[str, Any]
 
 
-def print_rows(
-    rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str, headings: Sequence[str] = ()
-) -> None:
-    """Print rows as JSON with all their keys, or as a table of some columns; ``empty`` when there are none.
-
-    ``headings`` are for people, where the keys that programs read are not plain enough.
-    """
+def print_rows(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """Print rows as JSON with all their keys, or as a table of some columns; ``empty`` when there are none."""
     shown = list(rows)
     if as_json:
         print_json(shown)
     elif shown:
-        print_table(headings or columns, [[row.get(column, "") for column in columns] for row in shown])
+        print_table(columns, [[row.get(column, "") for column in columns] for row in shown])
     else:
         typer.echo(empty)
 

@@ -11,7 +11,7 @@ from worker.errors import RuleError, SettingsError
 from worker.escaping import escape
 
 if TYPE_CHECKING:
-    from worker.language.rules import RuleInfo
+    from worker.language.rules import Limit, RuleInfo
     from worker.rulehost.host import BundleInfo
     from worker.settings import Settings
 
@@ -19,8 +19,8 @@ LONGEST = 1000
 """Characters of one problem."""
 Findings = dict[str, list[str]]
 """Sentences by kind: problems, unanswered, remarks."""
-COLUMNS = ("rule", "mode", "hears", "asks", "may", "limit", "where")
-HEADINGS = ("rule", "mode", "trigger", "facts", "actions", "limit", "file")
+COLUMNS = ("rule", "mode", "trigger", "facts", "actions", "limit")
+PERIODS = {60.0: "a minute", 3600.0: "an hour", 86400.0: "a day"}
 
 
 def check(
@@ -94,8 +94,10 @@ def rules(*, as_json: context.Json = False) -> None:
     Example: worker rules --json
     """
     bundle = load(context.read_settings().rules)
-    rows = map(_describe_rule, bundle.rules)
-    output.print_rows(rows, COLUMNS, headings=HEADINGS, as_json=as_json, empty="there are no rules")
+    if as_json:
+        output.print_json([_describe_rule(rule) for rule in bundle.rules])
+    else:
+        output.print_table(COLUMNS, [_list_cells(rule) for rule in bundle.rules])
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
@@ -130,6 +132,25 @@ def _describe_rule(rule: "RuleInfo") -> output.Row:
         "priority": rule.priority,
         "fingerprint": rule.fingerprint,
     }
+
+
+def _list_cells(rule: "RuleInfo") -> tuple[object, ...]:
+    """Describe a rule in the cells of a table."""
+    place = f"{Path(rule.file).name}:{rule.line}"
+    mode, trigger = rule.mode.name.lower(), _list_trigger(rule)
+    return (rule.name, place), mode, trigger, rule.facts, rule.actions, say_limit(rule.limit)
+
+
+def _list_trigger(rule: "RuleInfo") -> list[str]:
+    """Name the events that a rule judges, one line each; without dispositions, mail of any verdict but NONE."""
+    verdicts = rule.dispositions or (("every detection",) if rule.trigger == "Message" else ())
+    return [f"{rule.trigger}:", *verdicts] if verdicts else [rule.trigger]
+
+
+def say_limit(limit: "Limit") -> str:
+    """Write a limit as people say it, such as ``100 an hour``."""
+    period = PERIODS.get(limit.per) or f"in {output.format_duration(limit.per)}"
+    return f"{limit.count:,} {period}" + ("" if limit.by == "rule" else f" for each {limit.by}")
 
 
 def _print_findings(rules: "tuple[RuleInfo, ...]", found: Findings, allowed: str) -> None:
