@@ -1,6 +1,7 @@
 """The command line: words that do not exist, help that teaches, and the exit codes programs go by."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -30,6 +31,19 @@ def test_the_help_of_every_command_teaches_by_an_example(shell: Shell, command: 
     code, out, _ = shell.type(*command, "--help")
     assert code == 0
     assert f"worker {' '.join(command)}" in out.split("Example:", 1)[1]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_names_arguments_and_options_without_types_of_python(shell: Shell, command: tuple[str, ...]) -> None:
+    _, out, _ = shell.type(*command, "--help")
+    assert set(re.findall(r"<.*?>", out)) <= {"<CHANNEL>"}
+
+
+def test_help_still_says_what_arguments_and_options_mean(shell: Shell) -> None:
+    _, out, _ = shell.type("audit", "verify", "--help")
+    arguments, options = out.split("Arguments:\n")[1].split("Options:\n")
+    assert re.match(r"  FILE +Files of records, one JSON object per line", arguments)
+    assert re.match(r"  --json +Print JSON", options)
 
 
 def test_the_help_of_run_lists_every_setting(shell: Shell) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, rules, sandbox, status
 from worker.cli import run as running
+from worker.cli.help import WithArguments
 
 app = typer.Typer(
     name="worker",
@@ -23,15 +24,15 @@ app = typer.Typer(
 
 app.command()(demo.demo)
 app.command()(sandbox.sandbox)
-app.command()(rules.check)
+app.command(cls=WithArguments)(rules.check)
 app.command()(rules.rules)
 app.command(cls=running.WithSettings)(running.run)
 app.command()(status.status)
 app.command()(gaps.gaps)
 app.command()(approvals.waiting)
-app.command()(approvals.approve)
-app.command()(approvals.refuse)
-app.command()(brakes.brake)
+app.command(cls=WithArguments)(approvals.approve)
+app.command(cls=WithArguments)(approvals.refuse)
+app.command(cls=WithArguments)(brakes.brake)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(audit.app, name="audit")
 

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
+from worker.cli.help import WithArguments
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def query(
         output.print_rows(rows, COLUMNS, as_json=False, empty="no records match")
 
 
-@app.command()
+@app.command(cls=WithArguments)
 def verify(
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=FILES)] = None,
     *,

@@ -11,6 +11,7 @@ import typer
 
 from worker.cli import context, output
 from worker.cli.context import As, Because, Person, find_person
+from worker.cli.help import WithArguments
 from worker.errors import NotFound, Rejected, SettingsError, StoreError, Unsent, WorkerError
 from worker.escaping import escape
 
@@ -68,11 +69,14 @@ def list_(*, as_json: context.Json = False) -> None:
         typer.echo(COPIES)
 
 
-@app.command("show")
+@app.command("show", cls=WithArguments)
 def show_(
     id_: Id,
     *,
-    status: Annotated[Status | None, typer.Option("--status", help="Only messages with this status.")] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", metavar="STATUS", help=f"Only messages with this status: {', '.join(Status)}."),
+    ] = None,
     limit: Limit = 100,
     as_json: context.Json = False,
 ) -> None:
@@ -85,7 +89,7 @@ def show_(
     context.wait(_show(context.read_settings(), id_, status, limit, as_json=as_json))
 
 
-@app.command()
+@app.command(cls=WithArguments)
 def cancel(id_: Id, *, yes: Yes = False, because: Because = "", who: As = "") -> None:
     """Cancel a bulk job; what it has done stays done.
 
