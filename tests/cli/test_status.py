@@ -52,6 +52,15 @@ def test_what_waits_and_how_far_all_is_read_is_shown_without_a_worker(worked: Sh
     assert max(len(line) for line in out.splitlines()[1:]) <= 100
 
 
+def test_the_table_of_brakes_is_named(worked: Shell) -> None:
+    assert "\n\nno brake is on\n\n" in worked.type("status")[1]
+    worked.type("brake", "on", "--lane", "block")
+    worked.json("run", "--once")
+    _, out, _ = worked.type("status")
+    table = out.split("\n\nbrakes that are on:\n")[1].split("\n\n")[0]
+    assert ("because" in table.splitlines()[0], "block" in table.splitlines()[2]) == (True, True)
+
+
 @pytest.mark.parametrize("account", ["", "a1"])
 def test_a_ledger_with_nothing_in_it_says_so(shell: Shell, account: str) -> None:
     enter_pages()

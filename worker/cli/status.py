@@ -185,6 +185,8 @@ def _print_account(account: dict[str, Any]) -> None:
     rows = [{**row, "until": row["until"] or "not read yet"} for row in account["sources"]]
     output.print_rows(rows, SOURCE_COLUMNS, as_json=False, empty="")
     typer.echo()
+    if account["brakes"]:
+        typer.echo("brakes that are on:")
     output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
     output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
