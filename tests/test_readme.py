@@ -288,7 +288,7 @@ async def test_the_story_in_the_readme_is_one_that_the_demo_tells() -> None:
         await room.read(1)
         await room.executor.step()
     (shown,) = re.findall(r"<!-- story -->\n```text\n(.+?)\n```\n<!-- /story -->", README, re.DOTALL)
-    told = "\n".join(await tell_story(room.ledger, ACCOUNT, 0.0)).replace("lookalike", malicious_mail.__name__)
+    told = "\n".join((await tell_story(room.ledger, ACCOUNT, 0.0)).lines).replace("lookalike", malicious_mail.__name__)
     assert [mask(line) for line in shown.splitlines()] == [mask(line) for line in told.splitlines()]
 
 

@@ -11,7 +11,7 @@ from tests.cli.test_demo import ROOT
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk
 from worker.cli import app
 from worker.cli.demo import STOPPED, explain_looking, explain_next, find_command, list_figures, print_report
-from worker.cli.demo_story import tell_story, write_story
+from worker.cli.demo_story import Story, tell_story, write_story
 from worker.cli.demo_world import Figures
 from worker.language.actions import Move
 from worker.language.rules import ENFORCE
@@ -75,9 +75,11 @@ async def test_the_story_is_that_of_the_first_message_that_was_moved_with_proof(
     await desk.wish(JUNK, "m1")
     for message in ("m2", "m3"):
         await desk.carry_out(await desk.wish(TRASH, message, subject=f"about {message}"))
-    told = await tell_story(desk.ledger, ME, T0)
+    entry, told = await tell_story(desk.ledger, ME, T0)
     assert (len(told), "about m2" in told[0], "done, read back" in told[-2]) == (7, True, True)
-    assert await tell_story(desk.ledger, ME, T0 + 1) == []
+    assert f"  {find_command()} audit query --entry {entry}  " in "\n".join(explain_looking("sqlite:///x", "u", entry))
+    assert await tell_story(desk.ledger, ME, T0 + 1) == Story()
+    assert "audit query" not in "\n".join(explain_looking("sqlite:///x", "u", ""))
 
 
 def make_figures() -> Figures:
@@ -97,6 +99,12 @@ def test_the_last_four_figures_are_those_that_must_be_nothing() -> None:
     ]
 
 
+def test_a_stopped_demo_prints_its_figures_but_no_story(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(["the story"], make_figures(), stopped=True, quietly=False)
+    out, _ = capsys.readouterr()
+    assert (out.startswith(STOPPED), "the story" in out, "actions not proved" in out) == (True, False, True)
+
+
 def test_a_stopped_demo_leaves_stdout_to_its_json_and_says_so_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     print_report([], make_figures(), stopped=True, quietly=True)
     assert capsys.readouterr() == ("", f"{STOPPED}\n\n")
@@ -105,7 +113,8 @@ def test_a_stopped_demo_leaves_stdout_to_its_json_and_says_so_on_stderr(capsys: 
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in (*explain_next(), *explain_looking("sqlite:///x", "http://h:1")) if "worker " in line]
+    "line",
+    [line for line in (*explain_next(), *explain_looking("sqlite:///x", "http://h:1", "e1")) if "worker " in line],
 )
 def test_what_is_suggested_next_are_commands_and_options_that_exist(line: str) -> None:
     command: Any = typer.main.get_command(app)

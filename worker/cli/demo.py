@@ -17,6 +17,7 @@ from worker.cli import context, output, run
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
+    from worker.cli.demo_story import Story
     from worker.cli.demo_world import Figures
     from worker.daemon import App
     from worker.sandbox import World
@@ -63,11 +64,11 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
         since = time.time()
         await _watch(app, world, quietly=quietly)
         figures, stopped = await demo_world.measure(app, world, since), app.stopping.is_set()
-        story = [] if stopped or quietly else await _tell_story(app, since)
-        print_report(story, figures, stopped=stopped, quietly=quietly)
+        story = await _tell_story(app, since)
+        print_report(story.lines, figures, stopped=stopped, quietly=quietly)
         if on and not stopped:
             heading = f"\nStill running at {url} until Ctrl-C. In a second terminal:"
-            _print_lines(heading, *explain_looking(settings.store_url, url), err=quietly)
+            _print_lines(heading, *explain_looking(settings.store_url, url, story.entry), err=quietly)
             await app.stopping.wait()
         elif not (stopped or quietly):
             _print_lines("\nNext:", *explain_next())
@@ -129,12 +130,12 @@ def print_report(story: Sequence[str], figures: "Figures", *, stopped: bool, qui
         _print_lines(STOPPED, "", err=quietly)
     if quietly:
         return
-    if story:
+    if story and not stopped:
         _print_lines("One message, as its audit records tell it (times in UTC):", "", *story, "")
     _print_figures(figures)
 
 
-async def _tell_story(app: "App", since: float) -> list[str]:
+async def _tell_story(app: "App", since: float) -> "Story":
     from worker.cli.demo_story import tell_story
 
     (worker,) = app.workers
@@ -180,15 +181,14 @@ def explain_next() -> list[str]:
     })  # fmt: skip
 
 
-def explain_looking(store_url: str, url: str) -> list[str]:
-    """Return how a second terminal looks at the demo while it goes on."""
+def explain_looking(store_url: str, url: str, entry: str) -> list[str]:
+    """Return how a second terminal looks at the demo while it goes on, and at one entry if there is any."""
     worker = find_command()
     settings = [f"  export WORKER_STORE_URL={store_url}", f"  export WORKER_LISTEN={url.partition('//')[2]}"]
-    return settings + _align({
-        f"{worker} status": "readiness and reasons, what was done, what is waiting",
-        f"{worker} audit query --verb settled": "how each action ended, and why",
-        f"curl {url}/metrics": "metrics for Prometheus",
-    })  # fmt: skip
+    steps = {f"{worker} status": "readiness and reasons, what was done, what is waiting"}
+    if entry:
+        steps[f"{worker} audit query --entry {entry}"] = "what was done to one message, and why"
+    return settings + _align(steps | {f"curl {url}/metrics": "metrics for Prometheus"})
 
 
 def _align(steps: dict[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,15 +22,22 @@ INDENT = " " * 21
 PROOFS = {"seen": "read back", "log": "read back from the action log", "answered": "the answer is the proof"}
 
 
-async def tell_story(ledger: Ledger, account: str, since: float) -> list[str]:
-    """Tell of the first message scanned after ``since`` that was moved with proof; nothing when there is none."""
+class Story(NamedTuple):
+    """What became of one message, line by line, and its entry in the ledger; both empty when there is none."""
+
+    entry: str = ""
+    lines: Sequence[str] = ()
+
+
+async def tell_story(ledger: Ledger, account: str, since: float) -> Story:
+    """Tell of the first message scanned after ``since`` that was moved with proof."""
     done = await ledger.entries(account, states=("done",), limit=EVERY)
     moved = [entry for entry in done if isinstance(entry.action, Move) and entry.proof and entry.scanned_at >= since]
     if not moved:
-        return []
+        return Story()
     entry = min(moved, key=lambda entry: entry.id)
     records = [msgspec.json.decode(line) async for line in query(ledger, account, entry=entry.id)]
-    return list(write_story(entry, records))
+    return Story(entry.id, tuple(write_story(entry, records)))
 
 
 def write_story(entry: Entry, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
