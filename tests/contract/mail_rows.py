@@ -89,6 +89,14 @@ def _counted(job: Any) -> bool:  # noqa: ANN401 (a job of ours)
 
 MAIL_ROWS = (
     Row(
+        "analytics.monthly_report",
+        lambda _: said(),
+        lambda report, s: (
+            [one.month for one in report.months][-1] == f"{utc(s.end):%Y-%m}"
+            and sum(one.counts["messages"] for one in report.months) == len(s.world.mails)
+        ),
+    ),
+    Row(
         "investigate.search",
         _search,
         lambda page, s: [one.id for one in page.read().entries] == [s.moved.id] and page.complete,

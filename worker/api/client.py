@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from worker.api.analytics import Analytics
 from worker.api.calls import Calls
 from worker.api.investigate import Investigate
 from worker.api.phishguard import PhishGuard
@@ -11,6 +12,11 @@ from worker.api.submissions import SubmissionsResource
 
 class Client(Calls):
     """All operations on one account, grouped as in the API."""
+
+    @cached_property
+    def analytics(self) -> Analytics:
+        """Figures about the account's mail."""
+        return Analytics(self)
 
     @cached_property
     def investigate(self) -> Investigate:

@@ -12,6 +12,7 @@ class Operation(NamedTuple):
 
 
 OPERATIONS = (
+    Operation("GET", "/analytics/monthly_report", "analytics.monthly_report"),
     Operation("GET", "/investigate", "investigate.search"),
     Operation("GET", "/investigate/bulk", "investigate.bulk.list"),
     Operation("POST", "/investigate/bulk", "investigate.bulk.create"),

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from worker.sandbox.endpoints import Handler, bulk, investigate, moves, phishguard, search, settings, submissions
+from worker.sandbox.endpoints import (
+    Handler,
+    analytics,
+    bulk,
+    investigate,
+    moves,
+    phishguard,
+    search,
+    settings,
+    submissions,
+)
 from worker.sandbox.wire import IncomingRequest, Refused
 
 if TYPE_CHECKING:
@@ -17,6 +27,7 @@ BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
 
 ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
+    ("GET", "analytics/monthly_report"): analytics.report_months,
     ("GET", "investigate"): search.search,
     ("GET", "investigate/results/{id}"): search.get_results,
     ("GET", "investigate/bulk"): bulk.list_jobs,
