@@ -34,6 +34,20 @@ async def test_a_folder_of_messages_lies_in_the_account(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
+async def test_an_account_of_the_older_pages_has_numbers_in_its_lists() -> None:
+    process = await start("sandbox", "--port", "0", "--messages", "0", "--era", "seeds")
+    assert process.stdout
+    base = re.search(r"http://\S+", (await process.stdout.readline()).decode())
+    assert base
+    place = f"{base[0]}/accounts/023e105f4ecef8ad9ca31a8372d0c353/email-security/settings/domains"
+    async with ClientSession(headers={"authorization": "Bearer any"}) as web, web.get(place) as answer:
+        ids = [row["id"] for row in (await answer.json())["result"]]
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert {type(one) for one in ids} == {int}
+
+
 def test_a_folder_that_is_none_is_an_option_to_change(shell: Shell) -> None:
     missing = shell.folder / "missing"
     code, _, err = shell.type("sandbox", "--port", "0", "--eml", str(missing))

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import time
+from enum import StrEnum
 from errno import EADDRINUSE
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,13 @@ MOST_ARRIVALS = 1000.0
 """Most arrivals a second: the sandbox can make about thirty thousand, and has to answer requests too."""
 
 
+class Era(StrEnum):
+    """Which API the account speaks."""
+
+    TODAY = "today"
+    SEEDS = "seeds"
+
+
 def sandbox(
     *,
     port: Annotated[
@@ -48,6 +56,7 @@ def sandbox(
         str, typer.Option(metavar="QUOTA", help="Requests per time window for each credential, or none.")
     ] = "1200/300s",
     faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, rough or hostile.")] = "none",
+    era: Annotated[Era, typer.Option(help="The API of today, or of Cloudflare's older reference pages.")] = Era.TODAY,
     eml: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of .eml files to add to the account.")] = None,
 ) -> None:
     """Serve an emulated account to try rules and settings on.
@@ -62,6 +71,9 @@ def sandbox(
     /_sandbox/submissions {"ids": [...]} for mails that a recipient submits; /_sandbox/faults {"script": [{"kind":
     "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99} for requests that somebody else makes
     with the credential.
+
+    With --era seeds, entries of lists have numbers as ids, fields have their older names, and mail is named by postfix
+    ids in paths and bodies.
 
     With --eml, each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
     scanned at its Date if that is within the last 30 days, otherwise now.
@@ -83,7 +95,7 @@ def sandbox(
         mail_flow=MailFlow(messages=messages, arrivals=parse_rate(arrivals)),
         quota=parse_budget(quota),
         faults=_read_faults(faults, seed),
-        options=SandboxOptions(lag=_parse_seconds("--lag", lag)),
+        options=SandboxOptions(era=era.value, lag=_parse_seconds("--lag", lag)),
     )
     context.wait(_serve(build, port=port, latency=_parse_seconds("--latency", latency), eml=eml))
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import fields, force_setattr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Era = Literal["today", "seeds"]
+IN_THE_SEEDS: Mapping[str, object] = MappingProxyType({
+    "deprecated": True, "page": "honoured", "postfix_path": True, "preview_body": "postfix_id", "release_body": "array",
+})  # fmt: skip
+"""The switches that the era of the seeds turns, unless they are set otherwise."""
 
 
 class MailFlow(Struct, frozen=True):
@@ -18,8 +29,12 @@ class MailFlow(Struct, frozen=True):
 class SandboxOptions(Struct, frozen=True):
     """Each default is the likeliest behaviour of the real API. Shares are 0 to 1, times in seconds.
 
-    A bulk job finds ``job_discovers`` messages in a ``job_step`` and handles ``job_handles`` in another.
+    ``era`` is "today", or "seeds" for the API of Cloudflare's older reference pages: ids of lists are numbers, fields
+    have their older names, messages are named by their postfix ids. A bulk job finds ``job_discovers`` messages in a
+    ``job_step`` and handles ``job_handles`` in another.
     """
+
+    era: Era = "today"
 
     # what the account has
     google: bool = False  # Google Workspace instead of Microsoft 365
@@ -80,3 +95,14 @@ class SandboxOptions(Struct, frozen=True):
     user_submission_after: float = 600.0
     user_submissions_reviewed: float = 0.5
     user_submissions_escalated: float = 0.0
+
+    @property
+    def seeds(self) -> bool:
+        """Whether this is the API of the older reference pages."""
+        return self.era == "seeds"
+
+    def __post_init__(self) -> None:
+        """Turn the switches of the era."""
+        for one in fields(self) if self.seeds else ():
+            if one.name in IN_THE_SEEDS and getattr(self, one.name) == one.default:
+                force_setattr(self, one.name, IN_THE_SEEDS[one.name])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from worker.sandbox import era
 from worker.sandbox.account.activity import Activity
 from worker.sandbox.edge import auth, faults
 from worker.sandbox.edge.faults import Fault, Faults
@@ -94,7 +95,8 @@ class World(Activity):
                 raise refuse_route(request)
             if fault is not None and fault.kind == "accepted" and faults.is_search(request):
                 return search.accept(self, call, fault.seconds)
-            return route.handler(self, call)
+            response = route.handler(self, call)
+            return era.age(route.operation, response) if self.options.seeds else response
         except Refused as refused:
             return refuse(refused.status, refused.code, refused.message, *refused.more)
 

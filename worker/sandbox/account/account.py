@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from worker.sandbox.options import SandboxOptions
 
 
+FIRST_ENTRY = 2400
+"""What ids that are numbers begin after."""
+
+
 class SlowSearch(Struct, frozen=True):
     """A search that is still running until ``ready`` (epoch seconds)."""
 
@@ -152,10 +156,14 @@ class AccountState:
                 beyond.append(effect)
         return beyond
 
+    def make_entry_id(self, otherwise: str) -> str:
+        """Return the id of a new entry: a number in the era of the seeds, else what is given."""
+        return str(FIRST_ENTRY + self.next_number()) if self.options.seeds else otherwise
+
     def add_entry(self, name: str, /, at: float | None = None, **fields: object) -> str:
         """Add an entry to a settings list by hand, with exactly these fields. Returns its id."""
         when = self._resolve_time(at)
-        ident = f"00000000-0000-4000-8000-{self.next_number():012x}"
+        ident = self.make_entry_id(f"00000000-0000-4000-8000-{self.next_number():012x}")
         entry: Json = {"id": ident, "created_at": format_moment(when), "modified_at": format_moment(when)}
         self.lists.setdefault(name, {})[ident] = Timeline(when, entry | fields)
         return ident

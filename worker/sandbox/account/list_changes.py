@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from worker.sandbox.account.account import Effect
+from worker.sandbox.account.list_schemas import age
 from worker.sandbox.account.timeline import Timeline
 from worker.sandbox.wire import Refused, format_moment
 
@@ -23,7 +24,8 @@ class ListChanges:
     """Changes to one list, made on a copy of its true state until they are committed."""
 
     def __init__(self, account: AccountState, call: Call, name: str, schema: ListSchema) -> None:
-        self.account, self.call, self.name, self.schema = account, call, name, schema
+        self.account, self.call, self.name = account, call, name
+        self.schema = schema = age(schema) if account.options.seeds else schema
         timelines = account.lists.setdefault(name, {})
         self.entries = {ident: timeline.value for ident, timeline in timelines.items() if timeline.value is not None}
         self.targets = Counter(schema.target(entry) for entry in self.entries.values())
@@ -33,7 +35,8 @@ class ListChanges:
     def create(self, body: Json) -> Json:
         """Add an entry."""
         given = self._read_fields(body, "create")
-        ident, stamp = str(UUID(int=self.account.rng.getrandbits(128), version=4)), format_moment(self.call.now)
+        ident = self.account.make_entry_id(str(UUID(int=self.account.rng.getrandbits(128), version=4)))
+        stamp = format_moment(self.call.now)
         fresh: Json = {"id": ident, "created_at": stamp, **dict.fromkeys(self.schema.fields), **self.schema.initial}
         return self._put("create", fresh | given)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.sandbox.account import domains, validators
 from worker.sandbox.account.account import AccountState
@@ -78,8 +79,8 @@ def _word(value: object) -> str:
 class ListSchema(Struct, frozen=True):
     """One list: its fields, the key that makes an entry unique, its filters, orders and verbs.
 
-    ``fixed`` fields are set by a create alone; ``initial`` is what the API itself decides about a new entry;
-    ``deprecated`` names old fields and whose value they show.
+    ``fixed`` fields are not set by the verbs in ``fixing``; ``initial`` is what the API itself decides about a new
+    entry; ``deprecated`` names old fields and whose value they show.
     """
 
     key: tuple[str, ...]
@@ -90,6 +91,7 @@ class ListSchema(Struct, frozen=True):
     parts: tuple[str, ...] = PARTS
     check: Callable[[Json], Complaint] = lambda _: None
     fixed: tuple[str, ...] = ()
+    fixing: tuple[str, ...] = ("edit", "replace")
     initial: Mapping[str, object] = {}
     deprecated: Mapping[str, str] = STAMPED
     on_create: Callable[[AccountState, str, float], None] = lambda *_: None
@@ -100,7 +102,7 @@ class ListSchema(Struct, frozen=True):
 
     def settable(self, verb: str) -> dict[str, Field]:
         """Return the fields that create, edit or replace may set."""
-        return {name: rule for name, rule in self.fields.items() if verb == "create" or name not in self.fixed}
+        return {name: rule for name, rule in self.fields.items() if verb not in self.fixing or name not in self.fixed}
 
     def select(self, body: Json, verb: str, *, deprecated: bool) -> Json:
         """Return the fields that a body sets. Unknown ones are ignored, deprecated ones set their successor."""
@@ -137,6 +139,7 @@ EXEMPTIONS = ("is_acceptable_sender", "is_exempt_recipient", "is_trusted_sender"
 
 _PATTERN = Field(str, required=True, least=1, most=1024)
 _TYPE = Field(str, required=True, words=WRITTEN)
+_ANY_TYPE = Field(str, required=True, words=(*WRITTEN, "UNKNOWN"))
 _COMMENTS = Field(str, nullable=ALWAYS, most=1024)
 _TEXT = Field(str, required=True)
 _NOTE = Field(str, nullable=ALWAYS)
@@ -202,3 +205,9 @@ LIST_SCHEMAS: Mapping[str, ListSchema] = MappingProxyType({
         orders=("domain", "created_at"), verbs=EVERY_VERB | {"replace", "delete_many"},
         fixed=("domain",), initial=domains.UNCHECKED, on_create=domains.schedule_check),
 })  # fmt: skip
+
+
+def age(schema: ListSchema) -> ListSchema:
+    """Return a list as the older reference pages have it: domains can be renamed, and UNKNOWN be written."""
+    fields = {name: _ANY_TYPE if rule is _TYPE else rule for name, rule in schema.fields.items()}
+    return replace(schema, fields=fields, fixing=("replace",))

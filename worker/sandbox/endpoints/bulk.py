@@ -99,12 +99,7 @@ def _build_query(request: IncomingRequest, sought: Json) -> IncomingRequest:
 
 def _read_tests(account: AccountState, request: IncomingRequest) -> list[Test]:
     """Return the filters of a job, which has two that the list of messages no longer has."""
-    tests = search.read_filters(account.reader, request, account, TEN)
-    if subject := request.get("exact_subject"):
-        tests.append(lambda mail, _: mail.read_fixed().subject == subject)
-    if request.get("submissions") == "true":
-        tests.append(lambda mail, _: mail.read_fixed().is_phish_submission)
-    return tests
+    return [*search.read_filters(account.reader, request, account, TEN), *search.read_older_filters(request)]
 
 
 def list_jobs(account: AccountState, call: Call) -> OutgoingResponse:

@@ -42,7 +42,7 @@ def move_one(account: AccountState, call: Call) -> OutgoingResponse:
 def move_many(account: AccountState, call: Call) -> OutgoingResponse:
     """Move up to 1,000 messages. There is an item for each recipient, and none says which message it is about."""
     body = account.reader.mapping(call.request)
-    destination, ids = read_destination(account, body), account.reader.ids(body.get("ids"))
+    destination, ids = read_destination(account, body), _read_targets(account, body)
     items: list[Json] = []
     for ident in ids:
         mail = account.find_mail(ident, call.now)
@@ -52,6 +52,14 @@ def move_many(account: AccountState, call: Call) -> OutgoingResponse:
         else:
             items += _move(account, call, mail, destination)
     return ok(items)
+
+
+def _read_targets(account: AccountState, body: Json) -> list[str]:
+    """Read whom to move: in the era of the seeds also by postfix ids, or nobody."""
+    if not account.options.seeds:
+        return account.reader.ids(body.get("ids"))
+    given = [account.reader.ids(body[name]) for name in ("ids", "postfix_ids") if name in body]
+    return [ident for ids in given for ident in ids]
 
 
 def read_destination(account: AccountState, body: Json) -> str:

@@ -17,6 +17,7 @@ from worker.sandbox.account.mail import DAY, DELIVERIES, SCAN_TIME, SIX, Fixed, 
 from worker.sandbox.wire import Call, IncomingRequest, Json, OutgoingResponse, Reader, ok, ok_raw
 
 ACTIONS = MappingProxyType({"PREVIEW": "PREVIEW", "QUARANTINE_RELEASED": "QUARANTINE_RELEASE", "MOVED": "MOVE"})
+OLDER_ACTIONS = MappingProxyType({**ACTIONS, "SUBMITTED": "SUBMISSION"})
 Matcher = Callable[[Fixed, Mail, str], bool]
 
 
@@ -103,11 +104,22 @@ def read_filters(
         chosen.append(lambda _, state: state.disposition in wanted)
     if delivery := reader.one_of(request, "delivery_status", DELIVERIES):
         chosen.append(lambda _, state: delivery in state.delivery)
-    if action := reader.one_of(request, "message_action", frozenset(ACTIONS)):
-        chosen.append(lambda _, state: ACTIONS[action] in (state.operations or ()))
+    actions = OLDER_ACTIONS if account.options.seeds else ACTIONS
+    if action := reader.one_of(request, "message_action", frozenset(actions)):
+        chosen.append(lambda _, state: actions[action] in (state.operations or ()))
     asked = [(match, text) for name, match in MATCHERS.items() if (text := request.get(name))]
     if asked:
         chosen.append(lambda mail, _: _all_match(mail, asked))
+    return [*chosen, *read_older_filters(request)] if account.options.seeds else chosen
+
+
+def read_older_filters(request: IncomingRequest) -> list[Test]:
+    """Read the filters that bulk jobs still have, and searches had in the era of the seeds."""
+    chosen: list[Test] = []
+    if subject := request.get("exact_subject"):
+        chosen.append(lambda mail, _: mail.read_fixed().subject == subject)
+    if request.get("submissions") == "true":
+        chosen.append(lambda mail, _: mail.read_fixed().is_phish_submission)
     return chosen
 
 

@@ -32,7 +32,7 @@ def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
         reader.refuse("start must not be later than end")
     size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
     everything = account.read_all(account.submissions, call.now)
-    wanted = _read_filters(reader, request)
+    wanted = _read_filters(reader, request, older=account.options.seeds)
     rows = [row for row in everything if start <= read_time(row, "requested_at") <= end]
     rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
     rows = _filter_escalated(reader, request, rows, everything)
@@ -42,12 +42,12 @@ def list_submissions(account: AccountState, call: Call) -> OutgoingResponse:
     return ok_page(rows, number, size)
 
 
-def _read_filters(reader: Reader, request: IncomingRequest) -> Json:
+def _read_filters(reader: Reader, request: IncomingRequest, *, older: bool) -> Json:
     """Read the values that rows must have. The filter takes TEAM and USER, where rows have Team and User."""
     kind = reader.one_of(request, "type", frozenset({"TEAM", "USER"}))
     wanted: Json = {"type": kind.title()} if kind else {}
     wanted |= {name: value for name in VERDICTS if (value := reader.one_of(request, name, SIX))}
-    if status := request.get("status"):
+    if status := request.get("status") or (older and request.get("customer_status")):
         wanted["customer_status"] = status
     if ident := request.get("submission_id"):
         wanted["submission_id"] = ident
