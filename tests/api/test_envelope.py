@@ -242,6 +242,7 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
         (9, ResultInfo(count=9), None),
         (10, None, "3"),
         (9, None, None),
+        (11, None, None),
         (10, ResultInfo(total_count=0), "3"),
         (4, ResultInfo(per_page=4), "3"),
         (4, ResultInfo(per_page=4, total_count=9), "3"),

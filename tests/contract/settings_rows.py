@@ -93,7 +93,13 @@ KINDS = (
     Kind(
         "domains",
         bodies.NewDomain,
-        bodies.DomainChange(drop_dispositions=("SPAM",), regions=("IN", "US"), lookback_hops=3, folder=None),
+        bodies.DomainChange(
+            drop_dispositions=("SPAM",),
+            ip_restrictions=("203.0.113.0/25",),
+            regions=("IN", "US"),
+            lookback_hops=3,
+            folder=None,
+        ),
         bodies.WhereDomain(
             active_delivery_mode="JOURNAL",
             allowed_delivery_mode="API",
@@ -181,7 +187,7 @@ def _at_once(kind: Kind) -> Row:
 
     def holds(done: Any, scene: Scene) -> bool:  # noqa: ANN401 (what a batch did)
         one, two, three = scene.entries[kind.name]
-        ids = ([part["id"] for part in done.deletes], [part.id for part in (*done.patches, *done.puts)])
+        ids = ([str(part["id"]) for part in done.deletes], [part.id for part in (*done.patches, *done.puts)])
         told = zip((*done.patches, *done.puts, *done.posts), (kind.change, whole, new), strict=True)
         return ids == ([one], [two, three]) and scene.now(kind.name, one) is None and all(_like(*pair) for pair in told)
 

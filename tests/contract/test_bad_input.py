@@ -88,7 +88,7 @@ async def test_an_address_that_is_nobodys_own_cannot_be_blocked(pattern: str) ->
     assert len((await client.settings.block_senders.all()).entries) == 3
 
 
-MANY = [str(n) for n in range(1001)]
+MANY = [f"id-{n}" for n in range(1001)]
 TOO_MANY: dict[str, Callable[[Client], Awaitable[object]]] = {
     "POST /investigate/move": lambda client: client.investigate.move(MANY, "JunkEmail"),
     "POST /investigate/release": lambda client: client.investigate.release(MANY),

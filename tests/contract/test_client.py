@@ -1,16 +1,24 @@
 """Each operation, called by our client and answered by the sandbox: the result is the state of the account."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.rows import Row
 from tests.contract.scene import Scene
 from tests.contract.wires import ROWS, ask, recorded
 
+KINDS_OF_API: dict[str, dict[str, Any]] = {
+    "today": {},
+    "today with old fields": {"deprecated": True},
+    "seeds": {"era": "seeds"},
+}
 
-@pytest.mark.parametrize("deprecated", [False, True], ids=["", "with old fields"])
+
+@pytest.mark.parametrize("kind", KINDS_OF_API)
 @pytest.mark.parametrize("row", ROWS.values(), ids=str)
-async def test_an_operation_returns_and_does_what_it_should(row: Row, *, deprecated: bool) -> None:
-    scene = Scene(domains_without_ids="all", deprecated=deprecated)
+async def test_an_operation_returns_and_does_what_it_should(row: Row, kind: str) -> None:
+    scene = Scene(domains_without_ids="all", **KINDS_OF_API[kind])
     result = await ask(recorded(scene)[0], row, scene)
     assert row.holds(result, scene), result
 

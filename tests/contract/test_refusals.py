@@ -5,9 +5,8 @@ import pytest
 from tests.api.desk import answer, page
 from tests.contract.rows import Row
 from tests.contract.scene import Scene
-from tests.contract.wires import OPERATION_OF, ROWS, ask, fits, of_ours
-from tests.support import WorldTransport
-from worker.api import Budget, Client, Request, Response
+from tests.contract.wires import OPERATION_OF, ROWS, Instead, ask
+from worker.api import Budget, Client, Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.sandbox import ACCOUNT
 
@@ -26,6 +25,8 @@ REFUSALS: list[tuple[int, str, type[WorkerError]]] = [
     (415, SAID, Rejected),
     (422, SAID, Rejected),
 ]
+OF_TWO_FORMS = {"investigate.release", "investigate.preview_clean"}
+"""Operations whose body changed: after a 400 they are tried in the other form."""
 UNDECIDED: dict[str, Response] = {
     "500": answer(SAID, 500),
     "503": answer(SAID, 503),
@@ -47,21 +48,6 @@ UNDECIDED: dict[str, Response] = {
 }
 SILENT = {"investigate.reclassify", "settings.domains.delete_all", "submissions.create"}
 """With each ``delete`` those whose answers hold nothing that anybody reads."""
-
-
-class Instead:
-    """Gives one operation prepared answers; all other requests go to the sandbox."""
-
-    def __init__(self, scene: Scene, row: Row, *answers: Response) -> None:
-        self.world = WorldTransport(scene.world, scene.clock)
-        self.row, self.answers, self.times = row, list(answers), 0
-
-    async def send(self, request: Request) -> Response:
-        """Give the answers one after the other, and the last one again and again."""
-        if not fits(of_ours(request), OPERATION_OF[self.row.call]):
-            return await self.world.send(request)
-        self.times += 1
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 async def told(row: Row, *answers: Response) -> tuple[WorkerError, int, float]:
@@ -94,8 +80,7 @@ async def test_a_refusal_says_of_what_and_why(row: Row) -> None:
         assert type(error) is kind
         assert str(error).startswith(f"{name(row)}the API answered {status}: {said}")
         assert getattr(error, "status", status) == status
-        # Only a release is tried in its other form after a 400.
-        assert times == 1 + (row.call == "investigate.release" and status in {400, 422})
+        assert times == 1 + (row.call in OF_TWO_FORMS and status in {400, 422})
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=str)

@@ -136,3 +136,18 @@ def fits(request: Asked, operation: Operation) -> bool:
     pairs = zip(request.path, wanted, strict=False)
     same = all(part == name or (name == "{id}" and part) for part, name in pairs)
     return request.method == operation.method and len(request.path) == len(wanted) and same
+
+
+class Instead:
+    """Gives one operation prepared answers; all other requests go to the sandbox."""
+
+    def __init__(self, scene: Scene, row: Row, *answers: Response) -> None:
+        self.world = WorldTransport(scene.world, scene.clock)
+        self.row, self.answers, self.times = row, list(answers), 0
+
+    async def send(self, request: Request) -> Response:
+        """Give the answers one after the other, and the last one again and again."""
+        if not fits(of_ours(request), OPERATION_OF[self.row.call]):
+            return await self.world.send(request)
+        self.times += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -1,5 +1,6 @@
 """Collections: the operations that all lists of an account share."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -25,6 +26,8 @@ PER_PAGE = 1000
 READINGS = 3
 """How often a list that changes while it is read is read again."""
 MOST_IN_A_BATCH = 1000
+NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+"""An id that the API gave as a number."""
 
 
 class ListPage(RecordPage, Generic[Item], frozen=True, kw_only=True):
@@ -166,7 +169,7 @@ class BatchCollection(Collection[Item, New, Change, Asked], Generic[Item, New, C
         ``patches`` and ``puts`` are by id. Cloudflare documents order and atomicity; the limit is an assumption.
         """
         body = {
-            "deletes": [{"id": one} for one in deletes],
+            "deletes": [{"id": write_id(one)} for one in deletes],
             "patches": [add_id(one, change) for one, change in (patches or {}).items()],
             "puts": [add_id(one, new) for one, new in (puts or {}).items()],
             "posts": posts,
@@ -186,4 +189,9 @@ def _read_batch(kind: type[Item], raw: Raw) -> Batched[Item]:
 
 def add_id(id_: str, body: Struct) -> dict[str, Any]:
     """Return a body with the id of its entry."""
-    return {"id": id_, **msgspec.to_builtins(body)}
+    return {"id": write_id(id_), **msgspec.to_builtins(body)}
+
+
+def write_id(id_: str) -> str | int:
+    """Return an id as a body has it. Ids were numbers until April 2026; they are read as texts in either form."""
+    return int(id_) if NUMBER.fullmatch(id_) else id_

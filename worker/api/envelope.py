@@ -118,7 +118,8 @@ def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -
 def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
     """Make a page of a list with page numbers; without a total, a page that is not full is the last one.
 
-    The API may make pages smaller than requested. A total below the number of entries on this page is ignored.
+    The API may make pages smaller than requested. A total below the number of entries on this page is ignored. More
+    entries than requested, without a word about pages, are all there are: reports had no pages until October 2026.
     """
     found, info = len(answer.result), answer.info or ResultInfo()
     size = min(info.per_page or per_page, per_page)
@@ -126,7 +127,8 @@ def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
     reached = (page - 1) * size + found
     # Beyond the total: the pages are smaller than the API says, so count with the size of this one.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
-    following = str(page + 1) if found and more else None
+    whole = answer.info is None and found > per_page
+    following = str(page + 1) if found and more and not whole else None
     return RecordPage(tuple(answer.result), following, answer.begun, total)
 
 

@@ -110,7 +110,8 @@ class Investigate:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._bare_list = False
+        self._outdated = set[str]()
+        """Paths of which the API takes the older body."""
 
     @cached_property
     def bulk(self) -> Bulk:
@@ -199,7 +200,8 @@ class Investigate:
 
     async def preview_clean(self, id: str) -> Preview:  # noqa: A002
         """Make a picture of a mail that was not detected and is still in the inbox; raise NotFound."""
-        return await self._write("/investigate/preview", preview, {"id": id})
+        older = {"postfix_id": id.partition("-")[0]}
+        return await self._write_either("/investigate/preview", preview, {"id": id}, older)
 
     async def _read(
         self,
@@ -229,26 +231,29 @@ class Investigate:
     async def release(self, ids: Sequence[str]) -> tuple[Released, ...]:
         """Deliver at most 100 quarantined messages; ids that the API does not know are missing in the answer.
 
-        Since October 2026 the body is an object; before, it was a list. A body that is rejected as invalid was not
-        carried out, so it is sent again in the other form, and the form that works is kept. When both are rejected,
-        the first error is raised.
+        Since October 2026 the body is an object; before, it was a list.
         """
         _check_count("POST /investigate/release", ids, MOST_RELEASED)
+        return await self._write_either("/investigate/release", released, {"ids": ids}, ids)
+
+    async def _write_either(self, path: str, read: Reader[T], newer: object, older: object) -> T:
+        """Send a body; when it is rejected as invalid, so that nothing was carried out, send its other form.
+
+        The form that works is kept. When both are rejected, the first error is raised.
+        """
+        first, second = (older, newer) if path in self._outdated else (newer, older)
         try:
-            return await self._release(ids, bare=self._bare_list)
+            return await self._write(path, read, first)
         except Rejected as refusal:
             if refusal.status not in INVALID:
                 raise
             refused = refusal
         try:
-            answer = await self._release(ids, bare=not self._bare_list)
+            answer = await self._write(path, read, second)
         except Rejected:
             raise refused from None
-        self._bare_list = not self._bare_list
+        self._outdated ^= {path}
         return answer
-
-    async def _release(self, ids: Sequence[str], *, bare: bool) -> tuple[Released, ...]:
-        return await self._write("/investigate/release", released, ids if bare else {"ids": ids})
 
     async def reclassify(
         self,

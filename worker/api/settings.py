@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from worker.api import bodies
 from worker.api.calls import Calls
-from worker.api.collection import MOST_IN_A_BATCH, BatchCollection, Collection
+from worker.api.collection import MOST_IN_A_BATCH, BatchCollection, Collection, write_id
 from worker.api.envelope import nothing
 from worker.api.models import AccountDomain, ContentPolicy, SendingDomainRestriction, TrustedDomain, UrlIgnorePattern
 from worker.api.pacing import Urgency
@@ -59,7 +59,7 @@ class Restrictions(
         """Remove at most 1,000 entries, all or none."""
         if not 1 <= len(ids) <= MOST_IN_A_BATCH:
             raise Unsent(f"POST {self._path}/batch: a batch takes 1 to {MOST_IN_A_BATCH} entries, not {len(ids)}")
-        body = {"deletes": [{"id": one} for one in ids]}
+        body = {"deletes": [{"id": write_id(one)} for one in ids]}
         await self._calls.call("POST", self._path + "/batch", nothing, body=body, urgency=Urgency.ACT, writes=True)
 
 
