@@ -13,7 +13,6 @@ from random import Random
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-import msgspec
 from sqlalchemy import Connection
 
 from tests.ledger.memory import in_memory
@@ -27,6 +26,7 @@ from worker.intake.sources import Messages
 from worker.judging.facts import Facts
 from worker.judging.services import AccountServices, Timing
 from worker.language.actions import AnyAction
+from worker.language.reading import read
 from worker.language.rules import ENFORCE, Limit, Proposal, RuleInfo
 from worker.ledger.db.runner import SyncRunner
 from worker.ledger.entries import Standing
@@ -65,7 +65,7 @@ class Rules:
     def _said(self, event: Event) -> list[Proposal]:
         if event.kind != "Message":
             return []
-        return [_proposal(name, actions) for name, actions in wanted(_decode(event.raw)).items()]
+        return [_proposal(name, actions) for name, actions in wanted(read(Message, event.raw)).items()]
 
 
 def wanted(message: Message) -> dict[str, tuple[AnyAction, ...]]:
@@ -99,7 +99,6 @@ INFO = {
     )
     for name in ("malicious_mail", "partner_release", "suspicious_sender", "trusted_for_a_while")
 }
-_decode = msgspec.json.Decoder(Message).decode
 
 
 def _proposal(name: str, actions: tuple[AnyAction, ...]) -> Proposal:
@@ -176,6 +175,7 @@ class Day:
             quota=(1200, 300.0),
             faults=Faults(self.faults, seed=seed),
             options=SandboxOptions(
+                era=Random(f"era {seed}").choice(("today", "seeds")),
                 lag=lag,
                 late=0.1,
                 late_by=self.rng.choice((300.0, 3600.0)),

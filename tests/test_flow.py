@@ -28,8 +28,9 @@ def wants(event: Event) -> Said:
 
 
 @pytest.mark.slow
-async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded() -> None:
-    room = Room(wants)
+@pytest.mark.parametrize("era", ["today", "seeds"])
+async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded(era: str) -> None:
+    room = Room(wants, era=era)
     moved = room.world.add_message()
     released = room.world.add_message(disposition="SPAM", quarantined=True, sender="Carol@near.example")
     room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test")

@@ -49,6 +49,9 @@ def entry(action: AnyAction = JUNK, state: State = "unsure", **fields: object) -
     return replace(plain, **given_)
 
 
+TWO_COPIES = entry(recipients=("a@corp.example", "b@corp.example"))
+
+
 def look(after: float, *operations: str, **fields: object) -> Look:
     return replace(PLAIN, at=T + after, operations=operations, **fields)
 
@@ -227,6 +230,15 @@ def test_what_an_earlier_entry_of_ours_did_a_moment_before_is_not_this_ones() ->
     assert state_of(judge_move(mine, None, log(1, both[0]), SETTLE)) == "moot"
 
 
+def test_without_a_delivery_status_a_move_that_is_shown_proves_several_copies_only_once_the_log_had_its_time() -> None:
+    shown = look(150, "MOVE")
+    assert judge_move(TWO_COPIES, shown, None, SETTLE) is None
+    assert judge_move(TWO_COPIES, shown, log(3), SETTLE) is None
+    assert state_of(judge_move(TWO_COPIES, shown, log(150), SETTLE)) == "done"
+    assert state_of(judge_move(TWO_COPIES, shown, log(3, line(1), line(1, status="busy")), SETTLE)) == "failed"
+    assert state_of(judge_move(TWO_COPIES, look(3, "MOVE", status=("moved",)), None, SETTLE)) == "done"
+
+
 def test_a_partial_move_tells_how_many_and_why() -> None:
     three = entry(recipients=("a", "b", "c"))
     outcome = judge_move(three, None, log(3, line(1), line(1, status="busy\x1b[2J"), line(1)), SETTLE)
@@ -240,6 +252,8 @@ def test_the_log_is_asked_for_only_where_a_search_cannot_tell() -> None:
     assert wants_log(entry(), look(3, "MOVE", status=("move_failed",)), T + 3, SETTLE)
     assert wants_log(entry(), look(150), T + 150, SETTLE)
     assert not wants_log(entry(), look(150, "MOVE"), T + 150, SETTLE)
+    assert not wants_log(TWO_COPIES, look(150, "MOVE", status=("moved",)), T + 150, SETTLE)
+    assert wants_log(TWO_COPIES, look(3, "MOVE"), T + 3, SETTLE)
     assert not wants_log(entry(), look(3), T + 3, SETTLE)
     assert not wants_log(entry(), None, T + 3, SETTLE)
     assert wants_log(sent, look(10), T + 10, SETTLE)

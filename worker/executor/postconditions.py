@@ -61,7 +61,9 @@ def wants_log(entry: Entry, look: Look | None, now: float, settle: float) -> boo
         return False
     if entry.state == "sent" and entry.why == "answer_unclear" and now >= entry.answered_at + FIRST_LOOKS[1]:
         return True
-    return "move_failed" in look.status or (look.at >= deadline(entry, settle) and "MOVE" not in look.operations)
+    if "MOVE" in look.operations:
+        return not _shows_all(entry, look)
+    return "move_failed" in look.status or look.at >= deadline(entry, settle)
 
 
 def judge_move(
@@ -73,13 +75,20 @@ def judge_move(
     """
     if log is not None and (logged := _judge_log(entry, log, ours)):
         return logged
-    if look is not None and "MOVE" in look.operations and not had_moved(entry) and "move_failed" not in look.status:
+    late = log is not None and log.at >= deadline(entry, settle)
+    shown = look is not None and "MOVE" in look.operations and not had_moved(entry)
+    if look is not None and shown and (_shows_all(entry, look) or (late and "move_failed" not in look.status)):
         return _outcome(
             entry, "done", "seen", "a move of this message is shown since the request, which named the folder"
         )
-    if log is not None and log.at >= deadline(entry, settle) and (look is None or look.at >= deadline(entry, settle)):
+    if late and (look is None or look.at >= deadline(entry, settle)):
         return again(entry, "no move is shown or logged since the request")
     return None
+
+
+def _shows_all(entry: Entry, look: Look) -> bool:
+    """Tell whether a MOVE that a look shows is one of every copy: without a delivery status only the log knows."""
+    return "move_failed" not in look.status and (bool(look.status) or len(entry.recipients) <= 1)
 
 
 def had_moved(entry: Entry) -> bool:
