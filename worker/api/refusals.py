@@ -30,8 +30,8 @@ FORM_OF_KEY = (
     "or the key is a token, which belongs in CLOUDFLARE_API_TOKEN"
 )
 CREDENTIAL = (
-    "Check the credential, CLOUDFLARE_API_TOKEN: it may have expired, belong to another account than CLOUDFLARE_ACCOUNT_ID, "
-    'be limited to other addresses, or lack the permission "{permission}"'
+    "Check CLOUDFLARE_API_TOKEN: the credential may have expired, be for another account than CLOUDFLARE_ACCOUNT_ID "
+    'or for other addresses, or lack the permission "{permission}"'
 )
 HEADERS = (
     "Check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, "

@@ -56,7 +56,9 @@ def sandbox(
         str, typer.Option(metavar="QUOTA", help="Requests per time window for each credential, or none.")
     ] = "1200/300s",
     faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, rough or hostile.")] = "none",
-    era: Annotated[Era, typer.Option(help="The API of today, or of Cloudflare's older reference pages.")] = Era.TODAY,
+    era: Annotated[
+        Era, typer.Option(metavar="ERA", help="Whose API: that of today, or seeds, of Cloudflare's older pages.")
+    ] = Era.TODAY,
     eml: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of .eml files to add to the account.")] = None,
 ) -> None:
     """Serve an emulated account to try rules and settings on.
