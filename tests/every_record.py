@@ -121,7 +121,10 @@ async def _end_blocks(desk: Desk) -> None:
 
 
 async def _decide(desk: Desk) -> None:
-    """Something is approved, at once or behind something else, something refused; a brake goes off, and one stays."""
+    """Something is approved, at once or behind something else, something refused; a brake goes off, and one stays.
+
+    What is approved at once is tried again: by then, its claim says why.
+    """
     asks = partial(desk.wish, state="waiting", mode=APPROVE, why_waiting="the ceiling is approve")
     approved, refused = [await asks(message=name) for name in ("approved", "refused")]
     behind = await desk.wish(TRASH, "behind", state="waiting")
@@ -131,6 +134,9 @@ async def _decide(desk: Desk) -> None:
     for verb, subject in (*ordered, *brakes, ("cancel", "bulk:1")):
         await desk.ledger.order(ME, verb, subject, "ada", "a newsletter", T0)
     await desk.ledger.take_orders(ME, T0)
-    for answer in ("ready", "failed"):
+    for answer in ("ready", "unsure"):
         await desk.claim(await desk.now_of(approved))
         await desk.answer(approved, answer, "the API answered 429")
+    await desk.settle(approved, "ready", "no move is shown")
+    await desk.claim(await desk.now_of(approved))
+    await desk.answer(approved, "failed", "the API answered 400")

@@ -1,5 +1,6 @@
 """What people order: rows that the daemon takes up, answers and records."""
 
+import msgspec
 import pytest
 
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk
@@ -156,6 +157,33 @@ async def test_an_order_that_nobody_knows_lets_nothing_go() -> None:
     entry = await desk.wish(state="waiting")
     assert await order(desk, "undo", entry.id) == "'undo' is no order that this version knows: nothing was done"
     assert await desk.state(entry) == "waiting"
+
+
+async def claims_of(desk: Desk) -> list[str]:
+    """Return what the records of claims say."""
+    records = [msgspec.json.decode(line) for line in await desk.ledger.records(ME)]
+    return [record.get("said", "") for record in records if record["verb"] == "claimed"]
+
+
+async def test_a_claim_does_not_repeat_why_the_entry_had_waited() -> None:
+    desk = Desk()
+    move = await desk.wish(state="waiting", why_waiting="WORKER_CEILING is approve")
+    await order(desk, "approve", move.id)
+    await desk.claim(move)
+    await desk.answer(move, "ready", "the API answered 429")
+    await desk.claim(move)
+    assert (await claims_of(desk), (await desk.now_of(move)).said) == (["", ""], "WORKER_CEILING is approve")
+
+
+async def test_a_claim_of_what_was_approved_says_why_it_is_tried_again() -> None:
+    desk = Desk()
+    move = await desk.wish(state="waiting", why_waiting="WORKER_CEILING is approve")
+    await order(desk, "approve", move.id)
+    await desk.claim(move)
+    await desk.answer(move, "unsure")
+    await desk.settle(move, "ready", "no move is shown")
+    await desk.claim(move)
+    assert await claims_of(desk) == ["", "no move is shown"]
 
 
 async def test_every_notice_that_is_approved_leaves_though_others_of_its_channel_have_left() -> None:

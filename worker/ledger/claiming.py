@@ -227,11 +227,14 @@ def _write_claim(work: UnitOfWork, entry: Entry, look: Look | None, reached_by: 
     seen: Json = (
         {"verdict": look.verdict, "quarantined": look.quarantined, "operations": look.operations} if look else None
     )
+    told: dict[str, Json] = {"attempt": entry.attempts + 1, "owner": work.mint.owner, "look": seen, "counted": counted}
+    if not entry.attempts:  # an approved entry keeps why it had waited, which other records say already
+        told["said"] = ""
     return work.move(
         entry,
         "claimed",
         "claimed",
-        told={"attempt": entry.attempts + 1, "owner": work.mint.owner, "look": seen, "counted": counted},
+        told=told,
         owner=work.mint.owner,
         attempts=entry.attempts + 1,
         claimed_at=work.now,
