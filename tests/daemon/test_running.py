@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import MOVES, Bench, until
-from tests.ledger.db.version_0001 import OLD_LEDGER
+from tests.ledger.db.revision_0001 import OLD_LEDGER
 from tests.rule_files import rule_files
 from worker import daemon
 from worker.daemon import maintenance, reload

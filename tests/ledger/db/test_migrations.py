@@ -1,7 +1,7 @@
-"""A ledger of an earlier version: nothing in it is lost, and the way back is open.
+"""A ledger of an earlier revision: nothing in it is lost, and the way back is open.
 
-``data/worker-0001.db.xz`` was written by version 0.1 (revision 0001): entries of every action in every state, of three
-accounts, with held events, orders that are not taken up, brakes, and whatever sentences that version read as state.
+``data/worker-0001.db.xz`` is of revision 0001: entries of every action in every state, of three
+accounts, with held events, orders that are not taken up, brakes, and whatever sentences were read as state then.
 """
 
 import os
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from tests.ledger.db.disks import small_disk
-from tests.ledger.db.version_0001 import OLD_LEDGER, describe, keys_in
+from tests.ledger.db.revision_0001 import OLD_LEDGER, describe, keys_in
 from worker.audit.verify import verify
 from worker.errors import StoreError
 from worker.executor.action_log import hand_key

@@ -22,11 +22,11 @@ BLOCKED = re.compile(r"(?:list entry (\S+)|entry (\S+) of the ledger, which is o
 LINE = re.compile(
     r"(MOVE|RELEASE|QUARANTINE_RELEASE)(?: to (.{1,59}?))? by (.{1,79}?)(?: at (\S+ \S+)Z)?(?: \((.{1,79})\))?"
 )
-"""One line of an action log as version 0.1 told it; a part that fills its bound may have been cut."""
+"""One line of an action log as a ledger of revision 0001 tells it; a part that fills its bound may have been cut."""
 
 
 def upgrade() -> None:
-    """Add the columns, and fill them from what version 0.1 wrote."""
+    """Add the columns, and fill them from the sentences of revision 0001."""
     for name in ORDER:
         op.add_column("entries", _column(name))
     for name in ("item_kind", "item_of"):

@@ -1,4 +1,4 @@
-"""Version 0.1: a ledger that it wrote, and how it told a person lines of an action log."""
+"""Revision 0001: a ledger of it, and how it told a person lines of an action log."""
 
 import lzma
 from collections.abc import Sequence
