@@ -188,7 +188,7 @@ async def test_a_sender_allowed_in_one_way_is_not_allowed_in_another_nor_for_lon
         wish = await desk.wish(more, cause=f"{more.kind}/1")
         assert (wish.state, wish.said) == (
             "moot",
-            f"is listed already in another form, see {first.id}; take that back first",
+            f"is listed already in another form, see {first.id}; remove that entry first",
         )
     ends = [entry.ready_at for entry in await desk.ledger.entries(ME, states=("ready",))]
     assert ends == ([T0 + 3600] if standing else [])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
-app = typer.Typer(help="Ask the audit records what was done, by whom and why.")
+app = typer.Typer(help="Search the audit records: what was done, by whom and why.")
 COLUMNS = ("number", "at", "verb", "rule", "who", "what")
 AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
 FILES = "Files of records, one JSON object per line, the oldest file first. Default: the ledger."

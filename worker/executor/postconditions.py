@@ -25,6 +25,8 @@ FIRST_LOOKS = (2.0, 10.0, 60.0)
 LISTED_LATE = 5.0
 """How many times SETTLE a request for another verdict may stay unlisted before it is taken as never made."""
 LISTED_BY = 86400.0
+SILENT = "for a day the API gave no usable answer about this message: check it in the dashboard"
+MOVED = "a read after the request shows that this message was moved; the request named the folder"
 
 
 class TeamSubmissions(Struct, frozen=True):
@@ -78,9 +80,7 @@ def judge_move(
     late = log is not None and log.at >= deadline(entry, settle)
     shown = look is not None and "MOVE" in look.operations and not had_moved(entry)
     if look is not None and shown and (_shows_all(entry, look) or (late and "move_failed" not in look.status)):
-        return _outcome(
-            entry, "done", "seen", "a move of this message is shown since the request, which named the folder"
-        )
+        return _outcome(entry, "done", "seen", MOVED)
     if late and (look is None or look.at >= deadline(entry, settle)):
         return again(entry, "no move is shown or logged since the request")
     return None
@@ -178,8 +178,9 @@ def _not_there(entry: Entry, found: ListReading | TeamSubmissions, settle: float
     """Let a complete and late reading say no; what cannot be read whole for a day is for a person."""
     if found.whole:
         return again(entry, why) if found.at >= deadline(entry, settle) else None
-    late = found.at >= latest_arrival(entry) + LISTED_BY
-    return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: look there") if late else None
+    if found.at < latest_arrival(entry) + LISTED_BY:
+        return None
+    return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: check it in the dashboard")
 
 
 def judge_notice(entry: Entry) -> Outcome:
@@ -199,7 +200,7 @@ def judge_silence(entry: Entry, lasted: float) -> Outcome | None:
     """Let a person decide about mail of which no answer has made sense for a day; ``lasted`` is in seconds."""
     if not isinstance(entry.action, Move | Release) or lasted < LISTED_BY:
         return None
-    return _outcome(entry, "waiting", "seen", "for a day the API told nothing about it that makes sense: look there")
+    return _outcome(entry, "waiting", "seen", SILENT)
 
 
 def again(entry: Entry, why: str) -> Outcome:

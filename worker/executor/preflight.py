@@ -32,7 +32,7 @@ TOLD_FOR = 86400.0
 """Seconds for which it is remembered that a contradiction was told; beyond that it is told once more."""
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
-SENSELESS_ANSWERS = "the API gives no answer about this message that makes sense"
+SENSELESS_ANSWERS = "the API gives no usable answer about this message"
 UNTOLD = "the API does not tell what was done to this message by others"
 
 

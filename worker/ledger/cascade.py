@@ -69,7 +69,7 @@ def choose_fate(work: UnitOfWork, wish: Entry) -> Fate:
     if rival and not (is_end(rival) and rival.state == "ready"):
         return Fate("held", rival.id, f"waits behind {rival.id}, which wants something else")
     if isinstance(wish.action, Adding) and stands and not _alike(wish, stands):
-        return Fate("moot", why=f"is listed already in another form, see {stands.id}; take that back first")
+        return Fate("moot", why=f"is listed already in another form, see {stands.id}; remove that entry first")
     if rival:
         return _meet_end(work, rival, wish)
     if isinstance(wish.action, Removing):

@@ -71,7 +71,7 @@ def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> N
     others = [other for other in pending if not set(draft.rules).isdisjoint(other.rules)]
     if others and draft.state in {"ready", "waiting"}:
         of = next((other for other in others if other.item == draft.item), others[0])
-        said = "leaves when the rest of its sentence has settled"
+        said = "is sent when the rule's other actions have ended"
         notice = replace(notice, state="held", item=of.item, item_kind=of.item_kind, item_of=of.item_of, said=said)
     work.enter(notice)
     if notice.state in {"ready", "waiting"}:

@@ -34,7 +34,10 @@ FORBIDDEN = {
     "open": "rules cannot read files",
 }
 """Built-in functions that a rule must not use, and why."""
-ALLOWED = "rules import names from worker, standard modules that only compute, such as re, and neighbours as ._name"
+ALLOWED = (
+    "rules import names from worker, standard modules that only compute, such as re, and shared files, as in "
+    "`from ._name import …`"
+)
 SHORTEST, LONGEST = 60.0, 30 * 86400.0
 """Seconds that the window of a limit lasts at least and at most."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
