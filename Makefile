@@ -12,7 +12,7 @@ SLOW := $(BIN)/pytest -n 3 --dist worksteal --tenth
 # Kept bytecode saves each run of the tests, and each process that they start, some seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test matrix check bench install install-dev requirements
+.PHONY: help demo test matrix check bench drift install install-dev requirements
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ check: install-dev ## lint, format, types, import directions and Markdown
 
 bench: install-dev ## measure this worker beside two scripts on the official SDK
 	$(BIN)/python -m benchmarks
+
+drift: install-dev ## compare the API that is known with the one of Cloudflare's newest SDK
+	$(BIN)/python -m tests.contract.drift
 
 # A .venv is complete when it was filled from these very files. Their content is compared, not their time, so that a
 # fresh clone beside a kept .venv starts at once.

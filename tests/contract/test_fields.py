@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import product
 from typing import Any, Literal, Required, get_args, get_origin, get_type_hints
 
 import pydantic
@@ -19,6 +20,7 @@ from worker.api import bodies, models
 from worker.api.bulk import BulkSearch
 from worker.api.investigate import MoveItem, Released
 from worker.api.submissions import WhereSubmission
+from worker.language.base import Noun, get_older
 from worker.language.models import Detection, Message, Report, Submission, Trace
 from worker.language.policies import AllowPolicy, BlockedSender, ListEntry, Registrant
 
@@ -32,6 +34,14 @@ ALL_LISTS = {field.encode_name for field in fields(ListEntry)}
 """What our entries have in common; not every list has all of them."""
 OF_ROWS = {"client_recipient"}
 """What the action of a job lacks and that of each of its rows has; ours is one class."""
+NOT_READ = {
+    *("AllowPolicy.is_recipient", "AllowPolicy.is_sender", "AllowPolicy.is_spoof"),  # older names of flags
+    *("Message.action_log", "Message.findings", "Detection.findings", "ThreatCategory.id"),
+    *("Message.htmltext_structure_hash", "Message.postfix_id_outbound"),
+    *("MoveItem.completed_at", "MoveItem.completed_timestamp", "MoveItem.item_count", "MoveItem.operation"),
+    *("Submission.escalated_as", "Submission.escalated_at", "Submission.escalated_by", "Submission.original_edf_hash"),
+}
+"""What the API answers and our records leave out. A field that the SDK gets belongs here, or into a record."""
 
 SENT: Mapping[type[Struct], Any] = {
     bodies.NewBlock: of_lists.BlockSenderCreateParams,
@@ -153,3 +163,24 @@ def strangers(ours: type[Struct], theirs: tuple[type[pydantic.BaseModel], ...]) 
         for inner in parts(field.type):
             if isinstance(inner, type) and issubclass(inner, Struct):
                 yield from strangers(inner, known_models)
+
+
+def silent(ours: type[Struct], theirs: type[pydantic.BaseModel]) -> Iterator[str]:
+    """Yield each field of a model that ours does not read under any name, at any depth."""
+    mine = {field.encode_name: field for field in fields(ours)}
+    older = set(get_older(ours).values()) if issubclass(ours, Noun) else set()
+    for name, info in theirs.model_fields.items():
+        wire = info.alias or name
+        if wire not in mine:
+            yield from () if wire in older else (f"{ours.__name__}.{wire}",)
+            continue
+        structs = [one for one in parts(mine[wire].type) if isinstance(one, type) and issubclass(one, Struct)]
+        models = [
+            one for one in parts(info.annotation) if isinstance(one, type) and issubclass(one, pydantic.BaseModel)
+        ]
+        for struct, model in product(structs, models):
+            yield from silent(struct, model)
+
+
+def test_what_we_do_not_read_is_on_the_list() -> None:
+    assert {one for ours, theirs in READ.items() for one in silent(ours, theirs)} == NOT_READ
