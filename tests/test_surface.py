@@ -30,6 +30,7 @@ from worker.cli import app
 from worker.language.actions import Action
 from worker.ledger.records import VERBS
 from worker.sandbox import MailFlow, SandboxOptions
+from worker.sandbox.content.by_hand import KNOWN
 from worker.sandbox.control import ROUTES
 from worker.settings import Account, describe
 from worker.telemetry import Metrics
@@ -202,7 +203,7 @@ def test_the_web_server_and_the_sandbox_keep_their_routes() -> None:
     paths = {one.canonical for one in routes if "{" not in one.canonical}
     hold("routes", {"path": set(HELD["routes"])}, {"path": paths})
     stirring = {f"{verb} /_sandbox/{path}" for verb, path in ROUTES}
-    hold("sandbox", HELD["sandbox"], {"routes": stirring})
+    hold("sandbox", HELD["sandbox"], {"routes": stirring, "fields of a message to add": set(KNOWN)})
 
 
 def describe_call(function: Any) -> str:  # noqa: ANN401 (any function or class)

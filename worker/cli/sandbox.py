@@ -72,7 +72,7 @@ def sandbox(
     To change it, POST JSON: /_sandbox/messages {"arrive": {"outbreak": 20}}, or "add" or "change" for single mails;
     /_sandbox/submissions {"ids": [...]} for mails that a recipient submits; /_sandbox/faults {"script": [{"kind":
     "html", "count": 5}]}, or {"table": "hostile"}; /_sandbox/quota {"spend": 99} for requests that somebody else makes
-    with the credential.
+    with the credential. An unknown field is answered with the list of those that are known.
 
     With --era seeds, entries of lists have numbers as ids, fields have their older names, and mail is named by postfix
     ids in paths and bodies.

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
+from worker.sandbox.account.mail import DESTINATIONS, TEN
 from worker.sandbox.account.traffic import KINDS
-from worker.sandbox.content.writing import Record
+from worker.sandbox.content.by_hand import GivenMail, Misfit, add_mail, convert, read_mail, require_names, require_word
 from worker.sandbox.edge.faults import Fault
 from worker.sandbox.wire import JSON_TYPE, IncomingRequest, Json, OutgoingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from worker.sandbox.account.account import Effect
     from worker.sandbox.account.mail import Mail
     from worker.sandbox.world import World
 
 PREFIX = "/_sandbox/"
-Moment = Annotated[float, msgspec.Meta(ge=0, lt=2**32)]
-
-
-class ExtraFields(TypedDict, total=False):
-    """The fields of a message to add that are no fields of the API."""
-
-    disposition: str
-    quarantined: bool
-    folder: str
-    scanned: Moment
-    indexed: Moment
-    links: tuple[str, ...]
 
 
 class FaultsBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,11 +33,20 @@ class FaultsBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MessagesBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """POST messages: messages to add (see World.add_message), counts of kinds to let arrive, changes of messages."""
+    """POST messages: messages to add (see by_hand), counts of kinds to let arrive, changes of messages."""
 
     add: list[dict[str, Any]] = []
     arrive: dict[str, int] = {}
-    change: list[Json] = []
+    change: list[dict[str, Any]] = []
+
+
+class Change(Struct, frozen=True):
+    """What happens to a message: its verdict changes, or somebody moves it."""
+
+    id: str
+    disposition: str | None = None
+    folder: str | None = None
+    by: str = "analyst"
 
 
 class SubmissionsBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +69,8 @@ def handle(world: World, request: IncomingRequest) -> OutgoingResponse:
     world.advance()
     try:
         return _answer(200, act(world, request))
+    except Misfit as wrong:
+        return _answer(400, {"error": str(wrong)})
     except (KeyError, TypeError, ValueError, RecursionError, msgspec.MsgspecError) as wrong:
         return _answer(400, {"error": f"{type(wrong).__name__}: {wrong}"})
 
@@ -111,33 +112,46 @@ def _truth(mail: Mail) -> Json:
 
 
 def _change_messages(world: World, request: IncomingRequest) -> Json:
-    """Add messages, let messages arrive, or change the verdict or the folder of messages."""
+    """Add messages, let messages arrive, or change the verdict or the folder of messages; all or nothing."""
     body = msgspec.json.decode(request.body, type=MessagesBody)
-    messages = [_read_message(fields) for fields in body.add]  # all are read before one is added
-    _check_kinds(body.arrive)
-    added = [world.add_message(**fields).id for fields in messages]
+    messages = [read_mail(fields) for fields in body.add]
+    changes = [_read_change(world, fields) for fields in body.change]
+    for kind in filter(None, body.arrive):  # the empty one means any
+        require_word("arrive", kind, KINDS)
+    _require_new_ids(world, messages)
+    added = [add_mail(world, message).id for message in messages]
     for kind, count in body.arrive.items():
         added += [mail.id for mail in world.arrive(count, kind)]
-    for change in body.change:
-        if "disposition" in change:
-            world.change_verdict(str(change["id"]), str(change["disposition"]))
-        if "folder" in change:
-            world.move_by_hand(str(change["id"]), str(change["folder"]), str(change.get("by", "analyst")))
-    return {"added": added, "changed": len(body.change)}
+    for change in changes:
+        _change(world, change)
+    return {"added": added, "changed": len(changes)}
 
 
-def _check_kinds(kinds: Iterable[str]) -> None:
-    """Raise ValueError for a kind that there is none of; the empty one means any."""
-    for kind in kinds:
-        if kind and kind not in KINDS:
-            raise ValueError(f"there is no kind of mail {kind!r}; use {', '.join(KINDS)}")
+def _require_new_ids(world: World, messages: list[GivenMail]) -> None:
+    """Refuse an id that another message has: it would take its place."""
+    ids = [str(message.record["id"]) for message in messages if "id" in message.record]
+    for ident, times in Counter(ids).items():
+        if times > 1 or not ident or ident in world.by_id:
+            raise Misfit(f"id cannot be {ident!r}: leave it out, or write one that no other message has")
 
 
-def _read_message(fields: dict[str, Any]) -> dict[str, Any]:
-    """Read a message to add. A field of the wrong type would break every search that comes across the message."""
-    known = {"from" if name == "sender" else name: value for name, value in fields.items()}
-    msgspec.convert(known, Record)
-    return {**known, **msgspec.convert(known, ExtraFields)}
+def _read_change(world: World, given: dict[str, Any]) -> Change:
+    require_names("a change", given, Change.__struct_fields__)
+    change = convert(given, Change)
+    if change.id not in world.by_id:
+        raise Misfit(f"there is no message {change.id!r}: GET /_sandbox/messages lists all")
+    if change.disposition is not None:
+        require_word("disposition", change.disposition, TEN)
+    if change.folder is not None:
+        require_word("folder", change.folder, DESTINATIONS)
+    return change
+
+
+def _change(world: World, change: Change) -> None:
+    if change.disposition is not None:
+        world.change_verdict(change.id, change.disposition)
+    if change.folder is not None:
+        world.move_by_hand(change.id, change.folder, change.by)
 
 
 def _submit(world: World, request: IncomingRequest) -> Json:

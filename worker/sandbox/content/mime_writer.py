@@ -7,6 +7,7 @@ from base64 import b64encode
 from hashlib import blake2s
 from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ LONGEST_PLAIN = 900  # a line may have 998 characters
 WORD_BYTES = 45  # an encoded word may have 75 characters
 CONTINUES = 0b10  # the first two bits of every byte of a UTF-8 character but its first
 PLAIN_NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
+PLAIN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 
 
@@ -46,9 +48,14 @@ def _write_part(kind: str, data: bytes, name: str = "") -> str:
     charset = '; charset="utf-8"' if kind.startswith("text/") and not name else ""
     headers = [f"Content-Type: {kind}{charset}", "Content-Transfer-Encoding: base64"]
     if name:
-        headers.append(f'Content-Disposition: attachment; filename="{name}"')
+        headers.append(f"Content-Disposition: attachment; {_write_filename(name)}")
     text = b64encode(data).decode()
     return END.join([*headers, "", *[text[at : at + 76] for at in range(0, len(text), 76)], ""])
+
+
+def _write_filename(name: str) -> str:
+    """Write the name of a file; what is not plain is percent-encoded (RFC 2231), so that nothing in it is special."""
+    return f'filename="{name}"' if _fits(PLAIN_FILE, name) else f"filename*=utf-8''{quote(name, safe='')}"
 
 
 def _join_parts(kind: str, parts: list[str]) -> str:
