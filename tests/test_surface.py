@@ -89,7 +89,7 @@ def describe_parameter(parameter: Any) -> str:  # noqa: ANN401 (typer keeps its 
 
 def test_commands_keep_their_arguments_and_options() -> None:
     found: dict[str, dict[str, str]] = {}
-    for name, command in COMMANDS.items():
+    for name, command in {"worker": typer.main.get_command(app), **COMMANDS}.items():
         options = [one for one in command.params if one.opts[0].startswith("-")]
         arguments = [one for one in command.params if one not in options]
         found[name] = {word: describe_parameter(one) for one in options for word in one.opts + one.secondary_opts}

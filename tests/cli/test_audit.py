@@ -303,3 +303,9 @@ def test_the_table_of_records_fits_a_hundred_columns(worked: Shell) -> None:
     _, out, _ = worked.type("audit", "query", "--rule", "malicious_mail")
     assert "malicious_mail" in out.replace("\n", "")
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_ledger_is_not_taken_for_a_file_of_records(kept: Shell) -> None:
+    ledger = kept.folder / "worker.db"
+    code, out, err = kept.type("audit", "verify", str(ledger))
+    assert (code, out, f"set WORKER_STORE_URL to sqlite:///{ledger}, and name no file" in err) == (2, "", True)

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import typer
@@ -49,6 +51,11 @@ def test_help_still_says_what_arguments_and_options_mean(shell: Shell) -> None:
 def test_the_help_of_run_lists_every_setting(shell: Shell) -> None:
     _, out, _ = shell.type("run", "--help")
     assert [name for name in NAMES if name not in out] == []
+
+
+def test_the_version_is_that_of_the_package(shell: Shell) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert shell.type("--version") == (0, f"worker {project['version']}\n", "")
 
 
 def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
@@ -107,6 +114,11 @@ def failing(error: BaseException) -> typer.Typer:
             3,
             "worker: cannot use worker.db: Permission denied; check the path and its permissions\n",
         ),
+        (
+            OSError(28, "No space left on device"),
+            3,
+            "worker: cannot go on: No space left on device; check the disk, the folders and their permissions\n",
+        ),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_an_exit_code(
@@ -122,6 +134,18 @@ def test_a_mistake_of_ours_does_not_look_like_a_finding(shell: Shell, error: Exc
     assert code == 3
     assert "please report it" in err
     assert "Error: so" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [("rules",), ("rules", "--json"), ("check",), ("--help",), ("--version",)], ids=" ".join
+)
+def test_a_full_disk_below_the_output_is_one_sentence(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "worker", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)  # noqa: S603 (ours)
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
+    assert done.stderr.startswith(b"worker: cannot go on: No space left on device; check")
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The command line. Each command imports what it needs when it runs, so that --help is quick."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -20,6 +22,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 (as typer calls it)
+    """Print the version and end, when that is wanted."""
+    if wanted:
+        typer.echo(f"worker {version('worker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def take_options(
+    *,
+    shown: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 app.command()(demo.demo)

@@ -24,6 +24,8 @@ app = typer.Typer(help="Search the audit records: what was done, by whom and why
 COLUMNS = ("number", "at", "verb", "rule", "who", "what")
 AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
 FILES = "Files of records, one JSON object per line, the oldest file first. Default: the ledger."
+SQLITE = b"SQLite format 3\0"
+"""How a ledger begins."""
 DIGITS = 18
 """Most digits of a record's number."""
 
@@ -195,9 +197,14 @@ def _read_files(files: Iterable[Path]) -> tuple[dict[str, AccountRecords], list[
 
 def _read_lines(file: Path) -> list[bytes]:
     try:
-        return file.read_bytes().splitlines(keepends=True)
+        data = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+    if data.startswith(SQLITE):
+        raise SettingsError(
+            f"{file} is a ledger, not a file of records: set WORKER_STORE_URL to sqlite:///{file}, and name no file"
+        )
+    return data.splitlines(keepends=True)
 
 
 def _describe_torn(file: Path, line: int) -> str:

@@ -156,5 +156,7 @@ def _explain(error: Exception) -> tuple[str, int]:
             return str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT
         case OSError(filename=str(name), strerror=why):
             return f"cannot use {name}: {why}; check the path and its permissions", COULD_NOT
+        case OSError(strerror=str(why)):  # such as a full disk below stdout, or no folder for temporary files
+            return f"cannot go on: {why}; check the disk, the folders and their permissions", COULD_NOT
         case _:
             return "unexpected error, please report it:\n" + "".join(traceback.format_exception(error)), COULD_NOT
