@@ -51,7 +51,7 @@ def test_a_kind_of_mail_that_there_is_none_of_is_answered_with_those_there_are(k
     sandbox = Sandbox()
     reply = stir(sandbox, "messages", {"arrive": {"outbreak": 2, kind: 2}, "add": [{"subject": "hello"}]})
     assert (reply.status, sandbox.world.mails) == (400, [])
-    assert reply.body["error"] == f"ValueError: there is no kind of mail {kind!r}; use {', '.join(KINDS)}"
+    assert reply.body["error"] == f"arrive cannot be {kind!r}: write one of {', '.join(sorted(KINDS))}"
 
 
 @pytest.mark.parametrize("kind", ["", *KINDS])
