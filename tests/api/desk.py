@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 
 from worker.api import ApiClock, Budget, Client, Request, Response
+from worker.api.transport import Transport
 from worker.errors import Unreachable, Unsure, WorkerError
 from worker.sandbox import ACCOUNT, World
 from worker.sandbox import IncomingRequest as Asked
@@ -112,7 +113,7 @@ class Inside:
         return Response(status=told.status, headers=told.headers, body=told.body)
 
 
-def client(line: Line | Inside, **settings: Any) -> Client:  # noqa: ANN401 (whatever a budget takes)
+def client(line: Transport, **settings: Any) -> Client:  # noqa: ANN401 (whatever a budget takes)
     """Make a client on a line, in the running loop's time."""
     time = clock()
     return Client(line, Budget(time, **settings), time, ACCOUNT)

@@ -1,6 +1,5 @@
 """Searching, moving, releasing, reclassifying: in a sandbox, and with odd answers."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +9,6 @@ from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page,
 from worker.api import RecordPage, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Rejected, ServerFault, Unsure
-from worker.language.models import ActionLog, LogEntry
 from worker.sandbox import ACCOUNT, Fault, MailFlow, SandboxOptions, World
 
 if TYPE_CHECKING:
@@ -208,33 +206,6 @@ def test_why_a_mail_was_detected() -> None:
             await client(inside).investigate.detections("no-such-id")
 
     quickly(day)
-
-
-def log_of(*entries: object) -> ActionLog:
-    return quickly(lambda: client(Line(answer(list(entries)))).investigate.action_log("id"))
-
-
-def test_an_action_log_is_put_in_order_and_old_names_are_a_fallback() -> None:
-    noon = datetime(2026, 9, 21, 12, tzinfo=UTC)
-    moved = {"operation": "MOVE", "completed_at": "2026-09-21T12:00:00Z", "completed_timestamp": "nonsense"}
-    assert log_of(
-        {"operation": "RELEASE", "completed_at": None},
-        moved | {"properties": {"folder": "Inbox", "requested_by": "me"}, "status": "OK"},
-        {"operation": "PREVIEW", "completed_timestamp": "2026-09-21T11:00:00Z"},
-        {"operation": "SOMETHING_NEW", "completed_timestamp": int(noon.timestamp()) - 7200, "properties": None},
-    ).entries == (
-        LogEntry(operation="SOMETHING_NEW", completed_at=noon.replace(hour=10)),
-        LogEntry(operation="PREVIEW", completed_at=noon.replace(hour=11)),
-        LogEntry(operation="MOVE", completed_at=noon, folder="Inbox", requested_by="me", status="OK"),
-        LogEntry(operation="RELEASE"),
-    )
-
-
-@pytest.mark.parametrize("entry", [{"operation": None}, {}, {"operation": "MOVE", "completed_timestamp": "soon"}])
-def test_a_log_with_an_entry_that_cannot_be_read_is_not_half_a_log(entry: object) -> None:
-    line = Line(*[answer([{"operation": "MOVE"}, entry])] * 5)
-    with pytest.raises(ServerFault):
-        quickly(lambda: client(line).investigate.action_log("id"))
 
 
 @pytest.mark.parametrize("given", [answer(None), answer({"id": None}), page(404, "")])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.executor.test_postconditions import entry, line
-from worker.executor.action_log import hand_key, kind_of_failure, was_shown
+from worker.executor.action_log import describe_lines, hand_key, kind_of_failure, was_shown
 
 
 @given(st.lists(st.text()))
@@ -29,6 +29,19 @@ def test_a_line_has_the_same_key_each_time_it_is_read_and_no_other_has_it() -> N
     ]
     assert hand_key(one) == hand_key(replace(one, status="OK"))
     assert hand_key(one) not in map(hand_key, others)
+
+
+def test_what_a_service_did_is_told_and_does_not_change_the_key_of_a_line() -> None:
+    one = line(1, by="auto")
+    auto = replace(one, service="auto-move", success=True)
+    assert "by auto through auto-move at" in describe_lines([auto])
+    assert hand_key(auto) == hand_key(one)
+
+
+@given(st.text(), st.booleans() | st.none())
+def test_a_key_does_not_depend_on_what_only_newer_apis_tell(status: str, success: bool | None) -> None:  # noqa: FBT001
+    one = line(1, status=status)
+    assert hand_key(replace(one, success=success)) == hand_key(one)
 
 
 def test_a_person_knows_the_lines_that_were_shown_and_all_before_a_time() -> None:

@@ -114,6 +114,14 @@ def test_what_others_failed_to_do_touched_nothing(operation: str, status: str, d
     assert advice.do == does
 
 
+@pytest.mark.parametrize(("status", "success", "does"), [("done", False, "go"), ("it failed over", True, "moot")])
+def test_where_the_log_tells_of_success_its_words_do_not_count(status: str, does: str, *, success: bool) -> None:
+    others = log(5, replace(line(-300, status=status, by="auto"), success=success))
+    advice = advise(entry(JUNK, "ready", attempts=1, look=look(-10, "MOVE")), look(5, "MOVE"), (), others)
+    assert advice is not None
+    assert advice.do == does
+
+
 def test_a_report_has_no_verdict_to_compare() -> None:
     advice = advise(entry(JUNK, "ready", verdict="2026-09-21T12:00:00Z"), PLAIN, (), None)
     assert advice is not None

@@ -39,6 +39,11 @@ class Reply(Struct, frozen=True):
         return [row["id"] for row in self.result]
 
 
+def told(line: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a line of an action log
+    """Return where a line says that something was moved to, by whom, and through which service."""
+    return tuple(line["properties"][name] for name in ("folder", "requested_by", "service"))
+
+
 class Sandbox:
     """A world whose clock stands still until it is turned."""
 

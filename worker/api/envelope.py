@@ -116,20 +116,30 @@ def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -
 
 
 def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
-    """Make a page of a list with page numbers; without a total, a page that is not full is the last one.
+    """Make a page of a list with page numbers."""
+    following = str(page + 1) if has_more(answer, page, per_page) else None
+    return RecordPage(tuple(answer.result), following, answer.begun, read_total(answer))
 
-    The API may make pages smaller than requested. A total below the number of entries on this page is ignored. More
-    entries than requested, without a word about pages, are all there are: reports had no pages until October 2026.
+
+def has_more(answer: Answer[list[T]], page: int, per_page: int) -> bool:
+    """Tell whether another page follows; without a total, a page that is not full is the last one.
+
+    The API may make pages smaller than requested. More entries than requested, without a word about pages, are all
+    there are: reports had no pages until October 2026.
     """
-    found, info = len(answer.result), answer.info or ResultInfo()
+    found, info, total = len(answer.result), answer.info or ResultInfo(), read_total(answer)
     size = min(info.per_page or per_page, per_page)
-    total = info.total_count if found <= (info.total_count or 0) else None
     reached = (page - 1) * size + found
     # Beyond the total: the pages are smaller than the API says, so count with the size of this one.
     more = found >= size if total is None else reached < total or (reached > total and page * found < total)
     whole = answer.info is None and found > per_page
-    following = str(page + 1) if found and more and not whole else None
-    return RecordPage(tuple(answer.result), following, answer.begun, total)
+    return bool(found) and more and not whole
+
+
+def read_total(answer: Answer[list[T]]) -> int | None:
+    """Return how many entries the API counts; a total below the number of entries on this page is ignored."""
+    total = answer.info.total_count if answer.info else None
+    return total if len(answer.result) <= (total or 0) else None
 
 
 def read_each(read: Reader[T], found: Iterable[Raw]) -> tuple[tuple[T, ...], tuple[Raw, ...]]:

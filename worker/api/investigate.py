@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property, partial
+from itertools import count
 from typing import ClassVar
 
 from msgspec import Raw
@@ -11,11 +12,11 @@ from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.collection import ListPage, read_page
-from worker.api.envelope import Reader, RecordPage, T, next_cursor, nothing, records
+from worker.api.envelope import Answer, Reader, RecordPage, T, has_more, next_cursor, nothing, read_total, records
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
-from worker.errors import Rejected, Unsent
+from worker.errors import Rejected, ServerFault, Unsent
 from worker.language.base import Noun
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 from worker.language.reading import read, read_all
@@ -24,6 +25,8 @@ from worker.language.times import Time, epoch
 INVALID = frozenset({400, 422})
 """Statuses with which a body may be rejected; the API does not document which."""
 MOST_MOVED, MOST_RELEASED = 1000, 100
+LOG_PAGE = 1000
+"""Lines of an action log on a page: as many as the API allows, because each attempt of a move has its own."""
 
 
 class MoveItem(Noun, frozen=True):
@@ -48,12 +51,16 @@ class Released(Noun, frozen=True):
 
 
 class WireProperties(Noun, frozen=True):
-    """Destination of an operation, and who requested it."""
+    """Details of an operation; what it does not have is null or missing."""
 
     _keys = ("folder", "requested_by")
 
     folder: str | None = None
     requested_by: str | None = None
+    requested_disposition: str | None = None
+    service: str | None = None
+    submission_id: str | None = None
+    submission_type: str | None = None
 
 
 class WireLogEntry(Noun, frozen=True):
@@ -65,6 +72,8 @@ class WireLogEntry(Noun, frozen=True):
     operation: str
     completed_at: Time = None
     status: str | None = None
+    started_at: Time = None
+    success: bool | None = None
     properties: WireProperties | None = None
 
     def entry(self) -> LogEntry:
@@ -76,6 +85,12 @@ class WireLogEntry(Noun, frozen=True):
             status=self.status or "",
             folder=properties.folder or "",
             requested_by=properties.requested_by or "",
+            started_at=self.started_at,
+            success=self.success,
+            requested_disposition=properties.requested_disposition or "",
+            service=properties.service or "",
+            submission_id=properties.submission_id or "",
+            submission_type=properties.submission_type or "",
         )
 
 
@@ -178,9 +193,19 @@ class Investigate:
     ) -> ActionLog:
         """Return all operations on a message, oldest first; entries without a time come last.
 
-        An entry that cannot be decoded is a ServerFault, because without it an operation could be repeated.
+        An entry that cannot be decoded is a ServerFault, because without it an operation could be repeated. So is a log
+        that the API does not show to its end.
         """
-        return await self._read(id, "/action_log", _read_log, urgency, _select_store(submission))
+        found, last = list[LogEntry](), list[LogEntry]()
+        for page in count(1):
+            query = (*_select_store(submission), ("page", str(page)), ("per_page", str(LOG_PAGE)))
+            answer = await self._ask(id, "/action_log", _read_lines, urgency, query)
+            if last and answer.result[: len(last)] == last:  # whoever knows no pages shows the same each time
+                return _sort_log(_check_whole(max(found, answer.result, key=len), answer))
+            found, last = [*found, *answer.result], answer.result
+            if not has_more(answer, page, LOG_PAGE):
+                break
+        return _sort_log(found)
 
     async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
         """Return why a message was detected; raise NotFound for one that was not."""
@@ -211,8 +236,18 @@ class Investigate:
         urgency: Urgency,
         query: tuple[tuple[str, str], ...] = (),
     ) -> T:
+        return (await self._ask(id, part, read, urgency, query)).result
+
+    async def _ask(
+        self,
+        id: str,  # noqa: A002
+        part: str,
+        read: Reader[T],
+        urgency: Urgency,
+        query: tuple[tuple[str, str], ...],
+    ) -> Answer[T]:
         path = "/investigate/{id}" + part
-        return (await self._calls.call("GET", path, read, where={"id": id}, query=query, urgency=urgency)).result
+        return await self._calls.call("GET", path, read, where={"id": id}, query=query, urgency=urgency)
 
     async def _write(self, path: str, read: Reader[T], body: object, id: str = "") -> T:  # noqa: A002
         where = {"id": id} if id else None
@@ -288,9 +323,21 @@ def _check_message(result: Raw) -> Raw:
     return result
 
 
-def _read_log(result: Raw) -> ActionLog:
-    """Decode an action log and sort it by time."""
-    return ActionLog(entries=tuple(sorted((line.entry() for line in lines(result)), key=_sort_key)))
+def _read_lines(result: Raw) -> list[LogEntry]:
+    """Decode a page of an action log."""
+    return [line.entry() for line in lines(result)]
+
+
+def _check_whole(found: list[LogEntry], answer: Answer[list[LogEntry]]) -> list[LogEntry]:
+    """Return a log of which the API shows the same page again, unless it says that there is more."""
+    if len(found) < (read_total(answer) or 0):
+        raise ServerFault("GET /investigate/{id}/action_log: the API shows the same page of the log again and again")
+    return found
+
+
+def _sort_log(found: list[LogEntry]) -> ActionLog:
+    """Return an action log in the order of time."""
+    return ActionLog(entries=tuple(sorted(found, key=_sort_key)))
 
 
 def _check_count(operation: str, ids: Sequence[str], most: int) -> None:

@@ -31,7 +31,8 @@ class ActionLogReading(Struct, frozen=True):
 
 def is_move_or_release(line: LogEntry) -> bool:
     """Tell whether a line is a move or a release; what plainly failed is none, any other word may mean that it went."""
-    return line.operation in {"MOVE", *RELEASES} and "fail" not in line.status.lower()
+    failed = "fail" in line.status.lower() if line.success is None else not line.success
+    return line.operation in {"MOVE", *RELEASES} and not failed
 
 
 def may_have_caused(ours: Entry, line: LogEntry) -> bool:
@@ -46,7 +47,7 @@ def may_have_caused(ours: Entry, line: LogEntry) -> bool:
 
 def hand_key(line: LogEntry) -> str:
     """Return a key that is equal for one line of a log each time it is read, and for no other."""
-    status = "" if went_well(line) else line.status
+    status = "" if _sounds_well(line) else line.status  # by the words alone: keys of earlier versions must not change
     told = (line.operation, line.folder, line.requested_by or "somebody", int(time_of(line)), status)
     return sha256(msgspec.json.encode(told)).hexdigest()[:KEY_LENGTH]
 
@@ -57,7 +58,11 @@ def was_shown(line: LogEntry, entry: Entry) -> bool:
 
 
 def went_well(line: LogEntry) -> bool:
-    """Tell whether a line names no failure."""
+    """Tell whether a line names no failure; without ``success``, which older APIs do not show, by its words."""
+    return _sounds_well(line) if line.success is None else line.success
+
+
+def _sounds_well(line: LogEntry) -> bool:
     return line.status.lower() in WENT_WELL
 
 
@@ -78,7 +83,13 @@ def _describe_line(line: LogEntry) -> str:
     where = f" to {escape(line.folder, 60)}" if line.folder else ""
     status = f" ({escape(line.status, 80)})" if not went_well(line) else ""
     when = f" at {datetime.fromtimestamp(time_of(line), UTC):%F %T}Z" if line.completed_at else ""
-    return f"{escape(line.operation, 30)}{where} by {escape(line.requested_by or 'somebody', 80)}{when}{status}"
+    return f"{escape(line.operation, 30)}{where} by {_describe_hand(line)}{when}{status}"
+
+
+def _describe_hand(line: LogEntry) -> str:
+    """Name who did it, and through what: that tells people from what Cloudflare does by itself."""
+    who = escape(line.requested_by or "somebody", 80)
+    return f"{who} through {escape(line.service, 40)}" if line.service else who
 
 
 def time_of(line: LogEntry) -> float:

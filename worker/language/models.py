@@ -230,6 +230,12 @@ class LogEntry(Noun, frozen=True, kw_only=True):
     status: Text = ""
     folder: Text = ""
     requested_by: Text = ""
+    started_at: datetime | None = None
+    success: bool | None = None
+    requested_disposition: Text = ""
+    service: Text = ""
+    submission_id: Text = ""
+    submission_type: Text = ""
 
 
 class ActionLog(Noun, frozen=True, kw_only=True):

@@ -227,9 +227,27 @@ def action_log(*entries: LogEntry) -> ActionLog:
     return ActionLog(entries=entries)
 
 
-def log_entry(operation: str = "MOVE", *, folder: str = "", requested_by: str = "", status: str = "OK") -> LogEntry:
+def log_entry(
+    operation: str = "MOVE",
+    *,
+    folder: str = "",
+    requested_by: str = "",
+    status: str = "OK",
+    success: bool | None = None,
+    service: str = "",
+    requested_disposition: str = "",
+) -> LogEntry:
     """Return one line of an action log."""
-    return LogEntry(operation=operation, folder=folder, requested_by=requested_by, status=status, completed_at=NOON)
+    return LogEntry(
+        operation=operation,
+        completed_at=NOON,
+        status=status,
+        folder=folder,
+        requested_by=requested_by,
+        success=success,
+        requested_disposition=requested_disposition,
+        service=service,
+    )
 
 
 def policies(

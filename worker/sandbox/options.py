@@ -54,6 +54,7 @@ class SandboxOptions(Struct, frozen=True):
     malicious_includes_bec: bool = False  # a search for MALICIOUS finds MALICIOUS-BEC too
     release_body: Literal["both", "object", "array"] = "both"
     release_unknown: Literal["omitted", "404"] = "omitted"
+    action_log: Literal["paged", "whole"] = "paged"  # in pages, or everything at once with the fields of old
     preview_body: Literal["id", "postfix_id", "both"] = "id"
     duplicates: Literal["409", "second"] = "409"  # an entry like another is refused, or becomes a second one
     cursor_life: float = 3600.0

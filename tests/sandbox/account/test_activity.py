@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.sandbox.sandbox import START, Sandbox
+from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions
 from worker.sandbox.account.traffic import KINDS
 
@@ -79,7 +79,7 @@ def test_a_user_leaves_no_trace_in_the_log_an_analyst_does() -> None:
     assert (mail.now.folder, mail.now.operations, mail.now.log) == ("JunkEmail", None, ())
     sandbox.world.move_by_hand(mail.id, "Inbox", "analyst")
     assert mail.now.operations == ("MOVE",)
-    assert mail.now.log[0]["properties"] == {"folder": "Inbox", "requested_by": "analyst"}
+    assert told(mail.now.log[0]) == ("Inbox", "analyst", None)
 
 
 def test_hands_respect_the_quarantine() -> None:

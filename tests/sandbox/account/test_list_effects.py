@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.sandbox import Sandbox
+from tests.sandbox.sandbox import Sandbox, told
 from worker.sandbox import SandboxOptions
 from worker.sandbox.account.mail import TEN, Mail
 from worker.sandbox.account.matching import Parties, matches
@@ -181,7 +181,7 @@ def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> Non
         "Inbox",
         "Quarantine",
     ]
-    assert now.now.log[0]["properties"] == {"folder": "DeletedItems", "requested_by": "auto"}
+    assert told(now.now.log[0]) == ("DeletedItems", "auto", "auto-move")
     assert [effect.by for effect in sandbox.world.effects if effect.operation == "move"] == ["auto", "auto"]
 
 

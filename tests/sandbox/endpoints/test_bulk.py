@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.sandbox import START, Sandbox
+from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import Mail
 
@@ -66,9 +66,7 @@ def test_a_job_moves_as_single_moves_do() -> None:
     [mail] = fill(sandbox, 1, client_recipients=TWO)
     finished(sandbox, create(sandbox))
     assert (mail.now.folder, mail.now.delivery, mail.now.operations) == ("JunkEmail", ("moved",), ("MOVE",))
-    assert [entry["properties"] for entry in mail.now.log] == [
-        {"folder": "JunkEmail", "requested_by": label("a-token")}
-    ] * 2
+    assert [told(entry) for entry in mail.now.log] == [("JunkEmail", label("a-token"), None)] * 2
     [created, moved] = sandbox.world.effects
     assert (created.operation, moved.operation, moved.target) == ("bulk.create", "move", mail.id)
     assert (moved.by, moved.changed, set(moved.detail["statuses"])) == (label("a-token"), True, set(TWO))  # type: ignore[call-overload]

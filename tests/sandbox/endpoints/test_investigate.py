@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.sandbox import START, Sandbox
+from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions
 
 
@@ -31,6 +31,40 @@ def test_the_action_log_tells_every_attempt() -> None:
     assert [entry["properties"]["folder"] for entry in log] == ["JunkEmail", "RecoverableItemsPurges", "Inbox"]
     assert [entry["status"] == "OK" for entry in log] == [True, True, False]
     assert {entry["operation"] for entry in log} == {"MOVE"}
+
+
+def test_the_action_log_has_pages_of_twenty_unless_more_are_wanted() -> None:
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message(client_recipients=[f"{n}@corp.example" for n in range(25)])
+    sandbox.ask("POST", f"investigate/{mail.id}/move", {"destination": "JunkEmail"})
+    path = f"investigate/{mail.id}/action_log"
+    assert [len(sandbox.ask("GET", path, page=page).result) for page in (1, 2, 3)] == [20, 5, 0]
+    whole = sandbox.ask("GET", path, per_page=1000)
+    assert (len(whole.result), whole.body["result_info"]["total_count"]) == (25, 25)
+    assert sandbox.ask("GET", path, per_page=1001).status == 400
+
+
+def test_a_line_of_the_action_log_tells_of_success_of_services_and_of_submissions() -> None:
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message()
+    sandbox.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "SPAM"})
+    sandbox.world.move_by_hand(mail.id, "JunkEmail", "auto")
+    sandbox.time += 1
+    moved, asked = sandbox.ask("GET", f"investigate/{mail.id}/action_log").result
+    assert (moved["success"], told(moved)[2], told(asked)[2]) == (True, "auto-move", None)
+    [row] = sandbox.ask("GET", "submissions").result
+    said = [asked["properties"][name] for name in ("submission_id", "submission_type", "requested_disposition")]
+    assert said == [row["submission_id"], "Team", "SPAM"]
+
+
+def test_the_action_log_of_old_is_whole_and_tells_less() -> None:
+    sandbox = Sandbox(options=SandboxOptions(action_log="whole"))
+    mail = sandbox.world.add_message(client_recipients=[f"{n}@corp.example" for n in range(25)])
+    sandbox.ask("POST", f"investigate/{mail.id}/move", {"destination": "JunkEmail"})
+    reply = sandbox.ask("GET", f"investigate/{mail.id}/action_log", page=2)
+    assert (len(reply.result), "result_info" in reply.body) == (25, False)
+    assert set(reply.result[0]) == {"completed_at", "operation", "status", "properties"}
+    assert set(reply.result[0]["properties"]) == {"folder", "requested_by"}
 
 
 def test_detections_are_there_for_detections_only() -> None:

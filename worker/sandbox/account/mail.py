@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from operator import attrgetter
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,7 @@ DELIVERIES = frozenset(
 
 # What an action log, or an item of an answer, says about an attempt.
 DONE = "OK"
+AUTO_MOVE = "auto-move"
 NOT_FOUND = "ErrorItemNotFound: the message is not in the mailbox"
 QUARANTINED = "the message is in quarantine"
 NOT_HELD = "the message is not in quarantine"
@@ -45,9 +47,10 @@ class State(Struct, frozen=True):
     log: tuple[Json, ...] = ()
     released: tuple[str, ...] = ()
 
-    def record_submission(self, at: float, by: str, status: str) -> State:
-        """Return the state after somebody asked for another verdict."""
-        entry = log_entry("RECLASSIFY", at, status, by)
+    def record_submission(self, at: float, by: str, status: str, disposition: str, ident: str) -> State:
+        """Return the state after somebody asked for another verdict by the submission ``ident``."""
+        asked = {"requested_disposition": disposition, "submission_id": ident, "submission_type": "Team"}
+        entry = log_entry("RECLASSIFY", at, status, by, **asked)
         return replace(self, operations=_add_operation(self.operations, "SUBMISSION"), log=(*self.log, entry))
 
     def record_preview(self, at: float, by: str, status: str = "OK") -> State:
@@ -56,15 +59,25 @@ class State(Struct, frozen=True):
         return replace(after, operations=_add_operation(self.operations, "PREVIEW")) if status == "OK" else after
 
 
-def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None) -> Json:
-    """Write one entry of a message's action log."""
-    properties = {"folder": folder, "requested_by": by}
-    return {"completed_at": format_moment(at), "operation": operation, "status": status, "properties": properties}
+def log_entry(operation: str, at: float, status: str, by: str, folder: str | None = None, **asked: str) -> Json:
+    """Write one entry of a message's action log; ``asked`` tells of a request for another verdict."""
+    when, none = format_moment(at), dict.fromkeys(("requested_disposition", "submission_id", "submission_type"))
+    service = AUTO_MOVE if by == "auto" else None
+    properties = {"folder": folder, "requested_by": by, "service": service, **none, **asked}
+    entry: Json = {"started_at": when, "completed_at": when, "operation": operation}
+    return entry | {"status": status, "success": status == DONE, "properties": properties}
 
 
-def add_deprecated(log: tuple[Json, ...]) -> list[Json]:
-    """Return the entries of an action log with the field that is past its end of life."""
-    return [{**entry, "completed_timestamp": entry["completed_at"]} for entry in log]
+def write_old_log(log: tuple[Json, ...], *, deprecated: bool = True) -> list[Json]:
+    """Return an action log as it was before it had pages, with or without the field that is past its end of life."""
+    old = ("completed_timestamp",) if deprecated else ()
+    return [_write_old_entry(entry) | dict.fromkeys(old, entry["completed_at"]) for entry in log]
+
+
+def _write_old_entry(entry: Json) -> Json:
+    details, known = cast("Json", entry["properties"]), ("completed_at", "operation", "status")
+    properties = {name: details[name] for name in ("folder", "requested_by")}
+    return {"properties": properties, **{name: entry[name] for name in known}}
 
 
 def apply_move(state: State, folder: str, delivery: tuple[str, ...], log: tuple[Json, ...]) -> State:
@@ -176,7 +189,7 @@ class Mail(Timeline[State]):
         tail = _encode_tail(state.disposition, state.delivery, state.operations, quarantined=state.quarantined)
         if not deprecated:
             return self.head + tail
-        old = {"ts": format_seconds(self.scanned), "findings": None, "action_log": add_deprecated(state.log)}
+        old = {"ts": format_seconds(self.scanned), "findings": None, "action_log": write_old_log(state.log)}
         return self.head + b"," + msgspec.json.encode(old)[1:-1] + tail
 
 

@@ -70,7 +70,8 @@ def _submit(account: AccountState, request: VerdictRequest, at: float) -> None:
         status="pending" if request.stored else "invalid",
         outcome=None if request.stored else INVALID,
     )
-    mail.become(at, mail.now.record_submission(request.at, request.by, "OK" if request.stored else INVALID))
+    status = "OK" if request.stored else INVALID
+    mail.become(at, mail.now.record_submission(request.at, request.by, status, request.disposition, ident))
     _escalate(account, request, ident, at)
     if request.stored:
         account.schedule(at + account.options.review_delay, partial(_review, account, request, ident))

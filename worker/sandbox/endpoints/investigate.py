@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
-from worker.sandbox.account.mail import DONE, NO_INTEGRATION, add_deprecated
+from worker.sandbox.account.mail import DONE, NO_INTEGRATION, write_old_log
 from worker.sandbox.content import mime_reader, mime_writer, traces
 from worker.sandbox.content.detections import write_detection
 from worker.sandbox.content.preview import draw_screenshot
 from worker.sandbox.content.writing import write_content
-from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_raw
+from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_page, ok_raw
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -28,9 +28,14 @@ def get(account: AccountState, call: Call) -> OutgoingResponse:
 
 
 def get_action_log(account: AccountState, call: Call) -> OutgoingResponse:
-    """Answer all that was tried on a message, in order, with failed attempts."""
+    """Answer all that was tried on a message, in order, with failed attempts; page by page, or all as it once was."""
     _, state = _find_message(account, call, submitted=_asks_for_submission(account, call))
-    return ok(add_deprecated(state.log) if account.options.deprecated else state.log)
+    reader, request, deprecated = account.reader, call.request, account.options.deprecated
+    if account.options.action_log == "whole":
+        return ok(write_old_log(state.log, deprecated=deprecated))
+    size, number = reader.number(request, "per_page", 20, 1000), reader.number(request, "page", 1, 10**9)
+    old = [account.keep_deprecated(completed_timestamp=entry["completed_at"]) for entry in state.log]
+    return ok_page([entry | more for entry, more in zip(state.log, old, strict=True)], number, size)
 
 
 def get_detections(account: AccountState, call: Call) -> OutgoingResponse:
