@@ -82,15 +82,19 @@ class NotEntitled(Permanent):
 
 
 class NotFound(Permanent):
-    """The thing named does not exist, or no longer."""
+    """The thing named does not exist, or no longer; ``codes`` are the API's for why."""
+
+    def __init__(self, problem: str, *, reason: str = "", codes: tuple[int, ...] = ()) -> None:
+        super().__init__(problem, reason=reason)
+        self.codes = codes
 
 
 class Rejected(Permanent):
-    """The API rejected the request; ``status`` is the HTTP status."""
+    """The API rejected the request; ``status`` is the HTTP status, ``codes`` are the API's for why."""
 
-    def __init__(self, problem: str, *, status: int = 400, reason: str = "") -> None:
+    def __init__(self, problem: str, *, status: int = 400, reason: str = "", codes: tuple[int, ...] = ()) -> None:
         super().__init__(problem, reason=reason)
-        self.status = status
+        self.status, self.codes = status, codes
 
 
 class Unsent(Permanent, ValueError):

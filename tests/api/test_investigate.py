@@ -1,6 +1,6 @@
 """Searching, moving, releasing, reclassifying: in a sandbox, and with odd answers."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page, quickly
 from worker.api import RecordPage, Response, Urgency
 from worker.api.bodies import WhereMessage
-from worker.errors import NotFound, Rejected, ServerFault, Unsure
+from worker.errors import NotFound, Permanent, Rejected, ServerFault, Unsure
 from worker.sandbox import ACCOUNT, Fault, MailFlow, SandboxOptions, World
 
 if TYPE_CHECKING:
@@ -194,6 +194,60 @@ def test_reclassifying_asks_for_a_verdict_and_hears_nothing_back() -> None:
         assert [(effect.operation, effect.target) for effect in inside.world.effects] == [("reclassify", mail.id)]
 
     quickly(day)
+
+
+@pytest.mark.parametrize("status", ["404", "405", "410"])
+def test_where_reclassifying_is_gone_submissions_are_asked_and_kept_to(status: Literal["404", "405", "410"]) -> None:
+    async def day() -> None:
+        inside = Inside(world(options=SandboxOptions(reclassify=status)))
+        api, mails = client(inside).investigate, [inside.world.add_message() for _ in range(3)]
+        for mail in mails:
+            await api.reclassify(mail.id, "SPAM", eml=b"From:", escalated_submission_id="s")
+        assert [effect.target for effect in inside.world.effects] == [mail.id for mail in mails]
+        assert inside.world.requests["POST investigate/{id}/reclassify"].total() == 1
+        assert inside.world.requests["POST submissions"] == {"202": 3}
+
+    quickly(day)
+
+
+def test_what_reclassifying_said_is_said_where_it_was() -> None:
+    async def day() -> None:
+        inside = Inside(world(options=SandboxOptions(reclassify="410")))
+        body = {"expected_disposition": "NONE", "escalated_submission_id": "s", "eml_content": "RnJvbTo="}
+        line = Line(unrouted(404), answer({}, 202))
+        await client(line).investigate.reclassify("i", "NONE", eml=b"From:", escalated_submission_id="s")
+        assert msgspec.json.decode(line.asked[1].body or b"")["messages"] == [{"id": "i", **body}]
+        with pytest.raises(NotFound, match="message not found"):
+            await client(inside).investigate.reclassify("no-such-id", "SPAM")
+
+    quickly(day)
+
+
+def unrouted(status: int, code: int = 7003) -> Response:
+    """Make the answer of an API that has no such operation, or says so by another code."""
+    told = {"success": False, "errors": [{"code": code, "message": f"no route {status}"}], "messages": []}
+    return Response(status=status, headers={"content-type": "application/json"}, body=msgspec.json.encode(told))
+
+
+@pytest.mark.parametrize("refusal", [unrouted(404, 10002), unrouted(410, 10002), unrouted(400), unrouted(403)])
+def test_an_unknown_message_and_any_other_refusal_are_no_missing_operation(refusal: Response) -> None:
+    line = Line(refusal, answer({}, 202))
+    with pytest.raises(Permanent, match="no route"):
+        quickly(lambda: client(line).investigate.reclassify("i", "SPAM"))
+    assert len(line.asked) == 1
+
+
+def test_an_api_without_either_operation_is_told_by_the_first_refusal_and_asked_for_both_again() -> None:
+    async def day() -> list[str]:
+        line = Line(unrouted(405), unrouted(404), unrouted(405, 7001), answer({}, 202), answer({}, 202))
+        api = client(line).investigate
+        with pytest.raises(Rejected, match="no route 405"):
+            await api.reclassify("i", "SPAM")
+        for _ in range(2):
+            await api.reclassify("i", "SPAM")
+        return [asked.path.rpartition("/")[2] for asked in line.asked]
+
+    assert quickly(day) == ["reclassify", "submissions", "reclassify", "submissions", "submissions"]
 
 
 def test_why_a_mail_was_detected() -> None:

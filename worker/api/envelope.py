@@ -22,6 +22,10 @@ REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING = 300, 401, 403, 404
 DECISIONS = frozenset({2, 4})
 """The classes of statuses (2xx, 4xx) that say whether a request was carried out."""
 TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
+WITHOUT_OPERATION = frozenset({404, 405, 410})
+"""Statuses that a path without an operation may have; so may one that names an unknown message."""
+UNROUTED = frozenset({7000, 7001, 7003})
+"""Cloudflare's codes for: no route, no such method there, could not route."""
 NO_CONTENT = 204
 WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
 """Operations that may answer 204 without a body; any other 204 is not the API's."""
@@ -205,8 +209,8 @@ class Exchange(NamedTuple):
         if status in {UNKNOWN_CREDENTIAL, FORBIDDEN}:
             raise Unauthorised(sentence, reason=refusal.words)
         if status == MISSING:
-            raise NotFound(sentence, reason=refusal.words)
-        raise Rejected(sentence, status=status, reason=refusal.words)
+            raise NotFound(sentence, reason=refusal.words, codes=refusal.codes)
+        raise Rejected(sentence, status=status, reason=refusal.words, codes=refusal.codes)
 
     def make_page_fault(self, problem: str) -> WorkerError:
         """Make the error of an answer that is not the API's; a page of Cloudflare's edge says more than ``problem``."""
@@ -276,3 +280,9 @@ def _choose_result(endpoint: Endpoint, answer: Envelope, info: ResultInfo | None
     """
     empty = not endpoint.writes and answer.result == NULL and info is not None and info.counts_nothing
     return EMPTY if empty else answer.result
+
+
+def lacks_route(refusal: NotFound | Rejected) -> bool:
+    """Tell whether the API has no such operation (any more), rather than no such message."""
+    status = MISSING if isinstance(refusal, NotFound) else refusal.status
+    return status in WITHOUT_OPERATION and not UNROUTED.isdisjoint(refusal.codes)

@@ -12,11 +12,23 @@ from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import format_time
 from worker.api.collection import ListPage, read_page
-from worker.api.envelope import Answer, Reader, RecordPage, T, has_more, next_cursor, nothing, read_total, records
+from worker.api.envelope import (
+    Answer,
+    Reader,
+    RecordPage,
+    T,
+    has_more,
+    lacks_route,
+    next_cursor,
+    nothing,
+    read_total,
+    records,
+)
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
-from worker.errors import Rejected, ServerFault, Unsent
+from worker.api.submissions import SubmissionKind, SubmissionsResource
+from worker.errors import NotFound, Rejected, ServerFault, Unsent
 from worker.language.base import Noun
 from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
 from worker.language.reading import read, read_all
@@ -27,6 +39,10 @@ INVALID = frozenset({400, 422})
 MOST_MOVED, MOST_RELEASED = 1000, 100
 LOG_PAGE = 1000
 """Lines of an action log on a page: as many as the API allows, because each attempt of a move has its own."""
+
+
+VerdictRequest = dict[str, str | bytes]
+"""The body of a request for a new verdict."""
 
 
 class MoveItem(Noun, frozen=True):
@@ -125,8 +141,10 @@ class Investigate:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+        self._submissions = SubmissionsResource(calls)
         self._outdated = set[str]()
         """Paths of which the API takes the older body."""
+        self._submits = False
 
     @cached_property
     def bulk(self) -> Bulk:
@@ -300,12 +318,33 @@ class Investigate:
     ) -> None:
         """Request a new verdict; the answer only says that the request was accepted.
 
-        ``eml`` is the mail itself, which the API needs to review a mail that was not detected.
+        ``eml`` is the mail itself, which the API needs to review a mail that was not detected. Where the API has no
+        such operation any more, ``POST /submissions`` is asked for the same: what has no route was not carried out.
         """
         body: dict[str, str | bytes] = {"expected_disposition": expected_disposition}
         body |= {} if eml is None else {"eml_content": eml}  # msgspec encodes bytes in base64
         body |= {} if escalated_submission_id is None else {"escalated_submission_id": escalated_submission_id}
-        await self._write("/investigate/{id}/reclassify", nothing, body, id)
+        try:
+            await self._request_verdict(id, body, submits=self._submits)
+        except (NotFound, Rejected) as refusal:
+            if not lacks_route(refusal):
+                raise
+            await self._request_otherwise(id, body, refusal)
+
+    async def _request_otherwise(self, id: str, body: VerdictRequest, refusal: NotFound | Rejected) -> None:  # noqa: A002
+        """Ask the other operation, and keep to it once it took a request; raise the first refusal if neither exists."""
+        try:
+            await self._request_verdict(id, body, submits=not self._submits)
+        except (NotFound, Rejected) as other:
+            raise (refusal if lacks_route(other) else other) from None
+        self._submits = not self._submits
+
+    async def _request_verdict(self, id: str, body: VerdictRequest, *, submits: bool) -> None:  # noqa: A002
+        if not submits:
+            await self._write("/investigate/{id}/reclassify", nothing, body, id)
+            return
+        kind: SubmissionKind = "missed_detection" if "eml_content" in body else "reclassification"
+        await self._submissions.create(kind, [{"id": id, **body}])
 
 
 def format_flag(value: bool) -> str:  # noqa: FBT001 (its only argument)

@@ -129,6 +129,11 @@ class Refusal(NamedTuple):
         return escape(f"{said}; it adds: {added}" if added else said, LONGEST_WORDS)
 
     @property
+    def codes(self) -> tuple[int, ...]:
+        """The codes of its errors."""
+        return tuple(one.code for one in self._walk() if one.code)
+
+    @property
     def is_unentitled(self) -> bool:
         """Whether the errors speak of a missing subscription."""
         said = " ".join(one.message.lower() for one in self._walk())

@@ -12,6 +12,8 @@ from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.language.models import AskedDisposition, Submission
 
+SubmissionKind = Literal["reclassification", "missed_detection"]
+
 
 class WhereSubmission(Where, frozen=True, kw_only=True):
     """Conditions on submissions; TEAM are those of the security team, USER those of users."""
@@ -74,7 +76,7 @@ class SubmissionsResource:
 
     async def create(
         self,
-        type: Literal["reclassification", "missed_detection"],  # noqa: A002
+        type: SubmissionKind,  # noqa: A002
         messages: Sequence[Mapping[str, object]],
     ) -> None:
         """Request new verdicts. The items are not documented; the answer only says that the request was accepted."""

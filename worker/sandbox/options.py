@@ -56,6 +56,7 @@ class SandboxOptions(Struct, frozen=True):
     release_unknown: Literal["omitted", "404"] = "omitted"
     action_log: Literal["paged", "whole"] = "paged"  # in pages, or everything at once with the fields of old
     preview_body: Literal["id", "postfix_id", "both"] = "id"
+    reclassify: Literal["on", "404", "405", "410"] = "on"  # gone, it has no route; only POST submissions is left
     duplicates: Literal["409", "second"] = "409"  # an entry like another is refused, or becomes a second one
     cursor_life: float = 3600.0
     trace_pending: float = 60.0

@@ -18,10 +18,11 @@ from worker.sandbox.endpoints import (
     settings,
     submissions,
 )
-from worker.sandbox.wire import IncomingRequest, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from worker.sandbox.wire import IncomingRequest
 
 BASE = ["", "client", "v4", "accounts"]
 ROOM = "email-security"
@@ -83,9 +84,3 @@ def _read_path(segments: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         if segment and segment not in _FIXED:
             readings.append(("/".join([*segments[:place], "{id}", *segments[place + 1 :]]), (segment,)))
     return readings
-
-
-def refuse_route(request: IncomingRequest) -> Refused:
-    """Refuse a path that has no operation."""
-    why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
-    return Refused(404, 7003, why, (7000, "No route for that URI"))

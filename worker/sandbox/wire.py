@@ -54,6 +54,12 @@ class Refused(Exception):
         self.status, self.code, self.message, self.more = status, code, message, more
 
 
+def refuse_route(request: IncomingRequest, status: int = 404) -> Refused:
+    """Refuse a path that has no operation."""
+    why = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
+    return Refused(status, 7003, why, (7000, "No route for that URI"))
+
+
 def ok(result: object, result_info: object = None, status: int = 200) -> OutgoingResponse:
     """Answer with the success envelope."""
     return ok_raw(msgspec.json.encode(result), result_info, status)

@@ -14,8 +14,16 @@ from worker.sandbox.edge.faults import Fault, Faults
 from worker.sandbox.edge.quota import RateLimiter
 from worker.sandbox.endpoints import search
 from worker.sandbox.options import MailFlow, SandboxOptions
-from worker.sandbox.routing import Route, find_route, refuse_route
-from worker.sandbox.wire import Call, IncomingRequest, OutgoingResponse, Refused, format_http_date, refuse
+from worker.sandbox.routing import Route, find_route
+from worker.sandbox.wire import (
+    Call,
+    IncomingRequest,
+    OutgoingResponse,
+    Refused,
+    format_http_date,
+    refuse,
+    refuse_route,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from worker.sandbox.content import mime_reader, mime_writer, traces
 from worker.sandbox.content.detections import write_detection
 from worker.sandbox.content.preview import draw_screenshot
 from worker.sandbox.content.writing import write_content
-from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_page, ok_raw
+from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_page, ok_raw, refuse_route
 
 if TYPE_CHECKING:
     from worker.sandbox.account.account import AccountState
@@ -140,6 +140,8 @@ def _was_submitted(account: AccountState, call: Call, mail: Mail) -> bool:
 
 def reclassify(account: AccountState, call: Call) -> OutgoingResponse:
     """Accept a request for another verdict: a TEAM submission appears later, the verdict may change much later."""
+    if account.options.reclassify != "on":
+        raise refuse_route(call.request, int(account.options.reclassify))
     body = account.reader.mapping(call.request)
     mail = account.find_mail(call.ids[0], call.now)
     if mail is None:
