@@ -18,7 +18,7 @@ from worker import (
     TrustDomain,
     Unblock,
 )
-from worker.ledger.entries import Answered, Entry, Outcome, Proof, Question
+from worker.ledger.entries import DENIED, Answered, Entry, Outcome, Proof, Question, Review
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
 
@@ -46,6 +46,7 @@ async def write_every_record(url: str) -> None:
         await _let_time_pass(desk)
         await _enter_pages(desk)
         await _let_wishes_meet(desk)
+        await _ask_cloudflare(desk)
         await _change_sights(desk)
         await _end_blocks(desk)
         await _decide(desk)
@@ -95,6 +96,21 @@ async def _carry_out(desk: Desk, entry: Entry, proof: Proof = "seen") -> None:
     await desk.claim(entry)
     await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", said="taken", remote="17")], T0)
     await desk.ledger.settle(ME, [Outcome(id=entry.id, state="done", proof=proof, said="it is there")], T0)
+
+
+async def _ask_cloudflare(desk: Desk) -> None:
+    """Requests for another verdict are accepted, and end in every way."""
+    ends: list[Review] = ["granted", *sorted(DENIED)]
+    for review in ends:
+        entry = await desk.wish(Reclassify("SPAM"), review)
+        await desk.claim(entry)
+        await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", said="taken")], T0)
+        told = partial(Outcome, id=entry.id, proof="seen", said="it says so", remote="s1")
+        for shown in (
+            told(state="sent", review="accepted"),
+            told(state="done" if review == "granted" else "failed", review=review),
+        ):
+            await desk.ledger.settle(ME, [shown], T0)
 
 
 async def _change_sights(desk: Desk) -> None:

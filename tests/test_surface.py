@@ -38,7 +38,7 @@ from worker.web import Readiness
 from worker.web.server import build_application
 
 ROOT = Path(__file__).parents[1]
-WORDS = {"lane", "mode", "proof", "to", "what"}
+WORDS = {"lane", "mode", "proof", "review", "to", "what"}
 """Keys of records whose values are words that programs know."""
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 

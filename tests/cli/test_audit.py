@@ -93,7 +93,7 @@ def test_an_unknown_verb_is_named_with_its_nearest_known_one(shell: Shell) -> No
     assert (code, err) == (2, "worker: no record has the verb 'setled'; did you mean settled?\n")
     _, _, err = shell.type("audit", "query", "--verb", "quux")
     assert "setled" not in err
-    assert ": the verbs are abandoned, answered, approved" in err
+    assert ": the verbs are abandoned, accepted, answered, approved" in err
 
 
 def test_an_unknown_rule_is_named_with_its_nearest_one_on_record(kept: Shell) -> None:

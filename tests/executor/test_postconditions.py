@@ -18,6 +18,7 @@ from worker.executor.postconditions import (
     judge_notice,
     judge_reclassify,
     judge_release,
+    judge_request_log,
     next_look,
     steps,
     wants_log,
@@ -301,7 +302,7 @@ def submission(after: float, **fields: object) -> Submission:
 def test_only_the_teams_request_for_this_mail_and_verdict_proves(fields: dict[str, object], *, proves: bool) -> None:
     asking = entry(Reclassify(expected_disposition="SPAM"))
     found = judge_reclassify(asking, TeamSubmissions(T + 1, (submission(-0.9, **fields),)), SETTLE)
-    assert (state_of(found) == "done") is proves
+    assert (found is not None and (found.state, found.review) == ("sent", "accepted")) is proves
     assert judge_reclassify(asking, TeamSubmissions(T + 1, (submission(-30),)), SETTLE) is None
 
 
@@ -312,6 +313,27 @@ def test_an_unanswered_request_is_repeated_late_and_an_accepted_one_never() -> N
     assert state_of(judge_reclassify(asking, TeamSubmissions(T + none, ()), SETTLE)) == "ready"
     assert judge_reclassify(sent, TeamSubmissions(T + 86_399, ()), SETTLE) is None
     assert state_of(judge_reclassify(sent, TeamSubmissions(T + 86_400, ()), SETTLE)) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("change", "proves"),
+    [
+        ({}, True),
+        ({"success": False}, True),
+        ({"submission_id": ""}, False),
+        ({"submission_id": "S9"}, False),
+        ({"requested_disposition": "NONE"}, False),
+        ({"operation": "MOVE"}, False),
+    ],
+)
+def test_a_line_of_the_log_that_names_a_submission_proves_the_request(
+    change: dict[str, object], *, proves: bool
+) -> None:
+    asking = entry(Reclassify(expected_disposition="SPAM"))
+    named = replace(line(1, "RECLASSIFY", folder=""), requested_disposition="SPAM", submission_id="S1")
+    found = judge_request_log(asking, log(9, replace(named, **change)), taken={"S9"})
+    assert (found is not None and (found.review, found.remote, found.proof) == ("accepted", "S1", "log")) is proves
+    assert judge_request_log(asking, log(9, replace(named, completed_at=line(-60).completed_at))) is None
 
 
 def test_a_notice_without_an_answer_goes_out_again() -> None:

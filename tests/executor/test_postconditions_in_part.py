@@ -34,4 +34,4 @@ def test_a_submission_that_names_no_zone_was_made_in_utc() -> None:
     assert made.requested_at is not None
     bare = replace(made, requested_at=made.requested_at.replace(tzinfo=None))
     asking = entry(Reclassify(expected_disposition="SPAM"))
-    assert state_of(judge_reclassify(asking, TeamSubmissions(T + 10, (bare,)), SETTLE)) == "done"
+    assert state_of(judge_reclassify(asking, TeamSubmissions(T + 10, (bare,)), SETTLE)) == "sent"

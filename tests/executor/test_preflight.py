@@ -160,6 +160,17 @@ async def test_a_verdict_that_was_asked_for_already_is_moot() -> None:
     assert desk.ours("reclassify") == []
 
 
+async def test_a_request_that_could_not_be_reviewed_is_none() -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    of_mail = mail.postfix
+    desk.world.add_submission(type="Team", status="invalid", original_postfix_id=of_mail, requested_disposition="SPAM")
+    desk.clock.advance(1)
+    await desk.enter(SPAM, [mail])
+    await desk.run(1)
+    assert desk.ours("reclassify") == [mail.id]
+
+
 @pytest.mark.slow
 async def test_a_verdict_that_has_changed_meanwhile_is_not_asked_for() -> None:
     desk = Desk()
@@ -242,7 +253,7 @@ async def test_mail_that_our_own_release_let_out_contradicts_no_other_wish_about
     await desk.run(SETTLE + 5)
     await desk.approve()
     await desk.run(30)
-    assert (await desk.states(), desk.news) == (["done", "done"], [])
+    assert (await desk.states(), desk.news) == (["done", "sent"], [])
 
 
 @pytest.mark.slow

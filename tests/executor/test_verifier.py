@@ -11,6 +11,7 @@ from worker.ledger.entries import Look
 from worker.sandbox import Fault
 
 JUNK = Move(destination="JunkEmail")
+DAY = 86_400.0
 TWO = ["a@corp.example", "b@corp.example"]
 BLOCK = BlockSender(pattern="ada@c0rp.example")
 
@@ -103,6 +104,47 @@ async def test_many_that_did_not_happen_are_known_so_one_log_each() -> None:
     assert set(await desk.states()) == {"done"}
     assert desk.world.requests["GET investigate/{id}/action_log"] == {"200": 130}
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
+
+
+def hide_submissions(desk: Desk) -> None:
+    """Let no submission be read, now and later."""
+    desk.meddle = lambda request, answer: (
+        replace(answer, body=b'{"success":true,"result":[7]}') if request.path.endswith("/submissions") else answer
+    )
+
+
+@pytest.mark.parametrize("kind", ["lost", ""])
+async def test_a_request_that_no_list_shows_is_found_in_the_log_before_it_is_given_up_or_repeated(kind: str) -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    hide_submissions(desk)
+    desk.world.faults.script([Fault("lost", "POST", "investigate/")] if kind else [])
+    await desk.enter(Reclassify(expected_disposition="NONE"), [mail])
+    await desk.run(100_000, every=600)
+    entry = await desk.only()
+    assert (entry.state, entry.review, entry.proof) == ("sent", "accepted", "log")
+    assert [entry.remote] == list(desk.world.submissions)
+    assert desk.ours("reclassify") == [mail.id]
+
+
+async def test_a_request_that_is_accepted_takes_no_call_until_thirty_days_have_passed() -> None:
+    desk = Desk(review_delay=99 * DAY)
+    await desk.enter(Reclassify(expected_disposition="NONE"), desk.old(3))
+    await desk.run(60)
+    calls = desk.calls()
+    await desk.run(30 * DAY - 200, every=DAY)
+    assert (desk.calls(), set(await desk.states())) == (calls, {"sent"})
+    await desk.run(200)
+    assert {entry.review for entry in await desk.entries()} == {"never_decided"}
+    assert desk.world.requests["GET submissions"].total() <= 4
+    assert desk.executor.problems == {}
+
+
+async def test_a_decision_that_nobody_read_in_thirty_days_counts_all_the_same() -> None:
+    desk = Desk()
+    await desk.enter(Reclassify(expected_disposition="NONE"), desk.old(20))
+    await desk.run(31 * DAY, every=DAY)
+    assert {entry.review for entry in await desk.entries()} == {"granted", "rejected"}
 
 
 async def test_a_submission_that_cannot_be_read_leaves_an_unanswered_request_to_a_person_after_a_day() -> None:

@@ -32,7 +32,22 @@ from worker.language.actions import (
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit
 from worker.ledger.cascade import took_effect
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Answered, Claim, Entry, Look, Outcome, Question, State
+from worker.ledger.entries import (
+    DENIED,
+    FINAL,
+    FOLLOWS,
+    OPEN,
+    Answered,
+    Claim,
+    Entry,
+    Look,
+    Outcome,
+    Question,
+    Review,
+    State,
+    is_accepted,
+    is_under_way,
+)
 from worker.ledger.values import Page, Sight
 
 pytestmark = pytest.mark.slow  # hundreds of invented days
@@ -57,6 +72,8 @@ WISHES: list[AnyAction] = [
 LIMITS = {"r": Limit(1, 50.0), "s": Limit(1, 200.0, "sender")}
 STEPS: dict[str, frozenset[State]] = {"": frozenset({"observed", "waiting", "ready", "held", "moot"})}
 STEPS.update((state, after) for state, after in FOLLOWS.items())
+REVIEWED: dict[State, list[Review]] = {"sent": ["accepted"], "done": ["granted"], "failed": ["", *sorted(DENIED)]}
+NONE: list[Review] = [""]
 messages = st.sampled_from(["m1", "m2", "m3", "m4"])
 sentences = st.lists(st.sampled_from(WISHES), min_size=1, max_size=3)
 names = st.sampled_from([("r",), ("s",), ("r", "s")])
@@ -130,8 +147,9 @@ class Days(RuleBasedStateMachine):
     def a_look_shows(self, data: st.DataObject) -> None:
         """Settle something that is under way."""
         entry = data.draw(st.sampled_from(self.entries("sent", "unsure")))
-        state = data.draw(st.sampled_from(sorted({*FOLLOWS[entry.state], entry.state})))
-        shown = Outcome(id=entry.id, state=state, proof="seen", said="why")
+        state = data.draw(st.sampled_from(sorted({*FOLLOWS[entry.state], entry.state} - _unseen(entry))))
+        review: Review = data.draw(st.sampled_from(REVIEWED.get(state, NONE) if entry.lane == "verdict" else NONE))
+        shown = Outcome(id=entry.id, state=state, proof="seen", said="why", review=review)
         at_once(self.desk.ledger.settle(ME, [shown], self.desk.now))
 
     @rule(verb=st.sampled_from(["approve", "refuse"]), names=names, data=st.data())
@@ -185,7 +203,8 @@ class Days(RuleBasedStateMachine):
     @invariant()
     def at_most_one_entry_per_lane_and_target_is_open(self) -> None:
         """Look at every open entry."""
-        spots = Counter((entry.lane, entry.target) for entry in self.entries(*OPEN) if entry.lane != "notice")
+        under_way = filter(is_under_way, self.entries(*OPEN))
+        spots = Counter((entry.lane, entry.target) for entry in under_way if entry.lane != "notice")
         assert not [spot for spot, number in spots.items() if number > 1]
 
     @invariant()
@@ -194,11 +213,12 @@ class Days(RuleBasedStateMachine):
         entries = {entry.id: entry for entry in self.entries()}
         stand = at_once(self.desk.runner.run(lambda conn: conn.execute(select(reasons)).all()))
         assert not [row for row in stand if entries[row.entry].state in FINAL]
+        pending = {row.item for row in stand if not is_accepted(entries[row.entry])}
         for entry in entries.values():
             if entry.state == "held" and entry.lane != "notice":
-                assert entries[entry.behind].state in OPEN
+                assert is_under_way(entries[entry.behind])
             if entry.state == "held" and entry.lane == "notice":
-                assert entry.item in {row.item for row in stand}
+                assert entry.item in pending
 
     @invariant()
     def what_was_listed_for_a_time_will_end_or_has_ended_or_a_person_knows(self) -> None:
@@ -244,6 +264,13 @@ class Days(RuleBasedStateMachine):
                 inside = [(target, asked) for at, target, asked in made if 0 <= end - at < LIMITS[name].per]
                 asked_for = {target for target, asked in inside if asked}
                 assert len({target for target, _ in inside} - asked_for) <= LIMITS[name].count
+
+
+def _unseen(entry: Entry) -> set[State]:
+    """Return what no look shows of an entry: of requests alone it shows that they were sent; accepted, they end."""
+    if is_accepted(entry):
+        return {"unsure", "sent"}
+    return set() if entry.lane == "verdict" or entry.state == "sent" else {"sent"}
 
 
 def seconds(instant: str) -> float:

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+SECOND = 2.0
+"""The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
+
 
 class Clock(Protocol):
     """The time, in seconds."""

@@ -11,7 +11,7 @@ from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
-from worker.intake.sources import WHEN_NEEDED, Messages, Source
+from worker.intake.sources import WHEN_NEEDED, Messages, Source, Submissions
 from worker.intake.unreadable import UnreadableRecords
 from worker.judging.facts import Facts
 from worker.judging.services import AccountServices, Timing
@@ -69,6 +69,7 @@ class AccountWorker:
         """Build the loops; ``prefix`` tells the loops of several accounts apart in the log."""
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
         self._contacting, self._contacted = asyncio.Lock(), False
+        self._asking = False
         self.client = client = _open_client(account, connection, services)
         own = AccountServices(
             account=account,
@@ -123,20 +124,27 @@ class AccountWorker:
 
     @property
     def needed(self) -> tuple[Intake, ...]:
-        """The sources to read: mail always, any other while a rule uses it."""
+        """The sources to read: mail always, any other while a rule uses it, or a request of ours is told there."""
         kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
+        kinds |= {Submissions.kind} if self._asking else set()
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
 
     @property
     def resting(self) -> tuple[Intake, ...]:
-        """The sources that no rule uses now."""
+        """The sources that nobody needs now."""
         needed = self.needed
         return tuple(intake for intake in self.intakes if intake not in needed)
 
+    async def look_for_requests(self) -> None:
+        """See whether a request for another verdict has no end yet: submissions tell what becomes of it."""
+        self._asking = await self._services.ledger.is_asking(self.account)
+
     def _skip_unneeded(self, intake: Intake, step: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[float]]:
-        """Wrap a step so that it does nothing while no rule uses its source."""
+        """Wrap a step so that it does nothing while nobody needs its source."""
 
         async def turn() -> float:
+            if intake.source.kind == Submissions.kind:
+                await self.look_for_requests()
             return await step() if intake in self.needed else UNHEARD
 
         return turn

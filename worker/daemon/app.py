@@ -151,7 +151,7 @@ class App:
                 yield f"integration {worker.account}", worker.integration.problem
 
     def _collect_troubles(self) -> dict[str, str]:
-        """Return what stands in the way, by the name of what it stops; a source that no rule uses is not missed."""
+        """Return what stands in the way, by the name of what it stops; a source that nobody needs is not missed."""
         resting = {worker.name_source(intake) for worker in self.workers for intake in worker.resting}
         named = {name: str(error) for name, error in self._troubles.items()}
         troubles = {name: error for name, error in named.items() if name.removesuffix(BEHIND) not in resting}

@@ -110,7 +110,7 @@ async def update_gauges(app: App) -> float:
     metrics.generation.set(app.services.host.bundle.generation)
     for worker in app.workers:
         await _measure_budget(app, worker)
-        for intake in worker.resting:  # a source that no rule uses has no gap
+        for intake in worker.resting:  # a source that nobody needs has no gap
             metrics.gap.remove(worker.account, intake.source.name)
             metrics.coverage_age.remove(worker.account, intake.source.name)
         for intake in worker.needed:

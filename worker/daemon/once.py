@@ -11,7 +11,7 @@ from worker.daemon.account import AccountWorker
 from worker.daemon.app import App
 from worker.daemon.opening import open_app
 from worker.intake.coverage import BACK
-from worker.ledger.entries import OPEN, Entry
+from worker.ledger.entries import Entry
 from worker.settings import Settings
 from worker.telemetry import Outlets
 
@@ -52,6 +52,7 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
 
 async def _read_account(worker: AccountWorker, clock: Clock) -> None:
     """Read the head of each source, then what is missing behind it, then judge held events."""
+    await worker.look_for_requests()
     for intake in worker.needed:
         begun = clock.now()
         await intake.read_head()
@@ -82,11 +83,9 @@ async def _settle(app: App, worker: AccountWorker) -> int:
             await services.clock.sleep(await _choose_rest(app, worker))
 
 
-async def find_unsettled(app: App, worker: AccountWorker) -> list[Entry]:
+async def find_unsettled(app: App, worker: AccountWorker) -> tuple[Entry, ...]:
     """Return the entries that are under way; the scheduled end of a long block is not yet."""
-    now = app.services.clock.now()
-    entries = await app.services.ledger.open(worker.account, now, states=tuple(OPEN), due=False)
-    return [entry for entry in entries if entry.ready_at <= now]
+    return await app.services.ledger.unsettled(worker.account, app.services.clock.now())
 
 
 async def _choose_rest(app: App, worker: AccountWorker) -> float:

@@ -7,14 +7,13 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
+from worker.api.clock import SECOND
 from worker.escaping import escape
 from worker.language.actions import Move, Release
 from worker.language.models import LogEntry
 from worker.language.times import epoch
 from worker.ledger.entries import Entry
 
-SECOND = 2.0
-"""The API tells its time to the second only, so what we take for its time may be corrected by this much, in seconds."""
 MOST_DESCRIBED = 5
 KEY_LENGTH = 16
 FAULT_LENGTH = 200

@@ -23,11 +23,12 @@ from worker.executor.action_log import kind_of_failure
 from worker.executor.deferral import Deferral
 from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
 from worker.executor.hooks import Hooks
+from worker.executor.notices import describe_end
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
 from worker.judging.services import AccountServices, Timing
-from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry
+from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, is_accepted
 from worker.ledger.values import EventKey
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
@@ -183,12 +184,11 @@ class Dispatcher:
         """Return what notices are to say of how the rest of their sentence ended, by its item."""
         if handler is not NOTICES:
             return {}
-        since, rule = min(entry.created_at for entry in notices), notices[0].rules[0] if notices[0].rules else ""
         told: dict[str, list[str]] = {}
-        for entry in await self._ledger.entries(self._account, rule=rule, since=since - 1, states=tuple(FINAL)):
-            if entry.lane != "notice":
-                told.setdefault(entry.item, []).append(f"{type(entry.action).__name__} {entry.state}")
-        return {item: ", ".join(sorted(said)) for item, said in told.items()}
+        for entry in await self._ledger.sentences(self._account, {notice.item for notice in notices}):
+            if entry.state in FINAL or is_accepted(entry):
+                told.setdefault(entry.item, []).append(describe_end(entry))
+        return {item: "; ".join(sorted(said)) for item, said in told.items()}
 
     async def _deliver(self, handler: Handler, entries: Sequence[Entry]) -> None:
         """Send claimed entries; a refused batch is halved until what is wrong with it stands alone."""

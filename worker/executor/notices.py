@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 
 from worker.escaping import escape
-from worker.ledger.entries import Entry
+from worker.ledger.entries import Entry, Review
 from worker.ledger.values import EventKey
 
 NOTICE_LINES = 10
 """Entries that one notice tells about; it says how many more there are."""
 WORDS = 300
+REVIEWS: dict[Review, str] = {
+    "accepted": "asked, not decided yet",
+    "granted": "granted",
+    "rejected": "rejected",
+    "invalid": "invalid",
+    "never_decided": "never decided",
+}
 
 
 def notice(entries: Sequence[Entry]) -> str:
@@ -19,6 +26,11 @@ def notice(entries: Sequence[Entry]) -> str:
     if len(entries) > NOTICE_LINES:
         lines.append(f"and {len(entries) - NOTICE_LINES} more, up to entry {entries[-1].id}")
     return "\n".join(lines)
+
+
+def describe_end(entry: Entry) -> str:
+    """Say how an entry ended, or that Cloudflare has not decided about it yet."""
+    return f"{type(entry.action).__name__} {REVIEWS.get(entry.review, entry.state)}"
 
 
 def _line(entry: Entry) -> str:

@@ -1,12 +1,13 @@
 """Postconditions: what a look or a log proves about an entry. Pure: no clock, no network, no ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from worker.api.clock import SECOND
 from worker.escaping import escape
 from worker.executor.action_log import (
-    SECOND,
     ActionLogReading,
     describe_lines,
     kind_of_failure,
@@ -15,10 +16,10 @@ from worker.executor.action_log import (
     went_well,
 )
 from worker.executor.lists import ListReading, mark, owner, pattern_of
+from worker.judging.reviews import LONGEST_ID, accept, find_request, give_up, give_up_time, judge_request
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.models import Submission
-from worker.language.times import epoch
-from worker.ledger.entries import FOLLOWS, Entry, Look, Outcome, Proof, State
+from worker.ledger.entries import FOLLOWS, Entry, Look, Outcome, Proof, State, is_accepted
 
 FIRST_LOOKS = (2.0, 10.0, 60.0)
 """Seconds after an answer at which proof is looked for, besides the learned delay and SETTLE."""
@@ -27,6 +28,9 @@ LISTED_LATE = 5.0
 LISTED_BY = 86400.0
 SILENT = "for a day the API gave no usable answer about this message: check it in the dashboard"
 MOVED = "a read after the request shows that this message was moved; the request named the folder"
+NEVER_LISTED = "never listed"
+REQUESTS = frozenset({"RECLASSIFY", "SUBMISSION"})
+"""Operations of an action log that ask for another verdict."""
 
 
 class TeamSubmissions(Struct, frozen=True):
@@ -49,6 +53,8 @@ def deadline(entry: Entry, settle: float) -> float:
 
 def next_look(entry: Entry, now: float, settle: float, delay: float) -> float:
     """Return when to look again: after the learned delay, 2, 10 and 60 s, and when a look may say no."""
+    if is_accepted(entry):
+        return max(give_up_time(entry), now + settle)
     begun, last = max(entry.answered_at, entry.claimed_at), deadline(entry, settle)
     times = [begun + after for after in (delay, *FIRST_LOOKS) if begun + after < last]
     later = now + min(3600.0, max(settle, now - begun))
@@ -160,18 +166,36 @@ def judge_removing(entry: Entry, listed: ListReading, ours: Sequence[Entry], set
     return _not_there(entry, listed, settle, "the list does not show it any more")
 
 
-def judge_reclassify(entry: Entry, asked: TeamSubmissions, settle: float) -> Outcome | None:
-    """Judge a request for another verdict by the team's submissions since the claim."""
-    for one in asked.entries:
-        if asks_for(one, entry) and request_time(one) >= entry.claimed_at - SECOND:
-            said = f"submission {escape(one.submission_id, 60)} asks for it"
-            return Outcome(id=entry.id, state="done", proof="seen", said=said, remote=one.submission_id[:200])
+def judge_reclassify(
+    entry: Entry, asked: TeamSubmissions, settle: float, taken: Collection[str] = ()
+) -> Outcome | None:
+    """Judge a request for another verdict by the team's submissions since the claim, up to Cloudflare's decision."""
+    if request := find_request(entry, asked.entries, taken):
+        return judge_request(entry, request, asked.at)
+    if is_accepted(entry):
+        return give_up(entry) if asked.at >= give_up_time(entry) else None
     if entry.state == "sent":
         late = asked.at >= entry.answered_at + LISTED_BY
         if not late:
             return None
-        return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions", fault="never listed")
+        return _outcome(entry, "failed", "seen", "accepted, never seen among the submissions", fault=NEVER_LISTED)
     return _not_there(entry, asked, settle, "no submission is listed")
+
+
+def wants_request_log(found: Outcome | None) -> bool:
+    """Tell whether a request is about to count as never made: its message's log may name the submission directly."""
+    return found is not None and (found.state in {"ready", "waiting"} or found.fault == NEVER_LISTED)
+
+
+def judge_request_log(entry: Entry, log: ActionLogReading, taken: Collection[str] = ()) -> Outcome | None:
+    """Judge a request for another verdict by a line of the log that names its submission."""
+    wanted = entry.action.expected_disposition if isinstance(entry.action, Reclassify) else ""
+    for line in log.entries:
+        since = line.completed_at is None or time_of(line) >= entry.claimed_at - SECOND
+        mine = line.operation in REQUESTS and line.requested_disposition == wanted and since
+        if mine and line.submission_id and (remote := line.submission_id[:LONGEST_ID]) not in taken:
+            return replace(accept(entry, remote), proof="log")
+    return None
 
 
 def _not_there(entry: Entry, found: ListReading | TeamSubmissions, settle: float, why: str) -> Outcome | None:
@@ -217,19 +241,3 @@ def steps(state: State, outcome: Outcome) -> tuple[Outcome, ...]:
 
 def _outcome(entry: Entry, state: State, proof: Proof, said: str, fault: str = "") -> Outcome:
     return Outcome(id=entry.id, state=state, proof=proof, said=said, fault=fault)
-
-
-# -- submissions ------------------------------------------------------------------------------------------------------
-
-
-def asks_for(submission: Submission, entry: Entry) -> bool:
-    """Tell whether the team asks here for the verdict that an entry asks for, of the same mail."""
-    if not isinstance(entry.action, Reclassify) or submission.type.upper() != "TEAM":
-        return False
-    same = submission.original_postfix_id == entry.target.partition("-")[0]
-    return same and submission.requested_disposition == entry.action.expected_disposition
-
-
-def request_time(submission: Submission) -> float:
-    """Return when a submission was made, 0 when it does not tell."""
-    return epoch(submission.requested_at)

@@ -5,8 +5,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from worker.api.clock import SECOND
 from worker.executor.action_log import (
-    SECOND,
     ActionLogReading,
     describe_lines,
     hand_key,

@@ -19,8 +19,9 @@ from worker.executor.lists import (
 )
 from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
-from worker.executor.postconditions import asks_for, deadline, find_added, request_time
+from worker.executor.postconditions import deadline, find_added
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
+from worker.judging.reviews import asks_for, is_invalid, request_time
 from worker.judging.services import AccountServices, Timing
 from worker.language.actions import LISTS, Adding, Reclassify
 from worker.language.policies import Policies
@@ -227,7 +228,8 @@ class Preflight:
         first = min(entry.scanned_at for entry in asking)
         asked = await self._observer.read_submissions(first, self._clock.now() - FRESH, Urgency.ACT)
         for entry in asking:
-            if any(asks_for(one, entry) and request_time(one) > entry.scanned_at for one in asked.entries):
+            asking_too = (one for one in asked.entries if asks_for(one, entry) and not is_invalid(one))
+            if any(request_time(one) > entry.scanned_at for one in asking_too):
                 del prepared.claims[entry.id]
                 prepared.moots.append((entry.id, "the team has asked for this verdict already"))
         return prepared

@@ -1,6 +1,6 @@
 """Verifier: looks at entries that were sent, or may have been, until the API shows what became of them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import get_args
 
 from worker.api import Urgency
@@ -20,14 +20,16 @@ from worker.executor.postconditions import (
     judge_reclassify,
     judge_release,
     judge_removing,
+    judge_request_log,
     judge_silence,
     next_look,
     steps,
     wants_log,
+    wants_request_log,
 )
 from worker.judging.services import AccountServices, Timing
 from worker.language.actions import Action, Adding, Move, Notify, Reclassify, Release, Removing
-from worker.ledger.entries import Entry, Look, Outcome
+from worker.ledger.entries import Entry, Look, Outcome, is_accepted
 
 FIRST_DELAY, SHORTEST_DELAY = 2.0, 0.05
 HEAD = 60.0
@@ -126,10 +128,10 @@ class Verifier:
         self._measure(entries, outcomes, now)
 
     def _measure(self, entries: Sequence[Entry], outcomes: Sequence[Outcome], now: float) -> None:
-        """Report how long proof took of what had been answered."""
-        answered = {entry.id: entry.answered_at for entry in entries if entry.state == "sent"}
+        """Report how long proof took of what had been answered; how long Cloudflare decides is no matter of proof."""
+        answered = {one.id: one.answered_at for one in entries if one.state == "sent" and not is_accepted(one)}
         for outcome in outcomes:
-            if outcome.state == "done" and outcome.id in answered:
+            if (outcome.state == "done" or outcome.review == "accepted") and outcome.id in answered:
                 self._metrics.on_proof(max(0.0, now - answered[outcome.id]))
 
     async def _settle_all(self, paths: Sequence[tuple[Outcome, ...]]) -> None:
@@ -189,12 +191,38 @@ class Verifier:
         return outcomes, silent
 
     async def _verdicts(self, entries: Sequence[Entry]) -> Found:
-        """Requests for another verdict: one reading of the team's submissions since the first claim."""
+        """Requests for another verdict: one reading of the team's submissions since the first claim.
+
+        Before one counts as never made, its message's action log may name it.
+        """
         if self._deferral.put_off(min(min(entry.next_at + POLLS, deadline(entry, self._settle)) for entry in entries)):
             return [], []
         reaching = min(entry.claimed_at for entry in entries) - 1
         asked = await self._observer.read_submissions(reaching, _since(entries), Urgency.PROVE)
-        return self._sort_all((entry, judge_reclassify(entry, asked, self._settle)) for entry in entries)
+        tried = await ours(self._ledger, self._account, "verdict", [entry for entry in entries if not entry.remote])
+        outcomes, silent, logs = list[Outcome](), list[Entry](), 0
+        for entry in entries:
+            taken = {one.remote for one in tried.get(entry.target, ())}
+            found = judge_reclassify(entry, asked, self._settle, taken)
+            if wants_request_log(found):
+                if (logs := logs + 1) > SINGLES:
+                    self._deferral.put_off(self._clock.now() + SHORTEST_DELAY)
+                    continue
+                try:
+                    found = await self._ask_log(entry, taken) or found
+                except SENSELESS as error:
+                    self._pause(Reclassify, error)
+                    break
+            self._sort(entry, found, outcomes, silent)
+        return outcomes, silent
+
+    async def _ask_log(self, entry: Entry, taken: Collection[str]) -> Outcome | None:
+        """Ask the action log whether it names a request; raises what the API raises while it may be so for all."""
+        try:
+            log = await self._observer.log(entry.target, Urgency.PROVE)
+        except NotFound:
+            return None
+        return judge_request_log(entry, log, taken) if log is not None else None
 
     async def _additions(self, entries: Sequence[Entry]) -> Found:
         listed = await self._observer.read_list(entries[0].lane, _since(entries), Urgency.PROVE)

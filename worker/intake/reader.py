@@ -14,10 +14,12 @@ from worker.errors import NotFound, Rejected, ServerFault, WorkerError
 from worker.intake.coverage import Interval, find_gaps, find_horizon
 from worker.intake.legibility import Legibility
 from worker.intake.paging import ENDLESS, Stuck, walk_pages
+from worker.intake.requests import follow_requests
 from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.judging.services import AccountServices, Timing
+from worker.ledger.entries import Outcome
 from worker.ledger.values import NewSights, Page, Reading, Slice
 
 UNREADABLE: dict[type[WorkerError], str] = {
@@ -110,15 +112,16 @@ class Intake:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.judge_new(news.sights)
-            page = advance(self._make_page(fetched, news, judged))
+            outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
+            page = advance(self._make_page(fetched, news, judged, outcomes))
             await self._ledger.enter(page)
         self._plan.note_page(page)
-        if judged.drafts:
+        if judged.drafts or outcomes:
             self._services.wake.set()
         self._observe(fetched, news, judged)
         return len(news.sights)
 
-    def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged) -> Page:
+    def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
         return Page(
             account=self.account,
             now=self._clock.now(),
@@ -128,6 +131,7 @@ class Intake:
             mishaps=judged.mishaps,
             broken=(*fetched.broken, *judged.broken),
             failing=tuple(one.thing.id for one in fetched.readings if one.look and "move_failed" in one.look.status),
+            outcomes=outcomes,
             held=judged.held,
             spent=tuple(self._services.budget.count_spent()),
         )

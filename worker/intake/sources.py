@@ -12,7 +12,7 @@ from worker.api import Client, RecordPage, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
 from worker.language.base import Noun, Text
-from worker.language.models import DISPOSITIONS
+from worker.language.models import DISPOSITIONS, Submission
 from worker.language.policies import ListEntry
 from worker.language.reading import Unreadable, read
 from worker.language.times import Time, epoch
@@ -93,8 +93,12 @@ class SubmissionKey(Noun, frozen=True):
 
     submission_id: str
     requested_at: Time = None
+    type: Text = ""
     status: Text = ""
+    outcome: Text = ""
     outcome_disposition: Text = ""
+    requested_disposition: Text = ""
+    original_postfix_id: Text = ""
 
 
 class Messages:
@@ -233,7 +237,9 @@ def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a submission; its status and outcome make its state."""
     key = read(SubmissionKey, raw)
     thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
-    return Reading(thing=thing, state=f"{key.status}|{key.outcome_disposition}", raw=bytes(raw))
+    submission = Submission(**msgspec.structs.asdict(key))
+    state = f"{submission.status}|{submission.outcome_disposition}"
+    return Reading(thing=thing, state=state, raw=bytes(raw), submission=submission)
 
 
 def read_list_entry(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
@@ -305,5 +311,5 @@ READERS: dict[str, Callable[[msgspec.Raw, float], Reading]] = {
 }
 """What reads one record of a source."""
 WHEN_NEEDED = (Reports, Submissions, BlockedSenders, AllowPolicies)
-"""Sources that are read only while a rule uses them."""
+"""Sources that are read only while a rule uses them; submissions also while a request for a verdict is open."""
 SOURCES = (Messages, *WHEN_NEEDED)

@@ -1,6 +1,6 @@
 """What follows when entries end: the next in line has its turn, notices leave, what was made for a time is ended."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,10 +10,13 @@ from sqlalchemy import Connection, delete, select, text
 from worker.language.actions import Adding, AnyAction, Removing
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import BEHIND_ROWS, entries, reasons
-from worker.ledger.entries import FINAL, OPEN, Entry, State
+from worker.ledger.entries import DENIED, FINAL, Entry, State, WantedEffect, is_accepted, is_under_way
 from worker.ledger.records import Json, Verb, about, instant
 from worker.ledger.unit_of_work import Mint, UnitOfWork, in_order, last_of
 
+ACCEPTED = entries.c.review == "accepted"
+TOLD = ("claimed", "sent", "unsure", "done")
+"""States of a notice that may have been read."""
 NOT_OURS = "no list entry of ours stands on this pattern"
 
 
@@ -42,7 +45,8 @@ def see_through(work: UnitOfWork) -> None:
         work.flush()
         final = [entry for entry in ended if entry.state in FINAL]
         _give_their_end(work, final)
-        _release_notices(work, _free_items(work, final))
+        _tell_again(work, _list_items(work, (entry for entry in final if entry.review in DENIED)))
+        _release_notices(work, _free_items(work, ended))
         _next_in_line(work, ended)
 
 
@@ -63,7 +67,7 @@ def choose_fate(work: UnitOfWork, wish: Entry) -> Fate:
     if wish.lane in ALONE:
         return ALONE[wish.lane]
     others = [entry for entry in work.on(wish.lane, wish.target) if entry.id != wish.id]
-    rival = next((entry for entry in others if entry.state in OPEN), None)
+    rival = next((entry for entry in others if is_under_way(entry)), None)
     last = last_of(entry for entry in others if took_effect(entry))
     stands = last if last and isinstance(last.action, Adding) else None
     if rival and not (is_end(rival) and rival.state == "ready"):
@@ -74,7 +78,9 @@ def choose_fate(work: UnitOfWork, wish: Entry) -> Fate:
         return _meet_end(work, rival, wish)
     if isinstance(wish.action, Removing):
         return Fate("ready", remote=stands.remote) if stands else Fate("moot", why=NOT_OURS)
-    return Fate("moot", why=f"was done already, see {last.id}") if last and _alike(wish, last) else Fate("ready")
+    same = next((one for one in (*filter(is_accepted, others), last) if one and _alike(wish, one)), None)
+    how = "asked for" if same and is_accepted(same) else "done"
+    return Fate("moot", why=f"was {how} already, see {same.id}") if same else Fate("ready")
 
 
 def _alike(wish: Entry, last: Entry) -> bool:
@@ -146,16 +152,26 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
         work.enter(end, until=instant(until))
 
 
-def _free_items(work: UnitOfWork, final: Iterable[Entry]) -> set[str]:
-    """Take away what the settled entries stood for; return the sentences of which nothing is left."""
+def _list_items(work: UnitOfWork, asked: Iterable[Entry]) -> set[str]:
+    """Return the sentences that asked for entries."""
+    items: set[str] = set()
+    for chunk in chunks(entry.id for entry in asked):
+        items.update(work.conn.scalars(select(reasons.c.item).where(reasons.c.entry.in_(chunk)).distinct()))
+    return items
+
+
+def _free_items(work: UnitOfWork, ended: Sequence[Entry]) -> set[str]:
+    """Take away what the settled entries stood for; return the sentences of which nothing is left.
+
+    What is only accepted counts as settled, but its reasons stay: they lead to whom its end is told.
+    """
     items, work.free_items = work.free_items, set()
-    for chunk in chunks(entry.id for entry in final):
-        mine = reasons.c.entry.in_(chunk)
-        items.update(work.conn.scalars(select(reasons.c.item).where(mine).distinct()))
-        work.conn.execute(delete(reasons).where(mine))
+    items |= _list_items(work, (entry for entry in ended if entry.state in FINAL or is_accepted(entry)))
+    for chunk in chunks(entry.id for entry in ended if entry.state in FINAL):
+        work.conn.execute(delete(reasons).where(reasons.c.entry.in_(chunk)))
+    pending = select(reasons.c.item).join(entries).where(reasons.c.account == work.account, ~ACCEPTED)
     for chunk in chunks(tuple(items)):
-        still = select(reasons.c.item).where(reasons.c.account == work.account, reasons.c.item.in_(chunk))
-        items.difference_update(work.conn.scalars(still))
+        items.difference_update(work.conn.scalars(pending.where(reasons.c.item.in_(chunk))))
     return items
 
 
@@ -165,6 +181,17 @@ def _release_notices(work: UnitOfWork, items: Iterable[str]) -> None:
         theirs = entries.c.item.in_(chunk) & (entries.c.lane == "notice") & (entries.c.state == "held")
         for notice in work.load(theirs):
             work.move(notice, "ready", "released", said="")
+
+
+def _tell_again(work: UnitOfWork, items: Iterable[str]) -> None:
+    """Send a second notice where the first one has said that something was asked for, and it was not granted."""
+    for chunk in chunks(items):
+        theirs = entries.c.item.in_(chunk) & (entries.c.lane == "notice") & entries.c.state.in_(TOLD)
+        told = {(notice.target, notice.item): notice for notice in work.load(theirs)}
+        for notice in told.values():
+            wanted = {name: getattr(notice, name) for name in WantedEffect.__struct_fields__}
+            wanted |= {"state": "ready", "known_at": work.now, "ready_at": 0.0}
+            work.enter(Entry(**wanted, id=work.mint(work.now), account=work.account, created_at=work.now))
 
 
 def _next_in_line(work: UnitOfWork, ended: Iterable[Entry]) -> None:

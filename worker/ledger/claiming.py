@@ -39,6 +39,7 @@ _braked = exists().where(
 NEXT_CLAIM = select(func.min(_at)).where(_mine, entries.c.state == "ready", ~_braked)
 NEXT_LOOK = select(func.min(_at)).where(_mine, entries.c.state.in_(("sent", "unsure")))
 NEXT_HELD = select(func.min(held.c.next_at)).where(held.c.account == ACCOUNT)
+ASKING = entries.c.lane == "verdict"
 NOW: BindParameter[float] = bindparam("now")
 DUE_KINDS = (
     select(entries.c.kind)
@@ -98,6 +99,21 @@ def find_tried(
         mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), hands
         found += map(entry_of, conn.execute(SELECT_ENTRIES.where(*mine)))
     return tuple(sorted(found, key=lambda entry: entry.claimed_at))
+
+
+def find_asked(conn: Connection, account: str, remotes: Collection[str]) -> tuple[Entry, ...]:
+    """Return requests for another verdict that are under way: those on record as some submissions, or as none yet."""
+    asking, found = _mine & ASKING & entries.c.state.in_(("sent", "unsure")), dict[str, Entry]()
+    for chunk in chunks(remotes):
+        query = SELECT_ENTRIES.where(asking, entries.c.remote.in_(("", *chunk)))
+        found |= {row.id: entry_of(row) for row in conn.execute(query, {"account": account})}
+    return tuple(found.values())
+
+
+def is_asking(conn: Connection, account: str) -> bool:
+    """Tell whether any request for another verdict is under way, or waits for Cloudflare's decision."""
+    query = select(exists().where(_mine, ASKING, entries.c.state.in_(("claimed", "sent", "unsure"))))
+    return bool(conn.scalar(query, {"account": account}))
 
 
 def next_due(conn: Connection, account: str) -> float | None:

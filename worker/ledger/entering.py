@@ -10,7 +10,7 @@ from worker.language.rules import Mode
 from worker.ledger.cascade import choose_fate, go_on, is_end, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import OPEN, Draft, Entry, WantedEffect
+from worker.ledger.entries import OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
 from worker.ledger.records import harmless
 from worker.ledger.unit_of_work import UnitOfWork, last_of
 from worker.ledger.values import thing_of
@@ -51,7 +51,7 @@ def _stands(work: UnitOfWork, draft: Draft) -> bool:
     twin = None if draft.state in {"observed", "moot"} else _twin(work, draft)
     if twin:
         _join(work, twin, draft)
-        return True
+        return not is_accepted(twin)
     wish = _entry(work, draft)
     if draft.state == "ready":
         found = choose_fate(work, wish)
@@ -82,7 +82,7 @@ def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> N
 def _twin(work: UnitOfWork, draft: Draft) -> Entry | None:
     """Find an equal wish that is not settled, unless joining it would pass something else that is on its way."""
     on = [entry for entry in work.on(draft.lane, draft.target) if not (is_end(entry) and entry.ready_at > work.now)]
-    busy = any(entry.state in OPEN and entry.action != draft.action for entry in on)
+    busy = any(is_under_way(entry) and entry.action != draft.action for entry in on)
     for entry in on:
         if entry.action != draft.action or entry.state not in {*OPEN, "waiting", "held"}:
             continue
@@ -120,7 +120,7 @@ def _is_done(work: UnitOfWork, wish: Entry) -> bool:
     """Tell whether asking a person would be for nothing: the last effect on the target is this very one."""
     on = work.on(wish.lane, wish.target)
     last = last_of(entry for entry in on if took_effect(entry))
-    return last is not None and last.action == wish.action and not any(entry.state in OPEN for entry in on)
+    return last is not None and last.action == wish.action and not any(map(is_under_way, on))
 
 
 def _entry(work: UnitOfWork, draft: Draft) -> Entry:

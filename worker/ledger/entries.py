@@ -34,8 +34,8 @@ FOLLOWS: dict[State, frozenset[State]] = {
     "waiting": frozenset({"ready", "refused", "lapsed", "moot"}),
     "ready": frozenset({"claimed", "waiting", "held", "done", "moot"}),
     "claimed": frozenset({"sent", "ready", "failed", "unsure"}),
-    "sent": frozenset({"done", "failed", "unsure"}),
-    "unsure": frozenset({"done", "moot", "failed", "ready", "waiting"}),
+    "sent": frozenset({"sent", "done", "failed", "unsure"}),
+    "unsure": frozenset({"sent", "done", "moot", "failed", "ready", "waiting"}),
     "done": frozenset(),
     "failed": frozenset(),
     "moot": frozenset(),
@@ -78,6 +78,19 @@ Why = Literal[
 
 
 Proof = Literal["", "seen", "answered", "log"]
+
+
+Review = Literal[
+    "",
+    "accepted",  # sent: it is on record at Cloudflare, which has not decided yet
+    "granted",  # done
+    "rejected",  # failed: Cloudflare decided otherwise
+    "invalid",  # failed: Cloudflare cannot review it
+    "never_decided",  # failed
+]
+"""How far a request is about which Cloudflare decides later; empty for everything else."""
+DENIED: frozenset[Review] = frozenset({"rejected", "invalid", "never_decided"})
+"""Reviews that did not end as asked; nothing is wrong with the lane, so such a failure has no fault."""
 
 
 class Look(Struct, frozen=True):
@@ -152,10 +165,21 @@ class Entry(WantedEffect, frozen=True, kw_only=True):
     """Lines of the action log from before this time count as shown."""
     fault: str = ""
     """Equal for failures of one cause; empty for one that says nothing about its lane."""
+    review: Review = ""
     drifted_at: float = 0.0
     """When the API first contradicted what was proved."""
     waits_since: float = 0.0
     settled_at: float = 0.0
+
+
+def is_accepted(entry: Entry) -> bool:
+    """Tell whether all is done that the worker can do: only Cloudflare's decision is to come."""
+    return entry.review == "accepted"
+
+
+def is_under_way(entry: Entry) -> bool:
+    """Tell whether nothing else may be done to the target of an entry, in its lane."""
+    return entry.state in OPEN and not is_accepted(entry)
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -208,6 +232,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     said: str = ""
     fault: str = ""
     remote: str = ""
+    review: Review = ""
     next_at: float = 0.0
 
 

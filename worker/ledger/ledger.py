@@ -108,6 +108,14 @@ class Ledger:
         """
         return await self._read(claiming.find_tried, account, lane, targets, ready=ready)
 
+    async def find_asked(self, account: str, remotes: Collection[str]) -> tuple[Entry, ...]:
+        """Return requests for another verdict that are under way: on record by one of these ids, or by none yet."""
+        return await self._read(claiming.find_asked, account, remotes)
+
+    async def is_asking(self, account: str) -> bool:
+        """Tell whether any request for another verdict has no end yet."""
+        return await self._read(claiming.is_asking, account)
+
     async def settle(self, account: str, outcomes: Sequence[Outcome], now: float) -> None:
         """Write down what looks have shown of entries that are sent or unsure."""
         await self._write(account, now, settling.settle, outcomes)
@@ -166,8 +174,19 @@ class Ledger:
         wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
         return await self._read(views.list_entries, account, wanted)
 
+    async def sentences(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
+        """Return the entries of some sentences, by the names of their items, but for notices."""
+        return await self._read(views.list_sentences, account, items)
+
+    async def unsettled(self, account: str, now: float) -> tuple[Entry, ...]:
+        """Return what is under way: neither settled nor ready only later, nor left to Cloudflare's decision."""
+        return await self._read(views.list_unsettled, account, now)
+
     async def counts(self, account: str, now: float = inf) -> dict[str, dict[str, int]]:
-        """Return {kind of action: {state: how many entries}}; what is ready only after ``now`` is counted as later."""
+        """Return {kind of action: {state: how many entries}}.
+
+        What is ready only after ``now`` is counted as later, and a request by how far Cloudflare is with it.
+        """
         return await self._read(views.count_entries, account, now)
 
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:

@@ -12,6 +12,7 @@ from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
 from worker.ledger.entering import place, retire
 from worker.ledger.records import about, instant
+from worker.ledger.settling import settle
 from worker.ledger.sights import keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
@@ -61,6 +62,7 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     _keep_mishaps(work, page)
     _keep_broken(work, page)
     note_drift(work, page.failing)
+    settle(work, page.outcomes)
     _advance(work, page)
     keep_spent(work.conn, page.account, page.spent, page.now)
     return Entered(dict(work.entered))

@@ -27,6 +27,7 @@ Verb = Literal[
     "withdrawn",
     "claimed",
     "answered",
+    "accepted",
     "settled",
     "released",
     "extended",

@@ -39,7 +39,7 @@ def settle(work: UnitOfWork, outcomes: Sequence[Outcome]) -> None:
         outcome = by_id[entry.id]
         if entry.state not in LOOKED_AT:  # it has ended since that look, by what its answer said
             continue
-        if outcome.state == entry.state:
+        if outcome.state == entry.state and outcome.review in {"", entry.review}:
             work.touch(replace(entry, next_at=outcome.next_at))
         else:
             moved.append(_settle(work, entry, outcome))
@@ -105,12 +105,15 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
         said, fault = f"tried {entry.attempts} times; {said}", _tried_too_often(entry, outcome)
     remote = outcome.remote or entry.remote
     change: Change = {"said": said, "proof": outcome.proof, "remote": remote, "next_at": outcome.next_at}
-    change["fault"] = fault
+    change |= {"fault": fault, "review": outcome.review}
     if state == "ready":
         change |= {"owner": "", "next_at": max(outcome.next_at, entry.ready_at)}
     if state == "waiting":
         change["approved_by"] = ""
-    told = {"proof": outcome.proof, "remote": remote, "claimed": instant(entry.claimed_at)}
+    told: dict[str, Json] = {"proof": outcome.proof, "remote": remote, "claimed": instant(entry.claimed_at)}
+    told["review"] = outcome.review
+    if state == "sent":
+        return work.move(entry, state, "accepted", told=told, **change)
     return work.move(entry, state, "settled", told=told, **change)
 
 

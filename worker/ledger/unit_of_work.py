@@ -16,7 +16,20 @@ from worker.language.actions import LISTS
 from worker.language.rules import Mode
 from worker.ledger.db.dialects import add, chunks, rewrite, upsert
 from worker.ledger.db.tables import entries, reasons
-from worker.ledger.entries import FINAL, FOLLOWS, OPEN, Entry, ItemKind, Look, Proof, State, WantedEffect, Why
+from worker.ledger.entries import (
+    FINAL,
+    FOLLOWS,
+    OPEN,
+    Entry,
+    ItemKind,
+    Look,
+    Proof,
+    Review,
+    State,
+    WantedEffect,
+    Why,
+    is_under_way,
+)
 from worker.ledger.records import Chain, Json, NewRecord, Verb, about, harmless
 
 Spot = tuple[str, str]
@@ -33,7 +46,7 @@ FIXED = frozenset({*WantedEffect.__struct_fields__, "id", "account", "created_at
 """What of an entry never changes."""
 CHANGING = tuple(name for name in Entry.__struct_fields__ if name not in FIXED)
 _changing = attrgetter(*CHANGING)
-NEVER_YET = frozenset({"why", "why_ref", "shown", "shown_before", "fault", "drifted_at"})
+NEVER_YET = frozenset({"why", "why_ref", "shown", "shown_before", "fault", "review", "drifted_at"})
 """Columns of which no entry that is just entered has anything to say."""
 REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
 STANDING = or_(
@@ -55,6 +68,7 @@ class Change(TypedDict, total=False):
     shown: tuple[str, ...]
     shown_before: float
     fault: str
+    review: Review
     item: str
     item_kind: ItemKind
     item_of: str
@@ -209,7 +223,7 @@ class UnitOfWork:
         moved = replace(entry, state=state, waits_since=waits_since, settled_at=settled_at, **change)
         self.touch(moved)
         self.chain.add(verb, **{"from": entry.state, "to": state, "said": moved.said, **about(moved), **(told or {})})
-        if state in FINAL or (entry.state in OPEN and state not in OPEN):
+        if state in FINAL or (is_under_way(entry) and not is_under_way(moved)):
             self._ended.append(moved)
         return moved
 
@@ -228,7 +242,7 @@ class UnitOfWork:
         self._reasons[entry.id, thing, item] = {**key, "account": self.account, **values}
 
     def take_ended(self) -> list[Entry]:
-        """Return what has settled, or went from open to a person, since this was last asked."""
+        """Return what has settled, or is no longer under way for another reason, since this was last asked."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -237,7 +251,7 @@ class UnitOfWork:
         changed: dict[tuple[bool, frozenset[str]], list[Entry]] = defaultdict(list)
         for id_, names in self._changed.items():
             entry = self._known[id_]
-            changed[entry.state in OPEN, names].append(entry)
+            changed[is_under_way(entry), names].append(entry)
         new = [self._known[id_] for id_ in self._new]
         self._changed, self._new = {}, {}
         for (_, names), group in sorted(changed.items(), key=lambda item: item[0][0]):

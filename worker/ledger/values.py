@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from worker.language.models import Submission
 from worker.language.rules import Ask, Proposal
-from worker.ledger.entries import Draft, Look
+from worker.ledger.entries import Draft, Look, Outcome
 
 SliceKind = Literal["head", "gap", "overlap", "sweep"]
 Spent = tuple[tuple[float, int], ...]
@@ -31,6 +32,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     raw: bytes
     verdict: str = ""
     look: Look | None = None
+    submission: Submission | None = None
+    """What a submission says of the request for another verdict that it is; empty fields were not read."""
 
 
 class EventKey(NamedTuple):
@@ -175,6 +178,8 @@ class Page(Struct, frozen=True, kw_only=True):
     broken: tuple[Broken, ...] = ()
     failing: tuple[str, ...] = ()
     """Ids of messages of which a move is shown to have failed."""
+    outcomes: tuple[Outcome, ...] = ()
+    """What the records show of entries that were sent, or may have been."""
     held: tuple[Held, ...] = ()
     """Events to be held (again), or given up."""
     judged: tuple[str, ...] = ()

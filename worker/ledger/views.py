@@ -1,13 +1,15 @@
 """What people and metrics ask of the ledger; nothing here writes."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.json import Decoder
 from sqlalchemy import Connection, case, func, select, union
 
+from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
-from worker.ledger.entries import Entry
+from worker.ledger.entries import DENIED, OPEN, Entry
 from worker.ledger.orders import by_rule
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
@@ -37,10 +39,31 @@ def list_entries(conn: Connection, account: str, wanted: Wanted) -> tuple[Entry,
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.id.desc()).limit(wanted.limit))))
 
 
+def list_sentences(conn: Connection, account: str, items: Collection[str]) -> tuple[Entry, ...]:
+    """Return the entries of some sentences, but for their notices."""
+    found: list[Entry] = []
+    for chunk in chunks(items):
+        theirs = entries.c.item.in_(chunk), entries.c.account == account, entries.c.lane != "notice"
+        found += map(entry_of, conn.execute(SELECT_ENTRIES.where(*theirs)))
+    return tuple(found)
+
+
+def list_unsettled(conn: Connection, account: str, now: float) -> tuple[Entry, ...]:
+    """Return what is under way and due by now; what only Cloudflare decides is not."""
+    under_way = entries.c.state.in_(OPEN), entries.c.review != "accepted", entries.c.ready_at <= now
+    query = SELECT_ENTRIES.where(entries.c.account == account, *under_way)
+    return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
+
+
 def count_entries(conn: Connection, account: str, now: float) -> dict[str, dict[str, int]]:
-    """Return how many entries of each kind of action are in each state; ready only after ``now`` is *later*."""
+    """Return how many entries of each kind of action are in each state.
+
+    Ready only after ``now`` is *later*. What Cloudflare decides, or did not grant, is told by its review: that it was
+    asked for is no failure.
+    """
     not_yet = (entries.c.state == "ready") & (entries.c.ready_at > now)
-    state = case((not_yet, "later"), else_=entries.c.state).label("told")
+    reviewed = entries.c.review.in_(("accepted", *DENIED))
+    state = case((not_yet, "later"), (reviewed, entries.c.review), else_=entries.c.state).label("told")
     query = select(entries.c.kind, state, func.count()).where(entries.c.account == account)
     counted: dict[str, dict[str, int]] = {}
     for kind, told, number in conn.execute(query.group_by(entries.c.kind, state)):

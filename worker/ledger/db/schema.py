@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision that the tables of this code are; revisions sort as text."""
 MEGABYTE = 1 << 20
 

@@ -23,7 +23,7 @@ from worker.language.actions import AnyAction
 from worker.ledger.entries import Look
 from worker.ledger.values import Pending
 
-OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice'"
+OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice' AND review != 'accepted'"
 BEHIND_ROWS = "behind != ''"
 
 
@@ -200,6 +200,7 @@ entries = Table(
     _later_time("shown_before"),
     _later_text("fault"),
     _later_time("drifted_at"),
+    _later_text("review"),
     Index(
         "entries_open",
         "account",
