@@ -55,6 +55,17 @@ async def test_a_submission_is_judged_when_it_is_sent_in_and_when_something_came
     ]
 
 
+@pytest.mark.parametrize("triage", ["escalated", "reviewed"])
+async def test_a_submission_is_judged_when_a_person_escalates_or_reviews_it(triage: str) -> None:
+    room = Room(about("Submission", Notify("soc")))
+    ident = room.world.add_submission()
+    await read(room, room.submissions)
+    room.world.change_submission(ident, customer_status=triage)
+    await read(room, room.submissions)
+    triages = [msgspec.json.decode(event.raw)["customer_status"] for event in room.rules.heard]
+    assert triages == ["unreviewed", triage]
+
+
 async def test_a_submission_is_about_the_message_it_names_though_that_came_days_before() -> None:
     room = Room(about("Submission", Move("DeletedItems")))
     mail = room.world.add_message(disposition="NONE", subject="Your invoice", scanned=room.clock.now() - 3 * DAY)

@@ -86,7 +86,7 @@ def test_a_time_that_names_no_zone_is_utc() -> None:
     assert (bare.thing, bare.state) == (named.thing, named.state)
 
 
-def test_a_submission_is_news_when_its_status_or_its_outcome_changes() -> None:
+def test_a_submission_is_news_when_its_status_its_outcome_or_its_triage_changes() -> None:
     def submission(**fields: object) -> msgspec.Raw:
         told = {"submission_id": "s", "requested_at": "2026-01-05T12:00:00Z", "customer_status": "unreviewed"}
         return msgspec.Raw(msgspec.json.encode(told | fields))
@@ -98,9 +98,12 @@ def test_a_submission_is_news_when_its_status_or_its_outcome_changes() -> None:
             {"status": None, "customer_status": "reviewed"},
             {"status": "pending"},
             {"status": "pending", "outcome_disposition": "SPAM"},
+            {"customer_status": None},
         )
     ]
-    assert [one.state for one in told] == ["|", "|", "pending|", "pending|SPAM"]
+    assert [one.state for one in told] == [
+        *("||unreviewed", "||reviewed", "pending||unreviewed", "pending|SPAM|unreviewed", "||")
+    ]
     assert {one.thing for one in told} == {Thing("Submission", sample.NOON.timestamp(), "s")}
 
 

@@ -1,7 +1,11 @@
 """Sights: what is new, what may be a stale read, what is our own act coming back."""
 
+import pytest
+
 from tests.ledger.desk import ME, T0, Desk, reading
 from worker.language.actions import Release
+from worker.ledger.entries import Look
+from worker.ledger.values import Reading, Thing
 
 BAD, GOOD, SHUT = "MALICIOUS|-", "NONE|-", "MALICIOUS|quarantined"
 
@@ -79,3 +83,36 @@ async def test_a_release_by_others_and_a_changed_verdict_are_news() -> None:
     await desk.claim(await desk.wish(Release(), "m2"))
     assert await desk.read(reading("m1", BAD)) == ["m1/2"]
     assert await desk.read(reading("m2", GOOD)) == ["m2/2"]
+
+
+def triage(state: str, at: float = T0) -> Reading:
+    return Reading(thing=Thing("Submission", T0, "s1"), state=state, raw=b"{}", look=Look(at=at))
+
+
+@pytest.mark.parametrize("old", ["|", "pending|", "completed|SPAM"])
+async def test_a_state_that_an_earlier_version_kept_is_kept_whole_and_is_no_news(old: str) -> None:
+    desk = Desk()
+    assert await desk.read(triage(old)) == ["s1/1"]
+    assert await desk.read(triage(f"{old}|reviewed")) == []
+    assert await desk.read(triage(f"{old}|reviewed")) == []
+    assert await desk.read(triage(f"{old}|escalated")) == ["s1/3"]
+
+
+async def test_what_changed_since_an_earlier_version_kept_it_is_news() -> None:
+    desk = Desk()
+    await desk.read(triage("pending|"))
+    assert await desk.read(triage("completed|SPAM|unreviewed")) == ["s1/2"]
+
+
+async def test_a_return_to_a_state_that_an_earlier_version_kept_may_be_a_stale_read() -> None:
+    desk = Desk()
+    await desk.read(triage("pending|"))
+    await desk.read(triage("completed|SPAM"))
+    assert await desk.read(triage("pending||unreviewed", at=T0)) == []
+    assert await desk.read(triage("pending||unreviewed", at=T0 + 120)) == ["s1/3"]
+
+
+async def test_verdicts_of_messages_have_nothing_to_do_with_that() -> None:
+    desk = Desk()
+    await desk.read(reading("m1", "MALICIOUS"))
+    assert await desk.read(reading("m1", BAD)) == ["m1/2"]

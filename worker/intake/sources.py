@@ -95,6 +95,7 @@ class SubmissionKey(Noun, frozen=True):
     requested_at: Time = None
     type: Text = ""
     status: Text = ""
+    customer_status: Text = ""
     outcome: Text = ""
     outcome_disposition: Text = ""
     requested_disposition: Text = ""
@@ -234,11 +235,11 @@ def read_report(raw: msgspec.Raw, _began: float) -> Reading:
 
 
 def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
-    """Read the key fields of a submission; its status and outcome make its state."""
+    """Read the key fields of a submission; how far Cloudflare and the team are with it makes its state."""
     key = read(SubmissionKey, raw)
     thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
     submission = Submission(**msgspec.structs.asdict(key))
-    state = f"{submission.status}|{submission.outcome_disposition}"
+    state = f"{submission.status}|{submission.outcome_disposition}|{submission.customer_status}"
     return Reading(thing=thing, state=state, raw=bytes(raw), submission=submission)
 
 

@@ -18,6 +18,7 @@ from worker.language.actions import Reclassify
 from worker.ledger.db.schema import NEWEST
 from worker.ledger.entries import Entry, Outcome
 from worker.ledger.ledger import Ledger, open_ledger
+from worker.ledger.values import NewSights, Page, Reading, Thing
 
 OLD_LEDGER = lzma.decompress((Path(__file__).parents[1] / "data" / "worker-0002.db.xz").read_bytes())
 
@@ -70,3 +71,15 @@ async def test_a_request_that_was_under_way_is_followed_to_its_end(old: Path) ->
             for state, review in (("sent", "accepted"), ("failed", "rejected")):
                 await ledger.settle(ME, [Outcome(id=entry.id, state=state, review=review)], T0 + 60)  # type: ignore[arg-type]
         assert (await ledger.counts(ME))["Reclassify"] == {"observed": 1, "done": 1, "rejected": 2}
+
+
+async def test_no_submission_is_judged_again_only_because_its_triage_counts_now(old: Path) -> None:
+    states = ("pending||unreviewed", "completed|SPAM|reviewed", "||escalated")
+    readings = [
+        Reading(thing=Thing("Submission", T0, f"s{n}"), state=state, raw=b"{}") for n, state in enumerate(states)
+    ]
+    async with migrated(old) as ledger:
+        news = await ledger.news(ME, readings, T0 + 60, 120.0)
+        assert (news.sights, len(news.echoes)) == ((), 3)
+        await ledger.enter(Page(account=ME, now=T0 + 60, source="submissions", news=news))
+        assert await ledger.news(ME, readings, T0 + 120, 120.0) == NewSights()
