@@ -93,3 +93,21 @@ def test_no_word_of_a_rule_that_may_do_anything_is_broken(shell: Shell, tmp_path
 )
 def test_a_limit_is_said_as_people_say_it(limit: Limit, said: str) -> None:
     assert say_limit(limit) == said
+
+
+CLEAN_TOO = """
+@rule(dispositions=("NONE", "SPAM"))
+def asks(message: Message) -> Reclassify | None:
+    "Ask for another verdict."
+    return None
+"""
+
+
+def test_a_rule_that_may_ask_about_clean_mail_is_remarked_upon_and_no_problem(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    rules = str(rule_files(folder, asks=CLEAN_TOO))
+    code, out, _ = shell.type("check", rules)
+    assert (code, "asks.py:4: asks: it hears clean mail too" in out) == (0, True)
+    assert len(shell.json("check", rules)["remarks"]) == 1
+    assert shell.json("check")["remarks"] == []

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from tests.support import garbling
-from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Release, Report
+from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Reclassify, Release, Report
+from worker.judging.judge import NO_BODY
 from worker.language.actions import AnyAction
 from worker.language.rules import Ask, Mode
 from worker.observations import read_message
@@ -270,3 +271,44 @@ async def test_an_event_whose_unread_field_a_rule_uses_is_held_and_says_why() ->
     room.clock.advance(61)
     (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     assert held.why == "rule careful uses subject, unread"
+
+
+async def judge_clean_mail(room: Room, **fields: object) -> tuple[str, str]:
+    """Let the rules hear one clean message; return state of what they want, and what is said of it."""
+    mail = room.world.add_message(disposition="NONE", **fields)  # type: ignore[arg-type]
+    raw = msgspec.Raw(bytes(await room.client.investigate.get(mail.id)))
+    await room.messages.enter_readings([read_message(raw, room.clock.now())])
+    (entry,) = await room.entries()
+    return entry.state, entry.said
+
+
+@pytest.mark.parametrize("mode", [OBSERVE, APPROVE, ENFORCE])
+async def test_nobody_is_asked_about_clean_mail_that_nobody_sent_in(mode: Mode) -> None:
+    room = Room(lambda event: says(event, Reclassify("MALICIOUS"), mode=mode))
+    assert await judge_clean_mail(room) == ("moot", NO_BODY)
+
+
+async def test_clean_mail_that_was_sent_in_can_be_asked_about_and_any_can_be_moved() -> None:
+    room = Room(lambda event: says(event, Reclassify("MALICIOUS")))
+    assert await judge_clean_mail(room, is_phish_submission=True) == ("ready", "")
+    assert await judge_clean_mail(Room(lambda event: says(event, Move("Inbox")))) == ("ready", "")
+
+
+@pytest.mark.parametrize(("kind", "state"), [("User", "ready"), ("Team", "moot")])
+async def test_what_a_user_submitted_can_be_asked_about(kind: str, state: str) -> None:
+    room = Room(lambda event: says(event, Reclassify("MALICIOUS")))
+    mail = room.world.add_message(disposition="NONE", subject="hello")
+    room.world.add_submission(type=kind, original_postfix_id=mail.postfix, subject="hello")
+    await room.submissions.read_head()
+    await room.held.step()
+    assert [entry.state for entry in await room.entries()] == [state]
+
+
+async def test_what_was_submitted_before_can_be_asked_about_whatever_is_heard_of_it() -> None:
+    room = Room(lambda event: says(event, Reclassify("MALICIOUS")))
+    mail = room.world.add_message(disposition="NONE")
+    mail.become(room.clock.now(), replace(mail.now, operations=("SUBMISSION",)))
+    room.world.add_report(mail)
+    await room.reports.read_head()
+    await room.held.step()
+    assert [entry.state for entry in await room.entries()] == ["ready"]

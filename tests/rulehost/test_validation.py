@@ -125,3 +125,26 @@ def test_every_trigger_can_notify_and_change_lists(tmp_path: Path, trigger: str)
 def test_what_has_no_disposition_cannot_be_narrowed_by_one(tmp_path: Path, trigger: str) -> None:
     with pytest.raises(RuleError, match=f"{trigger} has no disposition of its own; leave dispositions= out"):
         load(rule_files(tmp_path, does=DOES.format(mark="(dispositions=['SPAM'])", trigger=trigger, action="Notify")))
+
+
+@pytest.mark.parametrize(
+    ("mark", "trigger", "refused"),
+    [
+        ('(dispositions=("NONE",))', "Message", True),
+        ('(dispositions=("NONE", "NONE"))', "Message", True),
+        ('(dispositions=("NONE", "SPAM"))', "Message", False),
+        ("", "Message", False),
+        ("(dispositions=())", "Message", False),
+        ('(dispositions=("NONE",))', "Report", False),
+        ("", "Submission", False),
+    ],
+)
+def test_a_rule_that_could_only_ask_about_clean_mail_is_refused(
+    tmp_path: Path, mark: str, trigger: str, *, refused: bool
+) -> None:
+    files = rule_files(tmp_path, does=DOES.format(mark=mark, trigger=trigger, action="Reclassify"))
+    if refused:
+        with pytest.raises(RuleError, match="it hears clean mail only, and Reclassify of that is invalid"):
+            load(files)
+    else:
+        assert load(files).rules

@@ -11,6 +11,8 @@ from worker.errors import RuleError, SettingsError
 from worker.escaping import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from worker.language.rules import Limit, RuleInfo
     from worker.rulehost.host import BundleInfo
     from worker.settings import Settings
@@ -58,9 +60,21 @@ def check(
 def _check_files(folder: Path, channels: frozenset[str] | None) -> "tuple[tuple[RuleInfo, ...], Findings]":
     """Load the rules; return them, and the problems when they cannot be taken."""
     try:
-        return load(folder, channels).rules, {"problems": [], "unanswered": [], "remarks": []}
+        rules = load(folder, channels).rules
+        return rules, {"problems": [], "unanswered": [], "remarks": list(_find_unreviewable(rules))}
     except RuleError as error:
         return (), {"problems": str(error).splitlines(), "unanswered": [], "remarks": []}
+
+
+def _find_unreviewable(rules: "Iterable[RuleInfo]") -> "Iterator[str]":
+    """Say which rules may ask for another verdict about mail that Cloudflare cannot review."""
+    for rule in rules:
+        clean_too = rule.trigger == "Message" and "NONE" in (rule.dispositions or ())
+        if clean_too and "Reclassify" in rule.actions:
+            yield (
+                f"{rule.file}:{rule.line}: {rule.name}: it hears clean mail too, and Reclassify has no effect on clean "
+                "mail that no user submitted, because Cloudflare has not kept its body"
+            )
 
 
 def _ask_api(settings: "Settings", rules: "tuple[RuleInfo, ...]", found: Findings) -> None:

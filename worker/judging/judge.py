@@ -14,7 +14,7 @@ from worker.judging.facts import Facts
 from worker.judging.hearing import Heard, Hearing, Rules, explain
 from worker.judging.waiting import split
 from worker.language.actions import Keep
-from worker.language.base import Noun, Text, Texts
+from worker.language.base import Flag, Noun, Text, Texts
 from worker.language.models import Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
@@ -27,6 +27,7 @@ AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is judged again; hourly after these."""
 HOURLY = 3600.0
 GIVEN_UP = 86400.0
+NO_BODY = "Cloudflare cannot review clean mail that no user submitted, because it has not kept its body"
 PATIENCE = 300.0
 """Seconds for which what is wanted of malicious mail waits for rules that cannot answer yet."""
 URGENT = frozenset({"MALICIOUS", "MALICIOUS-BEC"})
@@ -45,11 +46,12 @@ class Judged(Struct, frozen=True):
 
 
 class People(Noun, frozen=True, kw_only=True):
-    """The fields of a message that entries keep, for people and for limits."""
+    """The fields of a message that entries keep, for people and for limits, and whether somebody sent it in."""
 
     sender: Text = field(name="from", default="")
     client_recipients: Texts = ()
     subject: Text = ""
+    is_phish_submission: Flag = False
 
 
 class Judge:
@@ -145,7 +147,7 @@ class Judge:
     def _ask_person(self, item: Held, subject: Reading, rules: tuple[str, ...]) -> Draft:
         """Put an event before a person that rules could not judge in a day."""
         return replace(
-            _make_common(item.sight, subject, item.since),
+            _make_common(item.sight, subject, _read_people(subject), item.since),
             state="waiting",
             mode=APPROVE,
             target=subject.thing.id,
@@ -161,12 +163,13 @@ class Judge:
         to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
         if not to_do:
             return ()
-        now = self._clock.now()
+        now, people = self._clock.now(), _read_people(subject)
         known_at = sight.reading.thing.time if sight.number == 1 else now
-        common = _make_common(sight, subject, known_at)
+        common = _make_common(sight, subject, people, known_at)
         stale = now - known_at > self._stale
+        refusal = "" if _has_body(sight, subject, people) else NO_BODY
         return tuple(
-            _complete_draft(common, one, subject.thing.id, *_choose_state(one, self._ceiling, stale=stale))
+            _complete_draft(common, one, subject.thing.id, *_choose_state(one, self._ceiling, refusal, stale=stale))
             for one in to_do
         )
 
@@ -228,9 +231,15 @@ PEOPLE: dict[str, Callable[[bytes], People]] = {
 }
 
 
-def _make_common(sight: Sight, subject: Reading, known_at: float) -> Draft:
+def _has_body(sight: Sight, subject: Reading, people: People) -> bool:
+    """Tell whether Cloudflare can review a message: it keeps the bodies of detections, and of what users sent in."""
+    sent_in = sight.reading.submission is not None and sight.reading.submission.type.upper() == "USER"
+    operations = subject.look.operations if subject.look else ()
+    return subject.verdict != "NONE" or sent_in or people.is_phish_submission or "SUBMISSION" in operations
+
+
+def _make_common(sight: Sight, subject: Reading, people: People, known_at: float) -> Draft:
     """Return a draft with the fields that all drafts of one event share."""
-    people = _read_people(subject)
     return Draft(
         lane="keep",
         target="",
@@ -272,10 +281,15 @@ def _complete_draft(common: Draft, decision: Decision, message: str, state: Stat
     )
 
 
-def _choose_state(decision: Decision, ceiling: Mode, *, stale: bool) -> tuple[State, str]:
-    """Return the state in which a decision is entered, and why it waits if it does."""
+def _choose_state(decision: Decision, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, str]:
+    """Return the state in which a decision is entered, and why it waits or has nothing to do.
+
+    ``refusal`` says why nobody could review the message, if that is so.
+    """
     if decision.fallen:
         return "moot", ""
+    if refusal and decision.action.lane == "verdict":
+        return "moot", refusal
     if decision.mode is OBSERVE:
         return "observed", ""
     if decision.disputed:

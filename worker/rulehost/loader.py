@@ -27,6 +27,7 @@ from worker.rulehost.validation import (
     Problem,
     Signature,
     check_mark,
+    check_review,
     check_source,
     fingerprint,
     normalise,
@@ -285,7 +286,7 @@ def _check_signature(function: Callable[..., Any], mark: Mark) -> tuple[Signatur
         signature = read_signature(function)
     except Misread as problem:
         problems.append(str(problem))
-    return signature, [*problems, *check_mark(mark, signature.trigger)]
+    return signature, [*problems, *check_mark(mark, signature.trigger), *check_review(mark, signature)]
 
 
 def _check_examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:

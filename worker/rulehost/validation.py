@@ -173,6 +173,16 @@ def check_mark(mark: Mark, trigger: str) -> Iterator[str]:
         yield f"limit is {mark.limit!r}; use per_hour(50), or limit(50, per='1h') with a window of 1m to 30d"
 
 
+def check_review(mark: Mark, signature: Signature) -> Iterator[str]:
+    """Find a rule that could only ask for what Cloudflare cannot review."""
+    asking = [name for name in signature.actions if ACTIONS[name].lane == "verdict"]
+    if signature.trigger == "Message" and asking and set(mark.dispositions or ()) == {"NONE"}:
+        yield (
+            f"it hears clean mail only, and {asking[0]} of that is invalid, because Cloudflare has not kept its body; "
+            "hear other dispositions too, or write the rule about Submission: users submit the mail itself"
+        )
+
+
 def _is_a(value: object, kind: type) -> bool:
     """Check a type that the annotation promises, without mypy taking the check for needless."""
     return isinstance(value, kind)

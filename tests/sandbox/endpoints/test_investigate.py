@@ -116,6 +116,16 @@ def test_a_request_for_a_clean_message_without_its_text_is_invalid() -> None:
     assert [mail.now.log[0]["status"] for mail in sandbox.world.mails] == ["invalid submission: no message body", "OK"]
 
 
+def test_a_user_submits_the_mail_itself_so_that_it_can_be_reviewed_however_clean_it_was() -> None:
+    sandbox = Sandbox()
+    mail = sandbox.world.add_message(disposition="NONE")
+    sandbox.world.submit_by_user(mail)
+    sandbox.ask("POST", f"investigate/{mail.id}/reclassify", {"expected_disposition": "MALICIOUS"})
+    sandbox.time += 1
+    [row] = sandbox.ask("GET", "submissions", type="TEAM").result
+    assert row["status"] == "pending"
+
+
 def test_a_review_grants_some_requests_and_changes_their_verdict() -> None:
     sandbox = Sandbox()
     mails = [sandbox.world.add_message(disposition="SPAM") for _ in range(20)]

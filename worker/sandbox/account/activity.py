@@ -107,7 +107,7 @@ class Activity(AccountState):
 
     def escalate(self, mail: Mail, ident: str, *, at: float | None = None) -> None:
         """Escalate the submission of a user, as an analyst does in the dashboard."""
-        when, stored = self._resolve_time(at), mail.stored
+        when, stored = self._resolve_time(at), reviews.has_body(self, mail)
         request = reviews.VerdictRequest(mail, "MALICIOUS", "analyst", when, stored=stored, escalates=ident)
         reviews.request_verdict(self, request)
 

@@ -38,7 +38,16 @@ def read_request(account: AccountState, mail: Mail, by: str, at: float, body: Js
     if not isinstance(wanted, str) or wanted not in SIX:
         account.reader.refuse(f"expected_disposition must be one of {', '.join(sorted(SIX))}")
     text, escalated = (_read_text(account, body, name) for name in ("eml_content", "escalated_submission_id"))
-    return VerdictRequest(mail, wanted, by, at, stored=mail.stored or bool(text), escalates=escalated)
+    stored = bool(text) or has_body(account, mail)
+    return VerdictRequest(mail, wanted, by, at, stored=stored, escalates=escalated)
+
+
+def has_body(account: AccountState, mail: Mail) -> bool:
+    """Tell whether somebody can review a message: its body was kept, or came with what a user submitted."""
+    rows = (timeline.value or {} for timeline in account.submissions.values())
+    return mail.stored or any(
+        (row.get("type"), row.get("original_postfix_id")) == ("User", mail.postfix) for row in rows
+    )
 
 
 def _read_text(account: AccountState, body: Json, name: str) -> str | None:
