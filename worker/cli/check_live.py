@@ -1,24 +1,16 @@
 """`worker check --live`: whether this credential can do what the rules ask. Nothing is changed."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from worker.api import ApiClock, Client, Urgency
-from worker.cli.client import open_client, wait_for
-from worker.errors import (
-    NotEntitled,
-    NotFound,
-    Permanent,
-    Rejected,
-    ServerFault,
-    Temporary,
-    Unauthorised,
-    Unsure,
-    WorkerError,
-)
+from worker.cli.check_reading import find_drift
+from worker.cli.client import open_client
+from worker.cli.findings import Finding, Refusals, ask
+from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unauthorised
 from worker.language.rules import OBSERVE
 
 if TYPE_CHECKING:
@@ -27,7 +19,6 @@ if TYPE_CHECKING:
 
 NOTHING: dict[str, list[object]] = {"deletes": [], "patches": [], "puts": [], "posts": []}
 """An empty batch: without effect, and refused where the permission to write is missing."""
-T = TypeVar("T")
 
 
 class DomainProvider(msgspec.Struct, frozen=True):
@@ -36,15 +27,6 @@ class DomainProvider(msgspec.Struct, frozen=True):
     inbox_provider: str | None = None
 
 
-class Finding(NamedTuple):
-    """A sentence about an account: what must be fixed, what only a later step needs, or what nobody could answer."""
-
-    kind: Literal["problems", "unanswered", "remarks"]
-    says: str
-
-
-Refusals = Mapping[type[WorkerError], Finding | None]
-"""What each refusal by the API means; None where it means that all is well."""
 AT_GOOGLE = {
     "RecoverableItemsDeletions": Finding(
         "problems",
@@ -84,7 +66,7 @@ READING_REFUSED: Refusals = {
 
 
 async def probe(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:
-    """Ask about every account and return the findings: a few calls an account, one more per thousand domains."""
+    """Ask about every account and return the findings: 16 calls an account, one more per thousand domains."""
     findings: list[Finding] = []
     for account in settings.accounts():
         clock = ApiClock()
@@ -103,13 +85,14 @@ async def _check_account(
         return [unread]
     writing = await _check_writing(client, ceiling)
     reports, mailboxes = await _check_reports(client, clock, rules), await _check_mailboxes(client, rules)
-    return [finding for finding in (writing, reports, mailboxes) if finding]
+    drift = await find_drift(client, clock.now(), rules)
+    return [finding for finding in (writing, reports, mailboxes, *drift) if finding]
 
 
 async def _check_reading(client: Client, clock: ApiClock) -> Finding | None:
     """Read the last minute: is the token known, and may it read?"""
     now = clock.now()
-    return await _ask(
+    return await ask(
         client.investigate.search(start=now - 60, end=now, per_page=1, urgency=Urgency.FACTS), READING_REFUSED
     )
 
@@ -117,7 +100,7 @@ async def _check_reading(client: Client, clock: ApiClock) -> Finding | None:
 async def _check_writing(client: Client, ceiling: "Mode") -> Finding | None:
     """Ask to change nothing, which only the permission decides; observing does not need it."""
     path = "/settings/block_senders/batch"
-    return await _ask(
+    return await ask(
         client.call("POST", path, _take_anything, urgency=Urgency.FACTS, body=NOTHING, writes=True),
         {
             Unauthorised: WRITES_WANTED_LATER if ceiling <= OBSERVE else WRITES_WANTED,
@@ -135,13 +118,13 @@ async def _check_reports(client: Client, clock: ApiClock, rules: "Sequence[RuleI
     now = clock.now()
     never = Finding("problems", f"PhishGuard is not in the subscription, so {', '.join(hearing)} will never be called")
     question = client.phishguard.reports(start=now - 60, end=now, page=1, urgency=Urgency.FACTS)
-    return await _ask(question, {NotEntitled: never})
+    return await ask(question, {NotEntitled: never})
 
 
 async def _check_mailboxes(client: Client, rules: "Sequence[RuleInfo]") -> Finding | None:
     """See whether there are mailboxes to move mail in, if a rule moves any."""
     moving = [rule for rule in rules if "Move" in rule.actions]
-    return await _ask(_list_providers(client), {}, lambda providers: _find_lacking(providers, moving))
+    return await ask(_list_providers(client), {}, lambda providers: _find_lacking(providers, moving))
 
 
 async def _list_providers(client: Client) -> set[str | None]:
@@ -167,30 +150,6 @@ def _check_google(files: Iterable[str]) -> Finding | None:
     """Return the finding about the first folder that these rule files name and Google's mailboxes may lack."""
     texts = [Path(file).read_text("utf-8") for file in files]
     return next((says for name, says in AT_GOOGLE.items() if any(name in text for text in texts)), None)
-
-
-async def _ask(
-    question: Awaitable[T],
-    refusals: Refusals,
-    judge: Callable[[T], Finding | None] = lambda _: None,
-) -> Finding | None:
-    """Ask a question; return a finding about the answer, None when all is well."""
-    try:
-        return judge(await wait_for(question))
-    except (Temporary, Unsure) as error:
-        return Finding("unanswered", f"the API cannot be asked now: {error}")
-    except Permanent as error:
-        return _explain(error, refusals)
-    except WorkerError as error:
-        return Finding("problems", str(error))
-
-
-def _explain(error: Permanent, refusals: Refusals) -> Finding | None:
-    """Return what a refusal means here, with the API's own words; None where it means that all is well."""
-    finding = refusals.get(type(error), Finding("problems", str(error)))
-    if finding is None or type(error) not in refusals or not error.reason:
-        return finding
-    return Finding(finding.kind, f"{finding.says}; the API said: {error.reason}")
 
 
 def _take_anything(raw: msgspec.Raw) -> msgspec.Raw:

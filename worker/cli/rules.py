@@ -31,15 +31,16 @@ def check(
     ] = None,
     *,
     live: Annotated[
-        bool, typer.Option("--live", help="Also ask the API about token, permissions and subscription.")
+        bool, typer.Option("--live", help="Also ask the API: token, permissions, subscription, and what it sends.")
     ] = False,
     as_json: context.Json = False,
 ) -> None:
     """Load the rules, run their examples and list problems.
 
     Use it after every change of a rule, and with --live before the first run: then it also asks the API whether the
-    credential may do what the rules need. It changes nothing. Ends with 1 if something has to be fixed, and with 3 if
-    the API did not answer.
+    credential may do what the rules need, and reads one page of everything, to name what can no longer be read and the
+    rules that need it. It changes nothing. Ends with 1 if something has to be fixed, and with 3 if the API did not
+    answer.
 
     Example: worker check rules --live
     """

@@ -1,0 +1,200 @@
+"""`worker check --live`: one page of whatever the worker reads, read as it reads it, to see what has changed."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import fields
+
+from worker.api import Client, Urgency
+from worker.api.clock import format_time
+from worker.api.investigate import RawMail, WireLogEntry
+from worker.api.models import AccountDomain, TrustedDomain
+from worker.cli import output
+from worker.cli.findings import Finding, Refusals, ask
+from worker.errors import NotEntitled, NotFound
+from worker.escaping import escape
+from worker.language.base import Noun, get_older
+from worker.language.models import FACTS, MESSAGE_FACTS, TRIGGERS, Detection, Message, Report, Submission, Trace
+from worker.language.policies import AllowPolicy, BlockedSender, Registrant
+from worker.language.reading import Unreadable, read
+
+if TYPE_CHECKING:
+    from worker.language.rules import RuleInfo
+
+DAY = 86400.0
+PAGE = 100
+"""Records of each kind that are read."""
+ABSENT: Refusals = {NotEntitled: None, NotFound: None}
+"""What the subscription lacks is said elsewhere, and clean mail has no detection."""
+PLACING, LISTING = (
+    frozenset({"Move", "Release", "Reclassify"}),
+    frozenset({"AllowSender", "BlockSender", "Disallow", "Distrust", "TrustDomain", "Unblock"}),
+)
+"""Actions that are judged by reading mail, and by reading the account's lists."""
+
+
+class Part(NamedTuple):
+    """Something the worker reads: what people call it, where it is, and by what rules depend on it."""
+
+    words: tuple[str, str]
+    path: str
+    kind: type[Noun]
+    nouns: frozenset[str]
+    """Triggers and facts that it becomes."""
+    actions: frozenset[str] = frozenset()
+    timed: bool = False
+
+
+class Sample(NamedTuple):
+    """What one page came to: the records, why each of the others is lost, and the names of all fields in the JSON."""
+
+    records: tuple[Noun, ...]
+    lost: tuple[str, ...]
+    names: frozenset[str]
+
+
+def _list(words: tuple[str, str], name: str, kind: type[Noun], *nouns: str) -> Part:
+    return Part(words, f"/settings/{name}", kind, frozenset(nouns), LISTING)
+
+
+def _fact(words: tuple[str, str], name: str, kind: type[Noun], noun: str) -> Part:
+    return Part(words, f"/investigate/{{id}}/{name}", kind, frozenset({noun}))
+
+
+MESSAGES = Part(("message", "messages"), "/investigate", Message, frozenset({"Message"}), PLACING, timed=True)
+OTHERS = (
+    Part(("report", "reports"), "/phishguard/reports", Report, frozenset({"Report"}), timed=True),
+    Part(
+        ("submission", "submissions"),
+        "/submissions",
+        Submission,
+        frozenset({"Submission"}),
+        frozenset({"Reclassify"}),
+        timed=True,
+    ),
+    _list(("blocked sender", "blocked senders"), "block_senders", BlockedSender, "BlockedSender"),
+    _list(("allow policy", "allow policies"), "allow_policies", AllowPolicy, "AllowPolicy", "Policies"),
+    _list(("trusted domain", "trusted domains"), "trusted_domains", TrustedDomain, "Policies"),
+    _list(("own domain", "own domains"), "domains", AccountDomain, "Policies"),
+    Part(
+        ("protected person", "protected people"),
+        "/settings/impersonation_registry",
+        Registrant,
+        frozenset({"Registry"}),
+    ),
+)
+OF_A_MESSAGE = (
+    _fact(("detection", "detections"), "detections", Detection, "Detection"),
+    _fact(("raw mail", "raw mails"), "raw", RawMail, "Raw"),
+    _fact(("trace", "traces"), "trace", Trace, "Trace"),
+    _fact(("line of an action log", "lines of an action log"), "action_log", WireLogEntry, "ActionLog"),
+)
+READ_AS_IT_IS = frozenset({*TRIGGERS.values(), *FACTS.values()})
+"""Records whose fields rules read by the same names."""
+UNTRIED = Finding("remarks", "no mail was detected within a day, so the facts about a message could not be tried")
+Rules = Sequence["RuleInfo"]
+
+
+async def find_drift(client: Client, now: float, rules: Rules) -> list[Finding]:
+    """Read one page of every source and list, and every fact of one message; say what of it cannot be read."""
+    findings, known = list[Finding](), list[str]()
+
+    def judge(part: Part, found: Sequence[Raw]) -> None:
+        sample = read_sample(part, found)
+        known.extend(one.id for one in sample.records if isinstance(one, Message))
+        findings.extend(describe(part, sample, rules))
+
+    async def look(part: Part, ident: str = "") -> None:
+        refusal = await ask(fetch(client, part, now, ident), ABSENT, partial(judge, part))
+        findings.extend([refusal] if refusal else [])
+
+    for part in (MESSAGES, *OTHERS):
+        await look(part)
+    for part in OF_A_MESSAGE if known else ():
+        await look(part, known[0])
+    asking = any(MESSAGE_FACTS.keys() & set(rule.facts) for rule in rules)
+    return [*findings, UNTRIED] if asking and not known else findings
+
+
+async def fetch(client: Client, part: Part, now: float, ident: str = "") -> Sequence[Raw]:
+    """Return the records of one page as they come; a fact is one record."""
+    span = (("start", format_time(now - DAY)), ("end", format_time(now))) if part.timed else ()
+    query = (*span, ("per_page", str(PAGE))) if "{id}" not in part.path else ()
+    where = {"id": ident} if ident else None
+    answer = await client.call("GET", part.path, _split, urgency=Urgency.FACTS, where=where, query=query)
+    return (await client.poll(answer, _split, urgency=Urgency.FACTS)).result
+
+
+def read_sample(part: Part, found: Sequence[Raw]) -> Sample:
+    """Read records as the worker does."""
+    records, lost, names = list[Noun](), list[str](), set[str]()
+    for raw in found[:PAGE]:
+        try:
+            records.append(read(part.kind, raw))
+            names.update(_names(raw))
+        except Unreadable as problem:
+            lost.append(str(problem))
+    return Sample(tuple(records), tuple(lost), frozenset(names))
+
+
+def describe(part: Part, sample: Sample, rules: Rules) -> list[Finding]:
+    """Say what could not be read, and which rules depend on it."""
+    total = output.count(len(sample.records) + len(sample.lost), *part.words)
+    findings = []
+    if sample.lost:
+        needing = _name(rule for rule in rules if _depends(rule, part))
+        why = f"{len(sample.lost):,} of {total} cannot be read ({escape(sample.lost[0], 200)})"
+        findings.append(_judge(why, needing, anyway=part is MESSAGES))
+    for field, count in Counter(field for one in sample.records for field in one.unread).items():
+        needing = _name(rule for rule in rules if _uses(rule, part, field))
+        findings.append(_judge(f"{field} cannot be read in {count:,} of {total}", needing))
+    return [*findings, *_find_gone(part, sample, total, rules)]
+
+
+def _judge(why: str, needing: str, *, anyway: bool = False) -> Finding:
+    """Tell a problem from what hurts no rule."""
+    if needing or anyway:
+        return Finding(
+            "problems", f"the API has changed: {why}, which {needing or 'the worker'} needs: update the worker"
+        )
+    return Finding("remarks", f"the API has changed: {why}, which no rule needs")
+
+
+def _find_gone(part: Part, sample: Sample, total: str, rules: Rules) -> Iterator[Finding]:
+    """Yield a remark for each field that rules read and no record has; it may be optional, or have another name now."""
+    for field in fields(part.kind) if sample.records and part.kind in READ_AS_IT_IS else ():
+        named = {field.encode_name, get_older(part.kind).get(field.name, "")}
+        if named.isdisjoint(sample.names) and (using := _name(rule for rule in rules if _uses(rule, part, field.name))):
+            yield Finding("remarks", f"none of {total} has {field.name}, so it is empty for {using}")
+
+
+def _name(rules: Iterator["RuleInfo"]) -> str:
+    return ", ".join(rule.name for rule in rules)
+
+
+def _depends(rule: "RuleInfo", part: Part) -> bool:
+    """Tell whether a rule is triggered by it, asks for it, or does what is judged by it."""
+    return bool(part.nouns & {rule.trigger, *rule.facts}) or bool(part.actions & set(rule.actions))
+
+
+def _uses(rule: "RuleInfo", part: Part, field: str) -> bool:
+    """Tell whether a rule depends on one field; of a record that rules read as it is, whether its file names it."""
+    if part.kind not in READ_AS_IT_IS:
+        return _depends(rule, part)
+    named = re.search(rf"\.{field.rpartition('.')[2]}\b", Path(rule.file).read_text("utf-8"))
+    return bool(part.nouns & {rule.trigger, *rule.facts}) and named is not None
+
+
+def _split(result: Raw) -> Sequence[Raw]:
+    """Return the records in a result, which is a list of them or a single one."""
+    return _records(result) if bytes(result).startswith(b"[") else [result]
+
+
+_records = msgspec.json.Decoder(list[Raw]).decode
+_names = msgspec.json.Decoder(dict[str, Raw]).decode
