@@ -9,8 +9,8 @@ from worker.rulehost.evaluation import Event
 
 PRELUDE = (
     "from worker import (ENFORCE, OBSERVE, OFF, AllowPolicy, AllowSender, BlockSender, BlockedSender, Detection, "
-    "Disallow, Distrust, History, Keep, Message, Move, Notify, Now, Policies, Raw, Reclassify, Registry, Release, "
-    "Report, Submission, Trace, TrustDomain, Unblock, example, limit, per_hour, rule, sample)\n"
+    "Disallow, Distrust, Escalate, History, Keep, Message, Move, Notify, Now, Policies, Raw, Reclassify, Registry, "
+    "Release, Report, Submission, Trace, TrustDomain, Unblock, example, limit, per_hour, rule, sample)\n"
 )
 """Line 1 of every rule file made here."""
 GOOD = '''

@@ -5,7 +5,7 @@ from collections import Counter
 from tests.desk import RULE, Desk
 from tests.reading import DAY, Room, says
 from tests.test_other_events import calls, read
-from worker import Notify, Reclassify
+from worker import Escalate, Notify, Reclassify
 from worker.intake.requests import follow_requests
 from worker.intake.sources import Submissions
 from worker.ledger.values import Page, Slice
@@ -116,3 +116,26 @@ async def test_notices_say_asked_and_later_ones_what_was_not_granted() -> None:
     _, later = desk.heard
     assert later[1].count("Reclassify rejected") == len(rejected)
     assert later[1].startswith(f"lookalike: {len(rejected)} notices")
+
+
+def escalates(event: Event) -> Said:
+    """Another rule: whatever is submitted is escalated."""
+    return says(event, Escalate("MALICIOUS"), rule=RULE.name) if event.kind == "Submission" else Said(key=event.key)
+
+
+async def test_what_a_user_sent_in_is_escalated_and_followed_to_its_end() -> None:
+    room = Room(escalates, phishguard=False, user_submissions_reviewed=0.0)
+    mails = [room.world.add_message(disposition="NONE", subject=f"hello {n}") for n in range(12)]
+    users = {room.world.submit_by_user(mail): mail.id for mail in mails}
+    await read(room, room.submissions)
+    for _ in range(60):
+        room.clock.advance(0 if await room.executor.step() else 1)
+    assert {effect.detail["escalates"]: effect.target for effect in room.world.effects} == users
+    for _ in range(2):
+        await read(room, room.submissions)
+        room.clock.advance(1000)
+    granted = sum(mail.now.disposition == "MALICIOUS" for mail in mails)
+    ends = await reviews(room)
+    assert (ends["granted"], ends["rejected"]) == (granted, 12 - granted)
+    of_users = {event.key for event in room.rules.heard if event.key.split("/")[2] in users}
+    assert {key.rpartition("/")[2] for key in of_users} == {"1"}  # our own escalation is no news

@@ -1,5 +1,7 @@
 """What a look finds before any call."""
 
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 
@@ -8,8 +10,9 @@ from tests.support import refusing, untouched
 from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.judging.services import Timing
-from worker.language.actions import BlockSender, Move, Reclassify, Release, Unblock
+from worker.language.actions import BlockSender, Escalate, Move, Reclassify, Release, Unblock
 from worker.ledger.entries import Look
+from worker.ledger.values import EventKey
 
 JUNK = Move(destination="JunkEmail")
 TRASH = Move(destination="DeletedItems")
@@ -169,6 +172,23 @@ async def test_a_request_that_could_not_be_reviewed_is_none() -> None:
     await desk.enter(SPAM, [mail])
     await desk.run(1)
     assert desk.ours("reclassify") == [mail.id]
+
+
+@pytest.mark.parametrize(("triage", "state"), [("escalated", "moot"), ("reviewed", "sent"), ("unreviewed", "sent")])
+async def test_what_a_person_has_escalated_meanwhile_is_not_escalated_again(triage: str, state: str) -> None:
+    desk = Desk()
+    (mail,) = desk.old(disposition="NONE")
+    ident = desk.world.submit_by_user(mail)
+    submitted = f"{datetime.fromtimestamp(desk.clock.now(), UTC):%FT%TZ}"
+    cause = str(EventKey(submitted, "Submission", ident, 1))
+    desk.world.change_submission(ident, customer_status=triage)
+    desk.world.add_submission(type="Team", original_postfix_id=mail.postfix, requested_disposition="SPAM")
+    desk.clock.advance(10)
+    await desk.enter(Escalate("SPAM", submission_id=ident), [mail], cause=cause)
+    await desk.run(1)
+    assert await desk.states() == [state]
+    details = [effect.detail for effect in desk.world.effects]
+    assert details == ([] if state == "moot" else [{"disposition": "SPAM", "escalates": ident}])
 
 
 @pytest.mark.slow

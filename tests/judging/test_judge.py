@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from tests.support import garbling
-from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify, Reclassify, Release, Report
-from worker.judging.judge import NO_BODY
+from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Escalate, Keep, Move, Notify, Reclassify, Release, Report
+from worker.judging.judge import Judge
+from worker.judging.refusals import ESCALATED, NO_BODY, NOT_A_USERS
 from worker.language.actions import AnyAction
 from worker.language.rules import Ask, Mode
 from worker.observations import read_message
@@ -312,3 +313,50 @@ async def test_what_was_submitted_before_can_be_asked_about_whatever_is_heard_of
     await room.reports.read_head()
     await room.held.step()
     assert [entry.state for entry in await room.entries()] == ["ready"]
+
+
+def escalates(event: Event) -> Said:
+    return says(event, Escalate("MALICIOUS")) if event.kind == "Submission" else Said(key=event.key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "said"),
+    [
+        ({}, "ready", ""),
+        ({"customer_status": "reviewed"}, "ready", ""),
+        ({"type": "Team"}, "moot", NOT_A_USERS),
+        ({"customer_status": "escalated"}, "moot", ESCALATED),
+    ],
+)
+async def test_what_a_user_submitted_is_escalated_by_its_id(fields: dict[str, str], state: str, said: str) -> None:
+    room = Room(escalates)
+    mail = room.world.add_message(disposition="NONE", subject="hello")
+    about = {"original_postfix_id": mail.postfix, "subject": "hello"}
+    ident = room.world.add_submission(at=None, **about | fields)
+    await room.submissions.read_head()
+    await room.held.step()
+    (entry,) = await room.entries()
+    assert (entry.state, entry.said, entry.target) == (state, said, mail.id)
+    assert entry.action == Escalate("MALICIOUS", submission_id=ident)
+
+
+async def test_each_user_who_submits_one_message_is_escalated_one_after_the_other() -> None:
+    room = Room(escalates)
+    mail = room.world.add_message(disposition="NONE", subject="hello")
+    for _ in range(2):
+        room.world.add_submission(original_postfix_id=mail.postfix, subject="hello")
+    await room.submissions.read_head()
+    await room.held.step()
+    assert [entry.state for entry in await room.entries()] == ["ready", "held"]
+
+
+async def test_a_submission_that_an_earlier_version_set_aside_is_known_by_its_record() -> None:
+    room = Room(escalates)
+    mail = room.world.add_message(disposition="NONE", subject="hello")
+    room.world.add_submission(original_postfix_id=mail.postfix, subject="hello")
+    await room.submissions.read_head()
+    (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
+    old = replace(held.sight, reading=replace(held.sight.reading, submission=None))
+    judge = Judge(rules=room.rules, facts=room.facts, clock=room.clock, ceiling=ENFORCE, stale=DAY)
+    judged = await judge.judge_held([replace(held, sight=old)])
+    assert [draft.state for draft in judged.drafts] == ["ready"]

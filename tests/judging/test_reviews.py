@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.executor.test_postconditions import T, entry, submission
 from worker.judging.reviews import LONGEST_ID, NEVER, find_request, follow, judge_review
-from worker.language.actions import Reclassify
+from worker.language.actions import Escalate, Reclassify
 from worker.language.models import DISPOSITIONS, AskedDisposition, Submission
 from worker.ledger.entries import FINAL, Entry, Outcome, Review
 
@@ -115,3 +115,41 @@ def test_a_request_that_tells_no_time_is_nobodys() -> None:
     assert list(follow([entry(SPAM, "sent")], [submission(1, requested_at=None)], T + 5)) == []
     early = datetime.fromtimestamp(T - 3, UTC)
     assert list(follow([entry(BAD, "sent")], [submission(1, requested_at=early)], T + 5)) == []
+
+
+# -- what a user submitted --------------------------------------------------------------------------------------------
+
+UP = Escalate("SPAM", submission_id="U1")
+USERS = submission(-60, submission_id="U1", type="User", customer_status="unreviewed")
+
+
+@pytest.mark.parametrize(
+    ("users", "request_"),
+    [
+        (USERS, submission(5, submission_id="S2", escalated_submission_id="U1")),
+        (replace(USERS, escalated_submission_id="S2"), submission(5, submission_id="S2")),
+    ],
+)
+def test_the_request_that_escalates_is_known_by_the_one_that_names_the_other(
+    users: Submission, request_: Submission
+) -> None:
+    found = find_request(entry(UP, "sent"), [submission(1), users, request_])
+    assert found is request_
+    assert find_request(entry(UP, "sent"), [submission(1), USERS]) == submission(1)
+
+
+def test_an_escalation_is_accepted_when_the_users_submission_is_escalated() -> None:
+    one, escalated = entry(UP, "unsure"), replace(USERS, customer_status="escalated")
+    assert list(follow([one], [USERS], T + 5)) == []
+    (outcome,) = follow([one], [escalated], T + 5)
+    assert (outcome.state, outcome.review, outcome.remote) == ("sent", "accepted", "")
+    one = after(one, outcome)
+    assert list(follow([one], [escalated], T + 6)) == []
+    (outcome,) = follow([one], [escalated, submission(1, outcome_disposition="SPAM")], T + 7)
+    assert (outcome.review, outcome.remote) == ("granted", "S1")
+
+
+def test_what_cloudflare_found_in_the_users_submission_decides_nothing() -> None:
+    analysed = replace(USERS, customer_status="escalated", status="completed", outcome_disposition="NONE")
+    (outcome,) = follow([entry(UP, "sent")], [analysed], T + 5)
+    assert outcome.review == "accepted"

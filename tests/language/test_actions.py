@@ -13,6 +13,7 @@ from worker import (
     BlockSender,
     Disallow,
     Distrust,
+    Escalate,
     Keep,
     Move,
     Notify,
@@ -27,6 +28,7 @@ EXAMPLES: tuple[AnyAction, ...] = (
     Move("Inbox"),
     Release(),
     Reclassify("NONE"),
+    Escalate("MALICIOUS", submission_id="s1"),
     BlockSender("a@b.example", for_=timedelta(days=3)),
     AllowSender("b.example", "DOMAIN", "trusted", verify=False, for_=timedelta(days=3)),
     TrustDomain("b.example", similarity=False, recent=True),
@@ -61,6 +63,7 @@ def test_fields_take_part_in_equality() -> None:
     assert BlockSender("a.example", "DOMAIN") != Unblock("a.example", "DOMAIN")
     assert AllowSender("a.example") != AllowSender("a.example", verify=False)
     assert Move("Inbox") != "Inbox"
+    assert Reclassify("NONE") != Escalate("NONE") != Escalate("NONE", submission_id="s1")
 
 
 def test_what_older_ledgers_hold_reads_and_is_written_as_ever() -> None:
@@ -91,6 +94,7 @@ def test_a_list_entry_is_taken_back_in_its_own_lane_and_on_its_own_target(made: 
         (Move("Inbox"), "placement", ""),
         (Release(), "placement", ""),
         (Reclassify("NONE"), "verdict", ""),
+        (Escalate("MALICIOUS"), "verdict", ""),
         (BlockSender("Bad@Evil.Example"), "block", "EMAIL:bad@evil.example"),
         (Unblock("Evil.Example", "DOMAIN"), "block", "DOMAIN:evil.example"),
         (AllowSender("Good@Fine.Example"), "allow", "EMAIL:good@fine.example"),

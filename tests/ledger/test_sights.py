@@ -3,7 +3,7 @@
 import pytest
 
 from tests.ledger.desk import ME, T0, Desk, reading
-from worker.language.actions import Release
+from worker.language.actions import Escalate, Release
 from worker.ledger.entries import Look
 from worker.ledger.values import Reading, Thing
 
@@ -116,3 +116,27 @@ async def test_verdicts_of_messages_have_nothing_to_do_with_that() -> None:
     desk = Desk()
     await desk.read(reading("m1", "MALICIOUS"))
     assert await desk.read(reading("m1", BAD)) == ["m1/2"]
+
+
+@pytest.mark.parametrize(("ours", "after"), [(True, []), (False, ["s1/2"])])
+async def test_our_own_escalation_is_no_news(after: list[str], *, ours: bool) -> None:
+    desk = Desk()
+    await desk.read(triage("||unreviewed"))
+    entry = await desk.wish(Escalate("SPAM", submission_id="s1" if ours else "s2"))
+    await desk.claim(entry)
+    assert await desk.read(triage("||escalated")) == after
+    assert await desk.read(triage("||reviewed")) == ["s1/3"]
+
+
+async def test_what_else_happens_to_a_submission_that_we_escalated_is_news() -> None:
+    desk = Desk()
+    await desk.read(triage("||unreviewed"))
+    await desk.claim(await desk.wish(Escalate("SPAM", submission_id="s1")))
+    assert await desk.read(triage("done|SPAM|escalated")) == ["s1/2"]
+
+
+async def test_an_escalation_that_was_only_wanted_is_somebody_elses() -> None:
+    desk = Desk()
+    await desk.read(triage("||unreviewed"))
+    await desk.wish(Escalate("SPAM", submission_id="s1"))
+    assert await desk.read(triage("||escalated")) == ["s1/2"]

@@ -148,3 +148,14 @@ def test_a_rule_that_could_only_ask_about_clean_mail_is_refused(
             load(files)
     else:
         assert load(files).rules
+
+
+@pytest.mark.parametrize("trigger", sorted(TRIGGERS.keys() - {"Submission"}))
+def test_only_what_a_user_submitted_can_be_escalated(tmp_path: Path, trigger: str) -> None:
+    with pytest.raises(RuleError, match=f"a rule about {trigger} cannot return it|and a rule about {trigger} has none"):
+        load(rule_files(tmp_path, does=DOES.format(mark="", trigger=trigger, action="Escalate")))
+
+
+def test_a_rule_about_submissions_may_escalate_them(tmp_path: Path) -> None:
+    (rule,) = load(rule_files(tmp_path, does=DOES.format(mark="", trigger="Submission", action="Escalate"))).rules
+    assert rule.info.actions == ("Escalate",)

@@ -14,6 +14,7 @@ from worker import (
     Detection,
     Disallow,
     Distrust,
+    Escalate,
     History,
     Keep,
     Message,
@@ -111,6 +112,13 @@ def about_submissions(submission: Submission) -> tuple[Release, Reclassify]:
     """A rule may be about a submission."""
     assert_type(submission.requested_by, str)
     return Release(), Reclassify("NONE")
+
+
+@rule
+@example(sample.submission(), gives=Escalate("MALICIOUS"))
+def about_users(submission: Submission) -> Escalate | None:
+    """What a user submitted may be handed on."""
+    return Escalate("MALICIOUS", because=submission.subject) if submission.type == "User" else None
 
 
 @rule

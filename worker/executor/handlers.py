@@ -21,6 +21,7 @@ from worker.language.actions import (
     Action,
     Adding,
     BlockSender,
+    Escalate,
     Lane,
     Move,
     Notify,
@@ -164,7 +165,8 @@ async def _reclassify(means: Resources, entries: Sequence[Entry]) -> Reply:
     """Ask for another verdict, of one message at a time: nothing else would tell which request was taken."""
     (entry,) = entries
     wanted = cast("Reclassify", entry.action).expected_disposition
-    await means.client.investigate.reclassify(entry.target, wanted)
+    escalated = entry.action.submission_id if isinstance(entry.action, Escalate) else None
+    await means.client.investigate.reclassify(entry.target, wanted, escalated_submission_id=escalated)
     return Reply(answer_all(means, entries, "sent"))
 
 
@@ -249,6 +251,7 @@ HANDLERS: dict[type[Action], Handler] = {
     Move: MOVES,
     Release: RELEASES,
     Reclassify: RECLASSIFIES,
+    Escalate: RECLASSIFIES,
     **{kind: LIST_HANDLERS[kind.lane] for kind in ACTIONS.values() if kind.list_name},
     Notify: NOTICES,
 }

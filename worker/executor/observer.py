@@ -9,7 +9,9 @@ from msgspec import Struct, field
 
 from worker.api import Client, Clock, SlowSearch, Urgency
 from worker.api.bodies import MessageAction, WhereMessage
+from worker.api.clock import SECOND
 from worker.api.collection import BatchCollection
+from worker.api.submissions import WhereSubmission
 from worker.errors import NotFound, WorkerError
 from worker.executor.action_log import ActionLogReading
 from worker.executor.breaker import SENSELESS, Breaker
@@ -186,6 +188,12 @@ class TargetObserver:
         if known.at < since or known_from > reaching:
             self._asked = (reaching, await self._submissions(reaching, urgency))
         return self._asked[1]
+
+    async def read_submission(self, id: str, at: float, urgency: Urgency) -> Submission | None:  # noqa: A002 (the API's word)
+        """Return one submission, made in the second ``at``, as it is now; None when the API does not show it."""
+        where = WhereSubmission(submission_id=id)
+        page = await self._client.submissions.list(where, start=at - SECOND, end=at + SECOND, urgency=urgency)
+        return next((one for one in page.entries if one.submission_id == id), None)
 
     async def _submissions(self, reaching: float, urgency: Urgency) -> TeamSubmissions:
         begun, found, whole = self._clock.now(), list[Submission](), True

@@ -21,11 +21,13 @@ from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
 from worker.executor.postconditions import deadline, find_added
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
+from worker.judging.refusals import ESCALATED, is_escalated
 from worker.judging.reviews import asks_for, is_invalid, request_time
 from worker.judging.services import AccountServices, Timing
-from worker.language.actions import LISTS, Adding, Reclassify
+from worker.language.actions import LISTS, Adding, Escalate
 from worker.language.policies import Policies
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Outcome, Question
+from worker.ledger.values import EventKey
 
 LIST_FRESH = 300.0
 UNKNOWN_AGAIN = 10.0
@@ -222,17 +224,36 @@ class Preflight:
     async def _verdicts(self, entries: Sequence[Entry]) -> Prepared:
         """Look at messages, and whether the verdict was asked for already since they were scanned."""
         prepared = await self._messages(entries)
-        asking = [entry for entry in entries if entry.id in prepared.claims and isinstance(entry.action, Reclassify)]
+        asking = [entry for entry in entries if entry.id in prepared.claims]
+        escalating = [entry for entry in asking if isinstance(entry.action, Escalate)]
+        plain = [entry for entry in asking if entry not in escalating]
+        moot = dict.fromkeys(await self._find_asked(plain), "the team has asked for this verdict already")
+        moot |= dict.fromkeys([one.id for one in escalating if await self._is_escalated(one)], ESCALATED)
+        for id_ in moot:
+            del prepared.claims[id_]
+        prepared.moots += moot.items()
+        return prepared
+
+    async def _find_asked(self, asking: Sequence[Entry]) -> list[str]:
+        """Return the entries whose verdict the team has asked for since the scan; what is invalid was not asked."""
         if not asking:
-            return prepared
+            return []
         first = min(entry.scanned_at for entry in asking)
         asked = await self._observer.read_submissions(first, self._clock.now() - FRESH, Urgency.ACT)
-        for entry in asking:
-            asking_too = (one for one in asked.entries if asks_for(one, entry) and not is_invalid(one))
-            if any(request_time(one) > entry.scanned_at for one in asking_too):
-                del prepared.claims[entry.id]
-                prepared.moots.append((entry.id, "the team has asked for this verdict already"))
-        return prepared
+        valid = [one for one in asked.entries if not is_invalid(one)]
+        return [
+            entry.id
+            for entry in asking
+            if any(asks_for(one, entry) and request_time(one) > entry.scanned_at for one in valid)
+        ]
+
+    async def _is_escalated(self, entry: Entry) -> bool:
+        """Look at the user's submission: a person may have escalated it since it was read."""
+        event, action = EventKey.parse(entry.cause), entry.action
+        if event is None or not isinstance(action, Escalate):
+            return False
+        found = await self._observer.read_submission(action.submission_id, event.at, Urgency.ACT)
+        return found is not None and is_escalated(found)
 
     async def _lists(self, entries: Sequence[Entry]) -> Prepared:
         """Look at a list, fresh where something is to be removed from it, and at what else the account lists."""

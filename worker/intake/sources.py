@@ -100,6 +100,7 @@ class SubmissionKey(Noun, frozen=True):
     outcome_disposition: Text = ""
     requested_disposition: Text = ""
     original_postfix_id: Text = ""
+    escalated_submission_id: Text = ""
 
 
 class Messages:

@@ -12,6 +12,7 @@ from worker.errors import Permanent, WorkerError
 from worker.judging.decide import Decision, decide, lower_mode
 from worker.judging.facts import Facts
 from worker.judging.hearing import Heard, Hearing, Rules, explain
+from worker.judging.refusals import address, refuse
 from worker.judging.waiting import split
 from worker.language.actions import Keep
 from worker.language.base import Flag, Noun, Text, Texts
@@ -27,7 +28,6 @@ AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is judged again; hourly after these."""
 HOURLY = 3600.0
 GIVEN_UP = 86400.0
-NO_BODY = "Cloudflare cannot review clean mail that no user submitted, because it has not kept its body"
 PATIENCE = 300.0
 """Seconds for which what is wanted of malicious mail waits for rules that cannot answer yet."""
 URGENT = frozenset({"MALICIOUS", "MALICIOUS-BEC"})
@@ -163,15 +163,16 @@ class Judge:
         to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
         if not to_do:
             return ()
-        now, people = self._clock.now(), _read_people(subject)
+        now, people, submission = self._clock.now(), _read_people(subject), _read_submission(sight.reading)
         known_at = sight.reading.thing.time if sight.number == 1 else now
         common = _make_common(sight, subject, people, known_at)
-        stale = now - known_at > self._stale
-        refusal = "" if _has_body(sight, subject, people) else NO_BODY
-        return tuple(
-            _complete_draft(common, one, subject.thing.id, *_choose_state(one, self._ceiling, refusal, stale=stale))
-            for one in to_do
-        )
+        stale, drafts = now - known_at > self._stale, list[Draft]()
+        for one in to_do:
+            refusal = refuse(one.action, submission, subject, sent_in=people.is_phish_submission)
+            state, why = _choose_state(one, self._ceiling, refusal, stale=stale)
+            addressed = replace(one, action=address(one.action, submission))
+            drafts.append(_complete_draft(common, addressed, subject.thing.id, state, why))
+        return tuple(drafts)
 
 
 def _leave_out_answered(item: Held, said: Said) -> Said:
@@ -214,6 +215,16 @@ def _read_people(subject: Reading) -> People:
         return People()
 
 
+def _read_submission(event: Reading) -> Submission | None:
+    """Return the submission that an event is; None for anything else, and for what cannot be read."""
+    if event.thing.kind != "Submission" or event.submission is not None:
+        return event.submission
+    try:
+        return read(Submission, event.raw)  # an event that an earlier version has set aside
+    except ValueError:
+        return None
+
+
 def _read_nobody(_: bytes) -> People:
     return People()
 
@@ -229,13 +240,6 @@ PEOPLE: dict[str, Callable[[bytes], People]] = {
     "Report": _read_report_people,
     "Submission": lambda raw: People(subject=read(Submission, raw).subject),
 }
-
-
-def _has_body(sight: Sight, subject: Reading, people: People) -> bool:
-    """Tell whether Cloudflare can review a message: it keeps the bodies of detections, and of what users sent in."""
-    sent_in = sight.reading.submission is not None and sight.reading.submission.type.upper() == "USER"
-    operations = subject.look.operations if subject.look else ()
-    return subject.verdict != "NONE" or sent_in or people.is_phish_submission or "SUBMISSION" in operations
 
 
 def _make_common(sight: Sight, subject: Reading, people: People, known_at: float) -> Draft:
@@ -284,12 +288,10 @@ def _complete_draft(common: Draft, decision: Decision, message: str, state: Stat
 def _choose_state(decision: Decision, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, str]:
     """Return the state in which a decision is entered, and why it waits or has nothing to do.
 
-    ``refusal`` says why nobody could review the message, if that is so.
+    ``refusal`` says why it would be in vain, if it would.
     """
-    if decision.fallen:
-        return "moot", ""
-    if refusal and decision.action.lane == "verdict":
-        return "moot", refusal
+    if decision.fallen or refusal:
+        return "moot", "" if decision.fallen else refusal
     if decision.mode is OBSERVE:
         return "observed", ""
     if decision.disputed:

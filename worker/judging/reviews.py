@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from worker.api.clock import SECOND
 from worker.escaping import escape
-from worker.language.actions import Reclassify
+from worker.judging.refusals import is_escalated
+from worker.language.actions import Escalate, Reclassify
 from worker.language.models import Submission
 from worker.language.times import epoch
 from worker.ledger.entries import Entry, Outcome, Review, State, is_accepted
@@ -49,13 +50,29 @@ def give_up_time(entry: Entry) -> float:
     return entry.claimed_at + NEVER
 
 
-def find_request(entry: Entry, submissions: Iterable[Submission], taken: Collection[str] = ()) -> Submission | None:
+def find_request(entry: Entry, submissions: Sequence[Submission], taken: Collection[str] = ()) -> Submission | None:
     """Find the submission that an entry led to: by its id, once that is known; ``taken`` are those of other entries."""
     if entry.remote:
         return next((one for one in submissions if id_of(one) == entry.remote), None)
     since = entry.claimed_at - SECOND
     mine = (one for one in submissions if asks_for(one, entry) and request_time(one) >= since)
-    return min((one for one in mine if id_of(one) not in taken), key=request_time, default=None)
+    free = [one for one in mine if id_of(one) not in taken]
+    users = find_users(entry, submissions)
+    return min(free, key=lambda one: (not _escalates(one, users), request_time(one)), default=None)
+
+
+def find_users(entry: Entry, submissions: Iterable[Submission]) -> Submission | None:
+    """Find the user's submission that an entry escalates."""
+    if not isinstance(entry.action, Escalate):
+        return None
+    return next((one for one in submissions if one.submission_id == entry.action.submission_id), None)
+
+
+def _escalates(request: Submission, users: Submission | None) -> bool:
+    """Tell whether one of the two names the other; which one does is not documented."""
+    if users is None:
+        return False
+    return users.submission_id == request.escalated_submission_id or users.escalated_submission_id == id_of(request)
 
 
 def judge_review(submission: Submission, wanted: str) -> Review:
@@ -87,7 +104,8 @@ def judge_request(entry: Entry, submission: Submission, at: float) -> Outcome | 
 
 def accept(entry: Entry, remote: str) -> Outcome:
     """Note that a request is on record as a submission; it is looked at again when nobody has decided for long."""
-    said = f"submission {escape(remote, 60)} asks for it; Cloudflare has not decided yet"
+    said = f"submission {escape(remote, 60)} asks for it" if remote else "the user's submission is escalated"
+    said += "; Cloudflare has not decided yet"
     shown = Outcome(id=entry.id, state="sent", proof="seen", said=said, remote=remote)
     return replace(shown, review="accepted", next_at=give_up_time(entry))
 
@@ -109,7 +127,9 @@ def follow(
     """Say what submissions that were read anyway, at ``at``, show of requests under way."""
     known = set(taken)
     for entry in entries:
-        request = find_request(entry, submissions, known)
+        request, users = find_request(entry, submissions, known), find_users(entry, submissions)
         known.update([id_of(request)] if request else ())
-        if request and (outcome := judge_request(entry, request, at)):
+        if request is None and users and is_escalated(users) and not is_accepted(entry):
+            yield accept(entry, "")
+        elif request and (outcome := judge_request(entry, request, at)):
             yield outcome

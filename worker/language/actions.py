@@ -95,6 +95,13 @@ class Reclassify(Action, frozen=True):
     repeat_hurts = True
 
 
+class Escalate(Reclassify, frozen=True, kw_only=True):
+    """Hand what a user submitted on to Cloudflare's analysts, and ask for a verdict on its message."""
+
+    submission_id: str = ""
+    """The user's submission: the event, so the worker fills it in."""
+
+
 class ListAction(Action, frozen=True):
     """An action on a list of the account. Its target is a pattern: a domain, unless the action names another type."""
 
@@ -247,7 +254,7 @@ class Keep(Action, frozen=True):
     lane = "keep"
 
 
-AnyAction = Move | Release | Reclassify | Adding | Removing | Notify | Keep
+AnyAction = Move | Release | Reclassify | Escalate | Adding | Removing | Notify | Keep
 ACTIONS: dict[str, type[Action]] = {kind.__name__: kind for kind in get_args(AnyAction)}
 LISTS: tuple[Lane, ...] = tuple(dict.fromkeys(kind.lane for kind in ACTIONS.values() if kind.list_name))
 """The lanes of the account's lists."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Temporary
+from worker.language.actions import Escalate
 from worker.ledger.db.dialects import add, chunks, upsert
 from worker.ledger.db.tables import entries, maybes, sights
 from worker.ledger.values import NewSights, Page, Reading, Sight, Thing
@@ -66,12 +67,9 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
                 again.append((last, Sight(reading, last.number + 1)))
             elif doubt is None or doubt.state != reading.state:
                 doubtful.append(reading)
-        ours = _find_released(
-            conn, account, [sight for last, sight in again if _has_left_quarantine(last, sight.reading)]
-        )
-        for last, sight in again:
-            echo = sight.reading.thing.id in ours and _has_left_quarantine(last, sight.reading)
-            (echoed if echo else fresh).append(sight)
+        ours = _find_own(conn, account, again)
+        for _, sight in again:
+            (echoed if sight.reading.thing.id in ours else fresh).append(sight)
     return NewSights(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
 
 
@@ -138,10 +136,24 @@ def _has_left_quarantine(last: Past, reading: Reading) -> bool:
     return left and reading.thing.kind == "Message" and last.verdict == reading.verdict
 
 
-def _find_released(conn: Connection, account: str, candidates: Sequence[Sight]) -> set[str]:
+def _was_escalated(last: Past, reading: Reading) -> bool:
+    """Tell whether nothing about a submission has changed but that it is escalated now."""
+    before, _, _ = last.state.rpartition("|")
+    return reading.thing.kind == "Submission" and reading.state.lower() == f"{before}|escalated".lower()
+
+
+def _find_own(conn: Connection, account: str, again: Iterable[tuple[Past, Sight]]) -> set[str]:
+    """Return the things whose new state is, or may be, our own act coming back."""
+    changed = [(last, sight.reading) for last, sight in again]
+    released = [reading.thing.id for last, reading in changed if _has_left_quarantine(last, reading)]
+    escalated = {reading.thing.id for last, reading in changed if _was_escalated(last, reading)}
+    return _find_released(conn, account, released) | _find_escalated(conn, account, escalated)
+
+
+def _find_released(conn: Connection, account: str, candidates: Sequence[str]) -> set[str]:
     """Return the messages that we ourselves released, or may have."""
     ours: set[str] = set()
-    for chunk in chunks(sight.reading.thing.id for sight in candidates):
+    for chunk in chunks(candidates):
         query = select(entries.c.target).where(
             entries.c.account == account,
             entries.c.target.in_(chunk),
@@ -150,6 +162,15 @@ def _find_released(conn: Connection, account: str, candidates: Sequence[Sight]) 
         )
         ours.update(conn.scalars(query))
     return ours
+
+
+def _find_escalated(conn: Connection, account: str, candidates: set[str]) -> set[str]:
+    """Return the submissions that we ourselves escalated, or may have; how that ended does not matter."""
+    if not candidates:
+        return set()
+    tried = entries.c.lane == "verdict", entries.c.kind == "Escalate", entries.c.attempts > 0
+    actions = conn.scalars(select(entries.c.action).where(entries.c.account == account, *tried))
+    return {action.submission_id for action in actions if isinstance(action, Escalate)} & candidates
 
 
 def _clear(conn: Connection, account: str, things: Iterable[Thing]) -> None:

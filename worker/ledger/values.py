@@ -9,6 +9,7 @@ from msgspec.structs import force_setattr
 
 from worker.language.models import Submission
 from worker.language.rules import Ask, Proposal
+from worker.language.times import epoch
 from worker.ledger.entries import Draft, Look, Outcome
 
 SliceKind = Literal["head", "gap", "overlap", "sweep"]
@@ -56,6 +57,11 @@ class EventKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.time}/{self.kind}/{self.id}/{self.number}"
+
+    @property
+    def at(self) -> float:
+        """The time in seconds since the epoch."""
+        return epoch(datetime.fromisoformat(self.time))
 
     @property
     def thing(self) -> str:

@@ -111,6 +111,7 @@ def read_signature(function: Callable[..., Any]) -> Signature:
             raise Misread(f"the type of parameter {parameter} is no fact; use {join_choices(FACTS)}")
     signature = Signature(names[0], tuple(names[1:]), _read_return_type(hints))
     _check_combination(signature)
+    _check_escalation(signature)
     return signature
 
 
@@ -124,6 +125,15 @@ def _check_combination(signature: Signature) -> None:
     needy = [name for name in signature.actions if ACTIONS[name].about_message]
     if issubclass(TRIGGERS[trigger], ListEntry) and needy:
         raise Misread(f"{needy[0]} needs a message, and a rule about {trigger} has none; it may notify or change lists")
+
+
+def _check_escalation(signature: Signature) -> None:
+    """Raise Misread when a rule would escalate what no user submitted."""
+    if "Escalate" in signature.actions and signature.trigger != "Submission":
+        raise Misread(
+            f"Escalate hands on what a user submitted, so a rule about {signature.trigger} cannot return it; "
+            "use Reclassify, or write the rule about Submission"
+        )
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _read_text(account: AccountState, body: Json, name: str) -> str | None:
 def request_verdict(account: AccountState, request: VerdictRequest) -> None:
     """Accept a request. It is on record a little later, and decided much later."""
     detail: Json = {"disposition": request.disposition}
+    detail |= {"escalates": request.escalates} if request.escalates else {}
     account.record(Effect(request.at, "reclassify", request.mail.id, request.by, changed=True, detail=detail))
     account.schedule(request.at + account.options.submission_delay, partial(_submit, account, request))
 
