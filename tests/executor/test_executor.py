@@ -14,7 +14,17 @@ from tests.desk import Desk
 from tests.support import LoopClock, refusing, untouched
 from worker.api import Urgency
 from worker.judging.facts import Facts
-from worker.language.actions import Adding, AllowSender, AnyAction, BlockSender, Move, Reclassify, Release, TrustDomain
+from worker.language.actions import (
+    Adding,
+    AllowSender,
+    AnyAction,
+    BlockSender,
+    Move,
+    Notify,
+    Reclassify,
+    Release,
+    TrustDomain,
+)
 from worker.ledger.entries import Claim, Look, Standing
 from worker.sandbox import ACCOUNT, Fault, Faults
 
@@ -338,3 +348,52 @@ async def test_what_keeps_it_from_starting_is_a_problem_until_it_starts() -> Non
     desk.meddle = untouched
     await desk.run(30)
     assert (await desk.states(), desk.executor.problems) == (["done"], {})
+
+
+def test_notices_of_every_hour_wait_for_each_other() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        async with running(desk):
+            for hour in (1, 2):
+                for number in range(3):
+                    await desk.enter(Notify("soc"), sight=10 * hour + number)
+                    desk.wake.set()
+                    await asyncio.sleep(10)
+                await asyncio.sleep(3600)
+                assert len(desk.heard) == hour
+
+    quickly(day)
+
+
+def test_a_block_for_some_minutes_ends_on_time() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        await desk.enter(BlockSender(pattern="ada@c0rp.example", for_=timedelta(minutes=5)))
+        async with running(desk):
+            await asyncio.sleep(310)
+        assert [one.operation for one in desk.world.effects] == ["block_senders.create", "block_senders.delete"]
+
+    quickly(day)
+
+
+def test_what_is_shown_late_is_looked_for_again() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock(), lag=8)
+        await desk.enter(JUNK, desk.old(3))
+        async with running(desk):
+            await asyncio.sleep(80)
+        assert set(await desk.states()) == {"done"}
+
+    quickly(day)
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_into_one_round_follows_at_once() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        await desk.enter(JUNK, desk.old(5001))
+        async with running(desk):
+            await asyncio.sleep(1)
+        assert len(desk.ours()) == 5001
+
+    quickly(day)

@@ -159,7 +159,8 @@ async def apply_retention(app: App) -> float:
     services, settings = app.services, app.services.settings
     now = services.clock.now()
     for worker in app.workers:
-        await services.ledger.lapse(worker.account, now, settings.lapse)
+        if await services.ledger.lapse(worker.account, now, settings.lapse):
+            worker.wake.set()
         # A first read may reach back further than the sweep and begin again, so its sights are kept, too.
         swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
         sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}

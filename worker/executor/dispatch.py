@@ -148,6 +148,7 @@ class Dispatcher:
         groups = {NOTICES.group(entry) for entry in entries}
         self._gathering = {group: began.get(group, now) for group in groups}
         late = {group for group, at in self._gathering.items() if not self._deferral.put_off(at + self._gather_notices)}
+        self._gathering = {group: at for group, at in self._gathering.items() if group not in late}
         return [entry for entry in entries if NOTICES.group(entry) in late or entry.attempts]
 
     # -- one kind -----------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class Intake:
             page = advance(self._make_page(fetched, news, judged, outcomes))
             await self._ledger.enter(page)
         self._plan.note_page(page)
-        if judged.drafts or outcomes:
+        if judged.drafts or outcomes or news.sights:  # a newer sight may end what others wait for
             self._services.wake.set()
         self._observe(fetched, news, judged)
         return len(news.sights)

@@ -4,6 +4,7 @@
 accounts, with held events, orders that are not taken up, brakes, and whatever sentences were read as state then.
 """
 
+import asyncio
 import os
 import re
 import signal
@@ -228,3 +229,35 @@ def test_an_unfinished_schema_is_made_whole_or_not_at_all(tmp_path: Path) -> Non
         bring_up(conn)
     engine.dispose()
     assert rows(tmp_path / "worker.db")["alembic_version"] == {(NEWEST,)}
+
+
+@pytest.mark.parametrize("by", ["ann at her deskZ", "ann at 2026-02-30 00:00:00Z"])
+def test_whoever_is_told_to_have_let_mail_through_stops_no_migration(by: str) -> None:
+    assert keys_in(describe([LogEntry(operation="RELEASE", requested_by=by)])) == []
+
+
+@pytest.mark.slow
+async def test_a_migration_does_not_read_all_entries_for_each_item(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(entries)")]
+        (one,) = database.execute("SELECT * FROM entries WHERE state = 'done' LIMIT 1")
+        plain = dict(zip(columns, one, strict=True))
+        many = (plain | {"id": f"Z{number}", "item": f"dispute/e{number}#a"} for number in range(8_000))
+        places = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO entries VALUES ({places})", (tuple(row.values()) for row in many))  # noqa: S608
+        database.commit()
+    async with asyncio.timeout(20), migrated(old):  # a minute and more with a scan for each
+        pass
+
+
+SIDE = "dispute/2026-09-25T15:36:01Z/Message/4N64-2026-09-25T15:36:01-40/1#"
+
+
+async def test_of_an_old_dispute_the_other_side_is_still_refused(old: Path) -> None:
+    async with migrated(old) as ledger:
+        await ledger.order("a1", "approve", SIDE + "second_view", "ada", "", 1.8e9)
+        await ledger.take_orders("a1", 1.8e9)
+        sides = [
+            entry for entry in await ledger.entries("a1") if entry.item.startswith(SIDE) and entry.lane != "notice"
+        ]
+    assert sorted(entry.state for entry in sides) == ["ready", "refused"]

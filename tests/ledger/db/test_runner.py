@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import random
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.ledger.desk import ME
 from tests.ledger.memory import in_memory
 from worker.audit.verify import verify
 from worker.errors import StoreError
+from worker.ledger.db import dialects
 from worker.ledger.db.dialects import READS, prepare, upsert
 from worker.ledger.db.runner import AsyncRunner
 from worker.ledger.db.schema import bring_up
@@ -178,3 +181,30 @@ async def test_what_was_acknowledged_before_a_sigkill_is_there(tmp_path: Path) -
             assert pages in {acknowledged + 1, acknowledged + 2}, f"seed {SEED}, kill {kill}"
             assert (len(lines), verify(lines).problem) == (10 * pages, ""), f"seed {SEED}, kill {kill}"
             assert await ledger.counts(ME) == {"Move": {"ready": 10 * pages}}
+
+
+async def test_a_ledger_that_others_keep_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "PRAGMAS", (*dialects.PRAGMAS, "busy_timeout=10"))
+    runner = await file(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "worker.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="was kept locked by another process"):
+            await runner.run(put)
+    await runner.run(put)
+    assert await runner.read(names) == ["a"]
+    await runner.close()
+
+
+async def test_a_commit_that_is_refused_leaves_a_usable_connection(tmp_path: Path) -> None:
+    runner = await file(tmp_path)
+    columns = "entry, thing, item, account, cause, because, mode, rules, fingerprints"
+
+    def orphan(conn: Connection) -> None:
+        conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        values = "'x', 't', 'i', 'a', 'c', 'b', 1, '[]', '[]'"
+        conn.exec_driver_sql(f"INSERT INTO reasons ({columns}) VALUES ({values})")  # noqa: S608
+
+    with pytest.raises(StoreError, match="FOREIGN KEY"):
+        await runner.run(orphan)
+    assert await runner.read(names) == []
+    await runner.close()

@@ -122,6 +122,13 @@ def sizes(conn: Connection) -> dict[str, int]:
     return {str(name): int(size) for name, size in conn.execute(text(query))}
 
 
+def end(conn: Connection) -> None:
+    """Let go of a transaction whose commit the database refused: the connection is kept for the next one."""
+    driver = cast("sqlite3.Connection", conn.connection.driver_connection)
+    if driver.in_transaction:
+        driver.rollback()
+
+
 def prepare(engine: Engine, pragmas: Iterable[str] = PRAGMAS) -> None:
     """Make SQLite durable; a transaction that may write takes the lock first, so that none fails half-way for it."""
 

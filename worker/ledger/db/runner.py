@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from worker.errors import StoreError
-from worker.ledger.db.dialects import PRAGMAS_OF_READERS, READS, prepare
+from worker.ledger.db.dialects import PRAGMAS_OF_READERS, READS, end, prepare
 
 T = TypeVar("T")
 MEMORY = ":memory:"
@@ -74,9 +74,12 @@ class SyncRunner:
         """Run a transaction at once."""
         try:
             conn = self._reading if reads else self._writing
-            with conn.begin():
-                return fn(conn)
-        except DBAPIError as error:
+            try:
+                with conn.begin():
+                    return fn(conn)
+            finally:
+                end(conn)
+        except (DBAPIError, sqlite3.Error) as error:
             raise trouble(error, str(self.engine.url.database or MEMORY)) from error
 
 
@@ -132,9 +135,10 @@ def _retrieve_error(work: "asyncio.Future[T]") -> None:
         work.exception()
 
 
-def trouble(error: DBAPIError, place: str) -> StoreError:
+def trouble(error: DBAPIError | sqlite3.Error, place: str) -> StoreError:
     """Put what the database said into a sentence that names the ledger's place and what to do."""
-    name = getattr(error.orig, "sqlite_errorname", "")
+    told = error.orig if isinstance(error, DBAPIError) else error
+    name = getattr(told, "sqlite_errorname", "")
     family = "_".join(str(name).split("_")[:2])  # SQLITE_IOERR_WRITE and its sisters
-    said = str(error.orig)[:SAID_LIMIT]
+    said = str(told)[:SAID_LIMIT]
     return StoreError(SENTENCES.get(family, OTHERWISE).format(place=place, said=said))

@@ -20,7 +20,8 @@ DRIFT = "drift: "
 ASKED = "somebody let this mail through: "
 BLOCKED = re.compile(r"(?:list entry (\S+)|entry (\S+) of the ledger, which is on its way) blocks this sender: ")
 LINE = re.compile(
-    r"(MOVE|RELEASE|QUARANTINE_RELEASE)(?: to (.{1,59}?))? by (.{1,79}?)(?: at (\S+ \S+)Z)?(?: \((.{1,79})\))?"
+    r"(MOVE|RELEASE|QUARANTINE_RELEASE)(?: to (.{1,59}?))? by (.{1,79}?)"
+    r"(?: at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)Z)?(?: \((.{1,79})\))?"
 )
 """One line of an action log as a ledger of revision 0001 tells it; a part that fills its bound may have been cut."""
 
@@ -49,12 +50,14 @@ def _column(name: str) -> "Column[str] | Column[float]":
 
 def _type_items(conn: Connection, table: str) -> None:
     """Say of each item what it is, and of what."""
-    found = conn.scalars(text(f"SELECT DISTINCT item FROM {table} WHERE item LIKE 'dispute/%' OR item LIKE 'limit/%'"))  # noqa: S608
-    for item in found.all():
+    typed = "item LIKE 'dispute/%' OR item LIKE 'limit/%'"
+    found = conn.execute(text(f"SELECT DISTINCT account, item FROM {table} WHERE {typed}"))  # noqa: S608
+    for account, item in found.all():
         kind, _, rest = item.partition("/")
         of = rest.rpartition("#" if kind == "dispute" else "/")[0]
-        change = text(f"UPDATE {table} SET item_kind = :kind, item_of = :of WHERE item = :item")  # noqa: S608
-        conn.execute(change, {"kind": kind, "of": of, "item": item})
+        mine = "account = :account AND item = :item"  # as the index has it
+        change = text(f"UPDATE {table} SET item_kind = :kind, item_of = :of WHERE {mine}")  # noqa: S608
+        conn.execute(change, {"kind": kind, "of": of, "item": item, "account": account})
 
 
 def _mark_drift(conn: Connection) -> None:
@@ -84,12 +87,15 @@ def _type_questions(conn: Connection) -> None:
 def _keys(told: str) -> list[str]:
     """Return the keys of the lines that a person was told; none when a line was cut, left out or cannot be read."""
     lines = [LINE.fullmatch(line) for line in told.split("; ")]
-    return [_key(line) for line in lines if line] if all(map(_is_exact, lines)) else []
+    try:
+        return [_key(line) for line in lines if line] if all(map(_is_exact, lines)) else []
+    except ValueError:  # what looks like a time is a part of somebody's name
+        return []
 
 
 def _is_exact(line: "re.Match[str] | None") -> bool:
     """Tell whether a line was told as it stood in the log: nothing was cut, or escaped."""
-    return line is not None and "…" not in line[0] and "\\" not in line[0]
+    return line is not None and "…" not in line[0] and "\\" not in line[0] and " at " not in line[3]
 
 
 def _key(line: "re.Match[str]") -> str:
