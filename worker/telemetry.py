@@ -125,6 +125,9 @@ class Metrics:
             "worker_api_request_seconds", "How long an answer took", ["operation"], buckets=SECONDS, registry=one
         )
         self.entries = Gauge("worker_entries", "Entries of the ledger", ["account", "kind", "state"], registry=one)
+        self.reviews = Gauge(
+            "worker_reviews", "Requests for another verdict", ["account", "rule", "review"], registry=one
+        )
         self.coverage_age = Gauge(
             "worker_coverage_age_seconds", "Age of the end of what is read", ["account", "source"], registry=one
         )

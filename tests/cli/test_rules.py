@@ -1,15 +1,21 @@
 """`worker check` and `worker rules`."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.cli.shell import Shell
+from tests.ledger.desk import ME, T0, Desk, info, standing
 from tests.rule_files import GOOD, rule_files
+from worker import Reclassify
 from worker.cli.rules import say_limit
 from worker.language.actions import ACTIONS
 from worker.language.models import DISPOSITIONS, FACTS
 from worker.language.rules import Limit
+from worker.ledger.entries import Outcome
+from worker.ledger.ledger import open_ledger
 
 pytestmark = pytest.mark.slow  # it starts processes
 
@@ -63,7 +69,8 @@ def test_the_table_of_rules_fits_a_hundred_columns(shell: Shell) -> None:
     assert set(told) <= set(out.split())
 
 
-FACTS_OF_A_RULE, ACTIONS_OF_A_RULE = ", ".join(f"{name.lower()}: {name}" for name in FACTS), " | ".join(ACTIONS)
+OF_A_MESSAGE = [name for name in ACTIONS if name != "Escalate"]  # which is about what a user submitted
+FACTS_OF_A_RULE, ACTIONS_OF_A_RULE = ", ".join(f"{name.lower()}: {name}" for name in FACTS), " | ".join(OF_A_MESSAGE)
 EVERYTHING = f"""
     from worker import ActionLog
     @rule(dispositions={DISPOSITIONS}, limit=limit(7, per="30m", by="recipient"))
@@ -75,7 +82,7 @@ EVERYTHING = f"""
 def test_no_word_of_a_rule_that_may_do_anything_is_broken(shell: Shell, tmp_path: Path) -> None:
     shell.set(WORKER_RULES=str(rule_files(tmp_path, everything=EVERYTHING, good=GOOD)))
     _, out, _ = shell.type("rules")
-    assert {*FACTS, *ACTIONS, *DISPOSITIONS, "Message:"} <= set(out.split())
+    assert {*FACTS, *OF_A_MESSAGE, *DISPOSITIONS, "Message:"} <= set(out.split())
     assert max(map(len, out.splitlines())) <= 100
     assert ("7 in 30m" in out, "for each recipient" in " ".join(out.split())) == (True, True)
     assert "every detection" in out
@@ -93,6 +100,34 @@ def test_no_word_of_a_rule_that_may_do_anything_is_broken(shell: Shell, tmp_path
 )
 def test_a_limit_is_said_as_people_say_it(limit: Limit, said: str) -> None:
     assert say_limit(limit) == said
+
+
+async def ask_cloudflare(folder: Path) -> None:
+    """Leave a ledger in which a shipped rule asked twice, and was granted one request."""
+    desk = Desk()
+    async with open_ledger(f"sqlite:///{folder / 'worker.db'}", owner="first", exclusive=False) as desk.ledger:
+        for message, state, review in (("m1", "done", "granted"), ("m2", "sent", "accepted")):
+            entry = await desk.wish(Reclassify("NONE"), message, rules=("partner_release",))
+            await desk.claim(entry, under=standing(info("partner_release")))
+            await desk.answer(entry)
+            shown = Outcome(id=entry.id, state=state, review=review)  # type: ignore[arg-type]
+            await desk.ledger.settle(ME, [shown], T0)
+
+
+def test_the_list_of_rules_says_how_often_cloudflare_agreed(shell: Shell) -> None:
+    before, out, _ = shell.json("rules"), *shell.type("rules")[1:]
+    assert ({sum(rule["agreement"].values()) for rule in before}, "granted" in out) == ({0}, False)
+    asyncio.run(ask_cloudflare(shell.folder))
+    rules = {rule["rule"]: rule["agreement"] for rule in shell.json("rules")}
+    assert rules["partner_release"] == {"asked": 2, "granted": 1, "rejected": 0, "invalid": 0, "never decided": 0}
+    assert rules["malicious_mail"]["asked"] == 0
+    assert re.search(r"^partner_release +2 +1 +0 +0 +0 *$", shell.type("rules")[1], re.MULTILINE)
+
+
+def test_rules_are_listed_though_the_ledger_cannot_be_read(shell: Shell) -> None:
+    (shell.folder / "worker.db").write_bytes(b"no database")
+    code, out, err = shell.type("rules")
+    assert (code, "partner_release" in out, "what Cloudflare granted is not known" in err) == (0, True, True)
 
 
 CLEAN_TOO = """

@@ -1,5 +1,6 @@
 """Requests for another verdict in a whole daemon: their ends are read though no rule is about submissions."""
 
+import re
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from tests.daemon.bench import Bench, until
 from tests.ledger.desk import Desk, standing
 from tests.rule_files import rule_files
 from worker import Reclassify, daemon
-from worker.daemon import App
+from worker.daemon import App, maintenance
 from worker.ledger.entries import Answered, Claim, Look, Outcome
 from worker.ledger.values import Page
 from worker.sandbox import ACCOUNT, SandboxOptions, World
@@ -25,6 +26,9 @@ def asks(message: Message) -> Reclassify | None:
     "Ask for another verdict."
     return Reclassify("NONE") if message.final_disposition == "SPAM" else None
 """
+
+
+REVIEWS = {"done": "granted", "rejected": "rejected"}
 
 
 def prepare(bench: Bench, review_delay: float) -> None:
@@ -46,6 +50,10 @@ async def test_what_was_asked_for_is_followed_and_the_source_rests_afterwards(be
         await until(lambda: sources(app) == {"messages", "submissions"})
         await until(lambda: sources(app) == {"messages"})
         ends = (await app.services.ledger.counts(ACCOUNT))["Reclassify"]
+        await maintenance.count_entries(app)
+        page = app.services.outlets.metrics.render().decode()
+    told = re.findall(r'worker_reviews{.*rule="asks",review="(\w+)"} (\d)', page)
+    assert {review: int(count) for review, count in told} == {REVIEWS[state]: count for state, count in ends.items()}
     assert (set(ends) <= {"done", "rejected"}, sum(ends.values())) == (True, 6)
 
 

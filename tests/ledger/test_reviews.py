@@ -166,6 +166,21 @@ async def test_entries_are_counted_by_what_cloudflare_says_of_them() -> None:
     assert await desk.ledger.counts(ME) == {"Reclassify": {"accepted": 1, "done": 1, "rejected": 1}}
 
 
+async def test_reviews_are_counted_for_each_rule_that_asked() -> None:
+    desk = Desk()
+    both = {"rules": ("r", "s"), "fingerprints": ("f", "f")}
+    for message, review, fields in (("m1", "granted", both), ("m2", "rejected", {}), ("m3", "", {})):
+        entry = await desk.wish(SPAM, message, **fields)
+        await send(desk, entry)
+        await accept(desk, entry)
+        if review:
+            await decide(desk, entry, review)  # type: ignore[arg-type]
+    await desk.wish(SPAM, "m4")
+    counted = {"r": {"granted": 1, "rejected": 1, "accepted": 1}, "s": {"granted": 1}}
+    assert await desk.ledger.count_reviews(ME) == counted
+    assert await desk.ledger.count_reviews("other") == {}
+
+
 async def test_a_sentence_is_found_by_its_item_without_its_notices() -> None:
     desk = Desk()
     entry = await asked(desk, SOC)

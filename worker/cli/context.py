@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
@@ -106,6 +107,11 @@ def _name_owner() -> str:
 
 async def _list_accounts(settings: "Settings", ledger: "Ledger") -> tuple[str, ...]:
     return (settings.account_id,) if settings.account_id else tuple(await ledger.accounts())
+
+
+def has_ledger(settings: "Settings") -> bool:
+    """Tell whether a ledger is there: opening one that is not would make an empty one, and who only looks must not."""
+    return Path(settings.store_url.removeprefix("sqlite:///")).exists()
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

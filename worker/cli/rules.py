@@ -1,5 +1,6 @@
 """`worker check` and `worker rules`: what is in the rule files, and whether it would run."""
 
+from collections import Counter, defaultdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import context, output
-from worker.errors import RuleError, SettingsError
+from worker.errors import RuleError, SettingsError, StoreError
 from worker.escaping import escape
 
 if TYPE_CHECKING:
@@ -104,15 +105,42 @@ def rules(*, as_json: context.Json = False) -> None:
     """List the rules, what triggers each and what it may do.
 
     Shows the facts that a rule asks for: each except Now, Policies and Registry costs an API call per event for which
-    the rule uses it. --json adds each rule's reason, priority and fingerprint.
+    the rule uses it. If there is a ledger, shows of rules that asked Cloudflare for another verdict how often that was
+    granted. --json adds each rule's reason, priority and fingerprint.
 
     Example: worker rules --json
     """
-    bundle = load(context.read_settings().rules)
+    settings = context.read_settings()
+    bundle = load(settings.rules)
+    agreement = context.wait(_read_agreement(settings)) if context.has_ledger(settings) else defaultdict(Counter)
+    reviews = {rule.name: _describe_agreement(agreement[rule.name]) for rule in bundle.rules}
     if as_json:
-        output.print_json([_describe_rule(rule) for rule in bundle.rules])
-    else:
-        output.print_table(COLUMNS, [_list_cells(rule) for rule in bundle.rules])
+        output.print_json([{**_describe_rule(rule), "agreement": reviews[rule.name]} for rule in bundle.rules])
+        return
+    output.print_table(COLUMNS, [_list_cells(rule) for rule in bundle.rules])
+    asking = [{"rule": name, **counts} for name, counts in reviews.items() if counts["asked"]]
+    if asking:
+        typer.echo()
+        output.print_rows(asking, tuple(asking[0]), as_json=False, empty="")
+
+
+async def _read_agreement(settings: "Settings") -> "defaultdict[str, Counter[str]]":
+    """Count by rule what Cloudflare says of its requests, in all accounts; nothing where the ledger cannot be read."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    try:
+        async with context.read_ledger(settings) as (ledger, accounts):
+            for account in accounts:
+                for rule, reviews in (await ledger.count_reviews(account)).items():
+                    found[rule].update(reviews)
+    except StoreError as error:
+        typer.echo(f"what Cloudflare granted is not known: {error}", err=True)
+    return found
+
+
+def _describe_agreement(reviews: "Counter[str]") -> dict[str, int]:
+    """Say how often Cloudflare was asked, and how often it agreed."""
+    ends = {name.replace("_", " "): reviews[name] for name in ("granted", "rejected", "invalid", "never_decided")}
+    return {"asked": reviews.total(), **ends}
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":

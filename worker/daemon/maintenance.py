@@ -135,14 +135,20 @@ async def _measure_source(app: App, worker: AccountWorker, intake: Intake) -> No
 
 
 async def count_entries(app: App) -> float:
-    """Count entries by action and state."""
-    gauge = app.services.outlets.metrics.entries
-    counted = [(worker.account, await app.services.ledger.counts(worker.account)) for worker in app.workers]
-    gauge.clear()
+    """Count entries by action and state, and requests for another verdict by rule and by what Cloudflare says."""
+    ledger, metrics = app.services.ledger, app.services.outlets.metrics
+    counted = [(worker.account, await ledger.counts(worker.account)) for worker in app.workers]
+    reviewed = [(worker.account, await ledger.count_reviews(worker.account)) for worker in app.workers]
+    metrics.entries.clear()
+    metrics.reviews.clear()
     for account, kinds in counted:
         for kind, states in kinds.items():
             for state, count in states.items():
-                gauge.labels(account, kind, state).set(count)
+                metrics.entries.labels(account, kind, state).set(count)
+    for account, rules in reviewed:
+        for rule, reviews in rules.items():
+            for review, count in reviews.items():
+                metrics.reviews.labels(account, rule, review).set(count)
     return ENTRIES_EVERY
 
 

@@ -1,5 +1,6 @@
 """The ledger as the loops see it: each method is one transaction, committed when it returns."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from math import inf
@@ -17,7 +18,7 @@ from worker.ledger.db.place import check_rights, choose_reading, may_write, plac
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
-from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
+from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Review, Standing
 from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
@@ -188,6 +189,10 @@ class Ledger:
         What is ready only after ``now`` is counted as later, and a request by how far Cloudflare is with it.
         """
         return await self._read(views.count_entries, account, now)
+
+    async def count_reviews(self, account: str) -> dict[str, Counter[Review]]:
+        """Return {rule: {how far Cloudflare is: how many requests}}, as far back as entries are kept."""
+        return await self._read(views.count_reviews, account)
 
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """Return audit records after a number as canonical JSON, in order."""

@@ -1,5 +1,6 @@
 """What people and metrics ask of the ledger; nothing here writes."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, case, func, select, union
 
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
-from worker.ledger.entries import DENIED, OPEN, Entry
+from worker.ledger.entries import DENIED, OPEN, Entry, Review
 from worker.ledger.orders import by_rule
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
@@ -68,6 +69,17 @@ def count_entries(conn: Connection, account: str, now: float) -> dict[str, dict[
     counted: dict[str, dict[str, int]] = {}
     for kind, told, number in conn.execute(query.group_by(entries.c.kind, state)):
         counted.setdefault(kind, {})[told] = number
+    return counted
+
+
+def count_reviews(conn: Connection, account: str) -> dict[str, Counter[Review]]:
+    """Return how many requests of each rule Cloudflare accepted, granted …; of rules that agree, each counts."""
+    counted: dict[str, Counter[Review]] = {}
+    query = select(entries.c.rules, entries.c.review, func.count()).where(entries.c.account == account)
+    query = query.where(entries.c.lane == "verdict", entries.c.review != "")
+    for rules, review, number in conn.execute(query.group_by(entries.c.rules, entries.c.review)):
+        for rule in rules:
+            counted.setdefault(rule, Counter())[review] += number
     return counted
 
 
