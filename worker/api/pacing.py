@@ -177,10 +177,11 @@ class Budget:
     def _take_over(self, spent: Sequence[tuple[float, int]]) -> list[float]:
         """Count everything that a predecessor spent, except one request, whose answer gives the API's time.
 
-        If the predecessor already used that exception and got no answer, wait for a whole window instead.
+        If one within this window already used that exception, or got no answer, wait for a whole window instead.
         """
         given = [second + WITHIN for second, count in sorted(spent) for _ in range(count)]
-        most = self._all.limit - (UNDATED not in dict(spent))
+        used = UNDATED in dict(spent) or len(given) == self._all.limit + 1
+        most = self._all.limit - (not used)
         self._held = min(len(given), most)
         self._all.starts.extend([self._begun] * self._held)
         return given[-self._all.limit :]
