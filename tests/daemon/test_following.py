@@ -52,7 +52,7 @@ async def test_what_was_asked_for_is_followed_and_the_source_rests_afterwards(be
         ends = (await app.services.ledger.counts(ACCOUNT))["Reclassify"]
         await maintenance.count_entries(app)
         page = app.services.outlets.metrics.render().decode()
-    told = re.findall(r'worker_reviews{.*rule="asks",review="(\w+)"} (\d)', page)
+    told = re.findall(r'worker_reviews{.*review="(\w+)",rule="asks"} (\d)', page)
     assert {review: int(count) for review, count in told} == {REVIEWS[state]: count for state, count in ends.items()}
     assert (set(ends) <= {"done", "rejected"}, sum(ends.values())) == (True, 6)
 

@@ -58,4 +58,6 @@ app.add_typer(audit.app, name="audit")
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(context.run(app, sys.argv[1:]))
+    code = context.run(app, sys.argv[1:])
+    context.flush_output()
+    sys.exit(code)

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import sys
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -150,6 +151,14 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         sentence, code = _explain(error)
         typer.echo(f"worker: {sentence}", err=True)
     return code if isinstance(code, int) else DONE
+
+
+def flush_output() -> None:
+    """Write out what is left; a failure was told already, and Python must not tell it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: Exception) -> tuple[str, int]:

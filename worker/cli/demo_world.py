@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from worker.daemon import App
 from worker.daemon.once import find_unsettled
-from worker.ledger.entries import Entry
+from worker.ledger.entries import Entry, is_accepted
 from worker.ledger.values import EventKey
 from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
@@ -136,7 +136,7 @@ async def measure(app: App, world: World, since: float) -> Figures:
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
         open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed]),
-        unproved=sum(entry.state in UNPROVED for entry in entries),
+        unproved=sum(entry.state in UNPROVED and not is_accepted(entry) for entry in entries),
     )
 
 
