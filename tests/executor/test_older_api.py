@@ -53,11 +53,11 @@ async def test_a_release_is_sent_as_a_list_once_that_is_known_to_work() -> None:
     assert desk.world.requests["POST investigate/release"] == {"400": 1, "200": 2}
 
 
-async def test_a_verdict_is_asked_for_and_proved_by_the_older_name_of_its_time() -> None:
+async def test_a_request_for_a_verdict_is_found_by_the_older_name_of_its_time() -> None:
     desk = Desk(era="seeds")
     await desk.enter(Reclassify("NONE"), desk.old(3))
     await desk.run(120)
-    assert await desk.states() == ["done"] * 3
+    assert [(entry.state, entry.proof) for entry in await desk.entries()] == [("sent", "seen")] * 3
 
 
 async def test_a_move_of_several_copies_is_judged_by_its_log_where_mail_has_no_delivery_status() -> None:
