@@ -3,9 +3,10 @@
 A field of an unexpected type or form reads as empty and is named; only without its key fields is the record lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import cast
+from operator import attrgetter
+from typing import NamedTuple, cast
 
 import msgspec
 from msgspec import Raw
@@ -27,7 +28,7 @@ from msgspec.inspect import (
 
 from worker.language.base import AnyNoun, Noun, get_keys, get_older
 from worker.language.times import parse_time
-from worker.language.unread import Names, mark
+from worker.language.unread import mark
 
 HOSTILE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 """Errors of reading what a stranger wrote; all of msgspec's errors are ValueErrors."""
@@ -43,11 +44,15 @@ def read(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
 
     A field that is missing is read from its older name, if it has one.
     """
+    decode, older = _prepare(kind)
     try:
-        record = make_decoder(kind)(raw)
+        record: AnyNoun = decode(raw)
     except HOSTILE:
         return read_patiently(kind, raw)
-    return read_patiently(kind, raw) if _has_only_older(record, bytes(raw)) else record
+    for written, get in older:
+        if not get(record) and written in bytes(raw):
+            return read_patiently(kind, raw)
+    return record
 
 
 def read_all(kind: type[AnyNoun], raw: bytes | Raw) -> tuple[AnyNoun, ...]:
@@ -59,12 +64,6 @@ def read_all(kind: type[AnyNoun], raw: bytes | Raw) -> tuple[AnyNoun, ...]:
 
 
 _split = msgspec.json.Decoder(list[Raw]).decode
-
-
-@cache
-def make_decoder(kind: type[AnyNoun]) -> Callable[[bytes | Raw], AnyNoun]:
-    """Return what decodes a record strictly."""
-    return msgspec.json.Decoder(kind).decode
 
 
 def read_patiently(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
@@ -107,34 +106,47 @@ def _find_value(kind: type[Noun], field: Field, found: Mapping[str, object]) -> 
     return found.get(get_older(kind).get(field.name, "")) if newer is None else newer
 
 
-def _has_only_older(record: Noun, raw: bytes) -> bool:
-    """Tell whether a field is empty whose older name stands in the JSON, here or in a record that is held."""
-    return any(written in raw and _is_empty(record, path) for written, path in _list_older(type(record)))
+class _Older(NamedTuple):
+    """An older name as it stands in JSON, and what returns the value of its field."""
+
+    written: bytes
+    get: Callable[[Noun], object]
 
 
 @cache
-def _list_older(kind: type[Noun]) -> tuple[tuple[bytes, Names], ...]:
-    """Return the older names as they stand in JSON, each with the path of its field, also in records that are held."""
-    own = tuple((f'"{older}"'.encode(), (name,)) for name, older in get_older(kind).items())
-    held = {field.name: found for field in _describe(kind).fields if (found := _find_struct(field.type))}
-    inside = ((name, one) for name, type_ in held.items() for one in _list_older(type_.cls))
-    return (*own, *((written, (name, *path)) for name, (written, path) in inside))
+def _prepare(kind: type[AnyNoun]) -> tuple[Callable[[bytes | Raw], AnyNoun], tuple[_Older, ...]]:
+    """Return what decodes a record strictly, and the older names in it and in the records that it holds."""
+    older = (_Older(f'"{name}"'.encode(), _make_getter(path)) for path, name in _walk_older(_describe(kind), ""))
+    return msgspec.json.Decoder(kind).decode, tuple(older)
 
 
-def _is_empty(value: object, path: Names) -> bool:
-    """Tell whether a field is empty, in a list of records in any of them."""
-    if isinstance(value, tuple):
-        return any(_is_empty(one, path) for one in value)
-    return _is_empty(getattr(value, path[0]), path[1:]) if path else not value
+def _walk_older(type_: StructType, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each field that had an older name, and that name: ``held.field``, or ``held[].field``."""
+    for field in type_.fields:
+        if older := get_older(cast("type[Noun]", type_.cls)).get(field.name):
+            yield path + field.name, older
+        held, many = _find_struct(field.type)
+        if held:
+            yield from _walk_older(held, f"{path}{field.name}{'[].' if many else '.'}")
 
 
-def _find_struct(type_: Type) -> StructType | None:
-    """Return the record in a type: itself, one that may be null, or those of a list."""
+def _make_getter(path: str) -> Callable[[Noun], object]:
+    """Return what returns a field; in a list of records, whether it is filled in all of them."""
+    outer, many, inner = path.partition("[].")
+    get: Callable[[Noun], object] = attrgetter(outer)
+    if not many:
+        return get
+    get_inner = _make_getter(inner)
+    return lambda record: all(map(get_inner, cast("tuple[Noun, ...]", get(record))))
+
+
+def _find_struct(type_: Type) -> tuple[StructType | None, bool]:
+    """Return the record in a type: itself, one that may be null, or those of a list; and whether it is a list."""
     if isinstance(type_, UnionType):
-        return next(filter(None, map(_find_struct, type_.types)), None)
+        return next((found for found in map(_find_struct, type_.types) if found[0]), (None, False))
     if isinstance(type_, VarTupleType):
-        return _find_struct(type_.item_type)
-    return type_ if isinstance(type_, StructType) else None
+        return _find_struct(type_.item_type)[0], True
+    return (type_ if isinstance(type_, StructType) else None), False
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
