@@ -32,7 +32,7 @@ Answer = Callable[[Event], Said]
 
 
 def says(event: Event, *actions: AnyAction, mode: Mode = ENFORCE, rule: str = "r", priority: int = 0) -> Said:
-    """Return one rule's sentence about an event."""
+    """Return what one rule says about an event."""
     proposal = Proposal(rule=rule, actions=actions, mode=mode, priority=priority, fingerprint="f")
     return Said(key=event.key, proposals=(proposal,))
 

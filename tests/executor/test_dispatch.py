@@ -101,11 +101,11 @@ async def test_a_channel_that_stays_deaf_fails_its_notice_after_five_attempts() 
     assert "nobody listens" in entry.said
 
 
-async def test_a_notice_says_how_its_sentence_ended() -> None:
+async def test_a_notice_says_how_its_decision_ended() -> None:
     desk = Desk()
     (mail,) = desk.old()
-    await desk.enter(JUNK, [mail], item="sentence")
-    await desk.enter(Notify(channel="soc"), item="sentence", target="soc")
+    await desk.enter(JUNK, [mail], item="decision")
+    await desk.enter(Notify(channel="soc"), item="decision", target="soc")
     await desk.run(120)
     assert await desk.states() == ["done", "done"]
     assert "Move done" in desk.heard[0][1]

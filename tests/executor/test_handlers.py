@@ -246,7 +246,7 @@ async def test_without_an_address_a_notice_fails_and_names_the_setting() -> None
     assert "WORKER_NOTIFY_SOC" in reply.answers[0].said
 
 
-def test_a_notice_says_how_the_rest_of_its_sentence_ended() -> None:
+def test_a_notice_says_how_the_rest_of_its_decision_ended() -> None:
     one = entry(Notify(channel="soc"), subject="pay", said="Move done")
     assert notice([one]) == "lookalike: 1 notice\n- why · 'pay' · Move done · entry E1"
 

@@ -44,51 +44,51 @@ proposals = st.lists(
 
 
 def test_rules_that_agree_are_one_decision_and_the_strongest_mode_stands() -> None:
-    (decision,) = decide([says("a", Move("JunkEmail"), mode=APPROVE), says("b", Move("JunkEmail"))])
-    assert (decision.mode, decision.rules, decision.fingerprints) == (ENFORCE, ("a", "b"), ("of a", "of b"))
+    (one,) = decide([says("a", Move("JunkEmail"), mode=APPROVE), says("b", Move("JunkEmail"))])
+    assert (one.mode, one.rules, one.fingerprints) == (ENFORCE, ("a", "b"), ("of a", "of b"))
 
 
 def test_the_reason_of_the_strongest_is_kept() -> None:
-    (decision,) = decide(
+    (one,) = decide(
         [says("a", Move("JunkEmail", because="weak"), mode=APPROVE), says("b", Move("JunkEmail", because="strong"))]
     )
-    assert decision.action.because == "strong"
+    assert one.action.because == "strong"
 
 
 def test_equals_that_disagree_both_wait_for_a_person() -> None:
-    decisions = decide([says("a", Move("JunkEmail"), Notify("soc")), says("b", Release())])
-    assert {decision.action for decision in decisions} == {Move("JunkEmail"), Notify("soc"), Release()}
-    assert all(decision.mode is APPROVE and decision.disputed for decision in decisions)
+    decided = decide([says("a", Move("JunkEmail"), Notify("soc")), says("b", Release())])
+    assert {one.action for one in decided} == {Move("JunkEmail"), Notify("soc"), Release()}
+    assert all(one.mode is APPROVE and one.disputed for one in decided)
 
 
-def test_an_exemption_outranks_the_whole_sentence() -> None:
-    decisions = decide([says("a", BlockSender("a@b.example"), Notify("soc")), says("gate", Keep(), priority=100)])
-    assert {(decision.action, decision.fallen) for decision in decisions} == {
+def test_an_exemption_outranks_the_whole_proposal() -> None:
+    decided = decide([says("a", BlockSender("a@b.example"), Notify("soc")), says("gate", Keep(), priority=100)])
+    assert {(one.action, one.fallen) for one in decided} == {
         (Keep(), ""),
         (BlockSender("a@b.example"), "gate"),
         (Notify("soc"), "gate"),
     }
 
 
-def test_a_lower_sentence_that_wants_the_same_stands_beside_the_higher() -> None:
-    (decision,) = decide([says("a", Move("JunkEmail")), says("b", Move("JunkEmail"), priority=1)])
-    assert decision.rules == ("b", "a")
-    assert decision.fallen == ""
+def test_a_lower_proposal_that_wants_the_same_stands_beside_the_higher() -> None:
+    (one,) = decide([says("a", Move("JunkEmail")), says("b", Move("JunkEmail"), priority=1)])
+    assert one.rules == ("b", "a")
+    assert one.fallen == ""
 
 
 def test_blocks_of_two_senders_do_not_dispute() -> None:
-    decisions = decide([says("a", BlockSender("a@b.example")), says("b", BlockSender("c@d.example"))])
-    assert {decision.mode for decision in decisions} == {ENFORCE}
+    decided = decide([says("a", BlockSender("a@b.example")), says("b", BlockSender("c@d.example"))])
+    assert {one.mode for one in decided} == {ENFORCE}
 
 
 def test_keep_among_equals_is_a_dispute() -> None:
-    decisions = decide([says("a", Move("JunkEmail")), says("b", Keep())])
-    assert all(decision.disputed for decision in decisions)
+    decided = decide([says("a", Move("JunkEmail")), says("b", Keep())])
+    assert all(one.disputed for one in decided)
 
 
 def test_an_observing_rule_settles_nothing() -> None:
-    decisions = decide([says("a", Release(), mode=OBSERVE, priority=9), says("b", Move("JunkEmail"))])
-    assert {(decision.action, decision.mode) for decision in decisions} == {
+    decided = decide([says("a", Release(), mode=OBSERVE, priority=9), says("b", Move("JunkEmail"))])
+    assert {(one.action, one.mode) for one in decided} == {
         (Release(), OBSERVE),
         (Move("JunkEmail"), ENFORCE),
     }
@@ -98,7 +98,7 @@ def test_a_rule_that_is_off_is_not_heard() -> None:
     assert decide([says("a", Release(), mode=OFF)]) == ()
 
 
-def test_a_purge_is_lowered_to_approval_with_its_whole_sentence() -> None:
+def test_a_purge_is_lowered_to_approval_with_its_whole_proposal() -> None:
     purge = says("a", Move("RecoverableItemsPurges"), Notify("soc"))
     assert lower_mode(purge, ENFORCE).mode is APPROVE
     assert lower_mode(says("a", Move("DeletedItems")), ENFORCE).mode is ENFORCE
@@ -113,7 +113,7 @@ def test_the_ceiling_lowers_and_never_raises() -> None:
 @given(proposals)
 def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
     standing = [d for d in decide(said) if d.mode is ENFORCE and not d.fallen and d.action.lane != "notice"]
-    lanes = [lane_of(decision.action) for decision in standing]
+    lanes = [lane_of(one.action) for one in standing]
     assert len(lanes) == len(set(lanes))
     assert not (("keep", "") in lanes and len(lanes) > 1)
 
@@ -129,7 +129,7 @@ def test_the_order_of_the_rules_does_not_matter(both: tuple[list[Proposal], list
 
 @pytest.mark.slow
 @given(proposals)
-def test_every_sentence_heard_is_accounted_for(said: list[Proposal]) -> None:
+def test_every_proposal_heard_is_accounted_for(said: list[Proposal]) -> None:
     spoken = {(p.rule, action) for p in said if p.mode is not OFF for action in p.actions}
     assert spoken == {(rule, d.action) for d in decide(said) for rule in d.rules}
 
@@ -138,5 +138,5 @@ def test_every_sentence_heard_is_accounted_for(said: list[Proposal]) -> None:
 @given(proposals)
 def test_nothing_goes_further_than_the_strongest_rule_behind_it(said: list[Proposal]) -> None:
     modes = {proposal.rule: proposal.mode for proposal in said}
-    for decision in decide(said):
-        assert decision.mode <= max(modes[rule] for rule in decision.rules)
+    for one in decide(said):
+        assert one.mode <= max(modes[rule] for rule in one.rules)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.judging.test_decide import proposals, says
 from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Keep, Move, Notify
-from worker.judging.decide import Decision, decide, lane_of
+from worker.judging.decide import DecidedAction, decide, lane_of
 from worker.judging.waiting import split
 from worker.language.rules import Ask, Mode, Proposal
 
@@ -18,9 +18,9 @@ def asks(proposal: Proposal) -> Ask:
     return Ask(rule=proposal.rule, actions=names, mode=proposal.mode, priority=proposal.priority)
 
 
-def effects(decisions: tuple[Decision, ...]) -> set[object]:
+def effects(decided: tuple[DecidedAction, ...]) -> set[object]:
     """Return what is carried out without asking anybody."""
-    return {one.action for one in decisions if one.mode is ENFORCE and not one.fallen}
+    return {one.action for one in decided if one.mode is ENFORCE and not one.fallen}
 
 
 def test_nobody_waits_for_a_rule_that_cannot_speak_against_them() -> None:

@@ -174,7 +174,7 @@ async def test_what_others_asked_for_as_well_stands_on_their_word() -> None:
     assert (await desk.verbs())[-1] == "withdrawn"
 
 
-async def test_notices_leave_when_the_rest_of_their_sentence_has_settled() -> None:
+async def test_notices_leave_when_the_rest_of_their_decision_has_settled() -> None:
     desk = Desk()
     await desk.enter(desk.draft(JUNK), desk.draft(SOC), desk.draft(BLOCK))
     notice, block, move = await desk.ledger.entries(ME)
@@ -196,7 +196,7 @@ async def test_a_notice_waits_for_what_its_rule_said_together_with_another_rule(
     assert await desk.state(notice) == "ready"
 
 
-async def test_a_notice_leaves_although_its_sentence_joined_an_entry_of_the_same_thing() -> None:
+async def test_a_notice_leaves_although_its_decision_joined_an_entry_of_the_same_thing() -> None:
     desk = Desk()
     first = await desk.wish(item="one#r")
     await desk.enter(desk.draft(item="two#r"), desk.draft(SOC, item="two#r"))
@@ -213,7 +213,7 @@ async def test_a_notice_alone_is_ready_and_two_may_go_to_one_channel() -> None:
     assert [entry.state for entry in await desk.ledger.entries(ME)] == ["ready", "ready"]
 
 
-async def test_a_notice_leaves_when_its_sentence_is_retired_or_withdrawn() -> None:
+async def test_a_notice_leaves_when_its_decision_is_retired_or_withdrawn() -> None:
     desk = Desk()
     await desk.read(reading())
     await desk.enter(desk.draft(BLOCK, "m2", state="waiting"))
@@ -234,7 +234,7 @@ async def test_a_new_sight_retires_a_notice_that_stands_alone(state: State) -> N
     assert (retired.state, retired.said) == ("moot", f"verdict changed, see {Sight(reading(), 2).key}")
 
 
-async def test_a_notice_that_waits_alone_holds_no_other_of_its_sentence_back() -> None:
+async def test_a_notice_that_waits_alone_holds_no_other_of_its_decision_back() -> None:
     desk = Desk()
     await desk.enter(desk.draft(SOC, state="waiting"))
     await desk.enter(desk.draft(JUNK), desk.draft(SOC))

@@ -17,7 +17,7 @@ async def order(desk: Desk, verb: str, subject: str) -> str:
     return taken[0].answer
 
 
-async def test_an_approved_sentence_is_ready_in_the_name_of_who_approved_it() -> None:
+async def test_an_approved_decision_is_ready_in_the_name_of_who_approved_it() -> None:
     desk = Desk()
     await desk.enter(desk.draft(state="waiting"), desk.draft(SOC, state="waiting"))
     notice, move = await desk.ledger.entries(ME)
@@ -79,7 +79,7 @@ async def dispute(desk: Desk) -> list[Entry]:
     return [entries[side.lane, side.target, side.rules] for side in sides]
 
 
-async def test_approving_one_side_of_a_dispute_refuses_the_other_sentence_whole() -> None:
+async def test_approving_one_side_of_a_dispute_refuses_the_other_decision_whole() -> None:
     desk = Desk()
     sides = await dispute(desk)
     assert await order(desk, "approve", "dispute/m1/1#one") == "1 approved"
@@ -99,7 +99,7 @@ async def test_the_other_side_is_refused_whichever_joined_an_earlier_entry(joins
     assert states == {JUNK: "ready", TRASH: "refused" if joins == JUNK else "waiting"}
 
 
-async def test_a_refused_sentence_lets_its_notice_tell() -> None:
+async def test_a_refused_decision_lets_its_notice_tell() -> None:
     desk = Desk()
     sides = await dispute(desk)
     await order(desk, "refuse", "dispute/m1/1#one")

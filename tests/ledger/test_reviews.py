@@ -31,7 +31,7 @@ async def decide(desk: Desk, entry: Entry, review: Review) -> None:
 
 
 async def asked(desk: Desk, *notices: Notify, message: str = "m1") -> Entry:
-    """Let a request be accepted, of a sentence with these notices."""
+    """Let a request be accepted, of a decision with these notices."""
     await desk.enter(desk.draft(SPAM, message), *(desk.draft(one, message) for one in notices))
     entry = next(one for one in await desk.ledger.entries(ME) if one.lane == "verdict")
     await send(desk, entry)
@@ -73,7 +73,7 @@ async def test_a_request_that_was_not_answered_is_accepted_when_it_is_on_record_
     assert await desk.state(entry) == "sent"
 
 
-async def test_an_accepted_request_counts_as_settled_for_its_sentence_and_for_people() -> None:
+async def test_an_accepted_request_counts_as_settled_for_its_decision_and_for_people() -> None:
     desk = Desk()
     await desk.enter(desk.draft(SPAM), desk.draft(Release()), desk.draft(SOC))
     _, release, request = await desk.ledger.entries(ME)
@@ -181,11 +181,11 @@ async def test_reviews_are_counted_for_each_rule_that_asked() -> None:
     assert await desk.ledger.count_reviews("other") == {}
 
 
-async def test_a_sentence_is_found_by_its_item_without_its_notices() -> None:
+async def test_a_decision_is_found_by_its_item_without_its_notices() -> None:
     desk = Desk()
     entry = await asked(desk, SOC)
     await desk.wish(SPAM, message="m2")
-    assert [one.id for one in await desk.ledger.sentences(ME, [entry.item])] == [entry.id]
+    assert [one.id for one in await desk.ledger.list_decided(ME, [entry.item])] == [entry.id]
 
 
 async def test_a_later_notice_leaves_under_any_ceiling_that_lets_notices_leave() -> None:

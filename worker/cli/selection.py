@@ -61,7 +61,7 @@ async def choose(
         if left:
             meant[account] = left
         elif waiting:
-            said = await _explain_decision(ledger, account, orders, waiting)
+            said = await _explain_order(ledger, account, orders, waiting)
     if not meant:
         raise SettingsError(said or await _explain_end(ledger, accounts, selection))
     return meant
@@ -78,16 +78,14 @@ def _has_approval(entry: "Entry", verb: str) -> bool:
     return verb == "approve" and bool(entry.approved_by)
 
 
-async def _explain_decision(
-    ledger: "Ledger", account: str, orders: "Iterable[Order]", waiting: "Sequence[Entry]"
-) -> str:
+async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order]", waiting: "Sequence[Entry]") -> str:
     """Say who decided about entries that still wait, when, and what they wait for."""
     given = [order for entry in waiting if (order := _find_order(orders, entry))]
     if given:
         last = max(given, key=attrgetter("id"))
         said = _tell(last.who, DECIDED[last.verb], last.at)
         return f"this is decided: {said}, and a worker takes that up within a second, or at its next start"
-    record = await _find_decision(ledger, [account], {waiting[0].id})
+    record = await _find_record(ledger, [account], {waiting[0].id})
     said = _tell_record(record) if record else f"{waiting[0].approved_by} approved it"
     return f"this is decided: {said}, and it takes place once what is on its way to the same target has ended"
 
@@ -95,13 +93,13 @@ async def _explain_decision(
 async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> str:
     """Say that nothing is waiting, and who decided about it before, and when."""
     subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
-    record = await _find_decision(ledger, accounts, {f"rule:{selection.rule}" if selection.rule else selection.id})
+    record = await _find_record(ledger, accounts, {f"rule:{selection.rule}" if selection.rule else selection.id})
     ended = f" ({_tell_record(record)})" if record else ""
     return f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is"
 
 
-async def _find_decision(ledger: "Ledger", accounts: Iterable[str], names: Collection[str]) -> dict[str, Any]:
-    """Return the last record of a decision about one of these entries, items or rules; an empty one without any."""
+async def _find_record(ledger: "Ledger", accounts: Iterable[str], names: Collection[str]) -> dict[str, Any]:
+    """Return the last record of an order about one of these entries, items or rules; an empty one without any."""
     from worker.audit.query import query
 
     lines = [line for account in accounts async for line in query(ledger, account)]

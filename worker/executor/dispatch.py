@@ -182,11 +182,11 @@ class Dispatcher:
         return moved
 
     async def _summarise_outcomes(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
-        """Return what notices are to say of how the rest of their sentence ended, by its item."""
+        """Return what notices are to say of how the rest of their decision ended, by its item."""
         if handler is not NOTICES:
             return {}
         told: dict[str, list[str]] = {}
-        for entry in await self._ledger.sentences(self._account, {notice.item for notice in notices}):
+        for entry in await self._ledger.list_decided(self._account, {notice.item for notice in notices}):
             if entry.state in FINAL or is_accepted(entry):
                 told.setdefault(entry.item, []).append(describe_end(entry))
         return {item: "; ".join(sorted(said)) for item, said in told.items()}

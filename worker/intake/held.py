@@ -45,7 +45,7 @@ class HeldEvents:
                 spent=tuple(self._spent()),
             )
         )
-        self.totals["decisions"] += len(judged.drafts)
+        self.totals["decisions"] += judged.decisions
         if judged.drafts:
             self._wake.set()
         for mishap in judged.mishaps:

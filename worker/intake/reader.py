@@ -139,7 +139,7 @@ class Intake:
     def _observe(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
         """Count what a page held."""
         read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
-        self.totals.update({"read": read, "new": len(news.sights), "decisions": len(judged.drafts)})
+        self.totals.update({"read": read, "new": len(news.sights), "decisions": judged.decisions})
         self._services.observer.on_page(self.source.name, read, broken)
         lost = [one for one in (*fetched.broken, *judged.broken) if not one.judged]
         self.legibility.note(len(news.sights) - len(judged.broken), lost, fetched.trailing)

@@ -1,4 +1,4 @@
-"""Decisions: turn the proposals about one event into what to do. Pure: no clock, no network, no ledger."""
+"""Deciding: turn the proposals about one event into what to do. Pure: no clock, no network, no ledger."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,8 +12,8 @@ LaneKey = tuple[str, str]
 EVERYTHING: LaneKey = ("keep", "")
 
 
-class Decision(Struct, frozen=True, kw_only=True):
-    """What was decided about one action: its mode and its rules; ``fallen`` names the rules that outranked it."""
+class DecidedAction(Struct, frozen=True, kw_only=True):
+    """One action with what was decided about it: its mode, its rules, and in ``fallen`` those that outranked it."""
 
     action: AnyAction
     mode: Mode
@@ -44,7 +44,7 @@ def _is_irreversible(proposal: Proposal) -> bool:
     return any(action.irreversible for action in proposal.actions)
 
 
-def decide(proposals: Iterable[Proposal], entered: Sequence[Proposal] = ()) -> tuple[Decision, ...]:
+def decide(proposals: Iterable[Proposal], entered: Sequence[Proposal] = ()) -> tuple[DecidedAction, ...]:
     """Decide what to do about one event.
 
     The highest priority settles its lanes first; a proposal that opposes a settled lane is dropped whole. Equal
@@ -54,45 +54,45 @@ def decide(proposals: Iterable[Proposal], entered: Sequence[Proposal] = ()) -> t
     """
     before = _find_standing(entered)
     wanted = [proposal for proposal in proposals if proposal.mode is not OFF and proposal.actions]
-    decisions = [_make_decision(p, action, p.mode) for p in wanted if p.mode is OBSERVE for action in p.actions]
+    decided = [_decide_action(p, action, p.mode) for p in wanted if p.mode is OBSERVE for action in p.actions]
     live = [proposal for proposal in wanted if proposal.mode is not OBSERVE]
     settled: dict[LaneKey, Settled] = {}
     for priority in sorted({proposal.priority for proposal in live}, reverse=True):
-        decisions += _decide_equals([p for p in live if p.priority == priority], settled, before)
-    return _merge_equals(decisions)
+        decided += _decide_equals([p for p in live if p.priority == priority], settled, before)
+    return _merge_equals(decided)
 
 
 def _find_standing(entered: Sequence[Proposal]) -> list[Proposal]:
     """Return the proposals that stand among those that were entered."""
     if not entered:
         return []
-    rules = {rule for decision in decide(entered) if not decision.fallen for rule in decision.rules}
+    rules = {rule for one in decide(entered) if not one.fallen for rule in one.rules}
     return [proposal for proposal in entered if proposal.rule in rules and proposal.mode is not OBSERVE]
 
 
 def _decide_equals(
     equals: list[Proposal], settled: dict[LaneKey, Settled], before: Sequence[Proposal]
-) -> list[Decision]:
+) -> list[DecidedAction]:
     """Decide about proposals of one priority, and add the lanes that they settle."""
-    decisions: list[Decision] = []
+    decided: list[DecidedAction] = []
     standing: list[Proposal] = []
     stronger = _settle_lanes([one for one in before if one.priority > equals[0].priority])
     weaker = _settle_lanes([one for one in before if one.priority <= equals[0].priority])
     for proposal in equals:
         above = _find_opponents(proposal, settled) or _find_opponents(proposal, stronger)
         standing += [] if above else [proposal]
-        decisions += [_make_decision(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
+        decided += [_decide_action(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
     lanes = _settle_lanes(standing)
     for proposal in standing:
         late_for = _find_opponents(proposal, weaker)
         in_dispute = any(lanes[lane_of(a)].disputed for a in proposal.actions if not isinstance(a, Notify))
         mode = min(proposal.mode, APPROVE) if in_dispute or late_for else proposal.mode
-        decisions += [
-            _make_decision(proposal, action, mode, disputed=in_dispute or bool(late_for), late_for=late_for)
+        decided += [
+            _decide_action(proposal, action, mode, disputed=in_dispute or bool(late_for), late_for=late_for)
             for action in proposal.actions
         ]
     settled |= lanes
-    return decisions
+    return decided
 
 
 def lane_of(action: AnyAction) -> LaneKey:
@@ -127,10 +127,10 @@ def _settle_lanes(equals: list[Proposal]) -> dict[LaneKey, Settled]:
     }
 
 
-def _make_decision(
+def _decide_action(
     proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = "", late_for: str = ""
-) -> Decision:
-    return Decision(
+) -> DecidedAction:
+    return DecidedAction(
         action=action,
         mode=mode,
         rules=(proposal.rule,),
@@ -142,18 +142,18 @@ def _make_decision(
     )
 
 
-def _merge_equals(decisions: list[Decision]) -> tuple[Decision, ...]:
+def _merge_equals(decided: list[DecidedAction]) -> tuple[DecidedAction, ...]:
     """Merge equal actions, but not observed or outranked ones with those that stand."""
-    merged: dict[tuple[AnyAction, bool, str], Decision] = {}
-    for decision in decisions:
-        key = (decision.action, decision.mode is OBSERVE, decision.fallen)
+    merged: dict[tuple[AnyAction, bool, str], DecidedAction] = {}
+    for one in decided:
+        key = (one.action, one.mode is OBSERVE, one.fallen)
         before = merged.get(key)
-        merged[key] = _merge(before, decision) if before else decision
+        merged[key] = _merge(before, one) if before else one
     return tuple(merged.values())
 
 
-def _merge(one: Decision, other: Decision) -> Decision:
-    strongest = max(one, other, key=lambda decision: decision.mode)
+def _merge(one: DecidedAction, other: DecidedAction) -> DecidedAction:
+    strongest = max(one, other, key=lambda decided: decided.mode)
     return replace(
         strongest,
         rules=(*one.rules, *other.rules),

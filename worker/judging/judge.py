@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from worker.api import Clock
 from worker.errors import Permanent, WorkerError
-from worker.judging.decide import Decision, decide, lower_mode
+from worker.judging.decide import DecidedAction, decide, lower_mode
 from worker.judging.facts import Facts
 from worker.judging.hearing import Heard, Hearing, Rules, explain
 from worker.judging.refusals import address, refuse
@@ -43,6 +43,11 @@ class Judged(Struct, frozen=True):
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
     held: tuple[Held, ...] = ()
+
+    @property
+    def decisions(self) -> int:
+        """How many decisions the drafts are: what a person would approve or refuse as one counts once."""
+        return len({draft.item for draft in self.drafts})
 
 
 class People(Noun, frozen=True, kw_only=True):
@@ -158,9 +163,9 @@ class Judge:
             item=f"{item.sight.key}#unheard",
         )
 
-    def _make_drafts(self, sight: Sight, subject: Reading, decisions: Sequence[Decision]) -> tuple[Draft, ...]:
-        """Make a draft of each decision about one event; keeping needs none."""
-        to_do = [decision for decision in decisions if not isinstance(decision.action, Keep)]
+    def _make_drafts(self, sight: Sight, subject: Reading, decided: Sequence[DecidedAction]) -> tuple[Draft, ...]:
+        """Make a draft of each action that was decided about one event; keeping needs none."""
+        to_do = [one for one in decided if not isinstance(one.action, Keep)]
         if not to_do:
             return ()
         now, people, submission = self._clock.now(), _read_people(subject), _read_submission(sight.reading)
@@ -264,51 +269,51 @@ def _make_common(sight: Sight, subject: Reading, people: People, known_at: float
     )
 
 
-def _complete_draft(common: Draft, decision: Decision, message: str, state: State, why: str) -> Draft:
-    """Complete a draft with one decision."""
-    action = decision.action
-    sentence = f"{common.cause}#{decision.rules[0]}"
+def _complete_draft(common: Draft, decided: DecidedAction, message: str, state: State, why: str) -> Draft:
+    """Complete a draft with one action."""
+    action = decided.action
+    name = f"{common.cause}#{decided.rules[0]}"
     return replace(
         common,
         lane=action.lane,
         target=action.on or message,
         action=action,
-        mode=decision.mode,
+        mode=decided.mode,
         state=state,
         why_waiting=why,
-        rules=decision.rules,
-        fingerprints=decision.fingerprints,
-        because=f"outranked by {decision.fallen}: {action.because}" if decision.fallen else action.because,
-        item=f"dispute/{sentence}" if decision.disputed else sentence,
-        item_kind="dispute" if decision.disputed else "decision",
-        item_of=common.cause if decision.disputed else "",
+        rules=decided.rules,
+        fingerprints=decided.fingerprints,
+        because=f"outranked by {decided.fallen}: {action.because}" if decided.fallen else action.because,
+        item=f"dispute/{name}" if decided.disputed else name,
+        item_kind="dispute" if decided.disputed else "decision",
+        item_of=common.cause if decided.disputed else "",
     )
 
 
-def _choose_state(decision: Decision, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, str]:
-    """Return the state in which a decision is entered, and why it waits or has nothing to do.
+def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, str]:
+    """Return the state in which an action is entered, and why it waits or has nothing to do.
 
     ``refusal`` says why it would be in vain, if it would.
     """
-    if decision.fallen or refusal:
-        return "moot", "" if decision.fallen else refusal
-    if decision.mode is OBSERVE:
+    if decided.fallen or refusal:
+        return "moot", "" if decided.fallen else refusal
+    if decided.mode is OBSERVE:
         return "observed", ""
-    if decision.disputed:
-        late = f"what rule {decision.late_for} wants was entered before this rule could answer"
-        return "waiting", late if decision.late_for else "rules of equal priority want different things"
-    if decision.mode is APPROVE:
-        return "waiting", _explain_approval(decision, ceiling)
+    if decided.disputed:
+        late = f"what rule {decided.late_for} wants was entered before this rule could answer"
+        return "waiting", late if decided.late_for else "rules of equal priority want different things"
+    if decided.mode is APPROVE:
+        return "waiting", _explain_approval(decided, ceiling)
     return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
 
 
-def _explain_approval(decision: Decision, ceiling: Mode) -> str:
-    """Say why a person has to approve a decision."""
+def _explain_approval(decided: DecidedAction, ceiling: Mode) -> str:
+    """Say why a person has to approve an action."""
     if ceiling is APPROVE:
         return "WORKER_CEILING is approve"
-    if decision.action.irreversible:
+    if decided.action.irreversible:
         return "this move cannot be undone"
-    return "it belongs to a move that cannot be undone" if decision.irreversible else "the rule's mode is APPROVE"
+    return "it belongs to a move that cannot be undone" if decided.irreversible else "the rule's mode is APPROVE"
 
 
 def _describe_place(failure: Failure) -> str:

@@ -153,7 +153,7 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
 
 
 def _list_items(work: UnitOfWork, asked: Iterable[Entry]) -> set[str]:
-    """Return the sentences that asked for entries."""
+    """Return the decisions that asked for entries."""
     items: set[str] = set()
     for chunk in chunks(entry.id for entry in asked):
         items.update(work.conn.scalars(select(reasons.c.item).where(reasons.c.entry.in_(chunk)).distinct()))
@@ -161,7 +161,7 @@ def _list_items(work: UnitOfWork, asked: Iterable[Entry]) -> set[str]:
 
 
 def _free_items(work: UnitOfWork, ended: Sequence[Entry]) -> set[str]:
-    """Take away what the settled entries stood for; return the sentences of which nothing is left.
+    """Take away what the settled entries stood for; return the decisions of which nothing is left.
 
     What is only accepted counts as settled, but its reasons stay: they lead to whom its end is told.
     """
@@ -176,7 +176,7 @@ def _free_items(work: UnitOfWork, ended: Sequence[Entry]) -> set[str]:
 
 
 def _release_notices(work: UnitOfWork, items: Iterable[str]) -> None:
-    """Let the notices of settled sentences leave."""
+    """Send the notices of decisions that have settled."""
     for chunk in chunks(items):
         theirs = entries.c.item.in_(chunk) & (entries.c.lane == "notice") & (entries.c.state == "held")
         for notice in work.load(theirs):

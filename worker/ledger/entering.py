@@ -20,7 +20,7 @@ RETIRED = frozenset({"waiting", "ready", "held"})
 
 
 def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
-    """Enter drafts; notices come last, because they leave when the rest of their sentence has settled."""
+    """Enter drafts; notices come last, because they are sent when the rest of their decision has settled."""
     work.survey((draft.lane, draft.target) for draft in drafts if draft.lane != "notice")
     pending: dict[str, list[Draft]] = defaultdict(list)
     for draft in drafts:
@@ -75,7 +75,7 @@ def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> N
         notice = replace(notice, state="held", item=of.item, item_kind=of.item_kind, item_of=of.item_of, said=said)
     work.enter(notice)
     if notice.state in {"ready", "waiting"}:
-        # Under an item of its own, so that it holds no other notice of its sentence back.
+        # Under an item of its own, so that it holds no other notice of its decision back.
         _note_reason(work, notice, replace(draft, item=notice.id, item_kind="decision", item_of=""))
 
 

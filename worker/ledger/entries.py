@@ -9,7 +9,7 @@ from worker.language.rules import Mode, RuleInfo
 
 State = Literal[
     "observed",  # would have been done; final
-    "held",  # waits behind another entry, or for the rest of its sentence
+    "held",  # waits behind another entry, or for the rest of its decision
     "waiting",  # for a person
     "ready",  # to be claimed, from ``ready_at`` on
     "claimed",  # the intent is written; a request may have left
@@ -45,7 +45,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
 
 
 ItemKind = Literal[
-    "decision",  # what one rule said about one event
+    "decision",  # what one rule wants because of one event: most decisions
     "dispute",  # one side of what rules disagree about; ``item_of`` is the event's key
     "limit",  # what is beyond a rule's limit; ``item_of`` is the rule
     "end",  # the end of a list entry made for a time; ``item_of`` is the entry that made it
@@ -53,7 +53,7 @@ ItemKind = Literal[
 
 
 class Item(NamedTuple):
-    """What a person approves or refuses as one; written as its name."""
+    """A decision: what a person approves or refuses as one; written as its name."""
 
     name: str
     kind: ItemKind

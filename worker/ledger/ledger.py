@@ -175,9 +175,9 @@ class Ledger:
         wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
         return await self._read(views.list_entries, account, wanted)
 
-    async def sentences(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
-        """Return the entries of some sentences, by the names of their items, but for notices."""
-        return await self._read(views.list_sentences, account, items)
+    async def list_decided(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
+        """Return the entries of some decisions, by the names of their items, but for notices."""
+        return await self._read(views.list_decided, account, items)
 
     async def unsettled(self, account: str, now: float) -> tuple[Entry, ...]:
         """Return what is under way: neither settled nor ready only later, nor left to Cloudflare's decision."""

@@ -237,7 +237,7 @@ class UnitOfWork:
                 self._changed[entry.id] = names | self._changed.get(entry.id, frozenset())
 
     def give_reason(self, entry: Entry, thing: str, item: str, **values: object) -> None:
-        """Note that a thing asked for an entry, in a sentence; saying so again takes the place of the earlier word."""
+        """Note that a thing asked for an entry, in a decision; saying so again takes the place of the earlier word."""
         key = {"entry": entry.id, "thing": thing, "item": item}
         self._reasons[entry.id, thing, item] = {**key, "account": self.account, **values}
 

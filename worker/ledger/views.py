@@ -40,8 +40,8 @@ def list_entries(conn: Connection, account: str, wanted: Wanted) -> tuple[Entry,
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.id.desc()).limit(wanted.limit))))
 
 
-def list_sentences(conn: Connection, account: str, items: Collection[str]) -> tuple[Entry, ...]:
-    """Return the entries of some sentences, but for their notices."""
+def list_decided(conn: Connection, account: str, items: Collection[str]) -> tuple[Entry, ...]:
+    """Return the entries of some decisions, but for their notices."""
     found: list[Entry] = []
     for chunk in chunks(items):
         theirs = entries.c.item.in_(chunk), entries.c.account == account, entries.c.lane != "notice"

@@ -223,7 +223,7 @@ entries = Table(
     ),
 )
 
-# Why an entry that is not settled yet stands: a row for each thing, and sentence, that asked for it, until it settles.
+# Why an entry that is not settled yet stands: a row for each thing, and decision, that asked for it, until it settles.
 reasons = Table(
     "reasons",
     metadata,
