@@ -1,6 +1,7 @@
 """What the documentation says is so: its tables are those of the code, its examples run, its links lead somewhere."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from msgspec.structs import fields
 from rules.malicious_mail import malicious_mail
 from tests.cli.test_demo import read_exports, start
 from tests.reading import Room, says
+from tests.surface import HELD
 from worker import Message, sample
 from worker.cli import app
 from worker.cli.demo import list_figures
@@ -301,6 +303,12 @@ def test_the_figures_that_must_be_zero_are_named_as_the_demo_prints_them() -> No
 def test_the_first_rule_has_ten_lines_at_most() -> None:
     first = blocks(README, "python")[0]
     assert len([line for line in first.splitlines() if line]) <= 10
+
+
+def test_the_record_that_is_shown_has_the_keys_of_a_record_in_their_order() -> None:
+    (shown,) = map(json.loads, blocks(LEDGER, "json"))
+    assert [*shown] == [*sorted(shown.keys() - {"hash"}), "hash"]
+    assert shown.keys() <= {re.split(r"\W", key)[0] for key in HELD["records"][shown["verb"]]}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What people order: rows that anyone may write, and that the owner of the account takes up and records."""
+"""What people order: rows of whoever can write the ledger, which the owner of the account takes up and records."""
 
 from collections import defaultdict
 from collections.abc import Sequence

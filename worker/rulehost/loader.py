@@ -1,4 +1,4 @@
-"""The loader: turn rule files into a checked bundle with fingerprints, or report every problem at once.
+"""The loader: turn rule files into a checked bundle with fingerprints, or report what is wrong in all of them.
 
 Reading and building are separate, because the daemon reads files and only its rule process runs them.
 """
