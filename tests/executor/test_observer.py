@@ -35,7 +35,7 @@ async def test_one_message_the_api_cannot_tell_about_does_not_keep_the_others_wa
     desk = Desk()
     mails = desk.old(2)
     sick = desk.world.add_message(scanned=float(mails[0].scanned), id=mails[0].id[:-8] + "zzzzzzzz")
-    desk.world.by_id[sick.id].head = b'{"id": 7'
+    desk.world.by_id[sick.id].head = b'{"id": [7]'
     await desk.enter(JUNK, [*mails, sick])
     await desk.run(20)
     assert sorted(await desk.states()) == ["done", "done", "ready"]
@@ -104,7 +104,7 @@ async def test_one_message_that_the_api_refuses_does_not_keep_the_others_waiting
     desk = Desk()
     mails = desk.old(5)
     bad = desk.world.add_message(id="odd-one", scanned=desk.clock.now() - 3600)
-    desk.world.by_id[bad.id].head = b'{"id": 7'
+    desk.world.by_id[bad.id].head = b'{"id": [7]'
     desk.meddle = refusing("investigate/" + bad.id, status)
     await desk.enter(JUNK, [*mails, bad])
     await desk.run(20)

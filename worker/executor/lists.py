@@ -7,6 +7,7 @@ from unicodedata import category, normalize
 
 from msgspec import Struct
 
+from worker.api.collection import Whole
 from worker.api.models import TrustedDomain
 from worker.escaping import escape
 from worker.language.actions import Adding
@@ -42,15 +43,22 @@ ANYBODYS = frozenset(
 """Domains at which anybody gets an address within a minute. A list of this kind is never complete."""
 ADDRESS = 2
 """Parts of an address around its @; nothing else has as many."""
+IDENTITY = frozenset({"id", "comments", "pattern_type"})
+"""Fields that tell what a list entry stands for and whose it is."""
 ListLine = BlockedSender | AllowPolicy | TrustedDomain
 
 
 class ListReading(Struct, frozen=True):
-    """A list of the account, as of ``at``; not ``whole`` when an entry could not be read."""
+    """A list of the account, as of ``at``; not ``whole`` when an entry, or whose it is, could not be read."""
 
     at: float
     entries: tuple[ListLine, ...]
     whole: bool = True
+
+    @classmethod
+    def from_answer(cls, at: float, read: Whole[ListLine]) -> "ListReading":
+        """Make a reading of all entries of a list."""
+        return cls(at, read.entries, not read.broken and all(IDENTITY.isdisjoint(one.unread) for one in read.entries))
 
 
 class OwnLine(Struct, frozen=True, kw_only=True):
@@ -179,6 +187,6 @@ def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> OwnLin
         if owner(line, ours):
             return OwnLine(remote=line.id)
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
-    if any(line.id in made for line in equal):
+    if any(line.id in made and "comments" not in line.unread for line in equal):
         return OwnLine(why="a person changed its comment and so adopted it: never removed", adopted=True)
     return OwnLine(why="there is no list entry of ours (any more)")

@@ -174,8 +174,8 @@ class TargetObserver:
         """Return the whole list of a lane as it was at ``since`` or later."""
         if self._listed.get(lane, NOTHING).at < since:
             begun = self._clock.now()
-            whole = await list_of(self._client, lane).all(urgency=urgency)
-            self._listed[lane] = ListReading(begun, whole.entries, whole=not whole.broken)
+            read = await list_of(self._client, lane).all(urgency=urgency)
+            self._listed[lane] = ListReading.from_answer(begun, read)
         return self._listed[lane]
 
     def forget_listed(self, lane: Lane) -> None:
