@@ -108,13 +108,15 @@ def _proposal(name: str, actions: tuple[AnyAction, ...]) -> Proposal:
 class Wire:
     """The way to the mailbox: takes time, breaks as the mailbox says, and is silent after a kill."""
 
-    def __init__(self, world: World, loop: VirtualLoop, rng: Random) -> None:
-        self._world, self._loop, self._rng = world, loop, rng
+    def __init__(self, world: World, loop: VirtualLoop, rng: Random, unheard: Counter[str]) -> None:
+        """``unheard`` counts the requests for another verdict that the mailbox did not carry out, by message."""
+        self._world, self._loop, self._rng, self._unheard = world, loop, rng, unheard
 
     async def send(self, request: Request) -> Response:
         """Carry a request there and its answer back."""
         await asyncio.sleep(self._rng.uniform(0.01, 0.5))
         self._loop.alive()
+        before = len(self._world.effects)
         answer = self._world.handle(
             IncomingRequest(
                 method=request.method,
@@ -124,6 +126,8 @@ class Wire:
                 body=request.body or b"",
             )
         )
+        if request.path.endswith("/reclassify") and len(self._world.effects) == before:
+            self._unheard[unquote(request.path).split("/")[-2]] += 1
         await asyncio.sleep(self._rng.uniform(0.01, 0.5) + answer.delay)
         self._loop.alive()
         if answer.cut == "before":
@@ -165,6 +169,7 @@ class Day:
         self.moment = 0.0
         self.loop: VirtualLoop | None = None
         self.lives = 0
+        self.unheard = Counter[str]()
         self.runner = in_memory()
         lag = self.rng.choice((0.0, 0.3, 5.0, 60.0))
         self.faults = self.rng.choice(("none", "rough", "hostile"))
@@ -232,7 +237,7 @@ class Day:
         clock = ApiClock(monotonic=loop.time, wall=lambda: DAWN + loop.time() + 7200, sleep=asyncio.sleep)
         ledger = Ledger(Commits(self.runner, loop), owner=f"life {self.lives}")
         budget = Budget(clock, 1200, 300.0, 0.8, await ledger.read_spent("day"))
-        client = Client(Wire(self.world, loop, rng), budget, clock, ACCOUNT, jitter=rng.random)
+        client = Client(Wire(self.world, loop, rng, self.unheard), budget, clock, ACCOUNT, jitter=rng.random)
         facts = Facts(client, clock)
         services = AccountServices(
             account=ACCOUNT,
@@ -347,7 +352,8 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
             yield "move", mail.id
         if first.quarantined and sender.endswith("@partner.example"):
             yield "release", mail.id
-            yield "reclassify", mail.id
+            if day.unheard[mail.id] < Reclassify.tries:  # else a person is asked
+                yield "reclassify", mail.id
             yield "allow_policies.create", f"email:{sender.lower()}"
         if first.disposition == "SUSPICIOUS":
             yield "block_senders.create", f"email:{sender.lower()}"

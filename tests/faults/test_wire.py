@@ -147,13 +147,13 @@ async def test_what_strangers_write_steers_nobodys_terminal(tmp_path: Path) -> N
 
 @asynccontextmanager
 async def told_of(rig: Rig, *records: object) -> AsyncIterator[None]:
-    """Add records to every page of a search."""
+    """Put records before the others on every page of a search."""
 
     def trap(request: IncomingRequest, told: OutgoingResponse) -> OutgoingResponse | None:
         if not searches(request) or told.status != 200:
             return None
         page = msgspec.json.decode(told.body)
-        page["result"] += records
+        page["result"] = [*records, *page["result"]]
         return replace(told, body=msgspec.json.encode(page))
 
     rig.world.trap = trap
@@ -170,8 +170,8 @@ async def test_a_record_that_makes_no_sense_is_kept_and_counted_and_costs_only_i
         await until(lambda: len(rig.ours()) == len(outbreak), lambda: daemon.log)
         await until_it(daemon.is_ready, lambda: daemon.log)
         (account,) = msgspec.json.decode((await rig.command("status", "--json")).out)["accounts"]
-        assert account["unreadable records"] == 7
-        await until(lambda: broken_in(daemon) == ["messages"] * 7, lambda: daemon.log)
+        assert account["unreadable records"] == 8
+        await until(lambda: broken_in(daemon) == ["messages"] * 8, lambda: daemon.log)
 
 
 def broken_in(daemon: Daemon) -> list[str]:
