@@ -74,9 +74,9 @@ def garbling(good: bytes, bad: bytes) -> Meddle:
     )
 
 
-def refusing(path: str, status: int = 400) -> Meddle:
+def refusing(path: str, status: int = 400, code: int = 10001) -> Meddle:
     """Answer with a refusal wherever a path ends so."""
-    refusal = refuse(status, 10001, "it is not valid")
+    refusal = refuse(status, code, "it is not valid")
     given = Response(status=status, headers=refusal.headers, body=refusal.body)
     return lambda request, answer: given if request.path.endswith(path) else answer
 

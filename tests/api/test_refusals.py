@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.api.desk import page
 from worker.api import Response
 from worker.api.envelope import Endpoint, interpret, records
-from worker.api.refusals import ADVICE, EDGE_ADVICE, REFUSED_CREDENTIAL
+from worker.api.refusals import ADVICE, CREDENTIAL_CODES, EDGE_ADVICE, REFUSED_CREDENTIAL
 from worker.errors import NotEntitled, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.escaping import is_hidden
 from worker.settings import describe
@@ -149,7 +149,7 @@ def test_every_known_code_says_which_setting_to_look_at(code: int, status: int) 
         assert name_settings(str(refused))
         assert name_settings(str(refused)) <= SETTINGS
         assert "{" not in str(refused)
-        assert type(refused) is (Rejected if status == 400 else Unauthorised)
+        assert type(refused) is (Unauthorised if status != 400 or code in CREDENTIAL_CODES else Rejected)
 
 
 def test_every_known_code_is_documented() -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.desk import RULE, Desk
 from tests.support import client_of, refusing, untouched
 from worker.api import Request, Response
+from worker.api.refusals import CREDENTIAL_CODES
 from worker.errors import Temporary
 from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release
 from worker.ledger.entries import Look, Standing
@@ -134,6 +135,19 @@ async def test_an_outage_costs_nothing_but_time() -> None:
     await desk.run(120)
     assert set(await desk.states()) == {"done"}
     assert {entry.attempts for entry in await desk.entries()} == {1}
+
+
+@pytest.mark.parametrize("code", sorted(CREDENTIAL_CODES))
+async def test_a_credential_that_is_refused_as_a_bad_request_loses_nothing(code: int) -> None:
+    desk = Desk()
+    await desk.enter(JUNK, desk.old(2))
+    desk.meddle = refusing("investigate/move", 400, code)
+    await desk.run(20)
+    assert await desk.states() == ["ready", "ready"]
+    assert f"({code})" in desk.executor.problems["move"]
+    desk.meddle = untouched
+    await desk.run(120)
+    assert await desk.states() == ["done", "done"]
 
 
 async def test_a_token_that_may_only_read_loses_nothing_and_a_better_one_goes_on() -> None:

@@ -206,7 +206,7 @@ class Exchange(NamedTuple):
         sentence, status = self.describe(refusal), self.response.status
         if status == FORBIDDEN and refusal.is_unentitled:
             raise NotEntitled(sentence, reason=refusal.words)
-        if status in {UNKNOWN_CREDENTIAL, FORBIDDEN}:
+        if status in {UNKNOWN_CREDENTIAL, FORBIDDEN} or refusal.is_of_credential(status):
             raise Unauthorised(sentence, reason=refusal.words)
         if status == MISSING:
             raise NotFound(sentence, reason=refusal.words, codes=refusal.codes)

@@ -24,6 +24,8 @@ UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words by which the 403 of a missing subscription differs from that of a missing permission; the codes are equal."""
 REFUSED_CREDENTIAL, CREDENTIAL_STATUSES = 10000, frozenset({400, 401, 403})
 """A code that means a refused credential only with these statuses; a spent quota has it, too."""
+CREDENTIAL_CODES = frozenset({6003, 6102, 6103, 6111, 9103, 9106, 9107, 9109, REFUSED_CREDENTIAL, 10405, 10502})
+"""Codes that refuse the credential, or the headers that carry it, and not what is asked for."""
 
 FORM_OF_KEY = (
     "Copy CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY again: they have quotes, are cut, "
@@ -138,6 +140,10 @@ class Refusal(NamedTuple):
         """Whether the errors speak of a missing subscription."""
         said = " ".join(one.message.lower() for one in self._walk())
         return any(word in said for word in UNENTITLED)
+
+    def is_of_credential(self, status: int) -> bool:
+        """Tell whether the credential is refused, whatever was asked for."""
+        return status in CREDENTIAL_STATUSES and not CREDENTIAL_CODES.isdisjoint(self.codes)
 
     def advise(self, status: int, permission: str) -> str:
         """Say what to do next, by the first code that is known or else by the status; nothing when neither is."""
