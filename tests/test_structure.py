@@ -18,14 +18,14 @@ from grimp import ImportGraph, build_graph
 
 # Nothing may exceed these figures; they are lowered when they can be, and never raised.
 FILES_IN_CIRCLES = 0
-ROOMS = 24
-FLOORS = 9
+ROOMS = 22
+FLOORS = 8
 LINES_OF_A_FILE = 400
-LINES_OF_HALF_THE_FUNCTIONS = 7
-LINES_OF_NINE_TENTHS_OF_THE_FUNCTIONS = 16
+LINES_OF_HALF_THE_FUNCTIONS = 6
+LINES_OF_NINE_TENTHS_OF_THE_FUNCTIONS = 15
 PARAMETERS_OF_A_CONSTRUCTOR = 7
-PARTICIPLES = 3  # of a hundred names of functions
-REPEATED_CLASSES = 5
+PARTICIPLES = 1  # of a hundred names of functions
+REPEATED_CLASSES = 3
 
 WORKER = Path(__file__).parents[1] / "worker"
 PREDICATES = {"can", "does", "has", "is", "may", "was"}
