@@ -10,6 +10,7 @@ from worker.api import Request, Response
 from worker.api.refusals import CREDENTIAL_CODES
 from worker.errors import Temporary
 from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release
+from worker.language.policies import Policies
 from worker.ledger.entries import Look, Standing
 from worker.sandbox import ACCOUNT, Fault
 
@@ -83,6 +84,26 @@ async def test_a_request_that_is_wrong_for_all_does_not_spend_the_budget() -> No
     await desk.run(120)
     assert [brake.lane for brake in await desk.ledger.brakes(ACCOUNT)] == ["placement"]
     assert desk.world.requests["POST investigate/move"]["400"] <= 60
+
+
+async def test_an_entry_that_a_brake_keeps_back_at_the_last_moment_is_left_alone_for_a_second() -> None:
+    desk, verbs = Desk(), ["unbrake", "brake"]
+
+    async def order() -> Policies:
+        if verbs:
+            await desk.ledger.order(ACCOUNT, verbs.pop(), "", "ada", "", desk.clock.now())
+            await desk.ledger.take_orders(ACCOUNT, desk.clock.now())
+        return desk.policies
+
+    desk.restart(order)
+    await desk.enter(BlockSender(pattern="ada@c0rp.example"))
+    await desk.executor.step()
+    await order()
+    await desk.executor.step()
+    assert await desk.states() == ["ready"]
+    desk.clock.advance(1)
+    await desk.executor.step()
+    assert await desk.states() == ["sent"]
 
 
 async def test_a_channel_that_stays_deaf_fails_its_notice_after_five_attempts() -> None:

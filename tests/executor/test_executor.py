@@ -268,6 +268,18 @@ def test_run_acts_when_woken_and_proves_by_itself() -> None:
     quickly(day)
 
 
+def test_what_nobody_woke_the_executor_for_is_carried_out_within_a_quarter_of_an_hour() -> None:
+    async def day() -> None:
+        desk = Desk(clock=LoopClock())
+        async with running(desk):
+            await asyncio.sleep(60)
+            await desk.enter(JUNK, desk.old(3))
+            await asyncio.sleep(900)
+            assert {mail.now.folder for mail in desk.world.mails} == {"JunkEmail"}
+
+    quickly(day)
+
+
 def test_what_waits_for_another_effect_is_carried_out_as_soon_as_that_is_proved() -> None:
     async def day() -> None:
         desk = Desk(clock=LoopClock())

@@ -29,6 +29,17 @@ async def test_what_the_polls_show_is_proof_without_a_call() -> None:
     assert desk.calls() == 1
 
 
+async def test_a_look_that_is_due_in_a_moment_shares_the_search_of_one_that_is_due_now() -> None:
+    desk = Desk()
+    for age in (3600, 7200):
+        await desk.enter(JUNK, [desk.world.add_message(scanned=desk.clock.now() - age)])
+        await desk.executor.step()
+        desk.clock.advance(0.5)
+    await desk.run(30, every=0.1)
+    assert await desk.states() == ["done", "done"]
+    assert desk.world.requests["GET investigate"] == {"200": 1}
+
+
 async def test_a_move_that_reached_some_recipients_fails_and_is_not_repeated() -> None:
     desk = Desk(move_failed=0.5)
     mails = desk.old(30, client_recipients=TWO)

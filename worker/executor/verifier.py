@@ -103,7 +103,6 @@ class Verifier:
         """Say what keeps a kind from being proved, and leave it alone for a moment."""
         self.problems[_proof_of(kind)] = str(problem)
         self._paused[kind] = self._clock.now() + PAUSE
-        self._deferral.put_off(self._paused[kind])
 
     async def _due(self) -> tuple[Entry, ...]:
         """Return what is due, and with it what will be in a moment: it can share a search."""
