@@ -81,10 +81,16 @@ def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]
 
 
 def answer_all(
-    means: Resources, entries: Sequence[Entry], state: State, said: str = "", *, fault: str = "", next_at: float = 0.0
+    resources: Resources,
+    entries: Sequence[Entry],
+    state: State,
+    said: str = "",
+    *,
+    fault: str = "",
+    next_at: float = 0.0,
 ) -> tuple[Answered, ...]:
     """Give all entries of a batch the same answer, now."""
-    now = means.clock.now()
+    now = resources.clock.now()
     return tuple(Answered(id=one.id, state=state, said=said, fault=fault, at=now, next_at=next_at) for one in entries)
 
 
@@ -95,20 +101,20 @@ def _together(_: Entry) -> str:
 # -- placement --------------------------------------------------------------------------------------------------------
 
 
-async def _move(means: Resources, entries: Sequence[Entry]) -> Reply:
+async def _move(resources: Resources, entries: Sequence[Entry]) -> Reply:
     """Move messages to one folder. Items do not say which message they are about, so only a whole failure is one."""
-    items = await means.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
+    items = await resources.client.investigate.move([entry.target for entry in entries], _destination(entries[0]))
     failed = [item for item in items if not item.success]
     if not items:
-        return Reply(_unclear(answer_all(means, entries, "sent", "the answer named no message")))
+        return Reply(_unclear(answer_all(resources, entries, "sent", "the answer named no message")))
     if not failed:
-        return Reply(answer_all(means, entries, "sent"))
+        return Reply(answer_all(resources, entries, "sent"))
     said = f"{len(items) - len(failed)} of {len(items)} moved; {_words(failed)}"
     whole = len(entries) == 1 or (len(failed) == len(items) and len(items) >= len(entries))
     if not whole:
-        return Reply(_unclear(answer_all(means, entries, "sent", said)))
+        return Reply(_unclear(answer_all(resources, entries, "sent", said)))
     return Reply(
-        answer_all(means, entries, "failed", said, fault=kind_of_failure(item.status or "" for item in failed))
+        answer_all(resources, entries, "failed", said, fault=kind_of_failure(item.status or "" for item in failed))
     )
 
 
@@ -126,11 +132,11 @@ def _words(items: Sequence[MoveItem]) -> str:
     return "; ".join(sorted({escape(item.status or "no reason given", WORDS) for item in items})[:3])
 
 
-async def _release(means: Resources, entries: Sequence[Entry]) -> Reply:
+async def _release(resources: Resources, entries: Sequence[Entry]) -> Reply:
     """Release messages; each answers for itself, by recipient."""
-    told = {item.id: item for item in await means.client.investigate.release([entry.target for entry in entries])}
+    told = {item.id: item for item in await resources.client.investigate.release([entry.target for entry in entries])}
     said = {entry.id: _describe_release(told.get(entry.target)) for entry in entries}
-    answers = tuple(answer_all(means, [entry], "sent", said[entry.id])[0] for entry in entries)
+    answers = tuple(answer_all(resources, [entry], "sent", said[entry.id])[0] for entry in entries)
     found = (_judge_answer(entry, told.get(entry.target), said[entry.id]) for entry in entries)
     return Reply(answers, tuple(outcome for outcome in found if outcome))
 
@@ -161,29 +167,29 @@ def _describe_release(item: Released | None) -> str:
 # -- the other lanes --------------------------------------------------------------------------------------------------
 
 
-async def _reclassify(means: Resources, entries: Sequence[Entry]) -> Reply:
+async def _reclassify(resources: Resources, entries: Sequence[Entry]) -> Reply:
     """Ask for another verdict, of one message at a time: nothing else would tell which request was taken."""
     (entry,) = entries
     wanted = cast("Reclassify", entry.action).expected_disposition
     escalated = entry.action.submission_id if isinstance(entry.action, Escalate) else None
-    await means.client.investigate.reclassify(entry.target, wanted, escalated_submission_id=escalated)
-    return Reply(answer_all(means, entries, "sent"))
+    await resources.client.investigate.reclassify(entry.target, wanted, escalated_submission_id=escalated)
+    return Reply(answer_all(resources, entries, "sent"))
 
 
-async def _list(means: Resources, entries: Sequence[Entry]) -> Reply:
+async def _list(resources: Resources, entries: Sequence[Entry]) -> Reply:
     """Make and remove entries of a list, all or none. One that is there already may be ours: the list will tell."""
     adding = [entry for entry in entries if isinstance(entry.action, Adding)]
     removing = [entry for entry in entries if not isinstance(entry.action, Adding)]
-    now = means.clock.now()
+    now = resources.clock.now()
     posts = [_new(cast("Adding", entry.action), comment(entry, now)) for entry in adding]
     deletes = [entry.remote for entry in removing]
     try:
-        done = await list_of(means.client, entries[0].lane).batch(deletes=deletes, posts=posts)
+        done = await list_of(resources.client, entries[0].lane).batch(deletes=deletes, posts=posts)
     except (Rejected, NotFound) as refusal:
         if len(entries) > 1 or not _list_will_tell(entries[0], refusal):
             raise
-        return Reply(answer_all(means, entries, "unsure", str(refusal)))
-    now = means.clock.now()
+        return Reply(answer_all(resources, entries, "unsure", str(refusal)))
+    now = resources.clock.now()
     made = {entry.comments: entry.id for entry in done.posts or ()}
     ids = [made.get(post.comments, "") for post in posts]
     answers = [Answered(id=entry.id, state="sent", remote=id_, at=now) for entry, id_ in zip(adding, ids, strict=True)]
@@ -216,23 +222,23 @@ def _new(action: Adding, comments: str) -> NewBlock | NewAllow | NewTrust:
     )
 
 
-async def _notify(means: Resources, entries: Sequence[Entry]) -> Reply:
+async def _notify(resources: Resources, entries: Sequence[Entry]) -> Reply:
     """Hand one text about some entries to a channel. What it did not take may have arrived all the same."""
     channel = entries[0].target
-    if means.notify is None:
+    if resources.notify is None:
         said = f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}"
-        return Reply(answer_all(means, entries, "failed", said, fault=f"no channel {channel}"))
+        return Reply(answer_all(resources, entries, "failed", said, fault=f"no channel {channel}"))
     try:
-        await means.notify(channel, notice(entries))
+        await resources.notify(channel, notice(entries))
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
         asked = error.after if isinstance(error, Temporary) else 0.0
-        again = means.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
+        again = resources.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
         # Whatever a library says may hold the channel's address, and with it a password.
         words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
         fault = f"{channel} {type(error).__name__}"
-        return Reply(answer_all(means, entries, "unsure", escape(words, WORDS), fault=fault, next_at=again))
+        return Reply(answer_all(resources, entries, "unsure", escape(words, WORDS), fault=fault, next_at=again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)
-    return Reply(answer_all(means, entries, "sent"), outcomes)
+    return Reply(answer_all(resources, entries, "sent"), outcomes)
 
 
 def _channel_and_rule(entry: Entry) -> str:
