@@ -70,6 +70,28 @@ async def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE bookmarks (title TEXT)",
+        "CREATE TABLE alembic_version (version_num TEXT)",
+        *(
+            f"CREATE TABLE alembic_version AS SELECT '{revision}' AS version_num"
+            for revision in ("", "0000", "1", "ae1027a6acf", "00042", "-001", "head")
+        ),
+    ],
+)
+async def test_the_database_of_another_program_is_named_and_gets_no_tables(tmp_path: Path, made: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database, database:
+        database.execute(made)
+    for exclusive in (True, False):
+        with pytest.raises(StoreError, match=r"other.db is the database of another program: give WORKER_STORE_URL"):
+            async with open_ledger(f"sqlite:///{tmp_path}/other.db", owner="one", exclusive=exclusive):
+                pass
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        assert len(database.execute("SELECT name FROM sqlite_master").fetchall()) == 1
+
+
+@pytest.mark.parametrize(
     ("url", "said"),
     [
         ("worker.db", "is not a URL; write sqlite:///worker.db"),

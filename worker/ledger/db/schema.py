@@ -1,5 +1,6 @@
 """Bringing a ledger up: which version it has, and its tables, made or migrated under the lock."""
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,20 +13,31 @@ from worker.ledger.db.tables import metadata
 
 NEWEST = "0004"
 """The revision that the tables of this code are; revisions sort as text."""
+REVISION = re.compile(r"(?!0000)\d{4}", re.ASCII)
 MEGABYTE = 1 << 20
 
 
 def version(conn: Connection) -> str | None:
-    """Return the revision of the database, None when it is empty; raise StoreError for one newer than this code."""
-    if not inspect(conn).has_table("alembic_version"):
+    """Return the revision of the database, None when it is empty.
+
+    Raises StoreError for a ledger newer than this code, and for a database of something else.
+    """
+    tables = inspect(conn).get_table_names()
+    if not tables:
         return None
-    stored = conn.scalar(text("SELECT version_num FROM alembic_version")) or ""
+    stored = (
+        str(conn.scalar(text("SELECT version_num FROM alembic_version")) or "") if "alembic_version" in tables else ""
+    )
+    if not REVISION.fullmatch(stored) or stored == "0000":
+        raise StoreError(
+            f"{conn.engine.url.database} is the database of another program: give WORKER_STORE_URL a file of its own"
+        )
     if stored > NEWEST:
         raise StoreError(
             f"the ledger {conn.engine.url.database} was written by a newer version of worker (revision {stored}, this "
             f"one knows {NEWEST}): install that version, or give WORKER_STORE_URL another file"
         )
-    return str(stored)
+    return stored
 
 
 def bring_up(conn: Connection) -> None:
@@ -59,7 +71,7 @@ def copy_beside(ledger: Path, stored: str) -> Path:
         half.unlink(missing_ok=True)
         raise StoreError(
             f"the ledger {ledger} is of revision {stored} and cannot be copied to {copy} before it is migrated "
-            f"({error}): make its folder writable; nothing was changed"
+            f"({error}): make room on its disk, or its folder writable; nothing was changed"
         ) from error
     return copy
 
