@@ -109,6 +109,30 @@ def test_the_ceiling_lowers_and_never_raises() -> None:
     assert lower_mode(says("a", Release(), mode=OBSERVE), ENFORCE).mode is OBSERVE
 
 
+@pytest.mark.parametrize(
+    ("said", "mode"),
+    [
+        ((Notify("soc"),), ENFORCE),
+        ((Notify("soc"), Notify("helpdesk")), ENFORCE),
+        ((Move("JunkEmail"), Notify("soc")), APPROVE),
+        ((Keep(), Notify("soc")), APPROVE),
+    ],
+)
+def test_the_ceiling_approve_lets_go_what_only_informs(said: tuple[AnyAction, ...], mode: Mode) -> None:
+    assert lower_mode(says("a", *said), APPROVE).mode is mode
+    assert lower_mode(says("a", *said, mode=APPROVE), APPROVE).mode is APPROVE
+    assert lower_mode(says("a", *said), OBSERVE).mode is OBSERVE
+
+
+def test_a_notice_does_not_wait_for_the_approval_of_another_rule_s_action() -> None:
+    decided = decide([says("a", Move("JunkEmail"), Notify("soc"), mode=APPROVE), says("b", Notify("soc"))])
+    assert {(one.action, one.mode, one.rules) for one in decided} == {
+        (Move("JunkEmail"), APPROVE, ("a",)),
+        (Notify("soc"), APPROVE, ("a",)),
+        (Notify("soc"), ENFORCE, ("b",)),
+    }
+
+
 @pytest.mark.slow
 @given(proposals)
 def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:

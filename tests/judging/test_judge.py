@@ -114,6 +114,22 @@ async def test_approval_is_asked_under_the_ceiling_approve() -> None:
     assert (entry.state, entry.said) == ("waiting", "WORKER_CEILING is approve")
 
 
+async def test_notices_alone_leave_under_the_ceiling_approve_and_others_wait_with_what_they_tell_of() -> None:
+    def answer(event: Event) -> Said:
+        acts, informs = says(event, Move("JunkEmail"), Notify("soc")), says(event, Notify("soc"), rule="informs")
+        return replace(acts, proposals=(*acts.proposals, *informs.proposals))
+
+    room = Room(answer, ceiling=APPROVE)
+    room.world.add_message()
+    await room.read()
+    states = {(entry.lane, entry.rules): entry.state for entry in await room.entries()}
+    assert states == {
+        ("placement", ("r",)): "waiting",
+        ("notice", ("r",)): "held",
+        ("notice", ("informs",)): "ready",
+    }
+
+
 PURGE = Move("RecoverableItemsPurges")
 
 

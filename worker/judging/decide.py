@@ -36,7 +36,12 @@ class Settled(Struct, frozen=True, kw_only=True):
 
 
 def lower_mode(proposal: Proposal, ceiling: Mode) -> Proposal:
-    """Lower a proposal to the ceiling, and to APPROVE when it has an action that cannot be undone."""
+    """Lower a proposal to the ceiling, and to APPROVE when it has an action that cannot be undone.
+
+    What only informs changes nothing that a person would have to approve, so it leaves under a ceiling of APPROVE.
+    """
+    if ceiling is APPROVE and all(isinstance(action, Notify) for action in proposal.actions):
+        return proposal
     return replace(proposal, mode=min(proposal.mode, ceiling, APPROVE if _is_irreversible(proposal) else ENFORCE))
 
 
@@ -143,10 +148,13 @@ def _decide_action(
 
 
 def _merge_equals(decided: list[DecidedAction]) -> tuple[DecidedAction, ...]:
-    """Merge equal actions, but not observed or outranked ones with those that stand."""
-    merged: dict[tuple[AnyAction, bool, str], DecidedAction] = {}
+    """Merge equal actions, but not observed or outranked ones with those that stand.
+
+    Nor a notice that may leave with one that waits until a person has decided.
+    """
+    merged: dict[tuple[AnyAction, Mode, str], DecidedAction] = {}
     for one in decided:
-        key = (one.action, one.mode is OBSERVE, one.fallen)
+        key = (one.action, one.mode if isinstance(one.action, Notify) else min(one.mode, APPROVE), one.fallen)
         before = merged.get(key)
         merged[key] = _merge(before, one) if before else one
     return tuple(merged.values())
