@@ -8,7 +8,7 @@ import sys
 import msgspec
 import pytest
 
-from worker.cli.output import format_cell, format_duration, print_json, print_table
+from worker.cli.output import format_cell, print_json, print_table
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
@@ -25,13 +25,6 @@ def test_a_document_does_nothing_to_a_terminal_and_means_the_same(capsys: pytest
     assert msgspec.json.decode(out) == nasty
     assert out.replace("\n", "").isprintable()
     assert (r"\u009b2J \u007f \u202egnp.exe \u200b \u3164 \udb40\udc41" in out, "Grüße" in out) == (True, True)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written"), [(0, "0s"), (0.25, "250ms"), (59.6, "1m"), (3600, "1h"), (93784, "1d 2h")]
-)
-def test_a_duration_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
-    assert format_duration(seconds) == written
 
 
 def test_several_rules_of_one_row_leave_room_for_the_other_columns(capsys: pytest.CaptureFixture[str]) -> None:

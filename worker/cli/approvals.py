@@ -2,12 +2,12 @@
 
 import sys
 import time
-from collections import Counter, defaultdict
-from datetime import timedelta
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker import wording
 from worker.cli import context, output
 from worker.cli.selection import Selection, choose, list_waiting, require_ceiling
 from worker.errors import SettingsError
@@ -24,13 +24,6 @@ Rule = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 WAITING = ("id", "events", "rule", "what", "waiting")
-NOUNS = {
-    "Message": ("message", "messages"),
-    "Report": ("report", "reports"),
-    "Submission": ("submission", "submissions"),
-    "BlockedSender": ("blocked sender", "blocked senders"),
-    "AllowPolicy": ("allow policy", "allow policies"),
-}
 
 
 def waiting(*, as_json: context.Json = False) -> None:
@@ -95,23 +88,14 @@ def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
 def _describe_decision(same: "Sequence[Entry]") -> output.Row:
     """Describe a decision, given its entries from the oldest on, by what its first event led to."""
     first = same[0]
-    actions = [describe_action(entry) for entry in same if entry.cause == first.cause]
+    actions = [wording.describe_action(entry.action) for entry in same if entry.cause == first.cause]
     return {
         "id": first.id,
-        "events": _count_events(same),
+        "events": wording.count_events(entry.cause for entry in same),
         "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
         "what": [part for part in (*actions, first.said, first.because, first.sender, first.subject) if part],
-        "waiting": output.format_duration(_measure_wait(first)),
+        "waiting": wording.format_duration(_measure_wait(first)),
     }
-
-
-def _count_events(same: "Iterable[Entry]") -> str:
-    """Count the events that entries are about, by their kind."""
-    from worker.ledger.values import EventKey
-
-    keys = [EventKey.parse(entry.cause) for entry in same]
-    counts = Counter(kind for kind, _ in {(key.kind, key.id) for key in keys if key})
-    return ", ".join(output.count(n, *NOUNS.get(kind, (kind,))) for kind, n in counts.items())
 
 
 def _measure_wait(entry: "Entry") -> float:
@@ -123,7 +107,7 @@ def _describe_entry(entry: "Entry") -> output.Row:
         "id": entry.id,
         "account": entry.account,
         "rule": entry.rules,
-        "action": describe_action(entry),
+        "action": wording.describe_action(entry.action),
         "target": entry.target,
         "sender": entry.sender,
         "subject": entry.subject,
@@ -132,19 +116,6 @@ def _describe_entry(entry: "Entry") -> output.Row:
         "for": round(_measure_wait(entry), 1),
         "item": entry.item,
     }
-
-
-def describe_action(entry: "Entry") -> str:
-    """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
-    action = entry.action
-    fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}
-    return " ".join([type(action).__name__, *(_describe_field(name, value) for name, value in fields.items() if value)])
-
-
-def _describe_field(name: str, value: object) -> str:
-    if isinstance(value, timedelta):
-        return f"for {output.format_duration(value.total_seconds())}"
-    return name if value is True else str(value)
 
 
 async def _decide(settings: "Settings", verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:

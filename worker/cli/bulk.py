@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
+from worker import wording
 from worker.cli import context, output
 from worker.cli.context import As, Because, Person, find_person
 from worker.cli.help import WithArguments
@@ -188,7 +189,7 @@ async def _read_pages(
                 broken += page.broken
                 progress.update(f"reading {noun}s: {len(found):,} so far")
     if broken:
-        typer.echo(f"worker: left out {output.count(broken, noun)} that could not be read", err=True)
+        typer.echo(f"worker: left out {wording.count(broken, noun)} that could not be read", err=True)
     return found
 
 
@@ -271,7 +272,7 @@ def _describe_job(account: str, job: "BulkJob", *, several: bool) -> output.Row:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.completed_at,
-        "age": output.format_duration(max(0.0, time.time() - begun)) if begun else "",
+        "age": wording.format_duration(max(0.0, time.time() - begun)) if begun else "",
         "what": [
             part
             for part in (_describe_action(job), job.comment, job.status_message, account if several else "")

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
+from worker import wording
 from worker.api import Client, Urgency
 from worker.api.clock import format_time
 from worker.api.investigate import RawMail, WireLogEntry
 from worker.api.models import AccountDomain, TrustedDomain
-from worker.cli import output
 from worker.cli.findings import Finding, Refusals, ask
 from worker.errors import NotEntitled, NotFound
 from worker.escaping import escape
@@ -145,7 +145,7 @@ def read_sample(part: Part, found: Sequence[Raw]) -> Sample:
 
 def describe(part: Part, sample: Sample, rules: Rules) -> list[Finding]:
     """Say what could not be read, and which rules depend on it."""
-    total = output.count(len(sample.records) + len(sample.lost), *part.words)
+    total = wording.count(len(sample.records) + len(sample.lost), *part.words)
     findings = []
     if sample.lost:
         needing = _name(rule for rule in rules if _depends(rule, part))

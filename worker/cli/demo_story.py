@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from worker import wording
 from worker.audit.query import query
-from worker.cli.approvals import describe_action
 from worker.cli.output import WIDTH
 from worker.escaping import escape
 from worker.language.actions import Move
@@ -61,7 +61,9 @@ def _describe(entry: Entry, record: Mapping[str, Any]) -> str:
     said = escape(record.get("said", ""))
     match record["verb"], record.get("to"):
         case "entered", _:
-            return f"rule {', '.join(entry.rules)} wants {describe_action(entry)}: {escape(entry.because)}"
+            return (
+                f"rule {', '.join(entry.rules)} wants {wording.describe_action(entry.action)}: {escape(entry.because)}"
+            )
         case "claimed", _:
             return f"claimed, attempt {record['attempt']}: on record before the request leaves"
         case "answered", "ready":

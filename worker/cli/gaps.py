@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from worker import wording
 from worker.cli import context, output
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _find_missing(coverage: "Coverage", late: float, silence: str) -> Iterator[d
 
 
 def _describe_gap(start: float, end: float, why: str) -> dict[str, Any]:
-    length = output.format_duration(end - start)
+    length = wording.format_duration(end - start)
     return {"start": output.to_datetime(start), "end": output.to_datetime(end), "length": length, "why": why}
 
 
@@ -94,4 +95,4 @@ async def _read_until(ledger: "Ledger", account: str) -> AsyncIterator[tuple[str
 def _describe_until(until: float) -> str:
     at = output.to_datetime(until)
     ago = max(0, round(time.time() - until))
-    return f"are read up to {at:%H:%M:%SZ} ({output.format_duration(ago)} ago)" if at else "have not been read yet"
+    return f"are read up to {at:%H:%M:%SZ} ({wording.format_duration(ago)} ago)" if at else "have not been read yet"

@@ -82,24 +82,6 @@ def to_datetime(seconds: float) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def format_duration(seconds: float) -> str:
-    """Write a duration in its two largest units, such as ``1d 2h``."""
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms" if seconds else "0s"
-    parts, left = [], round(seconds)
-    for name, size in units:
-        if left >= size:
-            parts.append(f"{left // size}{name}")
-            left %= size
-    return " ".join(parts[:2])
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Write a number with its noun, such as ``2 gaps`` or ``1,000 entries``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def _measure_width() -> int:
     """Return the terminal's width, at most 100; terminals of containers may report 0."""
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker import wording
 from worker.cli import context, output
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.escaping import escape
@@ -169,7 +170,7 @@ def _describe_rule(rule: "RuleInfo") -> output.Row:
         "hears": f"{rule.trigger} {', '.join(rule.dispositions or ())}".strip(),
         "asks": rule.facts,
         "may": rule.actions,
-        "limit": f"{rule.limit.count} per {output.format_duration(rule.limit.per)} by {rule.limit.by}",
+        "limit": f"{rule.limit.count} per {wording.format_duration(rule.limit.per)} by {rule.limit.by}",
         "where": f"{Path(rule.file).name}:{rule.line}",
         "doc": rule.doc,
         "priority": rule.priority,
@@ -192,7 +193,7 @@ def _list_trigger(rule: "RuleInfo") -> list[str]:
 
 def say_limit(limit: "Limit") -> str:
     """Write a limit as people say it, such as ``100 an hour``."""
-    period = PERIODS.get(limit.per) or f"in {output.format_duration(limit.per)}"
+    period = PERIODS.get(limit.per) or f"in {wording.format_duration(limit.per)}"
     return f"{limit.count:,} {period}" + ("" if limit.by == "rule" else f" for each {limit.by}")
 
 
@@ -201,4 +202,4 @@ def _print_findings(rules: "tuple[RuleInfo, ...]", found: Findings, allowed: str
     for sentence in chain.from_iterable(found.values()):
         typer.echo(escape(sentence, LONGEST))
     if not found["problems"]:
-        typer.echo(f"{output.count(len(rules), 'rule')} loaded; all examples pass{allowed}")
+        typer.echo(f"{wording.count(len(rules), 'rule')} loaded; all examples pass{allowed}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from worker import wording
 from worker.cli import context, output
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
     output.print_table(("action", "state", "entries"), rows)
     output.print_table(("operation", "calls"), list(summary.calls.items()))
-    gaps = output.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
-    unsettled = output.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
+    gaps = wording.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
+    unsettled = wording.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
     typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")
     for reason in summary.reasons:
         typer.echo(reason)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import context, output
+from worker import wording
+from worker.cli import context
 from worker.errors import SettingsError
 from worker.escaping import escape
 
@@ -153,7 +154,7 @@ def _seed(world: "World", folder: Path) -> None:
         raise SettingsError(f"--eml {folder} cannot be read ({error.strerror}): name a folder of .eml files") from None
     for name, why in seeded.skipped:
         typer.echo(f"skipped {escape(name)}: {why}", err=True)
-    typer.echo(f"added {output.count(seeded.taken, 'message')} from {escape(str(folder))}", err=True)
+    typer.echo(f"added {wording.count(seeded.taken, 'message')} from {escape(str(folder))}", err=True)
 
 
 def _check_account(text: str) -> str:

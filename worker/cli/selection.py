@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from worker.cli import output
+from worker import wording
 from worker.errors import SettingsError
 from worker.language.rules import OBSERVE
 
@@ -116,7 +116,7 @@ def _tell_record(record: Mapping[str, Any]) -> str:
 
 
 def _tell(who: str, decided: str, at: float) -> str:
-    return f"{who} {decided} it {output.format_duration(max(1.0, time.time() - at))} ago"
+    return f"{who} {decided} it {wording.format_duration(max(1.0, time.time() - at))} ago"
 
 
 async def require_ceiling(ledger: "Ledger", accounts: Iterable[str], settings: "Settings") -> None:

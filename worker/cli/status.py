@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
+from worker import wording
 from worker.cli import context, output
 from worker.cli.brakes import BRAKES, describe_brake
 from worker.escaping import escape
@@ -178,7 +179,7 @@ def _print_daemon(daemon: DaemonStatus) -> None:
 
 
 def _print_account(account: dict[str, Any]) -> None:
-    waiting = output.count(account["waiting"], "entry", "entries")
+    waiting = wording.count(account["waiting"], "entry", "entries")
     typer.echo(f"account {account['account']}: {waiting} waiting for a person\n")
     _print_entries(account["entries"])
     typer.echo()
@@ -190,7 +191,7 @@ def _print_account(account: dict[str, Any]) -> None:
     output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
     output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
-    typer.echo(output.count(account["unreadable records"], "unreadable record"))
+    typer.echo(wording.count(account["unreadable records"], "unreadable record"))
     typer.echo(f"ledger size: {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
 

@@ -1,0 +1,54 @@
+"""Wording: how people are told of amounts, times and actions, alike in commands and in notices. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+
+from worker.language.actions import AnyAction
+from worker.ledger.values import EventKey
+
+NOUNS = {
+    "Message": ("message", "messages"),
+    "Report": ("report", "reports"),
+    "Submission": ("submission", "submissions"),
+    "BlockedSender": ("blocked sender", "blocked senders"),
+    "AllowPolicy": ("allow policy", "allow policies"),
+}
+"""What people call one event, and several, by kind."""
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun, such as ``2 gaps`` or ``1,000 entries``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def count_events(causes: Iterable[str]) -> str:
+    """Count the events that entries are about, by their kind, such as ``3 messages, 1 report``."""
+    keys = [EventKey.parse(cause) for cause in causes]
+    counts = Counter(kind for kind, _ in dict.fromkeys((key.kind, key.id) for key in keys if key))
+    return ", ".join(count(number, *NOUNS.get(kind, (kind,))) for kind, number in counts.items())
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units, such as ``1d 2h``."""
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms" if seconds else "0s"
+    parts, left = [], round(seconds)
+    for name, size in units:
+        if left >= size:
+            parts.append(f"{left // size}{name}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def describe_action(action: AnyAction) -> str:
+    """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
+    fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}
+    return " ".join([type(action).__name__, *(_describe_field(name, value) for name, value in fields.items() if value)])
+
+
+def _describe_field(name: str, value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"for {format_duration(value.total_seconds())}"
+    return name if value is True else str(value)
