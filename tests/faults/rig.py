@@ -204,8 +204,11 @@ class Rig:
         return lambda: len(set(self.ours())) >= count
 
     def unsettled(self) -> int:
-        """Count what the ledger still has in hand."""
-        held = "SELECT (SELECT count(*) FROM held) + (SELECT count(*) FROM entries WHERE state IN (?, ?, ?, ?))"
+        """Count what the ledger still has in hand; a request that Cloudflare has taken is not."""
+        held = (
+            "SELECT (SELECT count(*) FROM held)"
+            " + (SELECT count(*) FROM entries WHERE state IN (?, ?, ?, ?) AND review != 'accepted')"
+        )
         with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as ledger:
             return int(ledger.execute(held, OPEN).fetchone()[0])
 

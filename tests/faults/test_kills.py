@@ -63,14 +63,7 @@ def account(rng: Random) -> Trapped:
         kind: share for kind, share in TABLES[rng.choice(("rough", "hostile"))].items() if kind != "paced"
     }
     people = SandboxOptions(
-        lag=0.3,
-        lag_jitter=True,
-        review_delay=2.0,
-        reports=0.0,
-        analysts=0.1,
-        analyst_after=4.0,
-        moved_back=0.15,
-        moved_back_after=3.0,
+        lag=0.3, lag_jitter=True, reports=0.0, analysts=0.1, analyst_after=4.0, moved_back=0.15, moved_back_after=3.0
     )
     faults = Faults(table, seed=rng.randrange(10**6))
     return Trapped(
