@@ -10,7 +10,7 @@ import pytest
 from tests.serving import RULES
 from worker.cli import app, context
 
-OURS = ("WORKER_", "CLOUDFLARE_")
+OURS = ("WORKER_", "CLOUDFLARE_", "COLUMNS")
 
 
 class Shell:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 app = typer.Typer(help="Search the audit records: what was done, by whom and why.")
-COLUMNS = ("number", "at", "verb", "rule", "who", "what")
+COLUMNS = ("number", "at", "verb", "what")
 AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
 FILES = "Files of records, one JSON object per line, the oldest file first. Default: the ledger."
 SQLITE = b"SQLite format 3\0"
@@ -235,12 +235,12 @@ def _describe_record(record: dict[str, Any]) -> output.Row:
     verb, to = record["verb"], record.get("to")
     why = record.get("because") or record.get("why") or record.get("said")
     on = record.get("target") or record.get("subject") or record.get("in_lane")
+    rules, who = ", ".join(list_rules(record)), f"by {record['who']}" if "who" in record else ""
     return {
         **record,
         "at": datetime.fromisoformat(record["at"]),
         "verb": [verb, f"→ {to}"] if to and to != verb else verb,
-        "rule": list_rules(record) or record.get("rule"),
-        "what": [part for part in (_describe_action(record), on, why) if part],
+        "what": [part for part in (rules or record.get("rule"), _describe_action(record), on, why, who) if part],
     }
 
 

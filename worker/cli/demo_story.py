@@ -9,7 +9,7 @@ import msgspec
 
 from worker import wording
 from worker.audit.query import query
-from worker.cli.output import WIDTH
+from worker.cli.layout import WIDTH
 from worker.escaping import escape
 from worker.language.actions import Move
 from worker.ledger.entries import Entry

@@ -1,9 +1,7 @@
 """Output: tables for people, JSON for programs. Text that strangers wrote is made harmless on the way."""
 
 import json
-import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +9,9 @@ from typing import Any
 import msgspec
 import typer
 
+from worker.cli.layout import print_grid
 from worker.escaping import escape, is_hidden
 
-WIDTH = 100
 LONGEST = 120
 """Most characters of one cell; longer text is cut."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
@@ -47,19 +45,9 @@ def _write_visibly(found: re.Match[str]) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table at most 100 characters wide; with colours only on a terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(file=sys.stdout, width=_measure_width(), highlight=False)
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for column in columns:
-        grid.add_column(column, overflow="fold", no_wrap=column in WHOLE)
-    for row in rows:
-        grid.add_row(*(Text(_format_for(column, value)) for column, value in zip(columns, row, strict=True)))
-    console.print(grid)
+    """Print a table, or cards where it does not fit the terminal; with colours only on a terminal."""
+    cells = [[_format_for(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
+    print_grid(columns, cells, WHOLE)
 
 
 def _format_for(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
@@ -80,11 +68,3 @@ def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
 def to_datetime(seconds: float) -> datetime | None:
     """Turn API time into what JSON and tables show; None for 0, which means not yet."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
-
-
-def _measure_width() -> int:
-    """Return the terminal's width, at most 100; terminals of containers may report 0."""
-    try:
-        return min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH)
-    except (OSError, ValueError):
-        return WIDTH
