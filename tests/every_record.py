@@ -70,9 +70,13 @@ async def _enter_pages(desk: Desk) -> None:
     """Every action is wanted, a rule fails, a record cannot be read; one gap is closed, and one is left."""
     drafts = tuple(desk.draft(action, "all", state="observed", mode=OBSERVE, subject="hi") for action in EVERY_ACTION)
     mishap = Mishap(rule="r", fingerprint="f", cause="c/1", problem="KeyError: 'x'", raw=b"{}")
-    await desk.ledger.enter(page(drafts=drafts, mishaps=(mishap,), broken=(Broken(b"{", "cut"),), since=T0 - 90))
-    (broken,) = await desk.ledger.list_unreadable(ME, T0 + DAY, 1)
-    await desk.ledger.end_unreadable(ME, broken, T0)
+    broken = tuple(Broken(f"{{{name}".encode(), "cut", id=name) for name in ("read", "left", "closed", "tried"))
+    await desk.ledger.enter(page(drafts=drafts, mishaps=(mishap,), broken=broken, since=T0 - 90))
+    by_id = {record.id: record for record in await desk.ledger.list_unreadable(ME, T0 + DAY, 9)}
+    await desk.ledger.end_unreadable(ME, by_id["read"], T0)
+    await desk.ledger.leave_unreadable(ME, by_id["left"], "Message", T0)
+    for verb, name in (("close gap", "closed"), ("retry gap", "tried")):
+        await desk.ledger.order(ME, verb, name, "ada", "looked at it", T0)
     gap = Slice(source="messages", kind="gap", start=T0 - 90, end=T0 - 60, why="downtime", opened=T0)
     for read in (gap, Slice(source="messages", kind="head", start=T0 - 30, end=T0)):
         await desk.ledger.enter(page(slice=read, closes=True))

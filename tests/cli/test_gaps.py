@@ -4,12 +4,13 @@ import asyncio
 import os
 import time
 
+import msgspec
 import pytest
 
 from tests.cli.shell import Shell
 from tests.ledger.desk import Desk
 from worker.ledger.ledger import open_ledger
-from worker.ledger.values import Page, Slice
+from worker.ledger.values import Broken, Page, Slice
 
 
 @pytest.mark.slow
@@ -61,3 +62,70 @@ def test_what_was_not_read_since_the_worker_stopped_is_a_gap_too(worked: Shell) 
     )
     told = {gap["source"]: gap["why"] for gap in gaps if gap["source"] != "allow policies"}  # may not be late yet
     assert told == {"messages": ready, "reports": needed, "submissions": needed}
+
+
+LOST = Broken(b'{"id": 7}', "its id cannot be read", id="4Nj-1", start=1_789_999_000.0, end=1_789_999_000.0)
+
+
+@pytest.fixture
+def unreadable(worked: Shell) -> Shell:
+    """Give a shell whose ledger holds one record that cannot be read."""
+    account = os.environ["CLOUDFLARE_ACCOUNT_ID"]
+    asyncio.run(fill(Page(account=account, now=time.time(), source="messages", broken=(LOST,))))
+    worked.set(WORKER_POLL_EVERY="1h")
+    return worked
+
+
+@pytest.mark.slow
+def test_an_unreadable_record_is_a_gap_with_its_moment_and_next_try_and_no_finding(unreadable: Shell) -> None:
+    (gap,) = unreadable.json("gaps")
+    told = {name: gap[name] for name in ("source", "record", "reason", "why", "start", "end")}
+    moment = "2026-09-21T13:56:40Z"
+    expected = {"reason": "unreadable", "why": LOST.why, "start": moment, "end": moment}
+    assert told == {"source": "messages", "record": "4Nj-1"} | expected
+    assert (len(gap["id"]), gap["next_try"] > gap["start"]) == (12, True)
+    out = unreadable.type("gaps")[1]
+    assert all(word in out for word in (gap["id"], "unreadable: 4Nj-1", "tried again at"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["id", "record"])
+def test_a_person_closes_a_gap_on_record_and_it_stays_closed(unreadable: Shell, name: str) -> None:
+    (gap,) = unreadable.json("gaps")
+    code, out, _ = unreadable.type("gaps", "close", gap[name], "--because", "a newsletter", "--as", "ada")
+    assert (code, out.startswith("Closed: 1 unreadable record. ")) == (0, True)
+    for _ in range(2):
+        unreadable.json("run", "--once")
+        assert unreadable.json("gaps") == []
+        asyncio.run(fill(Page(account=gap["account"], now=time.time(), source="messages", broken=(LOST,))))
+    records = [msgspec.json.decode(line) for line in unreadable.type("audit", "query", "--json")[1].splitlines()]
+    (ended,) = (one for one in records if one["verb"] == "gap closed" and one.get("gap"))
+    told = {name: ended[name] for name in ("who", "because", "outcome", "reason", "id", "source")}
+    expected = {"who": "ada", "because": "a newsletter", "outcome": "closed", "reason": "unreadable"}
+    assert told == expected | {"id": "4Nj-1", "source": "messages"}
+
+
+@pytest.mark.slow
+def test_a_record_is_read_again_now_when_a_person_wants_it(unreadable: Shell) -> None:
+    (before,) = unreadable.json("gaps")
+    for words in (("gaps", "retry"), ("gaps", "retry", before["id"])):
+        assert unreadable.type(*words)[1].startswith("Tries again: 1 unreadable record. ")
+    unreadable.json("run", "--once")
+    (after,) = unreadable.json("gaps")
+    assert after["next_try"] > before["next_try"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("close", "nothing", "--because", "x"), "no unreadable record is named 'nothing'"),
+        (("retry", "nothing"), "no unreadable record is named 'nothing'"),
+        (("close", "4Nj-1"), "add --because TEXT"),
+        (("close",), "close ID --because TEXT"),
+        (("dance",), "worker gaps retry"),
+    ],
+)
+def test_what_cannot_be_ordered_of_a_gap_is_refused(unreadable: Shell, words: tuple[str, ...], said: str) -> None:
+    code, _, err = unreadable.type("gaps", *words)
+    assert (code, said in err) == (2, True)

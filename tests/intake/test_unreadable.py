@@ -1,8 +1,15 @@
 """Records that could not be read are judged as soon as they can be: by a mended worker, or from a mended API."""
 
-from tests.reading import Room, malicious_is_moved
-from tests.support import garbling, untouched
+from math import inf
+
+import msgspec
+import pytest
+
+from tests.reading import DAY, Room, malicious_is_moved
+from tests.support import Meddle, garbling, untouched
 from worker.intake.unreadable import UnreadableRecords
+from worker.observations import read_scan_time
+from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 
 SPOILT = garbling(b'"is_quarantined":false', b'"is_quarantined":"perhaps"')
@@ -35,7 +42,7 @@ async def test_a_record_is_judged_from_its_bytes_by_a_worker_that_can_read_it() 
     mail = room.world.add_message()
     room.meddle = SPOILT
     await room.read()
-    (record,) = await room.ledger.list_unreadable(ACCOUNT, float("inf"), 9)
+    (record,) = await room.ledger.list_unreadable(ACCOUNT, inf, 9)
     assert (record.id, record.source, record.tries) == (mail.id, "messages", 0)
     mended = record.raw.replace(b'"perhaps"', b"false")
     room.runner.transact(lambda conn: conn.exec_driver_sql("UPDATE broken SET raw = ?", (mended,)))
@@ -61,3 +68,96 @@ async def test_what_rules_got_all_the_same_is_not_read_again() -> None:
     room.meddle = garbling(b'"SPAM"', b'"NEW_WORD"')
     await room.read()
     assert await room.ledger.count_unreadable(ACCOUNT) == 0
+
+
+async def test_its_moment_stays_open_and_its_neighbours_are_read() -> None:
+    room = Room(malicious_is_moved)
+    lost, *others = room.world.arrive(3, "outbreak")
+    room.meddle = garbling(b'"id":"%s"' % lost.id.encode(), b'"id":["%s"]' % lost.id.encode())
+    await room.read()
+    (record,) = await room.ledger.list_unreadable(ACCOUNT, inf, 9)
+    assert record.start == record.end == read_scan_time(lost.id)
+    assert await room.targets() == sorted(mail.id for mail in others)
+    assert await room.messages.find_gaps() == ()
+
+
+async def test_a_record_that_says_nothing_of_itself_is_a_gap_as_long_as_its_slice() -> None:
+    room = Room(malicious_is_moved)
+    room.world.add_message()
+    room.meddle = putting_first(b"7")
+    await room.messages.read_head()
+    (record,) = await room.ledger.list_unreadable(ACCOUNT, inf, 9)
+    ((start, end),) = (await room.ledger.coverage(ACCOUNT, "messages")).closed
+    assert (record.id, record.start, record.end) == ("", start, end)
+
+
+def putting_first(record: bytes) -> Meddle:
+    """Put a record before the others on every page of a search."""
+    meddle = garbling(b'"result":[{', b'"result":[' + record + b",{")
+    return lambda request, answer: meddle(request, answer) if request.path.endswith("/investigate") else answer
+
+
+async def test_what_leaves_the_sweep_waits_for_a_person_and_its_gap_closes_as_not_judged() -> None:
+    room = Room(malicious_is_moved)
+    mail = room.world.add_message()
+    room.meddle = SPOILT
+    await room.read()
+    again = reread(room)
+    while not await room.entries():
+        await again.step()
+        room.clock.advance(600)
+    assert room.clock.now() == pytest.approx(read_scan_time(mail.id) + 3 * DAY, abs=1200)
+    (entry,) = await room.entries()
+    assert (entry.state, entry.target, "perhaps" in entry.said) == ("waiting", mail.id, True)
+    assert await room.ledger.count_unreadable(ACCOUNT) == 0
+    (ended,) = [told for told in await records(room) if told["verb"] == "gap closed" and told.get("id")]
+    assert (ended["outcome"], ended["id"]) == ("not judged", mail.id)
+
+
+async def test_what_was_never_judged_can_be_decided_like_everything_that_waits() -> None:
+    room = Room(malicious_is_moved)
+    room.world.add_message()
+    room.meddle = SPOILT
+    await room.read()
+    (record,) = await room.ledger.list_unreadable(ACCOUNT, inf, 9)
+    await room.ledger.leave_unreadable(ACCOUNT, record, "Message", room.clock.now())
+    (entry,) = await room.entries()
+    await room.ledger.order(ACCOUNT, "approve", entry.item, "ada", "it is clean", room.clock.now())
+    await room.ledger.take_orders(ACCOUNT, room.clock.now())
+    (entry,) = await room.entries()
+    assert (entry.state, entry.said) == ("moot", "a person has looked at it")
+
+
+async def records(room: Room) -> list[dict[str, object]]:
+    """Return every audit record."""
+    return [msgspec.json.decode(line) for line in await room.ledger.records(ACCOUNT)]
+
+
+async def test_other_bytes_of_the_same_message_end_with_it() -> None:
+    room = Room(malicious_is_moved)
+    room.world.add_message()
+    for worse in (b'"perhaps"', b'"maybe"'):
+        room.meddle = garbling(b'"is_quarantined":false', b'"is_quarantined":' + worse)
+        await room.read()
+    assert await room.ledger.count_unreadable(ACCOUNT) == 2
+    room.meddle = untouched
+    again = reread(room)
+    await again.step()
+    room.clock.advance(301)
+    await again.step()
+    assert await room.ledger.count_unreadable(ACCOUNT) == 0
+
+
+async def test_what_no_rule_could_be_given_is_judged_when_one_can() -> None:
+    problems = ["its from cannot be read"]
+
+    def answer(event: Event) -> Said:
+        return Said(key=event.key, unreadable=problems[0]) if problems else malicious_is_moved(event)
+
+    room = Room(answer)
+    mail = room.world.add_message()
+    await room.read()
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([], 1)
+    problems.clear()
+    await reread(room).step()
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([mail.id], 0)

@@ -15,7 +15,10 @@ class AuditRecord(msgspec.Struct, frozen=True):
     """The fields of an audit record that alerts need; empty where a record has none."""
 
     account: str
+    at: str = ""
     verb: str = ""
+    source: str = ""
+    gap: str = ""
     entry: str = ""
     target: str = ""
     cause: str = ""
@@ -30,7 +33,10 @@ class AuditRecord(msgspec.Struct, frozen=True):
 
 
 class Alerts:
-    """Alerts people when a lane brakes itself, a proof is contradicted, a rule fails, or a limit is spent."""
+    """Alerts people when a lane brakes itself, a proof is contradicted, a rule fails, or a limit is spent.
+
+    So they are when a record cannot be read, once an hour for each source.
+    """
 
     def __init__(self, log: Log, observer: Observer, broadcast: Broadcast) -> None:
         """Begin with nothing told: after a restart, what still lasts is told once more."""
@@ -38,11 +44,13 @@ class Alerts:
         self._notices: list[str] = []
         self._failing: set[tuple[tuple[str, ...], ...]] = set()
         self._spent: set[str] = set()
+        self._unread: dict[tuple[str, str], str] = {}
         self._tell: dict[str, Callable[[AuditRecord], None]] = {
             "braked": self._tell_brake,
             "drift": self._tell_drift,
             "rule failed": self._tell_failing_rule,
             "postponed": self._tell_spent_limit,
+            "broken record": self._tell_unreadable,
         }
 
     def take(self, line: bytes) -> None:
@@ -91,6 +99,18 @@ class Alerts:
         lists = "worker waiting lists the entries beyond it, which wait for a person"
         self._log.warning("a limit is spent", account=record.account, rule=item.of, because=record.said, then=lists)
         self._notices.append(f"{record.account}: {record.said}; {lists}")
+
+    def _tell_unreadable(self, record: AuditRecord) -> None:
+        """Alert when a record cannot be read, once an hour for each source; ``worker gaps`` lists all of them."""
+        hour, spot = record.at[: len("2026-11-20T17")], (record.account, record.source)
+        if not record.gap or self._unread.get(spot) == hour:
+            return
+        self._unread[spot] = hour
+        self._log.warning("a record cannot be read", account=record.account, source=record.source, why=record.why)
+        self._notices.append(
+            f"{record.account}: a record of {record.source} cannot be read, so no rule has judged it: {record.why}; "
+            "the worker tries it again, and worker gaps lists it"
+        )
 
 
 _decode = msgspec.json.Decoder(AuditRecord).decode

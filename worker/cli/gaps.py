@@ -1,33 +1,89 @@
-"""`worker gaps`: what has not been read yet, and why."""
+"""`worker gaps`: what has not been read yet, and why; records that nobody can read are tried again, or closed."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from worker import wording
 from worker.cli import context, output
+from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.intake.sources import Source
     from worker.ledger.ledger import Ledger
+    from worker.ledger.unreadable import UnreadableRecord
     from worker.ledger.values import Coverage
     from worker.settings import Settings
 
-GAPS = ("account", "source", "start", "end", "length", "why")
+GAPS = ("id", "account", "source", "start", "end", "what")
+UNREAD, UNREADABLE = "unread", "unreadable"
+"""Why time is missing: it was not read yet, or a record of it could not be read."""
+MOST = 100_000
 
 
-def gaps(*, as_json: context.Json = False) -> None:
-    """List the stretches of time that have not been read yet.
+def gaps(
+    order: Annotated[
+        str,
+        typer.Argument(
+            metavar="retry|close", help="Try unreadable records again now, or close one. Default: list the gaps."
+        ),
+    ] = "",
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of an unreadable record or of its gap; for retry, default all.")
+    ] = "",
+    *,
+    because: context.Because = "",
+    who: context.As = "",
+    as_json: context.Json = False,
+) -> None:
+    """List what has not been read yet: stretches of time, and records that cannot be read.
 
     Use it after an outage, or to prove that nothing was missed: no gap means that everything up to the times printed
-    has been read. Ends with 1 if there is a gap.
+    has been read. Ends with 1 if a stretch of time is missing.
 
-    Example: worker gaps
+    A record that cannot be read is a gap of the reason unreadable. The worker tries it again by itself; retry does so
+    now. Look at the message yourself, then close its gap with a reason: the worker never tries it again.
+
+    Example: worker gaps close 3f2a9c0d1e4b --because "looked at it, a newsletter"
     """
     settings = context.read_settings()
+    if order not in {"", "retry", "close"} or (order == "close" and not id_):
+        raise SettingsError("write `worker gaps`, `worker gaps retry`, or `worker gaps close ID --because TEXT`")
+    if order:
+        person = context.find_person(settings, who, because)
+        if order == "close":
+            context.require_name(person, "gaps close")
+        context.wait(_order(settings, order, id_, person))
+        return
     found = context.wait(_list_gaps(settings))
-    output.print_rows(found, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_say_how_far(settings))}")
-    context.exit_on_finding(found)
+    rows = found if as_json else [{**gap, "what": _tell(gap)} for gap in found]
+    output.print_rows(rows, GAPS, as_json=as_json, empty=f"no gap is open: {context.wait(_say_how_far(settings))}")
+    context.exit_on_finding([gap for gap in found if gap["reason"] != UNREADABLE])
+
+
+async def _order(settings: "Settings", order: str, id_: str, person: context.Person) -> None:
+    """Order that unreadable records be tried again, or that the gap of one be closed."""
+    if order == "close" and not person.because:
+        raise SettingsError("a gap is closed on your word: add --because TEXT, for the audit records")
+    async with context.open_ledger(settings) as (ledger, accounts):
+        found = {account: await _find_unreadable(ledger, account, id_) for account in accounts}
+        count = sum(map(len, found.values()))
+        if not count:
+            subject = f"is named {id_!r}" if id_ else "is open"
+            raise SettingsError(f"no unreadable record {subject}: `worker gaps` lists them")
+        for account in filter(found.get, found):
+            await ledger.order(account, f"{order} gap", id_, person.who, person.because, time.time())
+    done = "Tries again" if order == "retry" else "Closed"
+    typer.echo(f"{done}: {wording.count(count, 'unreadable record')}. {person.describe_order()}")
+
+
+async def _find_unreadable(ledger: "Ledger", account: str, id_: str) -> "list[UnreadableRecord]":
+    """Return the open records that an id names, all for an empty one."""
+    found = await ledger.list_unreadable(account, float("inf"), MOST)
+    return [record for record in found if id_ in {"", record.gap, record.id}]
 
 
 async def _list_gaps(settings: "Settings") -> list[output.Row]:
@@ -40,7 +96,8 @@ async def _list_gaps(settings: "Settings") -> list[output.Row]:
             for source in SOURCES:
                 late = 3 * settings.poll_every * source.pace + settings.request_timeout
                 missing = _find_missing(await ledger.coverage(account, source.name), late, _explain_silence(source))
-                found += [{"account": account, "source": source.name, **gap} for gap in missing]
+                found += [{"id": "", "account": account, "source": source.name, **gap} for gap in missing]
+            found += map(partial(_describe_record, account), await _find_unreadable(ledger, account, ""))
     return found
 
 
@@ -66,7 +123,35 @@ def _find_missing(coverage: "Coverage", late: float, silence: str) -> Iterator[d
 
 def _describe_gap(start: float, end: float, why: str) -> dict[str, Any]:
     length = wording.format_duration(end - start)
-    return {"start": output.to_datetime(start), "end": output.to_datetime(end), "length": length, "why": why}
+    return {
+        "start": output.to_datetime(start),
+        "end": output.to_datetime(end),
+        "length": length,
+        "reason": UNREAD,
+        "record": "",
+        "next_try": None,
+        "why": why,
+    }
+
+
+def _describe_record(account: str, record: "UnreadableRecord") -> dict[str, Any]:
+    """Describe a record that cannot be read as the gap that it is."""
+    return _describe_gap(record.start, record.end, record.why) | {
+        "id": record.gap,
+        "account": account,
+        "source": record.source,
+        "reason": UNREADABLE,
+        "record": record.id,
+        "next_try": output.to_datetime(record.next_at),
+    }
+
+
+def _tell(gap: output.Row) -> tuple[str, ...]:
+    """Tell what is missing, and why, line by line."""
+    if gap["reason"] == UNREAD:
+        return gap["length"], gap["why"]
+    again = f"at {gap['next_try']:%Y-%m-%d %H:%MZ}" if gap["next_try"] else "now"
+    return f"{UNREADABLE}: {gap['record'] or 'nothing names it'}", gap["why"], f"tried again {again}"
 
 
 async def _say_how_far(settings: "Settings") -> str:

@@ -51,7 +51,7 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
 
 
 async def _read_account(worker: AccountWorker, clock: Clock) -> None:
-    """Read the head of each source, then what is missing behind it, then judge held events."""
+    """Read the head of each source, then what is missing behind it, then judge held events and what was unreadable."""
     await worker.look_for_requests()
     for intake in worker.needed:
         begun = clock.now()
@@ -60,6 +60,8 @@ async def _read_account(worker: AccountWorker, clock: Clock) -> None:
             await intake.read_head()
         await _step_to_the_end(intake.read_behind)
     await _step_to_the_end(worker.held.step)
+    for _ in ("from their bytes", "from the API"):
+        await worker.unreadable.step()
 
 
 async def _step_to_the_end(step: Callable[[], Awaitable[float]]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
+from msgspec.structs import replace
+
 from worker.api import SlowSearch
 from worker.errors import NotFound, Rejected, ServerFault, WorkerError
 from worker.intake.coverage import Interval, find_gaps, find_horizon
@@ -72,6 +74,11 @@ class Intake:
             self._plan.note_end(slice_)
         return 0.0
 
+    @property
+    def swept(self) -> float:
+        """How many seconds back the source is swept."""
+        return self.source.swept or self._pace.sweep
+
     async def find_gaps(self) -> tuple[Interval, ...]:
         """Return the gaps between the beginning of reading and the head."""
         coverage = await self._plan.read_coverage()
@@ -88,7 +95,7 @@ class Intake:
             async with aclosing(walk_pages(self.source, slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    new += await self._enter_page(fetched, partial(self._plan.advance, after=after))
+                    new += await self._enter_page(_place(fetched, after), partial(self._plan.advance, after=after))
                     slice_ = after
         except (SlowSearch, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in UNREADABLE:
@@ -112,6 +119,7 @@ class Intake:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.judge_new(news.sights)
+            news = _leave_out(news, judged)
             outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
             page = advance(self._make_page(fetched, news, judged, outcomes))
             await self._ledger.enter(page)
@@ -142,6 +150,18 @@ class Intake:
         self.totals.update({"read": read, "new": len(news.sights), "decisions": judged.decisions})
         self._services.observer.on_page(self.source.name, read, broken)
         lost = [one for one in (*fetched.broken, *judged.broken) if not one.judged]
-        self.legibility.note(len(news.sights) - len(judged.broken), lost, fetched.trailing)
+        self.legibility.note(len(news.sights), lost, fetched.trailing)
         for mishap in judged.mishaps:
             self._services.observer.on_rule_failure(mishap.rule)
+
+
+def _place(fetched: Fetched, slice_: Slice) -> Fetched:
+    """Give each record whose moment cannot be read that of the slice it came with."""
+    placed = (one if one.end else replace(one, start=slice_.start, end=slice_.end) for one in fetched.broken)
+    return replace(fetched, broken=tuple(placed))
+
+
+def _leave_out(news: NewSights, judged: Judged) -> NewSights:
+    """Leave out what nobody could judge, so that it is new again when it can be read."""
+    lost = {one.raw for one in judged.broken}
+    return replace(news, sights=tuple(one for one in news.sights if one.reading.raw not in lost)) if lost else news

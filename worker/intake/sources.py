@@ -11,6 +11,7 @@ from msgspec import Struct
 from worker.api import Client, RecordPage, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
+from worker.intake.naming import keep_broken
 from worker.language.base import Noun, Text
 from worker.language.models import DISPOSITIONS, Submission
 from worker.language.policies import ListEntry
@@ -279,7 +280,7 @@ def read_records(
         try:
             readings.append(reading := read(raw, began))
         except Unreadable as problem:
-            broken.append(Broken(bytes(raw), str(problem)[:300], id=find_id(raw)))
+            broken.append(keep_broken(raw, str(problem), began))
             trailing += 1
             continue
         trailing = 0
@@ -292,16 +293,6 @@ def read_records(
                 )
             )
     return Fetched(tuple(readings), tuple(broken), following, began, trailing)
-
-
-def find_id(raw: msgspec.Raw) -> str:
-    """Return what names a record of which nothing else may be readable; empty when nothing does."""
-    try:
-        plain = msgspec.json.decode(raw)
-        named = plain.get("id") or plain.get("submission_id") if isinstance(plain, dict) else None
-    except (ValueError, RecursionError):
-        return ""
-    return str(named)[:300] if isinstance(named, str | int) else ""
 
 
 READERS: dict[str, Callable[[msgspec.Raw, float], Reading]] = {

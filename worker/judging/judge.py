@@ -118,7 +118,7 @@ class Judge:
         said = _leave_out_answered(item, heard.said[item.sight.key])
         mishaps = _make_mishaps(item.sight, said.failed)
         if said.unreadable:
-            return Judged(broken=(Broken(item.sight.reading.raw, said.unreadable),))
+            return Judged(broken=(_give_up_reading(item.sight.reading, said.unreadable),))
         if problem := problems.get(item.sight.key):  # without the message, nothing can be entered about it
             waits = replace(item, why=problem)
             asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
@@ -178,6 +178,12 @@ class Judge:
             addressed = replace(one, action=address(one.action, submission))
             drafts.append(_complete_draft(common, addressed, subject.thing.id, state, why))
         return tuple(drafts)
+
+
+def _give_up_reading(reading: Reading, problem: str) -> Broken:
+    """Return a record that no rule can be given, although the daemon itself could read what it needs."""
+    thing = reading.thing
+    return Broken(reading.raw, problem, id=thing.id, start=thing.time, end=thing.time)
 
 
 def _leave_out_answered(item: Held, said: Said) -> Said:

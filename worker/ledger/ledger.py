@@ -132,7 +132,7 @@ class Ledger:
     async def order(  # noqa: PLR0917 (as a person would say it)
         self, account: str, verb: str, subject: str, who: str, because: str, now: float, *, answer: str = ""
     ) -> int:
-        """Order something as a person; the daemon takes it up: it obeys approve, refuse, brake and unbrake.
+        """Order something as a person; the daemon takes it up: it obeys ``orders.OBEY``.
 
         A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
         with what the API answered.
@@ -210,9 +210,15 @@ class Ledger:
         """Note that a record is judged after all."""
         await self._write(account, now, unreadable.end, record)
 
-    async def put_off_unreadable(self, account: str, record: UnreadableRecord, now: float) -> None:
-        """Note that a record still cannot be read."""
-        await self._write(account, now, unreadable.put_off, record)
+    async def put_off_unreadable(
+        self, account: str, record: UnreadableRecord, now: float, leaves_at: float = inf
+    ) -> None:
+        """Note that a record still cannot be read; it is tried again at the latest when it leaves the sweep."""
+        await self._write(account, now, unreadable.put_off, record, leaves_at)
+
+    async def leave_unreadable(self, account: str, record: UnreadableRecord, kind: str, now: float) -> None:
+        """Put a record before a person that nobody could judge while it was swept."""
+        await self._write(account, now, unreadable.leave, record, kind)
 
     async def find_last_start(self, account: str) -> bytes:
         """Return the audit record of the daemon's last start, nothing when none is kept."""

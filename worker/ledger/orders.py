@@ -1,11 +1,12 @@
 """What people order: rows of whoever can write the ledger, which the owner of the account takes up and records."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
 
+from worker.ledger import unreadable
 from worker.ledger.cascade import go_on
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, orders, reasons
@@ -96,12 +97,13 @@ def by_rule(rule: str) -> ColumnElement[bool]:
 
 def _obey(work: UnitOfWork, wanted: Order) -> str:
     """Carry out one order; return what is said to who gave it."""
-    if wanted.verb in {"brake", "unbrake"}:
-        return _brake(work, wanted)
-    if wanted.verb == "cancel":  # of a bulk job, which no entry is about: it is answered already, by the API
-        return wanted.answer
-    if wanted.verb not in {"approve", "refuse"}:
-        return f"{wanted.verb!r} is no order that this version knows: nothing was done"
+    if obey := OBEY.get(wanted.verb):
+        return obey(work, wanted)
+    return f"{wanted.verb!r} is no order that this version knows: nothing was done"
+
+
+def _decide(work: UnitOfWork, wanted: Order) -> str:
+    """Approve or refuse what waits under the subject of an order."""
     waiting = _find_waiting(work, wanted.subject)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
@@ -180,3 +182,15 @@ def _brake(work: UnitOfWork, wanted: Order) -> str:
     gone = work.conn.execute(delete(brakes).where(*mine)).rowcount
     work.chain.add("unbraked", rule=rule, in_lane=lane, who=wanted.who, because=wanted.because)
     return "the brake is off" if gone else "there was no such brake"
+
+
+OBEY: dict[str, Callable[[UnitOfWork, Order], str]] = {
+    "approve": _decide,
+    "refuse": _decide,
+    "brake": _brake,
+    "unbrake": _brake,
+    "cancel": lambda _, wanted: wanted.answer,  # of a bulk job, which no entry is about: the API has answered already
+    "retry gap": unreadable.retry,
+    "close gap": unreadable.close,
+}
+"""What carries out an order, by its verb."""

@@ -16,7 +16,7 @@ from worker.ledger.settling import settle
 from worker.ledger.sights import keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.unreadable import AGAIN
+from worker.ledger.unreadable import AGAIN, name_gap
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
@@ -173,9 +173,12 @@ def _keep_broken(work: UnitOfWork, page: Page) -> None:
             "id": one.id,
             "state": "judged" if one.judged else "open",
             "next_at": page.now + AGAIN[0],
+            "start": one.start or page.now,
+            "end": one.end or page.now,
         }
         work.conn.execute(insert(broken), [row])
-        work.chain.add("broken record", source=page.source, digest=digest, why=one.why)
+        gap = "" if one.judged else name_gap(digest)
+        work.chain.add("broken record", source=page.source, digest=digest, why=one.why, id=one.id, gap=gap)
 
 
 def _advance(work: UnitOfWork, page: Page) -> None:

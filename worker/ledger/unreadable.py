@@ -1,18 +1,26 @@
-"""Records that could not be read: kept with their bytes, and read again until somebody can judge them."""
+"""Records that could not be read: kept with their bytes, and each a gap until somebody has judged it."""
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true, update
 
+from worker.language.actions import Keep
+from worker.language.rules import APPROVE
 from worker.ledger.db.tables import broken
+from worker.ledger.entering import place
+from worker.ledger.entries import Draft, Order
+from worker.ledger.records import instant
 from worker.ledger.unit_of_work import UnitOfWork
+from worker.ledger.values import Thing, write_key
 
 AGAIN = (300.0, 1800.0)
 """Seconds until a record is read again; hourly after these for a day, then daily."""
 HOUR, DAY = 3600.0, 86400.0
+SHORT = 12
+"""Characters of a digest that name a gap."""
 
 
 class UnreadableRecord(Struct, frozen=True, kw_only=True):
-    """A record that nobody has judged: where it is from, what names it, and its bytes."""
+    """A record that nobody has judged: where it is from, what names it, its bytes, and when it happened."""
 
     digest: str
     source: str
@@ -21,16 +29,27 @@ class UnreadableRecord(Struct, frozen=True, kw_only=True):
     why: str
     at: float
     tries: int
+    next_at: float
+    start: float
+    end: float
+
+    @property
+    def gap(self) -> str:
+        """The id of the gap that it is."""
+        return name_gap(self.digest)
 
 
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 
 
+def name_gap(digest: str) -> str:
+    """Return the id of the gap that a record is, given the digest of its bytes."""
+    return digest[:SHORT]
+
+
 def list_due(conn: Connection, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
     """Return the records that are to be read again, the longest waiting first."""
-    mine = broken.c.account == account, broken.c.state == "open", broken.c.next_at <= now
-    query = select(*COLUMNS).where(*mine).order_by(broken.c.next_at).limit(limit)
-    return tuple(UnreadableRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
+    return _list(conn, account, broken.c.next_at <= now, limit)
 
 
 def count_open(conn: Connection, account: str) -> int:
@@ -40,15 +59,88 @@ def count_open(conn: Connection, account: str) -> int:
 
 
 def end(work: UnitOfWork, record: UnreadableRecord) -> None:
-    """Note that a record was read after all, and is judged."""
-    mine = broken.c.account == work.account, broken.c.digest == record.digest
-    work.conn.execute(update(broken).where(*mine).values(state="judged"))
-    work.chain.add("record read", source=record.source, digest=record.digest, why=record.why)
+    """Note that a record was read after all, and is judged: with it, other bytes of the same thing."""
+    _set_state(work, record, "judged")
+    work.chain.add("record read", source=record.source, digest=record.digest, why=record.why, gap=record.gap)
 
 
-def put_off(work: UnitOfWork, record: UnreadableRecord) -> None:
-    """Note that a record still cannot be read, and when it is tried again."""
+def put_off(work: UnitOfWork, record: UnreadableRecord, leaves_at: float) -> None:
+    """Note that a record still cannot be read, and when it is tried again: at the latest when it leaves the sweep."""
     age = work.now - record.at
     pause = AGAIN[record.tries] if record.tries < len(AGAIN) else HOUR if age < DAY else DAY
+    next_at = min(work.now + pause, max(leaves_at, work.now))
     mine = broken.c.account == work.account, broken.c.digest == record.digest
-    work.conn.execute(update(broken).where(*mine).values(tries=record.tries + 1, next_at=work.now + pause))
+    work.conn.execute(update(broken).where(*mine).values(tries=record.tries + 1, next_at=next_at))
+
+
+def leave(work: UnitOfWork, record: UnreadableRecord, kind: str) -> None:
+    """Put a record before a person that nobody could read while it was swept; its gap closes as not judged."""
+    cause = write_key(Thing(kind, record.start, record.id or record.gap), 1)
+    draft = Draft(
+        lane="keep",
+        target=record.id or record.gap,
+        cause=cause,
+        action=Keep(),
+        state="waiting",
+        mode=APPROVE,
+        rules=(),
+        fingerprints=(),
+        because="look at it yourself: no rule could judge it",
+        why_waiting=f"the record of it cannot be read: {record.why}",
+        item=f"{cause}#unreadable",
+        scanned_at=record.start,
+        known_at=record.at,
+    )
+    place(work, [draft])
+    _close(work, record, "not judged")
+
+
+def retry(work: UnitOfWork, wanted: Order) -> str:
+    """Let a record be read again at once, or all; return what is said to who asked for it."""
+    found = _find(work, wanted.subject)
+    for record in found:
+        mine = broken.c.account == work.account, broken.c.digest == record.digest
+        work.conn.execute(update(broken).where(*mine).values(next_at=0.0))
+    return f"{len(found)} to be read again" if found else _explain_none(wanted.subject)
+
+
+def close(work: UnitOfWork, wanted: Order) -> str:
+    """Close the gap of a record that nobody has judged, on a person's word; it is never read again."""
+    found = _find(work, wanted.subject) if wanted.subject else ()
+    for record in found:
+        _close(work, record, "closed", who=wanted.who, because=wanted.because)
+    return f"{len(found)} closed" if found else _explain_none(wanted.subject)
+
+
+def _list(
+    conn: Connection, account: str, condition: ColumnElement[bool], limit: int | None = None
+) -> tuple[UnreadableRecord, ...]:
+    mine = broken.c.account == account, broken.c.state == "open"
+    query = select(*COLUMNS).where(*mine, condition).order_by(broken.c.next_at).limit(limit)
+    return tuple(UnreadableRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
+
+
+def _find(work: UnitOfWork, subject: str) -> tuple[UnreadableRecord, ...]:
+    """Return the open records that a subject names, by the id of their gap or their own; all for an empty one."""
+    named = or_(func.substr(broken.c.digest, 1, SHORT) == subject, broken.c.id == subject)
+    return _list(work.conn, work.account, named if subject else true())
+
+
+def _close(work: UnitOfWork, record: UnreadableRecord, state: str, **told: str) -> None:
+    _set_state(work, record, state)
+    times = {"start": instant(record.start), "end": instant(record.end), "opened": instant(record.at)}
+    named = {"source": record.source, "gap": record.gap, "id": record.id, "reason": "unreadable", "outcome": state}
+    work.chain.add("gap closed", why=record.why, **named, **times, **told)
+
+
+def _set_state(work: UnitOfWork, record: UnreadableRecord, state: str) -> None:
+    """Give a state to a record, and to all others that tell of the same thing."""
+    same = broken.c.digest == record.digest
+    if record.id:
+        same |= (broken.c.source == record.source) & (broken.c.id == record.id)
+    mine = broken.c.account == work.account, broken.c.state == "open"
+    work.conn.execute(update(broken).where(*mine, same).values(state=state))
+
+
+def _explain_none(subject: str) -> str:
+    return f"no unreadable record is named {subject!r}: `worker gaps` lists them"

@@ -84,8 +84,12 @@ class Sight(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Write the key."""
-        thing = self.reading.thing
-        force_setattr(self, "key", str(EventKey(_write_time(thing.time), thing.kind, thing.id, self.number)))
+        force_setattr(self, "key", write_key(self.reading.thing, self.number))
+
+
+def write_key(thing: Thing, number: int) -> str:
+    """Return the key of the event that the sight with a number of a thing is."""
+    return str(EventKey(_write_time(thing.time), thing.kind, thing.id, number))
 
 
 @lru_cache(maxsize=4096)
@@ -146,6 +150,9 @@ class Broken(Struct, frozen=True):
     """Whether rules get it all the same."""
     id: str = ""
     """What names it, where that can be read."""
+    start: float = 0.0
+    """Its moment, or the beginning of the slice that it came with where its time cannot be read."""
+    end: float = 0.0
 
 
 class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -318,6 +318,8 @@ broken = Table(
     _later_text("state", "open"),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     _later_time("next_at"),
+    _later_time("start"),
+    _later_time("end"),
 )
 
 spent = Table("spent", metadata, _text("credential", key=True), Column("buckets", Text, nullable=False), _time("at"))
