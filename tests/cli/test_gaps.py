@@ -85,7 +85,7 @@ def test_an_unreadable_record_is_a_gap_with_its_moment_and_next_try_and_no_findi
     assert told == {"source": "messages", "record": "4Nj-1"} | expected
     assert (len(gap["id"]), gap["next_try"] > gap["start"]) == (12, True)
     out = unreadable.type("gaps")[1]
-    assert all(word in out for word in (gap["id"], "unreadable: 4Nj-1", "tried again at"))
+    assert {gap["id"], "unreadable:", "4Nj-1", "tried"} <= set(out.split())
 
 
 @pytest.mark.slow
