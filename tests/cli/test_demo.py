@@ -47,7 +47,7 @@ async def test_the_demo_proves_everything_it_did() -> None:
     out, err = await process.communicate()
     figures = msgspec.json.decode(out)
     hold("--json", {"worker demo": HELD["--json"]["worker demo"]}, {"worker demo": list_keys(figures)})
-    assert 1000 < figures["new messages"] < 1400 < figures["messages read"]
+    assert 1000 < figures["new messages"] < 1500 < figures["messages read"]  # a granted verdict is news
     assert (process.returncode, err) == (0, b"")
     assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)
     assert {kind for kind, states in figures["entries"].items() if "done" in states} == {
@@ -55,9 +55,12 @@ async def test_the_demo_proves_everything_it_did() -> None:
         "BlockSender",
         "Move",
         "Notify",
+        "Reclassify",
         "Release",
     }
-    assert set(figures["entries"]["Reclassify"]) == {"accepted"}  # Cloudflare takes longer than the demo to decide
+    assert min(figures["verdicts granted"], figures["verdicts rejected"]) > 0
+    asked = sum(figures[f"verdicts {told}"] for told in ("granted", "rejected", "undecided"))
+    assert sum(figures["entries"]["Reclassify"].values()) == asked
     taken_back = {kind: states for kind, states in figures["entries"].items() if "later" in states}
     assert {kind: set(states) for kind, states in taken_back.items()} == {"Disallow": {"later"}, "Unblock": {"later"}}
 

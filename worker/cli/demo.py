@@ -155,6 +155,8 @@ def list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
     yield "messages and reports read, with repeats", f"{f.messages_read:,}"
     yield "of which new (clean mail is not read)", f"{f.new_messages:,}"
     yield "decisions", f.decisions
+    asked = f"{f.verdicts_granted} granted, {f.verdicts_rejected} rejected, {f.verdicts_undecided} not decided yet"
+    yield "other verdicts that were asked for", asked
     yield "API calls", f.api_calls
     yield "API calls per 1,000 messages read", f.calls_per_1000_messages
     yield "API calls per 1,000 actions", f.calls_per_1000_actions

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,20 +11,22 @@ from msgspec import Struct
 
 from worker.daemon import App
 from worker.daemon.once import find_unsettled
-from worker.ledger.entries import Entry, is_accepted
+from worker.ledger.entries import DENIED, Entry
 from worker.ledger.values import EventKey
 from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
 
 HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
 """Messages of the last hour at the start; seconds that an answer takes; seconds by which reads lag."""
+REVIEW = 15.0
+"""Seconds for which Cloudflare decides about a request for another verdict; it takes hours outside of the demo."""
 WAVES, PAUSE = 40, 0.5
 PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
 """What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""
 ARRIVALS = WAVES * sum(PER_WAVE.values())
 PATIENCE = 60.0
 UNPROVED = ("failed", "unsure", "waiting", "held", "claimed", "sent")
-"""States of an entry that failed or is not settled yet."""
+"""States of an entry that failed or is not settled yet, unless that is Cloudflare's decision."""
 CAUGHT = ("outbreak", "outbreak_spoof", "phish")
 """Kinds of mail that none of the shipped rules leaves in an inbox."""
 
@@ -46,6 +49,9 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
     left_in_inboxes: int
     open_gaps: int
     unproved: int
+    verdicts_granted: int
+    verdicts_rejected: int
+    verdicts_undecided: int
 
     @property
     def is_good(self) -> bool:
@@ -56,9 +62,8 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
 @asynccontextmanager
 async def serve_account(folder: Path, rules: Path, listen: str) -> AsyncIterator[tuple[World, Settings]]:
     """Serve an account with an hour of mail; yield it with the settings of a worker that enforces its rules there."""
-    world = World(
-        seed=1, now=time.time, mail_flow=MailFlow(messages=HISTORY), options=SandboxOptions(lag=LAG, report_after=5.0)
-    )
+    options = SandboxOptions(lag=LAG, report_after=5.0, review_delay=REVIEW)
+    world = World(seed=1, now=time.time, mail_flow=MailFlow(messages=HISTORY), options=options)
     async with serve(world, latency=LATENCY) as url:
         yield world, Settings.load({
             "CLOUDFLARE_BASE_URL": f"{url}/client/v4",
@@ -119,7 +124,8 @@ async def measure(app: App, world: World, since: float) -> Figures:
     entries = await ledger.entries(worker.account, limit=1_000_000)
     acted = [entry for entry in entries if entry.answered_at and entry.lane != "notice"]
     to_action = _time_to_action(acted, world, since)
-    to_proof = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done"]
+    to_proof = [entry.settled_at - entry.answered_at for entry in acted if entry.state == "done" and not entry.review]
+    reviews = Counter(entry.review for entry in entries)
     calls = sum(worker.client.calls.values())
     return Figures(
         messages_read=worker.totals["read"],
@@ -136,7 +142,10 @@ async def measure(app: App, world: World, since: float) -> Figures:
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
         open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed]),
-        unproved=sum(entry.state in UNPROVED and not is_accepted(entry) for entry in entries),
+        unproved=sum(entry.state in UNPROVED and not entry.review for entry in entries),
+        verdicts_granted=reviews["granted"],
+        verdicts_rejected=sum(reviews[review] for review in DENIED),
+        verdicts_undecided=reviews["accepted"],
     )
 
 
