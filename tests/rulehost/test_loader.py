@@ -48,6 +48,39 @@ def test_rules_without_marks_observe_a_hundred_an_hour(tmp_path: Path) -> None:
     assert (rule.info.mode.name, rule.info.limit.count, rule.info.priority) == ("OBSERVE", 100, 0)
 
 
+NOTIFIES = """
+    HELP = "helpdesk"
+    told = sample.message(subject="pay")
+
+    def channel(message: Message) -> str:
+        return message.subject
+
+    @rule
+    @example(told, gives={example})
+    def notifies(message: Message) -> Notify | None:
+        "It notifies."
+        return {notice} if message.subject == "pay" else None
+"""
+
+
+@pytest.mark.parametrize(
+    ("notice", "example", "channels"),
+    [
+        ('Notify("soc")', 'Notify("soc")', ("soc",)),
+        ('Notify(channel="soc", because="x")', 'Notify("soc")', ("soc",)),
+        ("Notify(HELP)", "Notify(HELP)", ("helpdesk",)),
+        ("Notify(channel(message))", 'Notify("pay")', ("pay",)),
+        ("Notify(channel(message))", "Notify(told.subject)", ()),
+    ],
+    ids=["written out", "by keyword", "a constant of the file", "named by an example only", "computed"],
+)
+def test_the_channels_that_a_rule_may_notify_are_read_from_it(
+    tmp_path: Path, notice: str, example: str, channels: tuple[str, ...]
+) -> None:
+    (rule,) = load(rule_files(tmp_path, notifies=NOTIFIES.format(notice=notice, example=example))).rules
+    assert rule.info.channels == channels
+
+
 FIRST = "the type of the first parameter says what triggers the rule; use Message"
 PLAIN = "a rule is a plain function: not async, no yield"
 

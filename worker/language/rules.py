@@ -72,6 +72,8 @@ class RuleInfo(Struct, frozen=True, kw_only=True):
     priority: int
     dispositions: tuple[str, ...] | None
     fingerprint: str
+    channels: tuple[str, ...] = ()
+    """Where it may notify, as far as its code says so."""
 
 
 class Proposal(Struct, frozen=True, kw_only=True):

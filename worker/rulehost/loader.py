@@ -29,6 +29,7 @@ from worker.rulehost.validation import (
     check_mark,
     check_review,
     check_source,
+    find_channels,
     fingerprint,
     normalise,
     read_signature,
@@ -55,6 +56,7 @@ class _Parsed(Struct, frozen=True):
     code: CodeType
     bare: str
     lines: dict[str, int]
+    channels: dict[str, tuple[str, ...]]
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> Bundle:
@@ -163,8 +165,10 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
     if not name.removesuffix(".py").isidentifier():
         found.append(Problem("rename the file; only letters, digits and _ may stand before .py", file))
     problems += found
-    lines = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return None if found else _Parsed(file, code, normalise(tree), lines)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    lines = {node.name: node.lineno for node in functions}
+    channels = {node.name: find_channels(node, tree) for node in functions}
+    return None if found else _Parsed(file, code, normalise(tree), lines, channels)
 
 
 @contextmanager
@@ -272,6 +276,7 @@ def _check_rule(
         priority=mark.priority,
         dispositions=mark.dispositions,
         fingerprint=fingerprint(function.__name__, parsed.bare, *shared),
+        channels=parsed.channels.get(function.__name__, ()),
     )
     return (None if problems else LoadedRule(info, function)), problems
 

@@ -97,6 +97,28 @@ def _is_offered(wanted: str) -> bool:
     return package == "worker" and name in worker.__all__
 
 
+def find_channels(function: ast.FunctionDef, module: ast.Module) -> tuple[str, ...]:
+    """Return the channels that a function and its examples notify, written out or as a constant of the file."""
+    constants = {
+        target.id: node.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    named = [value for node in ast.walk(function) if isinstance(node, ast.Call) for value in _channel_of(node)]
+    values = [constants.get(value.id) if isinstance(value, ast.Name) else value for value in named]
+    texts = [value.value for value in values if isinstance(value, ast.Constant)]
+    return tuple(sorted({text for text in texts if isinstance(text, str)}))
+
+
+def _channel_of(call: ast.Call) -> list[ast.expr]:
+    """Return what a call of Notify says about its channel."""
+    if not isinstance(call.func, ast.Name) or call.func.id != "Notify":
+        return []
+    return [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "channel")]
+
+
 def read_signature(function: Callable[..., Any]) -> Signature:
     """Read a signature: trigger, facts, and every action that the rule may ever return. Raises Misread."""
     code = getattr(function, "__code__", None)
