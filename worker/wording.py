@@ -1,12 +1,17 @@
 """Wording: how people are told of amounts, times and actions, alike in commands and in notices. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from worker.escaping import escape
 from worker.language.actions import AnyAction
 from worker.ledger.values import EventKey
 
+WORDS = 100
+"""Characters of one text that a stranger wrote."""
+NAMED = 2
+"""People who are named."""
 NOUNS = {
     "Message": ("message", "messages"),
     "Report": ("report", "reports"),
@@ -29,6 +34,22 @@ def count_events(causes: Iterable[str]) -> str:
     return ", ".join(count(number, *NOUNS.get(kind, (kind,))) for kind, number in counts.items())
 
 
+def name_event(cause: str, subject: str, sender: str, recipients: Sequence[str] = ()) -> str:
+    """Name a mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
+    parts = [repr(escape(subject, WORDS))] if subject else []
+    parts += [f"from {escape(sender, WORDS)}"] if sender else []
+    parts += [f"to {name_people(recipients)}"] if recipients else []
+    event = EventKey.parse(cause)
+    return " ".join(parts) or escape(f"{event.kind} {event.id}" if event else cause, 2 * WORDS)
+
+
+def name_people(addresses: Sequence[str]) -> str:
+    """Name two people, and count the rest."""
+    rest = len(addresses) - NAMED
+    more = [f"and {rest:,} more"] if rest > 0 else []
+    return " ".join([", ".join(escape(address, WORDS) for address in addresses[:NAMED]), *more])
+
+
 def format_duration(seconds: float) -> str:
     """Write a duration in its two largest units, such as ``1d 2h``."""
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -44,7 +65,16 @@ def format_duration(seconds: float) -> str:
 
 def describe_action(action: AnyAction) -> str:
     """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
-    fields = {name: getattr(action, name) for name in action.__struct_fields__ if name != "because"}
+    return _write_action(action, {"because"})
+
+
+def summarise_action(action: AnyAction) -> str:
+    """Write an action without its target, such as ``BlockSender EMAIL for 30d``."""
+    return _write_action(action, {"because", "pattern"})
+
+
+def _write_action(action: AnyAction, without: set[str]) -> str:
+    fields = {name: getattr(action, name) for name in action.__struct_fields__ if name not in without}
     return " ".join([type(action).__name__, *(_describe_field(name, value) for name, value in fields.items() if value)])
 
 

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from worker.api import Budget, Client, Clock, HttpTransport, Urgency
+from worker.audit.announcements import Terms
+from worker.audit.announcer import Announcer
+from worker.audit.deliveries import Deliveries
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
@@ -15,7 +18,7 @@ from worker.intake.sources import WHEN_NEEDED, Messages, Source, Submissions
 from worker.intake.unreadable import UnreadableRecords
 from worker.judging.facts import Facts
 from worker.judging.services import AccountServices, Timing
-from worker.language.rules import OFF
+from worker.language.rules import OBSERVE, OFF, RuleInfo
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.notifiers import Channels
@@ -51,6 +54,7 @@ class Services(NamedTuple):
     host: Host
     channels: Channels
     timing: Timing
+    deliveries: Deliveries
 
 
 class ApiConnection(NamedTuple):
@@ -93,6 +97,7 @@ class AccountWorker:
         )
 
         self.unreadable = UnreadableRecords(own, self.intakes)
+        self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
     @property
     def totals(self) -> Counter[str]:
@@ -113,6 +118,7 @@ class AccountWorker:
             ("held events", self.held.step),
             ("unreadable records", self.unreadable.step),
             ("domains", self.integration.check),
+            ("announcements", self.announcer.step),
         )
         return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside)]
 
@@ -168,6 +174,20 @@ def _open_client(account: str, connection: ApiConnection, services: Services) ->
     on_call = services.outlets.metrics.on_call
     return Client(
         connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=on_call
+    )
+
+
+def _open_announcer(account: str, services: Services, rules: Callable[[], dict[str, RuleInfo]]) -> Announcer:
+    """Return what calls people to what waits for them in an account."""
+    settings = services.settings
+    terms = Terms(account, settings.lapse, may_approve=settings.ceiling > OBSERVE)
+    return Announcer(
+        services.ledger,
+        services.deliveries,
+        find_rules=rules,
+        clock=services.clock,
+        terms=terms,
+        gather=services.timing.gather_notices,
     )
 
 

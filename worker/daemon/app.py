@@ -169,6 +169,7 @@ class App:
             if still.unreadable:
                 records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
                 yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
+        yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
 

@@ -42,6 +42,7 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
         for worker in app.workers:
             await _read_account(worker, app.services.clock)
             summary.unsettled += await _settle(app, worker)
+            await worker.announcer.step()
             await _add_up(summary, app, worker)
             await worker.integration.check()
         await maintenance.read_standstill(app)

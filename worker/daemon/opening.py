@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from worker.api import ApiClock, Budget, Clock, Credential, HttpTransport
 from worker.api.pacing import UNDATED
+from worker.audit.deliveries import Deliveries
 from worker.daemon.account import AccountWorker, ApiConnection, Services
 from worker.daemon.app import App
 from worker.judging.services import Timing
@@ -39,7 +40,9 @@ async def open_app(
             on_migration=lambda copy: outlets.log.warning("ledger migrated", copy=str(copy), back=WAY_BACK),
         )
         ledger = await stack.enter_async_context(opening)
-        services = Services(settings, outlets, clock or ApiClock(), ledger, host, channels, timing)
+        clock = clock or ApiClock()
+        deliveries = Deliveries(channels, clock, outlets.log)
+        services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries)
         connections = await _open_connections(stack, services, accounts)
         prefixes = {one.id: f"{one.id} " if len(accounts) > 1 else "" for one in accounts}
         workers = [AccountWorker(id_, connections[id_], services, prefix=prefix) for id_, prefix in prefixes.items()]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from worker.escaping import escape
 from worker.ledger.entries import Entry, Review
-from worker.ledger.values import EventKey
+from worker.wording import name_event
 
 NOTICE_LINES = 10
 """Entries that one notice tells about; it says how many more there are."""
@@ -34,13 +34,6 @@ def describe_end(entry: Entry) -> str:
 
 
 def _line(entry: Entry) -> str:
+    about = name_event(entry.cause, entry.subject, entry.sender)
     came = f" · {escape(entry.said, WORDS)}" if entry.said else ""
-    return f"- {escape(entry.because, WORDS) or 'no reason given'} · {_about(entry)}{came} · entry {entry.id}"
-
-
-def _about(entry: Entry) -> str:
-    """Name the mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
-    subject = [repr(escape(entry.subject, 100))] if entry.subject else []
-    sender = [f"from {escape(entry.sender, 100)}"] if entry.sender else []
-    event = EventKey.parse(entry.cause)
-    return " ".join(subject + sender) or escape(f"{event.kind} {event.id}" if event else entry.cause, 200)
+    return f"- {escape(entry.because, WORDS) or 'no reason given'} · {about}{came} · entry {entry.id}"

@@ -169,6 +169,8 @@ class Entry(WantedEffect, frozen=True, kw_only=True):
     drifted_at: float = 0.0
     """When the API first contradicted what was proved."""
     waits_since: float = 0.0
+    announced_at: float = 0.0
+    """When people were last told that it waits; before ``waits_since``, of this question nobody was told yet."""
     settled_at: float = 0.0
 
 

@@ -10,7 +10,19 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from worker.errors import StoreError
-from worker.ledger import claiming, orders, pages, retention, settling, sights, spending, standstill, unreadable, views
+from worker.ledger import (
+    claiming,
+    orders,
+    pages,
+    retention,
+    settling,
+    sights,
+    spending,
+    standstill,
+    unreadable,
+    views,
+    waiting,
+)
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import sizes, upsert
 from worker.ledger.db.lock import hold_lock
@@ -162,7 +174,19 @@ class Ledger:
 
     async def lapse(self, account: str, now: float, lapse: float) -> int:
         """End what has waited for a person longer than ``lapse`` seconds."""
-        return await self._write(account, now, orders.lapse, lapse)
+        return await self._write(account, now, waiting.lapse, lapse)
+
+    async def list_unannounced(self, account: str, now: float, again_after: float) -> tuple[waiting.Waiting, ...]:
+        """Return what waits for a person and is to be announced: never told of, or once more after so many seconds."""
+        return await self._read(waiting.list_unannounced, account, now, again_after)
+
+    async def mark_announced(self, told: Sequence[waiting.Waiting], now: float) -> None:
+        """Write down that people were told that these wait."""
+        await self._put(waiting.mark_announced, told, now)
+
+    async def count_undecided(self, account: str) -> int:
+        """Return how many decisions wait for a person."""
+        return await self._read(waiting.count_undecided, account)
 
     async def prune(self, account: str, now: float, sights_before: Mapping[str, float], keep_before: float) -> None:
         """Delete what is older than it is kept: sights by kind of thing, everything else alike."""

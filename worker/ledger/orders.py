@@ -78,18 +78,6 @@ def _subject(brake: Brake) -> str:
     return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
 
 
-def lapse(work: UnitOfWork, after: float) -> int:
-    """End what has waited for a person longer than ``after`` seconds; return how many.
-
-    What a person has approved waits for nobody but what is on its way to the same target.
-    """
-    undecided = (entries.c.state == "waiting") & (entries.c.approved_by == "")
-    old = work.load(undecided & (entries.c.waits_since < work.now - after))
-    for entry in old:
-        work.move(entry, "lapsed", "lapsed", said="nobody decided in time")
-    return len(old)
-
-
 def by_rule(rule: str) -> ColumnElement[bool]:
     """Say in SQL that a rule is among those an entry stands on."""
     return type_coerce(entries.c.rules, Text).contains(f'"{rule}"', autoescape=True)

@@ -83,3 +83,10 @@ async def test_no_submission_is_judged_again_only_because_its_triage_counts_now(
         assert (news.sights, len(news.echoes)) == ((), 3)
         await ledger.enter(Page(account=ME, now=T0 + 60, source="submissions", news=news))
         assert await ledger.news(ME, readings, T0 + 120, 120.0) == NewSights()
+
+
+async def test_of_what_waits_nobody_was_told_yet(old: Path) -> None:
+    async with migrated(old) as ledger:
+        waits = {entry.id for entry in await ledger.entries(ME, states=("waiting",)) if not entry.approved_by}
+        assert waits
+        assert {one.id for one in await ledger.list_unannounced(ME, T0, 86400.0)} == waits

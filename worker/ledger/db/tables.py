@@ -201,6 +201,7 @@ entries = Table(
     _later_text("fault"),
     _later_time("drifted_at"),
     _later_text("review"),
+    _later_time("announced_at"),
     Index(
         "entries_open",
         "account",
