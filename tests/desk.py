@@ -32,6 +32,7 @@ class Desk(Account):
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.ceiling: Mode = ENFORCE
+        self.lowered: frozenset[str] = frozenset()
         self.channel: Callable[[str, str], Awaitable[None]] = self.notify
         self.greeting: Callable[[], Awaitable[object]] = self.lists
         self.restart()
@@ -50,7 +51,7 @@ class Desk(Account):
 
     def standing(self) -> Standing:
         """What rules there are."""
-        return Standing(ceiling=self.ceiling, rules={RULE.name: RULE})
+        return Standing(ceiling=self.ceiling, rules={RULE.name: RULE}, lowered=self.lowered)
 
     async def hear(self, readings: Sequence[Reading]) -> None:
         """Keep what contradicts what was judged."""

@@ -34,14 +34,15 @@ async def test_a_process_that_answers_is_alive_even_when_it_is_not_ready() -> No
 async def test_a_worker_that_is_not_ready_says_why() -> None:
     sources = {"messages": {"covered_seconds_ago": 900.0}}
     async with (
-        serving(Readiness(ready=False, why=("messages are read until 15 m ago",), sources=sources)) as url,
+        serving(Readiness(ready=False, reasons=("late",), why=("messages are late",), sources=sources)) as url,
         ClientSession() as web,
         web.get(url + "/readyz") as answer,
     ):
         assert answer.status == 503
         assert await answer.json() == {
             "ready": False,
-            "why": ["messages are read until 15 m ago"],
+            "reasons": ["late"],
+            "why": ["messages are late"],
             "warnings": [],
             "sources": sources,
         }

@@ -151,6 +151,7 @@ class Metrics:
             "worker_unreadable_records", "Records that nobody has judged", ["account"], registry=one
         )
         self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
+        self.not_ready = Gauge("worker_not_ready", "1 while this keeps it from being ready", ["reason"], registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
 
     def on_call(self, operation: str, status: int, seconds: float) -> None:

@@ -2,8 +2,17 @@
 
 import pytest
 
-from worker.daemon.readiness import Reasons, SourceProgress, find_silence, find_standstill, judge_readiness
-from worker.ledger.standstill import Standstill
+from worker.daemon.readiness import (
+    Reason,
+    Reasons,
+    SourceProgress,
+    Trouble,
+    find_reasons,
+    find_silence,
+    find_standstill,
+    judge_readiness,
+)
+from worker.ledger.standstill import KeptBack, Standstill
 
 NOW = 1_000_000.0
 
@@ -13,73 +22,99 @@ def source(*, ago: float = 5.0, missing: float = 0.0, slow: str = "", reached: f
     return SourceProgress("messages", NOW - ago if reached is None else reached, missing, slow, 30.0)
 
 
+def find(one: SourceProgress, *troubles: Trouble, stopping: bool = False) -> list[tuple[str, str]]:
+    """Return kind and sentence of each reason."""
+    return [(reason.kind, reason.says) for reason in find_reasons([one], troubles, NOW, stopping=stopping)]
+
+
+def failing(stops: str, problem: str) -> Trouble:
+    return Trouble("loop_failing", stops, problem)
+
+
 def test_a_source_that_is_read_until_just_now_is_ready() -> None:
-    found = judge_readiness([source(missing=1800.0)], {}, NOW, stopping=False)
-    assert (found.ready, found.why) == (True, ())
+    assert find(source(missing=1800.0)) == []
+    found = judge_readiness([], [source(missing=1800.0)], NOW)
+    assert (found.ready, found.why, found.reasons) == (True, (), ())
     assert found.sources == {"messages": {"covered_seconds_ago": 5.0, "missing_seconds": 1800.0}}
 
 
-def test_a_source_that_lags_behind_says_by_how_much() -> None:
-    found = judge_readiness([source(ago=95.0)], {}, NOW, stopping=False)
-    assert (found.ready, found.why) == (False, ("messages: read up to 95 s ago, the limit is 30 s",))
+@pytest.mark.parametrize(
+    ("one", "kind", "says"),
+    [
+        (source(ago=95.0), "reading_late", "messages: read up to 95 s ago, the limit is 30 s"),
+        (source(reached=0.0), "nothing_read", "messages: nothing has been read yet"),
+        (source(slow="the search took more than 60 s"), "search_slow", "messages: the search took more than 60 s"),
+    ],
+)
+def test_a_source_that_is_not_read_says_in_which_way(one: SourceProgress, kind: str, says: str) -> None:
+    assert find(one) == [(kind, says)]
 
 
 def test_a_source_of_which_nothing_is_read_yet_has_no_figures() -> None:
-    found = judge_readiness([source(reached=0.0)], {}, NOW, stopping=False)
-    assert (found.ready, found.why, found.sources) == (False, ("messages: nothing has been read yet",), {})
-
-
-def test_a_gap_that_cannot_be_closed_for_now_is_not_ready() -> None:
-    found = judge_readiness([source(slow="the search took more than 60 s to answer")], {}, NOW, stopping=False)
-    assert found.why == ("messages: the search took more than 60 s to answer",)
+    assert judge_readiness([], [source(reached=0.0)], NOW).sources == {}
 
 
 def test_every_trouble_is_told_and_stopping_comes_first() -> None:
-    found = judge_readiness([source()], {"reports": "could not connect to the API"}, NOW, stopping=True)
-    assert found.why == ("the worker is stopping", "reports: could not connect to the API")
+    found = find(source(), failing("reports", "could not connect"), stopping=True)
+    assert found == [("stopping", "the worker is stopping"), ("loop_failing", "reports: could not connect")]
 
 
 def test_what_stops_several_is_said_once_with_their_names() -> None:
-    troubles = {"messages": "could not connect", "start": "no permission", "reports": "could not connect"}
-    found = judge_readiness([source()], troubles, NOW, stopping=False)
-    assert found.why == ("messages, reports: could not connect", "start: no permission")
+    troubles = [
+        failing("messages", "could not connect"),
+        failing("start", "no"),
+        failing("reports", "could not connect"),
+    ]
+    found = find(source(), *troubles)
+    assert [says for _, says in found] == ["messages, reports: could not connect", "start: no"]
+
+
+def test_reasons_of_one_kind_are_told_apart_and_their_kind_is_named_once() -> None:
+    reasons = [Reason("brake", "a", "one"), Reason("brake", "b", "other"), Reason("stopping", "", "third")]
+    found = judge_readiness(reasons, [], NOW)
+    assert (found.ready, found.why, found.reasons) == (False, ("one", "other", "third"), ("brake", "stopping"))
 
 
 def test_a_warning_keeps_nothing_from_being_ready() -> None:
-    found = judge_readiness([source()], {}, NOW, stopping=False, warnings=["rule a only observes"])
+    found = judge_readiness([], [source()], NOW, ["rule a only observes"])
     assert (found.ready, found.warnings) == (True, ("rule a only observes",))
 
 
-def test_a_reason_is_told_for_half_a_minute_after_it_is_gone() -> None:
+def test_a_reason_is_told_at_once_and_for_half_a_minute_after_it_is_gone() -> None:
+    reasons, one = Reasons(), Reason("event_held", "a", "an event waits")
+    assert reasons.note([one], 100.0) == (one,)
+    assert reasons.note([], 129.0) == (one,)
+    assert reasons.note([], 131.0) == ()
+
+
+def test_a_reason_whose_figures_change_is_told_once_as_it_is_now() -> None:
     reasons = Reasons()
-    assert reasons.note({"held": "an event waits"}, 100.0) == ("an event waits",)
-    assert reasons.note({}, 129.0) == ("an event waits",)
-    assert reasons.note({}, 131.0) == ()
+    reasons.note([Reason("brake", "a", "1 entry")], 100.0)
+    assert [one.says for one in reasons.note([Reason("brake", "a", "2 entries")], 101.0)] == ["2 entries"]
 
 
 @pytest.mark.parametrize(("age", "told"), [(299.0, False), (301.0, True)])
 def test_an_event_may_be_held_for_five_minutes(age: float, told: bool) -> None:  # noqa: FBT001
     still = Standstill(held=2, since=NOW - age, why="could not fetch Detection: no")
-    found = dict(find_standstill("a", still, NOW))
-    assert bool(found) == told
-    assert not told or "2 events wait to be judged, the oldest for 5 min: could not fetch" in found["held a"]
+    found = list(find_standstill("a", still, NOW))
+    assert [one.kind for one in found] == (["event_held"] if told else [])
+    assert not told or "2 events wait to be judged, the oldest for 5 min: could not fetch" in found[0].says
+
+
+@pytest.mark.parametrize(("silent", "told"), [(19.0, []), (20.0, ["api_silent"])])
+def test_the_api_may_be_silent_for_twenty_seconds(silent: float, told: list[str]) -> None:
+    assert [one.kind for one in find_silence("a", silent)] == told
 
 
 @pytest.mark.parametrize(
-    ("unreadable", "silent", "told"),
+    ("kept", "kind", "says"),
     [
-        ("", 19.0, []),
-        ("", 20.0, ["silent mail"]),
-        ("x", 0.0, ["unreadable mail"]),
-        ("x", 30.0, ["unreadable mail", "silent mail"]),
+        (("everything", "", 1200), "brake", "the brake on everything keeps back 1,200 entries"),
+        (("lane", "block", 1), "brake", "the brake on lane block keeps back 1 entry"),
+        (("rule", "a, b", 2), "brake", "the brake on rule a, b keeps back 2 entries"),
+        (("lowered", "a", 1), "rule_lowered", "rule a, which only observes until it is fixed, keeps back 1 entry"),
     ],
 )
-def test_a_source_that_is_silent_says_in_which_way(unreadable: str, silent: float, told: list[str]) -> None:
-    assert list(dict(find_silence("mail", unreadable, silent))) == told
-
-
-def test_what_is_kept_back_is_counted_by_what_keeps_it() -> None:
-    still = Standstill(kept_back={"the brake on everything": 1200})
-    assert list(dict(find_standstill("a", still, NOW)).values()) == [
-        "the brake on everything keeps back 1,200 entries that are ready"
-    ]
+def test_what_is_kept_back_is_counted_by_what_keeps_it(kept: tuple[str, str, int], kind: str, says: str) -> None:
+    still = Standstill(kept_back=(KeptBack(*kept),))  # type: ignore[arg-type]
+    assert [(one.kind, one.says) for one in find_standstill("a", still, NOW)] == [(kind, says)]

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
 from worker.daemon.readiness import (
     TURNS,
+    Reason,
     Reasons,
     SourceProgress,
+    Trouble,
+    find_reasons,
     find_silence,
     find_standstill,
     judge_readiness,
@@ -41,7 +44,7 @@ class App:
         self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
-        self._was_ready: bool | None = None
+        self._told: frozenset[str] | None = None
         self._been_ready = False
 
     @property
@@ -118,48 +121,62 @@ class App:
         self._held_up = now
 
     def log_readiness(self) -> None:
-        """Log each change of readiness; not being ready yet, right after the start, is no warning."""
-        found, before = self.check_readiness(), self._was_ready
-        self._was_ready = found.ready
-        if found.ready and not before:
+        """Log when readiness ends or returns, and each kind of reason that is added to others.
+
+        Not being ready yet, right after the start, is no warning.
+        """
+        found, told = self.check_readiness(), self._told
+        self._told = frozenset(found.reasons)
+        if found.ready and told != self._told:
             self.log.info("ready again" if self._been_ready else "ready")
             self._been_ready = True
-        elif not found.ready and before is not False:
-            (self.log.warning if before else self.log.info)("not ready", why="; ".join(found.why))
+        elif not self._told <= (told or frozenset()):
+            begins = found.reasons == ("nothing_read",) and not self._been_ready
+            reasons, why = ", ".join(found.reasons), "; ".join(found.why)
+            (self.log.info if begins else self.log.warning)("not ready", reasons=reasons, why=why)
 
     def check_readiness(self) -> Readiness:
         """Return whether the work is being done, and why not."""
         sources = [each for worker in self.workers for each in self._list_sources(worker)]
         now, stopping = self.services.clock.now(), self.stopping.is_set()
-        warnings = self._list_warnings()
-        reasons = self._reasons.note(dict(self._find_reasons(now)), self.services.clock.monotonic())
-        troubles = self._collect_troubles()
-        return judge_readiness(sources, troubles, now, stopping=stopping, warnings=warnings, reasons=reasons)
+        plain = find_reasons(sources, self._collect_troubles(), now, stopping=stopping)
+        lasting = self._reasons.note(self._find_silent(now), self.services.clock.monotonic())
+        return judge_readiness((*plain, *lasting), sources, now, self._list_warnings())
 
     def find_reasons(self) -> tuple[str, ...]:
         """Return what is silent now, in sentences."""
-        return tuple(says for _, says in self._find_reasons(self.services.clock.now()))
+        return tuple(reason.says for reason in self._find_silent(self.services.clock.now()))
 
-    def _find_reasons(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield by kind what is silent: read but not heard, heard but not judged, decided but not carried out."""
+    def _find_silent(self, now: float) -> Iterator[Reason]:
+        """Yield what is silent: read but not heard, heard but not judged, decided but not carried out."""
         for worker in self.workers:
-            silent = worker.connection.transport.silent
             for intake in worker.needed:
-                yield from find_silence(worker.name_source(intake), intake.legibility.explain(), silent)
+                name = worker.name_source(intake)
+                if unreadable := intake.legibility.explain():
+                    yield Reason("records_unreadable", name, f"{name}: {unreadable}")
             yield from find_standstill(worker.account, self.standstill.get(worker.account, Standstill()), now)
             if worker.integration.problem:
-                yield f"integration {worker.account}", worker.integration.problem
+                yield Reason("integration_lost", worker.account, worker.integration.problem)
+        for connection in dict.fromkeys(worker.connection for worker in self.workers):
+            yield from find_silence(connection.credential, connection.transport.silent)
 
-    def _collect_troubles(self) -> dict[str, str]:
-        """Return what stands in the way, by the name of what it stops; a source that nobody needs is not missed."""
+    def _collect_troubles(self) -> Iterator[Trouble]:
+        """Yield what stands in the way, with the name of what it stops; a source that nobody needs is not missed."""
         resting = {worker.name_source(intake) for worker in self.workers for intake in worker.resting}
-        named = {name: str(error) for name, error in self._troubles.items()}
-        troubles = {name: error for name, error in named.items() if name.removesuffix(BEHIND) not in resting}
+        failing = {worker.name_source(one): lost for worker, lost in self._list_lost() for one in worker.needed}
+        failing |= {name: str(error) for name, error in self._troubles.items()}
+        for name, problem in failing.items():
+            if name.removesuffix(BEHIND) not in resting:
+                yield Trouble("loop_failing", name, problem)
         for worker in self.workers:
-            lost = worker.connection.transport.lost
-            unread = {worker.name_source(intake): lost for intake in worker.needed if lost}
-            troubles = unread | troubles | worker.executor.problems
-        return troubles
+            for name, problem in worker.executor.problems.items():
+                yield Trouble("actions_delayed", name, problem)
+
+    def _list_lost(self) -> Iterator[tuple[AccountWorker, str]]:
+        """Yield the accounts whose connection does not reach the API, and why."""
+        for worker in self.workers:
+            if lost := worker.connection.transport.lost:
+                yield worker, lost
 
     def _list_warnings(self) -> Iterator[str]:
         """Yield what a person has to fix while the worker continues."""

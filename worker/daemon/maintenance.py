@@ -4,6 +4,7 @@ from worker.audit.alerts import Alerts
 from worker.audit.stream import Stream
 from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
+from worker.daemon.readiness import KINDS
 from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
@@ -105,7 +106,7 @@ class Records:
 async def update_gauges(app: App) -> float:
     """Update the metrics that are not counted as things happen."""
     metrics = app.services.outlets.metrics
-    metrics.ready.set(app.check_readiness().ready)
+    _measure_readiness(app)
     app.log_problems()
     metrics.generation.set(app.services.host.bundle.generation)
     for worker in app.workers:
@@ -116,6 +117,14 @@ async def update_gauges(app: App) -> float:
         for intake in worker.needed:
             await _measure_source(app, worker, intake)
     return FIGURES_EVERY
+
+
+def _measure_readiness(app: App) -> None:
+    """Measure whether the worker is ready, and what keeps it from that."""
+    metrics, found = app.services.outlets.metrics, app.check_readiness()
+    metrics.ready.set(found.ready)
+    for kind in KINDS:
+        metrics.not_ready.labels(kind).set(kind in found.reasons)
 
 
 async def _measure_budget(app: App, worker: AccountWorker) -> None:

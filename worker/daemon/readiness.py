@@ -1,56 +1,85 @@
 """Readiness: whether the worker does its work, and each reason why not. Pure, but for how long a reason is told."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple, get_args
 
-from worker.ledger.standstill import Standstill
+from worker.ledger.standstill import Keeper, KeptBack, Standstill
 from worker.web import Readiness
 
+Kind = Literal[
+    "stopping",
+    "loop_failing",  # the API refuses or cannot be reached, or the rule process cannot be started
+    "nothing_read",
+    "reading_late",
+    "search_slow",
+    "actions_delayed",
+    "records_unreadable",
+    "event_held",
+    "brake",
+    "rule_lowered",
+    "integration_lost",
+    "api_silent",
+]
+"""Why the worker is not ready, as programs read it: the table in docs/operations.md lists each."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 TURNS = 3
 """Polls that a source may miss before it counts as late."""
-
-
 OLDEST_HELD = 300.0
 """Seconds for which an event may wait for a fact."""
 SILENT = 20.0
 """Seconds for which the API may leave every request unanswered."""
 TOLD = 30.0
 """Seconds for which a reason is told after it is gone, so that one that comes and goes is seen."""
+KEEPERS: dict[Keeper, str] = {
+    "everything": "the brake on everything",
+    "lane": "the brake on lane {of}",
+    "rule": "the brake on rule {of}",
+    "lowered": "rule {of}, which only observes until it is fixed,",
+}
+
+
+class Reason(NamedTuple):
+    """A reason why the worker is not ready; ``about`` tells reasons of one kind apart."""
+
+    kind: Kind
+    about: str
+    says: str
 
 
 class Reasons:
     """Remembers why the worker was not ready a moment ago."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, str]] = {}
+        self._seen: dict[tuple[Kind, str], tuple[float, Reason]] = {}
 
-    def note(self, found: Mapping[str, str], now: float) -> tuple[str, ...]:
-        """Return what is told now: what was found, by its kind, and what is gone for less than half a minute."""
-        self._seen |= {kind: (now, says) for kind, says in found.items()}
-        self._seen = {kind: seen for kind, seen in self._seen.items() if now - seen[0] < TOLD}
-        return tuple(says for _, says in self._seen.values())
+    def note(self, found: Iterable[Reason], now: float) -> tuple[Reason, ...]:
+        """Return what is told now: what was found, and what is gone for less than half a minute."""
+        self._seen |= {(reason.kind, reason.about): (now, reason) for reason in found}
+        self._seen = {key: seen for key, seen in self._seen.items() if now - seen[0] < TOLD}
+        return tuple(reason for _, reason in self._seen.values())
 
 
-def find_silence(name: str, unreadable: str, silent: float) -> Iterator[tuple[str, str]]:
-    """Yield what keeps a source unheard although it is read."""
-    if unreadable:
-        yield f"unreadable {name}", f"{name}: {unreadable}"
+def find_silence(account: str, silent: float) -> Iterator[Reason]:
+    """Yield that the API answers nothing at all."""
     if silent >= SILENT:
-        yield f"silent {name}", f"{name}: the API has answered no request for {silent:.0f} s"
+        yield Reason("api_silent", account, f"the API has answered no request for {silent:.0f} s")
 
 
-def find_standstill(account: str, still: Standstill, now: float) -> Iterator[tuple[str, str]]:
+def find_standstill(account: str, still: Standstill, now: float) -> Iterator[Reason]:
     """Yield what waits in the ledger without anybody working on it."""
     if still.held and now - still.since > OLDEST_HELD:
         events = "1 event waits" if still.held == 1 else f"{still.held:,} events wait"
-        yield (
-            f"held {account}",
-            f"{events} to be judged, the oldest for {(now - still.since) / 60:.0f} min: {still.why}",
-        )
-    for what, count in still.kept_back.items():
-        ready = "1 entry that is" if count == 1 else f"{count:,} entries that are"
-        yield f"kept back {account} {what}", f"{what} keeps back {ready} ready"
+        says = f"{events} to be judged, the oldest for {(now - still.since) / 60:.0f} min: {still.why}"
+        yield Reason("event_held", account, says)
+    for kept in still.kept_back:
+        yield Reason("rule_lowered" if kept.by == "lowered" else "brake", f"{account} {kept.of}", _describe(kept))
+
+
+def _describe(kept: KeptBack) -> str:
+    """Say what keeps how much back."""
+    entries = "1 entry" if kept.entries == 1 else f"{kept.entries:,} entries"
+    return f"{KEEPERS[kept.by].format(of=kept.of)} keeps back {entries}"
 
 
 class SourceProgress(NamedTuple):
@@ -65,23 +94,37 @@ class SourceProgress(NamedTuple):
     """How many seconds old the end of what is read may be."""
 
 
+class Trouble(NamedTuple):
+    """What stands in the way of a loop, or of a kind of action; ``stops`` is its name."""
+
+    kind: Kind
+    stops: str
+    problem: str
+
+
+def find_reasons(
+    sources: Iterable[SourceProgress], troubles: Iterable[Trouble], now: float, *, stopping: bool
+) -> Iterator[Reason]:
+    """Yield what keeps the worker from reading and acting at this moment."""
+    if stopping:
+        yield Reason("stopping", "", "the worker is stopping")
+    yield from _merge_troubles(troubles)
+    for source in sources:
+        yield from _find_lag(source, now)
+
+
 def judge_readiness(
-    sources: Iterable[SourceProgress],
-    troubles: Mapping[str, str],
-    now: float,
-    *,
-    stopping: bool,
-    warnings: Iterable[str] = (),
-    reasons: Iterable[str] = (),
+    reasons: Iterable[Reason], sources: Iterable[SourceProgress], now: float, warnings: Iterable[str] = ()
 ) -> Readiness:
     """Return whether the worker does its work, and each reason why not."""
-    sources = list(sources)
-    why = ["the worker is stopping"] if stopping else []
-    why += _merge_troubles(troubles)
-    why += [sentence for source in sources if (sentence := _describe_lag(source, now))]
-    why += reasons
-    figures = {source.name: _measure(source, now) for source in sources if source.reached}
-    return Readiness(ready=not why, why=tuple(why), warnings=tuple(warnings), sources=figures)
+    reasons = tuple(reasons)
+    return Readiness(
+        ready=not reasons,
+        reasons=tuple(dict.fromkeys(reason.kind for reason in reasons)),
+        why=tuple(reason.says for reason in reasons),
+        warnings=tuple(warnings),
+        sources={source.name: _measure(source, now) for source in sources if source.reached},
+    )
 
 
 def _measure(source: SourceProgress, now: float) -> dict[str, float]:
@@ -92,18 +135,21 @@ def _measure(source: SourceProgress, now: float) -> dict[str, float]:
     }
 
 
-def _merge_troubles(troubles: Mapping[str, str]) -> list[str]:
-    """Return each problem once, with the names of everything it stops."""
-    stopped: dict[str, list[str]] = defaultdict(list)
-    for name, problem in troubles.items():
-        stopped[problem].append(name)
-    return [f"{', '.join(names)}: {problem}" for problem, names in stopped.items()]
+def _merge_troubles(troubles: Iterable[Trouble]) -> Iterator[Reason]:
+    """Yield each problem once, with the names of everything it stops."""
+    stopped: dict[tuple[Kind, str], list[str]] = defaultdict(list)
+    for trouble in troubles:
+        stopped[trouble.kind, trouble.problem].append(trouble.stops)
+    for (kind, problem), names in stopped.items():
+        yield Reason(kind, problem, f"{', '.join(names)}: {problem}")
 
 
-def _describe_lag(source: SourceProgress, now: float) -> str:
-    """Return how a source is late; empty when it is not."""
+def _find_lag(source: SourceProgress, now: float) -> Iterator[Reason]:
+    """Yield how a source is late."""
     if not source.reached:
-        return f"{source.name}: nothing has been read yet"
-    if now - source.reached > source.allowed:
-        return f"{source.name}: read up to {now - source.reached:.0f} s ago, the limit is {source.allowed:.0f} s"
-    return f"{source.name}: {source.slow}" if source.slow else ""
+        yield Reason("nothing_read", source.name, f"{source.name}: nothing has been read yet")
+    elif (age := now - source.reached) > source.allowed:
+        says = f"{source.name}: read up to {age:.0f} s ago, the limit is {source.allowed:.0f} s"
+        yield Reason("reading_late", source.name, says)
+    elif source.slow:
+        yield Reason("search_slow", source.name, f"{source.name}: {source.slow}")

@@ -60,6 +60,9 @@ class Braked(NamedTuple):
         return self.everything or entry.lane in self.lanes or self.rules.issuperset(entry.rules)
 
 
+NOTHING_BRAKED = Braked(everything=False, lanes=frozenset(), rules=frozenset())
+
+
 def find_braked(conn: Connection, account: str) -> Braked:
     """Read the brakes of an account."""
     rows = conn.execute(select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == account)).all()
@@ -204,7 +207,8 @@ def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Roo
     if work.now - entry.known_at > standing.stale:
         _wait(work, entry, f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
     elif not able:
-        _wait(work, entry, next(iter(whys.values()), "no rule asks for it"))
+        change: Change = {"why": "rule_lowered"} if standing.lowered.issuperset(entry.rules) else {}
+        _wait(work, entry, next(iter(whys.values()), "no rule asks for it"), change)
     elif not granted:
         beyond: Change = {"item": room.queue(able[0]), "item_kind": "limit", "item_of": able[0]}
         _wait(work, entry, room.describe_spent(able[0]), beyond)

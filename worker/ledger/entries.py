@@ -73,6 +73,7 @@ class Item(NamedTuple):
 Why = Literal[
     "",
     "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry
+    "rule_lowered",  # waits: each of its rules only observes until it is fixed
     "answer_unclear",  # sent: the answer named failures, or did not name this message
 ]
 

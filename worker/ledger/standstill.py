@@ -2,12 +2,25 @@
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
-from worker.ledger.db.tables import brakes, entries, held
+from worker.ledger.claiming import NOTHING_BRAKED, Braked, find_braked
+from worker.ledger.db.tables import entries, held
 from worker.ledger.unreadable import count_open
+
+Keeper = Literal["everything", "lane", "rule", "lowered"]
+"""What keeps entries back: a brake on everything, on a lane or on a rule, or that the host has lowered the rule."""
+
+
+class KeptBack(NamedTuple):
+    """How many entries something keeps back; ``of`` names the lane, or the rules."""
+
+    by: Keeper
+    of: str
+    entries: int
 
 
 class Standstill(Struct, frozen=True, kw_only=True):
@@ -16,7 +29,8 @@ class Standstill(Struct, frozen=True, kw_only=True):
     held: int = 0
     since: float = 0.0
     why: str = ""
-    kept_back: dict[str, int] = {}
+    braked: Braked = NOTHING_BRAKED
+    kept_back: tuple[KeptBack, ...] = ()
     unreadable: int = 0
     """Records that nobody has judged."""
 
@@ -24,33 +38,45 @@ class Standstill(Struct, frozen=True, kw_only=True):
 def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str]) -> Standstill:
     """Return what stands still in an account."""
     mine = held.c.account == account
-    count = conn.scalar(select(func.count()).where(mine)) or 0
+    count, braked = conn.scalar(select(func.count()).where(mine)) or 0, find_braked(conn, account)
     oldest = conn.execute(select(held.c.since, held.c.why).where(mine).order_by(held.c.since).limit(1)).first()
     return Standstill(
         held=count,
         since=oldest.since if oldest else 0.0,
         why=oldest.why if oldest else "",
-        kept_back=_count_kept_back(conn, account, now, lowered),
+        braked=braked,
+        kept_back=_count_kept_back(conn, account, now, braked, lowered),
         unreadable=count_open(conn, account),
     )
 
 
-def _count_kept_back(conn: Connection, account: str, now: float, lowered: Collection[str]) -> dict[str, int]:
-    """Count the ready entries that wait for a brake to be taken off, or for a rule to be mended."""
-    on = conn.execute(select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == account)).all()
-    if not on and not lowered:
-        return {}
-    ready = entries.c.account == account, entries.c.state == "ready", entries.c.ready_at <= now
-    query = select(entries.c.lane, entries.c.rules, func.count().label("number")).where(*ready)
-    found: Counter[str] = Counter()
-    stopped = {rule for rule, _ in on if rule}
-    for lane, rules, number in conn.execute(query.group_by(entries.c.lane, entries.c.rules)):
-        if any(not rule and not there for rule, there in on):
-            found["the brake on everything"] += number
-        elif any(there == lane for _, there in on):
-            found[f"the brake on lane {lane}"] += number
-        elif stopped.issuperset(rules):
-            found[f"the brake on rule {', '.join(rules)}"] += number
-        elif set(lowered).issuperset(rules):
-            found[f"rule {', '.join(rules)}, which only observes until it is fixed"] += number
-    return dict(found)
+def _count_kept_back(
+    conn: Connection, account: str, now: float, braked: Braked, lowered: Collection[str]
+) -> tuple[KeptBack, ...]:
+    """Count the ready entries that wait for a brake to be taken off, and what waits for a rule to be mended."""
+    found = Counter[tuple[Keeper, str]]()
+    mine, count = entries.c.account == account, func.count().label("number")
+    query = select(entries.c.lane, entries.c.rules, count).where(mine).group_by(entries.c.lane, entries.c.rules)
+    if lowered or braked != NOTHING_BRAKED:
+        for lane, rules, number in conn.execute(query.where(entries.c.state == "ready", entries.c.ready_at <= now)):
+            if keeper := _find_keeper(braked, lowered, lane, rules):
+                found[keeper] += number
+    if lowered:
+        waiting = entries.c.state == "waiting", entries.c.why == "rule_lowered"
+        for _, rules, number in conn.execute(query.where(*waiting)):
+            if set(lowered).issuperset(rules):
+                found["lowered", ", ".join(rules)] += number
+    return tuple(KeptBack(by, of, number) for (by, of), number in found.items())
+
+
+def _find_keeper(
+    braked: Braked, lowered: Collection[str], lane: str, rules: Collection[str]
+) -> tuple[Keeper, str] | None:
+    """Say what keeps ready entries of a lane and of some rules back."""
+    if braked.everything:
+        return "everything", ""
+    if lane in braked.lanes:
+        return "lane", lane
+    if braked.rules.issuperset(rules):
+        return "rule", ", ".join(rules)
+    return ("lowered", ", ".join(rules)) if set(lowered).issuperset(rules) else None

@@ -18,6 +18,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the worker does its work now, and each reason why not, as a sentence."""
 
     ready: bool
+    reasons: tuple[str, ...] = ()
+    """The kinds of these reasons, as metrics and alerts name them."""
     why: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     """What a person has to fix while the worker continues."""
