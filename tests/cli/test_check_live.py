@@ -53,6 +53,39 @@ def test_an_address_that_no_notice_could_be_sent_to_is_a_problem(shell: Shell, a
     assert "s3cret" not in out
 
 
+ENFORCES = """
+@rule(mode=ENFORCE)
+@example(sample.message(), gives=Move("JunkEmail"))
+@example(sample.message(subject="ham"), gives=None)
+def enforces(message: Message) -> Move | None:
+    "Move it."
+    return None if message.subject == "ham" else Move("JunkEmail")
+"""
+ASKS = ENFORCES.replace("@rule(mode=ENFORCE)", "from worker import APPROVE\n\n@rule(mode=APPROVE)")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "rule", "found"),
+    [
+        ("observe", ASKS, (0, ": set WORKER_NOTIFY_APPROVALS before WORKER_CEILING is raised")),
+        ("approve", ENFORCES, (1, ", and WORKER_CEILING is approve: set WORKER_NOTIFY_APPROVALS")),
+        ("enforce", ASKS, (1, ", as enforces asks: set WORKER_NOTIFY_APPROVALS")),
+        ("enforce", ENFORCES, (0, ": set WORKER_NOTIFY_APPROVALS before a rule asks for approval")),
+    ],
+)
+def test_that_nobody_would_be_told_what_waits_is_said_before_something_does(
+    shell: Shell, account: Serving, ceiling: str, rule: str, found: tuple[int, str]
+) -> None:
+    folder = shell.folder / "own"
+    folder.mkdir()
+    rule_files(folder, own=rule)
+    silent = {"WORKER_RULES": str(folder), "WORKER_NOTIFY_SOC": "", "WORKER_CEILING": ceiling}
+    result, out = live(shell, account, **silent)
+    said = f"no channel has an address, so nobody is told when a decision waits for a person{found[1]}\n"
+    assert (result, said in out) == (found[0], True)
+    assert said not in live(shell, account, **silent, WORKER_NOTIFY_APPROVALS="log://")[1]
+
+
 def test_to_observe_a_token_that_only_reads_is_enough(shell: Shell, account: Serving) -> None:
     code, out = live(shell, account, CLOUDFLARE_API_TOKEN="read-s3cret")  # noqa: S106 (the sandbox takes any)
     remark, summary = out.splitlines()

@@ -11,7 +11,7 @@ from worker.cli.check_reading import find_drift
 from worker.cli.client import open_client
 from worker.cli.findings import Finding, Refusals, ask
 from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unauthorised
-from worker.language.rules import OBSERVE
+from worker.language.rules import APPROVE, OBSERVE
 
 if TYPE_CHECKING:
     from worker.language.rules import Mode, RuleInfo
@@ -63,6 +63,22 @@ READING_REFUSED: Refusals = {
         "CLOUDFLARE_ACCOUNT_ID, and that the token has the permission Cloud Email Security: Read or Write",
     ),
 }
+
+
+NOBODY_IS_TOLD = "no channel has an address, so nobody is told when a decision waits for a person"
+
+
+def check_calling(settings: "Settings", rules: "Sequence[RuleInfo]") -> Finding | None:
+    """Say that nobody would be called to what waits: a problem once something waits by plan, before it a remark."""
+    if settings.channels:
+        return None
+    asking = [rule.name for rule in rules if rule.mode is APPROVE]
+    if settings.ceiling is APPROVE:
+        return Finding("problems", f"{NOBODY_IS_TOLD}, and WORKER_CEILING is approve: set WORKER_NOTIFY_APPROVALS")
+    if settings.ceiling > APPROVE and asking:
+        return Finding("problems", f"{NOBODY_IS_TOLD}, as {', '.join(asking)} asks: set WORKER_NOTIFY_APPROVALS")
+    later = "before WORKER_CEILING is raised" if settings.ceiling <= OBSERVE else "before a rule asks for approval"
+    return Finding("remarks", f"{NOBODY_IS_TOLD}: set WORKER_NOTIFY_APPROVALS {later}")
 
 
 async def probe(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:

@@ -41,8 +41,8 @@ def check(
 
     Use it after every change of a rule, and with --live before the first run: then it also asks the API whether the
     credential may do what the rules need, and reads one page of everything, to name what can no longer be read and the
-    rules that need it. It changes nothing. Ends with 1 if something has to be fixed, and with 3 if the API did not
-    answer.
+    rules that need it. It says when nobody would be called to what waits for a person. It changes nothing. Ends with 1
+    if something has to be fixed, and with 3 if the API did not answer.
 
     Example: worker check rules --live
     """
@@ -82,10 +82,10 @@ def _find_unreviewable(rules: "Iterable[RuleInfo]") -> "Iterator[str]":
 
 def _ask_api(settings: "Settings", rules: "tuple[RuleInfo, ...]", found: Findings) -> None:
     """Add what the API and the channels say."""
-    from worker.cli.check_live import probe
+    from worker.cli.check_live import check_calling, probe
 
     found["problems"] += _check_channels(settings)
-    for kind, sentence in context.wait(probe(settings, rules)):
+    for kind, sentence in filter(None, [check_calling(settings, rules), *context.wait(probe(settings, rules))]):
         found[kind].append(sentence)
 
 
