@@ -4,10 +4,13 @@ import pytest
 
 from tests.daemon.bench import MOVES, Bench, until
 from tests.rule_files import rule_files
+from worker import daemon
 from worker.daemon import maintenance
 from worker.ledger.values import Mishap, Page
 from worker.sandbox import ACCOUNT, SandboxOptions
 from worker.sandbox import World as Account
+from worker.settings import Settings
+from worker.telemetry import Metrics, Outlets, open_log
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -30,7 +33,7 @@ async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(ben
     assert "worker brake off --lane placement" in notice["text"]
 
 
-async def test_a_limit_that_is_spent_is_logged_once_and_every_channel_is_told(bench: Bench) -> None:
+async def test_a_limit_that_is_spent_is_logged_once_and_what_is_beyond_it_is_announced(bench: Bench) -> None:
     rule_files(bench.rules, moves=MOVES.replace("per_hour(1000)", "per_hour(2)"))
     bench.world.arrive(5, "outbreak")
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://") as app:
@@ -39,7 +42,23 @@ async def test_a_limit_that_is_spent_is_logged_once_and_every_channel_is_told(be
     (said,) = [told for told in bench.told() if told["event"] == "a limit is spent"]
     assert (said["level"], said["rule"], [said["because"]] * 3) == ("warning", "moves", waits)
     (notice,) = [told for told in bench.told() if told["event"] == "notice"]
-    assert notice["text"].startswith(f"{ACCOUNT}: the limit of moves is spent: 2 per 1 hour; worker waiting lists")
+    assert notice["text"].startswith("moves: 1 decision waits for a person | ")
+    assert "why: the limit of moves is spent: 2 per 1 hour" in notice["text"]
+    assert "3 messages in all" in notice["text"]
+
+
+async def test_a_single_round_announces_what_waits_as_well(bench: Bench) -> None:
+    bench.world.arrive(2, "outbreak")
+    async with bench.api():
+        settings = Settings.load(
+            {**bench.environment, "WORKER_CEILING": "approve", "WORKER_NOTIFY_APPROVALS": "log://"}
+        )
+        await daemon.run_once(settings, Outlets(open_log(bench.log), bench.records, Metrics()))
+    (notice,) = [told for told in bench.told() if told["event"] == "notice"]
+    assert (notice["channel"], notice["text"].partition(" | ")[0]) == (
+        "approvals",
+        "moves: 2 decisions wait for a person",
+    )
 
 
 async def test_a_rule_that_fails_is_named_once_with_its_file_and_line(bench: Bench) -> None:

@@ -91,14 +91,13 @@ class Alerts:
             self._log.warning("a rule failed", rule=record.rules[0][0], on=record.cause, problem=record.why)
 
     def _tell_spent_limit(self, record: AuditRecord) -> None:
-        """Alert when entries begin to wait because a limit is spent; ``worker waiting`` lists them."""
+        """Log when entries begin to wait because a limit is spent; people are called to them as to all that waits."""
         item = Item.parse(record.item)
         if item.kind != "limit" or item.name in self._spent:
             return
         self._spent.add(item.name)
         lists = "worker waiting lists the entries beyond it, which wait for a person"
         self._log.warning("a limit is spent", account=record.account, rule=item.of, because=record.said, then=lists)
-        self._notices.append(f"{record.account}: {record.said}; {lists}")
 
     def _tell_unreadable(self, record: AuditRecord) -> None:
         """Alert when a record cannot be read, once an hour for each source; ``worker gaps`` lists all of them."""
