@@ -72,16 +72,19 @@ class Announcer:
         """Announce a group on every channel of its rules that has not taken it yet, and mark what all have taken."""
         channels = self._choose_channels(alike.rules)
         for channel in channels:
-            spot = (channel, *alike.name)
-            for new in group(entry for entry in alike.entries if _telling(entry) not in self._taken[channel]):
-                text = announce(new, self._terms)
-                if spot not in self._gathering and await self._deliveries.deliver(channel, text):
-                    self._taken[channel].update(map(_telling, new.entries))
-                    self._announced[spot] = self._clock.monotonic()
+            if (channel, *alike.name) not in self._gathering:
+                await self._announce_on(channel, alike)
         heard = [entry for entry in alike.entries if self._is_heard(entry, channels)]
         await self._ledger.mark_announced(heard, self._clock.now())
         if not self._deliveries.failing.isdisjoint(channels):
             self._unheard += len({entry.item for entry in alike.entries} - {entry.item for entry in heard})
+
+    async def _announce_on(self, channel: str, alike: Group) -> None:
+        """Announce what a channel has not taken of a group."""
+        for new in group(entry for entry in alike.entries if _telling(entry) not in self._taken[channel]):
+            if await self._deliveries.deliver(channel, announce(new, self._terms)):
+                self._taken[channel].update(map(_telling, new.entries))
+                self._announced[channel, *alike.name] = self._clock.monotonic()
 
     def _choose_channels(self, rules: Iterable[str]) -> tuple[str, ...]:
         """Return where people are told: the channel for approvals, else those of the rules, else all."""
