@@ -155,3 +155,17 @@ def test_every_walk_goes_on_from_where_it_is_told() -> None:
         return [query.get("cursor") or query["page"] for query in asked]
 
     assert quickly(lambda: day(*range(6))) == ["c", "c", "c", "7", "7", "7"]
+
+
+@pytest.mark.parametrize(("other", "asks", "yields"), [(0, 2, 1), (2, 4, 3)])
+async def test_a_full_page_that_is_shown_again_was_all_there_is(other: int, asks: int, yields: int) -> None:
+    full = tuple(Raw(b"%d" % number) for number in range(3))
+    asked = list[str | None]()
+
+    async def ask(cursor: str | None) -> RecordPage:
+        asked.append(cursor)
+        shown = full[::-1] if len(asked) == other else full
+        return RecordPage(shown, str(len(asked) + 1), 0.0, is_guess=True)
+
+    pages = [page async for page in walk_pages(ask)]
+    assert (len(asked), len(pages)) == (asks, yields)

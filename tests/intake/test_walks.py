@@ -15,6 +15,7 @@ from worker.intake.coverage import LONGEST
 from worker.intake.paging import RESTARTS
 from worker.intake.slices import FAULT_AGAIN, SLOW_AGAIN
 from worker.ledger.values import Coverage, Page, Slice
+from worker.rulehost.evaluation import Said
 from worker.sandbox import ACCOUNT, Fault
 from worker.sandbox.wire import refuse
 
@@ -177,3 +178,15 @@ async def test_cursors_that_lead_back_do_not_keep_the_head_for_ever() -> None:
     await room.messages.read_head()
     assert searches(room) <= 4
     assert {one.why for one in (await coverage(room)).open} == {"the API stops partway through it"}
+
+
+async def test_a_list_without_pages_that_fills_one_exactly_is_read_once_and_ends() -> None:
+    room = Room(lambda event: Said(key=event.key))
+    made = [{"id": number, "created_at": "2026-09-21T13:50:00Z"} for number in range(1000)]
+    body = msgspec.json.encode({"success": True, "errors": [], "messages": [], "result": made})
+    whole = Response(status=200, headers={"content-type": "application/json"}, body=body)
+    answering(room, lambda request: request.path.endswith("/phishguard/reports"), whole)
+    await room.reports.read_head()
+    assert room.world.requests["GET phishguard/reports"].total() == 2
+    assert (room.reports.totals["read"], len(room.rules.heard)) == (1000, 1000)
+    assert len((await room.ledger.coverage(ACCOUNT, "reports")).closed) == 1

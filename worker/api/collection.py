@@ -82,7 +82,13 @@ def read_page(page: RecordPage, kind: type[Item]) -> ListPage[Item]:
     """Read the records of a page."""
     entries, unread = read_each(partial(read, kind), page.records)
     return ListPage(
-        records=page.records, next=page.next, begun=page.begun, total=page.total, entries=entries, unread=unread
+        records=page.records,
+        next=page.next,
+        begun=page.begun,
+        total=page.total,
+        is_guess=page.is_guess,
+        entries=entries,
+        unread=unread,
     )
 
 

@@ -97,6 +97,8 @@ class RecordPage(Struct, frozen=True):
     next: str | None
     begun: float
     total: int | None = None
+    is_guess: bool = False
+    """Whether ``next`` is a guess: this page is full, and the API counts nothing."""
 
     @property
     def complete(self) -> bool:
@@ -121,8 +123,8 @@ def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -
 
 def paginate(answer: Answer[list[Raw]], page: int, per_page: int) -> RecordPage:
     """Make a page of a list with page numbers."""
-    following = str(page + 1) if has_more(answer, page, per_page) else None
-    return RecordPage(tuple(answer.result), following, answer.begun, read_total(answer))
+    following, total = str(page + 1) if has_more(answer, page, per_page) else None, read_total(answer)
+    return RecordPage(tuple(answer.result), following, answer.begun, total, following is not None and total is None)
 
 
 def has_more(answer: Answer[list[T]], page: int, per_page: int) -> bool:

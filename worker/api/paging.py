@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
+from msgspec import Raw
+
 from worker.api.envelope import RecordPage
 from worker.errors import NotFound, Rejected, ServerFault
 
@@ -16,8 +18,9 @@ async def walk_pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | No
 
     When the API rejects a cursor, the walk restarts, so that nothing is lost and the first pages come twice. Raises
     what ``ask`` raises, also when cursors are rejected again and again, and ServerFault when pages go in a circle.
+    An API that knows no pages shows a full one again and again: the second time, that was all there is.
     """
-    restarts, been = 0, set[str | None]()
+    restarts, been, full = 0, set[str | None](), tuple[Raw, ...]()
     while True:
         try:
             page = await ask(cursor)
@@ -27,6 +30,9 @@ async def walk_pages(ask: Callable[[str | None], Awaitable[P]], cursor: str | No
             cursor, restarts, been = None, restarts + 1, set()
             continue
         been.add(cursor)
+        if page.is_guess and page.records == full:
+            return
+        full = page.records if page.is_guess else ()
         yield page
         cursor = page.next
         if cursor is None:

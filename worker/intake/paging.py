@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from worker.errors import NotFound, Rejected, ServerFault, Temporary
@@ -21,9 +22,13 @@ class Stuck(Temporary):
 async def walk_pages(source: Source, slice_: Slice) -> AsyncGenerator[tuple[Slice, Fetched]]:
     """Yield each page with the slice as it stands after it; raise Stuck when the pages do not end."""
     ahead, restarts, been = asyncio.ensure_future(_fetch(source, slice_)), 0, set[str | None]()
+    full = tuple[Raw, ...]()
     try:
         while True:
             read, fetched = await ahead
+            if fetched.full and fetched.full == full:  # whoever knows no pages shows the same each time
+                fetched = Fetched((), (), None, fetched.began)
+            full = fetched.full
             if read is not slice_:
                 restarts, been = restarts + 1, set()
             if restarts > RESTARTS or fetched.next in been:

@@ -40,6 +40,8 @@ class Fetched(Struct, frozen=True):
     began: float
     trailing: int = 0
     """How many of its last records, in a row, could not be read."""
+    full: tuple[msgspec.Raw, ...] = ()
+    """All its records, where ``next`` is only a guess because there are as many as fit."""
 
 
 class Source(Protocol):
@@ -152,7 +154,8 @@ class Numbered:
     async def fetch(self, slice_: Slice) -> Fetched:
         """Read one page."""
         page = await self._ask(slice_, int(slice_.cursor or 1), URGENCIES[slice_.kind])
-        return read_records(page.records, page.next, page.begun, self._read)
+        found = read_records(page.records, page.next, page.begun, self._read)
+        return msgspec.structs.replace(found, full=page.records) if page.is_guess else found
 
 
 class Reports(Numbered):
