@@ -1,18 +1,22 @@
 """Interpret answers of the API. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from email.message import Message
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
+from worker.api.brackets import find_list, tell_apart
 from worker.api.refusals import NULL, UNREADABLE, Refusal, read_page, read_refusal
 from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.escaping import escape
+from worker.language.mending import mend
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]
@@ -106,11 +110,21 @@ class RecordPage(Struct, frozen=True):
         return self.next is None
 
 
-records: Reader[list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
+split_list: Reader[list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbours)
 envelope = msgspec.json.Decoder(Envelope)
 read_info = msgspec.json.Decoder(ResultInfo | None, strict=False).decode
 """Takes counts as text, too; a cursor is left as it came."""
+
+
+def records(result: Raw) -> list[Raw]:
+    """Return the records of a list, told apart by their brackets where the list is no JSON as a whole."""
+    try:
+        return split_list(result)
+    except msgspec.ValidationError:  # JSON, but no list
+        raise
+    except UNREADABLE:
+        return tell_apart(result)
 
 
 def next_cursor(operation: str, answer: Answer[list[Raw]], cursor: str | None) -> str | None:
@@ -191,7 +205,10 @@ class Exchange(NamedTuple):
         try:
             return envelope.decode(body)
         except UNREADABLE as error:
-            raise self.make_page_fault(f"answered {status} with invalid JSON: {error}") from None
+            found = open_damaged(body)
+            if found is None:
+                raise self.make_page_fault(f"answered {status} with invalid JSON: {error}") from None
+            return found
 
     def is_decided(self, answer: Envelope) -> bool:
         """Return whether the answer says if the request was carried out, and does not contradict itself."""
@@ -229,6 +246,19 @@ class Exchange(NamedTuple):
     def _advise(self, refusal: Refusal) -> str:
         advice = refusal.advise(self.response.status, self.endpoint.permission)
         return f". {advice}" if advice else ""
+
+
+def open_damaged(body: bytes) -> Envelope | None:
+    """Decode an envelope that is no JSON: its texts are mended, and a list that still is none is left as it came."""
+    with suppress(*UNREADABLE):
+        return envelope.decode(mend(body))
+    found = find_list(body)
+    if found is None:
+        return None
+    begin, end = found
+    with suppress(*UNREADABLE):
+        return replace(envelope.decode(mend(body[:begin] + b"[]" + body[end:])), result=Raw(body[begin:end]))
+    return None
 
 
 def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: float) -> tuple[T, ResultInfo | None]:

@@ -170,6 +170,8 @@ class Facts:
 
     async def history(self, message: Message) -> History:
         """Return earlier mail from the same address within 30 days; empty when the sender is no address."""
+        if "sender" in message.unread:
+            raise ValueError("the sender of the message cannot be read")
         sender, until = message.sender.lower(), epoch(message.scanned_at) or self._clock.now()
         if "@" not in sender or len(sender) > LONGEST_ADDRESS:  # a search for a bare domain finds all its senders
             return History()

@@ -6,7 +6,7 @@ A field of an unexpected type or form reads as empty and is named; only without 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -26,10 +26,12 @@ from msgspec.inspect import (
     VarTupleType,
 )
 
+from worker.language import mending
 from worker.language.base import AnyNoun, Noun, get_keys, get_older
 from worker.language.times import parse_time
 from worker.language.unread import mark
 
+T = TypeVar("T")
 HOSTILE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 """Errors of reading what a stranger wrote; all of msgspec's errors are ValueErrors."""
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -70,7 +72,7 @@ def read_patiently(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
     """Read field by field, whatever is wrong with the others; raise Unreadable."""
     unread: list[str] = []
     try:
-        record = cast("AnyNoun", _read_struct(_describe(kind), msgspec.json.decode(raw), "", unread))
+        record = cast("AnyNoun", _read_struct(_describe(kind), mending.decode(raw), "", unread))
     except HOSTILE as problem:
         raise Unreadable(str(problem)) from None
     return mark(record, tuple(dict.fromkeys(unread))) if unread else record
@@ -94,10 +96,16 @@ def _read_struct(type_: StructType, value: object, path: str, unread: list[str])
         try:
             values[field.name] = _read_value(field.type, given, name, unread)
         except HOSTILE as problem:
-            if field.required or field.name in get_keys(kind):
+            if _is_key(kind, field):
                 raise ValueError(f"its {name} cannot be read: {problem}") from None
             unread.append(name)
+        if name in unread and _is_key(kind, field):
+            raise ValueError(f"its {name} cannot be read: it is damaged")
     return kind(**values)
+
+
+def _is_key(kind: type[Noun], field: Field) -> bool:
+    return field.required or field.name in get_keys(kind)
 
 
 def _find_value(kind: type[Noun], field: Field, found: Mapping[str, object]) -> object:
@@ -163,8 +171,16 @@ def _read_value(type_: Type, value: object, path: str, unread: list[str]) -> obj
         return tuple(_read_value(type_.item_type, item, path, unread) for item in items if item is not None)
     if isinstance(type_, DictType):
         pairs = cast("dict[str, object]", _check(value, dict)).items()
-        return {name: _read_value(type_.value_type, one, path, unread) for name, one in pairs}
-    return PLAIN[type(type_)](value)
+        return {_heal(name, path, unread): _read_value(type_.value_type, one, path, unread) for name, one in pairs}
+    return PLAIN[type(type_)](_heal(value, path, unread))
+
+
+def _heal(value: T, path: str, unread: list[str]) -> T:
+    """Return a value as it can be shown, and name a field of which something is no text."""
+    whole, was_damaged = mending.heal(value)
+    if was_damaged:
+        unread.append(path)
+    return cast("T", whole)
 
 
 def _check(value: object, *kinds: type) -> object:
