@@ -16,6 +16,7 @@ from worker.language.reading import read
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.ledger.entries import Standing
 from worker.rulehost.evaluation import Event, Failure, Said
+from worker.rulehost.host import BundleInfo
 
 DAY = 86_400.0
 SETTLE = 120.0
@@ -50,7 +51,7 @@ class Rules:
     """Rules in this process: one function that answers for all of them."""
 
     def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+        self.answer, self.bundle = answer, BundleInfo()
         self.heard: list[Event] = []
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:

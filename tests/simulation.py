@@ -32,6 +32,7 @@ from worker.ledger.db.runner import SyncRunner
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
 from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.host import BundleInfo
 from worker.sandbox import ACCOUNT, Faults, IncomingRequest, SandboxOptions, World
 from worker.telemetry import Metrics
 
@@ -57,6 +58,8 @@ class Life(NamedTuple):
 
 class Rules:
     """The rules of the day, in this process: what they want can be said of a message without asking them."""
+
+    bundle = BundleInfo()
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Judge each event."""

@@ -7,12 +7,13 @@ from sys import intern
 from typing import ClassVar
 
 import msgspec
+from msgspec import field
 
 from worker.language.base import Flag, Noun, Text, Texts
 from worker.language.reading import Unreadable, read
 from worker.language.times import Time, epoch
 from worker.ledger.entries import Look
-from worker.ledger.values import Reading, Thing
+from worker.ledger.values import MailNames, Reading, Thing
 
 REMEMBERED = 20_000
 """Messages whose latest look is remembered."""
@@ -30,6 +31,11 @@ class MessageKey(Noun, frozen=True):
     scanned_at: Time = None
     post_delivery_operations: Texts = ()
     delivery_status: Texts = ()
+    postfix_id: Text = ""
+    message_id: Text = ""
+    sender: Text = field(name="from", default="")
+    client_recipients: Texts = ()
+    subject: Text = ""
 
 
 class Looks:
@@ -60,7 +66,18 @@ def read_message(raw: msgspec.Raw, began: float, *, detected: bool = False) -> R
     operations, status = _share(key.post_delivery_operations), _share(key.delivery_status)
     look = Look(began, state, key.is_quarantined, operations, status)
     thing = Thing("Message", read_scan_time(key.id, key.scanned_at), key.id)
-    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=key.final_disposition or "NONE", look=look)
+    verdict = key.final_disposition or "NONE"
+    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=verdict, look=look, names=_take_names(key))
+
+
+def _take_names(key: MessageKey) -> MailNames:
+    return MailNames(
+        postfix_id=key.postfix_id or key.id.partition("-")[0],
+        message_id=key.message_id,
+        sender=key.sender,
+        recipients=key.client_recipients,
+        subject=key.subject,
+    )
 
 
 @lru_cache(maxsize=256)

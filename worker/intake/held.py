@@ -41,6 +41,8 @@ class HeldEvents:
                 mishaps=judged.mishaps,
                 broken=judged.broken,
                 held=judged.held,
+                judgements=judged.judgements,
+                rule_table=judged.rule_table,
                 judged=tuple(item.sight.key for item in due if item.sight.key not in still),
                 spent=tuple(self._spent()),
             )

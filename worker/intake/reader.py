@@ -135,6 +135,8 @@ class Intake:
             now=self._clock.now(),
             source=self.source.name,
             news=news,
+            judgements=judged.judgements,
+            rule_table=judged.rule_table,
             drafts=judged.drafts,
             mishaps=judged.mishaps,
             broken=(*fetched.broken, *judged.broken),

@@ -42,7 +42,8 @@ def lower_mode(proposal: Proposal, ceiling: Mode) -> Proposal:
     """
     if ceiling is APPROVE and all(isinstance(action, Notify) for action in proposal.actions):
         return proposal
-    return replace(proposal, mode=min(proposal.mode, ceiling, APPROVE if _is_irreversible(proposal) else ENFORCE))
+    mode = min(proposal.mode, ceiling, APPROVE if _is_irreversible(proposal) else ENFORCE)
+    return replace(proposal, mode=mode, lowered="ceiling" if ceiling < proposal.mode else proposal.lowered)
 
 
 def _is_irreversible(proposal: Proposal) -> bool:

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from worker.errors import WorkerError
 from worker.judging.facts import SHARED, Facts
 from worker.language.rules import Ask
-from worker.ledger.values import Sight
+from worker.ledger.values import RuleTable, Sight
 from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.host import BundleInfo
 
 AT_ONCE = 8
 """Facts fetched at the same time."""
@@ -20,6 +21,10 @@ AT_ONCE = 8
 
 class Rules(Protocol):
     """Whatever runs the rules: the rule host, or an evaluation in this process in simulations."""
+
+    @property
+    def bundle(self) -> BundleInfo:
+        """The rules that are loaded."""
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Return what the rules say about each event."""
@@ -30,6 +35,8 @@ class Heard(Struct, frozen=True):
 
     said: dict[str, Said]
     missing: dict[str, dict[str, str]]
+    rule_table: RuleTable = RuleTable()
+    """The rules that were asked; nobody knows them when others were loaded meanwhile."""
 
 
 class Hearing:
@@ -42,7 +49,7 @@ class Hearing:
 
     async def hear(self, sights: Sequence[Sight], *, everything: bool) -> Heard:
         """Return what the rules say; without ``everything`` only with facts that cost no call of an event's own."""
-        heard = Heard({}, defaultdict(dict))
+        heard, bundle = Heard({}, defaultdict(dict)), self._rules.bundle
         asking = {sight.key: _make_event(sight) for sight in sights}
         while asking:
             said = await self._rules.propose(list(asking.values()))
@@ -50,7 +57,8 @@ class Hearing:
             wanted = {one.key: [fact for fact in one.asked if everything or fact in SHARED] for one in said}
             more = [self._add_facts(asking[key], facts, heard.missing[key]) for key, facts in wanted.items() if facts]
             asking = {event.key: event for event in await asyncio.gather(*more) if event}
-        return heard
+        table = RuleTable(bundle.fingerprint, bundle.rules) if self._rules.bundle is bundle else RuleTable()
+        return replace(heard, rule_table=table)
 
     async def _add_facts(self, event: Event, wanted: Sequence[str], missing: dict[str, str]) -> Event | None:
         """Return the event with the facts that could be fetched; None when none could, and note why not."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from worker.api import Clock
 from worker.errors import Permanent, WorkerError
+from worker.judging.answers import list_answers, list_held
 from worker.judging.decide import DecidedAction, decide, lower_mode
 from worker.judging.facts import Facts
 from worker.judging.hearing import Heard, Hearing, Rules, explain
@@ -20,7 +21,7 @@ from worker.language.models import Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.entries import Draft, State
-from worker.ledger.values import Broken, Held, Mishap, Pending, Reading, Sight
+from worker.ledger.values import Broken, Held, Judgement, Mishap, Pending, Reading, RuleAnswer, RuleTable, Sight
 from worker.observations import read_message
 from worker.rulehost.evaluation import Failure, Said
 
@@ -43,6 +44,8 @@ class Judged(Struct, frozen=True):
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
     held: tuple[Held, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    rule_table: RuleTable = RuleTable()
 
     @property
     def decisions(self) -> int:
@@ -72,7 +75,7 @@ class Judge:
         heard, now = await self._hearing.hear(sights, everything=False), self._clock.now()
         items = [Held(sight=sight, why="", since=now, tries=0, next_at=now) for sight in sights]
         naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
-        return self._add_up([self._settle(item, heard, item.sight.reading, naming) for item in items])
+        return _add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
 
     async def judge_held(self, held: Sequence[Held]) -> Judged:
         """Judge held events for the rules that have not answered; hold longer what cannot be had, or give it up."""
@@ -84,12 +87,11 @@ class Judge:
                 subjects[item.sight.key] = await self._find_subject(item, heard.said[item.sight.key])
             except WorkerError as problem:
                 problems[item.sight.key] = str(problem)
-        return self._add_up(
-            [
-                self._settle(self._try_again(item), heard, subjects.get(item.sight.key, item.sight.reading), problems)
-                for item in held
-            ]
-        )
+        settled = [
+            self._settle(self._try_again(item), heard, subjects.get(item.sight.key, item.sight.reading), problems)
+            for item in held
+        ]
+        return _add_up(settled, heard.rule_table)
 
     async def _find_subject(self, item: Held, said: Said) -> Reading:
         """Return the message that the actions are about: the event itself, or the message it names."""
@@ -118,36 +120,31 @@ class Judge:
         said = _leave_out_answered(item, heard.said[item.sight.key])
         mishaps = _make_mishaps(item.sight, said.failed)
         if said.unreadable:
-            return Judged(broken=(_give_up_reading(item.sight.reading, said.unreadable),))
+            broken = (_give_up_reading(item.sight.reading, said.unreadable),)
+            return Judged(broken=broken, judgements=_judge(item, list_answers(said, (), (), ())))
         if problem := problems.get(item.sight.key):  # without the message, nothing can be entered about it
             waits = replace(item, why=problem)
             asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
-            return Judged(drafts=asked, held=(waits,))
+            return Judged(drafts=asked, held=(waits,), judgements=_judge(item, list_held(said.proposals)))
         wanted = [*item.pending.late, *(lower_mode(proposal, self._ceiling) for proposal in said.proposals)]
         free, late = split(wanted, said.asks, self._ceiling)
         if self._has_waited(item):
             free, late = tuple(wanted), ()
-        drafts = self._make_drafts(item.sight, subject, decide(free, item.pending.entered))
+        decided = decide(free, item.pending.entered)
+        drafts = self._make_drafts(item.sight, subject, decided)
+        judgements = _judge(item, list_answers(said, wanted, late, decided))
         if not said.asks:
-            return Judged(drafts=drafts, mishaps=mishaps)
+            return Judged(drafts=drafts, mishaps=mishaps, judgements=judgements)
         why = explain(said.asks, heard.missing[item.sight.key])
         pending = Pending(asks=said.asks, entered=(*item.pending.entered, *free), late=late)
         waits = replace(item, why=why, pending=pending)
         asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
-        return Judged(drafts=(*drafts, *asked), mishaps=mishaps, held=(waits,))
+        return Judged(drafts=(*drafts, *asked), mishaps=mishaps, held=(waits,), judgements=judgements)
 
     def _has_waited(self, item: Held) -> bool:
         """Tell whether what rules want of an event waits no longer for those that have not answered."""
         urgent = item.sight.reading.verdict in URGENT
         return item.last or (urgent and self._clock.now() >= item.since + PATIENCE)
-
-    def _add_up(self, judged: Sequence[Judged]) -> Judged:
-        return Judged(
-            drafts=tuple(draft for one in judged for draft in one.drafts),
-            mishaps=tuple(mishap for one in judged for mishap in one.mishaps),
-            broken=tuple(record for one in judged for record in one.broken),
-            held=tuple(item for one in judged for item in one.held),
-        )
 
     def _ask_person(self, item: Held, subject: Reading, rules: tuple[str, ...]) -> Draft:
         """Put an event before a person that rules could not judge in a day."""
@@ -184,6 +181,22 @@ def _give_up_reading(reading: Reading, problem: str) -> Broken:
     """Return a record that no rule can be given, although the daemon itself could read what it needs."""
     thing = reading.thing
     return Broken(reading.raw, problem, id=thing.id, start=thing.time, end=thing.time)
+
+
+def _add_up(judged: Sequence[Judged], rule_table: RuleTable) -> Judged:
+    return Judged(
+        drafts=tuple(draft for one in judged for draft in one.drafts),
+        mishaps=tuple(mishap for one in judged for mishap in one.mishaps),
+        broken=tuple(record for one in judged for record in one.broken),
+        held=tuple(item for one in judged for item in one.held),
+        judgements=tuple(judgement for one in judged for judgement in one.judgements),
+        rule_table=rule_table,
+    )
+
+
+def _judge(item: Held, answers: tuple[RuleAnswer, ...]) -> tuple[Judgement, ...]:
+    """Return what goes on record of a sight; when it was held before, what it waited for is over even in silence."""
+    return (Judgement(item.sight, answers),) if answers or item.tries else ()
 
 
 def _leave_out_answered(item: Held, said: Said) -> Said:

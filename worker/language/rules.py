@@ -15,6 +15,8 @@ from worker.language.base import join_choices
 from worker.language.models import DISPOSITIONS, Disposition
 
 By = Literal["rule", "sender", "recipient"]
+Lowered = Literal["", "ceiling", "stops"]
+"""What lets a rule do less than its mode says: the ceiling, or that it stopped the process of the rules too often."""
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 Given = TypeVarTuple("Given")
 Answer = TypeVar("Answer")
@@ -84,6 +86,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
     mode: Mode
     priority: int
     fingerprint: str = ""
+    lowered: Lowered = ""
 
 
 class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):

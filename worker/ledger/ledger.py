@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from worker.errors import StoreError
 from worker.ledger import (
     claiming,
+    lives,
     orders,
     pages,
     retention,
@@ -31,6 +33,7 @@ from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Review, Standing
+from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
@@ -247,6 +250,14 @@ class Ledger:
     async def find_last_start(self, account: str) -> bytes:
         """Return the audit record of the daemon's last start, nothing when none is kept."""
         return await self._read(views.find_last_start, account)
+
+    async def find_mails(self, account: str, search: MailSearch) -> tuple[SeenMail, ...]:
+        """Return the mail that is looked for, newest first."""
+        return await self._read(lives.find_mails, account, search)
+
+    async def read_life(self, mail: SeenMail) -> Life:
+        """Return everything that is on record of a mail."""
+        return await self._runner.read(partial(lives.read_life, mail=mail))
 
     async def list_broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""

@@ -11,9 +11,10 @@ from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
 from worker.ledger.entering import place, retire
+from worker.ledger.mails import keep_mails
 from worker.ledger.records import about, instant
 from worker.ledger.settling import settle
-from worker.ledger.sights import keep
+from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.unreadable import AGAIN, name_gap
@@ -55,6 +56,8 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     """Enter a page; raise Temporary, with nothing entered, when another page told of the same things first."""
     work.context = {"generation": page.generation} if page.generation else {}
     keep(work.conn, page)
+    complete(work.conn, page)
+    keep_mails(work.conn, page)
     _overtake(work, page)
     see_through(work)  # before anything new is entered: it must meet what has its turn again
     late = _hold(work, page)

@@ -6,6 +6,7 @@ from sqlalchemy import Select, delete, func, select
 
 from worker.ledger.db.tables import broken, counts, entries, maybes, mishaps, orders, records, sights
 from worker.ledger.entries import FINAL, STATES
+from worker.ledger.mails import forget_mails
 from worker.ledger.records import head
 from worker.ledger.unit_of_work import UnitOfWork
 
@@ -22,6 +23,7 @@ def prune(work: UnitOfWork, sights_before: Mapping[str, float], keep_before: flo
     settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)
     needed = entries.c.id.in_(_entries_to_end(work))
     work.conn.execute(delete(entries).where(entries.c.account == work.account, *settled, ~needed))
+    forget_mails(work.conn, work.account, sights_before.get("Message", 0.0))
     for table in (counts, mishaps, broken, orders):
         work.conn.execute(delete(table).where(table.c.account == work.account, table.c.at < keep_before))
     _prune_records(work, keep_before)

@@ -4,16 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Temporary
 from worker.language.actions import Escalate
 from worker.ledger.db.dialects import add, chunks, upsert
-from worker.ledger.db.tables import entries, maybes, sights
-from worker.ledger.values import NewSights, Page, Reading, Sight, Thing
+from worker.ledger.db.tables import entries, maybes, rule_tables, sights
+from worker.ledger.values import Judgement, NewSights, Page, Reading, RuleAnswer, RuleTable, Sight, Thing
 
 Key = tuple[float, str]
+NOT_JUDGED = (RuleAnswer(result="not_judged"),)
 RELEASED = ("claimed", "sent", "unsure", "done")
 
 
@@ -78,7 +79,7 @@ def keep(conn: Connection, page: Page) -> None:
     seen = (*page.news.sights, *page.news.echoes)
     if seen:
         try:
-            add(conn, sights, [_row(page.account, sight) for sight in seen])
+            add(conn, sights, _list_rows(conn, page))
         except IntegrityError as error:
             raise Temporary(
                 f"{page.source}: another page told of the same things first; this one is read again"
@@ -89,6 +90,41 @@ def keep(conn: Connection, page: Page) -> None:
         {**_key(page.account, reading.thing), "state": reading.state, "since": page.now} for reading in page.news.maybes
     ]
     upsert(conn, maybes, doubts, ("state", "since"))
+
+
+def complete(conn: Connection, page: Page) -> None:
+    """Write down what rules said later of sights that are on record: it takes the place of what they waited for."""
+    new = {sight.key for sight in page.news.sights}
+    later = [one for one in page.judgements if one.sight.key not in new]
+    table = _number_table(conn, page.rule_table) if later else 0
+    for one in later:
+        key = {**_key(page.account, one.sight.reading.thing), "number": one.sight.number}
+        mine = [sights.c[name] == value for name, value in key.items()]
+        before = conn.scalar(select(sights.c.answers).where(*mine)) or ()
+        again = {answer.rule for answer in one.answers}
+        stands = [answer for answer in before if answer.result != "held" and answer.rule not in again]
+        conn.execute(update(sights).where(*mine).values(answers=(*stands, *one.answers), rule_table=table))
+
+
+def _list_rows(conn: Connection, page: Page) -> list[dict[str, object]]:
+    """Return the rows of a page's sights, with what the rules said of each; our own acts are not judged."""
+    table = _number_table(conn, page.rule_table) if page.news.sights else 0
+    said = {one.sight.key: one.answers for one in page.judgements}
+    judged = [_row(page.account, Judgement(one, said.get(one.key, ())), table) for one in page.news.sights]
+    return [*judged, *(_row(page.account, Judgement(one, NOT_JUDGED), 0) for one in page.news.echoes)]
+
+
+def _number_table(conn: Connection, table: RuleTable) -> int:
+    """Return the number of a table of rules, which is kept once; 0 for one that nobody knows."""
+    if not table.fingerprint:
+        return 0
+    known = conn.scalar(select(rule_tables.c.number).where(rule_tables.c.fingerprint == table.fingerprint))
+    if known:
+        return int(known)
+    number = (conn.scalar(select(func.max(rule_tables.c.number))) or 0) + 1
+    row = {"number": number, "fingerprint": table.fingerprint, "rules": table.rules}
+    conn.execute(insert(rule_tables), [row])
+    return number
 
 
 def _history(conn: Connection, account: str, kind: str, things: Sequence[Key]) -> dict[Key, list[Past]]:
@@ -183,12 +219,14 @@ def _key(account: str, thing: Thing) -> dict[str, object]:
     return {"account": account, "kind": thing.kind, "time": thing.time, "id": thing.id}
 
 
-def _row(account: str, sight: Sight) -> dict[str, object]:
-    reading = sight.reading
+def _row(account: str, judgement: Judgement, table: int) -> dict[str, object]:
+    reading = judgement.sight.reading
     return {
         **_key(account, reading.thing),
-        "number": sight.number,
+        "number": judgement.sight.number,
         "state": reading.state,
         "verdict": reading.verdict,
         "quarantined": int(reading.look is not None and reading.look.quarantined),
+        "rule_table": table,
+        "answers": judgement.answers,
     }

@@ -187,7 +187,8 @@ class UnitOfWork:
         self._new[entry.id] = None
         self.entered[entry.state] += 1
         waits = entry.said if entry.state in {"waiting", "held", "moot"} else ""
-        people = {"sender": entry.sender, "subject": entry.subject, "verdict": entry.verdict}
+        people: dict[str, Json] = {"sender": entry.sender, "subject": entry.subject, "verdict": entry.verdict}
+        people |= {"recipients": entry.recipients} if entry.recipients else {}
         self.chain.add(
             "entered",
             to=entry.state,

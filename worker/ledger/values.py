@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from worker.language.models import Submission
-from worker.language.rules import Ask, Proposal
+from worker.language.rules import Ask, Lowered, Proposal, RuleInfo
 from worker.language.times import epoch
 from worker.ledger.entries import Draft, Look, Outcome
 
@@ -25,6 +25,16 @@ class Thing(Struct, frozen=True):
     id: str
 
 
+class MailNames(Struct, frozen=True, kw_only=True):
+    """What a message can be found by beside its id, as strangers wrote it."""
+
+    postfix_id: str = ""
+    message_id: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+
+
 class Reading(Struct, frozen=True, kw_only=True):
     """One record as it was just read. ``state`` is what makes a sight; the rest is what a look needs."""
 
@@ -33,6 +43,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     raw: bytes
     verdict: str = ""
     look: Look | None = None
+    names: MailNames | None = None
+    """What a message can be found by; the ledger keeps it of new ones."""
     submission: Submission | None = None
     """What a submission says of the request for another verdict that it is; empty fields were not read."""
 
@@ -166,6 +178,44 @@ class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the others said that waits, because the rules that asked may speak against it."""
 
 
+AnswerResult = Literal[
+    "wanted",  # entered as the rule wants it, unless that joined an entry or was moot at once
+    "kept",  # the rule wants that nothing is done
+    "outranked",  # ``by`` rules of higher priority
+    "disputed",  # by rules of equal priority
+    "held",  # for what it ``needs``, or for the answer of rules that it waits for
+    "failed",
+    "unreadable",  # no rule was asked: the record cannot be read
+    "not_judged",  # no rule was asked: an act of our own came back
+]
+
+
+class RuleAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of asking one rule about a sight. A rule that wanted nothing leaves none."""
+
+    result: AnswerResult
+    rule: str = ""
+    by: tuple[str, ...] = ()
+    """The rules that outranked it, or whose answer it waits for."""
+    needs: tuple[str, ...] = ()
+    """Facts that have not been fetched, and fields that could not be read."""
+    lowered: Lowered = ""
+
+
+class Judgement(Struct, frozen=True):
+    """What the rules said of a sight; what they have said before of the same sight is completed by it."""
+
+    sight: Sight
+    answers: tuple[RuleAnswer, ...]
+
+
+class RuleTable(Struct, frozen=True):
+    """The rules that were asked, all together; without a fingerprint nobody knows them."""
+
+    fingerprint: str = ""
+    rules: tuple[RuleInfo, ...] = ()
+
+
 class Held(Struct, frozen=True, kw_only=True):
     """An event that some rules cannot judge yet, or nobody can; given up at ``since`` + 24 h."""
 
@@ -186,6 +236,9 @@ class Page(Struct, frozen=True, kw_only=True):
     now: float
     source: str
     news: NewSights = NewSights()
+    judgements: tuple[Judgement, ...] = ()
+    rule_table: RuleTable = RuleTable()
+    """The rules that were asked about it."""
     drafts: tuple[Draft, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()

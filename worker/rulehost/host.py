@@ -129,7 +129,7 @@ class Host:
 
     def _lower(self, said: Proposal) -> Proposal:
         """Make a proposal observe only if its rule is lowered."""
-        return replace(said, mode=OBSERVE) if said.fingerprint in self._lowered else said
+        return replace(said, mode=OBSERVE, lowered="stops") if said.fingerprint in self._lowered else said
 
     async def _judge_page(self, events: Sequence[Event], skip: tuple[Skip, ...] = ()) -> list[Said]:
         """Judge a page, leaving out the calls that stop the child."""

@@ -20,8 +20,9 @@ from sqlalchemy import (
 )
 
 from worker.language.actions import AnyAction
+from worker.language.rules import RuleInfo
 from worker.ledger.entries import Look
-from worker.ledger.values import Pending
+from worker.ledger.values import Pending, RuleAnswer
 
 OPEN_ROWS = "state IN ('ready', 'claimed', 'sent', 'unsure') AND lane != 'notice' AND review != 'accepted'"
 BEHIND_ROWS = "behind != ''"
@@ -123,6 +124,46 @@ sights = Table(
     _text("state"),
     _text("verdict"),
     _count("quarantined"),
+    Column("rule_table", Integer, nullable=False, server_default=text("0")),
+    Column("answers", Json(tuple[RuleAnswer, ...]), nullable=False, server_default="[]"),
+    sqlite_with_rowid=False,
+)
+
+# The rules as they were loaded when something was judged; sights name them by number.
+rule_tables = Table(
+    "rule_tables",
+    metadata,
+    _count("number", key=True),
+    _text("fingerprint"),
+    Column("rules", Json(tuple[RuleInfo, ...]), nullable=False),
+    Index("rule_tables_fingerprint", "fingerprint", unique=True),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    _count("number", key=True),
+    _text("account"),
+    _time("time"),
+    _text("id"),
+    _text("postfix_id"),
+    _text("message_id"),
+    _text("sender"),
+    _names("recipients"),
+    _count("more"),
+    _text("subject"),
+    Index("mails_time", "time"),
+)
+
+# What a mail can be found by, in lower case. The key leads with the day, so that a page's names lie beside each other
+# however many mails there are; whoever looks a name up does so in each day.
+names = Table(
+    "names",
+    metadata,
+    _text("role", key=True),
+    _count("day", key=True),
+    _text("name", key=True),
+    _count("mail", key=True),
     sqlite_with_rowid=False,
 )
 
@@ -215,6 +256,7 @@ entries = Table(
     Index("entries_target", "account", "target"),
     Index("entries_item", "account", "item"),
     Index("entries_settled", "account", "lane", "settled_at"),
+    Index("entries_cause", "account", "cause"),
     Index(
         "entries_behind",
         "account",

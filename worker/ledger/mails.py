@@ -1,0 +1,97 @@
+"""Mails: what each can be found by, from its ids to its recipients."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, delete, func, select
+
+from worker.escaping import escape
+from worker.ledger.db.dialects import add
+from worker.ledger.db.tables import entries, mails, names
+from worker.ledger.values import MailNames, Page, Thing
+
+ROLES = ("id", "message_id", "sender", "recipient")
+DAY = 86_400.0
+MOST_RECIPIENTS = 500
+"""Recipients of one mail that are kept; of more, only their number is."""
+LONGEST_NAME = 320
+"""Characters of the longest address."""
+LONGEST_SUBJECT = 200
+NOBODY = MailNames()
+NameRow = tuple[str, int, str, int]
+
+
+def normalize(name: str) -> str:
+    """Return a name in the form in which names are kept and looked up: in lower case, without brackets around it."""
+    bare = name.strip()
+    return _make_harmless(bare[1:-1] if bare[:1] == "<" and bare[-1:] == ">" else bare).lower()
+
+
+def day_of(time: float) -> int:
+    """Return the day under which the names of a mail are kept."""
+    return int(time // DAY)
+
+
+def keep_mails(conn: Connection, page: Page) -> None:
+    """Write down the messages that nobody has seen before, and their names."""
+    readings = [sight.reading for sight in page.news.sights if sight.number == 1]
+    found = [(one.thing, _bound(one.names or NOBODY)) for one in readings if one.thing.kind == "Message"]
+    if not found:
+        return
+    first = (conn.scalar(select(func.max(mails.c.number))) or 0) + 1
+    add(conn, mails, [_make_row(number, page.account, *mail) for number, mail in enumerate(found, first)])
+    called = [row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)]
+    called.sort()  # beside each other in the table, too
+    add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in called])
+
+
+def forget_mails(conn: Connection, account: str, before: float) -> None:
+    """Delete mails that were scanned before a time, but for those of which an entry is kept, and the names of both."""
+    is_wanted = select(entries.c.id).where(entries.c.account == account, entries.c.target == mails.c.id).exists()
+    conn.execute(delete(mails).where(mails.c.time < before, mails.c.account == account, ~is_wanted))
+    is_there = select(mails.c.number).where(mails.c.number == names.c.mail).exists()
+    conn.execute(delete(names).where(names.c.role.in_(ROLES), names.c.day <= day_of(before), ~is_there))
+
+
+def _bound(mail: MailNames) -> MailNames:
+    """Make harmless what strangers wrote; the number of recipients is still what it was."""
+    return MailNames(
+        postfix_id=_make_harmless(mail.postfix_id),
+        message_id=_make_harmless(mail.message_id),
+        sender=_make_harmless(mail.sender),
+        recipients=tuple(map(_make_harmless, mail.recipients)),
+        subject=escape(mail.subject, LONGEST_SUBJECT),
+    )
+
+
+def _make_harmless(name: str) -> str:
+    return escape(name, LONGEST_NAME)
+
+
+def _make_row(number: int, account: str, thing: Thing, mail: MailNames) -> dict[str, object]:
+    return {
+        "number": number,
+        "account": account,
+        "time": thing.time,
+        "id": thing.id,
+        "postfix_id": mail.postfix_id,
+        "message_id": mail.message_id,
+        "sender": mail.sender,
+        "recipients": mail.recipients[:MOST_RECIPIENTS],
+        "more": max(0, len(mail.recipients) - MOST_RECIPIENTS),
+        "subject": mail.subject,
+    }
+
+
+def _list_names(number: int, thing: Thing, mail: MailNames) -> Iterator[NameRow]:
+    """Yield the names of a mail; its id is none of them when it begins with its postfix id."""
+    day = day_of(thing.time)
+    if mail.postfix_id:
+        yield "id", day, mail.postfix_id.lower(), number
+    if not thing.id.startswith(f"{mail.postfix_id}-") and thing.id != mail.postfix_id:
+        yield "id", day, normalize(thing.id), number
+    if mail.message_id:
+        yield "message_id", day, normalize(mail.message_id), number
+    if mail.sender:
+        yield "sender", day, normalize(mail.sender), number
+    for name in set(map(normalize, mail.recipients[:MOST_RECIPIENTS])):
+        yield "recipient", day, name, number
