@@ -20,6 +20,8 @@ NOUNS = {
     "AllowPolicy": ("allow policy", "allow policies"),
 }
 """What people call one event, and several, by kind."""
+OF_ONE_MAIL = frozenset({"pattern", "submission_id"})
+"""Fields of actions that differ from mail to mail."""
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -63,14 +65,20 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def find_nouns(cause: str) -> tuple[str, str]:
+    """Return what people call one event of a cause's kind, and several."""
+    key = EventKey.parse(cause)
+    return NOUNS.get(key.kind, (key.kind, key.kind)) if key else ("decision", "decisions")
+
+
 def describe_action(action: AnyAction) -> str:
     """Write an action in a few words, such as ``BlockSender a@b.example for 30d``."""
     return _write_action(action, {"because"})
 
 
 def summarise_action(action: AnyAction) -> str:
-    """Write an action without its target, such as ``BlockSender EMAIL for 30d``."""
-    return _write_action(action, {"because", "pattern"})
+    """Write an action without what differs from mail to mail, such as ``BlockSender EMAIL for 30d``."""
+    return _write_action(action, {"because", *OF_ONE_MAIL})
 
 
 def _write_action(action: AnyAction, without: set[str]) -> str:

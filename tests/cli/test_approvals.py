@@ -1,4 +1,4 @@
-"""What waits for a person: one row for each decision, and no more decided than was meant."""
+"""Deciding about what waits for a person: no more is decided than was shown."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
 from worker.cli import context
 from worker.cli.selection import DECIDED
-from worker.language.actions import Move, Release
+from worker.language.actions import AnyAction, Move, Release
 from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import NewRecord
@@ -27,17 +27,17 @@ SPENT = "the limit of r is spent: 2 per 1 hour"
 HOSTILE = "\x1b[2J\u202einvoice" + "x" * 5000
 
 
-def waits(*drafts: Draft) -> None:
-    """Make a ledger in which these effects have waited for ten minutes."""
+def waits(*drafts: Draft, seconds: float = 600.0) -> None:
+    """Make a ledger in which these effects have waited for so long."""
 
     async def enter() -> None:
         async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
-            await ledger.enter(Page(account=ME, now=time.time() - 600, source="messages", drafts=drafts))
+            await ledger.enter(Page(account=ME, now=time.time() - seconds, source="messages", drafts=drafts))
 
     asyncio.run(enter())
 
 
-def draft(message: str, item: str, action: Move | Release | None = None, **more: object) -> Draft:
+def draft(message: str, item: str, action: AnyAction | None = None, **more: object) -> Draft:
     """Return an effect that waits under an item."""
     told: dict[str, Any] = {"state": "waiting", "item": item, "why_waiting": SPENT, "subject": HOSTILE, **more}
     return Desk().draft(action or Move("DeletedItems"), message, **told)
@@ -48,24 +48,6 @@ def queue(shell: Shell) -> Shell:
     """Give a shell in whose ledger a queue of 45 mails waits, and a single one."""
     waits(*(draft(f"m{n}", "limit/r/1") for n in range(45)), draft("m99", "alone", Release()))
     return shell
-
-
-def test_what_is_decided_together_is_one_row(queue: Shell) -> None:
-    code, out, _ = queue.type("waiting")
-    alone, together = out.split("\n\n")[:2]
-    assert (code, max(map(len, out.splitlines())) <= 100) == (0, True)
-    assert all(word in together for word in ("45 messages", "Move DeletedItems", "it is bad", "10m", "\\u202Einvoice"))
-    assert "the limit of r is spent" in " ".join(together.split())
-    assert ("1 message " in alone, "Release" in alone) == (True, True)
-    assert all(character.isprintable() for character in out.replace("\n", ""))
-    first = together.split()[1]
-    assert first == min(row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1")
-
-
-def test_programs_are_given_every_entry_with_its_item_and_seconds(queue: Shell) -> None:
-    rows = queue.json("waiting")
-    assert [row["item"] for row in rows].count("limit/r/1") == 45
-    assert all(600 <= row["for"] < 660 for row in rows)
 
 
 @contextmanager
@@ -95,6 +77,7 @@ def test_a_person_is_asked_before_several_are_decided(
     (some, *_) = [row["id"] for row in queue.json("waiting") if row["item"] == "limit/r/1"]
     with terminal(monkeypatch, typed):
         code, out, _ = queue.type("refuse", some, *words)
+    assert (out.count("Move DeletedItems"), "40 more of 45" in out) == ((0, False) if words else (5, True))
     question, answer = (
         "Refuse all 45 entries of this decision? [y/N]",
         "Refused all 45 entries of this decision. A running",
@@ -108,6 +91,27 @@ def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeyp
     with terminal(monkeypatch, b"n\n"):
         assert queue.type("approve", alone)[1] == f"Approved. {context.PICKED_UP}\n"
     assert queue.type("refuse", "--rule", "r")[1] == f"Refused all 45 entries of rule r. {context.PICKED_UP}\n"
+
+
+def test_a_group_covers_what_was_shown_and_nothing_that_came_later(queue: Shell) -> None:
+    (group,) = re.findall(r"^\w+\+44 ", queue.type("waiting")[1], re.MULTILINE)
+    assert queue.type("waiting", group.strip(), "--limit", "2")[1].count("Move DeletedItems") == 2
+    waits(draft("late", "limit/r/1"), seconds=10)
+    assert queue.type("approve", group.strip(), "--as", "ada")[1].startswith("Approved all 45 entries of this group. ")
+    act(take=True)
+    assert [row["target"] for row in queue.json("waiting")] == ["late", "m99"]
+    assert "nothing is waiting for" in queue.type("approve", group.strip(), "--as", "ada")[2]
+
+
+def test_a_group_that_was_narrowed_down_is_not_decided_without_the_same_options(shell: Shell) -> None:
+    waits(*(draft(f"m{n}", f"i{n}", sender=f"a@{'x' if n < 2 else 'y'}.example") for n in range(9)))
+    (group,) = re.findall(r"^\w+\+1 ", shell.type("waiting", "--sender", "x.example")[1], re.MULTILINE)
+    code, _, err = shell.type("approve", group.strip(), "--as", "ada")
+    assert (code, "was shown with 2 decisions, and 2 are" in err, "the options with which" in err) == (2, False, True)
+    assert shell.type("approve", group.strip(), "--sender", "x.example", "--as", "ada")[0] == 0
+    assert shell.type("refuse", "--subject", "INVOICE", "--recipient", "corp.example")[1].startswith(
+        "Refused all 7 ent"
+    )
 
 
 def act(*, started: str = "", take: bool = False) -> None:
@@ -210,15 +214,16 @@ def test_everything_of_a_rule_can_be_refused_at_once(worked: Shell) -> None:
 
 @pytest.mark.slow
 def test_what_a_sender_would_be_spared_is_told_before_anybody_decides(worked: Shell) -> None:
-    allows = [row for row in worked.json("waiting") if row["action"].startswith("AllowSender")]
+    allows = [row for row in worked.json("waiting") if row["action"]["type"] == "AllowSender"]
     assert allows
-    assert {row["action"].split(" ", 2)[2] for row in allows} == {"EMAIL acceptable verify for 30d"}
+    told = [(row["action"]["kind"], row["action"]["verify"], row["action"]["for_"]) for row in allows]
+    assert set(told) == {("acceptable", True, "P30D")}
 
 
 @pytest.mark.slow
 def test_what_belongs_to_one_decision_is_decided_together(worked: Shell) -> None:
     waiting = worked.json("waiting")
-    release = next(row for row in waiting if row["action"] == "Release")
+    release = next(row for row in waiting if row["action"]["type"] == "Release")
     parts = {row["id"] for row in waiting if row["item"] == release["item"]}
     _, out, _ = worked.type("approve", release["id"])
     worked.type("run", "--once")

@@ -1,142 +1,115 @@
-"""Decisions that wait for a person: waiting, approve, refuse."""
+"""Decisions of a person about what waits: approve, refuse."""
 
 import sys
 import time
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker import wording
-from worker.cli import context, output
-from worker.cli.selection import Selection, choose, list_waiting, require_ceiling
+from worker.cli import context
+from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
+from worker.cli.selection import Selection, choose, require_ceiling
+from worker.cli.waiting import print_decisions
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from worker.ledger.entries import Entry
     from worker.settings import Settings
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the decision, as `worker waiting` lists it.")]
-Rule = Annotated[
-    str, typer.Option("--rule", metavar="NAME", help="All decisions that are waiting because of this rule.")
-]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a decision or a group, as `worker waiting` lists it.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-WAITING = ("id", "events", "rule", "what", "waiting")
-
-
-def waiting(*, as_json: context.Json = False) -> None:
-    """List the decisions that are waiting for a person.
-
-    Shows one row per decision: its id, what triggered it, the rule, and how long it has been waiting; below each other
-    the action, why it is waiting, the rule's reason, the sender and the subject. --json lists every entry; entries with
-    the same item are decided together.
-
-    Example: worker waiting, then worker approve ID or worker refuse ID
-    """
-    entries = context.wait(_list_all(context.read_settings()))
-    rows = [_describe_entry(entry) for entry in entries] if as_json else list(_describe_decisions(entries))
-    output.print_rows(rows, WAITING, as_json=as_json, empty="nothing is waiting for a person")
+NAMED = 5
+"""How many decisions are named before a person is asked."""
 
 
 def approve(
-    id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
+    id_: Id = "",
+    *,
+    rule: Rule = "",
+    sender: Sender = "",
+    recipient: Recipient = "",
+    subject: Subject = "",
+    since: Since = "",
+    because: context.Because = "",
+    who: context.As = "",
+    yes: Yes = False,
 ) -> None:
-    """Approve a waiting decision, so that it is carried out.
+    """Approve what is waiting, so that it is carried out.
 
-    Everything that belongs to the decision is approved with it. On a terminal you are asked first when that is more
-    than one entry. Your name and your reason go into the audit records. It is refused while WORKER_CEILING is observe,
-    because nothing would be carried out.
+    Name a decision or a group by its id, or narrow down what is meant with options; a group that `worker waiting`
+    listed with options takes the same ones. Everything that belongs to a decision is approved with it. On a terminal
+    you are asked first when that is more than one entry, and shown what it covers; what comes to wait later is not
+    covered. Your name and your reason go into the audit records. It is refused while WORKER_CEILING is observe, because
+    nothing would be carried out.
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
     """
     settings = context.read_settings()
     person = context.find_person(settings, who, because)
     context.require_name(person, "approve")
-    context.wait(_decide(settings, "approve", Selection(id_, rule), person, yes=yes))
+    selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
+    context.wait(_decide(settings, "approve", selection, person, yes=yes))
 
 
 def refuse(
-    id_: Id = "", *, rule: Rule = "", because: context.Because = "", who: context.As = "", yes: Yes = False
+    id_: Id = "",
+    *,
+    rule: Rule = "",
+    sender: Sender = "",
+    recipient: Recipient = "",
+    subject: Subject = "",
+    since: Since = "",
+    because: context.Because = "",
+    who: context.As = "",
+    yes: Yes = False,
 ) -> None:
-    """Refuse a waiting decision, so that it is not carried out.
+    """Refuse what is waiting, so that it is not carried out.
 
-    Everything that belongs to the decision is refused with it. On a terminal you are asked first when that is more
-    than one entry. Your name and your reason go into the audit records.
+    Name a decision or a group by its id, or narrow down what is meant with options; a group that `worker waiting`
+    listed with options takes the same ones. Everything that belongs to a decision is refused with it. On a terminal
+    you are asked first when that is more than one entry, and shown what it covers. Your name and your reason go into
+    the audit records.
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
     """
     settings = context.read_settings()
     person = context.find_person(settings, who, because)
-    context.wait(_decide(settings, "refuse", Selection(id_, rule), person, yes=yes))
-
-
-async def _list_all(settings: "Settings") -> "list[Entry]":
-    async with context.read_ledger(settings) as (ledger, accounts):
-        return [entry for account in accounts for entry in await list_waiting(ledger, account)]
-
-
-def _describe_decisions(entries: "Iterable[Entry]") -> "Iterator[output.Row]":
-    """Describe each decision once, the newest first as its entries are."""
-    together: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        together[entry.account, entry.item].append(entry)
-    return (_describe_decision(same[::-1]) for same in together.values())
-
-
-def _describe_decision(same: "Sequence[Entry]") -> output.Row:
-    """Describe a decision, given its entries from the oldest on, by what its first event led to."""
-    first = same[0]
-    actions = [wording.describe_action(entry.action) for entry in same if entry.cause == first.cause]
-    return {
-        "id": first.id,
-        "events": wording.count_events(entry.cause for entry in same),
-        "rule": tuple(dict.fromkeys(rule for entry in same for rule in entry.rules)),
-        "what": [part for part in (*actions, first.said, first.because, first.sender, first.subject) if part],
-        "waiting": wording.format_duration(_measure_wait(first)),
-    }
-
-
-def _measure_wait(entry: "Entry") -> float:
-    return max(0.0, time.time() - entry.waits_since)
-
-
-def _describe_entry(entry: "Entry") -> output.Row:
-    return {
-        "id": entry.id,
-        "account": entry.account,
-        "rule": entry.rules,
-        "action": wording.describe_action(entry.action),
-        "target": entry.target,
-        "sender": entry.sender,
-        "subject": entry.subject,
-        "why": entry.said,
-        "because": entry.because,
-        "for": round(_measure_wait(entry), 1),
-        "item": entry.item,
-    }
+    selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
+    context.wait(_decide(settings, "refuse", selection, person, yes=yes))
 
 
 async def _decide(settings: "Settings", verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:
-    """Order that what is waiting be approved or refused."""
-    if bool(selection.id) == bool(selection.rule):
-        raise SettingsError(f"name what to {verb}: either an id from `worker waiting` or --rule NAME")
+    """Order that what is waiting be approved or refused: exactly what is there now, and was shown."""
+    _require_choice(verb, selection)
     async with context.open_ledger(settings) as (ledger, accounts):
         meant = await choose(ledger, accounts, verb, selection)
         if verb == "approve":
             await require_ceiling(ledger, meant, settings)
         count = sum(map(len, meant.values()))
-        if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?")):
+        if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?", meant, settings)):
             typer.echo(f"nothing was {verb}d")
             return
         for account, entries in meant.items():
-            subject = f"rule:{selection.rule}" if selection.rule else entries[0].item
-            await ledger.order(account, verb, subject, person.who, person.because, time.time())
+            alone = selection.id and not selection.is_group
+            subject, covers = entries[0].item if alone else selection.subject, [entry.id for entry in entries]
+            await ledger.order(account, verb, subject, person.who, person.because, time.time(), covers=covers)
     done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
     typer.echo(f"{done}. {person.describe_order()}")
 
 
-def _may_go_on(question: str) -> bool:
-    """Ask a person at a terminal; a script has said what it means."""
-    return not sys.stdin.isatty() or context.confirm(question)
+def _require_choice(verb: str, selection: Selection) -> None:
+    """Refuse an order that names nothing, or a single decision in two ways."""
+    if not selection.subject:
+        raise SettingsError(f"name what to {verb}: an id from `worker waiting`, or --rule NAME or another option")
+    if selection.id and not selection.is_group and selection._replace(id="").subject:
+        raise SettingsError(f"{selection.id} is one decision: leave the options out, or the id; see `worker waiting`")
+
+
+def _may_go_on(question: str, meant: Mapping[str, Sequence["Entry"]], settings: "Settings") -> bool:
+    """Show a person at a terminal what is meant, and ask; a script has said what it means."""
+    if not sys.stdin.isatty():
+        return True
+    entries = [entry for each in meant.values() for entry in each]
+    print_decisions(entries, NAMED, settings.lapse, "`worker waiting` lists them with the same id or options")
+    return context.confirm(f"\n{question}")

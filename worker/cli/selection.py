@@ -1,5 +1,6 @@
 """What a person decides about, and why there is nothing left to decide."""
 
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,9 +16,12 @@ from worker.language.rules import OBSERVE
 if TYPE_CHECKING:
     from worker.ledger.entries import Entry, Order
     from worker.ledger.ledger import Ledger
+    from worker.ledger.matching import MailFilter
+    from worker.ledger.queue import WaitingQuery
     from worker.settings import Settings
 
-EVERYTHING_WAITING = 100_000
+GROUP = re.compile(r"[0-9A-Z]{26}\+[1-9][0-9]{0,8}")
+"""The id of a group: that of its newest decision, and how many others it has."""
 DECIDED = {"approve": "approved", "refuse": "refused"}
 """Orders that decide, and what they make of an entry."""
 NOTHING_IS_DONE = (
@@ -27,25 +31,61 @@ NOTHING_IS_DONE = (
 
 
 class Selection(NamedTuple):
-    """What a person decides about: one decision by its id, or everything of a rule."""
+    """What a person decides about: a decision or a group by its id, and what a filter lets through."""
 
     id: str
-    rule: str
+    filter: "MailFilter"
+    since: float = 0.0
+    """Only what began to wait after this time."""
 
-    def choose(self, entries: "Iterable[Entry]") -> "list[Entry]":
-        """Return the entries that are meant: with one of them goes everything of the same decision."""
-        entries = list(entries)
-        items = {entry.item for entry in entries if self.id in {entry.id, entry.item}}
-        return [entry for entry in entries if entry.item in items or self.rule in entry.rules]
+    @property
+    def subject(self) -> str:
+        """What an order and its record call this; the entries that it covers are named with it."""
+        return self.id or " ".join(f"{name}:{value}" for name, value in self._list_options())
+
+    @property
+    def name(self) -> str:
+        """What a person reads of it."""
+        return repr(self.id) if self.id else ", ".join(f"{name} {value}" for name, value in self._list_options())
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the id is of a group, which says how much was shown."""
+        return bool(GROUP.fullmatch(self.id))
+
+    def ask(self, account: str, newest: str = "") -> "WaitingQuery":
+        """Ask the ledger for what waits of an account, or only of the group of which this is the newest decision."""
+        from worker.ledger.queue import WaitingQuery
+
+        return WaitingQuery(account, self.filter, self.since, newest)
 
     def describe(self, count: int) -> str:
         """Say how much is decided, and why so much."""
-        return f"all {count:,} entries of " + (f"rule {self.rule}" if self.rule else "this decision")
+        of = "this group" if self.is_group else "this decision" if self.id else self.name
+        return f"all {count:,} entries of {of}"
+
+    def _list_options(self) -> "list[tuple[str, str]]":
+        from worker.ledger.records import instant
+
+        since = {"since": instant(self.since)} if self.since else {}
+        return [(name, value) for name, value in (msgspec.structs.asdict(self.filter) | since).items() if value]
 
 
-async def list_waiting(ledger: "Ledger", account: str) -> "tuple[Entry, ...]":
-    """Return every entry that waits for a person, the newest first."""
-    return await ledger.entries(account, states=("waiting",), limit=EVERYTHING_WAITING)
+async def find_chosen(ledger: "Ledger", account: str, selection: Selection) -> "Sequence[Entry]":
+    """Return what waits of a selection, the newest first; of a group, no more than was shown."""
+    if not selection.id:
+        return await ledger.list_waiting(selection.ask(account))
+    if not selection.is_group:
+        return await ledger.list_decision(account, selection.id)
+    newest, _, others = selection.id.partition("+")
+    found = await ledger.list_waiting(selection.ask(account, newest))
+    number = len({(entry.item, entry.cause) for entry in found})
+    if number > int(others) + 1:
+        raise SettingsError(
+            f"{selection.id} was shown with {int(others) + 1:,} decisions, and {number:,} are in that group: use the "
+            "options with which `worker waiting` showed it, or look again"
+        )
+    return found
 
 
 async def choose(
@@ -56,7 +96,7 @@ async def choose(
     said = ""
     for account in accounts:
         orders = await ledger.list_pending(account)
-        waiting = selection.choose(await list_waiting(ledger, account))
+        waiting = await find_chosen(ledger, account, selection)
         left = [entry for entry in waiting if not (_find_order(orders, entry) or _has_approval(entry, verb))]
         if left:
             meant[account] = left
@@ -69,8 +109,14 @@ async def choose(
 
 def _find_order(orders: "Iterable[Order]", entry: "Entry") -> "Order | None":
     """Return the order that decides about an entry once a worker takes it up."""
-    subjects = {entry.id, entry.item, *(f"rule:{rule}" for rule in entry.rules)}
-    return next((order for order in orders if order.verb in DECIDED and order.subject in subjects), None)
+    return next((order for order in orders if order.verb in DECIDED and _is_about(order, entry)), None)
+
+
+def _is_about(order: "Order", entry: "Entry") -> bool:
+    """Tell whether an order covers an entry, or names it where it says nothing of what it covers."""
+    if order.covers:
+        return entry.id in order.covers
+    return order.subject in {entry.id, entry.item, *(f"rule:{rule}" for rule in entry.rules)}
 
 
 def _has_approval(entry: "Entry", verb: str) -> bool:
@@ -92,10 +138,9 @@ async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order
 
 async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> str:
     """Say that nothing is waiting, and who decided about it before, and when."""
-    subject = f"rule {selection.rule!r}" if selection.rule else repr(selection.id)
-    record = await _find_record(ledger, accounts, {f"rule:{selection.rule}" if selection.rule else selection.id})
+    record = await _find_record(ledger, accounts, {selection.subject})
     ended = f" ({_tell_record(record)})" if record else ""
-    return f"nothing is waiting for {subject}{ended}: `worker waiting` lists what is"
+    return f"nothing is waiting for {selection.name}{ended}: `worker waiting` lists what is"
 
 
 async def _find_record(ledger: "Ledger", accounts: Iterable[str], names: Collection[str]) -> dict[str, Any]:

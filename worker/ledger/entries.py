@@ -250,6 +250,8 @@ class Order(Struct, frozen=True, kw_only=True):
     at: float
     taken_at: float = 0.0
     answer: str = ""
+    covers: frozenset[str] = frozenset()
+    """The ids of the entries that it decides about; none when its subject alone says that."""
 
 
 class Brake(Struct, frozen=True):

@@ -1,9 +1,7 @@
 """The ledger as the loops see it: each method is one transaction, committed when it returns."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -13,7 +11,6 @@ from sqlalchemy import Connection
 from worker.errors import StoreError
 from worker.ledger import (
     claiming,
-    lives,
     orders,
     pages,
     retention,
@@ -26,31 +23,31 @@ from worker.ledger import (
     waiting,
 )
 from worker.ledger.cascade import open_unit_of_work
-from worker.ledger.db.dialects import sizes, upsert
+from worker.ledger.db.dialects import upsert
 from worker.ledger.db.lock import hold_lock
 from worker.ledger.db.place import check_rights, choose_reading, may_write, place_of
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
-from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Review, Standing
-from worker.ledger.lives import Life, MailSearch, SeenMail
+from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
+from worker.ledger.reader import LedgerReader
 from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.unreadable import UnreadableRecord
-from worker.ledger.values import Broken, Coverage, Entered, Held, Mishap, NewSights, Page, Reading, Spent
+from worker.ledger.values import Coverage, Entered, Held, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Ledger:
+class Ledger(LedgerReader):
     """Everything that was seen, decided and done. All times are API time; StoreError when the database cannot."""
 
     def __init__(self, runner: Runner, owner: str) -> None:
         """Keep the runner; ``owner`` is a random token of this process."""
+        super().__init__(runner)
         self.owner = owner
-        self._runner = runner
         self._mint = Mint(owner)
 
     async def coverage(self, account: str, source: str) -> Coverage:
@@ -145,14 +142,27 @@ class Ledger:
         return await self._read(claiming.next_due, account)
 
     async def order(  # noqa: PLR0917 (as a person would say it)
-        self, account: str, verb: str, subject: str, who: str, because: str, now: float, *, answer: str = ""
+        self,
+        account: str,
+        verb: str,
+        subject: str,
+        who: str,
+        because: str,
+        now: float,
+        *,
+        answer: str = "",
+        covers: Collection[str] = (),
     ) -> int:
         """Order something as a person; the daemon takes it up: it obeys ``orders.OBEY``.
+
+        With ``covers``, the ids of entries, it is about these; else about all that the subject names by then.
 
         A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
         with what the API answered.
         """
-        wanted = Order(id=0, verb=verb, subject=subject, who=who, because=because, at=now, answer=answer)
+        wanted = Order(
+            id=0, verb=verb, subject=subject, who=who, because=because, at=now, answer=answer, covers=frozenset(covers)
+        )
         return await self._put(orders.order, account, wanted)
 
     async def take_orders(self, account: str, now: float) -> tuple[Order, ...]:
@@ -195,36 +205,6 @@ class Ledger:
         """Delete what is older than it is kept: sights by kind of thing, everything else alike."""
         await self._write(account, now, retention.prune, sights_before, keep_before)
 
-    async def entries(
-        self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000
-    ) -> tuple[Entry, ...]:
-        """Return the newest entries, newest first."""
-        wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
-        return await self._read(views.list_entries, account, wanted)
-
-    async def list_decided(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
-        """Return the entries of some decisions, by the names of their items, but for notices."""
-        return await self._read(views.list_decided, account, items)
-
-    async def unsettled(self, account: str, now: float) -> tuple[Entry, ...]:
-        """Return what is under way: neither settled nor ready only later, nor left to Cloudflare's decision."""
-        return await self._read(views.list_unsettled, account, now)
-
-    async def counts(self, account: str, now: float = inf) -> dict[str, dict[str, int]]:
-        """Return {kind of action: {state: how many entries}}.
-
-        What is ready only after ``now`` is counted as later, and a request by how far Cloudflare is with it.
-        """
-        return await self._read(views.count_entries, account, now)
-
-    async def count_reviews(self, account: str) -> dict[str, Counter[Review]]:
-        """Return {rule: {how far Cloudflare is: how many requests}}, as far back as entries are kept."""
-        return await self._read(views.count_reviews, account)
-
-    async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
-        """Return audit records after a number as canonical JSON, in order."""
-        return await self._read(views.list_records, account, after, limit)
-
     async def list_unreadable(self, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
         """Return records that nobody has judged and that are to be read again."""
         return await self._read(unreadable.list_due, account, now, limit)
@@ -246,34 +226,6 @@ class Ledger:
     async def leave_unreadable(self, account: str, record: UnreadableRecord, kind: str, now: float) -> None:
         """Put a record before a person that nobody could judge while it was swept."""
         await self._write(account, now, unreadable.leave, record, kind)
-
-    async def find_last_start(self, account: str) -> bytes:
-        """Return the audit record of the daemon's last start, nothing when none is kept."""
-        return await self._read(views.find_last_start, account)
-
-    async def find_mails(self, account: str, search: MailSearch) -> tuple[SeenMail, ...]:
-        """Return the mail that is looked for, newest first."""
-        return await self._read(lives.find_mails, account, search)
-
-    async def read_life(self, mail: SeenMail) -> Life:
-        """Return everything that is on record of a mail."""
-        return await self._runner.read(partial(lives.read_life, mail=mail))
-
-    async def list_broken(self, account: str) -> tuple[Broken, ...]:
-        """Return records of the API that could not be read."""
-        return await self._read(views.list_broken, account)
-
-    async def list_mishaps(self, account: str) -> tuple[Mishap, ...]:
-        """Return events on which a rule failed."""
-        return await self._read(views.list_mishaps, account)
-
-    async def sizes(self) -> dict[str, int]:
-        """Return the bytes that each table takes."""
-        return await self._runner.read(sizes)
-
-    async def accounts(self) -> tuple[str, ...]:
-        """Return every account that the ledger knows."""
-        return await self._runner.read(views.list_accounts)
 
     async def read_spent(self, credential: str) -> Spent:
         """Return what a budget had spent lately; pages and answers keep theirs under their account."""
@@ -308,9 +260,6 @@ class Ledger:
 
     async def _put(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         return await self._runner.run(lambda conn: fn(conn, *args, **named))
-
-    async def _read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        return await self._runner.read(lambda conn: fn(conn, *args, **named))
 
 
 def find_ledger(url: str) -> Path:

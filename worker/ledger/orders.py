@@ -4,16 +4,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Text, delete, exists, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
 from worker.ledger import unreadable
 from worker.ledger.cascade import go_on
-from worker.ledger.db.dialects import chunks
-from worker.ledger.db.tables import brakes, entries, orders, reasons
+from worker.ledger.db.dialects import add, chunks
+from worker.ledger.db.tables import brakes, covered, entries, orders, reasons
 from worker.ledger.entries import Brake, Entry, Item, Order
+from worker.ledger.matching import by_rule
 from worker.ledger.records import harmless
 from worker.ledger.settling import put_brake
 from worker.ledger.unit_of_work import UnitOfWork
+
+COLUMNS = [orders.c[name] for name in Order.__struct_fields__ if name != "covers"]
 
 
 def order(conn: Connection, account: str, wanted: Order) -> int:
@@ -28,7 +31,9 @@ def order(conn: Connection, account: str, wanted: Order) -> int:
         "taken_at": 0.0,
         "answer": harmless(wanted.answer, 500),
     }
-    return int(conn.execute(insert(orders).returning(orders.c.id), row).scalar_one())
+    number = int(conn.execute(insert(orders).returning(orders.c.id), row).scalar_one())
+    add(conn, covered, [{"order": number, "entry": entry} for entry in sorted(wanted.covers)])
+    return number
 
 
 def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
@@ -53,9 +58,12 @@ def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
 
 def list_pending(conn: Connection, account: str) -> tuple[Order, ...]:
     """Return what was ordered and is not taken up yet, oldest first."""
-    columns = [orders.c[name] for name in Order.__struct_fields__]
-    query = select(*columns).where(orders.c.account == account, orders.c.taken_at == 0.0).order_by(orders.c.id)
-    return tuple(Order(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
+    pending = orders.c.account == account, orders.c.taken_at == 0.0
+    covers: dict[int, set[str]] = defaultdict(set)
+    for number, entry in conn.execute(select(covered).join(orders).where(*pending)):
+        covers[number].add(entry)
+    query = select(*COLUMNS).where(*pending).order_by(orders.c.id)
+    return tuple(Order(**row._mapping, covers=frozenset(covers[row.id])) for row in conn.execute(query))  # noqa: SLF001
 
 
 def read_brakes(conn: Connection, account: str) -> tuple[Brake, ...]:
@@ -78,11 +86,6 @@ def _subject(brake: Brake) -> str:
     return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
 
 
-def by_rule(rule: str) -> ColumnElement[bool]:
-    """Say in SQL that a rule is among those an entry stands on."""
-    return type_coerce(entries.c.rules, Text).contains(f'"{rule}"', autoescape=True)
-
-
 def _obey(work: UnitOfWork, wanted: Order) -> str:
     """Carry out one order; return what is said to who gave it."""
     if obey := OBEY.get(wanted.verb):
@@ -92,7 +95,7 @@ def _obey(work: UnitOfWork, wanted: Order) -> str:
 
 def _decide(work: UnitOfWork, wanted: Order) -> str:
     """Approve or refuse what waits under the subject of an order."""
-    waiting = _find_waiting(work, wanted.subject)
+    waiting = _find_waiting(work, wanted)
     if not waiting:
         return f"nothing waits under {wanted.subject!r}; worker waiting lists what does"
     if wanted.verb == "refuse":
@@ -102,9 +105,11 @@ def _decide(work: UnitOfWork, wanted: Order) -> str:
     return _approve(work, waiting, wanted)
 
 
-def _find_waiting(work: UnitOfWork, subject: str) -> list[Entry]:
-    """Return the waiting entries that a subject names: by rule, by item, or by entry."""
-    waiting = entries.c.state == "waiting"
+def _find_waiting(work: UnitOfWork, wanted: Order) -> list[Entry]:
+    """Return the waiting entries that an order covers, or that its subject names: by rule, by item, or by entry."""
+    waiting, subject = entries.c.state == "waiting", wanted.subject
+    if wanted.covers:
+        return [entry for entry in work.fetch(wanted.covers) if entry.state == "waiting"]
     if subject.startswith("rule:"):
         return work.load(waiting & by_rule(subject.removeprefix("rule:")))
     standing = select(reasons.c.entry).where(reasons.c.account == work.account, reasons.c.item == subject)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, func, select, union
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
 from worker.ledger.entries import DENIED, OPEN, Entry, Review
-from worker.ledger.orders import by_rule
+from worker.ledger.matching import by_rule
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
 

@@ -325,6 +325,15 @@ orders = Table(
     Index("orders_due", "account", "taken_at"),
 )
 
+# What an order decides about, as it was shown to the person; an order without a row here goes by its subject alone.
+covered = Table(
+    "covered",
+    metadata,
+    Column("order", Integer, ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _text("entry", key=True),
+    sqlite_with_rowid=False,
+)
+
 brakes = Table(
     "brakes",
     metadata,

@@ -1,0 +1,101 @@
+"""What people and metrics ask of the ledger: each method is one transaction that only reads."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from math import inf
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from worker.ledger import lives, queue, views
+from worker.ledger.db.dialects import sizes
+from worker.ledger.db.runner import Runner
+from worker.ledger.entries import Entry, Review
+from worker.ledger.lives import Life, MailSearch, SeenMail
+from worker.ledger.queue import WaitingQuery, WaitingSummary
+from worker.ledger.values import Broken, Mishap
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class LedgerReader:
+    """The part of the ledger that nothing is changed by."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Keep the runner."""
+        self._runner = runner
+
+    async def entries(
+        self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000
+    ) -> tuple[Entry, ...]:
+        """Return the newest entries, newest first."""
+        wanted = views.Wanted(states=tuple(states), rule=rule, since=since, limit=limit)
+        return await self._read(views.list_entries, account, wanted)
+
+    async def find_waiting(self, wanted: WaitingQuery, limit: int) -> WaitingSummary:
+        """Return how much waits for a person, and the groups with the newest decisions."""
+        return await self._read(queue.find_groups, wanted, limit)
+
+    async def list_waiting(self, wanted: WaitingQuery, limit: int = -1) -> tuple[Entry, ...]:
+        """Return the newest entries that wait for a person, or all, newest first."""
+        return await self._read(queue.list_waiting, wanted, limit)
+
+    async def list_decision(self, account: str, name: str) -> tuple[Entry, ...]:
+        """Return what waits of a decision, by its item or the id of an entry."""
+        return await self._read(queue.list_decision, account, name)
+
+    async def list_decided(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
+        """Return the entries of some decisions, by the names of their items, but for notices."""
+        return await self._read(views.list_decided, account, items)
+
+    async def unsettled(self, account: str, now: float) -> tuple[Entry, ...]:
+        """Return what is under way: neither settled nor ready only later, nor left to Cloudflare's decision."""
+        return await self._read(views.list_unsettled, account, now)
+
+    async def counts(self, account: str, now: float = inf) -> dict[str, dict[str, int]]:
+        """Return {kind of action: {state: how many entries}}.
+
+        What is ready only after ``now`` is counted as later, and a request by how far Cloudflare is with it.
+        """
+        return await self._read(views.count_entries, account, now)
+
+    async def count_reviews(self, account: str) -> dict[str, Counter[Review]]:
+        """Return {rule: {how far Cloudflare is: how many requests}}, as far back as entries are kept."""
+        return await self._read(views.count_reviews, account)
+
+    async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
+        """Return audit records after a number as canonical JSON, in order."""
+        return await self._read(views.list_records, account, after, limit)
+
+    async def find_last_start(self, account: str) -> bytes:
+        """Return the audit record of the daemon's last start, nothing when none is kept."""
+        return await self._read(views.find_last_start, account)
+
+    async def find_mails(self, account: str, search: MailSearch) -> tuple[SeenMail, ...]:
+        """Return the mail that is looked for, newest first."""
+        return await self._read(lives.find_mails, account, search)
+
+    async def read_life(self, mail: SeenMail) -> Life:
+        """Return everything that is on record of a mail."""
+        return await self._runner.read(partial(lives.read_life, mail=mail))
+
+    async def list_broken(self, account: str) -> tuple[Broken, ...]:
+        """Return records of the API that could not be read."""
+        return await self._read(views.list_broken, account)
+
+    async def list_mishaps(self, account: str) -> tuple[Mishap, ...]:
+        """Return events on which a rule failed."""
+        return await self._read(views.list_mishaps, account)
+
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes that each table takes."""
+        return await self._runner.read(sizes)
+
+    async def accounts(self) -> tuple[str, ...]:
+        """Return every account that the ledger knows."""
+        return await self._runner.read(views.list_accounts)
+
+    async def _read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        return await self._runner.read(lambda conn: fn(conn, *args, **named))
