@@ -80,3 +80,27 @@ def test_two_workers_in_one_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.generation.set(3)
     assert "worker_bundle_generation 0.0" in other.render().decode()
+
+
+def test_no_series_says_only_when_it_began() -> None:
+    metrics = Metrics()
+    metrics.on_rule_failure("a")
+    assert "_created" not in metrics.render().decode()
+
+
+def test_what_a_rule_may_come_to_is_there_at_zero_before_it_happens() -> None:
+    metrics = Metrics()
+    metrics.declare_rule("a", ["acc"], ["Move"], ["done", "failed"])
+    before = metrics.render().decode()
+    metrics.on_outcome("acc", "a", "Move", "failed")
+    metrics.on_rule_failure("a")
+    failed = 'worker_actions_total{account="acc",kind="Move",outcome="failed",rule="a"}'
+    for series in (failed, 'worker_rule_failures_total{rule="a"}'):
+        assert f"{series} 0.0" in before
+        assert f"{series} 1.0" in metrics.render().decode()
+
+
+def test_a_refusal_of_pace_is_a_rise_from_the_first_request_of_an_operation() -> None:
+    metrics = Metrics()
+    metrics.on_call("GET investigate", 200, 0.1)
+    assert 'worker_api_requests_total{operation="GET investigate",status="429"} 0.0' in metrics.render().decode()

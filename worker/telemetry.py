@@ -1,12 +1,20 @@
 """Telemetry: the operations log, the metrics, and the Observer that the loops call."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import product
 from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from worker.escaping import escape
@@ -15,6 +23,8 @@ Log = FilteringBoundLogger
 LONGEST = 2000
 """Characters of one value in a log line."""
 SECONDS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600)
+TROUBLES = ("429", "none")
+"""Statuses of requests that each operation has a series for from its first request."""
 STARS = "***"
 SHORTEST = 6
 """Characters below which a text is not masked: it would be found inside ordinary words."""
@@ -92,11 +102,20 @@ class Observer(Protocol):
     def on_call(self, operation: str, status: int, seconds: float) -> None:
         """A request was answered after so many seconds; status 0 means that no answer came."""
 
-    def on_page(self, source: str, records: int, broken: int) -> None:
-        """A page was read and entered, with so many records, some of them unreadable."""
+    def on_page(self, source: str, records: int, broken: int, new: int) -> None:
+        """A page was read and entered, with so many records, some of them unreadable, some not seen so before."""
 
     def on_rule_failure(self, rule: str) -> None:
         """A rule failed on an event."""
+
+    def on_rule_calls(self, rule: str, calls: int, seconds: float) -> None:
+        """A rule was called so often, which took so many seconds."""
+
+    def on_outcome(self, account: str, rule: str, kind: str, outcome: str) -> None:
+        """An action that a rule wanted has ended."""
+
+    def on_action(self, account: str, kind: str, seconds: float) -> None:
+        """The API took an action of ours, so many seconds after its message became visible."""
 
     def on_answer(self, seconds: float | None) -> None:
         """The API answered an entry, so many seconds after its message became visible; None when that is unknown."""
@@ -113,12 +132,18 @@ class Metrics:
 
     def __init__(self) -> None:
         """Begin at zero, in a registry of its own."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a series began says nothing that anybody asks
         self.registry = CollectorRegistry()
         one = self.registry
+        self.build = Gauge("worker_build_info", "1, with the version", ["version", "python"], registry=one)
+        self.started = Gauge("worker_start_time_seconds", "When this process began, since the epoch", registry=one)
         self.messages_read = Counter("worker_messages_read", "Records read of a source", ["source"], registry=one)
         self.requests = Counter("worker_api_requests", "Requests sent", ["operation", "status"], registry=one)
         self.budget_left = Gauge(
             "worker_api_budget_left_requests", "Requests that may leave now", ["credential"], registry=one
+        )
+        self.new_records = Counter(
+            "worker_new_records", "Records that had not been seen in this state", ["source"], registry=one
         )
         self.broken = Counter("worker_records_broken", "Records nobody could read", ["source"], registry=one)
         self.seconds = Histogram(
@@ -132,6 +157,26 @@ class Metrics:
             "worker_coverage_age_seconds", "Age of the end of what is read", ["account", "source"], registry=one
         )
         self.gap = Gauge("worker_gap_seconds", "Time that is not read yet", ["account", "source"], registry=one)
+        self.ceiling = Gauge("worker_ceiling", "1 for the most that any rule may do", ["ceiling"], registry=one)
+        self.brakes = Gauge("worker_brakes", "Brakes that are on", ["account", "scope"], registry=one)
+        self.kept_back = Gauge(
+            "worker_kept_back_entries", "Entries that something keeps back", ["account", "by"], registry=one
+        )
+        self.waiting = Gauge("worker_waiting_entries", "Entries that wait for a person", ["account"], registry=one)
+        self.waiting_age = Gauge(
+            "worker_waiting_oldest_seconds", "How long the oldest has waited", ["account"], registry=one
+        )
+        self.actions = Counter(
+            "worker_actions", "Actions that have ended", ["account", "rule", "kind", "outcome"], registry=one
+        )
+        self.rule_calls = Counter("worker_rule_calls", "Calls of a rule that ended", ["rule"], registry=one)
+        self.rule_seconds = Counter("worker_rule_seconds", "How long these calls took", ["rule"], registry=one)
+        self.acted = Histogram(
+            "worker_time_to_action_seconds", "From visible to done by the API", ["account", "kind"],
+            buckets=SECONDS, registry=one,
+        )  # fmt: skip
+        self.head = Gauge("worker_audit_head_number", "Number of the newest audit record", ["account"], registry=one)
+        self.head_age = Gauge("worker_audit_head_age_seconds", "Age of that record", ["account"], registry=one)
         self.rule_failures = Counter("worker_rule_failures", "Events a rule had no say on", ["rule"], registry=one)
         self.answered = Histogram(
             "worker_time_to_answered_seconds", "From scanned to answered by the API", buckets=SECONDS, registry=one
@@ -154,19 +199,46 @@ class Metrics:
         self.not_ready = Gauge("worker_not_ready", "1 while this keeps it from being ready", ["reason"], registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)
 
+    def declare_rule(
+        self, rule: str, accounts: Iterable[str], kinds: Collection[str], outcomes: Collection[str]
+    ) -> None:
+        """Begin every series of a rule at zero, given the kinds of its actions and how these may end."""
+        for counter in (self.rule_calls, self.rule_seconds, self.rule_failures):
+            counter.labels(rule)
+        for account, kind in product(accounts, kinds):
+            self.acted.labels(account, kind)
+            for outcome in outcomes:
+                self.actions.labels(account, rule, kind, outcome)
+
     def on_call(self, operation: str, status: int, seconds: float) -> None:
         """Count a request and time its answer."""
+        for rare in TROUBLES:
+            self.requests.labels(operation, rare)
         self.requests.labels(operation, str(status or "none")).inc()
         self.seconds.labels(operation).observe(seconds)
 
-    def on_page(self, source: str, records: int, broken: int) -> None:
+    def on_page(self, source: str, records: int, broken: int, new: int) -> None:
         """Count what was read of a source."""
+        self.new_records.labels(source).inc(new)
         self.messages_read.labels(source).inc(records)
         self.broken.labels(source).inc(broken)
 
     def on_rule_failure(self, rule: str) -> None:
         """Count an event on which a rule failed."""
         self.rule_failures.labels(rule).inc()
+
+    def on_rule_calls(self, rule: str, calls: int, seconds: float) -> None:
+        """Count and time the calls of a rule."""
+        self.rule_calls.labels(rule).inc(calls)
+        self.rule_seconds.labels(rule).inc(seconds)
+
+    def on_outcome(self, account: str, rule: str, kind: str, outcome: str) -> None:
+        """Count an action that has ended."""
+        self.actions.labels(account, rule, kind, outcome).inc()
+
+    def on_action(self, account: str, kind: str, seconds: float) -> None:
+        """Time an action."""
+        self.acted.labels(account, kind).observe(seconds)
 
     def on_answer(self, seconds: float | None) -> None:
         """Time an answer."""

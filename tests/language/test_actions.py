@@ -22,7 +22,7 @@ from worker import (
     TrustDomain,
     Unblock,
 )
-from worker.language.actions import ACTIONS, LISTS, Action, Adding, AnyAction, ListAction, Removing
+from worker.language.actions import ACTIONS, ENDED_BY, LISTS, Action, Adding, AnyAction, ListAction, Removing
 
 EXAMPLES: tuple[AnyAction, ...] = (
     Move("Inbox"),
@@ -163,3 +163,8 @@ def test_a_list_entry_lasts_ten_years_at_most(make: type[Adding]) -> None:
     assert make("b.example", for_=timedelta(days=3653)).for_
     with pytest.raises(ValueError, match="for_ can be ten years at most"):
         make("b.example", for_=timedelta(days=4_000_000))
+
+
+def test_what_makes_a_list_entry_is_ended_by_its_inverse() -> None:
+    made: list[Adding] = [BlockSender("b.example"), AllowSender("b.example"), TrustDomain("b.example")]
+    assert {type(one).__name__: type(one.inverse()).__name__ for one in made} == ENDED_BY

@@ -10,10 +10,10 @@ from threading import Thread
 from msgspec.msgpack import decode
 
 from tests.rule_files import GOOD, mail, rule_files
-from worker.rulehost.child import send, serve
-from worker.rulehost.evaluation import NOBODY, Said
+from worker.rulehost.child import Stopwatch, send, serve
+from worker.rulehost.evaluation import NOBODY
 from worker.rulehost.loader import Sources, read
-from worker.rulehost.protocol import HEAD, NOTE, EventPage, Loaded
+from worker.rulehost.protocol import HEAD, NOTE, EventPage, Loaded, Verdicts
 
 
 @contextmanager
@@ -43,7 +43,9 @@ def test_sources_are_answered_with_rules_and_pages_with_what_was_said(tmp_path: 
         assert [rule.name for rule in loaded.rules] == ["good"]
         for keys in (["1", "2"], ["3"]):
             send(link.fileno(), EventPage(tuple(mail(key) for key in keys)))
-            assert [said.key for said in decode(answer(link), type=list[Said])] == keys
+            verdicts = decode(answer(link), type=Verdicts)
+            assert [said.key for said in verdicts.said] == keys
+            assert [calls for calls, _ in verdicts.calls.values()] == [len(keys)]
         calls, event, rule = NOTE.unpack_from(memory)
     assert (event, rule) == (1, NOBODY)
     assert calls == 1 + 5 + 3
@@ -61,3 +63,12 @@ def test_a_daemon_that_goes_before_it_says_anything_is_no_error() -> None:
     with theirs, mmap(-1, NOTE.size) as memory:
         serve(theirs.fileno(), memory)
         assert NOTE.unpack_from(memory)[0] == 0
+
+
+def test_a_call_lasts_until_the_next_thing_begins_and_counts_for_its_rule() -> None:
+    now = iter([0.0, 1.0, 3.0, 6.0, 10.0])
+    stopwatch = Stopwatch(lambda: next(now))
+    for rule in (NOBODY, 0, 1, 0, NOBODY):
+        stopwatch.begin(rule)
+    assert stopwatch.take() == {0: (2, 2.0 + 4.0), 1: (1, 3.0)}
+    assert stopwatch.take() == {}

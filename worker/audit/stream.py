@@ -1,6 +1,7 @@
 """Stream: hands audit records on, line by line, as they were chained."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, BinaryIO
 
 import msgspec
@@ -18,6 +19,7 @@ class Head(msgspec.Struct, frozen=True):
     account: str
     number: int
     hash: str
+    at: datetime
 
 
 class Stream:

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterable, Iterator
 
+from worker.audit.stream import Head
+from worker.daemon import figures
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
 from worker.daemon.readiness import (
     TURNS,
@@ -41,6 +44,8 @@ class App:
         """Why the rule files on disk are refused; empty when they are in force."""
         self.standstill: dict[str, Standstill] = {}
         """By account: what waits in the ledger without anybody working on it."""
+        self.heads = dict[str, Head]()
+        """By account: the newest audit record that went to stdout."""
         self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
@@ -54,7 +59,9 @@ class App:
 
     async def begin(self) -> None:
         """Log and record the start, and which rules are in force."""
-        bundle, settings = self.services.host.bundle, self.services.settings
+        bundle, settings, metrics = self.services.host.bundle, self.services.settings, self.services.outlets.metrics
+        figures.describe_process(metrics, settings.ceiling, time.time())
+        figures.declare_sources(metrics, [intake.source.name for worker in self.workers for intake in worker.intakes])
         self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
         await self.write(NewRecord("started", {"ceiling": settings.ceiling.name.lower()}))
         await self.write_bundle()
@@ -78,7 +85,9 @@ class App:
         named = [[rule.name, rule.fingerprint, rule.mode.name.lower()] for rule in bundle.rules]
         fields: dict[str, Json] = {"generation": bundle.generation, "fingerprint": bundle.fingerprint, "rules": named}
         await self.write(NewRecord("bundle taken", fields))
-        self.services.outlets.metrics.generation.set(bundle.generation)
+        metrics = self.services.outlets.metrics
+        metrics.generation.set(bundle.generation)
+        figures.declare_rules(metrics, [worker.account for worker in self.workers], bundle.rules)
 
     def report_oversleep(self, name: str) -> None:
         """Count and log that the watchdog had to wake a loop."""

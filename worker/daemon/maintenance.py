@@ -1,7 +1,9 @@
 """Maintenance: the loops beside reading and acting: orders, rules, audit records, metrics, retention."""
 
 from worker.audit.alerts import Alerts
+from worker.audit.outcomes import Outcomes
 from worker.audit.stream import Stream
+from worker.daemon import figures
 from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
 from worker.daemon.readiness import KINDS
@@ -9,7 +11,6 @@ from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
 from worker.intake.reader import Intake
-from worker.ledger.standstill import Standstill
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -55,16 +56,14 @@ async def read_standstill(app: App) -> float:
     for worker in app.workers:
         found = await services.ledger.find_standstill(worker.account, services.clock.now(), services.host.lowered)
         app.standstill[worker.account] = found
-        _measure_standstill(app, worker.account, found)
+    _measure_standstill(app)
     return STANDSTILL_EVERY
 
 
-def _measure_standstill(app: App, account: str, found: Standstill) -> None:
-    """Measure what waits without anybody working on it."""
-    metrics, age = app.services.outlets.metrics, app.services.clock.now() - found.since
-    metrics.held.labels(account).set(found.held)
-    metrics.held_age.labels(account).set(max(0.0, age) if found.held else 0.0)
-    metrics.unreadable.labels(account).set(found.unreadable)
+def _measure_standstill(app: App) -> None:
+    """Measure what was last read of what waits, by how old that is now."""
+    for account, found in app.standstill.items():
+        figures.measure_standstill(app.services.outlets.metrics, account, found, app.services.clock.now())
 
 
 async def log_readiness(app: App) -> float:
@@ -79,10 +78,11 @@ class Records:
     def __init__(self, app: App) -> None:
         """Continue after the last record that the ledger knows to be out."""
         services = app.services
-        self._log = app.log
+        self._app, self._log = app, app.log
         self._alerts = Alerts(app.log, services.outlets.metrics, services.channels.broadcast)
+        self._outcomes = Outcomes(services.outlets.metrics)
         self._streams = [
-            Stream(services.ledger, worker.account, services.outlets.records, on_record=self._alerts.take)
+            Stream(services.ledger, worker.account, services.outlets.records, on_record=self._take)
             for worker in app.workers
         ]
 
@@ -93,12 +93,18 @@ class Records:
                 await stream.step()
         except OSError as error:
             raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
+        self._app.heads = {stream.head.account: stream.head for stream in self._streams if stream.head}
         await self._alerts.send()
         return RECORDS_EVERY
 
+    def _take(self, line: bytes) -> None:
+        """Take note of one record."""
+        self._alerts.take(line)
+        self._outcomes.take(line)
+
     async def log_heads(self) -> float:
         """Log the newest hash of each chain: whoever keeps the log can detect a rewritten chain."""
-        for head in (stream.head for stream in self._streams if stream.head):
+        for head in self._app.heads.values():
             self._log.info("audit head", account=head.account, number=head.number, hash=head.hash)
         return HOURLY
 
@@ -107,6 +113,8 @@ async def update_gauges(app: App) -> float:
     """Update the metrics that are not counted as things happen."""
     metrics = app.services.outlets.metrics
     _measure_readiness(app)
+    _measure_standstill(app)
+    _measure_heads(app)
     app.log_problems()
     metrics.generation.set(app.services.host.bundle.generation)
     for worker in app.workers:
@@ -125,6 +133,14 @@ def _measure_readiness(app: App) -> None:
     metrics.ready.set(found.ready)
     for kind in KINDS:
         metrics.not_ready.labels(kind).set(kind in found.reasons)
+
+
+def _measure_heads(app: App) -> None:
+    """Measure the newest record of each chain: its number only grows, unless an older ledger was put in place."""
+    metrics, now = app.services.outlets.metrics, app.services.clock.now()
+    for account, head in app.heads.items():
+        metrics.head.labels(account).set(head.number)
+        metrics.head_age.labels(account).set(max(0.0, now - head.at.timestamp()))
 
 
 async def _measure_budget(app: App, worker: AccountWorker) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Container, Coroutine, Sequence
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from worker.executor.observer import TargetObserver
 from worker.executor.preflight import Preflight
 from worker.executor.verifier import Verifier
 from worker.judging.services import AccountServices, Timing
+from worker.ledger.cascade import is_end
 from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, is_accepted
 from worker.ledger.values import EventKey
 
@@ -66,6 +68,8 @@ class Dispatcher:
         self._pauses: dict[str, tuple[float, int]] = {}
         self._deferral = Deferral(services.clock)
         self.stopping = False
+        self.began = inf
+        """Since when this process follows the account, in API time: what is older had been waiting for it."""
         self.problems: dict[str, str] = {}
         """What keeps a kind from being carried out now, in a sentence."""
 
@@ -263,10 +267,18 @@ class Dispatcher:
         known = {entry.id: entry for entry in entries}
         for answer in answers:
             if answer.state == "sent":
-                self._metrics.on_answer(_time_to_answer(known[answer.id], now))
+                entry = known[answer.id]
+                self._metrics.on_answer(_time_to_answer(entry, now))
+                self._measure_action(entry, now)
         for outcome in reply.outcomes:
             if outcome.state == "done":
                 self._metrics.on_proof(0.0)
+
+    def _measure_action(self, entry: Entry, now: float) -> None:
+        """Report how long it took to act, unless that was not ours: for old mail, people, and ends of list entries."""
+        seconds = _time_to_answer(entry, now)
+        if seconds is not None and entry.known_at >= self.began and not entry.approved_by and not is_end(entry):
+            self._metrics.on_action(self._account, type(entry.action).__name__, seconds)
 
     def _pause(self, handler: Handler, error: WorkerError) -> float:
         """Leave a kind alone for a while, longer each time; return until when."""

@@ -79,7 +79,7 @@ class Executor:
         self._unanswered = {}
         now = self._clock.now()
         await self._ledger.abandon(self._account, now, now + self._timeout)
-        self._recovered = True
+        self._recovered, self._dispatcher.began = True, now
         return True
 
     async def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[int]]:

@@ -150,7 +150,7 @@ class Intake:
         """Count what a page held."""
         read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
         self.totals.update({"read": read, "new": len(news.sights), "decisions": judged.decisions})
-        self._services.observer.on_page(self.source.name, read, broken)
+        self._services.observer.on_page(self.source.name, read, broken, len(news.sights))
         lost = [one for one in (*fetched.broken, *judged.broken) if not one.judged]
         self.legibility.note(len(news.sights), lost, fetched.trailing)
         for mishap in judged.mishaps:

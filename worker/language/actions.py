@@ -233,6 +233,8 @@ def _check_time(for_: timedelta | None) -> None:
 Adding: TypeAlias = BlockSender | AllowSender | TrustDomain
 """Makes an entry on a list, which may end after a time; its ``inverse`` removes it."""
 Removing: TypeAlias = Unblock | Disallow | Distrust
+ENDED_BY = {made.__name__: end.__name__ for made, end in zip(get_args(Adding), get_args(Removing), strict=True)}
+"""By the name of what makes a list entry: the name of its inverse."""
 
 
 class Notify(Action, frozen=True):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from worker.ledger.claiming import NOTHING_BRAKED, Braked, find_braked
 from worker.ledger.db.tables import entries, held
 from worker.ledger.unreadable import count_open
+from worker.ledger.waiting import UNDECIDED
 
 Keeper = Literal["everything", "lane", "rule", "lowered"]
 """What keeps entries back: a brake on everything, on a lane or on a rule, or that the host has lowered the rule."""
@@ -31,6 +32,9 @@ class Standstill(Struct, frozen=True, kw_only=True):
     why: str = ""
     braked: Braked = NOTHING_BRAKED
     kept_back: tuple[KeptBack, ...] = ()
+    waiting: int = 0
+    """Entries that wait for a person."""
+    waiting_since: float = 0.0
     unreadable: int = 0
     """Records that nobody has judged."""
 
@@ -40,12 +44,16 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
     mine = held.c.account == account
     count, braked = conn.scalar(select(func.count()).where(mine)) or 0, find_braked(conn, account)
     oldest = conn.execute(select(held.c.since, held.c.why).where(mine).order_by(held.c.since).limit(1)).first()
+    waits = select(func.count(), func.min(entries.c.waits_since)).where(entries.c.account == account, UNDECIDED)
+    waiting, waiting_since = conn.execute(waits).one()
     return Standstill(
         held=count,
         since=oldest.since if oldest else 0.0,
         why=oldest.why if oldest else "",
         braked=braked,
         kept_back=_count_kept_back(conn, account, now, braked, lowered),
+        waiting=waiting,
+        waiting_since=waiting_since or 0.0,
         unreadable=count_open(conn, account),
     )
 

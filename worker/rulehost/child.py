@@ -6,6 +6,8 @@ import gc
 import os
 import resource
 import signal
+import time
+from collections.abc import Callable
 from io import BufferedIOBase
 from mmap import mmap
 from typing import TypeVar
@@ -14,11 +16,33 @@ from msgspec.msgpack import Decoder
 
 from worker.rulehost.evaluation import NOBODY, judge
 from worker.rulehost.loader import Sources, build
-from worker.rulehost.protocol import HEAD, MEMORY, NOTE, OUT_OF_MEMORY, EventPage, Loaded, pack_frame
+from worker.rulehost.protocol import HEAD, MEMORY, NOTE, OUT_OF_MEMORY, EventPage, Loaded, Verdicts, pack_frame
 
 PR_SET_PDEATHSIG = 1
 
 Frame = TypeVar("Frame")
+
+
+class Stopwatch:
+    """Times the calls of rules: each lasts until the next thing begins."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rule, self._began = NOBODY, 0.0
+        self._calls: dict[int, tuple[int, float]] = {}
+
+    def begin(self, rule: int) -> None:
+        """Note that a rule is called, or that none is."""
+        now = self._clock()
+        if self._rule != NOBODY:
+            calls, seconds = self._calls.get(self._rule, (0, 0.0))
+            self._calls[self._rule] = calls + 1, seconds + now - self._began
+        self._rule, self._began = rule, now
+
+    def take(self) -> dict[int, tuple[int, float]]:
+        """Return calls and seconds of each rule since the last time."""
+        taken, self._calls = self._calls, {}
+        return taken
 
 
 def main(link: int, notes: int, daemon: int) -> None:
@@ -50,12 +74,13 @@ def confine(link: int, daemon: int) -> None:
 
 def serve(link: int, memory: mmap) -> None:
     """Load the rules, then judge pages until the daemon closes the socket."""
-    calls = 0
+    calls, stopwatch = 0, Stopwatch(time.perf_counter)
 
     def note(first: int, second: int = NOBODY) -> None:
         nonlocal calls
         calls += 1
         NOTE.pack_into(memory, 0, calls, first, second)
+        stopwatch.begin(second)
 
     with open(link, "rb", closefd=False) as asked:
         sources = receive(asked, Decoder(Sources))
@@ -66,7 +91,8 @@ def serve(link: int, memory: mmap) -> None:
         gc.freeze()
         pages = Decoder(EventPage)
         while page := receive(asked, pages):
-            send(link, judge(bundle, page.events, skip=page.skip, note=note))
+            said = judge(bundle, page.events, skip=page.skip, note=note)
+            send(link, Verdicts(said, stopwatch.take()))
 
 
 def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:

@@ -20,7 +20,7 @@ from worker.language.rules import OBSERVE, Proposal, RuleInfo
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Stopped
-from worker.rulehost.protocol import EventPage, Loaded
+from worker.rulehost.protocol import EventPage, Loaded, Verdicts
 from worker.rulehost.validation import Problem
 
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
@@ -29,7 +29,9 @@ STRIKES, HOUR = 3, 3600.0
 """A rule that stops the child three times within an hour only observes until its code changes."""
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
-_LOADED, _ANSWERS = Decoder(Loaded), Decoder(list[Said])
+_LOADED, _VERDICTS = Decoder(Loaded), Decoder(Verdicts)
+OnCalls = Callable[[str, int, float], None]
+"""Is called with the name of a rule, how often it ran on a page, and the seconds that took."""
 
 
 class BundleInfo(Struct, frozen=True):
@@ -52,11 +54,12 @@ class Host:
         load_deadline: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
         python: str = sys.executable,
+        on_calls: OnCalls = lambda *_: None,
     ) -> None:
         """``channels`` have an address (None: not checked); the deadlines are seconds for one call and one file."""
         self.bundle = BundleInfo()
         self._folder, self._channels, self._python, self._clock = rules, channels, python, clock
-        self._deadline, self._load_deadline = deadline, load_deadline
+        self._deadline, self._load_deadline, self._on_calls = deadline, load_deadline, on_calls
         self._sources = Sources("", {})
         self._child: Child | None = None
         self._turn = asyncio.Lock()
@@ -152,10 +155,13 @@ class Host:
         if not self._child:
             self._child, _ = await self._restart()
         try:
-            return _ANSWERS.decode(await self._child.ask(page, self._deadline))
+            verdicts = _VERDICTS.decode(await self._child.ask(page, self._deadline))
         except BaseException:
             self._end()
             raise
+        for number, (calls, seconds) in verdicts.calls.items():
+            self._on_calls(self.bundle.rules[number].name, calls, seconds)
+        return verdicts.said
 
     async def _restart(self) -> tuple[Child, Loaded]:
         """Start a child with the rules that were running; raise Temporary when that fails."""

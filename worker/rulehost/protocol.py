@@ -1,7 +1,7 @@
 """The protocol between the daemon and a rule process: frames on a socket, and a note in shared memory.
 
 A frame is four bytes of length, then msgpack. The daemon sends ``Sources`` and receives ``Loaded``; then it sends one
-``EventPage`` after another and receives a list of ``Said``, one per event. A process that hangs or dies writes its
+``EventPage`` after another and receives ``Verdicts``. A process that hangs or dies writes its
 traceback to the same socket as bare text: its first four letters, read as a length, are far above ``FRAME_LIMIT``.
 """
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.msgpack import encode
 
 from worker.language.rules import RuleInfo
-from worker.rulehost.evaluation import Event, Skip
+from worker.rulehost.evaluation import Event, Said, Skip
 from worker.rulehost.validation import Problem
 
 HEAD = Layout("<I")
@@ -38,6 +38,13 @@ class Loaded(Struct, frozen=True, omit_defaults=True):
     rules: tuple[RuleInfo, ...] = ()
     fingerprint: str = ""
     problems: tuple[Problem, ...] = ()
+
+
+class Verdicts(Struct, frozen=True, omit_defaults=True):
+    """What the rules said about a page, one answer per event, and by number of rule its calls and their seconds."""
+
+    said: list[Said]
+    calls: dict[int, tuple[int, float]] = {}
 
 
 def pack_frame(message: object) -> bytes:
