@@ -39,6 +39,13 @@ def print_grid(columns: Sequence[str], rows: Sequence[Sequence[str]], whole: Col
         _print_cards(console, columns, rows)
 
 
+def print_card(columns: Sequence[str], texts: Sequence[str]) -> None:
+    """Print one card: names beside texts, which may have several lines."""
+    from rich.console import Console
+
+    _print_cards(Console(file=sys.stdout, width=measure_width(), highlight=False), columns, [texts])
+
+
 def measure_width() -> int:
     """Return the width that COLUMNS or the terminal gives."""
     return max(NARROWEST, shutil.get_terminal_size((WIDTH, 1)).columns)

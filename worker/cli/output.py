@@ -14,6 +14,8 @@ from worker.escaping import escape, is_hidden
 
 LONGEST = 120
 """Most characters of one cell; longer text is cut."""
+LONGEST_LINE = 400
+"""Most characters of one line of a card."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
 """Columns that are never wrapped: people copy from them."""
 STACKED = WHOLE | {"what", "trigger", "facts", "actions"}
@@ -63,6 +65,11 @@ def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(each) for each in value)
     return "" if value is None else escape(str(value), LONGEST)
+
+
+def format_line(text: str) -> str:
+    """Write a line of a text for a person."""
+    return escape(text, LONGEST_LINE)
 
 
 def to_datetime(seconds: float) -> datetime | None:

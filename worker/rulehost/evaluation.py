@@ -109,10 +109,10 @@ class Bundle:
         return self._find(kind, disposition) if known is None else known
 
     def _find(self, kind: str, disposition: str) -> tuple[LoadedRule, ...]:
-        return tuple(rule for rule in self.rules if _is_triggered(rule.info, kind, disposition))
+        return tuple(rule for rule in self.rules if is_triggered(rule.info, kind, disposition))
 
 
-def _is_triggered(rule: RuleInfo, kind: str, disposition: str) -> bool:
+def is_triggered(rule: RuleInfo, kind: str, disposition: str) -> bool:
     """Return whether such an event triggers a rule; without ``dispositions`` all mail that is not clean does."""
     if rule.mode == OFF or rule.trigger != kind:
         return False

@@ -1,0 +1,212 @@
+"""`worker show`: the life of one mail on one screen."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import context, output
+from worker.cli.layout import print_card
+from worker.errors import SettingsError
+from worker.wording import count
+
+if TYPE_CHECKING:
+    from worker.cli.life import FoundMail, ShownEntry, ShownLife, ShownSight, SpokenAnswer
+    from worker.ledger.lives import MailSearch
+    from worker.settings import Settings
+
+LISTED = ("scanned", "id", "sender", "recipients", "subject")
+MOST_LISTED = 50
+MOST_LINES = 12
+"""Lines of one section: the rest is in --json."""
+NAMED = ("type", "destination", "expected_disposition", "pattern", "channel")
+"""What of an action is told."""
+RESULTS = {
+    "wanted": "wants something, see entries",
+    "kept": "wants it left alone",
+    "outranked": "outranked by {by}",
+    "disputed": "disputed by a rule of equal priority",
+    "held": "held for {needs}",
+    "failed": "failed: {problem}",
+    "unreadable": "no rule was asked: the record cannot be read any more",
+    "not_judged": "no rule was asked: this is our own act coming back",
+}
+LOWERED = {"ceiling": "lowered by WORKER_CEILING", "stops": "only observes, because it stopped its process too often"}
+SILENT = {
+    "off": "is off",
+    "other_trigger": "is about {trigger}",
+    "other_verdict": "does not hear {verdict}",
+    "returned_nothing": "returned nothing",
+}
+
+
+def show(
+    message: Annotated[
+        str,
+        typer.Argument(metavar="MESSAGE", help="Its id, the beginning of it up to a dash, or its Message-ID."),
+    ] = "",
+    *,
+    sender: Annotated[str, typer.Option("--sender", metavar="ADDRESS", help="Only mail from this very address.")] = "",
+    recipient: Annotated[
+        str, typer.Option("--recipient", metavar="ADDRESS", help="Only mail to this very address.")
+    ] = "",
+    subject: Annotated[str, typer.Option("--subject", metavar="TEXT", help="Only mail with this in its subject.")] = "",
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="DURATION", help="Only mail scanned since then, unless an id is given."),
+    ] = "7d",
+    as_json: context.Json = False,
+) -> None:
+    """Show the life of a mail: when it was seen, what each rule said and why the others did not, and what was done.
+
+    Use it when somebody asks what happened to a mail, or why nothing did. It reads the ledger alone, whether or not a
+    worker is running. Of several mails it lists the newest; show one of them by its id. Ends with 1 if the ledger knows
+    no such mail.
+
+    Example: worker show --recipient ada@corp.example --subject invoice
+    """
+    search = _make_search(message, sender, recipient, subject, since)
+    found, lives = context.wait(_read(context.read_settings(), search))
+    if as_json:
+        output.print_json({"found": found, "mail": lives[0] if lives else None})
+    elif lives:
+        _print_life(lives[0])
+    elif found:
+        _print_list(found)
+    if not found:
+        typer.echo(_explain_nothing(search), err=True)
+        raise typer.Exit(context.FOUND)
+
+
+def _make_search(message: str, sender: str, recipient: str, subject: str, since: str) -> "MailSearch":
+    from worker.language.rules import parse_duration
+    from worker.ledger.lives import MailSearch
+
+    if not any((message.strip(), sender.strip(), recipient.strip(), subject.strip())):
+        raise SettingsError("say which mail: give an id, --sender, --recipient or --subject")
+    try:
+        begin = time.time() - parse_duration(since)
+    except ValueError as error:
+        raise SettingsError(f"--since: {error}") from None
+    return MailSearch(
+        id=message,
+        sender=sender,
+        recipient=recipient,
+        subject=subject,
+        since=0.0 if message.strip() else begin,
+        limit=MOST_LISTED + 1,
+    )
+
+
+async def _read(settings: "Settings", search: "MailSearch") -> "tuple[list[FoundMail], list[ShownLife]]":
+    """Find mail in all accounts, and read the life of the only one."""
+    from worker.cli.life import describe_life, describe_mail
+
+    async with context.read_ledger(settings) as (ledger, accounts):
+        found = [mail for account in accounts for mail in await ledger.find_mails(account, search)]
+        lives = [describe_life(await ledger.read_life(found[0]))] if len(found) == 1 else []
+    newest = sorted(found, key=lambda mail: mail.time, reverse=True)
+    return [describe_mail(mail) for mail in newest], lives
+
+
+def _explain_nothing(search: "MailSearch") -> str:
+    where = "of that name" if search.id else "like that, scanned since then"
+    return (
+        f"worker: the ledger knows no mail {where}: check the spelling, look further back with --since, "
+        "or see in `worker gaps` whether that time has been read"
+    )
+
+
+def _print_list(found: "list[FoundMail]") -> None:
+    rows = [
+        (mail.scanned_at, mail.id, mail.sender, _name_recipients(mail), mail.subject) for mail in found[:MOST_LISTED]
+    ]
+    output.print_table(LISTED, rows)
+    more = f"; there are more than {MOST_LISTED}" if len(found) > MOST_LISTED else ""
+    typer.echo(f"{count(len(rows), 'mail')}, newest first{more}. Show one: worker show ID")
+
+
+def _name_recipients(mail: "FoundMail") -> str:
+    """Name the first recipients, and count the others."""
+    others = len(mail.recipients) - 3 + mail.more_recipients
+    named = ", ".join(map(output.format_cell, mail.recipients[:3]))
+    return f"{named} and {others:,} more" if others > 0 else named
+
+
+def _print_life(life: "ShownLife") -> None:
+    """Print a life as one card; a section without lines is left out."""
+    sections = {
+        "mail": [life.mail.id, *_describe_names(life.mail)],
+        "seen": [_describe_sight(sight) for sight in life.sights],
+        "spoke": [line for sight in life.sights for line in _describe_spoken(sight)],
+        "silent": list(_describe_silent(life.sights)),
+        "facts": [f"{one.rule} may use {', '.join(one.facts)}" for one in life.facts],
+        "entries": [line for entry in life.entries for line in _describe_entry(entry)],
+        "proof": [line for entry in life.entries for line in _describe_proof(entry)],
+        "people": [f"{one.at[:19]} {one.who or 'nobody'} {one.verb} {one.entry} {one.because}" for one in life.people],
+        "dashboard": [f"{life.dashboard}, Investigation: search for {life.mail.postfix_id or life.mail.id}"],
+    }
+    told = {name: _bound(lines) for name, lines in sections.items() if lines}
+    print_card(list(told), ["\n".join(lines) for lines in told.values()])
+
+
+def _bound(lines: list[str]) -> list[str]:
+    left = len(lines) - MOST_LINES
+    kept = [output.format_line(line) for line in lines[:MOST_LINES]]
+    return [*kept, f"… and {left} more, see --json"] if left > 0 else kept
+
+
+def _describe_names(mail: "FoundMail") -> Iterator[str]:
+    yield f"scanned {output.format_cell(mail.scanned_at)} UTC"
+    named = {"from": mail.sender, "to": _name_recipients(mail), "subject": mail.subject, "Message-ID": mail.message_id}
+    yield from (f"{name} {value}" for name, value in named.items() if value)
+
+
+def _describe_sight(sight: "ShownSight") -> str:
+    where = ", in quarantine" if sight.quarantined else ""
+    unknown = "" if sight.rules_known or sight.spoke else "; which rules were asked is not on record"
+    held = f"; held: {sight.held_for}" if sight.held_for else ""
+    return f"{sight.number}. {sight.verdict}{where}{unknown}{held}"
+
+
+def _describe_spoken(sight: "ShownSight") -> Iterator[str]:
+    for answer in sight.spoke:
+        said = RESULTS[answer.result].format(
+            by=", ".join(answer.by), needs=_name_needs(answer), problem=answer.problem or "why is no longer on record"
+        )
+        given_up = answer.result == "held" and not sight.held_for
+        parts = (said, LOWERED.get(answer.lowered, ""), "given up" if given_up else "")
+        yield f"{sight.number}. {answer.rule} {'; '.join(part for part in parts if part)}".replace("  ", " ")
+
+
+def _name_needs(answer: "SpokenAnswer") -> str:
+    waits = f"the answer of {', '.join(answer.by)}" if answer.by else ""
+    return ", ".join(part for part in (*answer.needs, waits) if part)
+
+
+def _describe_silent(sights: "tuple[ShownSight, ...]") -> Iterator[str]:
+    """Yield why rules kept quiet about the last sight that was judged, those of one reason together."""
+    last = next((sight for sight in reversed(sights) if sight.silent), None)
+    reasons: dict[str, list[str]] = {}
+    for one in last.silent if last else ():
+        said = SILENT[one.why].format(trigger=one.trigger, verdict=last.verdict if last else "")
+        reasons.setdefault(said, []).append(one.rule)
+    yield from (f"{said}: {', '.join(names)}" for said, names in reasons.items())
+
+
+def _describe_entry(entry: "ShownEntry") -> Iterator[str]:
+    action = " ".join(
+        str(entry.action[name]) for name in ("type", "destination", "pattern", "kind") if name in entry.action
+    )
+    yield f"{entry.id} {action}: {entry.review or entry.state}, by {', '.join(entry.rules)}"
+    yield f"  {entry.because}"
+    if entry.said:
+        yield f"  {entry.said}"
+
+
+def _describe_proof(entry: "ShownEntry") -> Iterator[str]:
+    if entry.proof:
+        yield f"{entry.id} {entry.proof} {output.format_cell(entry.settled_at)}"
+    if entry.drifted_at:
+        yield f"{entry.id} contradicted {output.format_cell(entry.drifted_at)}"
