@@ -33,6 +33,17 @@ async def test_records_are_found_by_what_they_name(asked: dict[str, str], found:
     assert [msgspec.json.decode(line)["verb"] for line in lines] == found
 
 
+async def test_records_are_found_newest_first_page_after_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.audit.query.AT_ONCE", 2)
+    desk = Desk()
+    await desk.ledger.write(ME, [NewRecord("started")] * 5, T0)
+    for newest_first in (True, False):
+        lines = [line async for line in query(desk.ledger, ME, newest_first=newest_first)]
+        numbers = [msgspec.json.decode(line)["number"] for line in lines]
+        assert numbers == sorted(numbers, reverse=newest_first) != []
+        assert len(numbers) == 5
+
+
 async def test_all_that_happened_to_one_entry_is_found() -> None:
     desk = Desk()
     entry, other = await desk.wish(), await desk.wish(message="m2")

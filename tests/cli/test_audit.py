@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from datetime import UTC, datetime
 from io import BytesIO
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from tests.cli.shell import Shell
+from tests.cli.test_approvals import draft, waits
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import Json, NewRecord, Verb, canonical, hash_record
@@ -73,10 +75,42 @@ def query_numbers(shell: Shell, *words: str) -> list[int]:
 def test_the_table_of_records_says_who_wanted_what_and_why(kept: Shell) -> None:
     write(kept, ENTERED, REFUSED, {"verb": "ordered", "what": "refuse", "subject": "rule:r", "who": "ada"})
     _, out, _ = kept.type("audit", "query")
-    first, second, third = out.split("\n1 ", 1)[1].split("\n2 ", 1)[0], out.split("\n2 ")[1], out.split("\n3 ")[1]
+    third, second, first = re.split(r"\n[321] ", out)[1:]
     assert all(word in first for word in ("malicious_mail", "→ waiting", "Move DeletedItems", "judged MALICIOUS and"))
     assert all(word in second for word in ("malicious_mail", "ada", "a newsletter"))
     assert all(word in third for word in ("ordered", "ada", "refuse", "rule:r"))
+
+
+def test_the_newest_records_come_first_and_more_are_counted_on(kept: Shell) -> None:
+    write(kept, *({"verb": "started", "n": n} for n in range(60)))
+    out = kept.type("audit", "query")[1]
+    assert re.findall(r"^\d+", out, re.MULTILINE) == [str(number) for number in range(60, 10, -1)]
+    assert out.endswith("\nolder records match, too: --limit lists more than 50\n")
+    assert query_numbers(kept, "--limit", "2") == [59, 60]
+    assert query_numbers(kept) == list(range(1, 61))
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (("--sender", "EVIL.example"), [1, 3]),
+        (("--sender", "a@evil.example", "--recipient", "ben@corp.example"), [3]),
+        (("--subject", "pay"), [1, 2]),
+        (("--subject", "pay", "--rule", "s"), [2]),
+        (("--subject", "pay", "--since", "1h"), [1, 2]),
+        (("--sender", "nobody.example"), []),
+        (("--since", "5m"), []),
+    ],
+)
+def test_records_are_found_by_the_mail_that_their_entries_are_about(
+    shell: Shell, words: tuple[str, ...], numbers: list[int]
+) -> None:
+    waits(
+        draft("m1", "one", sender="a@evil.example", subject="Pay now"),
+        draft("m2", "two", subject="pay", rules=("s",)),
+        draft("m3", "three", sender="a@evil.example", recipients=("ben@corp.example",)),
+    )
+    assert query_numbers(shell, *words) == numbers
 
 
 def test_long_and_hostile_reasons_stay_within_a_hundred_columns(kept: Shell) -> None:

@@ -1,16 +1,18 @@
-"""Query: audit records by verb, entry, rule, target and time."""
+"""Query: audit records by verb, entry, rule, target, mail and time."""
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, get_args
 
 import msgspec
 
 from worker.language.models import PatternType
 from worker.ledger.ledger import Ledger
+from worker.ledger.matching import MailFilter
+from worker.ledger.views import RecordQuery
 
 AT_ONCE = 1000
 PATTERN_TYPES = get_args(PatternType)
+ANY_MAIL = MailFilter()
 
 
 async def query(
@@ -21,22 +23,25 @@ async def query(
     entry: str = "",
     rule: str = "",
     target: str = "",
+    mail: MailFilter = ANY_MAIL,
     after: int = 0,
-    since: float | None = None,
-) -> AsyncIterator[bytes]:
-    """Yield an account's records as canonical JSON, in order, that match every filter given.
+    since: float = 0.0,
+    newest_first: bool = False,
+) -> AsyncGenerator[bytes]:
+    """Yield an account's records as canonical JSON, in order or the newest first, that match every filter given.
 
     ``after`` is the number of a record and ``since`` a time in seconds; both are exclusive. A ``target`` is the id of a
     message, a channel, or a pattern of a list, in any case, with its type before it (``EMAIL:a@b.example``) or without.
+    ``mail`` lets through what entries about such mail led to, as long as these are kept.
     """
-    while lines := await ledger.records(account, after=after, limit=AT_ONCE):
+    wanted = RecordQuery(account, entry, mail, after, since, newest_first)
+    beyond = 0
+    while lines := await ledger.find_records(wanted, beyond, AT_ONCE):
         for line in lines:
             record = msgspec.json.decode(line, type=dict[str, Any])
-            after = record["number"]
-            wanted = {"verb": verb, "entry": entry}
-            late = since is None or datetime.fromisoformat(record["at"]).timestamp() > since
+            beyond = record["number"]
             named = (not rule or rule in list_rules(record)) and (not target or _is_about(record, target))
-            if late and named and all(record.get(name) == value for name, value in wanted.items() if value):
+            if named and (not verb or record["verb"] == verb):
                 yield line
 
 

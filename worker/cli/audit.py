@@ -1,9 +1,9 @@
 """`worker audit`: what was done, by whom and why, and whether the records are intact."""
 
-import time
+import sys
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import aclosing
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
+from worker.cli.filters import Recipient, Sender, Since, Subject, make_filter, parse_since
 from worker.cli.help import WithArguments
 from worker.errors import SettingsError
 
@@ -28,6 +29,9 @@ SQLITE = b"SQLite format 3\0"
 """How a ledger begins."""
 DIGITS = 18
 """Most digits of a record's number."""
+RECORDS = 50
+"""Records in a table without --limit."""
+EVERYTHING = sys.maxsize
 
 
 @app.command()
@@ -47,15 +51,24 @@ def query(
             "--verb", metavar="WORD", help="Only records of this kind, such as entered, claimed, settled or ordered."
         ),
     ] = "",
+    sender: Sender = "",
+    recipient: Recipient = "",
+    subject: Subject = "",
     after: Annotated[str, typer.Option("--after", metavar="WHEN", help=AFTER)] = "",
+    since: Since = "",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="COUNT", min=1, help="Most records. Default: 50 in a table, all with --json."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each record as it is chained, one JSON object per line.")
     ] = False,
 ) -> None:
-    """List audit records, oldest first.
+    """List audit records, newest first; with --json, in the order of the chain.
 
-    Use it to find out why something was done, or not done. Options can be combined. The table shows the action, its
-    target and the reason; --json has everything that a record says.
+    Use it to find out why something was done, or not done. Options can be combined; --sender, --recipient and --subject
+    find the records of entries about such mail. The table shows the rules, the action, its target, the reason and the
+    person; --json has everything that a record says.
 
     Example: worker audit query --rule malicious_mail --after 2h
     """
@@ -63,13 +76,18 @@ def query(
 
     _check_name("verb", verb, VERBS)
     wanted = {"rule": rule, "entry": entry, "target": target, "verb": verb, **_parse_after(after)}
-    records = context.wait(_find_records(context.read_settings(), wanted))
+    wanted |= {"since": parse_since(since)} if since else {}
+    wanted |= {"mail": make_filter("", sender, recipient, subject)}
+    most = limit or (EVERYTHING if as_json else RECORDS)
+    records = context.wait(_find_records(context.read_settings(), wanted, most + 1))
     if as_json:
-        for record in records:
+        for record in reversed(records[:most]):
             typer.echo(record)
-    else:
-        rows = [_describe_record(msgspec.json.decode(record)) for record in records]
-        output.print_rows(rows, COLUMNS, as_json=False, empty="no records match")
+        return
+    rows = [_describe_record(msgspec.json.decode(record)) for record in records[:most]]
+    output.print_rows(rows, COLUMNS, as_json=False, empty="no records match")
+    if len(records) > most:
+        typer.echo(f"\nolder records match, too: --limit lists more than {most:,}")
 
 
 @app.command(cls=WithArguments)
@@ -109,32 +127,32 @@ def _check_name(what: str, name: str, names: Collection[str]) -> None:
 
 def _parse_after(after: str) -> dict[str, float]:
     """Read the number of a record, a duration back from now, or a time."""
-    from worker.language.rules import parse_duration
-
     if not after:
         return {}
     if after.isdecimal() and len(after) <= DIGITS:
         return {"after": int(after)}
-    with suppress(ValueError):
-        return {"since": time.time() - parse_duration(after)}
-    with suppress(ValueError):
-        return {"since": _parse_time(after)}
-    takes = "the number of a record, a duration such as 2h, or a time such as 2026-11-20T17:22"
-    raise SettingsError(f"--after takes {takes}, not {after!r}")
+    return {"since": parse_since(after, "--after takes the number of a record, ")}
 
 
-def _parse_time(text: str) -> float:
-    at = datetime.fromisoformat(text)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-
-
-async def _find_records(settings: "Settings", wanted: dict[str, Any]) -> list[bytes]:
-    """Find the records of all accounts that match; refuse a rule or an id that no record names."""
+async def _find_records(settings: "Settings", wanted: dict[str, Any], limit: int) -> list[bytes]:
+    """Find the newest records of all accounts that match; refuse a rule or an id that no record names."""
     async with context.read_ledger(settings) as (ledger, accounts):
-        found = await _query(ledger, accounts, **wanted)
+        found = [line for account in accounts for line in await _find_newest(ledger, account, limit, wanted)]
         if not found:
             _check_name("rule", wanted["rule"], await _list_rules(ledger, accounts))
             await _check_ids(ledger, accounts, {what: wanted[what] for what in ("entry", "target") if wanted[what]})
+    return found
+
+
+async def _find_newest(ledger: "Ledger", account: str, limit: int, wanted: dict[str, Any]) -> list[bytes]:
+    from worker.audit.query import query as query_account
+
+    found: list[bytes] = []
+    async with aclosing(query_account(ledger, account, newest_first=True, **wanted)) as lines:
+        async for line in lines:
+            found.append(line)
+            if len(found) == limit:
+                break
     return found
 
 

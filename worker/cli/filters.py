@@ -33,7 +33,7 @@ def make_filter(rule: str, sender: str, recipient: str, subject: str) -> "MailFi
     return MailFilter(rule=rule, sender=sender, recipient=recipient, subject=subject)
 
 
-def parse_since(since: str) -> float:
+def parse_since(since: str, takes: str = "--since takes ") -> float:
     """Read a duration back from now, or a time; 0 for neither."""
     from worker.language.rules import parse_duration
 
@@ -44,4 +44,4 @@ def parse_since(since: str) -> float:
     with suppress(ValueError):
         at = datetime.fromisoformat(since)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    raise SettingsError(f"--since takes a duration such as 2h, or a time such as 2026-11-20T17:22, not {since!r}")
+    raise SettingsError(f"{takes}a duration such as 2h, or a time such as 2026-11-20T17:22, not {since!r}")

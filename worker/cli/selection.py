@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -147,12 +148,13 @@ async def _find_record(ledger: "Ledger", accounts: Iterable[str], names: Collect
     """Return the last record of an order about one of these entries, items or rules; an empty one without any."""
     from worker.audit.query import query
 
-    lines = [line for account in accounts async for line in query(ledger, account)]
-    for record in map(msgspec.json.decode, reversed(lines)):
-        if record["verb"] in DECIDED.values() and record["entry"] in names:
-            return dict(record)
-        if record["verb"] == "ordered" and record["what"] in DECIDED and record.get("subject") in names:
-            return {**record, "verb": DECIDED[record["what"]]}
+    for account in accounts:
+        async with aclosing(query(ledger, account, newest_first=True)) as lines:
+            async for record in (msgspec.json.decode(line) async for line in lines):
+                if record["verb"] in DECIDED.values() and record["entry"] in names:
+                    return dict(record)
+                if record["verb"] == "ordered" and record["what"] in DECIDED and record.get("subject") in names:
+                    return {**record, "verb": DECIDED[record["what"]]}
     return {}
 
 

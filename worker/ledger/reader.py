@@ -15,6 +15,7 @@ from worker.ledger.entries import Entry, Review
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.values import Broken, Mishap
+from worker.ledger.views import RecordQuery
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -68,6 +69,10 @@ class LedgerReader:
     async def records(self, account: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """Return audit records after a number as canonical JSON, in order."""
         return await self._read(views.list_records, account, after, limit)
+
+    async def find_records(self, wanted: RecordQuery, beyond: int, limit: int) -> list[bytes]:
+        """Return audit records from the one beyond this number on, in the order that is asked for."""
+        return await self._read(views.find_records, wanted, beyond, limit)
 
     async def find_last_start(self, account: str) -> bytes:
         """Return the audit record of the daemon's last start, nothing when none is kept."""

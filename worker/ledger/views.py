@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, func, select, union
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
 from worker.ledger.entries import DENIED, OPEN, Entry, Review
-from worker.ledger.matching import by_rule
+from worker.ledger.matching import MailFilter, by_rule, match
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
 
@@ -87,6 +87,34 @@ def list_records(conn: Connection, account: str, after: int, limit: int) -> list
     """Return the records after a number as canonical JSON, in order."""
     query = select(records.c.line).where(records.c.account == account, records.c.number > after)
     return [bytes(line) for line in conn.scalars(query.order_by(records.c.number).limit(limit))]
+
+
+class RecordQuery(NamedTuple):
+    """Which audit records are asked for; what is empty or 0 means any."""
+
+    account: str
+    entry: str = ""
+    mail: MailFilter = MailFilter()
+    """Only records of entries about such mail, as long as the entry is kept."""
+    after: int = 0
+    since: float = 0.0
+    newest_first: bool = False
+
+
+def find_records(conn: Connection, wanted: RecordQuery, beyond: int, limit: int) -> list[bytes]:
+    """Return records as canonical JSON from the one beyond this number on, in the order of the chain or against it."""
+    number, mine = records.c.number, entries.c.account == wanted.account
+    query = select(records.c.line).where(records.c.account == wanted.account, number > wanted.after)
+    query = query.where(records.c.entry == wanted.entry) if wanted.entry else query
+    query = query.where(records.c.at > wanted.since) if wanted.since else query
+    if wanted.mail != MailFilter():
+        query = query.where(records.c.entry.in_(select(entries.c.id).where(mine, match(wanted.mail))))
+    if beyond:
+        query = query.where(number < beyond if wanted.newest_first else number > beyond)
+    return [
+        bytes(line)
+        for line in conn.scalars(query.order_by(number.desc() if wanted.newest_first else number).limit(limit))
+    ]
 
 
 def find_last_start(conn: Connection, account: str) -> bytes:
