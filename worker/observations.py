@@ -94,6 +94,11 @@ def read_scan_time(message: str, scanned_at: datetime | None = None) -> float:
     return at
 
 
+def has_scan_time(message: str) -> bool:
+    """Tell whether an id is whole, so that its message can be read without a search."""
+    return bool(_time_of(message.partition("-")[2].rpartition("-")[0]))
+
+
 @lru_cache(maxsize=4096)
 def _time_of(inside: str) -> float:
     """Parse the time in an id, 0 when there is none; cached, because many mails arrive in one second."""

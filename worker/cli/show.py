@@ -13,6 +13,7 @@ from worker.wording import count
 
 if TYPE_CHECKING:
     from worker.cli.life import FoundMail, ShownEntry, ShownLife, ShownSight, SpokenAnswer
+    from worker.cli.live import LiveAnswer
     from worker.ledger.lives import MailSearch
     from worker.settings import Settings
 
@@ -56,27 +57,43 @@ def show(
         str,
         typer.Option("--since", metavar="DURATION", help="Only mail scanned since then, unless an id is given."),
     ] = "7d",
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Also ask the API, and say first how many requests that costs."),
+    ] = False,
     as_json: context.Json = False,
 ) -> None:
     """Show the life of a mail: when it was seen, what each rule said and why the others did not, and what was done.
 
     Use it when somebody asks what happened to a mail, or why nothing did. It reads the ledger alone, whether or not a
-    worker is running. Of several mails it lists the newest; show one of them by its id. Ends with 1 if the ledger knows
-    no such mail.
+    worker is running. Of several mails it lists the newest; show one of them by its id. The ledger knows what the
+    worker has read: --live asks the API, also about mail that no rule hears. Ends with 1 if nothing is found.
 
     Example: worker show --recipient ada@corp.example --subject invoice
     """
-    search = _make_search(message, sender, recipient, subject, since)
-    found, lives = context.wait(_read(context.read_settings(), search))
+    settings, search = context.read_settings(), _make_search(message, sender, recipient, subject, since)
+    found, lives = context.wait(_read(settings, search))
+    answer = _ask(settings, search, found) if live else None
     if as_json:
-        output.print_json({"found": found, "mail": lives[0] if lives else None})
+        output.print_json({"found": found, "mail": lives[0] if lives else None, "live": answer})
     elif lives:
         _print_life(lives[0])
     elif found:
         _print_list(found)
-    if not found:
-        typer.echo(_explain_nothing(search), err=True)
+    if answer and not as_json:
+        _print_live(answer)
+    if not found and not (answer and answer.found):
+        typer.echo(_explain_nothing(search, asked=live), err=True)
         raise typer.Exit(context.FOUND)
+
+
+def _ask(settings: "Settings", search: "MailSearch", found: "list[FoundMail]") -> "LiveAnswer":
+    """Say what asking the API costs, and ask."""
+    from worker.cli import live
+
+    known = found[0] if len(found) == 1 else None
+    typer.echo(live.describe_cost(1 if known else len(settings.accounts())), err=True)
+    return context.wait(live.ask(settings, search, known, time.time()))
 
 
 def _make_search(message: str, sender: str, recipient: str, subject: str, since: str) -> "MailSearch":
@@ -94,15 +111,16 @@ def _make_search(message: str, sender: str, recipient: str, subject: str, since:
         sender=sender,
         recipient=recipient,
         subject=subject,
-        since=0.0 if message.strip() else begin,
+        since=begin,
         limit=MOST_LISTED + 1,
     )
 
 
 async def _read(settings: "Settings", search: "MailSearch") -> "tuple[list[FoundMail], list[ShownLife]]":
-    """Find mail in all accounts, and read the life of the only one."""
+    """Find mail in all accounts, an id in all that is known, and read the life of the only one."""
     from worker.cli.life import describe_life, describe_mail
 
+    search = search._replace(since=0.0) if search.id.strip() else search
     async with context.read_ledger(settings) as (ledger, accounts):
         found = [mail for account in accounts for mail in await ledger.find_mails(account, search)]
         lives = [describe_life(await ledger.read_life(found[0]))] if len(found) == 1 else []
@@ -110,11 +128,13 @@ async def _read(settings: "Settings", search: "MailSearch") -> "tuple[list[Found
     return [describe_mail(mail) for mail in newest], lives
 
 
-def _explain_nothing(search: "MailSearch") -> str:
+def _explain_nothing(search: "MailSearch", *, asked: bool) -> str:
     where = "of that name" if search.id else "like that, scanned since then"
+    if asked:
+        return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling, or look further back"
     return (
-        f"worker: the ledger knows no mail {where}: check the spelling, look further back with --since, "
-        "or see in `worker gaps` whether that time has been read"
+        f"worker: the ledger knows no mail {where}: check the spelling, or look further back with --since; --live asks "
+        "the API, which also knows mail that no rule hears"
     )
 
 
@@ -146,6 +166,25 @@ def _print_life(life: "ShownLife") -> None:
         "proof": [line for entry in life.entries for line in _describe_proof(entry)],
         "people": [f"{one.at[:19]} {one.who or 'nobody'} {one.verb} {one.entry} {one.because}" for one in life.people],
         "dashboard": [f"{life.dashboard}, Investigation: search for {life.mail.postfix_id or life.mail.id}"],
+    }
+    told = {name: _bound(lines) for name, lines in sections.items() if lines}
+    print_card(list(told), ["\n".join(lines) for lines in told.values()])
+
+
+def _print_live(answer: "LiveAnswer") -> None:
+    """Print what the API shows: all about one mail, or a list."""
+    if answer.mail is None and answer.found:
+        _print_list(list(answer.found))
+    if answer.mail is None:
+        return
+    mail = answer.mail
+    sections = {
+        "the API": [mail.mail.id, *_describe_names(mail.mail)],
+        "now": [", ".join((mail.verdict, *mail.delivery_status, *(("in quarantine",) if mail.quarantined else ())))],
+        "log": [
+            f"{output.format_cell(line.completed_at)} {line.operation} {line.folder} {line.status} {line.requested_by}"
+            for line in mail.log
+        ],
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
     print_card(list(told), ["\n".join(lines) for lines in told.values()])

@@ -103,7 +103,7 @@ def find_mails(conn: Connection, account: str, search: MailSearch) -> tuple[Seen
     """Return the mail that is looked for, newest first; ids and addresses are found by an index."""
     called = _list_called(search)
     found = _find_called(conn, account, search.since, called) if called else _find_since(conn, account, search)
-    wanted = {mail.id: mail for mail in found if _is_wanted(mail, search)}
+    wanted = {mail.id: mail for mail in found if is_wanted(mail, search)}
     return tuple(islice(wanted.values(), search.limit))
 
 
@@ -160,7 +160,7 @@ def _escape_like(character: str) -> str:
     return f"\\{character}" if character in "%_\\" else character
 
 
-def _is_wanted(mail: SeenMail, search: MailSearch) -> bool:
+def is_wanted(mail: SeenMail, search: MailSearch) -> bool:
     """Tell whether a mail is what is looked for in every respect."""
     id_, sender, recipient = normalize(search.id), normalize(search.sender), normalize(search.recipient)
     return (
