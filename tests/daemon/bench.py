@@ -34,6 +34,18 @@ async def hasten(seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.05))
 
 
+class MovedClock(ApiClock):
+    """The API's time, and as many seconds more as a bench says."""
+
+    def __init__(self, bench: "Bench") -> None:
+        super().__init__(sleep=hasten)
+        self._bench = bench
+
+    def now(self) -> float:
+        """Return that time."""
+        return super().now() + self._bench.ahead
+
+
 class Bench:
     """A folder, an account, and the streams of the workers that run there."""
 
@@ -44,6 +56,8 @@ class Bench:
         self.rules.mkdir()
         rule_files(self.rules, moves=MOVES)
         self.world = World(now=time.time)
+        self.ahead = 0.0
+        """Seconds by which the clock of the workers is moved on."""
         self.log, self.records = io.StringIO(), io.BytesIO()
         self.environment = {
             "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
@@ -74,8 +88,7 @@ class Bench:
         """Open a worker that does nothing yet."""
         settings = Settings.load({**self.environment, **more})
         outlets = Outlets(open_log(self.log, secrets=[TOKEN]), self.records, Metrics())
-        clock = ApiClock(sleep=hasten)
-        async with daemon.open_app(settings, outlets, clock=clock, gather_notices=0.0) as app:
+        async with daemon.open_app(settings, outlets, clock=MovedClock(self), gather_notices=0.0) as app:
             yield app
 
     @asynccontextmanager
