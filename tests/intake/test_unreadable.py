@@ -1,13 +1,17 @@
 """Records that could not be read are judged as soon as they can be: by a mended worker, or from a mended API."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from math import inf
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
 from tests.reading import DAY, Room, malicious_is_moved
-from tests.support import Meddle, garbling, untouched
-from worker.intake.unreadable import UnreadableRecords
+from tests.support import Meddle, TestClock, garbling, refusing, untouched
+from worker.api import Budget, Request, Response
+from worker.intake.unreadable import REST, UnreadableRecords
 from worker.observations import read_scan_time
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
@@ -161,3 +165,130 @@ async def test_what_no_rule_could_be_given_is_judged_when_one_can() -> None:
     problems.clear()
     await reread(room).step()
     assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([mail.id], 0)
+
+
+def spoiling(messages: Sequence[str]) -> Meddle:
+    """Spoil the records of these messages wherever they are told."""
+
+    def meddle(_: Request, answer: Response) -> Response:
+        body = answer.body
+        for message in messages:
+            body = body.replace(b'{"id":"%s","' % message.encode(), b'{"id":"%s",' % message.encode())
+        return Response(status=answer.status, headers=answer.headers, body=body)
+
+    return meddle
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", [0.0, 600.0])
+async def test_a_hundred_records_that_nobody_can_read_cost_at_most_five_calls_an_hour(apart: float) -> None:
+    room, lost = Room(malicious_is_moved), list[str]()
+    room.meddle = spoiling(lost)
+    await room.messages.read_head()
+    again, spent = reread(room), list[tuple[float, int]]()
+
+    async def wait(seconds: float) -> None:
+        end = room.clock.now() + seconds
+        while room.clock.now() < end:
+            before = calls(room)
+            pause = max(60.0, await again.step())
+            spent.append((room.clock.now(), calls(room) - before))
+            room.clock.advance(min(pause, max(1.0, end - room.clock.now())))
+
+    for _ in range(100):
+        lost.append(room.world.add_message(scanned=room.clock.now() - 5).id)
+        room.world.add_message(scanned=room.clock.now() - 5)
+        await room.messages.read_head()
+        await wait(apart)
+    assert (await room.ledger.count_unreadable(ACCOUNT), len(await room.targets())) == (100, 100)
+    await wait(20 * 3600)
+    busiest = max(sum(count for other, count in spent if at <= other < at + 3600) for at, _ in spent if _)
+    assert 2 <= busiest <= 5
+
+
+def calls(room: Room) -> int:
+    """Count all requests that were made."""
+    return sum(sum(one.values()) for one in room.world.requests.values())
+
+
+async def test_a_record_without_an_id_is_read_again_by_its_moment() -> None:
+    room = Room(malicious_is_moved)
+    mail = room.world.add_message()
+    room.meddle = garbling(b'"id":"%s"' % mail.id.encode(), b'"id":[]')
+    await room.read()
+    again = reread(room)
+    await again.step()
+    room.clock.advance(301)
+    asked = watching(room, room.meddle)
+    await again.step()
+    assert await room.ledger.count_unreadable(ACCOUNT) == 1
+    room.meddle = untouched
+    room.clock.advance(1801)
+    await again.step()
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([mail.id], 0)
+    ((start, end),) = asked
+    assert (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() <= 2
+
+
+def watching(room: Room, meddle: Meddle) -> list[tuple[str, str]]:
+    """Note the interval of every search from now on."""
+    asked: list[tuple[str, str]] = []
+
+    def watch(request: Request, answer: Response) -> Response:
+        query = dict(request.query)
+        asked.append((query["start"], query["end"]))
+        return meddle(request, answer)
+
+    room.meddle = watch
+    return asked
+
+
+def spoil_flags(answer: Response, *messages: str) -> Response:
+    """Spoil a field in the records of these messages, or in all."""
+    parts = answer.body.split(b'{"id":')
+    for number, part in enumerate(parts):
+        if not messages or part.startswith(tuple(b'"%s"' % message.encode() for message in messages)):
+            parts[number] = part.replace(b'"is_quarantined":false', b'"is_quarantined":"perhaps"')
+    return Response(status=answer.status, headers=answer.headers, body=b'{"id":'.join(parts))
+
+
+async def test_a_record_of_which_the_api_always_fails_keeps_no_other_waiting() -> None:
+    room = Room(malicious_is_moved)
+    lost = list[str]()
+    room.meddle = lambda _, answer: spoil_flags(answer)
+    for _ in range(2):
+        lost.append(room.world.add_message().id)
+        await room.read()
+        room.clock.advance(14 * 3600)
+    again = reread(room)
+    await again.step()
+    room.meddle = refusing(quote(lost[0], safe=""), 500)
+    for _ in lost:
+        await again.step()
+        room.clock.advance(REST)
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([lost[1]], 1)
+
+
+async def test_reading_again_takes_at_most_a_hundredth_of_the_share() -> None:
+    clock = TestClock()
+    for quota, window, share in ((1200, 300.0, 0.8), (60, 60.0, 0.5)):
+        pause = Budget(clock, quota, window, share).space_out(0.01)
+        assert window / pause <= quota * share * 0.01
+
+
+@pytest.mark.slow
+async def test_records_beyond_the_first_page_of_their_search_are_read_by_their_ids() -> None:
+    room = Room(malicious_is_moved)
+    lost = [room.world.add_message(scanned=room.clock.now() - age) for age in (5, 60)]
+    for number in range(1001):
+        room.world.add_message(disposition="SPAM", scanned=room.clock.now() - 10 - number % 20)
+    room.meddle = lambda _, answer: spoil_flags(answer, *(mail.id for mail in lost))
+    await room.read()
+    again = reread(room)
+    await again.step()
+    assert await room.ledger.count_unreadable(ACCOUNT) == 2
+    room.meddle = untouched
+    room.clock.advance(301)
+    await again.step()
+    assert await room.targets() == sorted(mail.id for mail in lost)
+    assert room.world.requests["GET investigate/{id}"].total() == 1

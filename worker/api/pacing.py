@@ -186,6 +186,10 @@ class Budget:
         self._all.starts.extend([self._begun] * self._held)
         return given[-self._all.limit :]
 
+    def space_out(self, part: float) -> float:
+        """Return the seconds between two requests of a caller that takes at most this part of the share."""
+        return self._all.seconds / (self._all.limit * part)
+
     async def turn(self, urgency: Urgency, patience: float = inf) -> int:
         """Wait until a request may be sent, which must then happen at once; return the turn's number for ``update``.
 

@@ -95,7 +95,8 @@ class Intake:
             async with aclosing(walk_pages(self.source, slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    new += await self._enter_page(_place(fetched, after), partial(self._plan.advance, after=after))
+                    page = await self._enter_page(place(fetched, after), partial(self._plan.advance, after=after))
+                    new += len(page.news.sights)
                     slice_ = after
         except (SlowSearch, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in UNREADABLE:
@@ -108,10 +109,14 @@ class Intake:
 
     async def enter_readings(self, readings: Sequence[Reading]) -> None:
         """Judge and enter readings of this source that the executor has made."""
-        await self._enter_page(Fetched(tuple(readings), (), None, self._clock.now()), lambda page: page)
+        await self.enter_again(Fetched(tuple(readings), (), None, self._clock.now()))
 
-    async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> int:
-        """Judge a page and enter it together with how far its slice is read; return how many sights were new."""
+    async def enter_again(self, fetched: Fetched) -> Page:
+        """Judge and enter what was read beside all slices."""
+        return await self._enter_page(fetched, lambda page: page)
+
+    async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> Page:
+        """Judge a page and enter it together with how far its slice is read."""
         for one in fetched.readings:
             if one.look is not None:
                 self._services.looks.remember(one.thing.id, one.look)
@@ -127,7 +132,7 @@ class Intake:
         if judged.drafts or outcomes or news.sights:  # a newer sight may end what others wait for
             self._services.wake.set()
         self._observe(fetched, news, judged)
-        return len(news.sights)
+        return page
 
     def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
         return Page(
@@ -157,7 +162,7 @@ class Intake:
             self._services.observer.on_rule_failure(mishap.rule)
 
 
-def _place(fetched: Fetched, slice_: Slice) -> Fetched:
+def place(fetched: Fetched, slice_: Slice) -> Fetched:
     """Give each record whose moment cannot be read that of the slice it came with."""
     placed = (one if one.end else replace(one, start=slice_.start, end=slice_.end) for one in fetched.broken)
     return replace(fetched, broken=tuple(placed))

@@ -12,8 +12,8 @@ from worker.ledger.records import instant
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Thing, write_key
 
-AGAIN = (300.0, 1800.0)
-"""Seconds until a record is read again; hourly after these for a day, then daily."""
+AGAIN = (300.0, 1500.0)
+"""Seconds until a record is read again, each after the one before; then hourly for a day, then daily."""
 HOUR, DAY = 3600.0, 86400.0
 SHORT = 12
 """Characters of a digest that name a gap."""
@@ -66,11 +66,11 @@ def end(work: UnitOfWork, record: UnreadableRecord) -> None:
 
 def put_off(work: UnitOfWork, record: UnreadableRecord, leaves_at: float) -> None:
     """Note that a record still cannot be read, and when it is tried again: at the latest when it leaves the sweep."""
-    age = work.now - record.at
-    pause = AGAIN[record.tries] if record.tries < len(AGAIN) else HOUR if age < DAY else DAY
+    tries, age = record.tries + 1, work.now - record.at
+    pause = AGAIN[tries] if tries < len(AGAIN) else HOUR if age < DAY else DAY
     next_at = min(work.now + pause, max(leaves_at, work.now))
     mine = broken.c.account == work.account, broken.c.digest == record.digest
-    work.conn.execute(update(broken).where(*mine).values(tries=record.tries + 1, next_at=next_at))
+    work.conn.execute(update(broken).where(*mine).values(tries=tries, next_at=next_at))
 
 
 def leave(work: UnitOfWork, record: UnreadableRecord, kind: str) -> None:
