@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ ADA = MailNames(
     postfix_id="4NzZ0G2lk8zHk1", message_id="<abc.1@mail.example.net>", sender="ivo@example.net",
     recipients=("ada@corp.example", "ben@corp.example"), subject="Your invoice",
 )  # fmt: skip
+SEEN = f"1. MALICIOUS at {datetime.fromtimestamp(NOW, UTC):%Y-%m-%d %H:%M:%S}"
 RULES = RuleTable(
     "table",
     (
@@ -73,7 +75,7 @@ def test_a_screen_has_everything_that_is_on_record(shell: Shell) -> None:
     code, out, _ = shell.type("show", ID)
     flat = " ".join(out.split())
     for said in (
-        "from ivo@example.net", "to ada@corp.example, ben@corp.example", "subject Your invoice", "1. MALICIOUS",
+        "from ivo@example.net", "to ada@corp.example, ben@corp.example", "subject Your invoice", SEEN,
         "moves wants something, see entries; lowered by WORKER_CEILING", "loses outranked by moves",
         "breaks failed: KeyError: 'x'", "waits held for History", "reads wants it left alone",
         "does not hear MALICIOUS: hears_spam", "is off: is_off", "is about Report: on_reports",

@@ -65,6 +65,7 @@ class ShownSight(Struct, frozen=True, kw_only=True):
     number: int
     verdict: str
     quarantined: bool
+    seen_at: datetime | None
     rules_known: bool
     spoke: tuple[SpokenAnswer, ...]
     silent: tuple[SilentRule, ...]
@@ -160,6 +161,7 @@ def _describe_sight(life: "Life", sight: "SeenSight") -> ShownSight:
         number=sight.number,
         verdict=sight.verdict,
         quarantined=bool(sight.quarantined),
+        seen_at=to_datetime(sight.seen_at),
         rules_known=table is not None,
         spoke=tuple(_describe_answer(life, sight, answer) for answer in sight.answers),
         silent=tuple(_describe_silence(rule, sight.verdict) for rule in silent),

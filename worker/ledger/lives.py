@@ -51,12 +51,13 @@ class SeenMail(Struct, frozen=True, kw_only=True):
 
 
 class SeenSight(Struct, frozen=True, kw_only=True):
-    """A state of a mail as it was seen, and what the rules said of it; the number of a table is 0 when unknown."""
+    """A state of a mail as it was seen, and what the rules said of it; what is not known is 0."""
 
     number: int
     state: str
     verdict: str
     quarantined: bool
+    seen_at: float
     rule_table: int
     answers: tuple[RuleAnswer, ...]
 

@@ -110,8 +110,8 @@ def _list_rows(conn: Connection, page: Page) -> list[dict[str, object]]:
     """Return the rows of a page's sights, with what the rules said of each; our own acts are not judged."""
     table = _number_table(conn, page.rule_table) if page.news.sights else 0
     said = {one.sight.key: one.answers for one in page.judgements}
-    judged = [_row(page.account, Judgement(one, said.get(one.key, ())), table) for one in page.news.sights]
-    return [*judged, *(_row(page.account, Judgement(one, NOT_JUDGED), 0) for one in page.news.echoes)]
+    judged = [_row(page, Judgement(one, said.get(one.key, ())), table) for one in page.news.sights]
+    return [*judged, *(_row(page, Judgement(one, NOT_JUDGED), 0) for one in page.news.echoes)]
 
 
 def _number_table(conn: Connection, table: RuleTable) -> int:
@@ -219,14 +219,15 @@ def _key(account: str, thing: Thing) -> dict[str, object]:
     return {"account": account, "kind": thing.kind, "time": thing.time, "id": thing.id}
 
 
-def _row(account: str, judgement: Judgement, table: int) -> dict[str, object]:
+def _row(page: Page, judgement: Judgement, table: int) -> dict[str, object]:
     reading = judgement.sight.reading
     return {
-        **_key(account, reading.thing),
+        **_key(page.account, reading.thing),
         "number": judgement.sight.number,
         "state": reading.state,
         "verdict": reading.verdict,
         "quarantined": int(reading.look is not None and reading.look.quarantined),
         "rule_table": table,
         "answers": judgement.answers,
+        "seen_at": page.now,
     }

@@ -126,6 +126,7 @@ sights = Table(
     _count("quarantined"),
     Column("rule_table", Integer, nullable=False, server_default=text("0")),
     Column("answers", Json(tuple[RuleAnswer, ...]), nullable=False, server_default="[]"),
+    _later_time("seen_at"),
     sqlite_with_rowid=False,
 )
 
