@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import cost, decode, latency, peers, sandbox, size, speed
+from benchmarks import cost, decode, latency, ledger, peers, sandbox, size, speed
 from benchmarks.table import Row, show
 
-PARTS = ("cost", "speed", "peers", "latency", "size", "decode", "sandbox")
+PARTS = ("cost", "speed", "peers", "latency", "size", "decode", "sandbox", "ledger")
 LAGS = (0.0, 60.0)
 
 
@@ -60,6 +60,10 @@ class Bench:
     def sandbox(self) -> list[Row]:
         """Serve and hold much mail."""
         return sandbox.rows(sandbox.measure(sandbox.MANY // 10, 5) if self.quick else sandbox.measure())
+
+    def ledger(self) -> list[Row]:
+        """Find mail in a large ledger."""
+        return ledger.rows(ledger.measure(ledger.ENTRIES // 20 if self.quick else ledger.ENTRIES))
 
     def run(self) -> list[Row]:
         """Run each part, with a bar that tells which."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cost, decode, peers, sandbox
+from benchmarks import cost, decode, ledger, peers, sandbox
 from benchmarks.account import Seen
 from benchmarks.table import percentile
+from worker.ledger.ledger import open_ledger
+from worker.ledger.lives import MailSearch
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,3 +68,15 @@ def test_what_fewer_messages_take_is_reckoned_up_to_a_million() -> None:
     figures = sandbox.Figures(per_cpu=50_000, per_second=1, starts=[3.0, 1.0], memory=0.2, many=100_000, filling=9)
     assert [row.met for row in sandbox.rows(figures)] == [True, True, True]
     assert [row.met for row in sandbox.rows(figures._replace(memory=0.3, per_cpu=9.0, starts=[3.0]))] == [False] * 3
+
+
+@pytest.mark.slow  # it enters three thousand entries
+async def test_the_ledger_that_is_made_to_be_searched_has_an_unbroken_chain_and_finds_its_mail(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'worker.db'}"
+    await ledger.fill(url, 3000)
+    assert await ledger.is_whole(url)
+    async with open_ledger(url, owner="test", exclusive=False) as made:
+        assert sum((await made.counts(ledger.ACCOUNT))["Move"].values()) == 3000
+        (found,) = await made.find_mails(ledger.ACCOUNT, MailSearch(subject="Invoice", limit=1))
+        life = await made.read_life(found)
+    assert (len(life.entries), len(life.sights), life.sights[0].rule_table) == (1, 1, 1)
