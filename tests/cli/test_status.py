@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import re
 import socket
+import time
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,10 +14,11 @@ import pytest
 from tests.api.desk import http, serving
 from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
+from tests.ledger.desk import reading
 from tests.rule_files import rule_files
 from worker.cli.status import ask_daemon
 from worker.ledger.ledger import open_ledger
-from worker.ledger.values import Mishap, Page
+from worker.ledger.values import Held, Mishap, Page, Sight
 from worker.settings import Listen
 from worker.web import Readiness, serve
 
@@ -44,12 +48,29 @@ def test_what_waits_and_how_far_all_is_read_is_shown_without_a_worker(worked: Sh
     )
     assert [source["open gaps"] for source in found["sources"]] == [0, 0, 0, 0]
     code, out, _ = worked.type("status")
-    assert (code, f"{found['waiting']} entries waiting for a person" in out, "no worker answers" in out) == (
-        0,
-        True,
-        True,
-    )
+    waiting = f"waiting     {found['decisions waiting']} decisions, the oldest for "
+    assert (code, waiting in out, "no worker answers" in out) == (0, True, True)
     assert max(len(line) for line in out.splitlines()[1:]) <= 100
+
+
+def test_what_matters_comes_first(worked: Shell) -> None:
+    worked.type("brake", "on", "--rule", "malicious_mail", "--as", "ada")
+    worked.json("run", "--once")
+    out = worked.type("status")[1]
+    head = out[out.index("account ") :].split("\n\n")[0].splitlines()
+    names = [line.split()[0] for line in head if line[0] != " "]
+    assert names == ["account", "ceiling", "brakes", "waiting", "held", "unreadable", "version", "rules"]
+    told = " ".join(" ".join(head).split())
+    assert all(rule["rule"] in told for rule in worked.json("rules"))
+    assert all(word in told for word in ("ceiling approve", "brakes rule malicious_mail, by ada", "held none"))
+    assert re.search(rf"version {version('worker')}, started \w+ ago, stopped \w+ ago rules \d+: ", told)
+
+
+def test_what_is_held_is_told_with_since_when_and_why(shell: Shell) -> None:
+    shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
+    aside = Held(sight=Sight(reading(), 1), why="needs Trace", since=time.time() - 300, tries=0, next_at=0.0)
+    enter_pages(Page(account="a1", now=time.time(), source="messages", held=(aside,)))
+    assert "held        1 event, the oldest for 5m: needs Trace" in shell.type("status")[1]
 
 
 def test_the_table_of_brakes_is_named(worked: Shell) -> None:

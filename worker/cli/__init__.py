@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, rules, sandbox, show, status, waiting
+from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, held, rules, sandbox, show, status, waiting
 from worker.cli import run as running
 from worker.cli.help import WithArguments
 
@@ -49,6 +49,7 @@ app.command(cls=running.WithSettings)(running.run)
 app.command()(status.status)
 app.command(cls=WithArguments)(gaps.gaps)
 app.command(cls=WithArguments)(show.show)
+app.command()(held.held)
 app.command(cls=WithArguments)(waiting.waiting)
 app.command(cls=WithArguments)(approvals.approve)
 app.command(cls=WithArguments)(approvals.refuse)

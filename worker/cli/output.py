@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import typer
 
-from worker.cli.layout import print_grid
+from worker.cli import layout
 from worker.escaping import escape, is_hidden
 
 LONGEST = 120
@@ -49,7 +49,12 @@ def _write_visibly(found: re.Match[str]) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table, or cards where it does not fit the terminal; with colours only on a terminal."""
     cells = [[_format_for(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
-    print_grid(columns, cells, WHOLE)
+    layout.print_grid(columns, cells, WHOLE)
+
+
+def print_card(row: Row) -> None:
+    """Print one row as a card; long values go on in the next line."""
+    layout.print_card(list(row), list(map(format_cell, row.values())))
 
 
 def _format_for(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)

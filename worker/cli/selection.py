@@ -171,6 +171,6 @@ async def require_ceiling(ledger: "Ledger", accounts: Iterable[str], settings: "
     if "ceiling" in settings.model_fields_set and settings.ceiling == OBSERVE:
         raise SettingsError(f"WORKER_CEILING is observe: {NOTHING_IS_DONE}")
     for account in accounts:
-        line = await ledger.find_last_start(account)
+        line = await ledger.find_last(account, "started")
         if line and msgspec.json.decode(line).get("ceiling") == OBSERVE.name.lower():
             raise SettingsError(f"the worker was started with WORKER_CEILING observe: {NOTHING_IS_DONE}")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from worker import wording
 from worker.cli import context, output
 from worker.cli.brakes import BRAKES, describe_brake
+from worker.cli.overview import describe_overview, tell_overview
 from worker.escaping import escape
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(*, as_json: context.Json = False) -> None:
-    """Show readiness, what was done and what is waiting.
+    """Show readiness, ceiling, brakes, what is waiting and what was done.
 
     Start here when something seems wrong. Asks the worker that listens at WORKER_LISTEN whether it is ready, and reads
-    from the ledger, even when no worker runs, what was done, how far each source has been read, which brakes are on
-    and which rules have failed. Ends with 0 whatever it finds.
+    from the ledger, even when no worker runs, how everything stands: ceiling, brakes, what waits, what is held or
+    unreadable, version and rules; then what was done, how far each source has been read, and which rules have failed.
+    Ends with 0 whatever it finds.
 
     Example: worker status
     """
@@ -123,11 +124,11 @@ async def _describe_account(ledger: "Ledger", account: str) -> dict[str, Any]:
     counts, mishaps = await ledger.counts(account, time.time()), await ledger.list_mishaps(account)
     return {
         "account": account,
+        **await describe_overview(ledger, account),
         "entries": counts,
         "waiting": sum(states.get("waiting", 0) for states in counts.values()),
         "sources": await _describe_sources(ledger, account),
         "brakes": [describe_brake(account, each) for each in await ledger.brakes(account)],
-        "unreadable records": await ledger.count_unreadable(account),
         "rule failures": len(mishaps),
         "failing rules": _describe_failures(mishaps),
         "bytes": await ledger.sizes(),
@@ -179,8 +180,8 @@ def _print_daemon(daemon: DaemonStatus) -> None:
 
 
 def _print_account(account: dict[str, Any]) -> None:
-    waiting = wording.count(account["waiting"], "entry", "entries")
-    typer.echo(f"account {account['account']}: {waiting} waiting for a person\n")
+    typer.echo(f"account {account['account']}")
+    output.print_card(tell_overview(account))
     _print_entries(account["entries"])
     typer.echo()
     rows = [{**row, "until": row["until"] or "not read yet"} for row in account["sources"]]
@@ -191,7 +192,6 @@ def _print_account(account: dict[str, Any]) -> None:
     output.print_rows(account["brakes"], BRAKES, as_json=False, empty="no brake is on")
     typer.echo()
     output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
-    typer.echo(wording.count(account["unreadable records"], "unreadable record"))
     typer.echo(f"ledger size: {sum(account['bytes'].values()) / 1e6:.1f} MB")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
 from worker.audit.stream import Head
 from worker.daemon import figures
@@ -62,8 +63,9 @@ class App:
         bundle, settings, metrics = self.services.host.bundle, self.services.settings, self.services.outlets.metrics
         figures.describe_process(metrics, settings.ceiling, time.time())
         figures.declare_sources(metrics, [intake.source.name for worker in self.workers for intake in worker.intakes])
-        self.log.info("started", rules=len(bundle.rules), ceiling=settings.ceiling.name.lower(), pid=os.getpid())
-        await self.write(NewRecord("started", {"ceiling": settings.ceiling.name.lower()}))
+        ceiling = settings.ceiling.name.lower()
+        self.log.info("started", rules=len(bundle.rules), ceiling=ceiling, pid=os.getpid())
+        await self.write(NewRecord("started", {"ceiling": ceiling, "version": version("worker")}))
         await self.write_bundle()
 
     async def end(self) -> None:

@@ -149,7 +149,7 @@ class Judge:
     def _ask_person(self, item: Held, subject: Reading, rules: tuple[str, ...]) -> Draft:
         """Put an event before a person that rules could not judge in a day."""
         return replace(
-            _make_common(item.sight, subject, _read_people(subject), item.since),
+            _make_common(item.sight, subject, read_people(subject), item.since),
             state="waiting",
             mode=APPROVE,
             target=subject.thing.id,
@@ -165,7 +165,7 @@ class Judge:
         to_do = [one for one in decided if not isinstance(one.action, Keep)]
         if not to_do:
             return ()
-        now, people, submission = self._clock.now(), _read_people(subject), _read_submission(sight.reading)
+        now, people, submission = self._clock.now(), read_people(subject), _read_submission(sight.reading)
         known_at = sight.reading.thing.time if sight.number == 1 else now
         common = _make_common(sight, subject, people, known_at)
         stale, drafts = now - known_at > self._stale, list[Draft]()
@@ -231,7 +231,7 @@ def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> tuple[Mishap, ..
     )
 
 
-def _read_people(subject: Reading) -> People:
+def read_people(subject: Reading) -> People:
     """Return sender, recipients and subject; empty when they cannot be read, since they are only shown and counted."""
     try:
         return PEOPLE.get(subject.thing.kind, _read_nobody)(subject.raw)

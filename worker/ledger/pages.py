@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Text, bindparam, delete, insert, select
+from sqlalchemy import Connection, Select, Text, bindparam, delete, insert, select
 
 from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
@@ -74,6 +74,15 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
 def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
     """Return the held events that are to be tried again, longest waiting first."""
     query = select(held).where(held.c.account == account, held.c.next_at <= now).order_by(held.c.next_at).limit(AT_ONCE)
+    return _read_held(conn, query)
+
+
+def list_held(conn: Connection, account: str, limit: int) -> tuple[Held, ...]:
+    """Return the held events, the newest first."""
+    return _read_held(conn, select(held).where(held.c.account == account).order_by(held.c.since.desc()).limit(limit))
+
+
+def _read_held(conn: Connection, query: Select[*tuple[object, ...]]) -> tuple[Held, ...]:
     return tuple(
         Held(
             sight=msgspec.msgpack.decode(row.sight, type=Sight),

@@ -8,13 +8,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import lives, queue, views
+from worker.ledger import lives, pages, queue, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.entries import Entry, Review
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
-from worker.ledger.values import Broken, Mishap
+from worker.ledger.records import Verb
+from worker.ledger.values import Broken, Held, Mishap
 from worker.ledger.views import RecordQuery
 
 T = TypeVar("T")
@@ -74,9 +75,13 @@ class LedgerReader:
         """Return audit records from the one beyond this number on, in the order that is asked for."""
         return await self._read(views.find_records, wanted, beyond, limit)
 
-    async def find_last_start(self, account: str) -> bytes:
-        """Return the audit record of the daemon's last start, nothing when none is kept."""
-        return await self._read(views.find_last_start, account)
+    async def find_last(self, account: str, verb: Verb) -> bytes:
+        """Return the last audit record of a kind that belongs to no entry, nothing when none is kept."""
+        return await self._read(views.find_last, account, verb)
+
+    async def list_held(self, account: str, limit: int = -1) -> tuple[Held, ...]:
+        """Return the events that are held, or the newest of them, newest first."""
+        return await self._read(pages.list_held, account, limit)
 
     async def find_mails(self, account: str, search: MailSearch) -> tuple[SeenMail, ...]:
         """Return the mail that is looked for, newest first."""

@@ -12,6 +12,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
 from worker.ledger.entries import DENIED, OPEN, Entry, Review
 from worker.ledger.matching import MailFilter, by_rule, match
+from worker.ledger.records import Verb
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import Broken, Mishap
 
@@ -117,11 +118,11 @@ def find_records(conn: Connection, wanted: RecordQuery, beyond: int, limit: int)
     ]
 
 
-def find_last_start(conn: Connection, account: str) -> bytes:
-    """Return the record of the last start of a worker as canonical JSON, nothing when none is kept."""
+def find_last(conn: Connection, account: str, verb: Verb) -> bytes:
+    """Return the last record of a kind that belongs to no entry as canonical JSON, nothing when none is kept."""
     query = select(records.c.line).where(records.c.account == account, records.c.entry == "")
     lines = map(bytes, conn.scalars(query.order_by(records.c.number.desc())))
-    return next((line for line in lines if _VERB.decode(line).verb == "started"), b"")
+    return next((line for line in lines if _VERB.decode(line).verb == verb), b"")
 
 
 def list_broken(conn: Connection, account: str) -> tuple[Broken, ...]:
