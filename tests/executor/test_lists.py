@@ -159,7 +159,7 @@ def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Ki
         (BlockSender("boss@corp.example"), "is one of our own domains, or above or below one: never blocked"),
         (BlockSender("mail.corp.example", "DOMAIN"), "is one of our own domains, or above or below one: never blocked"),
         (BlockSender("partner.example", "DOMAIN"), "is allowed by an allow policy, whole or in part: never blocked"),
-        (BlockSender("a@fine.example"), "is a trusted domain: never blocked"),
+        (BlockSender("a@fine.example"), "a@fine.example: fine.example is a trusted domain: never blocked"),
         (BlockSender("gmail.com", "DOMAIN"), ""),
         (AllowSender("boss@Corp.example"), "in whose name strangers write: never let through"),
         (AllowSender("corp.example", "DOMAIN"), "in whose name strangers write: never let through"),

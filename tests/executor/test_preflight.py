@@ -85,15 +85,15 @@ async def test_an_approved_entry_touched_since_is_moot() -> None:
     assert desk.ours() == []
 
 
-@pytest.mark.parametrize("pattern", ["boss@corp.example", "corp.example"])
-async def test_a_block_of_our_own_domain_is_refused_before_it_is_tried(pattern: str) -> None:
+@pytest.mark.parametrize(("pattern", "whose"), [("boss@corp.example", ": corp.example"), ("corp.example", "")])
+async def test_a_block_of_our_own_domain_is_refused_before_it_is_tried(pattern: str, whose: str) -> None:
     desk = Desk()
     await desk.enter(BlockSender(pattern=pattern, pattern_type="EMAIL" if "@" in pattern else "DOMAIN"))
     await desk.run(1)
     entry = await desk.only()
     assert (entry.state, entry.said) == (
         "moot",
-        f"{pattern} is one of our own domains, or above or below one: never blocked",
+        f"{pattern}{whose} is one of our own domains, or above or below one: never blocked",
     )
     assert desk.world.effects == []
 

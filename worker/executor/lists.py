@@ -143,10 +143,16 @@ def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT0
         return f"{escape(pattern, 100)} is no plain address, domain or IP: never listed"
     if blocks:
         protected = policies.protects(pattern)
-        return f"{pattern} {PROTECTED[protected]}: never blocked" if protected else ""
+        return f"{_name_protected(pattern, protected)}: never blocked" if protected else ""
     if owns(policies.domains, pattern):
-        return f"{pattern} {PROTECTED['domains']}, in whose name strangers write: never let through"
+        return f"{_name_protected(pattern, 'domains')}, in whose name strangers write: never let through"
     return f"anybody can have an address at {pattern}: never let through as a whole" if pattern in ANYBODYS else ""
+
+
+def _name_protected(pattern: str, protected: str) -> str:
+    """Say what protects a pattern; of an address, that is mostly its domain."""
+    domain = "" if protected == "allow policies" else domain_of(pattern)
+    return f"{pattern}: {domain} {PROTECTED[protected]}" if domain else f"{pattern} {PROTECTED[protected]}"
 
 
 def _may_mean_another(pattern: str) -> bool:
