@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.json import encode
 
 from tests.rule_files import mail, rule_files
-from worker import Detection, Keep, Move, Notify
+from worker import Detection, Keep, Move, Notify, sample
 from worker.language.base import CUT, TEXT_LIMIT
 from worker.language.rules import OBSERVE, Ask, Limit, RuleInfo
 from worker.rulehost.evaluation import (
@@ -148,6 +148,17 @@ def test_an_error_says_what_and_where_and_the_others_are_heard(tmp_path: Path) -
     (failure,) = failed.failed
     assert failure.problem == "ValueError: a\\u000Ab\\u202E"
     assert (failure.rule, failure.file, failure.line) == ("asks", f"{tmp_path}/_helper.py", 3)
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [("final_dispositon", "; did you mean final_disposition?"), ("x" * 90, ""), ("_keyz", "")],
+)
+def test_a_misspelled_field_is_named_with_the_nearest_one(field: str, meant: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(sample.message(), field)
+    assert describe_error(caught.value).endswith(f"'{field}'{meant}")
+    assert "did you mean" not in describe_error(AttributeError("no field"))
 
 
 def test_the_text_of_an_error_may_be_broken_itself() -> None:

@@ -6,6 +6,7 @@ that could not be read stops the rule that uses it in the same way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import product
 from types import TracebackType
 from typing import Any, Literal, NoReturn, get_args, get_origin
@@ -23,6 +24,8 @@ from worker.language.reading import Unreadable, read
 from worker.language.rules import OFF, Ask, Proposal, RuleInfo, to_actions
 from worker.language.unread import FieldUnread, Watch, guard, mark
 
+LONGEST_NAME = 100
+"""Characters of a misspelled name that is compared."""
 REASON_LIMIT = 500
 """Characters of a reason, and of the problem in a failure."""
 ACTIONS_LIMIT = 20
@@ -302,4 +305,13 @@ def describe_error(problem: BaseException) -> str:
         text = str(problem)
     except Exception as worse:  # noqa: BLE001 (the rule's author may have written its __str__)
         text = f"(its text cannot be read: {type(worse).__name__})"
-    return escape(f"{type(problem).__name__}: {text}", REASON_LIMIT)
+    return escape(f"{type(problem).__name__}: {text}{_suggest_field(problem)}", REASON_LIMIT)
+
+
+def _suggest_field(problem: BaseException) -> str:
+    """Name the field that was meant, when a rule has misspelled one of an event or a fact."""
+    if not isinstance(problem, AttributeError) or not isinstance(problem.obj, Noun):
+        return ""
+    names = [name for name in dir(type(problem.obj)) if not name.startswith("_")]
+    near = get_close_matches((problem.name or "")[:LONGEST_NAME], names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
