@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, delete, func, select
 
 from worker.escaping import escape
-from worker.ledger.db.dialects import add
-from worker.ledger.db.tables import entries, mails, names
+from worker.ledger.db.dialects import add, upsert
+from worker.ledger.db.tables import entries, mails, meta, names
 from worker.ledger.values import MailNames, Page, Thing
 
 ROLES = ("id", "message_id", "sender", "recipient")
@@ -44,12 +44,26 @@ def keep_mails(conn: Connection, page: Page) -> None:
     add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in called])
 
 
-def forget_mails(conn: Connection, account: str, before: float) -> None:
-    """Delete mails that were scanned before a time, but for those of which an entry is kept, and the names of both."""
+def forget_mails(conn: Connection, account: str, before: float, keep_before: float) -> None:
+    """Delete mails that were scanned before a time, but for those of which an entry is kept.
+
+    Each is looked at when its time has come, and again when its entry has gone; not each time in between.
+    """
+    mark = f"forgotten/{account}"
+    reached = float(conn.scalar(select(meta.c.value).where(meta.c.name == mark)) or 0.0)
+    for start, end in ((reached, before), (0.0, min(before, keep_before))):
+        _forget_between(conn, account, start, end)
+    upsert(conn, meta, [{"name": mark, "value": repr(before)}], ("value",))
+
+
+def _forget_between(conn: Connection, account: str, start: float, end: float) -> None:
+    """Delete mails that were scanned in an interval and have no entry, and the names that lead nowhere then."""
     is_wanted = select(entries.c.id).where(entries.c.account == account, entries.c.target == mails.c.id).exists()
-    conn.execute(delete(mails).where(mails.c.time < before, mails.c.account == account, ~is_wanted))
+    theirs = mails.c.time >= start, mails.c.time < end, mails.c.account == account
+    conn.execute(delete(mails).where(*theirs, ~is_wanted))
     is_there = select(mails.c.number).where(mails.c.number == names.c.mail).exists()
-    conn.execute(delete(names).where(names.c.role.in_(ROLES), names.c.day <= day_of(before), ~is_there))
+    days = names.c.day.between(day_of(start), day_of(end))
+    conn.execute(delete(names).where(names.c.role.in_(ROLES), days, ~is_there))
 
 
 def _bound(mail: MailNames) -> MailNames:

@@ -23,7 +23,7 @@ def prune(work: UnitOfWork, sights_before: Mapping[str, float], keep_before: flo
     settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)
     needed = entries.c.id.in_(_entries_to_end(work))
     work.conn.execute(delete(entries).where(entries.c.account == work.account, *settled, ~needed))
-    forget_mails(work.conn, work.account, sights_before.get("Message", 0.0))
+    forget_mails(work.conn, work.account, sights_before.get("Message", 0.0), keep_before)
     for table in (counts, mishaps, broken, orders):
         work.conn.execute(delete(table).where(table.c.account == work.account, table.c.at < keep_before))
     _prune_records(work, keep_before)
