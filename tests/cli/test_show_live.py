@@ -69,3 +69,14 @@ def test_without_it_nothing_is_asked_and_the_way_is_named(asking: Shell, account
 def test_mail_that_nobody_knows_is_a_finding(asking: Shell) -> None:
     code, out, err = asking.type("show", "--sender", "nobody@nowhere.example", "--live")
     assert (code, out, "neither the ledger nor the API" in err) == (1, "", True)
+
+
+def test_after_a_round_each_rule_has_a_reason_for_each_mail(worked: Shell) -> None:
+    reasons = set[str]()
+    for mail in worked.json("show", "--subject", "e", "--since", "30d")["found"][:20]:
+        life = worked.json("show", mail["id"])["mail"]
+        (sight,) = life["sights"]
+        assert (sight["rules_known"], len(sight["spoke"]) + len(sight["silent"])) == (True, 10)
+        assert {rule for entry in life["entries"] for rule in entry["rules"]} <= {one["rule"] for one in sight["spoke"]}
+        reasons |= {one["why"] for one in sight["silent"]}
+    assert reasons >= {"other_trigger", "returned_nothing"}

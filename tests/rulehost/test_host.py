@@ -122,7 +122,8 @@ async def test_the_third_stop_within_an_hour_lowers_a_rule_to_observe(tmp_path: 
         now[0] = 6550.0
         await host.propose([mail(subject="bad")])
         assert host.lowered == {"moody"}
-        assert (await host.propose([mail(subject="hi")]))[0].proposals[0].mode == OBSERVE
+        (proposal,) = (await host.propose([mail(subject="hi")]))[0].proposals
+        assert (proposal.mode, proposal.lowered) == (OBSERVE, "stops")
         rule_files(tmp_path, moody=MOODY.replace("'bad'", "'worse'"))
         await host.load()
         assert host.lowered == frozenset()
