@@ -1,5 +1,6 @@
 """People are called: whatever begins to wait for a person is announced, and once more before it lapses."""
 
+import itertools
 from io import StringIO
 from typing import Any
 
@@ -39,7 +40,7 @@ class Office:
         self.names, self.broken = frozenset(names), set[str]()
         self.rules = {"r": replace(info(), channels=notifies)}
         self.heard: list[tuple[str, str]] = []
-        self.crash_after = 0
+        self.crash_after, self.tries = 0, list[float]()
         self.restart()
 
     def restart(self) -> None:
@@ -56,6 +57,7 @@ class Office:
     async def notify(self, channel: str, text: str) -> None:
         """Take a text, or fail."""
         if channel in self.broken:
+            self.tries.append(self.clock.now() - T0)
             raise Temporary(f"channel {channel!r} did not take the notice")
         self.heard.append((channel, text))
         if len(self.heard) == self.crash_after:
@@ -188,6 +190,19 @@ async def test_what_waits_with_a_new_question_is_announced_again() -> None:
     assert "WORKER_CEILING is observe now" in text
 
 
+async def test_what_waits_with_a_new_question_by_now_is_not_marked_with_the_old_one() -> None:
+    office = Office("approvals")
+    await office.wait_for("m1")
+    ledger, now = office.desk.ledger, office.clock.now() + GATHER
+    (told,) = await ledger.list_unannounced(ME, now, LAPSE)
+    await ledger.order(ME, "approve", told.id, "ada", "", now)
+    await ledger.take_orders(ME, now)
+    await ledger.claim(ME, [Claim(told.id, Look(at=now))], standing(ceiling=OBSERVE), now, now)
+    await ledger.mark_announced([told], now)
+    (again,) = await ledger.list_unannounced(ME, now, LAPSE)
+    assert (again.id, again.is_told_again, again.said) == (told.id, False, "WORKER_CEILING is observe now")
+
+
 async def test_what_comes_after_its_like_is_gathered_and_what_is_different_is_not() -> None:
     office = Office("approvals")
     await office.wait_for("m1")
@@ -225,6 +240,9 @@ async def test_a_channel_that_fails_is_tried_again_after_growing_pauses_and_told
     await office.wait_for("m1", "m2")
     assert await office.live(3600) == []
     assert office.told() == ["a channel did not take an announcement; tries again"]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(office.tries)]
+    assert pauses == sorted(pauses)
+    assert (pauses[-1] >= LONGEST_PAUSE, 5 <= len(office.tries) <= 9) == (True, True)
     assert "2 decisions wait for a person, and nobody is told: channel soc" in office.announcer.explain_unheard()
     office.broken.clear()
     assert len(await office.live(LONGEST_PAUSE)) == 1

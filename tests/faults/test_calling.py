@@ -1,7 +1,9 @@
 """People are called by real workers: on a channel that fails first, by one that is killed, under each ceiling."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,7 @@ class Phone:
     def __init__(self) -> None:
         """Begin by taking everything."""
         self.refuses, self.refused, self.heard = False, 0, list[str]()
+        self.on_heard: Callable[[], None] = lambda: None
 
     async def answer(self, request: web.Request) -> web.Response:
         """Take a notice, or refuse it."""
@@ -46,6 +49,7 @@ class Phone:
             self.refused += 1
             return web.Response(status=503)
         self.heard.append((await request.json())["message"])
+        self.on_heard()
         return web.Response()
 
     def has_heard(self, start: str, times: int = 1) -> bool:
@@ -71,6 +75,13 @@ async def begins_to_wait(rig: Rig, daemon: Daemon) -> None:
     """Let a mail arrive that somebody has to decide about."""
     await until(lambda: '"event":"ready"' in daemon.log)
     rig.world.arrive(1, "outbreak")
+
+
+def is_marked(rig: Rig) -> bool:
+    """Tell whether the ledger knows that people were told of everything that waits."""
+    unheard = "SELECT count(*) FROM entries WHERE state = 'waiting' AND announced_at < waits_since"
+    with closing(sqlite3.connect(f"file:{rig.ledger}?mode=ro", uri=True)) as ledger:
+        return not ledger.execute(unheard).fetchone()[0]
 
 
 async def test_an_announcement_arrives_within_seconds_once_and_its_command_decides(tmp_path: Path) -> None:
@@ -118,6 +129,38 @@ async def test_a_worker_that_is_killed_before_the_channel_took_it_has_lost_nothi
         called.refuses = False
         async with rig.daemon(WORKER_NOTIFY_SOC=address):
             await until(lambda: called.has_heard(WAITS))
+
+
+async def test_a_worker_that_is_killed_while_the_channel_takes_it_repeats_it_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, asks=ASKS)
+    async with phone() as (called, address), rig.api():
+        async with rig.daemon(WORKER_NOTIFY_SOC=address) as daemon:
+            called.on_heard = daemon.kill
+            await begins_to_wait(rig, daemon)
+            await daemon.ended()
+        called.on_heard = lambda: None
+        async with rig.daemon(WORKER_NOTIFY_SOC=address):
+            await until(lambda: is_marked(rig))
+    assert called.heard == [called.heard[0]] * 2
+
+
+async def test_an_order_that_the_ceiling_forbids_is_refused_and_a_second_one_says_who_decided(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, asks=ASKS)
+    async with phone() as (called, address), rig.api():
+        async with rig.daemon(WORKER_NOTIFY_SOC=address) as daemon:
+            await begins_to_wait(rig, daemon)
+            await until(lambda: called.has_heard(WAITS))
+        command = called.heard[0].partition("decide: worker ")[2].partition(",")[0].split()
+        async with rig.daemon(WORKER_NOTIFY_SOC=address, WORKER_CEILING="observe") as daemon:
+            await daemon.logged('"event":"started"')
+            told = await rig.command(*command, "--as", "ada", WORKER_CEILING="")
+            assert (told.code, told.out) == (2, "")
+            assert told.err.startswith("worker: the worker was started with WORKER_CEILING observe: nothing is carried")
+        async with rig.daemon(WORKER_NOTIFY_SOC=address) as daemon:
+            await daemon.logged('"event":"started"')
+            assert (await rig.command(*command, "--as", "ada")).code == 0
+            told = await rig.command(*command, "--as", "ben")
+    assert (told.code, bool(re.search(r"ada approved it \d+s ago", told.err))) == (2, True)
 
 
 async def test_under_the_ceiling_approve_notices_alone_wait_for_nobody(tmp_path: Path) -> None:

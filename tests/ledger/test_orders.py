@@ -194,3 +194,13 @@ async def test_every_notice_that_is_approved_leaves_though_others_of_its_channel
         assert await order(desk, "approve", entry.id) == "1 approved"
         await desk.carry_out(entry)
     assert [entry.state for entry in await desk.ledger.entries(ME)] == ["done"] * 3
+
+
+async def test_nothing_is_approved_where_nothing_may_be_carried_out_and_a_refusal_still_counts() -> None:
+    desk = Desk()
+    for message, verb in (("m1", "approve"), ("m2", "refuse")):
+        entry = await desk.wish(JUNK, message, state="waiting")
+        await desk.ledger.order(ME, verb, entry.id, "ada", "", desk.now)
+    taken = await desk.ledger.take_orders(ME, desk.now, may_approve=False)
+    assert [order.answer.partition(":")[0] for order in taken] == ["WORKER_CEILING is observe", "1 refused"]
+    assert {entry.target: entry.state for entry in await desk.ledger.entries(ME)} == {"m1": "waiting", "m2": "refused"}

@@ -11,6 +11,7 @@ from worker.daemon.reload import RuleWatch
 from worker.errors import StoreError
 from worker.intake import coverage
 from worker.intake.reader import Intake
+from worker.language.rules import OBSERVE
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -42,7 +43,8 @@ async def take_orders(app: App) -> float:
     """Carry out what people ordered, and wake the executor for it."""
     services = app.services
     for worker in app.workers:
-        taken = await services.ledger.take_orders(worker.account, services.clock.now())
+        may_approve = services.settings.ceiling > OBSERVE
+        taken = await services.ledger.take_orders(worker.account, services.clock.now(), may_approve=may_approve)
         for order in taken:
             app.log.info("order taken", verb=order.verb, subject=order.subject, who=order.who, answer=order.answer)
         if taken:

@@ -165,9 +165,9 @@ class Ledger(LedgerReader):
         )
         return await self._put(orders.order, account, wanted)
 
-    async def take_orders(self, account: str, now: float) -> tuple[Order, ...]:
-        """Carry out what people ordered; return it with its answers."""
-        return await self._write(account, now, orders.take_orders)
+    async def take_orders(self, account: str, now: float, *, may_approve: bool = True) -> tuple[Order, ...]:
+        """Carry out what people ordered, unless nothing may be approved; return it with its answers."""
+        return await self._write(account, now, orders.take_orders, may_approve=may_approve)
 
     async def list_pending(self, account: str) -> tuple[Order, ...]:
         """Return what people ordered and the daemon has not taken up yet, oldest first."""

@@ -36,11 +36,14 @@ def order(conn: Connection, account: str, wanted: Order) -> int:
     return number
 
 
-def take_orders(work: UnitOfWork) -> tuple[Order, ...]:
-    """Carry out what was ordered since the last time; each order is answered and recorded."""
+def take_orders(work: UnitOfWork, *, may_approve: bool) -> tuple[Order, ...]:
+    """Carry out what was ordered since the last time; each order is answered and recorded.
+
+    Where the ceiling lets nothing be carried out, nothing is approved: it would wait again, for another reason.
+    """
     taken = []
     for wanted in list_pending(work.conn, work.account):
-        done = replace(wanted, taken_at=work.now, answer=_obey(work, wanted))
+        done = replace(wanted, taken_at=work.now, answer=_obey(work, wanted, may_approve=may_approve))
         change = update(orders).where(orders.c.id == done.id)
         work.conn.execute(change.values(taken_at=done.taken_at, answer=done.answer))
         work.chain.add(
@@ -86,8 +89,10 @@ def _subject(brake: Brake) -> str:
     return f"rule:{brake.rule}" if brake.rule else f"lane:{brake.lane}" if brake.lane else ""
 
 
-def _obey(work: UnitOfWork, wanted: Order) -> str:
+def _obey(work: UnitOfWork, wanted: Order, *, may_approve: bool) -> str:
     """Carry out one order; return what is said to who gave it."""
+    if wanted.verb == "approve" and not may_approve:
+        return "WORKER_CEILING is observe: nothing was approved, so approve it again under approve or enforce"
     if obey := OBEY.get(wanted.verb):
         return obey(work, wanted)
     return f"{wanted.verb!r} is no order that this version knows: nothing was done"
