@@ -4,7 +4,7 @@ from worker.api.calls import SlowSearch
 from worker.api.client import Client
 from worker.api.clock import ApiClock, Clock
 from worker.api.credential import Credential
-from worker.api.envelope import RecordPage
+from worker.api.envelope import CutShort, RecordPage
 from worker.api.operations import OPERATIONS
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import HttpTransport, Request, Response, Transport
@@ -16,6 +16,7 @@ __all__ = [
     "Client",
     "Clock",
     "Credential",
+    "CutShort",
     "HttpTransport",
     "RecordPage",
     "Request",

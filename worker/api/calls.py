@@ -2,19 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from math import inf
 from urllib.parse import quote
 
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
+from worker.api.envelope import Answer, CutShort, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
 
-ATTEMPTS = 5
+ATTEMPTS, TWICE = 5, 2
 """Attempts of a read, with pauses of at most 0.5, 2, 8 and 20 s between them."""
 LONGEST_PAUSE = 20.0
 LONGEST_ASKED = 60.0
@@ -114,7 +115,7 @@ class Calls:
             return await self._send_once(endpoint, request, read, urgency)
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=_make_stop(),
             wait=self._choose_pause,
             retry=retry_if_exception(_may_retry),
             reraise=True,
@@ -164,6 +165,17 @@ class Calls:
             self.calls[str(endpoint), status] += 1
             self._on_call(str(endpoint), status, self._clock.monotonic() - sent)
         return response
+
+
+def _make_stop() -> Callable[[RetryCallState], bool]:
+    """Return what ends the attempts of a read: what is cut short twice is so because of what it holds."""
+    cuts = count(1)
+
+    def has_had_enough(state: RetryCallState) -> bool:
+        is_cut = state.outcome is not None and isinstance(state.outcome.exception(), CutShort)
+        return state.attempt_number >= ATTEMPTS or (is_cut and next(cuts) == TWICE)
+
+    return has_had_enough
 
 
 def _may_retry(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from worker.api.brackets import find_list, tell_apart
+from worker.api.brackets import LIST, find_list, tell_apart
 from worker.api.refusals import NULL, UNREADABLE, Refusal, read_page, read_refusal
 from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
@@ -35,6 +35,10 @@ WORDLESS = frozenset({("GET", "/settings/domains/{id}/verification")})
 """Operations that may answer 204 without a body; any other 204 is not the API's."""
 EMPTY = Raw(b"[]")
 """A list without entries."""
+
+
+class CutShort(ServerFault):
+    """The answer ends in the middle, although it came whole: half of the list may be answered."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -207,7 +211,9 @@ class Exchange(NamedTuple):
         except UNREADABLE as error:
             found = open_damaged(body)
             if found is None:
-                raise self.make_page_fault(f"answered {status} with invalid JSON: {error}") from None
+                raise self.find_cut(body) or self.make_page_fault(
+                    f"answered {status} with invalid JSON: {error}"
+                ) from None
             return found
 
     def is_decided(self, answer: Envelope) -> bool:
@@ -237,6 +243,12 @@ class Exchange(NamedTuple):
         if page.edge:
             return self.make_fault(f"answered {self.response.status} with {page.words}", page)
         return self.make_fault(problem)
+
+    def find_cut(self, body: bytes) -> WorkerError | None:
+        """Return the error of a list that ends in the middle; None for anything else."""
+        if self.endpoint.writes or not LIST.search(body) or find_list(body):
+            return None
+        return CutShort(f"{self.endpoint}: the API answered {self.response.status} with a list that does not end")
 
     def make_fault(self, problem: str, refusal: Refusal | None = None) -> WorkerError:
         """Make the error of an answer that says nothing about the outcome."""

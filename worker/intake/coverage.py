@@ -67,6 +67,7 @@ def choose_head(source: str, coverage: Coverage, now: float) -> Slice:
     end, left = find_end(coverage), find_horizon(coverage)
     start = end - BACK if now - end <= LONGEST else now - BACK
     start = max(start, left) if end < left < now else min(start, now - BACK)
+    start = max((start, *(stop for _, stop in coverage.unread if stop < now)))
     return Slice(source=source, kind="head", start=start, end=now, opened=now)
 
 
@@ -90,11 +91,11 @@ def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Sl
     return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
-def halve(slice_: Slice, next_at: float, why: str) -> tuple[Slice, ...]:
+def halve(slice_: Slice, next_at: float, why: str, shortest: float = SHORTEST) -> tuple[Slice, ...]:
     """Split a slice that cannot be read whole, newest half first; a short one stays whole until ``next_at``."""
     whole = Slice(source=slice_.source, kind="gap", start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
-    if middle - slice_.start < SHORTEST / 2:
+    if middle - slice_.start < shortest / 2:
         return (replace(whole, next_at=next_at),)
     return replace(whole, start=middle), replace(whole, end=middle)
 
@@ -105,6 +106,12 @@ def choose_sweep(source: str, coverage: Coverage, now: float, stride: float) -> 
         if slice_.kind == "sweep":
             return slice_
     return Slice(source=source, kind="sweep", start=max(now - stride, coverage.since), end=now, opened=now)
+
+
+def step_around(slice_: Slice, unread: Iterable[Interval]) -> Slice:
+    """Return the newest part of a slice that holds nothing of which is known that it cannot be read."""
+    left = find_gaps(unread, slice_.start, slice_.end)
+    return replace(slice_, start=left[-1][0], end=left[-1][1]) if left else replace(slice_, end=slice_.start)
 
 
 def advance_sweep(swept: Slice, now: float, back_to: float, stride: float) -> Slice:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from msgspec import Raw
 from msgspec.structs import replace
 
+from worker.api import CutShort
 from worker.errors import NotFound, Rejected, ServerFault, Temporary
 from worker.intake.sources import Fetched, Source
 from worker.ledger.values import Slice
@@ -48,6 +49,8 @@ async def _fetch(source: Source, slice_: Slice) -> tuple[Slice, Fetched]:
     """Read one page; a refused cursor begins the slice again, which loses nothing."""
     try:
         return slice_, await source.fetch(slice_)
+    except CutShort:
+        raise
     except (Rejected, NotFound, ServerFault):
         if slice_.cursor is None:
             raise

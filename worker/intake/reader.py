@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from worker.api import SlowSearch
+from worker.api import CutShort, SlowSearch
 from worker.errors import NotFound, Rejected, ServerFault, WorkerError
 from worker.intake.coverage import Interval, find_gaps, find_horizon
 from worker.intake.legibility import Legibility
@@ -24,6 +24,7 @@ from worker.judging.services import AccountServices, Timing
 from worker.ledger.entries import Outcome
 from worker.ledger.values import NewSights, Page, Reading, Slice
 
+CUT = "what the API answers for this moment is cut short"
 UNREADABLE: dict[type[WorkerError], str] = {
     SlowSearch: "the search took more than 60 s to answer",
     Stuck: ENDLESS,
@@ -98,6 +99,12 @@ class Intake:
                     page = await self._enter_page(place(fetched, after), partial(self._plan.advance, after=after))
                     new += len(page.news.sights)
                     slice_ = after
+        except CutShort as error:
+            if not self.source.divisible:
+                await self._plan.put_off(slice_, str(error))
+                raise
+            lost = await self._plan.cut_finer(slice_, CUT)
+            self.legibility.note(0, (lost,) if lost else (), 1)
         except (SlowSearch, Stuck, ServerFault, Rejected, NotFound) as error:
             if not self.source.divisible or type(error) not in UNREADABLE:
                 await self._plan.put_off(slice_, str(error))

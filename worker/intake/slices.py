@@ -7,19 +7,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.intake.coverage import (
+    Interval,
     advance_sweep,
     choose_gap,
     choose_head,
     choose_sweep,
     find_end,
+    find_gaps,
     find_horizon,
     find_stale_head,
     halve,
+    step_around,
 )
 from worker.intake.sources import Source
 from worker.judging.services import AccountServices
-from worker.ledger.values import Coverage, Page, Slice
+from worker.ledger.values import Broken, Coverage, Page, Slice
 
+SECOND = 2.0
+"""Seconds below which a slice is not halved any more of which the answer is cut short."""
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again: one that is too slow to answer, and one that the API fails."""
 
@@ -47,6 +52,8 @@ class SlicePlan:
         self._since = 0.0
         self._overlap_at = self._clock.monotonic() + pace.overlap_every
         self._sweep_at = self._clock.monotonic()
+        self._parts = list[Interval]()
+        """What is left of the overlap in hand."""
         self.reached = 0.0
         """How far the source is read, in API time; 0 when nothing is read yet."""
 
@@ -66,7 +73,7 @@ class SlicePlan:
         if not find_horizon(coverage):
             return None
         gap = choose_gap(self._source.name, coverage, now, self._source.stride)
-        return self._choose_overlap(now) or gap or self._choose_sweep(coverage, now)
+        return self._choose_overlap(coverage, now) or gap or await self._choose_sweep(coverage, now)
 
     async def read_coverage(self) -> Coverage:
         """Return what is read; the first time after contact with the API, whose time every slice is in."""
@@ -85,18 +92,25 @@ class SlicePlan:
         """Seconds until there may be something to read behind the head."""
         return max(min(self._overlap_at, self._sweep_at) - self._clock.monotonic(), self._pace.soonest)
 
-    def _choose_overlap(self, now: float) -> Slice | None:
+    def _choose_overlap(self, coverage: Coverage, now: float) -> Slice | None:
         """Return the last stretch once more when it is due: mail is indexed late, and verdicts change early."""
-        if not self._pace.overlap or self._clock.monotonic() < self._overlap_at:
+        if not self._parts and self._pace.overlap and self._clock.monotonic() >= self._overlap_at:
+            self._parts = list(find_gaps(coverage.unread, now - self._pace.overlap, now))
+        if not self._parts:
             return None
-        return Slice(source=self._source.name, kind="overlap", start=now - self._pace.overlap, end=now, opened=now)
+        start, end = self._parts.pop()
+        return Slice(source=self._source.name, kind="overlap", start=start, end=end, opened=now)
 
-    def _choose_sweep(self, coverage: Coverage, now: float) -> Slice | None:
+    async def _choose_sweep(self, coverage: Coverage, now: float) -> Slice | None:
         """Return the next stretch of the sweep when it is due."""
         if not self._pace.sweep or self._clock.monotonic() < self._sweep_at:
             return None
         self._sweep_at = self._clock.monotonic() + self._pace.sweep_every
-        return choose_sweep(self._source.name, coverage, now, self._source.stride)
+        chosen = choose_sweep(self._source.name, coverage, now, self._source.stride)
+        around = chosen if chosen.cursor else step_around(chosen, coverage.unread)
+        if around != chosen:
+            await self._replace(chosen, around if around.start < around.end else self._after_sweep(around, now))
+        return around if around.start < around.end else None
 
     # -- how far it is read -------------------------------------------------------------------------------------------
 
@@ -116,7 +130,9 @@ class SlicePlan:
 
     def note_end(self, slice_: Slice) -> None:
         """Note that the walk of a slice is over."""
-        if slice_.kind == "overlap":  # its pause begins at its end, so that a slow overlap leaves time for gaps
+        if (
+            slice_.kind == "overlap" and not self._parts
+        ):  # its pause begins at its end, so that a slow overlap leaves time for gaps
             self._overlap_at = self._clock.monotonic() + self._pace.overlap_every
 
     # -- what cannot be read ------------------------------------------------------------------------------------------
@@ -143,6 +159,24 @@ class SlicePlan:
             known = any(one.kind == "gap" and one.start < slice_.end and slice_.start < one.end for one in left)
             instead = (*(() if known else instead), self._after_sweep(slice_, now))
         await self._replace(slice_, *instead)
+
+    async def cut_finer(self, slice_: Slice, why: str) -> Broken | None:
+        """Halve a slice of which the answer is cut short; a second is closed, and kept as what cannot be read.
+
+        The sweep, and the overlap, move on from where they were.
+        """
+        halves, now = halve(slice_, 0.0, why, SECOND), self._clock.now()
+        instead = (self._after_sweep(slice_, now),) if slice_.kind == "sweep" else ()
+        if len(halves) > 1:
+            await self._replace(slice_, *halves, *instead)
+            return None
+        lost = Broken(b"", why, start=slice_.start, end=slice_.end)
+        page = Page(account=self._account, now=now, source=self._source.name, broken=(lost,), since=self._since)
+        closes = slice_.kind in {"head", "gap"}
+        await self._ledger.enter(
+            replace(page, slice=None if slice_.kind == "overlap" else slice_, closes=closes, instead=instead)
+        )
+        return lost
 
     async def _replace(self, slice_: Slice, *instead: Slice) -> None:
         page = Page(account=self._account, now=self._clock.now(), source=self._source.name, slice=slice_)

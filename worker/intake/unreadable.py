@@ -43,7 +43,7 @@ class Shown(NamedTuple):
             return record.id in self.judged
         if not self.is_whole:
             return None
-        return not record.id and bool(self.judged)
+        return not record.id and (bool(self.judged) or not record.raw)
 
 
 class UnreadableRecords:
@@ -93,14 +93,16 @@ class UnreadableRecords:
         beyond = await self._search(records, intake)
         if beyond:
             await self._get(beyond[0], intake)
-        return 2 if beyond else 1
+        return 2 if beyond or not first.raw else 1  # what is cut short is asked for twice
 
     async def _search(self, records: Records, intake: Intake) -> Records:
         """Read again the stretch that holds these records; return those that lie beyond its first page."""
         try:
             shown = await _read_stretch(records, intake, self._clock.now())
         except PROBLEMS:
-            shown = Shown(frozenset(), frozenset(), is_whole=True)
+            for record in records:
+                await self._put_off(record, intake)
+            return []
         verdicts = [(record, shown.has_readable(record)) for record in records]
         for record, readable in verdicts:
             if readable:
@@ -148,8 +150,18 @@ class UnreadableRecords:
 def _choose(lost: Records) -> Records:
     """Return the record that is due first, and those that one search finds together with it."""
     first = lost[0]
-    near = [one for one in lost if one.source == first.source and abs(one.start - first.start) <= TOGETHER]
+    if not first.raw:
+        return [first]
+    moments = [one for one in lost if not one.raw and one.source == first.source]
+    near = [one for one in lost if one.raw and _is_near(one, first, moments)]
     return sorted(near, key=lambda one: one != first)
+
+
+def _is_near(one: UnreadableRecord, first: UnreadableRecord, moments: Records) -> bool:
+    """Tell whether two records can be read by one search: nothing lies between them that cuts its answer short."""
+    between = any(min(one.start, first.start) <= at.end and at.start <= max(one.end, first.end) for at in moments)
+    together = one.source == first.source and abs(one.start - first.start) <= TOGETHER
+    return one == first or (together and not between)
 
 
 def _has_address(record: UnreadableRecord) -> bool:
@@ -172,7 +184,9 @@ def _name_lost(page: Page) -> frozenset[str]:
 
 async def _read_stretch(records: Records, intake: Intake, now: float) -> Shown:
     """Read the first page of the stretch in which these records lie, whatever has been read of it, and enter it."""
-    start, end = floor(min(one.start for one in records)), ceil(max(one.end for one in records)) + 1
+    start, end = min(one.start for one in records), max(one.end for one in records)
+    if records[0].raw:
+        start, end = floor(start), ceil(end) + 1
     stretch = Slice(source=intake.source.name, kind="sweep", start=start, end=min(end, now), opened=now)
     fetched = place(await intake.source.fetch(stretch), stretch)
     lost = _name_lost(await intake.enter_again(fetched))

@@ -17,8 +17,8 @@ from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.unreadable import AGAIN, name_gap
-from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
+from worker.ledger.unreadable import AGAIN, list_unread, name_gap
+from worker.ledger.values import Broken, Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
@@ -49,6 +49,7 @@ def coverage(conn: Connection, account: str, source: str) -> Coverage:
         closed=tuple((row.start, row.end) for row in conn.execute(CLOSED, mine)),
         open=tuple(Slice(**row._mapping) for row in conn.execute(IN_HAND, mine)),  # noqa: SLF001
         since=float(since or 0.0),
+        unread=list_unread(conn, account, source),
     )
 
 
@@ -173,7 +174,7 @@ def _keep_mishaps(work: UnitOfWork, page: Page) -> None:
 
 def _keep_broken(work: UnitOfWork, page: Page) -> None:
     """Keep records that cannot be read, each once, however often they are read again."""
-    by_digest = {sha256(one.raw).hexdigest(): one for one in page.broken}
+    by_digest = {_digest(page.source, one): one for one in page.broken}
     known: set[str] = set()
     for chunk in chunks(by_digest):
         mine = broken.c.account == page.account, broken.c.digest.in_(chunk)
@@ -196,6 +197,11 @@ def _keep_broken(work: UnitOfWork, page: Page) -> None:
         work.conn.execute(insert(broken), [row])
         gap = "" if one.judged else name_gap(digest)
         work.chain.add("broken record", source=page.source, digest=digest, why=one.why, id=one.id, gap=gap)
+
+
+def _digest(source: str, one: Broken) -> str:
+    """Return what tells a record from others: its bytes, or its moment where nothing came of it."""
+    return sha256(one.raw or f"{source}/{one.start}/{one.end}".encode()).hexdigest()
 
 
 def _advance(work: UnitOfWork, page: Page) -> None:

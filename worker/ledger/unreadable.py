@@ -1,7 +1,7 @@
 """Records that could not be read: kept with their bytes, and each a gap until somebody has judged it."""
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, or_, select, true, update
 
 from worker.language.actions import Keep
 from worker.language.rules import APPROVE
@@ -39,6 +39,9 @@ class UnreadableRecord(Struct, frozen=True, kw_only=True):
         return name_gap(self.digest)
 
 
+UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
+UNREAD = UNREAD.where(broken.c.state != "judged", func.length(broken.c.raw) == 0)
+UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 
 
@@ -50,6 +53,11 @@ def name_gap(digest: str) -> str:
 def list_due(conn: Connection, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
     """Return the records that are to be read again, the longest waiting first."""
     return _list(conn, account, broken.c.next_at <= now, limit)
+
+
+def list_unread(conn: Connection, account: str, source: str) -> tuple[tuple[float, float], ...]:
+    """Return the moments of a source of which nothing came, in order; those that a person has closed, too."""
+    return tuple((row.start, row.end) for row in conn.execute(UNREAD, {"account": account, "source": source}))
 
 
 def count_open(conn: Connection, account: str) -> int:

@@ -141,6 +141,8 @@ class Coverage(Struct, frozen=True):
     open: tuple[Slice, ...] = ()
     since: float = 0.0
     """Where reading of this source once began; 0 before the first read."""
+    unread: tuple[tuple[float, float], ...] = ()
+    """Closed moments of which nothing is known, because what the API answers for them is cut short."""
 
 
 class Mishap(Struct, frozen=True, kw_only=True):
