@@ -104,8 +104,7 @@ def find_mails(conn: Connection, account: str, search: MailSearch) -> tuple[Seen
     """Return the mail that is looked for, newest first; ids and addresses are found by an index."""
     called = _list_called(search)
     found = _find_called(conn, account, search.since, called) if called else _find_since(conn, account, search)
-    wanted = {mail.id: mail for mail in found if is_wanted(mail, search)}
-    return tuple(islice(wanted.values(), search.limit))
+    return tuple(islice(_take_once(mail for mail in found if is_wanted(mail, search)), search.limit))
 
 
 def read_life(conn: Connection, mail: SeenMail) -> Life:
@@ -122,6 +121,15 @@ def read_life(conn: Connection, mail: SeenMail) -> Life:
         entries=wanted,
         records=tuple(_read_records(conn, mail.account, [entry.id for entry in wanted])),
     )
+
+
+def _take_once(found: Iterable[SeenMail]) -> Iterator[SeenMail]:
+    """Yield each mail once, although several names may lead to it."""
+    known = set[str]()
+    for mail in found:
+        if mail.id not in known:
+            known.add(mail.id)
+            yield mail
 
 
 def _list_called(search: MailSearch) -> list[tuple[str, str]]:
@@ -216,19 +224,20 @@ def _read_held(conn: Connection, mail: SeenMail, seen: Iterable[SeenSight]) -> I
 
 def _read_entries(conn: Connection, mail: SeenMail) -> list[Entry]:
     """Return the entries about a mail, because of it, and those that it has joined, oldest first; and their ends."""
+    mine = entries.c.account == mail.account
     causes = between(entries.c.cause, f"{mail.thing}/", f"{mail.thing}0")
+    found = _load(conn, mine & (entries.c.target == mail.id)) | _load(conn, mine & causes)
     joined = select(reasons.c.entry).where(reasons.c.account == mail.account, reasons.c.thing == mail.thing)
-    found: dict[str, Entry] = {}
-    for condition in (entries.c.target == mail.id, causes, entries.c.id.in_(joined)):
-        found |= _load(conn, mail.account, condition)
+    for chunk in chunks(set(conn.scalars(joined)) - found.keys()):
+        found |= _load(conn, entries.c.id.in_(chunk))  # an id is one account's: naming that misleads the database
     for chunk in chunks(f"end/{id_}" for id_ in tuple(found)):
-        found |= _load(conn, mail.account, entries.c.item.in_(chunk))
+        found |= _load(conn, mine & entries.c.item.in_(chunk))
     return sorted(found.values(), key=lambda entry: entry.id)
 
 
-def _load(conn: Connection, account: str, condition: ColumnElement[bool]) -> dict[str, Entry]:
-    query = SELECT_ENTRIES.where(entries.c.account == account, condition).order_by(entries.c.id.desc())
-    return {entry.id: entry for entry in map(entry_of, conn.execute(query.limit(MOST_ENTRIES)))}
+def _load(conn: Connection, condition: ColumnElement[bool]) -> dict[str, Entry]:
+    query = SELECT_ENTRIES.where(condition).order_by(entries.c.id.desc()).limit(MOST_ENTRIES)
+    return {entry.id: entry for entry in map(entry_of, conn.execute(query))}
 
 
 def _read_records(conn: Connection, account: str, ids: list[str]) -> list[bytes]:
