@@ -24,8 +24,8 @@ UNENTITLED = ("subscription", "not available", "entitle", "upgrade")
 """Words by which the 403 of a missing subscription differs from that of a missing permission; the codes are equal."""
 REFUSED_CREDENTIAL, CREDENTIAL_STATUSES = 10000, frozenset({400, 401, 403})
 """A code that means a refused credential only with these statuses; a spent quota has it, too."""
-CREDENTIAL_CODES = frozenset({6003, 6102, 6103, 6111, 9103, 9106, 9107, 9109, REFUSED_CREDENTIAL, 10405, 10502})
-"""Codes that refuse the credential, or the headers that carry it, and not what is asked for."""
+CREDENTIAL_CODES = frozenset({6003, 6102, 6103, 6111, 9103, 9106, 9107, 9109, 10405, 10502})
+"""Codes that refuse the credential or its headers with any of these statuses; 10000 is seen with 401 and 403 alone."""
 
 FORM_OF_KEY = (
     "Copy CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY again: they have quotes, are cut, "
