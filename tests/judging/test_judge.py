@@ -111,7 +111,7 @@ async def test_approval_is_asked_under_the_ceiling_approve() -> None:
     room.world.add_message()
     await room.read()
     (entry,) = await room.entries()
-    assert (entry.state, entry.said) == ("waiting", "WORKER_CEILING is approve")
+    assert (entry.state, entry.why, entry.said) == ("waiting", "ceiling", "WORKER_CEILING is approve")
 
 
 async def test_notices_alone_leave_under_the_ceiling_approve_and_others_wait_with_what_they_tell_of() -> None:
@@ -136,22 +136,25 @@ PURGE = Move("RecoverableItemsPurges")
 @pytest.mark.parametrize(
     ("mode", "actions", "why"),
     [
-        (APPROVE, (Move("JunkEmail"),), {"the rule's mode is APPROVE"}),
-        (ENFORCE, (PURGE,), {"this move cannot be undone"}),
+        (APPROVE, (Move("JunkEmail"),), {"rule_asks": "the rule's mode is APPROVE"}),
+        (ENFORCE, (PURGE,), {"irreversible": "this move cannot be undone"}),
         (
             ENFORCE,
             (PURGE, BlockSender("a@b.example")),
-            {"this move cannot be undone", "it belongs to a move that cannot be undone"},
+            {
+                "irreversible": "this move cannot be undone",
+                "with_irreversible": "it belongs to a move that cannot be undone",
+            },
         ),
     ],
 )
 async def test_what_waits_for_approval_says_whether_the_rule_or_the_action_is_why(
-    mode: Mode, actions: tuple[AnyAction, ...], why: set[str]
+    mode: Mode, actions: tuple[AnyAction, ...], why: dict[str, str]
 ) -> None:
     room = Room(lambda event: says(event, *actions, mode=mode))
     room.world.add_message()
     await room.read()
-    assert {(entry.state, entry.said) for entry in await room.entries()} == {("waiting", one) for one in why}
+    assert {entry.why: entry.said for entry in await room.entries() if entry.state == "waiting"} == why
 
 
 async def test_old_mail_waits_for_a_person() -> None:

@@ -63,6 +63,13 @@ async def test_what_other_rules_want_or_waits_for_another_reason_is_another_grou
     assert (await groups(desk, limit=1)).groups == 2
 
 
+async def test_what_waits_for_one_reason_is_one_group_although_its_sentences_differ() -> None:
+    desk = Desk()
+    await desk.enter(*(asks(desk, number, why="stale", why_waiting=f"known since {number}") for number in range(3)))
+    (group,) = (await groups(desk)).newest_groups
+    assert (group.decisions, {entry.why for entry in group.examples}) == (3, {"stale"})
+
+
 async def test_the_actions_of_one_rule_about_one_mail_are_one_decision() -> None:
     desk = Desk()
     blocks = [

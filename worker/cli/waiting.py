@@ -204,6 +204,7 @@ def _describe_entry(entry: "Entry") -> output.Row:
         "recipients": entry.recipients,
         "subject": entry.subject,
         "why": entry.said,
+        "why_code": entry.why,
         "because": entry.because,
         "for": round(max(0.0, time.time() - entry.waits_since), 1),
     }

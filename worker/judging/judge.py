@@ -20,7 +20,7 @@ from worker.language.base import Flag, Noun, Text, Texts
 from worker.language.models import Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
-from worker.ledger.entries import Draft, State
+from worker.ledger.entries import Draft, State, Why
 from worker.ledger.values import Broken, Held, Judgement, Mishap, Pending, Reading, RuleAnswer, RuleTable, Sight
 from worker.observations import read_message
 from worker.rulehost.evaluation import Failure, Said
@@ -171,9 +171,10 @@ class Judge:
         stale, drafts = now - known_at > self._stale, list[Draft]()
         for one in to_do:
             refusal = refuse(one.action, submission, subject, sent_in=people.is_phish_submission)
-            state, why = _choose_state(one, self._ceiling, refusal, stale=stale)
+            state, why, said = _choose_state(one, self._ceiling, refusal, stale=stale)
             addressed = replace(one, action=address(one.action, submission))
-            drafts.append(_complete_draft(common, addressed, subject.thing.id, state, why))
+            draft = _complete_draft(common, addressed, subject.thing.id)
+            drafts.append(replace(draft, state=state, why=why, why_waiting=said))
         return tuple(drafts)
 
 
@@ -288,7 +289,7 @@ def _make_common(sight: Sight, subject: Reading, people: People, known_at: float
     )
 
 
-def _complete_draft(common: Draft, decided: DecidedAction, message: str, state: State, why: str) -> Draft:
+def _complete_draft(common: Draft, decided: DecidedAction, message: str) -> Draft:
     """Complete a draft with one action."""
     action = decided.action
     name = f"{common.cause}#{decided.rules[0]}"
@@ -298,8 +299,6 @@ def _complete_draft(common: Draft, decided: DecidedAction, message: str, state: 
         target=action.on or message,
         action=action,
         mode=decided.mode,
-        state=state,
-        why_waiting=why,
         rules=decided.rules,
         fingerprints=decided.fingerprints,
         because=f"outranked by {decided.fallen}: {action.because}" if decided.fallen else action.because,
@@ -309,30 +308,42 @@ def _complete_draft(common: Draft, decided: DecidedAction, message: str, state: 
     )
 
 
-def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, str]:
+def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, Why, str]:
     """Return the state in which an action is entered, and why it waits or has nothing to do.
 
     ``refusal`` says why it would be in vain, if it would.
     """
     if decided.fallen or refusal:
-        return "moot", "" if decided.fallen else refusal
+        return "moot", "", "" if decided.fallen else refusal
     if decided.mode is OBSERVE:
-        return "observed", ""
+        return "observed", "", ""
+    why = _find_question(decided, ceiling, stale=stale)
+    return ("waiting", why, QUESTIONS[why].format(late_for=decided.late_for)) if why else ("ready", "", "")
+
+
+QUESTIONS: dict[Why, str] = {
+    "ceiling": "WORKER_CEILING is approve",
+    "rule_asks": "the rule's mode is APPROVE",
+    "irreversible": "this move cannot be undone",
+    "with_irreversible": "it belongs to a move that cannot be undone",
+    "disputed": "rules of equal priority want different things",
+    "late": "what rule {late_for} wants was entered before this rule could answer",
+    "stale": "older than WORKER_STALE when it became known",
+}
+"""What people are told of each reason to ask them."""
+
+
+def _find_question(decided: DecidedAction, ceiling: Mode, *, stale: bool) -> Why:
+    """Return why a person has to be asked about an action; empty when nobody has."""
     if decided.disputed:
-        late = f"what rule {decided.late_for} wants was entered before this rule could answer"
-        return "waiting", late if decided.late_for else "rules of equal priority want different things"
-    if decided.mode is APPROVE:
-        return "waiting", _explain_approval(decided, ceiling)
-    return ("waiting", "older than WORKER_STALE when it became known") if stale else ("ready", "")
-
-
-def _explain_approval(decided: DecidedAction, ceiling: Mode) -> str:
-    """Say why a person has to approve an action."""
+        return "late" if decided.late_for else "disputed"
+    if decided.mode is not APPROVE:
+        return "stale" if stale else ""
     if ceiling is APPROVE:
-        return "WORKER_CEILING is approve"
+        return "ceiling"
     if decided.action.irreversible:
-        return "this move cannot be undone"
-    return "it belongs to a move that cannot be undone" if decided.irreversible else "the rule's mode is APPROVE"
+        return "irreversible"
+    return "with_irreversible" if decided.irreversible else "rule_asks"
 
 
 def _describe_place(failure: Failure) -> str:

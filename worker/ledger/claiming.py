@@ -21,7 +21,7 @@ from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.ledger.cascade import is_end
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, held
-from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing
+from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing, Why
 from worker.ledger.limits import Room
 from worker.ledger.records import Json, instant
 from worker.ledger.unit_of_work import SELECT_ENTRIES, Change, UnitOfWork, entry_of
@@ -182,7 +182,7 @@ def _grant(work: UnitOfWork, entry: Entry, standing: Standing, room: Room) -> tu
     if is_end(entry):
         return _grant_end(work, entry, standing)
     if why := _ceiling(entry, standing):
-        _wait(work, entry, why)
+        _wait(work, entry, "ceiling", why)
         return None
     if entry.lane == "notice":
         return ()
@@ -205,13 +205,14 @@ def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Roo
     able = [rule for rule, why in whys.items() if not why]
     granted = tuple(rule for rule in able if room.has(entry, rule))
     if work.now - entry.known_at > standing.stale:
-        _wait(work, entry, f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
+        _wait(work, entry, "stale", f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
     elif not able:
-        change: Change = {"why": "rule_lowered"} if standing.lowered.issuperset(entry.rules) else {}
-        _wait(work, entry, next(iter(whys.values()), "no rule asks for it"), change)
+        lowered = standing.lowered.issuperset(entry.rules)
+        said = next(iter(whys.values()), "no rule asks for it")
+        _wait(work, entry, "rule_lowered" if lowered else "rule_changed", said)
     elif not granted:
         beyond: Change = {"item": room.queue(able[0]), "item_kind": "limit", "item_of": able[0]}
-        _wait(work, entry, room.describe_spent(able[0]), beyond)
+        _wait(work, entry, "limit", room.describe_spent(able[0]), beyond)
     else:
         return granted
     return None
@@ -237,8 +238,8 @@ def _unable(rule: str, mark: str, standing: Standing) -> str:
     return ""
 
 
-def _wait(work: UnitOfWork, entry: Entry, why: str, change: Change | None = None) -> None:
-    waiting: Change = {**(change or {}), "said": why, "approved_by": ""}
+def _wait(work: UnitOfWork, entry: Entry, why: Why, said: str, change: Change | None = None) -> None:
+    waiting: Change = {**(change or {}), "why": why, "said": said, "approved_by": ""}
     work.move(entry, "waiting", "postponed", **waiting)
 
 

@@ -133,6 +133,7 @@ def _entry(work: UnitOfWork, draft: Draft) -> Entry:
         subject=harmless(draft.subject, 200),
         sender=harmless(draft.sender, 320),
         said=harmless(draft.why_waiting, 500),
+        why=draft.why,
         created_at=work.now,
         next_at=draft.ready_at,
         waits_since=work.now if draft.state == "waiting" else 0.0,

@@ -72,6 +72,15 @@ class Item(NamedTuple):
 
 Why = Literal[
     "",
+    "ceiling",  # waits: the ceiling lets nothing be done without a person
+    "rule_asks",  # waits: the rule's mode is APPROVE
+    "irreversible",  # waits: this move cannot be undone
+    "with_irreversible",  # waits: it belongs to a move that cannot be undone
+    "disputed",  # waits: rules of equal priority want different things
+    "late",  # waits: a rule answered after what it would have outranked was entered
+    "stale",  # waits: known for longer than WORKER_STALE
+    "limit",  # waits: the limit of its rules is spent
+    "rule_changed",  # waits: no rule says any more what it said
     "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry
     "rule_lowered",  # waits: each of its rules only observes until it is fixed
     "answer_unclear",  # sent: the answer named failures, or did not name this message
@@ -133,6 +142,7 @@ class Draft(WantedEffect, frozen=True, kw_only=True):
     """An effect as decided, to be entered: observed, waiting, ready or moot; the ledger may find it moot or held."""
 
     why_waiting: str = ""
+    why: Why = ""
 
 
 class Entry(WantedEffect, frozen=True, kw_only=True):

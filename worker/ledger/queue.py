@@ -15,6 +15,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     and_,
+    case,
     func,
     literal,
     or_,
@@ -31,8 +32,10 @@ from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 
 DOMAINS, EXAMPLES = 2, 3
 """How many domains of senders, and how many decisions, tell what a group is about."""
-KEY = ("rules", "actions", "said", "approved_by")
+KEY = ("rules", "actions", "question", "approved_by")
 """What decisions of one group have in common."""
+ALIKE = "rules", "question", "approved_by", "sender"
+"""What is the same for all that waits of one decision because of one event."""
 OF_ONE = "$.because", "$.pattern", "$.submission_id"
 """What of an action differs from mail to mail."""
 Key = tuple[str, ...]
@@ -181,14 +184,16 @@ def _select_decisions(wanted: WaitingQuery) -> Subquery:  # type: ignore[explici
     """Select each decision about an event, with what waits of it added up."""
     one = entries.c
     action = func.json_remove(type_coerce(one.action, Text), *OF_ONE).label("action")
-    columns = one.id, one.item, one.cause, one.rules, one.said, one.approved_by, one.sender, one.waits_since, action
+    # Of a question that has a code, the sentence may differ from mail to mail.
+    question = case((one.why != "", one.why), else_=one.said).label("question")
+    columns = one.id, one.item, one.cause, one.rules, one.approved_by, one.sender, one.waits_since, question, action
     each = select(*columns).where(_waits(wanted)).order_by(one.id).subquery().c
     query = select(
         func.min(each.id).label("id"),
         each.item,
         each.cause,
         func.group_concat(each.action).label("actions"),
-        *(func.min(type_coerce(each[name], Text)).label(name) for name in ("rules", "said", "approved_by", "sender")),
+        *(func.min(type_coerce(each[name], Text)).label(name) for name in ALIKE),
         func.max(each.waits_since).label("since"),
         func.min(each.waits_since).label("oldest"),
     )

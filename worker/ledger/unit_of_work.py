@@ -46,7 +46,7 @@ FIXED = frozenset({*WantedEffect.__struct_fields__, "id", "account", "created_at
 """What of an entry never changes."""
 CHANGING = tuple(name for name in Entry.__struct_fields__ if name not in FIXED)
 _changing = attrgetter(*CHANGING)
-NEVER_YET = frozenset({"why", "why_ref", "shown", "shown_before", "fault", "review", "drifted_at", "announced_at"})
+NEVER_YET = frozenset({"why_ref", "shown", "shown_before", "fault", "review", "drifted_at", "announced_at"})
 """Columns of which no entry that is just entered has anything to say."""
 REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
 STANDING = or_(
