@@ -29,6 +29,7 @@ from msgspec import Struct
 from yarl import URL
 
 from worker.api.credential import Credential
+from worker.api.silence import Silence
 from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
 from worker.escaping import escape
 
@@ -74,9 +75,9 @@ class HttpTransport:
     ) -> None:
         self._base = _check_base_url(base_url)
         self._credential = credential
-        self._timeout, self._monotonic = timeout, monotonic
+        self._timeout = timeout
+        self._silence = Silence(monotonic)
         self._doubted = False
-        self._unanswered_since: float | None = None
         self.lost = ""
         """Why the API cannot be reached: set when two requests in a row failed, the second sent after the first failed.
 
@@ -102,10 +103,12 @@ class HttpTransport:
     async def send(self, request: Request) -> Response:
         """Send once; raise Unreachable when nothing was sent for sure, Unsure when no whole answer came."""
         query = "?" + urlencode(request.query) if request.query else ""
-        doubted = self._doubted
-        if self._unanswered_since is None:
-            self._unanswered_since = self._monotonic()
-        answer = await self._exchange(request, URL(self._base + request.path + query, encoded=True))
+        doubted, answer = self._doubted, None
+        self._silence.begin()
+        try:
+            answer = await self._exchange(request, URL(self._base + request.path + query, encoded=True))
+        finally:
+            self._silence.end(answered=isinstance(answer, Response))
         # Raised here, because an aiohttp error as its context would hold the headers, and with them the credential.
         if isinstance(answer, WorkerError):
             self.lost = (
@@ -113,13 +116,13 @@ class HttpTransport:
             )  # unless another request was answered meanwhile
             self._doubted = True
             raise answer
-        self._doubted, self.lost, self._unanswered_since = False, "", None
+        self._doubted, self.lost = False, ""
         return answer
 
     @property
     def silent(self) -> float:
-        """Seconds for which requests were made and none was answered; 0 when the last one was."""
-        return self._monotonic() - self._unanswered_since if self._unanswered_since is not None else 0.0
+        """Seconds for which requests have been open since the last answer."""
+        return self._silence.seconds
 
     async def _exchange(self, request: Request, url: URL) -> Response | WorkerError:
         """Return the answer, or the error."""

@@ -43,7 +43,7 @@ def run(
 
     The daemon: reads new mail, asks the rules, acts, and reads back proof. SIGTERM or Ctrl-C stops it in order, a
     second one at once. Audit records go to stdout, the operations log to stderr. Without WORKER_CEILING it only
-    observes. With --once it ends with 1 if a gap is open or an entry is not settled.
+    observes. With --once it ends with 1 if a gap is open, an entry is not settled, or something keeps it from its work.
 
     Example: WORKER_CEILING=approve worker run
     """

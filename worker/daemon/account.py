@@ -84,7 +84,7 @@ class AccountWorker:
             contact=self._contact,
             observer=services.outlets.metrics,
         )
-        self.wake, self.integration = own.wake, Integration(client)
+        self.wake, self.integration = own.wake, Integration(own)
         sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
         self.intakes, self.held, self.executor = build_loops(
             own,

@@ -10,6 +10,7 @@ from worker.audit.stream import Head
 from worker.daemon import figures
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
 from worker.daemon.readiness import (
+    SILENT,
     TURNS,
     Reason,
     Reasons,
@@ -153,6 +154,11 @@ class App:
         plain = find_reasons(sources, self._collect_troubles(), now, stopping=stopping)
         lasting = self._reasons.note(self._find_silent(now), self.services.clock.monotonic())
         return judge_readiness((*plain, *lasting), sources, now, self._list_warnings())
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the API answers nothing at all."""
+        return any(worker.connection.transport.silent >= SILENT for worker in self.workers)
 
     def find_reasons(self) -> tuple[str, ...]:
         """Return what is silent now, in sentences."""

@@ -2,27 +2,33 @@
 
 from collections.abc import Iterable
 
-from worker.api import Client, Urgency
+from worker.api import Urgency
 from worker.api.models import AccountDomain
+from worker.judging.services import AccountServices
 
 EVERY = 300.0
+REMEMBERED = 30 * 86400.0
+"""Seconds for which a domain is missed whose mailboxes cannot be reached any more; then it counts as given up."""
 BAD = frozenset({"FAILED", "TIMEOUT"})
 
 
 class Integration:
     """Knows which domains of an account were integrated, and tells when that is over."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._good: set[str] = set()
+    def __init__(self, services: AccountServices) -> None:
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._client = services.client
         self.problem = ""
         """Why mail cannot be moved any more; empty while it can, and before the first read."""
 
     async def check(self) -> float:
         """Read the list of domains; return the seconds until the next time."""
         domains = (await self._client.settings.domains.all(urgency=Urgency.SWEEP)).entries
-        self.problem = find_loss(domains, self._good)
-        self._good |= {one.domain for one in domains if _is_good(one)}
+        known, now = await self._ledger.read_integrated(self._account), self._clock.now()
+        before = {name: at for name, at in known.items() if now - at < REMEMBERED}
+        self.problem = find_loss(domains, before)
+        good = {one.domain: now for one in domains if _is_good(one)}
+        await self._ledger.keep_integrated(self._account, before | good)
         return EVERY
 
 

@@ -10,6 +10,7 @@ from worker.daemon import maintenance
 from worker.daemon.account import AccountWorker
 from worker.daemon.app import App
 from worker.daemon.opening import open_app
+from worker.errors import Temporary, Unsure
 from worker.intake.coverage import BACK
 from worker.ledger.entries import Entry
 from worker.settings import Settings
@@ -34,21 +35,30 @@ class Summary(Struct, kw_only=True):
 
 
 async def run_once(settings: Settings, outlets: Outlets) -> Summary:
-    """Run one round; raises what the API raises when it cannot be reached."""
+    """Run one round; raises what the API raises when it cannot be reached, unless it only hangs."""
     summary = Summary()
     async with open_app(settings, outlets, gather_notices=0.0) as app:
         await app.begin()
         await maintenance.take_orders(app)
-        for worker in app.workers:
-            await _read_account(worker, app.services.clock)
-            summary.unsettled += await _settle(app, worker)
-            await worker.announcer.step()
-            await _add_up(summary, app, worker)
-            await worker.integration.check()
+        try:
+            for worker in app.workers:
+                await _take_round(summary, app, worker)
+        except (Temporary, Unsure):
+            if not app.is_silent:  # an API that hangs is a finding, as it is for a daemon
+                raise
         await maintenance.read_standstill(app)
         summary.reasons = app.find_reasons()
         await app.end()
     return summary
+
+
+async def _take_round(summary: Summary, app: App, worker: AccountWorker) -> None:
+    """Take one round of an account."""
+    await _read_account(worker, app.services.clock)
+    summary.unsettled += await _settle(app, worker)
+    await worker.announcer.step()
+    await _add_up(summary, app, worker)
+    await worker.integration.check()
 
 
 async def _read_account(worker: AccountWorker, clock: Clock) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from worker.errors import StoreError
 from worker.ledger import (
     claiming,
+    integrations,
     orders,
     pages,
     retention,
@@ -234,6 +235,14 @@ class Ledger(LedgerReader):
     async def keep_spent(self, credential: str, buckets: Sequence[tuple[float, int]], now: float) -> None:
         """Write down what a budget has spent lately."""
         await self._put(spending.keep_spent, credential, tuple(buckets), now)
+
+    async def read_integrated(self, account: str) -> dict[str, float]:
+        """Return when each domain's mailboxes could last be reached."""
+        return await self._read(integrations.read_integrated, account)
+
+    async def keep_integrated(self, account: str, domains: dict[str, float]) -> None:
+        """Write down when each domain's mailboxes could last be reached."""
+        await self._put(integrations.keep_integrated, account, domains)
 
     async def cursor(self, account: str, sink: str) -> int:
         """Return the number of the last audit record that a sink has taken."""
