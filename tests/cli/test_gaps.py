@@ -129,3 +129,23 @@ def test_a_record_is_read_again_now_when_a_person_wants_it(unreadable: Shell) ->
 def test_what_cannot_be_ordered_of_a_gap_is_refused(unreadable: Shell, words: tuple[str, ...], said: str) -> None:
     code, _, err = unreadable.type("gaps", *words)
     assert (code, said in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_what_left_the_sweep_unread_is_listed_with_what_waits_and_can_be_refused(unreadable: Shell) -> None:
+    account = os.environ["CLOUDFLARE_ACCOUNT_ID"]
+    (gap,) = unreadable.json("gaps")
+
+    async def leave() -> None:
+        async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+            found = await ledger.list_unreadable(account, float("inf"), 9)
+            await ledger.leave_unreadable(account, found[0], "Message", time.time())
+
+    asyncio.run(leave())
+    (waits,) = [one for one in unreadable.json("waiting") if one["target"] == gap["record"]]
+    assert (waits["action"], waits["rule"], LOST.why in waits["why"]) == ({"type": "Keep"}, [], True)
+    assert " by \n" not in unreadable.type("waiting")[1]
+    assert unreadable.type("refuse", waits["id"], "--because", "seen", "--as", "ada")[0] == 0
+    unreadable.json("run", "--once")
+    assert [one for one in unreadable.json("waiting") if one["target"] == gap["record"]] == []
+    assert unreadable.json("gaps") == []

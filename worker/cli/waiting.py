@@ -163,7 +163,8 @@ def _describe_actions(same: "Sequence[Entry]", *, whole: bool) -> list[str]:
     tell = wording.describe_action if whole else wording.summarise_action
     told = ", ".join(dict.fromkeys(tell(entry.action) for entry in same))
     why = f"{first.approved_by} approved it, and it has its turn later" if first.approved_by else first.said
-    return [f"{told} by {', '.join(first.rules)}", why]
+    by = f" by {', '.join(first.rules)}" if first.rules else ""  # what nobody could read, no rule has asked for
+    return [told + by, why]
 
 
 def _describe_times(entry: "Entry", oldest: float, lapse: float) -> list[str]:
