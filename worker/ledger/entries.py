@@ -83,6 +83,7 @@ Why = Literal[
     "rule_changed",  # waits: no rule says any more what it said
     "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry
     "rule_lowered",  # waits: each of its rules only observes until it is fixed
+    "unreadable",  # waits: nobody could read the record of it while it was swept
     "answer_unclear",  # sent: the answer named failures, or did not name this message
 ]
 

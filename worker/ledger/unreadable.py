@@ -94,6 +94,7 @@ def leave(work: UnitOfWork, record: UnreadableRecord, kind: str) -> None:
         rules=(),
         fingerprints=(),
         because="look at it yourself: no rule could judge it",
+        why="unreadable",
         why_waiting=f"the record of it cannot be read: {record.why}",
         item=f"{cause}#unreadable",
         scanned_at=record.start,
