@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from tests.serving import passed_on
 from tests.test_helm import GIVEN, container
 from tests.test_readme import OPERATIONS, named
 from worker import daemon
-from worker.daemon import App
+from worker.daemon import App, maintenance
 from worker.daemon.readiness import KINDS
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
@@ -215,3 +216,17 @@ def is_logged(bench: Bench, reason: str) -> bool:
     """Tell whether the log names a reason."""
     lines = [line for line in bench.told() if line["event"] == "not ready" and line["level"] == "warning"]
     return any(reason in line["reasons"].split(", ") for line in lines)
+
+
+async def test_unreadable_records_that_a_person_has_closed_are_no_reason_any_more(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    async with bench.api(), bench.app() as app:
+        await garble(bench, app)
+        (worker,), ledger = app.workers, app.services.ledger
+        await worker.intakes[0].read_head()
+        assert "records_unreadable" in app.check_readiness().reasons
+        for record in await ledger.list_unreadable(ACCOUNT, inf, 9):
+            await ledger.order(ACCOUNT, "close gap", record.gap, "ada", "looked at it", app.services.clock.now())
+        await maintenance.take_orders(app)
+        await maintenance.read_standstill(app)
+        assert app.find_reasons() == ()

@@ -26,20 +26,20 @@ def broken(*numbers: int) -> list[Broken]:
     ],
 )
 def test_many_or_the_last_three_are_too_much(sound: int, lost: int, trailing: int, told: bool) -> None:  # noqa: FBT001
-    source = Legibility(TestClock())
+    source = Legibility(TestClock(), "messages")
     source.note(sound, broken(*range(lost)), trailing)
     assert bool(source.explain()) == told
 
 
 def test_a_record_counts_once_however_often_it_is_read() -> None:
-    source = Legibility(TestClock())
+    source = Legibility(TestClock(), "messages")
     for _ in range(50):
         source.note(0, broken(1, 2), 2)
     assert (source.explain(), source.unreadable) == ("", 2)
 
 
 def test_single_records_page_by_page_add_up_to_three_in_a_row_until_one_is_sound() -> None:
-    source = Legibility(TestClock())
+    source = Legibility(TestClock(), "messages")
     for number in range(3):
         source.note(0, broken(number), 1)
     assert (
@@ -52,7 +52,7 @@ def test_single_records_page_by_page_add_up_to_three_in_a_row_until_one_is_sound
 
 def test_after_an_hour_it_is_over() -> None:
     clock = TestClock()
-    source = Legibility(clock)
+    source = Legibility(clock, "messages")
     source.note(0, broken(*range(20)), 20)
     clock.advance(3601)
     assert (source.explain(), source.unreadable) == ("", 0)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import DAY, Room, malicious_is_moved
 from tests.support import Meddle, TestClock, garbling, refusing, untouched
@@ -292,3 +293,23 @@ async def test_records_beyond_the_first_page_of_their_search_are_read_by_their_i
     await again.step()
     assert await room.targets() == sorted(mail.id for mail in lost)
     assert room.world.requests["GET investigate/{id}"].total() == 1
+
+
+def spoil_all(_: Request, answer: Response) -> Response:
+    """Let no message be read."""
+    return replace(answer, body=answer.body.replace(b'"is_quarantined":false', b'"is_quarantined":"perhaps"'))
+
+
+async def test_what_a_person_has_closed_keeps_nobody_from_being_ready_though_it_is_read_again() -> None:
+    room = Room(malicious_is_moved)
+    for _ in range(3):
+        room.world.add_message()
+    room.meddle = spoil_all
+    await room.messages.read_head()
+    assert "3 of 3 records of the last hour" in room.messages.legibility.explain()
+    for record in await room.ledger.list_unreadable(ACCOUNT, inf, 9):
+        await room.ledger.order(ACCOUNT, "close gap", record.gap, "ada", "looked at it", room.clock.now())
+    await room.ledger.take_orders(ACCOUNT, room.clock.now())
+    room.restart()
+    await room.read(120)
+    assert (room.messages.legibility.explain(), room.messages.legibility.unreadable) == ("", 0)

@@ -58,8 +58,17 @@ async def read_standstill(app: App) -> float:
     for worker in app.workers:
         found = await services.ledger.find_standstill(worker.account, services.clock.now(), services.host.lowered)
         app.standstill[worker.account] = found
+        await _forgive_settled(app, worker)
     _measure_standstill(app)
     return STANDSTILL_EVERY
+
+
+async def _forgive_settled(app: App, worker: AccountWorker) -> None:
+    """Count no record as unreadable that somebody has judged or closed."""
+    for intake in worker.intakes:
+        if digests := intake.legibility.digests:
+            for digest in await app.services.ledger.find_settled_records(worker.account, digests):
+                intake.legibility.forgive(digest)
 
 
 def _measure_standstill(app: App) -> None:

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from worker.api import Clock
@@ -22,8 +21,8 @@ class _Page(NamedTuple):
 class Legibility:
     """What one source brought lately."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, source: str) -> None:
+        self._clock, self._source = clock, source
         self._sound: deque[_Page] = deque()
         self._broken: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._run = 0
@@ -32,15 +31,20 @@ class Legibility:
         """Note a page: how many records are new and sound, which are broken, and how many of these came last."""
         now, known = self._clock.monotonic(), len(self._broken)
         for one in broken:
-            self._broken.setdefault(sha256(one.raw).hexdigest(), (now, one.why))
+            self._broken.setdefault(one.digest(self._source), (now, one.why))
         new = len(self._broken) - known
         if sound:
             self._sound.append(_Page(now, sound))
         self._run = min(trailing, new) if sound else self._run + new
         self._forget(now)
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The records that count as unreadable."""
+        return tuple(self._broken)
+
     def forgive(self, digest: str) -> None:
-        """Count a record no longer: it was judged after all."""
+        """Count a record no longer: it was judged after all, or a person has closed it."""
         if self._broken.pop(digest, None):
             self._run = max(0, self._run - 1)
 

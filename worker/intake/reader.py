@@ -22,7 +22,7 @@ from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.judging.services import AccountServices, Timing
 from worker.ledger.entries import Outcome
-from worker.ledger.values import NewSights, Page, Reading, Slice
+from worker.ledger.values import Broken, NewSights, Page, Reading, Slice
 
 CUT = "what the API answers for this moment is cut short"
 UNREADABLE: dict[type[WorkerError], str] = {
@@ -41,7 +41,7 @@ class Intake:
         self.walking = False
         self.totals: Counter[str] = Counter()
         """Counts since the start: read, new, decisions."""
-        self.legibility = Legibility(services.clock)
+        self.legibility = Legibility(services.clock, source.name)
         self._services, self._judge = services, judge
         self._ledger, self._clock = services.ledger, services.clock
         self._pace, self._settle = pace, timing.settle
@@ -139,6 +139,7 @@ class Intake:
         if judged.drafts or outcomes or news.sights:  # a newer sight may end what others wait for
             self._services.wake.set()
         self._observe(fetched, news, judged)
+        self.legibility.note(len(news.sights), await self._list_lost(page), fetched.trailing)
         return page
 
     def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
@@ -158,13 +159,17 @@ class Intake:
             spent=tuple(self._services.budget.count_spent()),
         )
 
+    async def _list_lost(self, page: Page) -> list[Broken]:
+        """Return what of a page nobody has judged, nor closed when it was read before."""
+        lost = {one.digest(page.source): one for one in page.broken if not one.judged}
+        settled = await self._ledger.find_settled_records(self.account, lost) if lost else ()
+        return [one for digest, one in lost.items() if digest not in settled]
+
     def _observe(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
         """Count what a page held."""
         read, broken = len(fetched.readings) + len(fetched.broken), len(fetched.broken) + len(judged.broken)
         self.totals.update({"read": read, "new": len(news.sights), "decisions": judged.decisions})
         self._services.observer.on_page(self.source.name, read, broken, len(news.sights))
-        lost = [one for one in (*fetched.broken, *judged.broken) if not one.judged]
-        self.legibility.note(len(news.sights), lost, fetched.trailing)
         for mishap in judged.mishaps:
             self._services.observer.on_rule_failure(mishap.rule)
 

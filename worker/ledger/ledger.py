@@ -1,6 +1,6 @@
 """The ledger as the loops see it: each method is one transaction, committed when it returns."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from math import inf
 from pathlib import Path
@@ -209,6 +209,10 @@ class Ledger(LedgerReader):
     async def list_unreadable(self, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
         """Return records that nobody has judged and that are to be read again."""
         return await self._read(unreadable.list_due, account, now, limit)
+
+    async def find_settled_records(self, account: str, digests: Iterable[str]) -> frozenset[str]:
+        """Return which of some unreadable records are judged or closed by now, by their digests."""
+        return await self._read(unreadable.find_settled, account, digests)
 
     async def count_unreadable(self, account: str) -> int:
         """Return how many records nobody has judged."""

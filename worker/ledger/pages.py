@@ -1,7 +1,6 @@
 """Entering a page: its sights, entries and records, and how far the slice is read, in one transaction."""
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 import msgspec
 from msgspec.structs import replace
@@ -18,7 +17,7 @@ from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.unreadable import AGAIN, list_unread, name_gap
-from worker.ledger.values import Broken, Coverage, Entered, Held, Page, Sight, Slice, thing_of
+from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
@@ -174,7 +173,7 @@ def _keep_mishaps(work: UnitOfWork, page: Page) -> None:
 
 def _keep_broken(work: UnitOfWork, page: Page) -> None:
     """Keep records that cannot be read, each once, however often they are read again."""
-    by_digest = {_digest(page.source, one): one for one in page.broken}
+    by_digest = {one.digest(page.source): one for one in page.broken}
     known: set[str] = set()
     for chunk in chunks(by_digest):
         mine = broken.c.account == page.account, broken.c.digest.in_(chunk)
@@ -197,11 +196,6 @@ def _keep_broken(work: UnitOfWork, page: Page) -> None:
         work.conn.execute(insert(broken), [row])
         gap = "" if one.judged else name_gap(digest)
         work.chain.add("broken record", source=page.source, digest=digest, why=one.why, id=one.id, gap=gap)
-
-
-def _digest(source: str, one: Broken) -> str:
-    """Return what tells a record from others: its bytes, or its moment where nothing came of it."""
-    return sha256(one.raw or f"{source}/{one.start}/{one.end}".encode()).hexdigest()
 
 
 def _advance(work: UnitOfWork, page: Page) -> None:

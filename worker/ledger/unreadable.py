@@ -1,10 +1,13 @@
 """Records that could not be read: kept with their bytes, and each a gap until somebody has judged it."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, or_, select, true, update
 
 from worker.language.actions import Keep
 from worker.language.rules import APPROVE
+from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken
 from worker.ledger.entering import place
 from worker.ledger.entries import Draft, Order
@@ -64,6 +67,15 @@ def count_open(conn: Connection, account: str) -> int:
     """Return how many records nobody has judged."""
     mine = broken.c.account == account, broken.c.state == "open"
     return conn.scalar(select(func.count()).where(*mine)) or 0
+
+
+def find_settled(conn: Connection, account: str, digests: Iterable[str]) -> frozenset[str]:
+    """Return which of some records are judged or closed."""
+    found: set[str] = set()
+    for chunk in chunks(digests):
+        mine = broken.c.account == account, broken.c.state != "open", broken.c.digest.in_(chunk)
+        found.update(conn.scalars(select(broken.c.digest).where(*mine)))
+    return frozenset(found)
 
 
 def end(work: UnitOfWork, record: UnreadableRecord) -> None:

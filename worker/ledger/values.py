@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -167,6 +168,10 @@ class Broken(Struct, frozen=True):
     start: float = 0.0
     """Its moment, or the beginning of the slice that it came with where its time cannot be read."""
     end: float = 0.0
+
+    def digest(self, source: str) -> str:
+        """Return what names it among all of a source: by its bytes, or by its moment where nothing came."""
+        return sha256(self.raw or f"{source}/{self.start}/{self.end}".encode()).hexdigest()
 
 
 class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
