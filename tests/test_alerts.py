@@ -35,10 +35,16 @@ PROMTOOL = shutil.which("promtool")
 Pages = list[str]
 """What a worker exposed: while it was well, and after each thing that happened to it."""
 SLOW = '''
+    import enum
+    clock = enum.sys.modules["time"].perf_counter
+
     @rule
     def ponders(message: Message) -> Move | None:
         """It takes its time."""
-        return Move("Inbox") if sum(range(3_000_000)) < 0 else None
+        end = clock() + 0.1
+        while clock() < end:
+            pass
+        return None
 '''
 
 
