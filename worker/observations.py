@@ -31,6 +31,12 @@ class MessageKey(Noun, frozen=True):
     scanned_at: Time = None
     post_delivery_operations: Texts = ()
     delivery_status: Texts = ()
+
+
+class NamesKey(Noun, frozen=True):
+    """The fields of a message by which people know it."""
+
+    id: str
     postfix_id: Text = ""
     message_id: Text = ""
     sender: Text = field(name="from", default="")
@@ -67,10 +73,12 @@ def read_message(raw: msgspec.Raw, began: float, *, detected: bool = False) -> R
     look = Look(began, state, key.is_quarantined, operations, status)
     thing = Thing("Message", read_scan_time(key.id, key.scanned_at), key.id)
     verdict = key.final_disposition or "NONE"
-    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=verdict, look=look, names=_take_names(key))
+    return Reading(thing=thing, state=state, raw=bytes(raw), verdict=verdict, look=look)
 
 
-def _take_names(key: MessageKey) -> MailNames:
+def read_names(raw: bytes | msgspec.Raw) -> MailNames:
+    """Read by what people know a message; raise Unreadable."""
+    key = read(NamesKey, raw)
     return MailNames(
         postfix_id=key.postfix_id or key.id.partition("-")[0],
         message_id=key.message_id,

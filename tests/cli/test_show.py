@@ -50,7 +50,7 @@ def enter(*names: MailNames, ids: tuple[str, ...] = (ID,)) -> None:
 
 
 async def _enter(readings: list[Any]) -> None:
-    desk, sight = Desk(), Sight(readings[0], 1)
+    desk, sight = Desk(), Sight(replace(readings[0], names=None), 1)
     wish = desk.draft(message=readings[0].thing.id, cause=sight.key, rules=("moves",), state="waiting", mode=APPROVE)
     async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as desk.ledger:
         news = await desk.ledger.news(ME, readings, NOW, 120.0)

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.cli.shell import Shell
+from tests.rule_files import GOOD, rule_files
 from tests.serving import Serving
 from tests.surface import HELD, hold, list_keys
 from worker.ledger.ledger import open_ledger
@@ -47,6 +49,19 @@ def test_mail_that_the_ledger_does_not_know_is_found_and_the_cost_was_said_first
     assert (code, mail.id in out, "NONE" in out) == (0, True, True)
     assert "--live makes 2 requests at most" in err
     assert requests(account) - before <= 2
+
+
+def test_mail_that_no_rule_hears_is_found_by_the_api_and_its_life_by_the_ledger(
+    shell: Shell, account: Serving, tmp_path: Path
+) -> None:
+    narrow = GOOD.replace("@rule", '@rule(dispositions=("SPOOF",))')
+    shell.set(**account.environment(shell.folder, WORKER_RULES=str(rule_files(tmp_path, one=narrow))))
+    mail = account.world.add_message(disposition="SPAM", scanned=time.time() - 60, sender="zoe@mail.example")
+    shell.type("run", "--once")
+    told = shell.json("show", "--sender", "zoe@mail.example", "--live")
+    (sight,) = told["mail"]["sights"]
+    assert told["mail"]["mail"]["id"] == mail.id
+    assert sight["silent"] == [{"rule": "good", "why": "other_verdict", "trigger": "Message", "hears": ["SPOOF"]}]
 
 
 def test_what_others_did_to_it_is_in_its_log(asking: Shell, account: Serving) -> None:

@@ -13,8 +13,8 @@ from worker.cli.life import FoundMail, describe_mail
 from worker.errors import NotFound, Unsent
 from worker.language.reading import Unreadable
 from worker.ledger.lives import MailSearch, SeenMail, is_wanted
-from worker.ledger.values import MailNames, Reading
-from worker.observations import has_scan_time, read_message
+from worker.ledger.values import Reading
+from worker.observations import has_scan_time, read_message, read_names
 from worker.wording import count
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _try_reading(raw: msgspec.Raw, now: float) -> Reading | None:
 
 
 def _name(account: str, reading: Reading) -> SeenMail:
-    names = reading.names or MailNames()
+    names = read_names(reading.raw)
     return SeenMail(
         account=account,
         time=reading.thing.time,

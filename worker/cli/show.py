@@ -66,14 +66,16 @@ def show(
     """Show the life of a mail: when it was seen, what each rule said and why the others did not, and what was done.
 
     Use it when somebody asks what happened to a mail, or why nothing did. It reads the ledger alone, whether or not a
-    worker is running. Of several mails it lists the newest; show one of them by its id. The ledger knows what the
-    worker has read: --live asks the API, also about mail that no rule hears. Ends with 1 if nothing is found.
+    worker is running. Of several mails it lists the newest; show one of them by its id. Mail that no rule
+    hears is known by its whole id alone: --live asks the API for it. Ends with 1 if nothing is found.
 
     Example: worker show --recipient ada@corp.example --subject invoice
     """
     settings, search = context.read_settings(), _make_search(message, sender, recipient, subject, since)
     found, lives = context.wait(_read(settings, search))
     answer = _ask(settings, search, found) if live else None
+    if answer and not found and len(answer.found) == 1:  # the ledger knows mail that no rule hears by its id alone
+        found, lives = context.wait(_read(settings, _make_search(answer.found[0].id, "", "", "", since)))
     if as_json:
         output.print_json({"found": found, "mail": lives[0] if lives else None, "live": answer})
     elif lives:
@@ -99,6 +101,7 @@ def _ask(settings: "Settings", search: "MailSearch", found: "list[FoundMail]") -
 def _make_search(message: str, sender: str, recipient: str, subject: str, since: str) -> "MailSearch":
     from worker.language.rules import parse_duration
     from worker.ledger.lives import MailSearch
+    from worker.observations import has_scan_time, read_scan_time
 
     if not any((message.strip(), sender.strip(), recipient.strip(), subject.strip())):
         raise SettingsError("say which mail: give an id, --sender, --recipient or --subject")
@@ -106,6 +109,7 @@ def _make_search(message: str, sender: str, recipient: str, subject: str, since:
         begin = time.time() - parse_duration(since)
     except ValueError as error:
         raise SettingsError(f"--since: {error}") from None
+    whole = message.strip()
     return MailSearch(
         id=message,
         sender=sender,
@@ -113,6 +117,7 @@ def _make_search(message: str, sender: str, recipient: str, subject: str, since:
         subject=subject,
         since=begin,
         limit=MOST_LISTED + 1,
+        scanned_at=read_scan_time(whole) if has_scan_time(whole) else 0.0,
     )
 
 

@@ -15,6 +15,7 @@ from worker.api import CutShort, SlowSearch
 from worker.errors import NotFound, Rejected, ServerFault, WorkerError
 from worker.intake.coverage import Interval, find_gaps, find_horizon
 from worker.intake.legibility import Legibility
+from worker.intake.mails import name_heard
 from worker.intake.paging import ENDLESS, Stuck, walk_pages
 from worker.intake.requests import follow_requests
 from worker.intake.slices import Pace, SlicePlan
@@ -131,7 +132,7 @@ class Intake:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
             judged = await self._judge.judge_new(news.sights)
-            news = _leave_out(news, judged)
+            news = name_heard(_leave_out(news, judged), judged.rule_table)
             outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
             page = advance(self._make_page(fetched, news, judged, outcomes))
             await self._ledger.enter(page)

@@ -1,7 +1,7 @@
 """Lives of mails: finding one by what it is called, and everything that is on record of it. Nothing here writes."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -28,6 +28,8 @@ class MailSearch(NamedTuple):
     subject: str = ""
     since: float = 0.0
     limit: int = 50
+    scanned_at: float = 0.0
+    """When a message was scanned of which the whole id is given, 0 for any other name."""
 
 
 class SeenMail(Struct, frozen=True, kw_only=True):
@@ -104,6 +106,7 @@ def find_mails(conn: Connection, account: str, search: MailSearch) -> tuple[Seen
     """Return the mail that is looked for, newest first; ids and addresses are found by an index."""
     called = _list_called(search)
     found = _find_called(conn, account, search.since, called) if called else _find_since(conn, account, search)
+    found = chain(found, _find_unheard(conn, account, search))
     return tuple(islice(_take_once(mail for mail in found if is_wanted(mail, search)), search.limit))
 
 
@@ -146,6 +149,13 @@ def _find_called(conn: Connection, account: str, since: float, called: Iterable[
         for days in chunks(_list_days(conn, role, since)):
             mine = names.c.role == role, names.c.day.in_(days), names.c.name == name, mails.c.account == account
             yield from _read_mails(conn, _CALLED.where(*mine, mails.c.time >= since))
+
+
+def _find_unheard(conn: Connection, account: str, search: MailSearch) -> Iterator[SeenMail]:
+    """Yield mail that no rule hears: nothing is kept of it but that it was seen, under its whole id."""
+    key = sights.c.account == account, sights.c.kind == "Message", sights.c.time == search.scanned_at
+    if search.scanned_at and conn.scalar(select(sights.c.id).where(*key, sights.c.id == search.id.strip()).limit(1)):
+        yield SeenMail(account=account, time=search.scanned_at, id=search.id.strip())
 
 
 def _list_days(conn: Connection, role: str, since: float) -> range:

@@ -1,11 +1,11 @@
 """Mails: what each can be found by, from its ids to its recipients."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, delete, func, select
 
 from worker.escaping import escape
-from worker.ledger.db.dialects import add, upsert
+from worker.ledger.db.dialects import add, chunks, upsert
 from worker.ledger.db.tables import entries, mails, meta, names
 from worker.ledger.values import MailNames, Page, Thing
 
@@ -16,7 +16,6 @@ MOST_RECIPIENTS = 500
 LONGEST_NAME = 320
 """Characters of the longest address."""
 LONGEST_SUBJECT = 200
-NOBODY = MailNames()
 NameRow = tuple[str, int, str, int]
 
 
@@ -32,9 +31,11 @@ def day_of(time: float) -> int:
 
 
 def keep_mails(conn: Connection, page: Page) -> None:
-    """Write down the messages that nobody has seen before, and their names."""
-    readings = [sight.reading for sight in page.news.sights if sight.number == 1]
-    found = [(one.thing, _bound(one.names or NOBODY)) for one in readings if one.thing.kind == "Message"]
+    """Write down the messages that come with their names and are not kept yet."""
+    named = [sight for sight in page.news.sights if sight.reading.names]
+    kept = _find_kept(conn, page.account, [sight.reading.thing for sight in named if sight.number > 1])
+    readings = [sight.reading for sight in named if sight.reading.thing.id not in kept]
+    found = [(one.thing, _bound(one.names)) for one in readings if one.names]
     if not found:
         return
     first = (conn.scalar(select(func.max(mails.c.number))) or 0) + 1
@@ -42,6 +43,16 @@ def keep_mails(conn: Connection, page: Page) -> None:
     called = [row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)]
     called.sort()  # beside each other in the table, too
     add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in called])
+
+
+def _find_kept(conn: Connection, account: str, things: Sequence[Thing]) -> set[str]:
+    """Return the ids of those messages that are kept already."""
+    kept = set[str]()
+    for chunk in chunks(things):
+        times, ids = {thing.time for thing in chunk}, [thing.id for thing in chunk]
+        theirs = mails.c.time.in_(times), mails.c.account == account, mails.c.id.in_(ids)
+        kept.update(conn.scalars(select(mails.c.id).where(*theirs)))
+    return kept
 
 
 def forget_mails(conn: Connection, account: str, before: float, keep_before: float) -> None:

@@ -137,18 +137,13 @@ def _make_held_row(account: str, item: Held) -> dict[str, object]:
         "account": account,
         "key": item.sight.key,
         "thing": thing_of(item.sight.key),
-        "sight": msgspec.msgpack.encode(_leave_out_names(item.sight)),
+        "sight": msgspec.msgpack.encode(item.sight),
         "why": item.why,
         "since": item.since,
         "tries": item.tries,
         "next_at": item.next_at,
         "pending": item.pending,
     }
-
-
-def _leave_out_names(sight: Sight) -> Sight:
-    """Return a sight without what its mail can be found by, which is kept already."""
-    return Sight(replace(sight.reading, names=None), sight.number) if sight.reading.names else sight
 
 
 def _keep_mishaps(work: UnitOfWork, page: Page) -> None:

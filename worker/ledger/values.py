@@ -45,7 +45,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     verdict: str = ""
     look: Look | None = None
     names: MailNames | None = None
-    """What a message can be found by; the ledger keeps it of new ones."""
+    """What a message can be found by, where the ledger is to keep it."""
     submission: Submission | None = None
     """What a submission says of the request for another verdict that it is; empty fields were not read."""
 

@@ -1,0 +1,36 @@
+"""Mails: what people know a mail by is kept of the mail that a rule hears; of all other mail, only its id is."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from worker.language.reading import Unreadable
+from worker.language.rules import RuleInfo
+from worker.ledger.values import MailNames, NewSights, Reading, RuleTable, Sight
+from worker.observations import read_names
+from worker.rulehost.evaluation import is_triggered
+
+
+def name_heard(news: NewSights, table: RuleTable) -> NewSights:
+    """Give the mail that a rule hears its names; where nobody knows which rules were asked, all mail."""
+    verdicts = {sight.reading.verdict for sight in news.sights if sight.reading.thing.kind == "Message"}
+    heard = {verdict for verdict in verdicts if not table.fingerprint or _is_heard(table.rules, verdict)}
+    return replace(news, sights=tuple(_name(sight, heard) for sight in news.sights)) if heard else news
+
+
+def _is_heard(rules: Sequence[RuleInfo], verdict: str) -> bool:
+    return any(is_triggered(rule, "Message", verdict) for rule in rules)
+
+
+def _name(sight: Sight, heard: set[str]) -> Sight:
+    reading = sight.reading
+    if reading.thing.kind != "Message" or reading.verdict not in heard:
+        return sight
+    return Sight(replace(reading, names=_read_names(reading)), sight.number)
+
+
+def _read_names(reading: Reading) -> MailNames:
+    try:
+        return read_names(reading.raw)
+    except Unreadable:
+        return MailNames()
