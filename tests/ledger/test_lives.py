@@ -1,17 +1,15 @@
 """Mail is found by whatever it is called, and its whole life is read through indexes."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import Connection
 
 from tests.ledger.desk import JUNK, ME, T0, Desk, info, reading
+from tests.ledger.plans import explain, listened
 from worker.language.actions import BlockSender, Release
 from worker.ledger.entries import Look
 from worker.ledger.lives import MailSearch
@@ -189,21 +187,6 @@ async def test_a_table_of_rules_is_kept_once() -> None:
         assert conn.exec_driver_sql("SELECT fingerprint FROM rule_tables").scalars().all() == ["f1", "other"]
 
 
-@contextmanager
-def listened(desk: Desk) -> Iterator[list[tuple[str, object]]]:
-    """Hear every statement while the block runs."""
-    heard: list[tuple[str, object]] = []
-
-    def hear(_c: Connection, _u: DBAPICursor, statement: str, parameters: object, _x: object, _m: bool) -> None:  # noqa: FBT001
-        heard.append((statement, parameters))
-
-    event.listen(desk.runner.engine, "before_cursor_execute", hear)
-    try:
-        yield heard
-    finally:
-        event.remove(desk.runner.engine, "before_cursor_execute", hear)
-
-
 STATISTICS = [
     ("sights", "sights", "1000000 1000000 1000000 5 1 1"),
     ("mails", None, "1000000"),
@@ -250,9 +233,3 @@ def _tell_planner(conn: Connection, statistics: list[tuple[str, str | None, str]
     for row in statistics:
         conn.exec_driver_sql("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", row)
     conn.exec_driver_sql("ANALYZE sqlite_schema")
-
-
-def explain(conn: Connection, statement: str, given: Any) -> Iterator[str]:  # noqa: ANN401 (whatever the driver takes)
-    """Yield the steps in which a statement is carried out."""
-    for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given):
-        yield row.detail

@@ -155,16 +155,18 @@ class UnitOfWork:
 
     def load(self, condition: ColumnElement[bool]) -> list[Entry]:
         """Return this account's entries of a condition, in key order, as they are now in this transaction."""
-        self.flush()
-        found = self.conn.execute(SELECT_ENTRIES.where(entries.c.account == self.account, condition)).all()
-        return sorted((self._learn(entry_of(row)) for row in found), key=in_order)
+        return self._read(entries.c.account == self.account, condition)
 
     def fetch(self, ids: Iterable[str]) -> list[Entry]:
-        """Return entries by id, in key order; unknown ids are left out."""
-        return sorted(
-            (entry for chunk in chunks(dict.fromkeys(ids)) for entry in self.load(entries.c.id.in_(chunk))),
-            key=in_order,
-        )
+        """Return entries by id, in key order; what is unknown, or another account's, is left out."""
+        # To name the account here misleads the database: it would read every entry of it.
+        parts = (self._read(entries.c.id.in_(chunk)) for chunk in chunks(dict.fromkeys(ids)))
+        return sorted((entry for part in parts for entry in part), key=in_order)
+
+    def _read(self, *conditions: ColumnElement[bool]) -> list[Entry]:
+        self.flush()
+        found = map(entry_of, self.conn.execute(SELECT_ENTRIES.where(*conditions)).all())
+        return sorted((self._learn(entry) for entry in found if entry.account == self.account), key=in_order)
 
     def survey(self, spots: Iterable[Spot]) -> None:
         """Learn every entry on these lanes and targets that is not settled or is done."""
