@@ -11,9 +11,10 @@ MANY = 9
 
 
 async def work(desk: Desk, wishes: list[str]) -> None:
-    """Do what the loops do: take up orders, claim, answer and settle."""
+    """Do what the loops do: take up orders, claim, answer, settle, and look at what stands still."""
     await desk.ledger.order(ME, "approve", "rule:r", "ada", "", T0, covers=wishes)
     await desk.ledger.take_orders(ME, T0)
+    await desk.ledger.find_standstill(ME, T0, ["r"])
     claimed = await desk.ledger.claim(ME, [Claim(id_, Look(at=T0)) for id_ in wishes], standing(), T0, T0 + 20)
     await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", at=T0) for entry in claimed], T0)
     await desk.ledger.settle(ME, [Outcome(id=entry.id, state="done", proof="seen") for entry in claimed], T0)

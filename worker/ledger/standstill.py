@@ -64,7 +64,8 @@ def _count_kept_back(
     """Count the ready entries that wait for a brake to be taken off, and what waits for a rule to be mended."""
     found = Counter[tuple[Keeper, str]]()
     mine, count = entries.c.account == account, func.count().label("number")
-    query = select(entries.c.lane, entries.c.rules, count).where(mine).group_by(entries.c.lane, entries.c.rules)
+    # By rules first: an index that begins with the lane would lead the database through every entry of the account.
+    query = select(entries.c.lane, entries.c.rules, count).where(mine).group_by(entries.c.rules, entries.c.lane)
     if lowered or braked != NOTHING_BRAKED:
         for lane, rules, number in conn.execute(query.where(entries.c.state == "ready", entries.c.ready_at <= now)):
             if keeper := _find_keeper(braked, lowered, lane, rules):
