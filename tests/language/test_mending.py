@@ -1,5 +1,7 @@
 """Texts that are no JSON are mended where they lie, and named; what is whole stays as it is."""
 
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -66,3 +68,11 @@ def test_mended_texts_break_nothing_around_them_and_are_json_again(parts: list[b
 def test_what_is_broken_otherwise_is_not_mended(given: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         decode(given)
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"], ids=["cut", "cut in an escape"])
+def test_a_text_of_many_quotation_marks_that_does_not_end_is_passed_over_at_once(end: bytes) -> None:
+    cut = b'{"subject":"' + rb"\"" * 200_000 + end
+    began = time.process_time()
+    assert mend(cut) == cut
+    assert time.process_time() - began < 5

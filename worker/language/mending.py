@@ -11,7 +11,8 @@ from typing import NoReturn
 import msgspec
 from msgspec import Raw
 
-TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A text; one that does not end goes on to the end, so that no quotation mark in it is tried as the beginning."""
 ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u([dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL)
 """A whole pair of surrogates, a half one, or any other escape."""
 CONTROL = re.compile(rb"[\x00-\x1f]")
