@@ -4,10 +4,11 @@ import asyncio
 import os
 import pty
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -84,6 +85,27 @@ def test_a_person_is_asked_before_several_are_decided(
     )
     assert (code, answer in out, "nothing was refused" in out) == (0, ordered, not ordered)
     assert (question in out) == (not words)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [("m7", "Approved all 45 entries of rule r."), ("m%", "nothing of this waits any more as it was shown")],
+)
+def test_what_asks_something_else_by_the_time_of_the_answer_is_not_approved(
+    queue: Shell, monkeypatch: pytest.MonkeyPatch, changed: str, told: str
+) -> None:
+    def ask(_: str) -> bool:
+        with closing(sqlite3.connect(queue.folder / "worker.db")) as ledger, ledger:
+            ledger.execute("UPDATE entries SET waits_since = waits_since + 1 WHERE target LIKE ?", (changed,))
+        return True
+
+    monkeypatch.setattr(context, "confirm", ask)
+    with terminal(monkeypatch, b""):
+        _, out, problem = queue.type("approve", "--rule", "r", "--as", "ada")
+    assert told in out + problem
+    act(take=True)
+    left = [row["target"] for row in queue.json("waiting")]
+    assert left == ["m7"] if changed == "m7" else len(left) == 46
 
 
 def test_nobody_is_asked_about_a_single_one_or_in_a_script(queue: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from worker.cli import context
 from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
-from worker.cli.selection import Selection, choose, require_ceiling
+from worker.cli.selection import Selection, choose, keep_unchanged, require_ceiling
 from worker.cli.waiting import print_decisions
 from worker.errors import SettingsError
 
@@ -87,9 +87,12 @@ async def _decide(settings: "Settings", verb: str, selection: Selection, person:
         if verb == "approve":
             await require_ceiling(ledger, meant, settings)
         count = sum(map(len, meant.values()))
-        if count > 1 and not (yes or _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?", meant, settings)):
-            typer.echo(f"nothing was {verb}d")
-            return
+        if count > 1 and sys.stdin.isatty() and not yes:
+            if not _may_go_on(f"{verb.capitalize()} {selection.describe(count)}?", meant, settings):
+                typer.echo(f"nothing was {verb}d")
+                return
+            meant = await keep_unchanged(ledger, meant)
+            count = sum(map(len, meant.values()))
         for account, entries in meant.items():
             alone = selection.id and not selection.is_group
             subject, covers = entries[0].item if alone else selection.subject, [entry.id for entry in entries]
@@ -107,9 +110,7 @@ def _require_choice(verb: str, selection: Selection) -> None:
 
 
 def _may_go_on(question: str, meant: Mapping[str, Sequence["Entry"]], settings: "Settings") -> bool:
-    """Show a person at a terminal what is meant, and ask; a script has said what it means."""
-    if not sys.stdin.isatty():
-        return True
+    """Show a person at a terminal what is meant, and ask."""
     entries = [entry for each in meant.values() for entry in each]
     print_decisions(entries, NAMED, settings.lapse, "`worker waiting` lists them with the same id or options")
     return context.confirm(f"\n{question}")

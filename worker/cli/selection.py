@@ -108,6 +108,20 @@ async def choose(
     return meant
 
 
+async def keep_unchanged(ledger: "Ledger", shown: "Mapping[str, Sequence[Entry]]") -> "dict[str, list[Entry]]":
+    """Leave out what was decided, or waits with another question, since it was shown; raise SettingsError for all."""
+    from worker.ledger.queue import WaitingQuery
+
+    left: dict[str, list[Entry]] = {}
+    for account, entries in shown.items():
+        now = {entry.id: entry.waits_since for entry in await ledger.list_waiting(WaitingQuery(account))}
+        if same := [entry for entry in entries if now.get(entry.id) == entry.waits_since]:
+            left[account] = same
+    if not left:
+        raise SettingsError("nothing of this waits any more as it was shown: look again with `worker waiting`")
+    return left
+
+
 def _find_order(orders: "Iterable[Order]", entry: "Entry") -> "Order | None":
     """Return the order that decides about an entry once a worker takes it up."""
     return next((order for order in orders if order.verb in DECIDED and _is_about(order, entry)), None)
