@@ -55,6 +55,38 @@ async def test_a_record_is_judged_from_its_bytes_by_a_worker_that_can_read_it() 
     assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([mail.id], 0)
 
 
+@pytest.mark.slow
+async def test_records_that_fit_into_no_single_read_are_all_judged_by_a_worker_that_can_read_them() -> None:
+    room = Room(malicious_is_moved)
+    for number in range(1100):
+        room.world.add_message(scanned=room.clock.now() - 10 - number)
+    room.meddle = spoil_all
+    await room.read()
+    mended = "UPDATE broken SET raw = CAST(replace(CAST(raw AS TEXT), '\"perhaps\"', 'false') AS BLOB)"
+    assert await room.ledger.count_unreadable(ACCOUNT) == 1100
+    room.runner.transact(lambda conn: conn.exec_driver_sql(mended))
+    await reread(room).step()
+    assert await room.ledger.count_unreadable(ACCOUNT) == 0
+
+
+@pytest.mark.slow
+async def test_when_the_api_has_them_whole_again_many_records_are_read_without_a_rest() -> None:
+    room = Room(malicious_is_moved)
+    for number in range(2200):
+        room.world.add_message(scanned=room.clock.now() - 10 - 1.5 * number)
+    room.meddle = spoil_all
+    await room.read()
+    again = reread(room)
+    await again.step()
+    room.meddle = untouched
+    room.clock.advance(301)
+    left = [await room.ledger.count_unreadable(ACCOUNT)]
+    for _ in range(3):
+        room.clock.advance(await again.step())
+        left.append(await room.ledger.count_unreadable(ACCOUNT))
+    assert left == sorted(set(left), reverse=True)
+
+
 async def test_reading_again_costs_one_call_at_a_time_and_ever_fewer() -> None:
     room = Room(malicious_is_moved)
     room.world.add_message()

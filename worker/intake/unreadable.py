@@ -63,9 +63,9 @@ class UnreadableRecords:
         if not self._begun:
             await self._judge_all()
         elif await self._ledger.list_unreadable(self._account, self._find_limit(), 1):
-            lost = await self._ledger.list_unreadable(self._account, inf, AT_ONCE)
-            calls = await self._ask_again(_choose(lost))
-            if await self._ledger.count_unreadable(self._account) >= len(lost):
+            before = await self._ledger.count_unreadable(self._account)
+            calls = await self._ask_again(_choose(await self._ledger.list_unreadable(self._account, inf, AT_ONCE)))
+            if await self._ledger.count_unreadable(self._account) >= before:
                 self._rests_until = self._clock.monotonic() + calls * REST
             return calls * self._services.budget.space_out(SHARE)
         return IDLE
@@ -75,10 +75,13 @@ class UnreadableRecords:
         return 0.0 if self._clock.monotonic() < self._rests_until else self._clock.now()
 
     async def _judge_all(self) -> None:
-        """Judge what this version can read from the bytes that are kept."""
-        for record in await self._ledger.list_unreadable(self._account, inf, AT_ONCE):
-            if intake := self._intakes.get(record.source):
-                await self._judge(record, msgspec.Raw(record.raw), intake)
+        """Judge what this version can read from the bytes that are kept; many, as long as some of them can be."""
+        before = inf
+        while (left := await self._ledger.count_unreadable(self._account)) < before:
+            before = left
+            for record in await self._ledger.list_unreadable(self._account, inf, AT_ONCE):
+                if intake := self._intakes.get(record.source):
+                    await self._judge(record, msgspec.Raw(record.raw), intake)
         self._begun = True
 
     async def _ask_again(self, records: Records) -> int:
