@@ -1,19 +1,23 @@
 """Facts: what the API returns when a rule uses one, and how many calls that takes."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import DAY, Room, says
-from worker import History, Move, Notify, Raw, Trace
+from tests.support import Meddle, garbling
+from worker import History, Move, Notify, Raw, Trace, sample
+from worker.api import Request, Response
 from worker.errors import Permanent, ServerFault
 from worker.judging.facts import OF_A_MESSAGE, SHARED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS, MESSAGE_FACTS
 from worker.language.rules import Ask
+from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import Fault
 from worker.sandbox.account.mail import Mail
@@ -124,6 +128,16 @@ async def test_a_history_is_one_page_and_says_when_there_is_more() -> None:
     assert calls(room, "GET investigate") == 1
 
 
+@pytest.mark.parametrize("name", [b"id", b"from"])
+async def test_a_history_says_that_there_may_be_more_when_earlier_mail_cannot_be_read(name: bytes) -> None:
+    room = Room()
+    room.world.add_message(sender="a@b.example", scanned=room.clock.now() - DAY)
+    mail = room.world.add_message(sender="a@b.example", scanned=room.clock.now() - 5)
+    assert not (await told(room, History, mail)).more
+    room.meddle = garbling(b'"%s":"' % name, b'"%s":{},"was":"' % name)
+    assert (await told(room, History, mail)).more
+
+
 @pytest.mark.parametrize("sender", ["", "b.example", "x" * 400 + "@b.example"])
 async def test_a_sender_that_is_no_address_has_no_history_and_costs_no_call(sender: str) -> None:
     room = Room()
@@ -196,4 +210,43 @@ async def test_an_entry_of_the_own_lists_that_names_nobody_is_a_fault_and_no_emp
     room = Room()
     room.world.add_entry("allow_policies", pattern=[7])
     with pytest.raises(ServerFault, match="it is unknown whom it protects"):
+        await room.facts.policies()
+
+
+def changing_registry(**fields: object) -> Meddle:
+    """Change fields of each entry of the impersonation registry."""
+
+    def meddle(request: Request, answer: Response) -> Response:
+        if not request.path.endswith("/impersonation_registry"):
+            return answer
+        told = msgspec.json.decode(answer.body)
+        told["result"] = [one | fields for one in told["result"]]
+        return Response(status=answer.status, headers=answer.headers, body=msgspec.json.encode(told))
+
+    return meddle
+
+
+@pytest.mark.parametrize("field", ["name", "email", "is_email_regex"])
+async def test_an_entry_of_the_registry_that_cannot_be_read_is_a_fault_and_no_shorter_registry(field: str) -> None:
+    room = Room()
+    room.meddle = changing_registry(**{field: {"is": "an object"}})
+    with pytest.raises(ServerFault, match="an entry of the impersonation registry"):
+        await room.facts.registry()
+
+
+async def test_a_record_that_is_too_deep_hides_no_message_that_another_event_names() -> None:
+    room = Room()
+    mail = room.world.add_message()
+    deep = b'{"id":"other","nested":' + b"[" * 3000 + b"]" * 3000 + b"}"
+    room.meddle = garbling(b'"result":[{', b'"result":[' + deep + b",{")
+    at = datetime.fromtimestamp(mail.scanned, UTC)
+    about = replace(sample.submission(original_postfix_id=mail.postfix, subject=""), requested_at=at)
+    assert read_message(msgspec.Raw(await room.facts.find_message(about)), 0.0).thing.id == mail.id
+
+
+async def test_an_entry_of_the_own_lists_that_is_too_deep_is_a_fault() -> None:
+    room = Room()
+    deep = b'"comments":' + b"[" * 3000 + b"]" * 3000 + b","
+    room.meddle = garbling(b'"result":[{', b'"result":[{' + deep)
+    with pytest.raises(ServerFault, match="an entry of the account's own lists"):
         await room.facts.policies()

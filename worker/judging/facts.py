@@ -19,7 +19,7 @@ from worker.judging.mime import parse_mail
 from worker.language.base import Noun
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import Policies, Registry
-from worker.language.reading import read
+from worker.language.reading import HOSTILE, read
 from worker.language.times import epoch
 
 CACHED = 300.0
@@ -182,8 +182,10 @@ class Facts:
             detections_only=False,
             urgency=Urgency.FACTS,
         )
-        found = (one for one in page.read().entries if one.sender.lower() == sender and one.id != message.id)
-        return _summarise(tuple(found), more=not page.complete)
+        mail = page.read()
+        found = (one for one in mail.entries if one.sender.lower() == sender and one.id != message.id)
+        uncounted = mail.broken > 0 or any("sender" in one.unread for one in mail.entries)
+        return _summarise(tuple(found), more=uncounted or not page.complete)
 
     async def policies(self) -> Policies:
         """Return the account's own lists, at most five minutes old."""
@@ -234,8 +236,11 @@ class Facts:
         )
 
     async def _read_registry(self) -> Registry:
-        entries = (await self._client.settings.impersonation_registry.all()).entries
-        return Registry.of((one.name, None if one.is_email_regex else one.email) for one in entries)
+        """Read the registry; raise ServerFault when it is unknown whom one of its entries is about."""
+        known = await self._client.settings.impersonation_registry.all()
+        if known.unread:
+            raise ServerFault("cannot read an entry of the impersonation registry, so it is unknown who is in it")
+        return Registry.of((one.name, None if one.is_email_regex else one.email) for one in known.entries)
 
 
 SHARED: dict[str, Callable[[Facts], Awaitable[Noun]]] = {
@@ -261,7 +266,7 @@ def _postfix_of(raw: msgspec.Raw) -> str:
     """Return the postfix id in a record's id, before the first dash; empty for a broken record."""
     try:
         return msgspec.json.decode(raw, type=_Named).id.partition("-")[0]
-    except msgspec.MsgspecError:
+    except HOSTILE:
         return ""
 
 
@@ -275,7 +280,7 @@ def _read_names(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
     for record in unread:
         try:
             named = msgspec.json.decode(record, type=_Listed)
-        except ValueError:
+        except HOSTILE:
             named = _Listed()
         if not (named.domain or named.pattern):
             raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
