@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tests.desk import RULE
 from tests.reading import Room
+from tests.support import garbling
 from worker.ledger.lives import MailSearch
 from worker.observations import read_scan_time
 from worker.rulehost.host import BundleInfo
@@ -63,3 +64,13 @@ async def test_while_rules_are_loaded_anew_all_mail_is_kept_by_its_names() -> No
     mail = one.world.add_message(disposition="SPAM", sender=SENDER)
     await one.read()
     assert await find(one, sender=SENDER) == [mail.id]
+
+
+async def test_mail_whose_names_are_alike_once_they_are_cut_is_kept_like_any_other() -> None:
+    one = Room()
+    mail = one.world.add_message()
+    long = mail.id.replace(mail.postfix, "4" * 400)
+    named = f'"id":"{mail.id}","postfix_id":"{mail.postfix}"'.encode()
+    one.meddle = garbling(named, b'"id":"%s"' % long.encode())
+    await one.read()
+    assert await one.targets() == [long]

@@ -40,9 +40,9 @@ def keep_mails(conn: Connection, page: Page) -> None:
         return
     first = (conn.scalar(select(func.max(mails.c.number))) or 0) + 1
     add(conn, mails, [_make_row(number, page.account, *mail) for number, mail in enumerate(found, first)])
-    called = [row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)]
-    called.sort()  # beside each other in the table, too
-    add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in called])
+    called = {row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)}
+    rows = sorted(called)  # beside each other in the table, too
+    add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in rows])
 
 
 def _find_kept(conn: Connection, account: str, things: Sequence[Thing]) -> set[str]:
