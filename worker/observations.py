@@ -66,6 +66,8 @@ class Looks:
 def read_message(raw: msgspec.Raw, began: float, *, detected: bool = False) -> Reading:
     """Read the key fields of a message's record; raise Unreadable, for a ``detected`` one also without a verdict."""
     key = read(MessageKey, raw)
+    if not key.id:
+        raise Unreadable("the message has no id")
     if detected and not key.final_disposition:
         raise Unreadable("its final_disposition is missing, although only detections were asked for")
     state = intern(f"{key.final_disposition or 'NONE'}|{'quarantined' if key.is_quarantined else 'delivered'}")

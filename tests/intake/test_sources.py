@@ -1,7 +1,7 @@
 """Each record of a page is read on its own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import msgspec
@@ -9,7 +9,8 @@ import pytest
 
 from worker import sample
 from worker.intake.sources import read_list_entry, read_records, read_report, read_submission
-from worker.ledger.values import Thing
+from worker.language.reading import Unreadable
+from worker.ledger.values import Reading, Thing
 from worker.observations import read_message, read_scan_time
 
 ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
@@ -34,6 +35,15 @@ def test_a_look_keeps_when_its_read_began() -> None:
     look = read_message(record(is_quarantined=True, post_delivery_operations=["MOVE"]), 5.0).look
     assert look is not None
     assert (look.at, look.quarantined, look.operations) == (5.0, True, ("MOVE",))
+
+
+@pytest.mark.parametrize(
+    ("read", "field"), [(read_message, "id"), (read_submission, "submission_id"), (partial(read_list_entry, "A"), "id")]
+)
+def test_a_record_with_an_empty_id_cannot_be_read(read: Callable[[msgspec.Raw, float], Reading], field: str) -> None:
+    at = dict.fromkeys(("scanned_at", "requested_at", "created_at"), "2026-01-05T12:00:00Z")
+    with pytest.raises(Unreadable, match="has no id"):
+        read(record(**at, **{field: ""}), 5.0)
 
 
 def test_null_reads_as_clean_and_delivered() -> None:

@@ -242,6 +242,8 @@ def read_report(raw: msgspec.Raw, _began: float) -> Reading:
 def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a submission; how far Cloudflare and the team are with it makes its state."""
     key = read(SubmissionKey, raw)
+    if not key.submission_id:
+        raise Unreadable("the submission has no id")
     thing = Thing("Submission", _require_time(epoch(key.requested_at), "submission"), key.submission_id)
     submission = Submission(**msgspec.structs.asdict(key))
     state = f"{submission.status}|{submission.outcome_disposition}|{submission.customer_status}"
