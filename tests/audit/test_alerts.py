@@ -72,9 +72,17 @@ async def test_a_channel_that_fails_is_logged_by_the_kind_of_its_error_only() ->
     assert "s3cret" not in office.stream.getvalue()
 
 
-async def test_records_that_cannot_be_read_are_told_once_an_hour_and_what_rules_got_is_not() -> None:
+async def test_records_that_cannot_be_read_are_told_once_an_hour() -> None:
     office = Office()
-    for at, gap in (("10:01", "a1"), ("10:59", "b2"), ("11:00", "c3"), ("12:00", "")):
+    for at, gap in (("10:01", "a1"), ("10:59", "b2"), ("11:00", "c3")):
         await office.take("broken record", at=f"2026-11-20T{at}:00.000Z", source="messages", gap=gap, why="cut")
     assert [line["source"] for line in office.logged()] == ["messages", "messages"]
     assert all("worker gaps lists it" in notice for notice in office.notices)
+
+
+async def test_verdicts_that_rules_cannot_name_are_told_once_an_hour_beside_them() -> None:
+    office = Office()
+    for at, gap in (("10:01", "a1"), ("10:02", ""), ("10:59", ""), ("11:00", "")):
+        await office.take("broken record", at=f"2026-11-20T{at}:00.000Z", source="messages", gap=gap, why="unknown {0}")
+    told = "acme: a record of messages has an unknown {0}; look at such mail, and update the worker"
+    assert office.notices[1:] == [told, told]

@@ -9,12 +9,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.desk import RULE
 from tests.reading import DAY, Room, malicious_is_moved
 from tests.support import Meddle, TestClock, garbling, refusing, untouched
 from worker.api import Budget, Request, Response
 from worker.intake.unreadable import REST, UnreadableRecords
+from worker.language.models import Disposition
 from worker.observations import read_scan_time
 from worker.rulehost.evaluation import Event, Said
+from worker.rulehost.host import BundleInfo
 from worker.sandbox import ACCOUNT
 
 SPOILT = garbling(b'"is_quarantined":false', b'"is_quarantined":"perhaps"')
@@ -105,6 +108,30 @@ async def test_what_rules_got_all_the_same_is_not_read_again() -> None:
     room.meddle = garbling(b'"SPAM"', b'"NEW_WORD"')
     await room.read()
     assert await room.ledger.count_unreadable(ACCOUNT) == 0
+
+
+def rename_spam(_: Request, answer: Response) -> Response:
+    """Let all spam have a verdict that nobody knows."""
+    return replace(answer, body=answer.body.replace(b'"SPAM"', b'"spam"'))
+
+
+@pytest.mark.parametrize(("named", "is_told"), [(("SPAM",), True), (None, False)])
+async def test_verdicts_that_rules_cannot_name_are_told_while_mail_with_them_arrives(
+    named: tuple[Disposition, ...] | None,
+    is_told: bool,  # noqa: FBT001
+) -> None:
+    room = Room(malicious_is_moved)
+    room.rules.bundle = BundleInfo(fingerprint="b", rules=(replace(RULE, dispositions=named),))
+    room.meddle = rename_spam
+    for _ in range(3):
+        room.world.add_message(disposition="SPAM")
+    await room.read(120)
+    assert ("3 of 3 records" in room.messages.legibility.explain()) == is_told
+    assert room.messages.legibility.digests == ()
+    room.meddle = untouched
+    room.world.add_message()
+    await room.read(60)
+    assert room.messages.legibility.explain() == ""
 
 
 async def test_its_moment_stays_open_and_its_neighbours_are_read() -> None:

@@ -9,6 +9,11 @@ from worker.telemetry import Log, Observer
 
 Broadcast = Callable[[str], Awaitable[Mapping[str, Exception]]]
 """Delivers a notice to every channel, and returns the errors of those that did not take it."""
+LOST = (
+    "a record of {record.source} cannot be read, so no rule has judged it: {record.why}; "
+    "the worker tries it again, and worker gaps lists it"
+)
+HALF_HEARD = "a record of {record.source} has an {record.why}; look at such mail, and update the worker"
 
 
 class AuditRecord(msgspec.Struct, frozen=True):
@@ -35,7 +40,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
 class Alerts:
     """Alerts people when a lane brakes itself, a proof is contradicted, a rule fails, or a limit is spent.
 
-    So they are when a record cannot be read, once an hour for each source.
+    So they are when a record cannot be read, or has an unknown verdict: of each, once an hour for each source.
     """
 
     def __init__(self, log: Log, observer: Observer, broadcast: Broadcast) -> None:
@@ -44,7 +49,7 @@ class Alerts:
         self._notices: list[str] = []
         self._failing: set[tuple[tuple[str, ...], ...]] = set()
         self._spent: set[str] = set()
-        self._unread: dict[tuple[str, str], str] = {}
+        self._unread: dict[tuple[str, str, bool], str] = {}
         self._tell: dict[str, Callable[[AuditRecord], None]] = {
             "braked": self._tell_brake,
             "drift": self._tell_drift,
@@ -101,15 +106,12 @@ class Alerts:
 
     def _tell_unreadable(self, record: AuditRecord) -> None:
         """Alert when a record cannot be read, once an hour for each source; ``worker gaps`` lists all of them."""
-        hour, spot = record.at[: len("2026-11-20T17")], (record.account, record.source)
-        if not record.gap or self._unread.get(spot) == hour:
+        hour, spot = record.at[: len("2026-11-20T17")], (record.account, record.source, bool(record.gap))
+        if self._unread.get(spot) == hour:
             return
         self._unread[spot] = hour
         self._log.warning("a record cannot be read", account=record.account, source=record.source, why=record.why)
-        self._notices.append(
-            f"{record.account}: a record of {record.source} cannot be read, so no rule has judged it: {record.why}; "
-            "the worker tries it again, and worker gaps lists it"
-        )
+        self._notices.append(f"{record.account}: {(LOST if record.gap else HALF_HEARD).format(record=record)}")
 
 
 _decode = msgspec.json.Decoder(AuditRecord).decode

@@ -18,20 +18,27 @@ class _Page(NamedTuple):
     sound: int
 
 
+class _Lost(NamedTuple):
+    at: float
+    why: str
+    was_heard: bool
+    """Whether some rules got it all the same: nobody can close it, nor judge it again."""
+
+
 class Legibility:
     """What one source brought lately."""
 
     def __init__(self, clock: Clock, source: str) -> None:
         self._clock, self._source = clock, source
         self._sound: deque[_Page] = deque()
-        self._broken: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._broken: OrderedDict[str, _Lost] = OrderedDict()
         self._run = 0
 
     def note(self, sound: int, broken: Sequence[Broken], trailing: int) -> None:
         """Note a page: how many records are new and sound, which are broken, and how many of these came last."""
         now, known = self._clock.monotonic(), len(self._broken)
         for one in broken:
-            self._broken.setdefault(one.digest(self._source), (now, one.why))
+            self._broken.setdefault(one.digest(self._source), _Lost(now, one.why, one.judged))
         new = len(self._broken) - known
         if sound:
             self._sound.append(_Page(now, sound))
@@ -40,8 +47,8 @@ class Legibility:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The records that count as unreadable."""
-        return tuple(self._broken)
+        """The records that count as unreadable until somebody has judged or closed them."""
+        return tuple(digest for digest, lost in self._broken.items() if not lost.was_heard)
 
     def forgive(self, digest: str) -> None:
         """Count a record no longer: it was judged after all, or a person has closed it."""
@@ -55,7 +62,7 @@ class Legibility:
         many = broken >= MANY and broken > SHARE * (broken + sound)
         if not many and self._run < IN_A_ROW:
             return ""
-        last = next(reversed(self._broken.values()))[1] if self._broken else "unknown"
+        last = next(reversed(self._broken.values())).why if self._broken else "unknown"
         return f"{broken} of {broken + sound} records of the last hour could not be read, the last because {last}"
 
     @property
@@ -67,6 +74,6 @@ class Legibility:
     def _forget(self, now: float) -> None:
         while self._sound and self._sound[0].at < now - HOUR:
             self._sound.popleft()
-        while self._broken and (next(iter(self._broken.values()))[0] < now - HOUR or len(self._broken) > REMEMBERED):
+        while self._broken and (next(iter(self._broken.values())).at < now - HOUR or len(self._broken) > REMEMBERED):
             self._broken.popitem(last=False)
         self._run = self._run if self._broken else 0

@@ -140,7 +140,9 @@ class Intake:
         if judged.drafts or outcomes or news.sights:  # a newer sight may end what others wait for
             self._services.wake.set()
         self._observe(fetched, news, judged)
-        self.legibility.note(len(news.sights), await self._list_lost(page), fetched.trailing)
+        unheard = _list_unheard(page)
+        lost = [*await self._list_lost(page), *unheard]
+        self.legibility.note(len(news.sights) - len(unheard), lost, fetched.trailing)
         return page
 
     def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
@@ -179,6 +181,13 @@ def place(fetched: Fetched, slice_: Slice) -> Fetched:
     """Give each record whose moment cannot be read that of the slice it came with."""
     placed = (one if one.end else replace(one, start=slice_.start, end=slice_.end) for one in fetched.broken)
     return replace(fetched, broken=tuple(placed))
+
+
+def _list_unheard(page: Page) -> list[Broken]:
+    """Return the new mail of a page whose verdict no rule can name, although some rule names dispositions."""
+    table, new = page.rule_table, {sight.reading.raw for sight in page.news.sights}
+    named = any(rule.trigger == "Message" and rule.dispositions is not None for rule in table.rules)
+    return [one for one in page.broken if one.judged and one.raw in new] if named or not table.fingerprint else []
 
 
 def _leave_out(news: NewSights, judged: Judged) -> NewSights:

@@ -29,6 +29,7 @@ URGENCIES: dict[SliceKind, Urgency] = {
 
 
 MONTH = 30 * 86400.0
+UNKNOWN = "unknown final_disposition {!r}: only rules that name no dispositions hear it"
 
 
 class Fetched(Struct, frozen=True):
@@ -39,7 +40,7 @@ class Fetched(Struct, frozen=True):
     next: str | None
     began: float
     trailing: int = 0
-    """How many of its last records, in a row, could not be read."""
+    """How many of its last records, in a row, could not be read, or have an unknown verdict."""
     full: tuple[msgspec.Raw, ...] = ()
     """All its records, where ``next`` is only a guess because there are as many as fit."""
 
@@ -288,15 +289,10 @@ def read_records(
             broken.append(keep_broken(raw, str(problem), began))
             trailing += 1
             continue
-        trailing = 0
-        if reading.verdict and reading.verdict not in DISPOSITIONS:
-            broken.append(
-                Broken(
-                    reading.raw,
-                    f"unknown final_disposition {reading.verdict[:60]!r}; rules still get the message",
-                    judged=True,
-                )
-            )
+        unknown = bool(reading.verdict) and reading.verdict not in DISPOSITIONS
+        trailing = trailing + 1 if unknown else 0
+        if unknown:
+            broken.append(Broken(reading.raw, UNKNOWN.format(reading.verdict[:60]), judged=True))
     return Fetched(tuple(readings), tuple(broken), following, began, trailing)
 
 
