@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.desk import RULE, Desk
 from tests.reading import DAY, Room, says
 from tests.test_other_events import calls, read
@@ -49,6 +51,7 @@ async def test_requests_are_followed_to_their_ends_by_the_submissions_that_are_r
     assert Counter(entry.state for entry in await room.entries()) == {"done": granted, "failed": 30 - granted}
 
 
+@pytest.mark.slow
 async def test_a_decision_of_weeks_later_is_read_by_the_sweep() -> None:
     room = Room(reclassifies, review_delay=20 * DAY)
     await ask(room, 3)
@@ -101,6 +104,7 @@ async def decide(desk: Desk) -> None:
     await desk.ledger.enter(Page(account=ACCOUNT, now=now, source="submissions", outcomes=outcomes))
 
 
+@pytest.mark.slow
 async def test_notices_say_asked_and_later_ones_what_was_not_granted() -> None:
     desk = Desk()
     for mail in desk.old(20, disposition="SPAM"):

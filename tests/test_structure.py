@@ -122,6 +122,7 @@ def test_functions_are_short() -> None:
     assert quantiles(lines, n=10)[-1] <= LINES_OF_NINE_TENTHS_OF_THE_FUNCTIONS
 
 
+@pytest.mark.slow
 def test_no_constructor_is_handed_too_much() -> None:
     made = [function.args for function in functions() if function.name == "__init__"]
     parameters = [len(args.posonlyargs + args.args + args.kwonlyargs) - 1 for args in made]

@@ -149,6 +149,7 @@ def act(*, started: str = "", take: bool = False) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", [False, True], ids=["written", "taken up"])
 @pytest.mark.parametrize("by", ["id", "item", "rule"])
 @pytest.mark.parametrize(("first", "then"), [(one, other) for one in DECIDED for other in DECIDED])

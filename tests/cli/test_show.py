@@ -92,6 +92,7 @@ def test_programs_find_every_key_where_it_was(shell: Shell) -> None:
     hold("--json", {"worker show": held | {"live"}}, {"worker show": list_keys(shell.json("show", ID))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -139,6 +140,7 @@ def test_several_mails_are_listed_with_how_to_show_one(shell: Shell) -> None:
     assert shell.json("show", "--sender", "ivo@example.net")["mail"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_a_hostile_mail_steers_no_terminal(shell: Shell, seed: int) -> None:
     rng = Random(seed)

@@ -18,6 +18,7 @@ from worker.ledger.values import Page
 MANY = 20_000
 
 
+@pytest.mark.slow
 def test_an_outbreak_is_one_line_that_can_be_opened(shell: Shell) -> None:
     mails = (draft(f"m{n}", f"i{n}", sender=f"u{n}@evil.example", subject=f"Pay {n}") for n in range(300))
     waits(*mails, draft("m999", "alone", Release()), seconds=600)

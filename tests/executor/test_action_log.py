@@ -9,6 +9,7 @@ from tests.executor.test_postconditions import entry, line
 from worker.executor.action_log import describe_lines, hand_key, kind_of_failure, was_shown
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()))
 def test_every_failure_has_a_kind(statuses: list[str]) -> None:
     assert kind_of_failure(statuses)

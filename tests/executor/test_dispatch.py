@@ -158,6 +158,7 @@ async def test_an_outage_costs_nothing_but_time() -> None:
     assert {entry.attempts for entry in await desk.entries()} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(CREDENTIAL_CODES))
 async def test_a_credential_that_is_refused_as_a_bad_request_loses_nothing(code: int) -> None:
     desk = Desk()

@@ -289,6 +289,7 @@ def submission(after: float, **fields: object) -> Submission:
     return replace(plain, **fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "proves"),
     [

@@ -153,6 +153,7 @@ def test_a_page_that_is_cut_after_a_record_or_within_one_never_looks_whole() -> 
             fetch(page[: place + 1])
 
 
+@pytest.mark.slow
 def test_whoever_can_write_beginnings_of_records_does_not_keep_the_worker_busy() -> None:
     begun = time.process_time()
     fetched = fetch(BEFORE + b'{"id":' * 200_000 + b"}," + b",".join(sound_records()) + AFTER)

@@ -200,6 +200,7 @@ async def test_a_first_search_that_is_too_slow_keeps_the_whole_look_back() -> No
     assert await room.messages.find_gaps() == ()
 
 
+@pytest.mark.slow
 async def test_a_head_that_is_always_too_slow_is_read_in_halves_and_does_not_pile_up() -> None:
     room = Room()
     mail = room.world.add_message(scanned=room.clock.now() - 5)

@@ -90,6 +90,7 @@ async def test_when_the_api_has_them_whole_again_many_records_are_read_without_a
     assert left == sorted(set(left), reverse=True)
 
 
+@pytest.mark.slow
 async def test_reading_again_costs_one_call_at_a_time_and_ever_fewer() -> None:
     room = Room(malicious_is_moved)
     room.world.add_message()
@@ -161,6 +162,7 @@ def putting_first(record: bytes) -> Meddle:
     return lambda request, answer: meddle(request, answer) if request.path.endswith("/investigate") else answer
 
 
+@pytest.mark.slow
 async def test_what_leaves_the_sweep_waits_for_a_person_and_its_gap_closes_as_not_judged() -> None:
     room = Room(malicious_is_moved)
     mail = room.world.add_message()

@@ -60,6 +60,7 @@ async def test_who_asked_is_heard_when_the_fact_is_there_and_nobody_else_twice()
     assert await room.ledger.due_held(ACCOUNT, room.clock.now() + DAY) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verdict", "seconds", "state"), [("MALICIOUS", 301, "ready"), ("SPAM", 301, "")])
 async def test_what_may_be_outranked_waits_but_of_malicious_mail_at_most_five_minutes(
     verdict: str, seconds: int, state: str
@@ -75,6 +76,7 @@ async def test_what_may_be_outranked_waits_but_of_malicious_mail_at_most_five_mi
     assert await wanted(room) == ([("Move", state)] if state else [])
 
 
+@pytest.mark.slow
 async def test_what_comes_too_late_to_outrank_waits_for_a_person() -> None:
     room = Room(two_rules(JUNK, Release(), priority=5))
     room.world.faults.script([Fault("html", "GET", "investigate/", count=15)])

@@ -58,6 +58,7 @@ def first_decision(history: list[Row], wanted: str) -> Review:
     return next((review for review in found if review != "accepted"), "never_decided")
 
 
+@pytest.mark.slow
 @given(st.lists(rows, min_size=1, max_size=7), st.sampled_from(["MALICIOUS", "SPAM", "NONE"]), st.booleans())
 def test_every_history_of_a_submission_ends_in_exactly_one_review(
     history: list[Row],

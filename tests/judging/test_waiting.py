@@ -1,5 +1,6 @@
 """What is entered before every rule has answered, and what their answers are worth afterwards."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_what_is_outranked_by_something_entered_falls_and_an_equal_joins() -> No
     assert (below.fallen, same.fallen, same.mode) == ("first", "", ENFORCE)
 
 
+@pytest.mark.slow
 @given(proposals, st.sets(st.sampled_from("abcdef")), st.sampled_from([APPROVE, ENFORCE]))
 def test_late_answers_come_to_what_all_at_once_would_or_a_person_is_asked(
     said: list[Proposal], late_rules: set[str], ceiling: Mode

@@ -47,6 +47,7 @@ JSON: st.SearchStrategy[object] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_json_is_left_as_it_is(value: object) -> None:
     raw = msgspec.json.encode(value)

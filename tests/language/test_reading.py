@@ -86,6 +86,7 @@ def test_a_record_without_its_key_fields_is_unreadable(raw: bytes) -> None:
         read(Message, raw)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)

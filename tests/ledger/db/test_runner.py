@@ -17,7 +17,6 @@ from tests.ledger.desk import ME
 from tests.ledger.memory import in_memory
 from worker.audit.verify import verify
 from worker.errors import StoreError
-from worker.ledger.db import dialects
 from worker.ledger.db.dialects import READS, prepare, upsert
 from worker.ledger.db.runner import AsyncRunner
 from worker.ledger.db.schema import bring_up
@@ -183,9 +182,9 @@ async def test_what_was_acknowledged_before_a_sigkill_is_there(tmp_path: Path) -
             assert await ledger.counts(ME) == {"Move": {"ready": 10 * pages}}
 
 
-async def test_a_ledger_that_others_keep_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "PRAGMAS", (*dialects.PRAGMAS, "busy_timeout=10"))
+async def test_a_ledger_that_others_keep_locked_is_named(tmp_path: Path) -> None:
     runner = await file(tmp_path)
+    await runner.run(lambda conn: conn.exec_driver_sql("PRAGMA busy_timeout=10").close())
     with closing(sqlite3.connect(tmp_path / "worker.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="was kept locked by another process"):

@@ -15,6 +15,7 @@ ENTRIES = "SELECT account, target, sender, recipients FROM entries WHERE lane IN
 SIGHTS = "SELECT DISTINCT account, id FROM sights WHERE kind = 'Message'"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [OLD_LEDGER, LATER_LEDGER], ids=["0001", "0002"])
 async def test_every_mail_of_an_older_ledger_is_found_by_what_was_known_of_it(old: bytes, tmp_path: Path) -> None:
     path = tmp_path / "worker.db"
