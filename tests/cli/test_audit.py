@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.cli.shell import Shell
 from tests.cli.test_approvals import draft, waits
@@ -52,6 +53,25 @@ def write(shell: Shell, *records: dict[str, Any], at: float = NIGHT) -> None:
             await ledger.write(ME, [new(**record) for record in records], at)
 
     asyncio.run(chain())
+
+
+@pytest.mark.parametrize("words", [("--subject", "invoice"), ("--entry", "01X")])
+def test_records_that_are_not_there_are_looked_for_without_reading_all_for_names_of_rules(
+    kept: Shell, words: tuple[str, ...]
+) -> None:
+    write(kept, *[ENTERED] * 9)
+    read: list[str] = []
+
+    def hear(_c: object, _u: object, statement: str, *_: object) -> None:
+        read.extend([statement] if "FROM records" in statement else [])
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        kept.type("audit", "query", *words)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    assert read
+    assert [one for one in read if "records.entry" not in one.partition("WHERE")[2]] == []
 
 
 def files(shell: Shell, *lengths: int) -> list[str]:

@@ -138,8 +138,9 @@ async def _find_records(settings: "Settings", wanted: dict[str, Any], limit: int
     """Find the newest records of all accounts that match; refuse a rule or an id that no record names."""
     async with context.read_ledger(settings) as (ledger, accounts):
         found = [line for account in accounts for line in await _find_newest(ledger, account, limit, wanted)]
-        if not found:
+        if wanted["rule"] and not found:
             _check_name("rule", wanted["rule"], await _list_rules(ledger, accounts))
+        if not found:
             await _check_ids(ledger, accounts, {what: wanted[what] for what in ("entry", "target") if wanted[what]})
     return found
 
@@ -171,9 +172,10 @@ async def _check_ids(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
 
 async def _list_rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
     from worker.audit.query import list_rules
+    from worker.audit.query import query as query_account
 
-    lines = await _query(ledger, accounts)
-    return {rule for line in lines for rule in list_rules(msgspec.json.decode(line))}
+    records = [query_account(ledger, account) for account in accounts]
+    return {rule for lines in records async for line in lines for rule in list_rules(msgspec.json.decode(line))}
 
 
 class AccountRecords(NamedTuple):
