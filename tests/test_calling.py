@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.ledger.desk import ME, T0, Desk, info, standing
+from tests.ledger.plans import listened
 from tests.support import TestClock
 from worker import OBSERVE, BlockSender, Move, Notify, Release
 from worker.audit.announcements import Terms, announce, group
@@ -256,6 +257,18 @@ async def test_a_channel_that_works_hears_nothing_twice_while_another_one_fails(
     assert [channel for channel, _ in await office.live(3600)] == ["helpdesk"]
     office.broken.clear()
     assert [channel for channel, _ in await office.live(LONGEST_PAUSE)] == ["soc"]
+
+
+async def test_while_every_channel_is_left_alone_what_waits_is_only_counted() -> None:
+    office = Office("soc", "helpdesk")
+    office.broken = {"soc", "helpdesk"}
+    await office.wait_for("m1", "m2")
+    await office.live()
+    await office.wait_for("m3")
+    with listened(office.desk) as heard:
+        await office.announcer.step()
+    assert [said.startswith("SELECT count") for said, _ in heard] == [True]
+    assert "3 decisions wait for a person" in office.announcer.explain_unheard()
 
 
 nasty = st.text(st.sampled_from("a'\"\n\r\x1b\u202e\u200b|`·-*<>@"), max_size=2000)

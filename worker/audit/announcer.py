@@ -48,11 +48,14 @@ class Announcer:
 
     async def step(self) -> float:
         """Announce what nobody was told of yet; return the seconds until the next turn."""
-        account = self._terms.account
+        account, now, again_after = self._terms.account, self._clock.now(), AGAIN * self._terms.lapse
         if not self._deliveries.names:
             self._unheard = await self._ledger.count_undecided(account)
             return EVERY
-        waiting = await self._ledger.list_unannounced(account, self._clock.now(), AGAIN * self._terms.lapse)
+        if self._deliveries.are_paused:  # all that waits would be read for nothing
+            self._unheard = await self._ledger.count_unannounced(account, now, again_after)
+            return EVERY
+        waiting = await self._ledger.list_unannounced(account, now, again_after)
         self._begin_turn(waiting)
         self._unheard = 0
         for alike in group(waiting):

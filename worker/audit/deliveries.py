@@ -47,6 +47,12 @@ class Deliveries:
         """The channels that did not take the last text."""
         return frozenset(self._pauses)
 
+    @property
+    def are_paused(self) -> bool:
+        """Whether every channel is left alone for now, because it did not take the last text."""
+        now = self._clock.monotonic()
+        return self.names <= {channel for channel, pause in self._pauses.items() if now < pause.until}
+
     async def deliver(self, channel: str, text: str) -> bool:
         """Tell whether a channel has taken a text; one that failed a moment ago is not asked."""
         pause = self._pauses.get(channel)

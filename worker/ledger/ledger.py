@@ -194,6 +194,10 @@ class Ledger(LedgerReader):
         """Return what waits for a person and is to be announced: never told of, or once more after so many seconds."""
         return await self._read(waiting.list_unannounced, account, now, again_after)
 
+    async def count_unannounced(self, account: str, now: float, again_after: float) -> int:
+        """Return how many decisions of an account are to be announced."""
+        return await self._read(waiting.count_unannounced, account, now, again_after)
+
     async def mark_announced(self, told: Sequence[waiting.Waiting], now: float) -> None:
         """Write down that people were told that these wait."""
         await self._put(waiting.mark_announced, told, now)

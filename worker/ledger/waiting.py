@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection, distinct, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, distinct, func, or_, select, update
 
 from worker.language.actions import AnyAction
 from worker.ledger.db.dialects import chunks
@@ -13,6 +13,7 @@ from worker.ledger.unit_of_work import UnitOfWork
 
 UNDECIDED = (entries.c.state == "waiting") & (entries.c.approved_by == "")
 """What a person has approved waits for nobody but what is on its way to the same target."""
+DECISIONS = func.count(distinct(entries.c.item))
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -42,11 +43,20 @@ COLUMNS = [entries.c[name] for name in Waiting.__struct_fields__]
 
 def list_unannounced(conn: Connection, account: str, now: float, again_after: float) -> tuple[Waiting, ...]:
     """Return what waits without anybody being told, and what has waited so long that people are told once more."""
+    query = select(*COLUMNS).where(_is_unannounced(account, now, again_after)).order_by(entries.c.id)
+    return tuple(Waiting(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
+
+
+def count_unannounced(conn: Connection, account: str, now: float, again_after: float) -> int:
+    """Return how many decisions are to be announced."""
+    return conn.scalar(select(DECISIONS).where(_is_unannounced(account, now, again_after))) or 0
+
+
+def _is_unannounced(account: str, now: float, again_after: float) -> ColumnElement[bool]:
     again_at = entries.c.waits_since + again_after
     new = entries.c.announced_at < entries.c.waits_since
     due = or_(new, (again_at <= now) & (entries.c.announced_at < again_at))
-    query = select(*COLUMNS).where(entries.c.account == account, UNDECIDED, due).order_by(entries.c.id)
-    return tuple(Waiting(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
+    return and_(entries.c.account == account, UNDECIDED, due)
 
 
 def mark_announced(conn: Connection, told: Sequence[Waiting], now: float) -> None:
@@ -62,7 +72,7 @@ def mark_announced(conn: Connection, told: Sequence[Waiting], now: float) -> Non
 
 def count_undecided(conn: Connection, account: str) -> int:
     """Return how many decisions wait for a person."""
-    return conn.scalar(select(func.count(distinct(entries.c.item))).where(entries.c.account == account, UNDECIDED)) or 0
+    return conn.scalar(select(DECISIONS).where(entries.c.account == account, UNDECIDED)) or 0
 
 
 def lapse(work: UnitOfWork, after: float) -> int:
