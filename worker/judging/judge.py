@@ -73,7 +73,8 @@ class Judge:
     async def judge_new(self, sights: Sequence[Sight]) -> Judged:
         """Judge the sights of a page; rules that need an API call are heard later, so that the page need not wait."""
         heard, now = await self._hearing.hear(sights, everything=False), self._clock.now()
-        items = [Held(sight=sight, why="", since=now, tries=0, next_at=now) for sight in sights]
+        spoken_of = (sight for sight in sights if not heard.said[sight.key].is_nothing)
+        items = [Held(sight=sight, why="", since=now, tries=0, next_at=now) for sight in spoken_of]
         naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
         return _add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
 

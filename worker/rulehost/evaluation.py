@@ -82,6 +82,11 @@ class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The facts to fetch before the event is judged again."""
         return tuple(sorted({fact for ask in self.asks for fact in ask.facts}))
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no rule said anything, as about most events."""
+        return not (self.proposals or self.asks or self.failed or self.unreadable)
+
 
 Answer = Proposal | Failure | Ask
 """What one rule says, unless it wants nothing done."""
