@@ -63,17 +63,17 @@ def test_equals_that_disagree_both_wait_for_a_person() -> None:
 
 def test_an_exemption_outranks_the_whole_proposal() -> None:
     decided = decide([says("a", BlockSender("a@b.example"), Notify("soc")), says("gate", Keep(), priority=100)])
-    assert {(one.action, one.fallen) for one in decided} == {
-        (Keep(), ""),
-        (BlockSender("a@b.example"), "gate"),
-        (Notify("soc"), "gate"),
+    assert {(one.action, one.outranked_by) for one in decided} == {
+        (Keep(), ()),
+        (BlockSender("a@b.example"), ("gate",)),
+        (Notify("soc"), ("gate",)),
     }
 
 
 def test_a_lower_proposal_that_wants_the_same_stands_beside_the_higher() -> None:
     (one,) = decide([says("a", Move("JunkEmail")), says("b", Move("JunkEmail"), priority=1)])
     assert one.rules == ("b", "a")
-    assert one.fallen == ""
+    assert one.outranked_by == ()
 
 
 def test_blocks_of_two_senders_do_not_dispute() -> None:
@@ -136,7 +136,7 @@ def test_a_notice_does_not_wait_for_the_approval_of_another_rule_s_action() -> N
 @pytest.mark.slow
 @given(proposals)
 def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
-    standing = [d for d in decide(said) if d.mode is ENFORCE and not d.fallen and d.action.lane != "notice"]
+    standing = [d for d in decide(said) if d.mode is ENFORCE and not d.outranked_by and d.action.lane != "notice"]
     lanes = [lane_of(one.action) for one in standing]
     assert len(lanes) == len(set(lanes))
     assert not (("keep", "") in lanes and len(lanes) > 1)
@@ -146,8 +146,8 @@ def test_no_lane_is_ever_settled_twice(said: list[Proposal]) -> None:
 @given(proposals.flatmap(lambda said: st.tuples(st.just(said), st.permutations(said))))
 def test_the_order_of_the_rules_does_not_matter(both: tuple[list[Proposal], list[Proposal]]) -> None:
     one, other = decide(both[0]), decide(both[1])
-    assert {(d.action, d.mode, d.fallen, frozenset(d.rules)) for d in one} == {
-        (d.action, d.mode, d.fallen, frozenset(d.rules)) for d in other
+    assert {(d.action, d.mode, d.outranked_by, frozenset(d.rules)) for d in one} == {
+        (d.action, d.mode, d.outranked_by, frozenset(d.rules)) for d in other
     }
 
 

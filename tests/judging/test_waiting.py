@@ -21,7 +21,7 @@ def asks(proposal: Proposal) -> Ask:
 
 def effects(decided: tuple[DecidedAction, ...]) -> set[object]:
     """Return what is carried out without asking anybody."""
-    return {one.action for one in decided if one.mode is ENFORCE and not one.fallen}
+    return {one.action for one in decided if one.mode is ENFORCE and not one.outranked_by}
 
 
 def test_nobody_waits_for_a_rule_that_cannot_speak_against_them() -> None:
@@ -47,13 +47,13 @@ def test_a_notice_waits_for_nobody() -> None:
 
 def test_what_would_outrank_something_entered_waits_for_a_person() -> None:
     (late,) = decide([says("late", Move("Inbox"), priority=5)], entered=[says("first", JUNK)])
-    assert (late.mode, late.disputed, late.late_for) == (APPROVE, True, "first")
+    assert (late.mode, late.disputed, late.late_for) == (APPROVE, True, ("first",))
 
 
 def test_what_is_outranked_by_something_entered_falls_and_an_equal_joins() -> None:
     entered = [says("first", JUNK, priority=5)]
     below, same = decide([says("below", Move("Inbox")), says("same", JUNK)], entered=entered)
-    assert (below.fallen, same.fallen, same.mode) == ("first", "", ENFORCE)
+    assert (below.outranked_by, same.outranked_by, same.mode) == (("first",), (), ENFORCE)
 
 
 @pytest.mark.slow
@@ -76,8 +76,10 @@ def test_nothing_that_opposes_what_was_entered_is_carried_out_unasked(
     said: list[Proposal], late_rules: set[str]
 ) -> None:
     first = [one for one in said if one.rule not in late_rules]
-    standing = [one.action for one in decide(first) if not one.fallen and one.mode > OBSERVE]
+    standing = [one.action for one in decide(first) if not one.outranked_by and one.mode > OBSERVE]
     late = decide([one for one in said if one.rule in late_rules], first)
-    for one in (one for one in late if one.mode is ENFORCE and not one.fallen and not isinstance(one.action, Notify)):
+    for one in (
+        one for one in late if one.mode is ENFORCE and not one.outranked_by and not isinstance(one.action, Notify)
+    ):
         assert Keep() not in standing or isinstance(one.action, Keep)
         assert all(one.action == other for other in standing if lane_of(other) == lane_of(one.action))

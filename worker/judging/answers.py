@@ -38,13 +38,12 @@ def list_held(proposals: Sequence[Proposal]) -> tuple[RuleAnswer, ...]:
 
 def _describe_decided(one: DecidedAction, lowered: dict[str, Lowered]) -> Iterator[RuleAnswer]:
     """Yield an answer for each rule that wanted an action."""
-    above = tuple(one.fallen.split(", ")) if one.fallen else ()
     for rule in one.rules:
-        yield RuleAnswer(rule=rule, result=_name_result(one), by=above, lowered=lowered.get(rule, ""))
+        yield RuleAnswer(rule=rule, result=_name_result(one), by=one.outranked_by, lowered=lowered.get(rule, ""))
 
 
 def _name_result(one: DecidedAction) -> AnswerResult:
-    if one.fallen:
+    if one.outranked_by:
         return "outranked"
     if one.disputed:
         return "disputed"

@@ -13,7 +13,7 @@ EVERYTHING: LaneKey = ("keep", "")
 
 
 class DecidedAction(Struct, frozen=True, kw_only=True):
-    """One action with what was decided about it: its mode, its rules, and in ``fallen`` those that outranked it."""
+    """One action with what was decided about it: its mode, its rules, and the rules that outranked it."""
 
     action: AnyAction
     mode: Mode
@@ -22,8 +22,8 @@ class DecidedAction(Struct, frozen=True, kw_only=True):
     irreversible: bool = False
     """Whether this action, or another one of its proposal, cannot be undone."""
     disputed: bool = False
-    fallen: str = ""
-    late_for: str = ""
+    outranked_by: tuple[str, ...] = ()
+    late_for: tuple[str, ...] = ()
     """Rules whose wish was entered before this one was heard, and would have been outranked or disputed by it."""
 
 
@@ -72,7 +72,7 @@ def _find_standing(entered: Sequence[Proposal]) -> list[Proposal]:
     """Return the proposals that stand among those that were entered."""
     if not entered:
         return []
-    rules = {rule for one in decide(entered) if not one.fallen for rule in one.rules}
+    rules = {rule for one in decide(entered) if not one.outranked_by for rule in one.rules}
     return [proposal for proposal in entered if proposal.rule in rules and proposal.mode is not OBSERVE]
 
 
@@ -87,7 +87,7 @@ def _decide_equals(
     for proposal in equals:
         above = _find_opponents(proposal, settled) or _find_opponents(proposal, stronger)
         standing += [] if above else [proposal]
-        decided += [_decide_action(proposal, a, proposal.mode, fallen=above) for a in proposal.actions if above]
+        decided += [_decide_action(proposal, a, proposal.mode, outranked_by=above) for a in proposal.actions if above]
     lanes = _settle_lanes(standing)
     for proposal in standing:
         late_for = _find_opponents(proposal, weaker)
@@ -106,8 +106,8 @@ def lane_of(action: AnyAction) -> LaneKey:
     return EVERYTHING if isinstance(action, Keep) else (action.lane, action.on)
 
 
-def _find_opponents(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
-    """Return the rules of higher priority that want something else in a lane of this proposal; empty for none."""
+def _find_opponents(proposal: Proposal, settled: dict[LaneKey, Settled]) -> tuple[str, ...]:
+    """Return the rules of higher priority that want something else in a lane of this proposal."""
     against: set[str] = set()
     for action in proposal.actions:
         if isinstance(action, Notify):
@@ -115,7 +115,7 @@ def _find_opponents(proposal: Proposal, settled: dict[LaneKey, Settled]) -> str:
         lanes = settled if isinstance(action, Keep) else (lane_of(action), EVERYTHING)
         for above in (settled[lane] for lane in lanes if lane in settled):
             against |= above.rules if above.actions != {action} else set()
-    return ", ".join(sorted(against))
+    return tuple(sorted(against))
 
 
 def _settle_lanes(equals: list[Proposal]) -> dict[LaneKey, Settled]:
@@ -134,7 +134,13 @@ def _settle_lanes(equals: list[Proposal]) -> dict[LaneKey, Settled]:
 
 
 def _decide_action(
-    proposal: Proposal, action: AnyAction, mode: Mode, *, disputed: bool = False, fallen: str = "", late_for: str = ""
+    proposal: Proposal,
+    action: AnyAction,
+    mode: Mode,
+    *,
+    disputed: bool = False,
+    outranked_by: tuple[str, ...] = (),
+    late_for: tuple[str, ...] = (),
 ) -> DecidedAction:
     return DecidedAction(
         action=action,
@@ -143,7 +149,7 @@ def _decide_action(
         fingerprints=(proposal.fingerprint,),
         irreversible=_is_irreversible(proposal),
         disputed=disputed,
-        fallen=fallen,
+        outranked_by=outranked_by,
         late_for=late_for,
     )
 
@@ -153,9 +159,9 @@ def _merge_equals(decided: list[DecidedAction]) -> tuple[DecidedAction, ...]:
 
     Nor a notice that may leave with one that waits until a person has decided.
     """
-    merged: dict[tuple[AnyAction, Mode, str], DecidedAction] = {}
+    merged: dict[tuple[AnyAction, Mode, tuple[str, ...]], DecidedAction] = {}
     for one in decided:
-        key = (one.action, one.mode if isinstance(one.action, Notify) else min(one.mode, APPROVE), one.fallen)
+        key = (one.action, one.mode if isinstance(one.action, Notify) else min(one.mode, APPROVE), one.outranked_by)
         before = merged.get(key)
         merged[key] = _merge(before, one) if before else one
     return tuple(merged.values())

@@ -302,7 +302,9 @@ def _complete_draft(common: Draft, decided: DecidedAction, message: str) -> Draf
         mode=decided.mode,
         rules=decided.rules,
         fingerprints=decided.fingerprints,
-        because=f"outranked by {decided.fallen}: {action.because}" if decided.fallen else action.because,
+        because=f"outranked by {', '.join(decided.outranked_by)}: {action.because}"
+        if decided.outranked_by
+        else action.because,
         item=f"dispute/{name}" if decided.disputed else name,
         item_kind="dispute" if decided.disputed else "decision",
         item_of=common.cause if decided.disputed else "",
@@ -314,12 +316,12 @@ def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale:
 
     ``refusal`` says why it would be in vain, if it would.
     """
-    if decided.fallen or refusal:
-        return "moot", "", "" if decided.fallen else refusal
+    if decided.outranked_by or refusal:
+        return "moot", "", "" if decided.outranked_by else refusal
     if decided.mode is OBSERVE:
         return "observed", "", ""
     why = _find_question(decided, ceiling, stale=stale)
-    return ("waiting", why, QUESTIONS[why].format(late_for=decided.late_for)) if why else ("ready", "", "")
+    return ("waiting", why, QUESTIONS[why].format(late_for=", ".join(decided.late_for))) if why else ("ready", "", "")
 
 
 QUESTIONS: dict[Why, str] = {
