@@ -1,8 +1,10 @@
 """A page that is cut short because of one mail: what is around it is read, its second stays open, at little cost."""
 
+import re
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import Room, malicious_is_moved
 from tests.support import Meddle, untouched
@@ -113,3 +115,26 @@ async def test_a_moment_that_a_person_has_closed_is_not_found_again() -> None:
     await room.ledger.take_orders(ACCOUNT, room.clock.now())
     await read_on(room, 7200)
     assert await room.ledger.count_unreadable(ACCOUNT) == 0
+
+
+def losing_cursors(_: Request, answer: Response) -> Response:
+    """Let no page name the next one."""
+    return replace(answer, body=re.sub(rb'"next":"[^"]*"', b'"next":null', answer.body))
+
+
+async def test_a_full_page_that_names_none_after_it_is_read_in_halves() -> None:
+    room = Room(malicious_is_moved)
+    mails = sorted(room.world.add_message(scanned=room.clock.now() - 5 - number % 600).id for number in range(1500))
+    room.meddle = losing_cursors
+    await read_on(room, 60)
+    assert await room.targets() == mails
+    assert await room.messages.find_gaps() == ()
+
+
+async def test_a_moment_with_more_mail_than_a_page_stays_open_while_no_page_names_the_next() -> None:
+    room = Room(malicious_is_moved)
+    for _ in range(1001):
+        room.world.add_message(scanned=room.clock.now() - 60)
+    room.meddle = losing_cursors
+    await read_on(room, 60)
+    assert (await room.ledger.count_unreadable(ACCOUNT), len(await room.targets())) == (1, 1000)

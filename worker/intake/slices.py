@@ -19,12 +19,10 @@ from worker.intake.coverage import (
     halve,
     step_around,
 )
-from worker.intake.sources import Source
+from worker.intake.sources import SECOND, Source
 from worker.judging.services import AccountServices
 from worker.ledger.values import Broken, Coverage, Page, Slice
 
-SECOND = 2.0
-"""Seconds below which a slice is not halved any more of which the answer is cut short."""
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again: one that is too slow to answer, and one that the API fails."""
 

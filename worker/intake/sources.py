@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import msgspec
 from msgspec import Struct
 
-from worker.api import Client, RecordPage, Urgency
+from worker.api import Client, CutShort, RecordPage, Urgency
 from worker.api.bodies import WhereAllowed, WhereBlocked
 from worker.api.submissions import WhereSubmission
 from worker.intake.naming import keep_broken
@@ -29,6 +29,11 @@ URGENCIES: dict[SliceKind, Urgency] = {
 
 
 MONTH = 30 * 86400.0
+SECOND = 2.0
+"""Seconds below which a slice is not halved any more of which the answer is cut short."""
+FULL = 1000
+"""Messages on a full page."""
+UNNAMED = "the API filled a page and named none after it"
 UNKNOWN = "unknown final_disposition {!r}: only rules that name no dispositions hear it"
 
 
@@ -133,7 +138,21 @@ class Messages:
             detections_only=detected,
             urgency=URGENCIES[slice_.kind],
         )
-        return read_records(page.records, page.next, page.begun, partial(read_message, detected=detected))
+        found = read_records(page.records, page.next, page.begun, partial(read_message, detected=detected))
+        return _leave_open(found, slice_) if _may_go_on(page, slice_) else found
+
+
+def _may_go_on(page: RecordPage, slice_: Slice) -> bool:
+    """Tell whether there may be more than a first page of mail, although it names none after it."""
+    return slice_.cursor is None and page.complete and len(page.records) >= FULL
+
+
+def _leave_open(found: Fetched, slice_: Slice) -> Fetched:
+    """Raise CutShort, so that halves are read; what is too short for that is judged, and its moment stays open."""
+    if slice_.end - slice_.start >= SECOND:
+        raise CutShort(f"GET /investigate: {UNNAMED}")
+    rest = Broken(b"", UNNAMED, start=slice_.start, end=slice_.end)
+    return msgspec.structs.replace(found, broken=(*found.broken, rest))
 
 
 class Numbered:
