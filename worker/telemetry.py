@@ -1,6 +1,7 @@
 """Telemetry: the operations log, the metrics, and the Observer that the loops call."""
 
 import logging
+import time
 from collections.abc import Collection, Iterable
 from itertools import product
 from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
@@ -178,6 +179,8 @@ class Metrics:
         self.head = Gauge("worker_audit_head_number", "Number of the newest audit record", ["account"], registry=one)
         self.head_age = Gauge("worker_audit_head_age_seconds", "Age of that record", ["account"], registry=one)
         self.rule_failures = Counter("worker_rule_failures", "Events a rule had no say on", ["rule"], registry=one)
+        self.failed_at = dict[str, float]()
+        """By rule: when it last failed on an event, in monotonic time."""
         self.answered = Histogram(
             "worker_time_to_answered_seconds", "From scanned to answered by the API", buckets=SECONDS, registry=one
         )
@@ -224,8 +227,9 @@ class Metrics:
         self.broken.labels(source).inc(broken)
 
     def on_rule_failure(self, rule: str) -> None:
-        """Count an event on which a rule failed."""
+        """Count an event on which a rule failed, and note when that was."""
         self.rule_failures.labels(rule).inc()
+        self.failed_at[rule] = time.monotonic()
 
     def on_rule_calls(self, rule: str, calls: int, seconds: float) -> None:
         """Count and time the calls of a rule."""

@@ -72,6 +72,16 @@ async def test_a_rule_that_fails_is_named_once_with_its_file_and_line(bench: Ben
     assert "/divides.py:6: ZeroDivisionError" in said["problem"]
 
 
+async def test_a_rule_that_failed_lately_is_a_warning(bench: Bench) -> None:
+    rule_files(bench.rules, divides=FAILS)
+    bench.world.add_message(subject="")
+    async with bench.api(), bench.worker() as app:
+        await until(
+            lambda: any("rule divides failed in the last hour" in one for one in app.check_readiness().warnings)
+        )
+        assert not any("rule moves" in one for one in app.check_readiness().warnings)
+
+
 async def test_each_failing_rule_is_named(bench: Bench) -> None:
     async with bench.app() as app:
         mishaps = [

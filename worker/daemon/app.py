@@ -31,6 +31,8 @@ from worker.web import Readiness
 REFUSED_AGAIN = 60.0
 """Seconds until a step is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
+FAILED_LATELY = 3600.0
+"""Seconds for which it is told that a rule has failed on an event."""
 
 
 class App:
@@ -206,6 +208,10 @@ class App:
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
+        failed_at, now = self.services.outlets.metrics.failed_at, time.monotonic()
+        for name in (rule.name for rule in self.services.host.bundle.rules if rule.name in failed_at):
+            if now - failed_at[name] < FAILED_LATELY:
+                yield f"rule {name} failed in the last hour and had no say on an event: worker status shows why"
 
     def _list_sources(self, worker: AccountWorker) -> Iterable[SourceProgress]:
         """Yield how far each needed source is read."""
