@@ -43,7 +43,7 @@ class UnreadableRecord(Struct, frozen=True, kw_only=True):
 
 
 UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
-UNREAD = UNREAD.where(broken.c.state != "judged", func.length(broken.c.raw) == 0)
+UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 
@@ -156,11 +156,11 @@ def _close(work: UnitOfWork, record: UnreadableRecord, state: str, **told: str) 
 
 def _set_state(work: UnitOfWork, record: UnreadableRecord, state: str) -> None:
     """Give a state to a record, and to all others that tell of the same thing."""
-    same = broken.c.digest == record.digest
-    if record.id:
-        same |= (broken.c.source == record.source) & (broken.c.id == record.id)
+    same = [broken.c.digest == record.digest]
+    same += [(broken.c.source == record.source) & (broken.c.id == record.id)] if record.id else []
     mine = broken.c.account == work.account, broken.c.state == "open"
-    work.conn.execute(update(broken).where(*mine, same).values(state=state))
+    for one in same:  # either of them has its index; of both together, the database would read all that is open
+        work.conn.execute(update(broken).where(*mine, one).values(state=state))
 
 
 def _explain_none(subject: str) -> str:

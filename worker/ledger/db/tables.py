@@ -373,6 +373,8 @@ broken = Table(
     _later_time("next_at"),
     _later_time("start"),
     _later_time("end"),
+    Index("broken_due", "account", "state", "next_at"),
+    Index("broken_id", "account", "source", "id"),
 )
 
 spent = Table("spent", metadata, _text("credential", key=True), Column("buckets", Text, nullable=False), _time("at"))
