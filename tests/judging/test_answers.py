@@ -74,12 +74,14 @@ async def test_each_answer_is_on_record(answer: Answer, ceiling: Mode, expected:
     assert sorted(sight.answers, key=lambda one: one.rule) == expected
 
 
-async def test_an_event_that_can_no_longer_be_read_is_on_record_as_such() -> None:
+async def test_an_event_that_can_no_longer_be_read_for_a_day_is_on_record_as_such() -> None:
     room = Room(asks)
     room.world.add_message()
     await room.read()
     room.rules.answer = lambda event: Said(key=event.key, unreadable="no")
-    await room.held.step()
+    for _ in range(26):
+        await room.held.step()
+        room.clock.advance(3601)
     assert (await live(room)).sights[0].answers == (answers(rule="", result="unreadable"),)
 
 

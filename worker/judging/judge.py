@@ -120,6 +120,8 @@ class Judge:
         """Decide about an event by what has been said up to now; who has not answered is heard again later."""
         said = _leave_out_answered(item, heard.said[item.sight.key])
         mishaps = _make_mishaps(item.sight, said.failed)
+        if said.unreadable and item.tries:
+            return self._hold_longer(item, subject, said.unreadable)
         if said.unreadable:
             broken = (_give_up_reading(item.sight.reading, said.unreadable),)
             return Judged(broken=broken, judgements=_judge(item, list_answers(said, (), (), ())))
@@ -141,6 +143,17 @@ class Judge:
         waits = replace(item, why=why, pending=pending)
         asked = (self._ask_person(waits, subject, _name_rules(said)),) if item.last else ()
         return Judged(drafts=(*drafts, *asked), mishaps=mishaps, held=(waits,), judgements=judgements)
+
+    def _hold_longer(self, item: Held, subject: Reading, why: str) -> Judged:
+        """Hold an event that the rules cannot be given now; what some wanted before waits no longer for that."""
+        pending = item.pending
+        free = pending.late if self._has_waited(item) else ()
+        drafts = self._make_drafts(item.sight, subject, decide(free, pending.entered))
+        left = replace(pending, entered=(*pending.entered, *free), late=() if free else pending.late)
+        waits, rules = replace(item, why=why, pending=left), tuple(ask.rule for ask in pending.asks)
+        asked = (self._ask_person(waits, subject, rules),) if item.last else ()
+        judgements = _judge(item, (RuleAnswer(result="unreadable"),)) if item.last else ()
+        return Judged(drafts=(*drafts, *asked), held=(waits,), judgements=judgements)
 
     def _has_waited(self, item: Held) -> bool:
         """Tell whether what rules want of an event waits no longer for those that have not answered."""
