@@ -67,7 +67,8 @@ def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
 
 
 def test_a_broken_record_costs_only_itself() -> None:
-    records = (record(), msgspec.Raw(b'{"id": []}'), msgspec.Raw(b'{"id": "no time"}'), record(final_disposition="NEW"))
+    new = record(id=f"{ID}-2", final_disposition="NEW", scanned_at="2026-01-05T12:00:00Z")
+    records = (record(), msgspec.Raw(b'{"id": []}'), msgspec.Raw(b'{"id": "no time"}'), new)
     page = read_records(records, None, 1.0, read_message)
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
@@ -75,6 +76,13 @@ def test_a_broken_record_costs_only_itself() -> None:
         "the id 'no time' has",
         "unknown final_dispos",
     ]
+
+
+def test_of_two_records_of_one_message_that_differ_the_first_is_kept_as_unreadable() -> None:
+    records = (record(is_quarantined=False), record(is_quarantined=True), record(subject="", is_quarantined=True))
+    page = read_records(records, None, 1.0, read_message)
+    assert [reading.state for reading in page.readings] == ["SPAM|quarantined"] * 2
+    assert [(one.raw, one.id, one.judged) for one in page.broken] == [(bytes(records[0]), ID, False)]
 
 
 @pytest.fixture

@@ -374,3 +374,18 @@ async def test_what_a_person_has_closed_keeps_nobody_from_being_ready_though_it_
     room.restart()
     await room.read(120)
     assert (room.messages.legibility.explain(), room.messages.legibility.unreadable) == ("", 0)
+
+
+async def test_a_message_of_which_one_page_tells_twice_is_judged_as_it_is_told_alone() -> None:
+    room = Room(malicious_is_moved)
+    again = reread(room)
+    await again.step()
+    mail = room.world.add_message()
+    record = mail.encode(mail.now)
+    other = record.replace(b'"is_quarantined":false', b'"is_quarantined":true')
+    room.meddle = garbling(b"[" + record, b"[" + record + b"," + other)
+    await room.read()
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([], 1)
+    room.clock.advance(301)
+    await again.step()
+    assert (await room.targets(), await room.ledger.count_unreadable(ACCOUNT)) == ([mail.id], 0)

@@ -1,6 +1,6 @@
 """Sources: each fetches one page of a slice and turns its records into readings."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Protocol
@@ -33,6 +33,7 @@ SECOND = 2.0
 """Seconds below which a slice is not halved any more of which the answer is cut short."""
 FULL = 1000
 """Messages on a full page."""
+TWICE = "a later record of the same page has the same id and tells of another state"
 UNNAMED = "the API filled a page and named none after it"
 UNKNOWN = "unknown final_disposition {!r}: only rules that name no dispositions hear it"
 
@@ -312,7 +313,19 @@ def read_records(
         trailing = trailing + 1 if unknown else 0
         if unknown:
             broken.append(Broken(reading.raw, UNKNOWN.format(reading.verdict[:60]), judged=True))
-    return Fetched(tuple(readings), tuple(broken), following, began, trailing)
+    contradicted = _find_contradicted(readings)
+    broken += (
+        Broken(one.raw, TWICE, id=one.thing.id, start=one.thing.time, end=one.thing.time) for one in contradicted
+    )
+    sure = [one for one in readings if one not in contradicted] if contradicted else readings
+    return Fetched(tuple(sure), tuple(broken), following, began, trailing)
+
+
+def _find_contradicted(readings: Iterable[Reading]) -> list[Reading]:
+    """Return readings of messages of which a later record of the same page tells another state."""
+    messages = [one for one in readings if one.thing.kind == "Message"]
+    last = {one.thing: one.state for one in messages}
+    return [one for one in messages if one.state != last[one.thing]]
 
 
 READERS: dict[str, Callable[[msgspec.Raw, float], Reading]] = {
