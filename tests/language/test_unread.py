@@ -1,5 +1,9 @@
 """Unread fields: they stop the rule that uses them, and no other."""
 
+from collections.abc import Callable
+from functools import partial
+from operator import eq, ne
+
 import pytest
 
 from worker import Message, sample
@@ -16,6 +20,23 @@ def test_whoever_uses_an_unread_field_is_stopped_and_noted(field: str, path: str
         getattr(guard(SPOILT, watch), field)
     assert watch.touched == [path]
     assert not issubclass(FieldUnread, Exception)
+
+
+@pytest.mark.parametrize(
+    "use", [str, repr, hash, "{}".format, partial(eq, SPOILT), partial(ne, SPOILT)], ids=map(str, range(6))
+)
+def test_whoever_uses_a_record_as_a_whole_is_stopped_like_one_who_uses_its_fields(
+    use: Callable[[object], object],
+) -> None:
+    watch = Watch()
+    message = guard(SPOILT, watch)
+    for whole, paths in ((message, ["subject", "validation.spf"]), (message.validation, ["validation.spf"])):
+        watch.touched.clear()
+        with pytest.raises(FieldUnread):
+            use(whole)
+        assert watch.touched == paths
+    assert message.unread
+    use(message)
 
 
 def test_the_other_fields_are_there() -> None:

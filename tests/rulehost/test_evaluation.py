@@ -258,3 +258,10 @@ def test_a_field_that_could_not_be_read_stops_only_the_rule_that_uses_it(tmp_pat
     (only,) = said(tmp_path, event, uses=uses, looks=asks_first, other=speaking("other"))
     assert sorted(one.rule for one in only.proposals) == ["looks", "other"]
     assert only.asks == (Ask(rule="uses", actions=("Notify",), unread=("subject",)),)
+
+
+def test_an_error_that_shows_an_event_with_an_unread_field_is_a_failure_like_any_other(tmp_path: Path) -> None:
+    raises = speaking("raises").replace("return", "raise KeyError(message); return")
+    event = Event(key="1", kind="Message", raw=b'{"id": "x", "final_disposition": "SPAM", "subject": [1]}')
+    (only,) = said(tmp_path, event, raises=raises)
+    assert [one.problem for one in only.failed] == ["KeyError: (its text cannot be read: FieldUnread)"]

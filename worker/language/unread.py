@@ -3,6 +3,7 @@
 A rule that asks ``unread`` first is not stopped: such fields are empty for it.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple, cast
 
@@ -13,6 +14,8 @@ from worker.language.base import AnyNoun, Noun
 
 Names = tuple[str, ...]
 """Paths of fields, such as ``validation.spf``."""
+WHOLE = ("__repr__", "__eq__", "__ne__", "__hash__")
+"""What uses all fields of a record at once; ``str`` and ``format`` do so by ``__repr__``."""
 
 
 class FieldUnread(BaseException):
@@ -50,7 +53,8 @@ def _guard(noun: AnyNoun, place: _Place) -> AnyNoun:
     """Guard the fields of a record, and those of the records that it holds."""
     own = frozenset(name for name in place.unread if "." not in name)
     held = {name.partition(".")[0] for name in place.unread if "." in name} - own
-    return _make(noun, {name: _guard_held(getattr(noun, name), name, place) for name in held}, own, place)
+    change = {name: _guard_held(getattr(noun, name), name, place) for name in held}
+    return _make(noun, change, own.union(WHOLE), place)
 
 
 def _guard_held(held: object, name: str, place: _Place) -> object:
@@ -73,7 +77,9 @@ def _make(noun: AnyNoun, change: dict[str, object], guarded: frozenset[str], pla
 @cache
 def _make_type(kind: type[Noun], guarded: frozenset[str]) -> type[Noun]:
     """Return a type like ``kind`` that names its unread fields, and guards these."""
-    members: dict[str, object] = {name: _guard_field(kind, name) for name in guarded}
+    members: dict[str, object] = {
+        name: _guard_whole(kind, name) if name in WHOLE else _guard_field(kind, name) for name in guarded
+    }
     made: type[Struct] = defstruct(
         kind.__name__, (), bases=(kind,), namespace=members | {"unread": property(_tell)}, frozen=True, dict=True
     )
@@ -91,6 +97,20 @@ def _guard_field(kind: type[Noun], name: str) -> property:
         raise FieldUnread(place.path + name)
 
     return property(get)
+
+
+def _guard_whole(kind: type[Noun], name: str) -> Callable[..., object]:
+    plain = getattr(kind, name)
+
+    def use(noun: Noun, *others: object) -> object:
+        place = cast("_Place", noun.__dict__["_place"])
+        differs = any(not isinstance(other, Noun) for other in others)  # whatever the fields are
+        if place.watch.aware or not place.unread or differs:
+            return plain(noun, *others)
+        place.watch.touched += [place.path + one for one in place.unread]
+        raise FieldUnread(place.path + place.unread[0])
+
+    return use
 
 
 def _tell(noun: Noun) -> Names:

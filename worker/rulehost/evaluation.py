@@ -308,7 +308,7 @@ def describe_error(problem: BaseException) -> str:
     """Return an error as one printable line of limited length; its text may come from an attacker's mail."""
     try:
         text = str(problem)
-    except Exception as worse:  # noqa: BLE001 (the rule's author may have written its __str__)
+    except (Exception, FieldUnread) as worse:  # noqa: BLE001 (the rule's author may have written its __str__)
         text = f"(its text cannot be read: {type(worse).__name__})"
     return escape(f"{type(problem).__name__}: {text}{_suggest_field(problem)}", REASON_LIMIT)
 
