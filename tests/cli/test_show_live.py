@@ -81,6 +81,11 @@ def test_without_it_nothing_is_asked_and_the_way_is_named(asking: Shell, account
     assert (code, "--live asks the API" in err, requests(account)) == (1, True, before)
 
 
+def test_of_a_time_before_any_calendar_the_api_says_that_it_is_too_long_ago(asking: Shell) -> None:
+    _, _, err = asking.type("show", "--sender", "zoe@mail.example", "--since", "9999999d", "--live")
+    assert "start must be within the last 12 months" in err
+
+
 def test_mail_that_nobody_knows_is_a_finding(asking: Shell) -> None:
     code, out, err = asking.type("show", "--sender", "nobody@nowhere.example", "--live")
     assert (code, out, "neither the ledger nor the API" in err) == (1, "", True)

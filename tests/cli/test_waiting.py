@@ -68,6 +68,13 @@ def test_the_list_is_narrowed_by_options(shell: Shell, words: tuple[str, ...], f
     assert ("nothing is waiting" in shell.type("waiting", *words)[1]) == (not found)
 
 
+def test_a_time_before_any_calendar_lets_everything_through(shell: Shell) -> None:
+    waits(draft("m1", "one"))
+    words = ("--rule", "r", "--since", "9999999d")
+    assert [row["target"] for row in shell.json("waiting", *words)] == ["m1"]
+    assert shell.type("refuse", *words)[0] == 0
+
+
 def test_a_time_that_cannot_be_read_is_refused(shell: Shell) -> None:
     waits()
     code, _, err = shell.type("waiting", "--since", "yesterday")

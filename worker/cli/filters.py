@@ -40,7 +40,7 @@ def parse_since(since: str, takes: str = "--since takes ") -> float:
     if not since:
         return 0.0
     with suppress(ValueError):
-        return time.time() - parse_duration(since)
+        return max(0.0, time.time() - parse_duration(since))
     with suppress(ValueError):
         at = datetime.fromisoformat(since)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -106,7 +106,7 @@ def _make_search(message: str, sender: str, recipient: str, subject: str, since:
     if not any((message.strip(), sender.strip(), recipient.strip(), subject.strip())):
         raise SettingsError("say which mail: give an id, --sender, --recipient or --subject")
     try:
-        begin = time.time() - parse_duration(since)
+        begin = max(0.0, time.time() - parse_duration(since))
     except ValueError as error:
         raise SettingsError(f"--since: {error}") from None
     whole = message.strip()
