@@ -47,6 +47,16 @@ async def test_a_notice_reaches_the_address_of_its_channel() -> None:
 
 
 @pytest.mark.slow
+async def test_a_subject_neither_calls_everybody_nor_hides_a_link() -> None:
+    async with receiver() as (address, told):
+        channels = open_channels({"soc": address}, nowhere)
+        await channels.notify(
+            "soc", "- 06HX '[open](https://x.example) @Everyone <!channel> @here.' from a@here.example"
+        )
+    assert told == ["- 06HX '[open] (https://x.example) @ Everyone < !channel> @ here.' from a@here.example"]
+
+
+@pytest.mark.slow
 async def test_a_notice_that_was_not_taken_is_to_be_tried_again() -> None:
     async with receiver(500) as (address, told):
         with pytest.raises(Temporary, match="'soc' did not take the notice"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ Send = Callable[[str], Awaitable[None]]
 """Delivers one notice; raises Temporary when it was not taken."""
 LOG = "log://"
 TITLE = "Email Security worker"
+STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=(?:everyone|here|channel|all)(?![\w-]|\.\w)))", re.IGNORECASE)
+"""What some chats take for a link under another text, or for a call to everybody; strangers write it in subjects."""
 
 
 class Channels:
@@ -90,7 +93,8 @@ def _send_by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the l
     """Return what sends through apprise, in a thread, since apprise blocks."""
 
     async def send(text: str) -> None:
-        if not await asyncio.to_thread(service.notify, body=text, title=TITLE, body_format="text"):
+        plain = STEERING.sub(r"\1 ", text)
+        if not await asyncio.to_thread(service.notify, body=plain, title=TITLE, body_format="text"):
             raise Temporary(f"channel {channel!r} did not take the notice: check that its address still works")
 
     return send
