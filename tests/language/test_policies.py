@@ -3,7 +3,7 @@
 import pytest
 
 from worker import Policies
-from worker.language.policies import owns
+from worker.language.policies import Registry, owns
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,22 @@ def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
 def test_a_domain_is_ones_own_in_either_writing(own: str, pattern: str) -> None:
     assert owns([own], pattern)
     assert not owns([own], "xn--.example")
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "josé  Núñez",
+        "Jose\u0301 Nu\u0301n\u0303ez",
+        "José\u200b Núñez",
+        "José\u00a0Nú\u00adñez",
+        "\u202aJosé Núñez",
+        "\uff2aosé Núñez",
+        "José\ufe0f Núñ\u034fez",
+    ],
+    ids=["case", "decomposed", "zero-width", "soft hyphen", "direction", "full-width", "variants"],
+)
+def test_a_name_that_looks_like_one_of_the_registry_is_found_there(shown: str) -> None:
+    registry = Registry.of([("José Núñez", "jose@corp.example")])
+    assert registry.addresses(shown) == ("jose@corp.example",)
+    assert not registry.knows("Jose Nunez")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, get_args, get_type_hints
+from unicodedata import category, normalize
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import astuple, fields, force_setattr, replace
@@ -21,6 +22,8 @@ Number = Nullable[int]
 TEXT_LIMIT = 4096
 """Characters of a string that a rule sees at most."""
 CUT = "… [cut at 4,096 characters]"
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5" + "".join(map(chr, range(0xFE00, 0xFE10))))
+"""Letters and marks that are drawn as nothing, or only vary the one before, as they are after NFKC."""
 
 
 class Upkeep(NamedTuple):
@@ -86,8 +89,14 @@ def domain_of(address: str) -> str:
 
 
 def fold(name: str) -> str:
-    """Return a name in the form in which names are compared: lower case, single spaces."""
-    return " ".join(name.casefold().split())
+    """Return a name in the form in which names are compared: lower case, single spaces, nothing that is not seen."""
+    seen = "".join(one for one in normalize("NFKC", name) if one.isspace() or not _is_unseen(one))
+    return " ".join(normalize("NFKC", seen.casefold()).split())
+
+
+def _is_unseen(character: str) -> bool:
+    """Return whether a character is drawn as nothing: controls and marks of direction, joiners, variants."""
+    return category(character) in {"Cc", "Cf"} or character in BLANKS
 
 
 def join_choices(names: Iterable[str]) -> str:

@@ -148,7 +148,7 @@ class Registry(Noun, frozen=True, kw_only=True):
         return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
 
     def knows(self, name: str) -> bool:
-        """Return whether a person with this name is registered; case and spaces do not matter."""
+        """Return whether a person with this name is registered; case, spaces and hidden characters do not matter."""
         return fold(name) in self.people
 
     def addresses(self, name: str) -> tuple[str, ...]:
