@@ -11,6 +11,7 @@ from worker.daemon.readiness import (
     find_silence,
     find_standstill,
     judge_readiness,
+    warn_of_spending,
 )
 from worker.ledger.standstill import KeptBack, Standstill
 
@@ -104,6 +105,12 @@ def test_an_event_may_be_held_for_five_minutes(age: float, told: bool) -> None: 
 @pytest.mark.parametrize(("silent", "told"), [(19.0, []), (20.0, ["api_silent"])])
 def test_the_api_may_be_silent_for_twenty_seconds(silent: float, told: list[str]) -> None:
     assert [one.kind for one in find_silence("a", silent)] == told
+
+
+@pytest.mark.parametrize(("wait", "told"), [(5.0, 0), (41.0, 1)])
+def test_a_spent_budget_is_told_when_reading_waits_for_it(wait: float, told: int) -> None:
+    warned = list(warn_of_spending(wait))
+    assert [f"nothing is read for another {wait:.0f} s" in one for one in warned] == [True] * told
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
+from worker.api.pacing import Urgency
 from worker.audit.stream import Head
 from worker.daemon import figures
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
@@ -20,6 +21,7 @@ from worker.daemon.readiness import (
     find_silence,
     find_standstill,
     judge_readiness,
+    warn_of_spending,
 )
 from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -205,6 +207,8 @@ class App:
             if still.unreadable:
                 records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
                 yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
+        for connection in dict.fromkeys(worker.connection for worker in self.workers):
+            yield from warn_of_spending(connection.budget.estimate_wait(Urgency.HEAD))
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"

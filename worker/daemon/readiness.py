@@ -29,6 +29,8 @@ OLDEST_HELD = 300.0
 """Seconds for which an event may wait for a fact."""
 SILENT = 20.0
 """Seconds for which the API may leave every request unanswered."""
+SPENT = 5.0
+"""Seconds for which reading may wait for the budget before anybody is told."""
 TOLD = 30.0
 """Seconds for which a reason is told after it is gone, so that one that comes and goes is seen."""
 KEEPERS: dict[Keeper, str] = {
@@ -63,7 +65,15 @@ class Reasons:
 def find_silence(account: str, silent: float) -> Iterator[Reason]:
     """Yield that the API answers nothing at all."""
     if silent >= SILENT:
-        yield Reason("api_silent", account, f"the API has answered no request for {silent:.0f} s")
+        says = f"the API has answered no request for {silent:.0f} s: check the network and Cloudflare's status"
+        yield Reason("api_silent", account, says)
+
+
+def warn_of_spending(wait: float) -> Iterator[str]:
+    """Yield that the budget is spent, when reading the newest mail would wait for it."""
+    if wait > SPENT:
+        then = "see who else uses this credential, or raise WORKER_BUDGET if the API allows more"
+        yield f"the request budget is spent, and nothing is read for another {wait:.0f} s: {then}"
 
 
 def find_standstill(account: str, still: Standstill, now: float) -> Iterator[Reason]:
