@@ -56,3 +56,13 @@ def test_after_an_hour_it_is_over() -> None:
     source.note(0, broken(*range(20)), 20)
     clock.advance(3601)
     assert (source.explain(), source.unreadable) == ("", 0)
+
+
+def test_equal_records_of_one_page_are_as_many_as_they_are_and_no_more_when_it_is_read_again() -> None:
+    source = Legibility(TestClock(), "messages")
+    for times in (4, 20, 20, 3):
+        source.note(100, broken(*[7] * times), 0)
+    assert source.unreadable == 20
+    assert source.explain().startswith("20 of 420 records of the last hour could not be read")
+    source.forgive(broken(7)[0].digest("messages"))
+    assert (source.explain(), source.unreadable) == ("", 0)

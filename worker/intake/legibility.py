@@ -1,6 +1,6 @@
 """Legibility: how much of what a source brought in the last hour could not be read; each record counts once."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ class _Lost(NamedTuple):
     why: str
     was_heard: bool
     """Whether some rules got it all the same: nobody can close it, nor judge it again."""
+    times: int
+    """How often it came at most on one page: records that say nothing may be equal, and are as many."""
 
 
 class Legibility:
@@ -36,10 +38,13 @@ class Legibility:
 
     def note(self, sound: int, broken: Sequence[Broken], trailing: int) -> None:
         """Note a page: how many records are new and sound, which are broken, and how many of these came last."""
-        now, known = self._clock.monotonic(), len(self._broken)
+        now, known = self._clock.monotonic(), self._count()
+        times = Counter(one.digest(self._source) for one in broken)
         for one in broken:
-            self._broken.setdefault(one.digest(self._source), _Lost(now, one.why, one.judged))
-        new = len(self._broken) - known
+            digest = one.digest(self._source)
+            lost = self._broken.setdefault(digest, _Lost(now, one.why, one.judged, times[digest]))
+            self._broken[digest] = lost._replace(times=max(lost.times, times[digest]))
+        new = self._count() - known
         if sound:
             self._sound.append(_Page(now, sound))
         self._run = min(trailing, new) if sound else self._run + new
@@ -52,13 +57,13 @@ class Legibility:
 
     def forgive(self, digest: str) -> None:
         """Count a record no longer: it was judged after all, or a person has closed it."""
-        if self._broken.pop(digest, None):
-            self._run = max(0, self._run - 1)
+        if lost := self._broken.pop(digest, None):
+            self._run = max(0, self._run - lost.times)
 
     def explain(self) -> str:
         """Say how much could not be read, when that is too much; else return an empty text."""
         self._forget(self._clock.monotonic())
-        broken, sound = len(self._broken), sum(page.sound for page in self._sound)
+        broken, sound = self._count(), sum(page.sound for page in self._sound)
         many = broken >= MANY and broken > SHARE * (broken + sound)
         if not many and self._run < IN_A_ROW:
             return ""
@@ -69,7 +74,10 @@ class Legibility:
     def unreadable(self) -> int:
         """How many records of the last hour could not be read."""
         self._forget(self._clock.monotonic())
-        return len(self._broken)
+        return self._count()
+
+    def _count(self) -> int:
+        return sum(lost.times for lost in self._broken.values())
 
     def _forget(self, now: float) -> None:
         while self._sound and self._sound[0].at < now - HOUR:

@@ -164,9 +164,10 @@ class Intake:
 
     async def _list_lost(self, page: Page) -> list[Broken]:
         """Return what of a page nobody has judged, nor closed when it was read before."""
-        lost = {one.digest(page.source): one for one in page.broken if not one.judged}
-        settled = await self._ledger.find_settled_records(self.account, lost) if lost else ()
-        return [one for digest, one in lost.items() if digest not in settled]
+        lost = [(one.digest(page.source), one) for one in page.broken if not one.judged]
+        digests = {digest for digest, _ in lost}
+        settled = await self._ledger.find_settled_records(self.account, digests) if lost else ()
+        return [one for digest, one in lost if digest not in settled]
 
     def _observe(self, fetched: Fetched, news: NewSights, judged: Judged) -> None:
         """Count what a page held."""
