@@ -1,5 +1,6 @@
 """What the lists do to new mail: blocks, allow policies, trusted domains, what a domain holds, what moves by itself."""
 
+import gc
 from time import process_time
 from typing import Any
 
@@ -41,10 +42,17 @@ def new(sandbox: Sandbox, disposition: str = "SPAM", **fields: Any) -> Mail:  # 
 
 
 def spent(pattern: str, parties: Parties) -> float:
-    """Return the seconds that this process spends to see whether a pattern means somebody."""
-    begun = process_time()
-    matches({"pattern": pattern, "is_regex": True}, parties)
-    return process_time() - begun
+    """Return the seconds that this process spends to see whether a pattern means somebody.
+
+    Garbage is left alone meanwhile: collecting what thousands of tests have left takes a quarter of a second.
+    """
+    gc.disable()
+    try:
+        begun = process_time()
+        matches({"pattern": pattern, "is_regex": True}, parties)
+        return process_time() - begun
+    finally:
+        gc.enable()
 
 
 def properties(sandbox: Sandbox, mail: Mail) -> dict[str, Any]:
