@@ -135,7 +135,9 @@ class Intake:
             news = name_heard(_leave_out(news, judged), judged.rule_table)
             outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
             page = advance(self._make_page(fetched, news, judged, outcomes))
-            await self._ledger.enter(page)
+            entered = await self._ledger.enter(page)
+        for digest in entered.read_again:
+            self.legibility.forgive(digest)
         self._plan.note_page(page)
         if judged.drafts or outcomes or news.sights:  # a newer sight may end what others wait for
             self._services.wake.set()
@@ -146,6 +148,8 @@ class Intake:
         return page
 
     def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
+        broken = (*fetched.broken, *judged.broken)
+        lost = {one.id for one in broken if not one.judged}
         return Page(
             account=self.account,
             now=self._clock.now(),
@@ -155,7 +159,9 @@ class Intake:
             rule_table=judged.rule_table,
             drafts=judged.drafts,
             mishaps=judged.mishaps,
-            broken=(*fetched.broken, *judged.broken),
+            broken=broken,
+            legible=tuple(one.thing.id for one in fetched.readings if one.thing.id not in lost),
+            legible_since=fetched.began - self._settle,
             failing=tuple(one.thing.id for one in fetched.readings if one.look and "move_failed" in one.look.status),
             outcomes=outcomes,
             held=judged.held,

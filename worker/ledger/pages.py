@@ -16,7 +16,7 @@ from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.unreadable import AGAIN, list_unread, name_gap
+from worker.ledger.unreadable import AGAIN, end_legible, list_unread, name_gap
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
@@ -63,12 +63,13 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     late = _hold(work, page)
     place(work, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(work, page)
+    read_again = end_legible(work, page.source, page.legible, page.legible_since)
     _keep_broken(work, page)
     note_drift(work, page.failing)
     settle(work, page.outcomes)
     _advance(work, page)
     keep_spent(work.conn, page.account, page.spent, page.now)
-    return Entered(dict(work.entered))
+    return Entered(dict(work.entered), read_again)
 
 
 def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:

@@ -45,6 +45,7 @@ class UnreadableRecord(Struct, frozen=True, kw_only=True):
 UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
 UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
+OPEN = broken.c.state == "open"
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 
 
@@ -65,7 +66,7 @@ def list_unread(conn: Connection, account: str, source: str) -> tuple[tuple[floa
 
 def count_open(conn: Connection, account: str) -> int:
     """Return how many records nobody has judged."""
-    mine = broken.c.account == account, broken.c.state == "open"
+    mine = broken.c.account == account, OPEN
     return conn.scalar(select(func.count()).where(*mine)) or 0
 
 
@@ -80,7 +81,25 @@ def find_settled(conn: Connection, account: str, digests: Iterable[str]) -> froz
 
 def end(work: UnitOfWork, record: UnreadableRecord) -> None:
     """Note that a record was read after all, and is judged: with it, other bytes of the same thing."""
-    _set_state(work, record, "judged")
+    if _set_state(work, record, "judged"):  # else the page that told of it has ended it
+        _record_end(work, record)
+
+
+def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float) -> tuple[str, ...]:
+    """Note that what could not be read of these ids up to then was read after all; return the digests of it."""
+    if not _list(work.conn, work.account, true(), 1):
+        return ()
+    ended: list[UnreadableRecord] = []
+    for chunk in chunks(ids):
+        mine = (broken.c.source == source) & broken.c.id.in_(chunk) & (broken.c.at <= since)
+        ended += _list(work.conn, work.account, mine)
+        work.conn.execute(update(broken).where(broken.c.account == work.account, OPEN, mine).values(state="judged"))
+    for record in ended:
+        _record_end(work, record)
+    return tuple(record.digest for record in ended)
+
+
+def _record_end(work: UnitOfWork, record: UnreadableRecord) -> None:
     work.chain.add("record read", source=record.source, digest=record.digest, why=record.why, gap=record.gap)
 
 
@@ -136,7 +155,7 @@ def close(work: UnitOfWork, wanted: Order) -> str:
 def _list(
     conn: Connection, account: str, condition: ColumnElement[bool], limit: int | None = None
 ) -> tuple[UnreadableRecord, ...]:
-    mine = broken.c.account == account, broken.c.state == "open"
+    mine = broken.c.account == account, OPEN
     query = select(*COLUMNS).where(*mine, condition).order_by(broken.c.next_at).limit(limit)
     return tuple(UnreadableRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
 
@@ -154,13 +173,13 @@ def _close(work: UnitOfWork, record: UnreadableRecord, state: str, **told: str) 
     work.chain.add("gap closed", why=record.why, **named, **times, **told)
 
 
-def _set_state(work: UnitOfWork, record: UnreadableRecord, state: str) -> None:
-    """Give a state to a record, and to all others that tell of the same thing."""
+def _set_state(work: UnitOfWork, record: UnreadableRecord, state: str) -> int:
+    """Give a state to a record, and to all others that tell of the same thing; return how many had another."""
     same = [broken.c.digest == record.digest]
     same += [(broken.c.source == record.source) & (broken.c.id == record.id)] if record.id else []
-    mine = broken.c.account == work.account, broken.c.state == "open"
-    for one in same:  # either of them has its index; of both together, the database would read all that is open
-        work.conn.execute(update(broken).where(*mine, one).values(state=state))
+    mine = broken.c.account == work.account, OPEN
+    # Either of them has its index; of both together, the database would read all that is open.
+    return sum(work.conn.execute(update(broken).where(*mine, one).values(state=state)).rowcount for one in same)
 
 
 def _explain_none(subject: str) -> str:

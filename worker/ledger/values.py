@@ -249,6 +249,10 @@ class Page(Struct, frozen=True, kw_only=True):
     drafts: tuple[Draft, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
+    legible: tuple[str, ...] = ()
+    """Ids of all records that could be read, new or not."""
+    legible_since: float = 0.0
+    """What could not be read of the same ids up to then is outdated; what was kept later may be newer."""
     failing: tuple[str, ...] = ()
     """Ids of messages of which a move is shown to have failed."""
     outcomes: tuple[Outcome, ...] = ()
@@ -272,6 +276,8 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Entered(Struct, frozen=True):
-    """What came of entering a page: how many entries by state."""
+    """What came of entering a page: how many entries by state, and which records count no longer as unreadable."""
 
     states: dict[str, int]
+    read_again: tuple[str, ...] = ()
+    """The digests of records of which the page showed other bytes, which could be read."""
