@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 
 import msgspec
@@ -22,12 +23,23 @@ def test_no_open_gap_is_told_with_the_time_up_to_which_that_is_known(worked: She
     assert (code, out.startswith(f"no gap is open: {until[0]}"), f"s ago), {until[1]}" in out) == (0, True, True)
 
 
-def test_a_ledger_of_which_nothing_is_read_yet_claims_nothing(shell: Shell) -> None:
+def test_a_ledger_of_which_nothing_was_read_is_not_called_whole(shell: Shell) -> None:
     asyncio.run(fill())
-    assert shell.type("gaps")[:2] == (0, "no gap is open: nothing has been read yet\n")
+    assert shell.json("gaps", code=1) == []
+    assert shell.type("gaps")[:2] == (1, "nothing was ever read, so nobody knows what is missing: start `worker run`\n")
+
+
+def test_an_account_of_whose_mail_nothing_was_read_has_a_gap_without_ends(shell: Shell) -> None:
     asyncio.run(fill(Page(account="a1", now=1.0, source="messages", drafts=(Desk().draft(),))))
-    shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
-    assert shell.type("gaps")[:2] == (0, "no gap is open: messages have not been read yet\n")
+    (gap,) = shell.json("gaps", code=1)
+    assert (gap["source"], gap["start"], gap["end"], gap["reason"]) == ("messages", None, None, "unread")
+    code, out, _ = shell.type("gaps")
+    assert (code, "no gap is open" in out, "messages of a1" in out, "nothing was ever read" in out) == (
+        1,
+        False,
+        True,
+        True,
+    )
 
 
 async def fill(*pages: Page) -> None:
@@ -123,7 +135,8 @@ def test_a_record_is_read_again_now_when_a_person_wants_it(unreadable: Shell) ->
         (("retry", "nothing"), "no unreadable record is named 'nothing'"),
         (("close", "4Nj-1"), "add --because TEXT"),
         (("close",), "close ID --because TEXT"),
-        (("dance",), "worker gaps retry"),
+        (("dance",), "no unreadable record is named 'dance'"),
+        (("dance", "4Nj-1"), "worker gaps retry"),
     ],
 )
 def test_what_cannot_be_ordered_of_a_gap_is_refused(unreadable: Shell, words: tuple[str, ...], said: str) -> None:
@@ -149,3 +162,57 @@ def test_what_left_the_sweep_unread_is_listed_with_what_waits_and_can_be_refused
     unreadable.json("run", "--once")
     assert [one for one in unreadable.json("waiting") if one["target"] == gap["record"]] == []
     assert unreadable.json("gaps") == []
+
+
+@pytest.fixture
+def read(shell: Shell) -> Shell:
+    """Give a shell in whose ledger an hour of mail is read."""
+    now = time.time()
+    head = Slice(source="messages", kind="head", start=now - 3600, end=now)
+    asyncio.run(fill(Page(account="a1", now=now, source="messages", slice=head, closes=True, since=now - 3600)))
+    shell.set(WORKER_POLL_EVERY="1h")
+    return shell
+
+
+def lose(first: int, number: int, problem: str = "its id is a number", source: str = "messages") -> None:
+    """Keep records that nobody could read."""
+    now = time.time()
+    lost = (Broken(b"%d" % n, problem, id=f"m{n}", start=now - n, end=now - n) for n in range(first, first + number))
+    asyncio.run(fill(Page(account="a1", now=now, source=source, broken=tuple(lost))))
+
+
+def test_many_records_with_the_same_problem_are_one_line_that_can_be_opened(read: Shell) -> None:
+    lose(0, 300)
+    lose(300, 1, "it is no object")
+    lose(400, 30, source="reports")
+    code, out, _ = read.type("gaps")
+    assert (code, out.startswith("331 records that nobody could read\n")) == (0, True)
+    assert all(word in out for word in ("300 records, such as m", "30 records, such as m", "unreadable: m300"))
+    assert (out.count("reports of a1"), out.count("messages of a1"), len(out.splitlines()) < 40) == (1, 2, True)
+    (group,) = re.findall(r"[0-9a-f]{12}\+299", out)
+    opened = read.type("gaps", group)[1]
+    assert (opened.count("unreadable: m"), "280 more of 300: --limit lists more" in opened) == (20, True)
+    assert len(read.json("gaps", group)) == 300
+
+
+def test_what_is_left_out_of_the_list_is_counted(read: Shell) -> None:
+    for number in range(7):
+        lose(number, 1, f"problem {number}")
+    out = read.type("gaps")[1]
+    assert (out.count("unreadable: "), "problem 6" in out, "\n3 more: --limit 7 lists all" in out) == (4, True, True)
+    assert [gap["why"] for gap in read.json("gaps", "--limit", "2")] == ["problem 6", "problem 5"]
+
+
+def test_an_order_about_a_group_covers_what_was_shown_of_it(read: Shell) -> None:
+    lose(0, 3)
+    (group,) = re.findall(r"[0-9a-f]{12}\+2", read.type("gaps")[1])
+    lose(10, 2)
+    assert read.type("gaps", "close", group, "--because", "seen", "--as", "ada")[1].startswith("Closed: 3 unreadable")
+    asyncio.run(obey())
+    assert sorted(gap["record"] for gap in read.json("gaps")) == ["m10", "m11"]
+
+
+async def obey() -> None:
+    """Carry out what was ordered."""
+    async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+        await ledger.take_orders("a1", time.time())

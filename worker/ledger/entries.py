@@ -262,7 +262,7 @@ class Order(Struct, frozen=True, kw_only=True):
     taken_at: float = 0.0
     answer: str = ""
     covers: frozenset[str] = frozenset()
-    """The ids of the entries that it decides about; none when its subject alone says that."""
+    """The ids of the entries, or digests of unreadable records, that it is about; none when its subject says that."""
 
 
 class Brake(Struct, frozen=True):

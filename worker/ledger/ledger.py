@@ -156,7 +156,8 @@ class Ledger(LedgerReader):
     ) -> int:
         """Order something as a person; the daemon takes it up: it obeys ``orders.OBEY``.
 
-        With ``covers``, the ids of entries, it is about these; else about all that the subject names by then.
+        With ``covers``, ids of entries or digests of unreadable records, it is about these; else about all that the
+        subject names by then.
 
         A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
         with what the API answered.

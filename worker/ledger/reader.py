@@ -8,13 +8,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import lives, pages, queue, views
+from worker.ledger import lives, pages, queue, unreadable, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.entries import Entry, Review
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
+from worker.ledger.unreadable import OpenRecord
 from worker.ledger.values import Broken, Held, Mishap
 from worker.ledger.views import RecordQuery
 
@@ -94,6 +95,10 @@ class LedgerReader:
     async def list_broken(self, account: str) -> tuple[Broken, ...]:
         """Return records of the API that could not be read."""
         return await self._read(views.list_broken, account)
+
+    async def list_open_records(self, account: str) -> tuple[OpenRecord, ...]:
+        """Return the records that nobody has judged, those that came last first."""
+        return await self._read(unreadable.list_open, account)
 
     async def list_mishaps(self, account: str) -> tuple[Mishap, ...]:
         """Return events on which a rule failed."""

@@ -22,13 +22,12 @@ SHORT = 12
 """Characters of a digest that name a gap."""
 
 
-class UnreadableRecord(Struct, frozen=True, kw_only=True):
-    """A record that nobody has judged: where it is from, what names it, its bytes, and when it happened."""
+class OpenRecord(Struct, frozen=True, kw_only=True):
+    """A record that nobody has judged, as people are told of it: where it is from, what names it, when it happened."""
 
     digest: str
     source: str
     id: str
-    raw: bytes
     why: str
     at: float
     tries: int
@@ -42,11 +41,19 @@ class UnreadableRecord(Struct, frozen=True, kw_only=True):
         return name_gap(self.digest)
 
 
+class UnreadableRecord(OpenRecord, frozen=True, kw_only=True):
+    """A record that nobody has judged, with its bytes."""
+
+    raw: bytes
+
+
 UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
 UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 OPEN = broken.c.state == "open"
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
+TOLD = [broken.c[name] for name in OpenRecord.__struct_fields__]
+NEWEST_FIRST = broken.c.at.desc(), broken.c.digest.desc()
 
 
 def name_gap(digest: str) -> str:
@@ -57,6 +64,13 @@ def name_gap(digest: str) -> str:
 def list_due(conn: Connection, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
     """Return the records that are to be read again, the longest waiting first."""
     return _list(conn, account, broken.c.next_at <= now, limit)
+
+
+def list_open(conn: Connection, account: str) -> tuple[OpenRecord, ...]:
+    """Return all records that nobody has judged, those that came last first."""
+    mine = broken.c.account == account, broken.c.state == "open"
+    query = select(*TOLD).where(*mine).order_by(*NEWEST_FIRST)
+    return tuple(OpenRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
 
 
 def list_unread(conn: Connection, account: str, source: str) -> tuple[tuple[float, float], ...]:
@@ -137,7 +151,7 @@ def leave(work: UnitOfWork, record: UnreadableRecord, kind: str) -> None:
 
 def retry(work: UnitOfWork, wanted: Order) -> str:
     """Let a record be read again at once, or all; return what is said to who asked for it."""
-    found = _find(work, wanted.subject)
+    found = _find(work, wanted)
     for record in found:
         mine = broken.c.account == work.account, broken.c.digest == record.digest
         work.conn.execute(update(broken).where(*mine).values(next_at=0.0))
@@ -146,7 +160,7 @@ def retry(work: UnitOfWork, wanted: Order) -> str:
 
 def close(work: UnitOfWork, wanted: Order) -> str:
     """Close the gap of a record that nobody has judged, on a person's word; it is never read again."""
-    found = _find(work, wanted.subject) if wanted.subject else ()
+    found = _find(work, wanted) if wanted.subject else ()
     for record in found:
         _close(work, record, "closed", who=wanted.who, because=wanted.because)
     return f"{len(found)} closed" if found else _explain_none(wanted.subject)
@@ -160,10 +174,13 @@ def _list(
     return tuple(UnreadableRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
 
 
-def _find(work: UnitOfWork, subject: str) -> tuple[UnreadableRecord, ...]:
-    """Return the open records that a subject names, by the id of their gap or their own; all for an empty one."""
-    named = or_(func.substr(broken.c.digest, 1, SHORT) == subject, broken.c.id == subject)
-    return _list(work.conn, work.account, named if subject else true())
+def _find(work: UnitOfWork, wanted: Order) -> list[UnreadableRecord]:
+    """Return the open records that an order covers or its subject names: by their gap or their own id; or all."""
+    if wanted.covers:
+        covered = (broken.c.digest.in_(chunk) for chunk in chunks(sorted(wanted.covers)))
+        return [record for each in covered for record in _list(work.conn, work.account, each)]
+    named = or_(func.substr(broken.c.digest, 1, SHORT) == wanted.subject, broken.c.id == wanted.subject)
+    return list(_list(work.conn, work.account, named if wanted.subject else true()))
 
 
 def _close(work: UnitOfWork, record: UnreadableRecord, state: str, **told: str) -> None:
