@@ -144,7 +144,7 @@ def read_of(kind: type[Noun]) -> Iterator[tuple[str, str]]:
     for one in fields(kind):  # null reads as the empty value, where there is one
         yield one.name, written(hints[one.name]).removesuffix("" if one.default is None else " | None")
     every = [pair for base in reversed(kind.__mro__) for pair in vars(base).items() if pair[0][0] != "_"]
-    for name, made in [pair for pair in every if pair[0] != "unread"]:  # which every noun has
+    for name, made in [pair for pair in every if pair[0] not in {"unread", "mended"}]:  # which every noun has
         if isinstance(made, property):
             yield name, written(get_type_hints(made.fget)["return"])
         elif isfunction(made):

@@ -106,7 +106,7 @@ async def test_a_damaged_text_costs_neither_its_record_nor_its_page(given: bytes
     room.meddle = garbling(b"Please read", b"Please " + given)
     await room.read()
     assert (len(await room.targets()), await room.ledger.count_unreadable(ACCOUNT)) == (4, 0)
-    assert {one.id: one.unread for one in heard if one.unread} == {lost.id: ("subject",)}
+    assert {one.id: one.mended for one in heard if one.mended} == {lost.id: ("subject",)}
 
 
 async def test_a_record_that_is_no_json_is_kept_alone_and_costs_no_further_call() -> None:
@@ -130,7 +130,14 @@ def test_a_damaged_text_breaks_no_answer_of_any_operation(given: bytes) -> None:
     body = b'{"success":true,"errors":[],"messages":["' + given + b'"],"result":{"id":"a","raw":"' + given + b'"}}'
     answer = Response(status=200, headers={"content-type": "application/json"}, body=body)
     found, _ = interpret(READ, answer, partial(read, Told), NOW)
-    assert (found.id, found.unread) == ("a", ("raw",))
+    assert (found.id, found.mended, found.unread) == ("a", ("raw",), ())
+
+
+def test_what_is_no_utf_8_never_reads_as_a_control_character() -> None:
+    body = b'{"success":true,"errors":[],"messages":[],"result":{"id":"a","raw":"A\xc0\x8ab"}}'
+    answer = Response(status=200, headers={"content-type": "application/json"}, body=body)
+    found, _ = interpret(READ, answer, partial(read, Told), NOW)
+    assert (found.raw, found.mended) == ("A\ufffd\ufffdb", ("raw",))
 
 
 class Told(Noun, frozen=True):

@@ -194,10 +194,18 @@ async def test_times_that_make_no_sense_leave_a_history_that_does() -> None:
     assert (history.first_at.timestamp(), history.last_at.utcoffset()) == (now - 2 * DAY, timedelta(0))
 
 
-@pytest.mark.parametrize("raw", [b'{"id":"x","from":"\xff@b.example"}', b'{"id":[]}', b"{"])
+@pytest.mark.parametrize("raw", [b'{"id":"x","from":{"at":"b.example"}}', b'{"id":[]}', b"{"])
 async def test_a_record_of_which_nothing_can_be_made_is_refused_as_one_that_makes_no_sense(raw: bytes) -> None:
     with pytest.raises(Permanent, match="cannot make sense of the API's answer"):
         await Room().facts.ask("History", raw)
+
+
+@pytest.mark.parametrize("damage", [b"\xff", rb"\ud83d", b"\x01"])
+async def test_a_sender_whose_address_is_damaged_has_no_history_and_costs_no_call(damage: bytes) -> None:
+    room = Room()
+    raw = b'{"id":"x","from":"bo' + damage + b'b@b.example"}'
+    assert await room.facts.ask("History", raw) == (msgspec.json.encode(History()), (), ())
+    assert calls(room, "GET investigate") == 0
 
 
 async def test_an_own_domain_that_cannot_be_read_is_protected_all_the_same() -> None:

@@ -27,12 +27,13 @@ WHOLE = {rb"\ud83d\ude00": "\U0001f600", rb"\\ud83d": r"\ud83d", rb"\n\u0001": "
 @pytest.mark.parametrize(("given", "shown"), [*DAMAGED.items(), *WHOLE.items()])
 def test_a_damaged_text_is_shown_as_far_as_it_is_one_and_named(given: bytes, shown: str) -> None:
     message = read(Message, PLAIN.replace(b"XX", given))
-    assert (message.subject, message.unread) == (shown, ("subject",) if given in DAMAGED else ())
+    assert (message.subject, message.mended) == (shown, ("subject",) if given in DAMAGED else ())
+    assert message.unread == ()
 
 
 def test_everything_that_is_damaged_is_named_and_nothing_else() -> None:
     message = read(Message, PLAIN.replace(b"XX", b"\x02").replace(b"YY", rb"\ud83d"))
-    assert set(message.unread) == {"subject", "threat_categories"}
+    assert set(message.mended) == {"subject", "threat_categories"}
     assert message.threat_categories == ("\ufffd", "b")
 
 

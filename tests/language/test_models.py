@@ -1,4 +1,4 @@
-"""Records: fields that the API leaves out or sends as null read as empty, and long strings are cut."""
+"""Records: fields that the API leaves out or sends as null read as empty."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from msgspec.json import decode, encode
 from msgspec.structs import fields
 
 from worker import Message, Report, sample
-from worker.language.base import CUT, TEXT_LIMIT, Noun, domain_of, shorten
+from worker.language.base import Noun, domain_of
 from worker.language.models import FACTS, TRIGGERS
 
 IDENTITY: dict[str, dict[str, object]] = {
@@ -68,18 +68,3 @@ def test_a_domain_is_what_follows_the_last_at(local: str, domain: str) -> None:
     plain = domain.replace("@", "")
     assert domain_of(f"{local}@{plain}") == plain.lower()
     assert domain_of(plain) == ""
-
-
-def test_long_strings_are_cut_wherever_they_are() -> None:
-    long = "x" * (TEXT_LIMIT + 1)
-    message = shorten(sample.message(subject=long, to=("a@b.example", long), spf=long))
-    for text in (message.subject, message.to[1], message.spf):
-        assert text == "x" * TEXT_LIMIT + CUT
-    assert message.to[0] == "a@b.example"
-    links = shorten(sample.detection(links=(long,))).links
-    assert links[0].href.endswith(CUT)
-
-
-def test_short_nouns_stay_as_they_are() -> None:
-    message = sample.message(subject="x" * TEXT_LIMIT)
-    assert shorten(message) == message

@@ -3,6 +3,7 @@
 import pytest
 
 from worker import Policies
+from worker.language.base import CUT, TEXT_LIMIT
 from worker.language.policies import Registry, owns
 
 
@@ -50,8 +51,10 @@ def test_a_domain_is_ones_own_in_either_writing(own: str, pattern: str) -> None:
         "\u202aJosé Núñez",
         "\uff2aosé Núñez",
         "José\ufe0f Núñ\u034fez",
+        "José\ufffd \ufffdNúñez",
+        ("José Núñez" + TEXT_LIMIT * "\u200b")[:TEXT_LIMIT] + CUT,
     ],
-    ids=["case", "decomposed", "zero-width", "soft hyphen", "direction", "full-width", "variants"],
+    ids=["case", "decomposed", "zero-width", "soft hyphen", "direction", "full-width", "variants", "damaged", "cut"],
 )
 def test_a_name_that_looks_like_one_of_the_registry_is_found_there(shown: str) -> None:
     registry = Registry.of([("José Núñez", "jose@corp.example")])

@@ -16,7 +16,7 @@ from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.escaping import escape
-from worker.language.mending import mend
+from worker.language.mending import disarm, mend
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]
@@ -200,7 +200,7 @@ class Exchange(NamedTuple):
 
     def unwrap(self) -> Envelope:
         """Decode the envelope; raise when the answer has none."""
-        status, body = self.response.status, self.response.body
+        status, body = self.response.status, disarm(self.response.body)
         if status == NO_CONTENT and not body and (self.endpoint.method, self.endpoint.path) in WORDLESS:
             return Envelope(success=True)
         if not is_json(self.response):

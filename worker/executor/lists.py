@@ -58,7 +58,12 @@ class ListReading(Struct, frozen=True):
     @classmethod
     def from_answer(cls, at: float, read: Whole[ListLine]) -> "ListReading":
         """Make a reading of all entries of a list."""
-        return cls(at, read.entries, not read.broken and all(IDENTITY.isdisjoint(one.unread) for one in read.entries))
+        return cls(at, read.entries, not read.broken and all(map(_has_identity, read.entries)))
+
+
+def _has_identity(line: ListLine) -> bool:
+    """Tell whether everything is as it came that says what an entry is, and whose."""
+    return IDENTITY.isdisjoint((*line.unread, *line.mended))
 
 
 class OwnLine(Struct, frozen=True, kw_only=True):
@@ -193,6 +198,6 @@ def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> OwnLin
         if owner(line, ours):
             return OwnLine(remote=line.id)
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
-    if any(line.id in made and "comments" not in line.unread for line in equal):
+    if any(line.id in made and "comments" not in (*line.unread, *line.mended) for line in equal):
         return OwnLine(why="a person changed its comment and so adopted it: never removed", adopted=True)
     return OwnLine(why="there is no list entry of ours (any more)")

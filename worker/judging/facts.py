@@ -40,10 +40,11 @@ class MissingMessage(NotFound):
 
 
 class Fact(NamedTuple):
-    """A fact as JSON, and the fields of it that could not be read."""
+    """A fact as JSON, and the fields of it that could not be read, or of which the text is not as it came."""
 
     raw: bytes
     unread: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
 
 
 class Reach(NamedTuple):
@@ -134,7 +135,7 @@ class Facts:
             return Fact(self._encode_shared(name, await SHARED[name](self)))
         try:
             noun = await OF_A_MESSAGE[name](self, read(Message, raw))
-            return Fact(msgspec.json.encode(noun), noun.unread)
+            return Fact(msgspec.json.encode(noun), noun.unread, noun.mended)
         except (ValueError, TypeError, OverflowError) as problem:  # mail is written by strangers
             raise Permanent(f"cannot make sense of the API's answer: {escape(str(problem), 200)}") from None
 
@@ -173,7 +174,7 @@ class Facts:
         if "sender" in message.unread:
             raise ValueError("the sender of the message cannot be read")
         sender, until = message.sender.lower(), epoch(message.scanned_at) or self._clock.now()
-        if "@" not in sender or len(sender) > LONGEST_ADDRESS:  # a search for a bare domain finds all its senders
+        if not _is_address(sender) or "sender" in message.mended:
             return History()
         page = await self._client.investigate.search(
             WhereMessage(sender=sender),
@@ -285,6 +286,11 @@ def _read_names(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
         if not (named.domain or named.pattern):
             raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
         yield named.domain or named.pattern
+
+
+def _is_address(sender: str) -> bool:
+    """Tell whether mail from a sender can be searched for; for a bare domain, the API finds all its senders."""
+    return "@" in sender and len(sender) <= LONGEST_ADDRESS
 
 
 def _summarise(earlier: Sequence[Message], *, more: bool) -> History:

@@ -62,14 +62,14 @@ class Hearing:
 
     async def _add_facts(self, event: Event, wanted: Sequence[str], missing: dict[str, str]) -> Event | None:
         """Return the event with the facts that could be fetched; None when none could, and note why not."""
-        facts, unread = dict(event.facts), dict(event.unread)
+        facts, unread, mended = dict(event.facts), dict(event.unread), dict(event.mended)
         for name in (name for name in wanted if name not in missing):
             try:
                 async with self._slots:
-                    facts[name], unread[name] = await self._facts.ask(name, event.raw)
+                    facts[name], unread[name], mended[name] = await self._facts.ask(name, event.raw)
             except WorkerError as problem:
                 missing[name] = str(problem)
-        return replace(event, facts=facts, unread=unread) if len(facts) > len(event.facts) else None
+        return replace(event, facts=facts, unread=unread, mended=mended) if len(facts) > len(event.facts) else None
 
 
 def explain(asks: Sequence[Ask], missing: Mapping[str, str]) -> str:

@@ -18,8 +18,8 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
-from worker.language.base import shorten
 from worker.language.models import Attachment, Header, Raw
+from worker.language.shortening import shorten
 
 T = TypeVar("T")
 LONGEST = 2_000_000

@@ -1,4 +1,4 @@
-"""What all records of the API have in common: null reads as empty, long strings are cut, times are UTC."""
+"""What all records of the API have in common: null reads as empty, times are UTC."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar,
 from unicodedata import category, normalize
 
 from msgspec import NODEFAULT, Struct
-from msgspec.structs import astuple, fields, force_setattr, replace
+from msgspec.structs import astuple, fields, force_setattr
 
 T = TypeVar("T")
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ Number = Nullable[int]
 TEXT_LIMIT = 4096
 """Characters of a string that a rule sees at most."""
 CUT = "… [cut at 4,096 characters]"
+"""What a cut string ends with: longer than any whole one, it equals none."""
+DAMAGED = "\ufffd"
+"""What stands for a part of a text that is none."""
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5" + "".join(map(chr, range(0xFE00, 0xFE10))))
 """Letters and marks that are drawn as nothing, or only vary the one before, as they are after NFKC."""
 
@@ -54,6 +57,11 @@ class Noun(Struct, frozen=True, kw_only=True):
     @property
     def unread(self) -> tuple[str, ...]:
         """The fields that could not be read, such as ``validation.spf``. A rule that asks may use them as empty."""
+        return ()
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """The fields of which the text is not as it came: a part was no text, or it was cut at 4,096 characters."""
         return ()
 
     def __post_init__(self) -> None:
@@ -89,8 +97,12 @@ def domain_of(address: str) -> str:
 
 
 def fold(name: str) -> str:
-    """Return a name in the form in which names are compared: lower case, single spaces, nothing that is not seen."""
-    seen = "".join(one for one in normalize("NFKC", name) if one.isspace() or not _is_unseen(one))
+    """Return a name in the form in which names are compared: lower case, single spaces, nothing that is not seen.
+
+    What was mended or cut in it does not matter, so that nobody hides a name by spoiling it.
+    """
+    whole = normalize("NFKC", name.removesuffix(CUT).replace(DAMAGED, ""))
+    seen = "".join(one for one in whole if one.isspace() or not _is_unseen(one))
     return " ".join(normalize("NFKC", seen.casefold()).split())
 
 
@@ -103,18 +115,3 @@ def join_choices(names: Iterable[str]) -> str:
     """Return names as they stand in a sentence: ``a, b or c``."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def shorten(noun: AnyNoun) -> AnyNoun:
-    """Cut every string to 4,096 characters, with a note in those that were longer."""
-    long = {f.name: _cut(getattr(noun, f.name)) for f in fields(noun)}
-    return replace(noun, **long)
-
-
-def _cut(value: Any) -> Any:  # noqa: ANN401 (any field of any record)
-    """Cut the strings in one value."""
-    if isinstance(value, str):
-        return value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + CUT
-    if isinstance(value, tuple):
-        return tuple(_cut(item) for item in value)
-    return shorten(value) if isinstance(value, Noun) else value

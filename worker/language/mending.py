@@ -17,9 +17,14 @@ ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u([dD][89a-fA-F][0-9
 """A whole pair of surrogates, a half one, or any other escape."""
 CONTROL = re.compile(rb"[\x00-\x1f]")
 OVERLONG = re.compile(rb"\xc0([\x80-\x9f])")
-"""A control character in two bytes where UTF-8 has one."""
+"""A control character in two bytes where UTF-8 has one: only we write that, see ``disarm``."""
 HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 STRANGE = re.compile("[\ud800-\udfff]")
+
+
+def disarm(body: bytes) -> bytes:
+    """Return a body as it came without the byte by which we mark control characters; it is no UTF-8 either way."""
+    return body.replace(b"\xc0", b"\xff")
 
 
 def mend(body: bytes | Raw) -> bytes:

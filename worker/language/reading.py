@@ -1,6 +1,7 @@
 """Reading: a record of the API becomes a value, strictly while it is as documented, and field by field where not.
 
-A field of an unexpected type or form reads as empty and is named; only without its key fields is the record lost.
+A field of an unexpected type or form reads as empty and is named; only without its key fields is the record lost. A
+text of which a part is no text is read as far as it is one, and named as mended.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,20 @@ HOSTILE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+class _Flaws(NamedTuple):
+    """What is wrong with a record: paths of the fields that could not be read, and of those with a damaged text."""
+
+    unread: list[str]
+    damaged: list[str]
+
+    def apply(self, record: AnyNoun) -> AnyNoun:
+        """Return a record that names what is wrong with it."""
+        unread = tuple(dict.fromkeys(self.unread))
+        lost = tuple(f"{path}." for path in unread)
+        mended = (path for path in self.damaged if not f"{path}.".startswith(lost))
+        return mark(record, unread, tuple(dict.fromkeys(mended)))
+
+
 class Unreadable(ValueError):
     """It is no such record, or its key fields cannot be read; says which."""
 
@@ -70,12 +85,12 @@ _split = msgspec.json.Decoder(list[Raw]).decode
 
 def read_patiently(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
     """Read field by field, whatever is wrong with the others; raise Unreadable."""
-    unread: list[str] = []
+    flaws = _Flaws([], [])
     try:
-        record = cast("AnyNoun", _read_struct(_describe(kind), mending.decode(raw), "", unread))
+        record = cast("AnyNoun", _read_struct(_describe(kind), mending.decode(raw), "", flaws))
     except HOSTILE as problem:
         raise Unreadable(str(problem)) from None
-    return mark(record, tuple(dict.fromkeys(unread))) if unread else record
+    return flaws.apply(record)
 
 
 @cache
@@ -83,7 +98,7 @@ def _describe(kind: type[Noun]) -> StructType:
     return cast("StructType", msgspec.inspect.type_info(kind))
 
 
-def _read_struct(type_: StructType, value: object, path: str, unread: list[str]) -> Noun:
+def _read_struct(type_: StructType, value: object, path: str, flaws: _Flaws) -> Noun:
     """Read an object; raise ValueError when it is none, or when one of its key fields cannot be read."""
     if not isinstance(value, dict):
         raise ValueError(f"{path.rstrip('.') or 'the record'} is no object")  # noqa: TRY004 (one error for all strangers)
@@ -94,12 +109,12 @@ def _read_struct(type_: StructType, value: object, path: str, unread: list[str])
             continue
         name = path + field.name
         try:
-            values[field.name] = _read_value(field.type, given, name, unread)
+            values[field.name] = _read_value(field.type, given, name, flaws)
         except HOSTILE as problem:
             if _is_key(kind, field):
                 raise ValueError(f"its {name} cannot be read: {problem}") from None
-            unread.append(name)
-        if name in unread and _is_key(kind, field):
+            flaws.unread.append(name)
+        if name in flaws.damaged and _is_key(kind, field):
             raise ValueError(f"its {name} cannot be read: it is damaged")
     return kind(**values)
 
@@ -160,26 +175,26 @@ def _find_struct(type_: Type) -> tuple[StructType | None, bool]:
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
-def _read_value(type_: Type, value: object, path: str, unread: list[str]) -> object:
+def _read_value(type_: Type, value: object, path: str, flaws: _Flaws) -> object:
     """Read a value as what its field holds; raise ValueError."""
     if isinstance(type_, UnionType):
         (type_,) = (one for one in type_.types if not isinstance(one, NoneType))
     if isinstance(type_, StructType):
-        return _read_struct(type_, value, path + ".", unread)
+        return _read_struct(type_, value, path + ".", flaws)
     if isinstance(type_, VarTupleType):
         items = value if isinstance(value, list) else [value]  # one value stands for a list of it
-        return tuple(_read_value(type_.item_type, item, path, unread) for item in items if item is not None)
+        return tuple(_read_value(type_.item_type, item, path, flaws) for item in items if item is not None)
     if isinstance(type_, DictType):
         pairs = cast("dict[str, object]", _check(value, dict)).items()
-        return {_heal(name, path, unread): _read_value(type_.value_type, one, path, unread) for name, one in pairs}
-    return PLAIN[type(type_)](_heal(value, path, unread))
+        return {_heal(name, path, flaws): _read_value(type_.value_type, one, path, flaws) for name, one in pairs}
+    return PLAIN[type(type_)](_heal(value, path, flaws))
 
 
-def _heal(value: T, path: str, unread: list[str]) -> T:
+def _heal(value: T, path: str, flaws: _Flaws) -> T:
     """Return a value as it can be shown, and name a field of which something is no text."""
     whole, was_damaged = mending.heal(value)
     if was_damaged:
-        unread.append(path)
+        flaws.damaged.append(path)
     return cast("T", whole)
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "detection",
     "history",
     "log_entry",
+    "mended",
     "message",
     "now",
     "policies",
@@ -112,7 +113,12 @@ def unread(noun: AnyNoun, *names: str) -> AnyNoun:
 
     A rule that uses one of them waits, as it does when a fact cannot be fetched, unless it looked at ``unread`` first.
     """
-    return fields.mark(noun, names)
+    return fields.mark(noun, names, noun.mended)
+
+
+def mended(noun: AnyNoun, *names: str) -> AnyNoun:
+    """Return an event or a fact of which these texts are not as they came: damaged, or cut at 4,096 characters."""
+    return fields.mark(noun, noun.unread, names)
 
 
 def detection(

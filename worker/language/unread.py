@@ -1,6 +1,7 @@
 """Unread fields: a record names the fields of it that could not be read, and stops the rule that uses one of them.
 
-A rule that asks ``unread`` first is not stopped: such fields are empty for it.
+A rule that asks ``unread`` first is not stopped: such fields are empty for it. A text that was mended or cut is a text:
+it is named, and stops nobody, because a stranger could stop every rule with one bad character in his name.
 """
 
 from collections.abc import Callable
@@ -32,21 +33,22 @@ class Watch:
 
 
 class _Place(NamedTuple):
-    """What a record knows of its unread fields: which they are, where it stands itself, and whom it tells."""
+    """What a record knows of its fields: which are unread or mended, where it stands itself, and whom it tells."""
 
     unread: Names
     path: str
     watch: Watch
+    mended: Names = ()
 
 
-def mark(noun: AnyNoun, unread: Names) -> AnyNoun:
-    """Return a record that names these fields as unread."""
-    return _make(noun, {}, frozenset(), _Place(unread, "", Watch()))
+def mark(noun: AnyNoun, unread: Names, mended: Names = ()) -> AnyNoun:
+    """Return a record that names these fields as unread, and these as mended."""
+    return _make(noun, {}, frozenset(), _Place(unread, "", Watch(), mended)) if unread or mended else noun
 
 
 def guard(noun: AnyNoun, watch: Watch, path: str = "") -> AnyNoun:
     """Return a record that stops a rule which uses one of its unread fields, and notes it in ``watch``."""
-    return _guard(noun, _Place(noun.unread, path, watch))
+    return _guard(noun, _Place(noun.unread, path, watch, noun.mended))
 
 
 def _guard(noun: AnyNoun, place: _Place) -> AnyNoun:
@@ -80,9 +82,8 @@ def _make_type(kind: type[Noun], guarded: frozenset[str]) -> type[Noun]:
     members: dict[str, object] = {
         name: _guard_whole(kind, name) if name in WHOLE else _guard_field(kind, name) for name in guarded
     }
-    made: type[Struct] = defstruct(
-        kind.__name__, (), bases=(kind,), namespace=members | {"unread": property(_tell)}, frozen=True, dict=True
-    )
+    told = {"unread": property(_tell), "mended": property(_tell_mended)}
+    made: type[Struct] = defstruct(kind.__name__, (), bases=(kind,), namespace=members | told, frozen=True, dict=True)
     return cast("type[Noun]", made)
 
 
@@ -118,3 +119,8 @@ def _tell(noun: Noun) -> Names:
     place = cast("_Place", noun.__dict__["_place"])
     place.watch.aware = True
     return place.unread
+
+
+def _tell_mended(noun: Noun) -> Names:
+    """Return the fields of which the text is not as it came."""
+    return cast("_Place", noun.__dict__["_place"]).mended

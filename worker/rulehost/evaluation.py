@@ -18,10 +18,11 @@ from msgspec.structs import fields, replace
 
 from worker.escaping import escape
 from worker.language.actions import AnyAction, describe_action
-from worker.language.base import TEXT_LIMIT, Noun, join_choices, shorten
+from worker.language.base import TEXT_LIMIT, Noun, join_choices
 from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
 from worker.language.reading import Unreadable, read
 from worker.language.rules import OFF, Ask, Proposal, RuleInfo, to_actions
+from worker.language.shortening import shorten
 from worker.language.unread import FieldUnread, Watch, guard, mark
 
 LONGEST_NAME = 100
@@ -49,6 +50,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, bytes] = field(default_factory=dict)
     unread: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By fact: the fields that could not be read when it was fetched."""
+    mended: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By fact: the fields of which the text is not as it came."""
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -176,9 +179,7 @@ def _judge_event(
     note(number, NOBODY)
     try:
         noun = read_short(TRIGGERS[event.kind], event.raw)
-        facts = {
-            name: _mark_more(read_short(FACTS[name], raw), event.unread.get(name)) for name, raw in event.facts.items()
-        }
+        facts = {name: _read_fact(event, name) for name in event.facts}
     except Unreadable as problem:
         return Said(key=event.key, unreadable=describe_error(problem))
     said: list[Answer] = []
@@ -207,12 +208,14 @@ def read_short(kind: type[Noun], raw: bytes) -> Noun:
     noun = read(kind, raw)
     if len(raw) <= TEXT_LIMIT:  # a short record has no long string
         return noun
-    return mark(shorten(noun), noun.unread) if noun.unread else shorten(noun)
+    return shorten(noun)
 
 
-def _mark_more(noun: Noun, unread: tuple[str, ...] | None) -> Noun:
-    """Mark what could not be read before this record was written."""
-    return mark(noun, (*noun.unread, *unread)) if unread else noun
+def _read_fact(event: Event, name: str) -> Noun:
+    """Read a fact of an event, and name what was wrong with it before it was written as JSON."""
+    noun = read_short(FACTS[name], event.facts[name])
+    unread, mended = event.unread.get(name, ()), event.mended.get(name, ())
+    return mark(noun, (*noun.unread, *unread), (*noun.mended, *mended))
 
 
 def call_rule(rule: LoadedRule, noun: Noun, facts: Facts) -> Answer | None:
