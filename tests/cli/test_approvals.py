@@ -17,8 +17,8 @@ import pytest
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
 from worker.cli import context
-from worker.cli.selection import DECIDED
 from worker.language.actions import AnyAction, Move, Release
+from worker.ledger.decided import DECIDED
 from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import NewRecord
@@ -162,8 +162,33 @@ def test_what_is_decided_is_not_decided_again_and_it_is_told_by_whom_and_when(
     assert shell.type(first, *words, "--as", "a\x1bda")[0] == 0
     act(take=taken)
     code, out, err = shell.type(then, *words, "--as", "ben")
-    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert (code, out, err.count("\n")) == (1, "", 1)
     assert re.search(rf"a\\u001Bda {DECIDED[first]} it \d+s ago", err)
+
+
+@pytest.mark.parametrize("by", ["id", "item"])
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("lapsed", "nobody decided in time, so it lapsed 5m"), ("moot", "it is moot 5m"), ("sent", "it is sent")],
+)
+def test_what_nobody_can_decide_about_any_more_is_a_finding_that_says_why(
+    shell: Shell, by: str, state: str, said: str
+) -> None:
+    waits(draft("m1", "one"))
+    (row,) = shell.json("waiting")
+    ended = 0.0 if state == "sent" else time.time() - 300
+    with closing(sqlite3.connect(shell.folder / "worker.db")) as ledger, ledger:
+        ledger.execute("UPDATE entries SET state = ?, settled_at = ?", (state, ended))
+    code, _, err = shell.type("approve", row[by], "--as", "ada")
+    assert (code, err.startswith(f"worker: nothing is waiting for '{row[by]}': {said}")) == (1, True)
+
+
+def test_an_id_that_nothing_has_is_wrong_usage(queue: Shell) -> None:
+    for name in ("06HX2K4M9Q0000000000000001", "06HX2K4M9Q0000000000000001+4", "one"):
+        assert queue.type("approve", name, "--as", "ada")[::2] == (
+            2,
+            f"worker: nothing is waiting for '{name}': `worker waiting` lists what is\n",
+        )
 
 
 def test_an_approval_that_waits_for_its_turn_is_not_given_twice_and_may_be_taken_back(shell: Shell) -> None:
@@ -172,7 +197,7 @@ def test_an_approval_that_waits_for_its_turn_is_not_given_twice_and_may_be_taken
     shell.type("approve", row["id"], "--as", "ada")
     act(take=True)
     code, _, err = shell.type("approve", row["id"], "--as", "ben")
-    assert (code, bool(re.search(r"ada approved it \d+s ago, and it takes place once", err))) == (2, True)
+    assert (code, bool(re.search(r"ada approved it \d+s ago, and it takes place once", err))) == (1, True)
     assert shell.type("refuse", row["id"], "--as", "ben")[0] == 0
 
 
@@ -205,7 +230,7 @@ def test_an_approval_under_a_ceiling_that_forbids_it_is_refused_at_once(
     code, out, err = queue.type("approve", "--rule", "r", "--as", "ada")
     assert (code, bool(out), err.startswith(f"worker: {refused}")) == (2 if refused else 0, not refused, bool(err))
     assert "set it to approve or enforce, restart the worker" in err or not refused
-    assert queue.type("refuse", "--rule", "r", "--as", "ada")[0] == (0 if refused else 2)
+    assert queue.type("refuse", "--rule", "r", "--as", "ada")[0] == (0 if refused else 1)
 
 
 @pytest.mark.slow
@@ -217,7 +242,7 @@ def test_what_waits_can_be_approved_or_refused_by_its_id(worked: Shell) -> None:
     left = {row["id"] for row in worked.json("waiting")}
     assert not left & {first["id"], second["id"]}
     code, _, err = worked.type("approve", second["id"])
-    assert (code, f"nothing is waiting for '{second['id']}' (ben refused it " in err) == (2, True)
+    assert (code, f"nothing is waiting for '{second['id']}': ben refused it " in err) == (1, True)
     orders = [
         msgspec.json.decode(line)
         for line in worked.type("audit", "query", "--verb", "ordered", "--json")[1].splitlines()

@@ -62,3 +62,15 @@ async def test_no_loop_reads_every_record_that_nobody_can_read() -> None:
     assert [step for each in steps.values() for step in each if step.endswith("(account=?)")] == []
     written = [step for said, each in steps.items() if said.startswith("UPDATE") for step in each]
     assert [step for step in written if not re.search(r"\((account=\? AND digest|.* AND id)=\?\)", step)] == []
+
+
+async def test_who_decided_is_found_without_reading_the_chain() -> None:
+    desk = Desk()
+    await desk.enter(desk.draft(state="waiting"))
+    with listened(desk) as heard:
+        await desk.ledger.find_decided(ME, "nothing")
+    with desk.runner.engine.begin() as conn:
+        steps = [step for said, given in heard if "FROM" in said for step in explain(conn, said, given)]
+    reads = [step for step in steps if re.search(r"(SCAN|SEARCH) (records|entries|reasons)", step)]
+    assert reads
+    assert [step for step in reads if "SCAN" in step or step.endswith("(account=?)")] == []

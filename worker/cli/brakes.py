@@ -97,8 +97,7 @@ async def _release(settings: "Settings", subject: str, person: context.Person) -
     others = sorted(frozenset[str]().union(*on.values()) - {subject})
     if not meant:
         rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
-        typer.echo(f"worker: there is no brake on {_describe(subject)} to release; {rest}", err=True)
-        raise typer.Exit(context.FOUND)
+        raise context.NothingDone(f"there is no brake on {_describe(subject)} to release; {rest}")
     typer.echo(f"Released the brake on {_describe(subject)}. {person.describe_order()}")
     if others:
         typer.echo(f"Still on: {_explain_release(others)}")

@@ -168,8 +168,7 @@ async def _find(settings: "Settings", id_: str) -> Found:
         async with open_client(settings, account) as client:
             with suppress(NotFound, Unsent):  # the client does not even ask for an id such as ".."
                 return Found(account, await wait_for(client.investigate.bulk.get(id_)))
-    typer.echo(f"worker: there is no bulk job {escape(id_)}: `worker bulk list` lists all jobs", err=True)
-    raise typer.Exit(context.FOUND)
+    raise context.NothingDone(f"there is no bulk job {escape(id_)}: `worker bulk list` lists all jobs")
 
 
 async def _read_pages(
@@ -210,8 +209,7 @@ async def _cancel(settings: "Settings", account: "Account", job: "BulkJob", pers
     except WorkerError as error:
         typer.echo(await record(str(error)), err=True)
         if isinstance(error, NotFound | Rejected):  # it has ended, or is gone, since a person was asked
-            typer.echo(f"worker: {error}", err=True)
-            raise typer.Exit(context.FOUND) from None
+            raise context.NothingDone(str(error)) from None
         raise
     answer = f"the job is {escape(after.status)}: {_count_copies(after)}"
     typer.echo(f"{answer}\n{await record(answer)}")

@@ -35,6 +35,10 @@ LONGEST_NAME = 200
 PICKED_UP = "A running worker picks it up within a second, otherwise at its next start."
 
 
+class NothingDone(WorkerError):
+    """An order came to nothing, and a person should look again; ends the command with 1."""
+
+
 class Person(NamedTuple):
     """The person who gives an order, as the audit records name them, and why."""
 
@@ -167,6 +171,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         case TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "worker")
             return f"{error.format_message().rstrip('.')} (see `{command} --help`)", USAGE
+        case NothingDone():
+            return str(error), FOUND
         case WorkerError():
             return str(error), USAGE if isinstance(error, SettingsError | RuleError) else COULD_NOT
         case OSError(filename=str(name), strerror=why):

@@ -2,19 +2,19 @@
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from worker import wording
-from worker.errors import SettingsError
+from worker.cli.context import NothingDone
+from worker.errors import SettingsError, WorkerError
 from worker.language.rules import OBSERVE
 
 if TYPE_CHECKING:
+    from worker.ledger.decided import Decided
     from worker.ledger.entries import Entry, Order
     from worker.ledger.ledger import Ledger
     from worker.ledger.matching import MailFilter
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 GROUP = re.compile(r"[0-9A-Z]{26}\+[1-9][0-9]{0,8}")
 """The id of a group: that of its newest decision, and how many others it has."""
-DECIDED = {"approve": "approved", "refuse": "refused"}
-"""Orders that decide, and what they make of an entry."""
 NOTHING_IS_DONE = (
     "nothing is carried out under it, so nothing was approved; set it to approve or enforce, restart the worker, and "
     "approve then"
@@ -92,7 +90,7 @@ async def find_chosen(ledger: "Ledger", account: str, selection: Selection) -> "
 async def choose(
     ledger: "Ledger", accounts: Sequence[str], verb: str, selection: Selection
 ) -> "dict[str, list[Entry]]":
-    """Return what is left to decide in each account; raise SettingsError when that is nothing, and say who decided."""
+    """Return what is left to decide in each account; raise NothingDone when that is nothing, and say who decided."""
     meant: dict[str, list[Entry]] = {}
     said = ""
     for account in accounts:
@@ -104,12 +102,12 @@ async def choose(
         elif waiting:
             said = await _explain_order(ledger, account, orders, waiting)
     if not meant:
-        raise SettingsError(said or await _explain_end(ledger, accounts, selection))
+        raise NothingDone(said) if said else await _explain_end(ledger, accounts, selection)
     return meant
 
 
 async def keep_unchanged(ledger: "Ledger", shown: "Mapping[str, Sequence[Entry]]") -> "dict[str, list[Entry]]":
-    """Leave out what was decided, or waits with another question, since it was shown; raise SettingsError for all."""
+    """Leave out what was decided, or waits with another question, since it was shown; raise NothingDone for all."""
     from worker.ledger.queue import WaitingQuery
 
     left: dict[str, list[Entry]] = {}
@@ -118,12 +116,14 @@ async def keep_unchanged(ledger: "Ledger", shown: "Mapping[str, Sequence[Entry]]
         if same := [entry for entry in entries if now.get(entry.id) == entry.waits_since]:
             left[account] = same
     if not left:
-        raise SettingsError("nothing of this waits any more as it was shown: look again with `worker waiting`")
+        raise NothingDone("nothing of this waits any more as it was shown: look again with `worker waiting`")
     return left
 
 
 def _find_order(orders: "Iterable[Order]", entry: "Entry") -> "Order | None":
     """Return the order that decides about an entry once a worker takes it up."""
+    from worker.ledger.decided import DECIDED
+
     return next((order for order in orders if order.verb in DECIDED and _is_about(order, entry)), None)
 
 
@@ -141,43 +141,41 @@ def _has_approval(entry: "Entry", verb: str) -> bool:
 
 async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order]", waiting: "Sequence[Entry]") -> str:
     """Say who decided about entries that still wait, when, and what they wait for."""
+    from worker.ledger.decided import DECIDED
+
     given = [order for entry in waiting if (order := _find_order(orders, entry))]
     if given:
         last = max(given, key=attrgetter("id"))
         said = _tell(last.who, DECIDED[last.verb], last.at)
         return f"this is decided: {said}, and a worker takes that up within a second, or at its next start"
-    record = await _find_record(ledger, [account], {waiting[0].id})
-    said = _tell_record(record) if record else f"{waiting[0].approved_by} approved it"
+    word = await ledger.find_decided(account, waiting[0].id)
+    said = _tell(word.who, word.verb, word.at) if word and word.who else f"{waiting[0].approved_by} approved it"
     return f"this is decided: {said}, and it takes place once what is on its way to the same target has ended"
 
 
-async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> str:
-    """Say that nothing is waiting, and who decided about it before, and when."""
-    record = await _find_record(ledger, accounts, {selection.subject})
-    ended = f" ({_tell_record(record)})" if record else ""
-    return f"nothing is waiting for {selection.name}{ended}: `worker waiting` lists what is"
-
-
-async def _find_record(ledger: "Ledger", accounts: Iterable[str], names: Collection[str]) -> dict[str, Any]:
-    """Return the last record of an order about one of these entries, items or rules; an empty one without any."""
-    from worker.audit.query import query
-
+async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> WorkerError:
+    """Say that nothing is waiting, and what became of it: who decided about it, and when."""
+    name = selection.id.partition("+")[0] or selection.subject
     for account in accounts:
-        async with aclosing(query(ledger, account, newest_first=True)) as lines:
-            async for record in (msgspec.json.decode(line) async for line in lines):
-                if record["verb"] in DECIDED.values() and record["entry"] in names:
-                    return dict(record)
-                if record["verb"] == "ordered" and record["what"] in DECIDED and record.get("subject") in names:
-                    return {**record, "verb": DECIDED[record["what"]]}
-    return {}
+        if ended := await ledger.find_decided(account, name):
+            return NothingDone(f"nothing is waiting for {selection.name}: {_tell_end(ended)}")
+    return SettingsError(f"nothing is waiting for {selection.name}: `worker waiting` lists what is")
 
 
-def _tell_record(record: Mapping[str, Any]) -> str:
-    return _tell(record["who"], record["verb"], datetime.fromisoformat(record["at"]).timestamp())
+def _tell_end(ended: "Decided") -> str:
+    """Tell what became of something that waits no longer."""
+    if ended.who:
+        return _tell(ended.who, ended.verb, ended.at)
+    ago = f" {_describe_ago(ended.at)}" if ended.at else ""
+    return f"nobody decided in time, so it lapsed{ago}" if ended.verb == "lapsed" else f"it is {ended.verb}{ago}"
 
 
 def _tell(who: str, decided: str, at: float) -> str:
-    return f"{who} {decided} it {wording.format_duration(max(1.0, time.time() - at))} ago"
+    return f"{who} {decided} it {_describe_ago(at)}"
+
+
+def _describe_ago(at: float) -> str:
+    return f"{wording.format_duration(max(1.0, time.time() - at))} ago"
 
 
 async def require_ceiling(ledger: "Ledger", accounts: Iterable[str], settings: "Settings") -> None:

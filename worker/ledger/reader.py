@@ -8,9 +8,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import lives, pages, queue, unreadable, views
+from worker.ledger import decided, lives, pages, queue, unreadable, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
+from worker.ledger.decided import Decided
 from worker.ledger.entries import Entry, Review
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
@@ -48,6 +49,10 @@ class LedgerReader:
     async def list_decision(self, account: str, name: str) -> tuple[Entry, ...]:
         """Return what waits of a decision, by its item or the id of an entry."""
         return await self._read(queue.list_decision, account, name)
+
+    async def find_decided(self, account: str, name: str) -> Decided | None:
+        """Return what became of something that a person may have decided about, None for what nobody knows."""
+        return await self._read(decided.find_decided, account, name)
 
     async def list_decided(self, account: str, items: Collection[str]) -> tuple[Entry, ...]:
         """Return the entries of some decisions, by the names of their items, but for notices."""
