@@ -138,6 +138,29 @@ async def test_a_rule_that_always_hangs_costs_three_stops_and_not_one_per_messag
     assert all(said.failed[0].rule == "bad" for said in answers)
 
 
+@pytest.mark.parametrize("does", ["while True: pass", "os._exit(1)", "x = 'x' * (1 << 30)"])
+async def test_a_mail_that_stops_a_lowered_rule_costs_no_other_mail_of_its_page(tmp_path: Path, does: str) -> None:
+    async with hosting(tmp_path, does) as host:
+        for number in range(3):
+            await host.propose([mail(f"before-{number}", subject="bad")])
+        assert host.lowered == {"bad"}
+        page = [mail(str(number), subject="bad" if number in {1, 4} else "hi") for number in range(6)]
+        answers = await host.propose(page)
+    assert [said.key for said in answers if said.failed] == ["1", "4"]
+    assert [one for one in heard(answers) if one != ["good"]] == []
+
+
+async def test_who_was_not_asked_about_a_mail_is_not_said_to_have_hung_on_it(tmp_path: Path) -> None:
+    async with hosting(tmp_path, "while True: pass") as host:
+        answers = await host.propose([mail(str(number), subject="bad") for number in range(5)])
+    problems = [said.failed[0].problem for said in answers]
+    hung = "it did not end within 0.2 s"
+    assert problems[:3] == [hung] * 3
+    assert set(problems[3:]) == {
+        f"it was not asked, because it stopped the rule process on 3 other events of the same page: {hung}"
+    }
+
+
 async def test_a_child_that_was_killed_while_idle_is_replaced_and_nobody_is_blamed(tmp_path: Path) -> None:
     async with hosting(tmp_path) as host:
         os.kill(host.pid, signal.SIGKILL)

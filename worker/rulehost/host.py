@@ -26,7 +26,9 @@ from worker.rulehost.validation import Problem
 PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
 """Events and bytes in one frame at most; a larger event is sent alone."""
 STRIKES, HOUR = 3, 3600.0
-"""A rule that stops the child three times within an hour only observes until its code changes."""
+"""A rule that stops the child three times within an hour only observes until its code changes; on one page, it is not
+asked about the other events any more."""
+NOT_ASKED = "it was not asked, because it stopped the rule process on {} other events of the same page: {}"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
 _LOADED, _VERDICTS = Decoder(Loaded), Decoder(Verdicts)
@@ -144,7 +146,7 @@ class Host:
                 if stop.rule == NOBODY:
                     unexplained.append(stop)
                 else:
-                    skip += self._blame(stop, events)
+                    skip += _spare(self._blame(stop), events[stop.event], events, skip)
         if len(events) == 1:
             return [Said(key=events[0].key, unreadable=f"the rule process cannot read it: {unexplained[-1].why}")]
         half = len(events) // 2
@@ -170,18 +172,26 @@ class Host:
         except (RuleError, OSError) as error:
             raise Temporary(f"cannot start the rule process again: {error}", after=RESTART_AFTER) from None
 
-    def _blame(self, stop: Stopped, events: Sequence[Event]) -> tuple[Skip, ...]:
-        """Count a strike against the rule and return the calls to skip: this one, or all once the rule is lowered."""
+    def _blame(self, stop: Stopped) -> Failure:
+        """Count a strike against the rule, and lower it at the third."""
         rule = self.bundle.rules[stop.rule]
         file, line = stop.locate(self._sources.folder) or (rule.file, rule.line)
-        failure = Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
         now = self._clock()
         strikes = [at for at in self._strikes.get(rule.fingerprint, ()) if now - at < HOUR]
         self._strikes[rule.fingerprint] = [*strikes, now]
         if len(strikes) + 1 >= STRIKES:
             self._lowered.add(rule.fingerprint)
-        spared = events if rule.fingerprint in self._lowered else [events[stop.event]]
-        return tuple(Skip(key=event.key, failure=failure) for event in spared)
+        return Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
+
+
+def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence[Skip]) -> tuple[Skip, ...]:
+    """Return the calls to skip: the one that stopped the child, and from the third on a page those about all others."""
+    stopped = {event.key, *(one.key for one in skip if one.failure.rule == failure.rule)}
+    this = Skip(key=event.key, failure=failure)
+    if len(stopped) < STRIKES:
+        return (this,)
+    other = replace(failure, problem=NOT_ASKED.format(len(stopped), failure.problem))
+    return (this, *(Skip(key=one.key, failure=other) for one in page if one.key not in stopped))
 
 
 def _find_cause(stop: Stopped, sources: Sources) -> Problem:
