@@ -17,7 +17,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk
 from worker.cli import context
-from worker.language.actions import AnyAction, Move, Release
+from worker.language.actions import AnyAction, BlockSender, Move, Release
 from worker.ledger.decided import DECIDED
 from worker.ledger.entries import Draft
 from worker.ledger.ledger import open_ledger
@@ -123,6 +123,47 @@ def test_a_group_covers_what_was_shown_and_nothing_that_came_later(queue: Shell)
     act(take=True)
     assert [row["target"] for row in queue.json("waiting")] == ["late", "m99"]
     assert "nothing is waiting for" in queue.type("approve", group.strip(), "--as", "ada")[2]
+
+
+def ask_anew(shell: Shell, target: str, seconds: int) -> None:
+    """Let something wait for another reason since a later moment, as when a limit is spent."""
+    with closing(sqlite3.connect(shell.folder / "worker.db")) as ledger, ledger:
+        change = "UPDATE entries SET waits_since = waits_since + ?, said = ? WHERE target = ?"
+        ledger.execute(change, (seconds, f"somebody moved it {seconds}", target))
+
+
+@pytest.mark.parametrize("changed", ["m1", "EMAIL:a@evil.example"], ids=["itself", "what belongs to it"])
+@pytest.mark.parametrize("before", [0, 7], ids=["as entered", "changed before"])
+def test_what_asks_something_else_than_was_shown_under_its_id_is_not_approved(
+    shell: Shell, changed: str, before: int
+) -> None:
+    waits(draft("m1", "one"), draft("m1", "one", BlockSender("a@evil.example")))
+    ask_anew(shell, changed, before)
+    (shown,) = {row["decide"] for row in shell.json("waiting")}
+    ask_anew(shell, changed, 40)
+    code, _, err = shell.type("approve", shown, "--as", "ada")
+    assert (code, f"what {shown} waits for has changed: somebody moved it 40" in err) == (1, True)
+    (now,) = re.findall(r"type (\w{26}@\d+)", err)
+    assert now in shell.type("waiting")[1]
+    assert shell.type("approve", now, "--as", "ada")[1].startswith("Approved all 2 entries of this decision. ")
+
+
+def test_a_group_of_which_the_newest_asks_something_else_is_not_approved(queue: Shell) -> None:
+    (group,) = re.findall(r"^\w+\+44 ", queue.type("waiting")[1], re.MULTILINE)
+    (newest,) = [row["target"] for row in queue.json("waiting") if row["id"] == group[:26]]
+    ask_anew(queue, newest, 3)
+    code, _, err = queue.type("approve", group.strip(), "--as", "ada")
+    assert (code, "has changed: somebody moved it 3; look at `worker waiting` again\n" in err) == (1, True)
+
+
+def test_the_id_of_a_decision_covers_what_waited_by_then(shell: Shell) -> None:
+    for number, seconds in enumerate((600, 500, 400)):
+        waits(draft(f"m{number}", "limit/r/1"), seconds=seconds)
+    (shown,) = [row["decide"] for row in shell.json("waiting") if row["target"] == "m1"]
+    assert shell.type("waiting", shown)[1].count("Move DeletedItems") == 2
+    assert shell.type("approve", shown, "--as", "ada")[1].startswith("Approved all 2 entries of this decision. ")
+    act(take=True)
+    assert [row["target"] for row in shell.json("waiting")] == ["m2"]
 
 
 def test_a_group_that_was_narrowed_down_is_not_decided_without_the_same_options(shell: Shell) -> None:

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from worker.escaping import escape
 from worker.language.actions import ListAction
-from worker.ledger.waiting import Waiting
+from worker.ledger.waiting import Waiting, name_decision
 from worker.wording import count, count_events, name_event, summarise_action
 
 NAMED = 5
@@ -38,6 +39,17 @@ class Decision(NamedTuple):
     def why(self) -> str:
         """Why it waits."""
         return "; ".join(dict.fromkeys(entry.said for entry in self.entries))
+
+    @property
+    def newest(self) -> tuple[Waiting, ...]:
+        """What began to wait last, because of one event: its name covers all that waited by then."""
+        last = max(self.entries, key=attrgetter("waits_since", "id"))
+        return tuple(entry for entry in self.entries if entry.cause == last.cause)
+
+    @property
+    def name(self) -> str:
+        """What a person types to decide about all of it."""
+        return name_decision(self.newest[0], self.newest)
 
     @property
     def is_told_again(self) -> bool:
@@ -115,13 +127,13 @@ def _write_heading(group: Group) -> str:
 
 def _write_line(decision: Decision) -> str:
     """Name a decision by its id, which stands first, before anything that a stranger wrote."""
-    first = decision.entries[0]
+    first = decision.newest[0]
     about = name_event(first.cause, first.subject, first.sender, first.recipients)
     patterns = [entry.action.pattern for entry in decision.entries if isinstance(entry.action, ListAction)]
     listed = _join(tuple(dict.fromkeys(patterns)))
     events = dict.fromkeys(entry.cause for entry in decision.entries)
     parts = [about, listed, f"{count_events(events)} in all" if len(events) > 1 else "", escape(first.because, WORDS)]
-    return f"- {first.id} " + " · ".join(part for part in parts if part)
+    return f"- {decision.name} " + " · ".join(part for part in parts if part)
 
 
 def _join(texts: Sequence[str]) -> str:
@@ -132,7 +144,7 @@ def _join(texts: Sequence[str]) -> str:
 
 def _say_how(group: Group, *, may_approve: bool) -> str:
     """Say which commands decide."""
-    first = group.decisions[0].entries[0].id if len(group.decisions) == 1 else "ID"
+    first = group.decisions[0].name if len(group.decisions) == 1 else "ID"
     approve = f"worker approve {first}" if may_approve else "worker approve once WORKER_CEILING allows it"
     ways = [f"decide: {approve}, or worker refuse {first}"]
     if len(group.decisions) > 1 and group.rules and may_approve:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from worker.ledger.queue import WaitingQuery
     from worker.settings import Settings
 
-GROUP = re.compile(r"[0-9A-Z]{26}\+[1-9][0-9]{0,8}")
-"""The id of a group: that of its newest decision, and how many others it has."""
+NAME = re.compile(r"([0-9A-Z]{26})(@[1-9][0-9]{0,9})?(?:\+([1-9][0-9]{0,8}))?")
+"""What was shown of a decision: its id, and since when it asks that; of a group, its newest and how many others."""
 NOTHING_IS_DONE = (
     "nothing is carried out under it, so nothing was approved; set it to approve or enforce, restart the worker, and "
     "approve then"
@@ -50,7 +50,24 @@ class Selection(NamedTuple):
     @property
     def is_group(self) -> bool:
         """Whether the id is of a group, which says how much was shown."""
-        return bool(GROUP.fullmatch(self.id))
+        return self.others > 0
+
+    @property
+    def entry(self) -> str:
+        """The id without what was shown: of an entry, or of the newest in a group."""
+        name = NAME.fullmatch(self.id)
+        return name[1] if name else self.id
+
+    @property
+    def shown(self) -> str:
+        """What was shown of that entry."""
+        return self.id.rpartition("+")[0] if self.is_group else self.id
+
+    @property
+    def others(self) -> int:
+        """How many more decisions were shown with that of the entry."""
+        name = NAME.fullmatch(self.id)
+        return int(name[3] or 0) if name else 0
 
     def ask(self, account: str, newest: str = "") -> "WaitingQuery":
         """Ask the ledger for what waits of an account, or only of the group of which this is the newest decision."""
@@ -75,16 +92,44 @@ async def find_chosen(ledger: "Ledger", account: str, selection: Selection) -> "
     if not selection.id:
         return await ledger.list_waiting(selection.ask(account))
     if not selection.is_group:
-        return await ledger.list_decision(account, selection.id)
-    newest, _, others = selection.id.partition("+")
-    found = await ledger.list_waiting(selection.ask(account, newest))
+        return _leave_later(await ledger.list_decision(account, selection.entry), selection.entry)
+    found = await ledger.list_waiting(selection.ask(account, selection.entry))
+    _require_unchanged(found, selection)
     number = len({(entry.item, entry.cause) for entry in found})
-    if number > int(others) + 1:
+    if number > selection.others + 1:
         raise SettingsError(
-            f"{selection.id} was shown with {int(others) + 1:,} decisions, and {number:,} are in that group: use the "
-            "options with which `worker waiting` showed it, or look again"
+            f"{selection.id} was shown with {selection.others + 1:,} decisions, and {number:,} are in that group: use "
+            "the options with which `worker waiting` showed it, or look again"
         )
     return found
+
+
+def _leave_later(found: "Sequence[Entry]", id_: str) -> "Sequence[Entry]":
+    """Leave out of a decision what began to wait after the entry that names it, as it is left out of a group."""
+    same = _find_same(found, id_)
+    since = max((entry.waits_since for entry in same), default=0.0)
+    return [entry for entry in found if entry.waits_since <= since] if same else found
+
+
+def _find_same(found: "Sequence[Entry]", id_: str) -> "list[Entry]":
+    """Return what waits because of the same event as an entry, that first; nothing for what is no entry's id."""
+    named = next((entry for entry in found if entry.id == id_), None)
+    if named is None:
+        return []
+    rest = (entry for entry in found if (entry.item, entry.cause) == (named.item, named.cause))
+    return [named, *(entry for entry in rest if entry is not named)]
+
+
+def _require_unchanged(found: "Sequence[Entry]", selection: Selection) -> None:
+    """Refuse to go on with what asks something else than what was shown under its name."""
+    from worker.ledger.waiting import name_decision
+
+    same = _find_same(found, selection.entry)
+    if same and not same[0].approved_by and (now := name_decision(same[0], same)) != selection.shown:
+        asked = max(same, key=attrgetter("waits_since")).said
+        ways = "" if selection.is_group else f", or if you approve of that, type {now}"
+        changed = f"what {selection.shown} waits for has changed: {asked}"
+        raise NothingDone(f"{changed}; look at `worker waiting` again{ways}")
 
 
 async def choose(
@@ -98,6 +143,8 @@ async def choose(
         waiting = await find_chosen(ledger, account, selection)
         left = [entry for entry in waiting if not (_find_order(orders, entry) or _has_approval(entry, verb))]
         if left:
+            if verb == "approve" and selection.id:
+                _require_unchanged(left, selection)
             meant[account] = left
         elif waiting:
             said = await _explain_order(ledger, account, orders, waiting)
@@ -155,9 +202,8 @@ async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order
 
 async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> WorkerError:
     """Say that nothing is waiting, and what became of it: who decided about it, and when."""
-    name = selection.id.partition("+")[0] or selection.subject
     for account in accounts:
-        if ended := await ledger.find_decided(account, name):
+        if ended := await ledger.find_decided(account, selection.entry or selection.subject):
             return NothingDone(f"nothing is waiting for {selection.name}: {_tell_end(ended)}")
     return SettingsError(f"nothing is waiting for {selection.name}: `worker waiting` lists what is")
 

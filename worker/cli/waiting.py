@@ -55,7 +55,8 @@ def waiting(
     selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
     if as_json:
         entries = context.wait(_list_entries(settings, selection, limit or EVERYTHING))
-        output.print_json([_describe_entry(entry) for entry in entries])
+        names = {_key(same[0]): _name(same) for same in split_decisions(entries)}
+        output.print_json([_describe_entry(entry) | {"decide": names[_key(entry)]} for entry in entries])
     elif id_:
         entries = context.wait(_list_entries(settings, selection, EVERYTHING))
         print_decisions(entries, limit or DECISIONS, settings.lapse)
@@ -104,7 +105,7 @@ def _describe_group(group: "WaitingGroup", lapse: float) -> output.Row:
     noun = wording.find_nouns(newest[0].cause)
     return {
         "id": [
-            name_group(group),
+            f"{_name(newest)}+{group.decisions - 1}",
             wording.count(group.decisions, *noun),
             *_describe_times(newest[0], group.oldest, lapse),
         ],
@@ -117,9 +118,11 @@ def _describe_group(group: "WaitingGroup", lapse: float) -> output.Row:
     }
 
 
-def name_group(group: "WaitingGroup") -> str:
-    """Return what a person types for a group: it says how much they were shown."""
-    return f"{group.newest}+{group.decisions - 1}"
+def _name(same: "Sequence[Entry]") -> str:
+    """Return what a person types for a decision: it says what they were shown."""
+    from worker.ledger.waiting import name_decision
+
+    return name_decision(same[0], same)
 
 
 def print_decisions(entries: "Iterable[Entry]", limit: int, lapse: float, more: str = "--limit lists more") -> None:
@@ -147,7 +150,7 @@ def _describe_decision(same: "Sequence[Entry]", lapse: float) -> output.Row:
     """Describe what waits of a decision because of one event."""
     first = same[0]
     return {
-        "id": [first.id, wording.count_events([first.cause]), *_describe_times(first, first.waits_since, lapse)],
+        "id": [_name(same), wording.count_events([first.cause]), *_describe_times(first, first.waits_since, lapse)],
         "what": [
             *_describe_actions(same, whole=True),
             *filter(None, [first.because, f"from {first.sender}" if first.sender else ""]),
@@ -191,7 +194,7 @@ def _list_some(what: str, names: "Sequence[str]", most: int = 2) -> str:
     return f"{what} {'; '.join(different[:most])}{more}" if different else ""
 
 
-def _describe_entry(entry: "Entry") -> output.Row:
+def _describe_entry(entry: "Entry") -> dict[str, object]:
     """Describe an entry for programs, with its action as records have it."""
     from worker.ledger.records import about
 

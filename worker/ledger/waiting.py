@@ -1,7 +1,7 @@
 """What waits for a person: of what nobody was told yet, what people are told of once more, and what lapses."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, distinct, func, or_, select, update
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, distinct, func, or_, sel
 from worker.language.actions import AnyAction
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import entries
+from worker.ledger.entries import Entry
 from worker.ledger.unit_of_work import UnitOfWork
 
 UNDECIDED = (entries.c.state == "waiting") & (entries.c.approved_by == "")
@@ -29,6 +30,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     sender: str
     recipients: tuple[str, ...]
     subject: str
+    created_at: float
     waits_since: float
     announced_at: float
 
@@ -36,6 +38,16 @@ class Waiting(Struct, frozen=True, kw_only=True):
     def is_told_again(self) -> bool:
         """Whether people were told before that it waits."""
         return self.announced_at >= self.waits_since
+
+
+def name_decision(named: Entry | Waiting, same: Iterable[Entry | Waiting]) -> str:
+    """Return what a person types for an entry and what waits with it because of the same event.
+
+    An id alone stands for what it asked when it was entered. What it asks since a later moment is named with the
+    seconds in between, so that nobody approves another question than the one that was shown.
+    """
+    later = int(max(one.waits_since for one in same) - named.created_at)
+    return f"{named.id}@{later}" if later > 0 else named.id
 
 
 COLUMNS = [entries.c[name] for name in Waiting.__struct_fields__]
