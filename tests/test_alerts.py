@@ -177,6 +177,15 @@ async def spoil_a_record(bench: Bench) -> Pages:
         return [well, await worker.turn()]
 
 
+async def lose_a_field(bench: Bench) -> Pages:
+    """Rename a field that all mail had."""
+    bench.world = Trapped(now=bench.world.clock)
+    async with working(bench) as (worker, well):
+        await reasons.lack_field(bench, worker.app.services.ledger)
+        await worker.app.workers[0].fields.recall()
+        return [well, await worker.turn()]
+
+
 async def fail_to_act(bench: Bench) -> Pages:
     """Switch off the integration with the mailboxes."""
     async with working(bench) as (worker, well):
@@ -288,7 +297,8 @@ FAULTS: Mapping[str, Callable[[Bench], Awaitable[Pages]]] = MappingProxyType({
     "WorkerGone": go_away, "WorkerRestarts": restart, "WorkerNotReady": hold_an_event,
     "WorkerOnlyObserves": only_observe, "WorkerBrakeOn": forget_a_brake, "WorkerKeepsBack": keep_back,
     "WorkerWaitingMany": let_many_wait, "WorkerWaitingLong": let_one_wait_long, "WorkerHoldsEvents": hold_an_event,
-    "WorkerUnreadable": spoil_a_record, "WorkerActionsFail": fail_to_act, "WorkerDecisionsLapse": let_one_lapse,
+    "WorkerUnreadable": spoil_a_record, "WorkerFieldMissing": lose_a_field,
+    "WorkerActionsFail": fail_to_act, "WorkerDecisionsLapse": let_one_lapse,
     "WorkerSlow": act_late, "WorkerRuleFails": fail_to_judge, "WorkerRuleSlow": ponder,
     "WorkerRulesRefused": refuse_rules, "WorkerLedgerOlder": put_an_older_ledger_in_place,
     "WorkerRecordsStopped": record_nothing, "WorkerGap": leave_a_gap, "WorkerDrift": contradict,

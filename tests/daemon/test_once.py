@@ -48,6 +48,12 @@ async def spoil(bench: Bench) -> None:
         await reasons.garble(bench, app)
 
 
+async def lack(bench: Bench) -> None:
+    """Let the last of twenty messages arrive that lack a field which all others had."""
+    async with bench.app() as app:
+        await reasons.lack_field(bench, app.services.ledger)
+
+
 async def hold(bench: Bench) -> None:
     """Let an event have waited for six minutes."""
     async with bench.app() as app:
@@ -92,6 +98,7 @@ async def hang(bench: Bench) -> None:
 
 CASES: Mapping[str, tuple[Callable[[Bench], Awaitable[None]], str]] = MappingProxyType({
     "unreadable": (spoil, "records of the last hour could not be read"),
+    "field": (lack, "from (in rules: sender) is missing in the last 20 records of messages"),
     "held": (hold, "1 event waits to be judged, the oldest for 6 min"),
     "brake": (brake, "the brake on everything keeps back 2 entries"),
     "lowered": (lower, "which only observes until it is fixed, keeps back 2 entries"),

@@ -26,6 +26,9 @@ from tests.test_readme import OPERATIONS, named
 from worker import daemon
 from worker.daemon import App, maintenance
 from worker.daemon.readiness import KINDS
+from worker.intake.presence import MISSED
+from worker.ledger.ledger import Ledger
+from worker.ledger.presence import FieldMemory, Track
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
 
@@ -83,6 +86,22 @@ async def garble(bench: Bench, _: App) -> None:
     bench.world.arrive(3, "outbreak")
 
 
+async def rename_field(bench: Bench, app: App) -> None:
+    """Rename a field that all mail had but for the last."""
+    await lack_field(bench, app.services.ledger)
+    await app.workers[0].fields.recall()
+
+
+async def lack_field(bench: Bench, ledger: Ledger) -> None:
+    """Let the ledger remember a field that all mail had but for the last, and one more arrive without it."""
+    since = time.time() - 60
+    track = Track(usual=True, pace=0.1, missed=MISSED - 1, since=since, doubted=since, last=since + 10)
+    await ledger.keep_presence(ACCOUNT, {"messages": FieldMemory(there={"sender": track})})
+    assert isinstance(bench.world, Trapped)
+    bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"from":', b'"from_address":'))
+    bench.world.add_message(sender="ada@c0rp.example")
+
+
 async def hold_event(_: Bench, app: App) -> None:
     """Let an event wait for a fact for five minutes in a second."""
     now, sight = app.services.clock.now(), Sight(reading("m1"), 1)
@@ -125,8 +144,8 @@ async def hang(bench: Bench, _: App) -> None:
 BREAKS: Mapping[str, Break] = MappingProxyType({
     "stopping": stop, "loop_failing": refuse_all, "nothing_read": hear_reports, "reading_late": keep_searching,
     "search_slow": leave_a_gap, "actions_delayed": refuse_moves, "records_unreadable": garble,
-    "event_held": hold_event, "brake": brake, "rule_lowered": lower_rule, "integration_lost": revoke,
-    "api_silent": hang,
+    "field_missing": rename_field, "event_held": hold_event, "brake": brake, "rule_lowered": lower_rule,
+    "integration_lost": revoke, "api_silent": hang,
 })  # fmt: skip
 EXAMPLES = """@rule(mode=ENFORCE, limit=per_hour(9))
     @example(sample.message(final_disposition="MALICIOUS"), gives=Move("DeletedItems"))

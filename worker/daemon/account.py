@@ -10,6 +10,7 @@ from worker.api import Budget, Client, Clock, HttpTransport, Urgency
 from worker.audit.announcements import Terms
 from worker.audit.announcer import Announcer
 from worker.audit.deliveries import Deliveries
+from worker.daemon.fields import Fields
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
 from worker.intake.reader import Intake
@@ -97,6 +98,7 @@ class AccountWorker:
         )
 
         self.unreadable = UnreadableRecords(own, self.intakes)
+        self.fields = Fields(own, self.intakes, services.outlets.log)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
     @property
@@ -119,6 +121,7 @@ class AccountWorker:
             ("unreadable records", self.unreadable.step),
             ("domains", self.integration.check),
             ("announcements", self.announcer.step),
+            ("fields", self.fields.keep),
         )
         return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside)]
 

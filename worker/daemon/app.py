@@ -10,6 +10,7 @@ from worker.api.pacing import Urgency
 from worker.audit.stream import Head
 from worker.daemon import figures
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
+from worker.daemon.fields import MissingField, find_missing
 from worker.daemon.readiness import (
     SILENT,
     TURNS,
@@ -69,14 +70,17 @@ class App:
         figures.describe_process(metrics, settings.ceiling, time.time())
         figures.declare_sources(metrics, [intake.source.name for worker in self.workers for intake in worker.intakes])
         ceiling = settings.ceiling.name.lower()
+        for worker in self.workers:
+            await worker.fields.recall()
         self.log.info("started", rules=len(bundle.rules), ceiling=ceiling, pid=os.getpid())
         await self.write(NewRecord("started", {"ceiling": ceiling, "version": version("worker")}))
         await self.write_bundle()
 
     async def end(self) -> None:
-        """Record and log an orderly end, and keep what was spent."""
+        """Record and log an orderly end, and keep what was spent and seen."""
         await self.write(NewRecord("stopped"))
         for worker in self.workers:
+            await worker.fields.keep()
             spent = worker.connection.budget.count_spent()
             await self.services.ledger.keep_spent(worker.connection.credential, spent, self.services.clock.now())
         self.log.info("stopped")
@@ -175,11 +179,19 @@ class App:
                 name = worker.name_source(intake)
                 if unreadable := intake.legibility.explain():
                     yield Reason("records_unreadable", name, f"{name}: {unreadable}")
+            yield from (Reason("field_missing", one.about, one.says) for one in self._find_missing(worker, needed=True))
             yield from find_standstill(worker.account, self.standstill.get(worker.account, Standstill()), now)
             if worker.integration.problem:
                 yield Reason("integration_lost", worker.account, worker.integration.problem)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             yield from find_silence(connection.credential, connection.transport.silent)
+
+    def _find_missing(self, worker: AccountWorker, *, needed: bool) -> Iterator[MissingField]:
+        """Yield the fields that have gone from what an account brings: those that somebody needs, or the others."""
+        rules, now = self.services.host.bundle.rules, self.services.clock.now()
+        for intake in worker.needed:
+            found = find_missing(intake, worker.name_source(intake), rules, now)
+            yield from (field for field in found if field.is_needed == needed)
 
     def _collect_troubles(self) -> Iterator[Trouble]:
         """Yield what stands in the way, with the name of what it stops; a source that nobody needs is not missed."""
@@ -207,6 +219,8 @@ class App:
             if still.unreadable:
                 records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
                 yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
+        for worker in self.workers:
+            yield from (field.says for field in self._find_missing(worker, needed=False))
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             yield from warn_of_spending(connection.budget.estimate_wait(Urgency.HEAD))
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))

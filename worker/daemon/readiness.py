@@ -15,6 +15,7 @@ Kind = Literal[
     "search_slow",
     "actions_delayed",
     "records_unreadable",
+    "field_missing",
     "event_held",
     "brake",
     "rule_lowered",

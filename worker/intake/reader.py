@@ -17,6 +17,7 @@ from worker.intake.coverage import Interval, find_gaps, find_horizon
 from worker.intake.legibility import Legibility
 from worker.intake.mails import name_heard
 from worker.intake.paging import ENDLESS, Stuck, walk_pages
+from worker.intake.presence import FieldWatch
 from worker.intake.requests import follow_requests
 from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
@@ -43,6 +44,7 @@ class Intake:
         self.totals: Counter[str] = Counter()
         """Counts since the start: read, new, decisions."""
         self.legibility = Legibility(services.clock, source.name)
+        self.fields = FieldWatch(source.name, source.kind)
         self._services, self._judge = services, judge
         self._ledger, self._clock = services.ledger, services.clock
         self._pace, self._settle = pace, timing.settle
@@ -98,6 +100,7 @@ class Intake:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
                     page = await self._enter_page(place(fetched, after), partial(self._plan.advance, after=after))
+                    self.fields.note(page.news.sights, page.now)
                     new += len(page.news.sights)
                     slice_ = after
         except CutShort as error:

@@ -87,14 +87,15 @@ def read_patiently(kind: type[AnyNoun], raw: bytes | Raw) -> AnyNoun:
     """Read field by field, whatever is wrong with the others; raise Unreadable."""
     flaws = _Flaws([], [])
     try:
-        record = cast("AnyNoun", _read_struct(_describe(kind), mending.decode(raw), "", flaws))
+        record = cast("AnyNoun", _read_struct(describe(kind), mending.decode(raw), "", flaws))
     except HOSTILE as problem:
         raise Unreadable(str(problem)) from None
     return flaws.apply(record)
 
 
 @cache
-def _describe(kind: type[Noun]) -> StructType:
+def describe(kind: type[Noun]) -> StructType:
+    """Return what a type of record looks like on the wire."""
     return cast("StructType", msgspec.inspect.type_info(kind))
 
 
@@ -139,7 +140,7 @@ class _Older(NamedTuple):
 @cache
 def _prepare(kind: type[AnyNoun]) -> tuple[Callable[[bytes | Raw], AnyNoun], tuple[_Older, ...]]:
     """Return what decodes a record strictly, and the older names in it and in the records that it holds."""
-    older = (_Older(f'"{name}"'.encode(), _make_getter(path)) for path, name in _walk_older(_describe(kind), ""))
+    older = (_Older(f'"{name}"'.encode(), _make_getter(path)) for path, name in _walk_older(describe(kind), ""))
     return msgspec.json.Decoder(kind).decode, tuple(older)
 
 
@@ -148,7 +149,7 @@ def _walk_older(type_: StructType, path: str) -> Iterator[tuple[str, str]]:
     for field in type_.fields:
         if older := get_older(cast("type[Noun]", type_.cls)).get(field.name):
             yield path + field.name, older
-        held, many = _find_struct(field.type)
+        held, many = find_struct(field.type)
         if held:
             yield from _walk_older(held, f"{path}{field.name}{'[].' if many else '.'}")
 
@@ -163,12 +164,12 @@ def _make_getter(path: str) -> Callable[[Noun], object]:
     return lambda record: all(map(get_inner, cast("tuple[Noun, ...]", get(record))))
 
 
-def _find_struct(type_: Type) -> tuple[StructType | None, bool]:
+def find_struct(type_: Type) -> tuple[StructType | None, bool]:
     """Return the record in a type: itself, one that may be null, or those of a list; and whether it is a list."""
     if isinstance(type_, UnionType):
-        return next((found for found in map(_find_struct, type_.types) if found[0]), (None, False))
+        return next((found for found in map(find_struct, type_.types) if found[0]), (None, False))
     if isinstance(type_, VarTupleType):
-        return _find_struct(type_.item_type)[0], True
+        return find_struct(type_.item_type)[0], True
     return (type_ if isinstance(type_, StructType) else None), False
 
 

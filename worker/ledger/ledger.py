@@ -14,6 +14,7 @@ from worker.ledger import (
     integrations,
     orders,
     pages,
+    presence,
     retention,
     settling,
     sights,
@@ -31,6 +32,7 @@ from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
+from worker.ledger.presence import Memories
 from worker.ledger.reader import LedgerReader
 from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
@@ -252,6 +254,14 @@ class Ledger(LedgerReader):
     async def keep_integrated(self, account: str, domains: dict[str, float]) -> None:
         """Write down when each domain's mailboxes could last be reached."""
         await self._put(integrations.keep_integrated, account, domains)
+
+    async def read_presence(self, account: str) -> Memories:
+        """Return what is remembered of the fields that records have."""
+        return await self._read(presence.read_presence, account)
+
+    async def keep_presence(self, account: str, memories: Memories) -> None:
+        """Write down what is remembered of the fields that records have."""
+        await self._put(presence.keep_presence, account, memories)
 
     async def cursor(self, account: str, sink: str) -> int:
         """Return the number of the last audit record that a sink has taken."""

@@ -1,0 +1,97 @@
+"""The fields of what is read: remembered across restarts, told to whom it concerns, and given up after a week."""
+
+import time
+
+import pytest
+
+from tests.daemon import test_reasons as reasons
+from tests.daemon.bench import Bench
+from tests.faults.rig import Trapped
+from tests.rule_files import rule_files
+from worker.daemon import App
+from worker.intake.presence import FORGOTTEN, MISSED
+from worker.ledger.presence import FieldMemory, Track
+from worker.sandbox import ACCOUNT
+
+pytestmark = pytest.mark.slow  # it starts a process
+NAMES = """
+    @rule
+    def names(message: Message) -> Move | None:
+        "Look at where it came from."
+        return Move("JunkEmail") if message.{name} else None
+"""
+
+
+def missing(*paths: str, days: float = 0.0) -> dict[str, FieldMemory]:
+    """Return the memory of fields of mail that have been gone for so many days."""
+    since = time.time() - 60 - days * 86400
+    track = Track(usual=True, missed=MISSED, since=since, doubted=since, last=since + 30)
+    return {"messages": FieldMemory(there=dict.fromkeys(paths, track))}
+
+
+async def open_with(app: App, memory: dict[str, FieldMemory]) -> App:
+    """Begin with this memory in the ledger."""
+    await app.services.ledger.keep_presence(ACCOUNT, memory)
+    await app.begin()
+    return app
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "needs"),
+    [
+        ("from_name", "from_name", "which names needs"),
+        ("x_originating_ip", "from_name", ""),
+        ("dmarc", "validation.dmarc", "which names needs"),
+        ("dmarc", "validation", "which names needs"),
+        ("domain", "sender", "which the worker itself and names needs"),
+        ("spf", "is_quarantined", "which the worker itself needs"),
+    ],
+)
+async def test_a_field_that_nobody_needs_is_a_warning(bench: Bench, name: str, path: str, needs: str) -> None:
+    rule_files(bench.rules, names=NAMES.format(name=name))
+    async with bench.app() as app:
+        await open_with(app, missing(path))
+        told, found = app.find_reasons(), app.check_readiness()
+    assert (bool(told), needs in "".join(told)) == (bool(needs), True)
+    assert [says for says in found.warnings if "which no rule needs" in says][:1] == list(
+        found.warnings if not needs else ()
+    )
+
+
+async def test_a_field_is_missed_after_a_restart_and_given_up_after_a_week(bench: Bench) -> None:
+    async with bench.app() as app:
+        await open_with(app, missing("sender"))
+        await app.end()
+    async with bench.app() as app:
+        await app.begin()
+        assert "field_missing" in app.check_readiness().reasons
+        bench.ahead = FORGOTTEN
+        assert app.find_reasons() == ()
+        await app.workers[0].fields.keep()
+        assert "a field is given up: it has been missing for 7 days" in [line["event"] for line in bench.told()]
+        kept = await app.services.ledger.read_presence(ACCOUNT)
+        assert not kept["messages"].there["sender"].usual
+
+
+async def test_what_a_loop_reads_is_looked_at_and_remembered(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        bench.world.arrive(5, "outbreak")
+        await app.workers[0].intakes[0].read_head()
+        await app.end()
+        kept = await app.services.ledger.read_presence(ACCOUNT)
+    assert kept["messages"].there["sender"].kept == 5
+
+
+async def test_mail_that_comes_with_the_field_again_ends_it(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    async with bench.api(), bench.app() as app:
+        await reasons.lack_field(bench, app.services.ledger)
+        await app.begin()
+        await app.workers[0].intakes[0].read_head()
+        assert len(app.find_reasons()) == 1
+        bench.world.trap = None
+        bench.world.add_message(sender="ada@c0rp.example")
+        await app.workers[0].intakes[0].read_head()
+        assert list(app.workers[0].intakes[0].fields.find_losses(time.time())) == []

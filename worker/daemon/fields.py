@@ -1,0 +1,72 @@
+"""The fields of what is read: remembered across restarts, and told with those who need them when they have gone."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from worker.intake.presence import Loss
+from worker.intake.reader import Intake
+from worker.intake.usage import find_users, is_own
+from worker.judging.services import AccountServices
+from worker.language.rules import RuleInfo
+from worker.telemetry import Log
+from worker.wording import count
+
+EVERY = 60.0
+"""Seconds between two times that the ledger is told."""
+ADVICE = "run worker check --live, and update the worker; after 7 days it counts as given up"
+
+
+class MissingField(NamedTuple):
+    """A field that has gone, and whether anybody needs it."""
+
+    about: str
+    says: str
+    is_needed: bool
+
+
+class Fields:
+    """Remembers which fields the records of an account have."""
+
+    def __init__(self, services: AccountServices, intakes: Sequence[Intake], log: Log) -> None:
+        """Begin without a memory; it is in the ledger."""
+        self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
+        self._intakes, self._log = intakes, log
+        self._begun = False
+
+    async def recall(self) -> None:
+        """Go on with what the ledger remembers."""
+        memories = await self._ledger.read_presence(self._account)
+        for intake in self._intakes:
+            intake.fields.recall(memories)
+        self._begun = True
+
+    async def keep(self) -> float:
+        """Let the ledger remember, and give up what has been gone for long; return the seconds until the next time."""
+        if not self._begun:
+            await self.recall()
+        for field in [field for intake in self._intakes for field in intake.fields.forget_lost(self._clock.now())]:
+            self._log.warning("a field is given up: it has been missing for 7 days", field=field)
+        kept = {group: one for intake in self._intakes for group, one in intake.fields.memories.items()}
+        await self._ledger.keep_presence(self._account, kept)
+        return EVERY
+
+
+def find_missing(intake: Intake, name: str, rules: Iterable[RuleInfo], now: float) -> Iterator[MissingField]:
+    """Yield each field that has gone from a source of this name."""
+    rules = tuple(rules)
+    for loss in intake.fields.find_losses(now):
+        kind = intake.source.kind
+        users, own = find_users(rules, kind, loss.path), is_own(kind, loss.path)
+        needing = " and ".join(filter(None, ("the worker itself" * own, ", ".join(users))))
+        says = f"{name}: {describe_loss(loss)}, which {needing or 'no rule'} needs: {ADVICE}"
+        yield MissingField(f"{name} {loss.group} {loss.path}", says, bool(needing))
+
+
+def describe_loss(loss: Loss) -> str:
+    """Say which field has gone, from how many records, and since when."""
+    called = "" if loss.path == loss.written else f" (in rules: {loss.path})"
+    what = "null" if loss.is_null else "missing"
+    since = datetime.fromtimestamp(loss.since, UTC)
+    lately = f"in the last {count(loss.missed, 'record', 'records')} of {loss.group} that were looked at"
+    return f"{loss.written}{called} is {what} {lately}, since {since:%Y-%m-%d %H:%M} UTC, and was there before"

@@ -1,0 +1,247 @@
+"""Presence: which documented fields are in practically all records of a source, and which of them have gone from all.
+
+A field that Cloudflare renames or drops reads as empty, so the rules that need it just fall silent. What gives it away
+is that it was always there before. A few records are looked at, which costs next to nothing.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple, cast
+
+import msgspec
+from msgspec.inspect import StructType
+
+from worker.language.base import Noun, get_older
+from worker.language.models import TRIGGERS
+from worker.language.reading import HOSTILE, describe, find_struct
+from worker.ledger.presence import FieldMemory, Memories, Track
+from worker.ledger.values import Sight
+
+A_SECOND, AT_ONCE = 1.0, 20
+"""Records of a group that are looked at in a second, and what is saved up: reading costs practically no more."""
+FRESH = 3600.0
+"""Seconds since it came for which a record counts: an old one has been through more, and may have other fields."""
+USUAL, SPAN = 100, 600.0
+"""Usual is what so many records in a row have, over so many seconds, so that one campaign is no habit."""
+SHARE = 0.01
+"""Most of the records that may lack what is usual."""
+MISSED = 20
+"""Records in a row without a usual field, after which it has gone."""
+SOONEST, LATEST = 5.0, 6 * 3600.0
+"""Seconds that they span at least: half of what so many usually take, so that one outbreak is no change of the API."""
+FORGOTTEN = 7 * 86400.0
+"""Seconds after which a field that is gone, or sometimes there, counts as one that need not be there."""
+WINDOW = 2000
+LIST_OLDER = {"modified_at": "last_modified"}
+"""What is read as a field of its own in lists, although it is an older name of another."""
+CLEAN = "clean {}"
+
+
+class Shape(NamedTuple):
+    """The documented fields of an object, by each name that the API gives or gave them."""
+
+    paths: dict[str, str]
+    """Their paths, as rules name them."""
+    written: dict[str, str]
+    """By path: as the API names it today."""
+    held: dict[str, "Shape"]
+    """By path: the shape of the object in it, or of the first of a list of them."""
+
+
+class Loss(NamedTuple):
+    """A field that all records had and none has any more."""
+
+    group: str
+    path: str
+    """As rules name it."""
+    written: str
+    """As the API names it."""
+    is_null: bool
+    """It is there, but null."""
+    missed: int
+    since: float
+
+
+@cache
+def describe_shape(kind: str) -> Shape:
+    """Return the documented fields of what triggers rules, by the name of its type."""
+    return _describe_shape(describe(TRIGGERS[kind]), "", "")
+
+
+def _describe_shape(type_: StructType, path: str, written: str) -> Shape:
+    older, shape = get_older(cast("type[Noun]", type_.cls)) | LIST_OLDER, Shape({}, {}, {})
+    for field in type_.fields:
+        if field.encode_name in older.values():  # it is told by the field of which it is an older name
+            continue
+        own = path + field.name
+        shape.paths.update(dict.fromkeys(filter(None, (older.get(field.name), field.encode_name)), own))
+        shape.written[own] = written + field.encode_name
+        held, _ = find_struct(field.type)
+        if held:
+            shape.held[own] = _describe_shape(held, own + ".", f"{written}{field.encode_name}.")
+    return shape
+
+
+class Presence:
+    """What the records of one group have, and what has gone from them."""
+
+    def __init__(self, group: str, kind: str) -> None:
+        """Begin without a memory."""
+        self.memory = FieldMemory()
+        self._group, self._shape = group, describe_shape(kind)
+        self._saved, self._counted = float(AT_ONCE), 0.0
+
+    def look(self, sights: Sequence[Sight], now: float) -> None:
+        """Look at some of these, spread over all of them, as many as may be looked at by now."""
+        self._saved = min(AT_ONCE, self._saved + max(0.0, now - self._counted) * A_SECOND)
+        self._counted = now
+        if not sights or not (allowed := int(self._saved)):
+            return
+        chosen = sights[:: -(-len(sights) // allowed)]
+        self._saved -= len(chosen)
+        times = [one.reading.thing.time for one in chosen]
+        self.note([one.reading.raw for one in chosen], min(times), max(times))
+
+    def note(self, records: Sequence[bytes], begins: float, ends: float) -> None:
+        """Note the fields of some records, which are this old."""
+        tally = _Tally(Counter(), Counter(), Counter())
+        for raw in records:
+            try:
+                tally.add(self._shape, msgspec.json.decode(raw))
+            except HOSTILE:  # that it is damaged is told elsewhere
+                continue
+        for path, looked in tally.looked.items():
+            for tracks, had in ((self.memory.there, tally.there[path]), (self.memory.filled, tally.filled[path])):
+                note_field(tracks.setdefault(path, Track()), had, looked - had, (begins, ends))
+
+    def find_losses(self, now: float) -> Iterator[Loss]:
+        """Yield each field that has gone; not what was in one that has gone itself."""
+        gone = {path for path, track in self.memory.there.items() if has_gone(track, now)}
+        null = {path for path, track in self.memory.filled.items() if has_gone(track, now)} - gone
+        for path, written in _walk(self._shape, gone | null):
+            track = (self.memory.there if path in gone else self.memory.filled)[path]
+            yield Loss(self._group, path, written, path in null, track.missed, track.since)
+
+    def forget_lost(self, now: float) -> Iterator[str]:
+        """Forget the fields that have been gone for long, and yield how the API called them."""
+        for tracks in (self.memory.there, self.memory.filled):
+            for path in [path for path, track in tracks.items() if is_over(track, now)]:
+                tracks[path] = Track()
+                yield path
+
+
+class _Tally(NamedTuple):
+    """How many records were looked at for each field, have it, and have more than null in it."""
+
+    looked: Counter[str]
+    there: Counter[str]
+    filled: Counter[str]
+
+    def add(self, shape: Shape, record: Mapping[str, object]) -> None:
+        """Add an object, and the objects in it."""
+        paths, seen = shape.paths, dict[str, object]()
+        for name, value in record.items():
+            if (path := paths.get(name)) and seen.get(path) is None:
+                seen[path] = value
+        self.looked.update(shape.written.keys())
+        self.there.update(seen.keys())
+        self.filled.update(path for path, value in seen.items() if value is not None)
+        for path, held in shape.held.items():
+            value = seen.get(path)
+            first = value[0] if isinstance(value, list) and value else value
+            if isinstance(first, dict):
+                self.add(held, first)
+
+
+def note_field(track: Track, had: int, lacked: int, span: tuple[float, float]) -> None:
+    """Note how many records, which are this old, had a field, and how many lacked it."""
+    begins, ends = span
+    if track.usual and not (lacked or track.missed or track.doubted):  # nearly always, and it has to be quick
+        track.kept, track.looked, track.last = track.kept + had, track.looked + had, ends
+        return
+    _count(track, had, lacked)
+    if had and lacked:
+        track.kept = track.missed = 0
+    elif had:
+        track.began = begins if not track.kept else min(track.began, begins)
+        track.kept, track.missed = track.kept + had, 0
+    else:
+        track.since = begins if not track.missed else min(track.since, begins)
+        track.kept, track.missed = 0, track.missed + lacked
+    track.last = max(track.last, ends)
+    _judge(track, begins if lacked else 0.0)
+
+
+def _count(track: Track, had: int, lacked: int) -> None:
+    """Count what was looked at; what is missed already does not make it less usual."""
+    if track.looked >= WINDOW:
+        track.looked, track.lacked = WINDOW // 2, track.lacked * WINDOW // 2 // track.looked
+    if not (track.usual and track.missed >= MISSED):
+        track.looked, track.lacked = track.looked + had + lacked, track.lacked + lacked
+
+
+def _judge(track: Track, lacked_at: float) -> None:
+    """Judge whether a field is usual; what was so is doubted for a week before it is not."""
+    if lacked_at and not track.doubted:
+        track.doubted = lacked_at
+    long = track.kept >= USUAL and track.last - track.began >= SPAN
+    if long and track.lacked <= SHARE * track.looked:
+        track.usual, track.doubted, track.pace = True, 0.0, (track.last - track.began) / track.kept
+    elif track.usual and track.kept and track.doubted and track.last - track.doubted > FORGOTTEN:
+        track.usual = False
+
+
+def has_gone(track: Track, now: float) -> bool:
+    """Tell whether a usual field is in no record any more."""
+    patience = min(max(SOONEST, MISSED * track.pace / 2), LATEST)
+    lasts = track.last - track.since >= patience
+    return track.usual and track.missed >= MISSED and lasts and not is_over(track, now)
+
+
+def is_over(track: Track, now: float) -> bool:
+    """Tell whether a field has been gone for so long that it counts as given up."""
+    return track.usual and track.missed >= MISSED and now - track.since > FORGOTTEN
+
+
+def _walk(shape: Shape, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield those paths that are wanted, and how the API writes them; nothing that lies in one of them."""
+    for path, written in shape.written.items():
+        if path in wanted:
+            yield path, written
+        elif path in shape.held:
+            yield from _walk(shape.held[path], wanted)
+
+
+class FieldWatch:
+    """Watches the fields of one source: clean mail and detections apart, as rules decide which of them are read."""
+
+    def __init__(self, source: str, kind: str) -> None:
+        """Begin without a memory."""
+        groups = (source, CLEAN.format(source)) if kind == "Message" else (source,)
+        self._groups = {group: Presence(group, kind) for group in groups}
+        self._source = source
+
+    def note(self, sights: Sequence[Sight], now: float) -> None:
+        """Look at some of what a page brought."""
+        fresh = [one for one in sights if one.number == 1 and one.reading.thing.time >= now - FRESH]
+        for group, presence in self._groups.items():
+            presence.look([one for one in fresh if (one.reading.verdict == "NONE") == (group != self._source)], now)
+
+    def find_losses(self, now: float) -> list[Loss]:
+        """Return each field that all records had and none has any more."""
+        return [loss for presence in self._groups.values() for loss in presence.find_losses(now)]
+
+    def forget_lost(self, now: float) -> list[str]:
+        """Forget what has been gone for long, and return what that was."""
+        return [f"{path} of {group}" for group, one in self._groups.items() for path in one.forget_lost(now)]
+
+    @property
+    def memories(self) -> Memories:
+        """What is remembered, by the group of records."""
+        return {group: presence.memory for group, presence in self._groups.items()}
+
+    def recall(self, memories: Memories) -> None:
+        """Go on with what was remembered before."""
+        for group, presence in self._groups.items():
+            presence.memory = memories.get(group, presence.memory)

@@ -1,0 +1,62 @@
+"""Usage: who depends on a field of what a source brings, as far as the code of the rules says so."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+
+from msgspec.structs import fields
+
+from worker.intake.sources import ReportKey, SubmissionKey
+from worker.language.base import Noun, get_keys
+from worker.language.models import DISPOSITION_OF, TRIGGERS
+from worker.language.policies import ListEntry
+from worker.language.rules import OFF, RuleInfo
+from worker.observations import MessageKey, NamesKey
+
+OWN: dict[str, tuple[type[Noun], ...]] = {
+    "Message": (MessageKey, NamesKey),
+    "Report": (ReportKey,),
+    "Submission": (SubmissionKey,),
+    "BlockedSender": (ListEntry,),
+    "AllowPolicy": (ListEntry,),
+}
+"""By trigger: what the worker itself reads of it."""
+
+
+@cache
+def is_own(kind: str, path: str) -> bool:
+    """Tell whether the worker itself needs a field."""
+    own = {field.name for part in OWN[kind] for field in fields(part)} | {*get_keys(TRIGGERS[kind])}
+    return path in own
+
+
+def find_users(rules: Iterable[RuleInfo], kind: str, path: str) -> tuple[str, ...]:
+    """Return the rules that may use a field of their event."""
+    return tuple(rule.name for rule in rules if rule.trigger == kind and rule.mode is not OFF and may_use(rule, path))
+
+
+def may_use(rule: RuleInfo, path: str) -> bool:
+    """Tell whether a rule names a field of its event, or what is read from it: in its file or in one it may import."""
+    judged_by = DISPOSITION_OF.get(rule.trigger) if rule.dispositions is not None else ""
+    return path == judged_by or not _read_names(rule.file, rule.fingerprint).isdisjoint(_list_names(rule.trigger, path))
+
+
+@cache
+def _list_names(kind: str, path: str) -> frozenset[str]:
+    """Return the names by which a rule reads a field: its own, and those of the properties that read it."""
+    own = path.rpartition(".")[2]
+    members = ((name, getattr(TRIGGERS[kind], name)) for name in dir(TRIGGERS[kind]))
+    return frozenset({own, *(name for name, one in members if isinstance(one, property) and own in _list_reads(one))})
+
+
+def _list_reads(member: property) -> Iterator[str]:
+    yield from getattr(member.fget, "__code__").co_names  # noqa: B009 (not every callable has one, but each of these)
+
+
+@lru_cache(maxsize=1024)
+def _read_names(file: str, _fingerprint: str) -> frozenset[str]:
+    """Return what follows a dot in a rule file and in the files that it may import, as the fingerprint knows them."""
+    path = Path(file)
+    texts = (one.read_text("utf-8") for one in (path, *sorted(path.parent.glob("_*.py"))))
+    return frozenset(name for text in texts for name in re.findall(r"\.\s*([A-Za-z_]\w*)", text))
