@@ -16,7 +16,9 @@ def test_a_round_acts_proves_and_says_so(shell: Shell) -> None:
         outbreak = serving.world.arrive(20, "outbreak")
         shell.set(**serving.environment(shell.folder, WORKER_CEILING="enforce", WORKER_SETTLE="4s"))
         code, out, _ = shell.type("run", "--once")
-    assert (code, "no gap is open; all entries are settled" in out) == (0, True)
+    assert (code, "\n\nno gap is open; all entries are settled\n" in out) == (0, True)
+    assert out.startswith("entries of the ledger, by action and state:\naction ")
+    assert "\n\nrequests of this round:\noperation " in out
     assert {mail.now.folder for mail in outbreak} == {"DeletedItems"}
     assert serving.world.repeats() == []
 

@@ -143,9 +143,7 @@ async def _tell_story(app: "App", since: float) -> "Story":
 
 
 def _print_figures(figures: "Figures") -> None:
-    states = sorted({state for counts in figures.entries.values() for state in counts})
-    rows = [(kind, *(counts.get(state, "") for state in states)) for kind, counts in figures.entries.items()]
-    output.print_table(("action", *states), rows)
+    output.print_entries(figures.entries)
     typer.echo()
     output.print_table(("measured", "figure"), list(list_figures(figures)))
 

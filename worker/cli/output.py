@@ -52,6 +52,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     layout.print_grid(columns, cells, WHOLE)
 
 
+def print_entries(counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how many entries there are, by action and state."""
+    states = sorted({state for each in counts.values() for state in each})
+    if states:
+        print_table(
+            ("action", *states), [(kind, *(each.get(one, 0) for one in states)) for kind, each in counts.items()]
+        )
+    else:
+        typer.echo("no entries yet")
+
+
 def print_card(row: Row) -> None:
     """Print one row as a card; long values go on in the next line."""
     layout.print_card(list(row), list(map(format_cell, row.values())))

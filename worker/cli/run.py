@@ -84,9 +84,11 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     if as_json:
         output.print_json(summary)
         return
-    rows = [(kind, state, n) for kind, states in summary.entries.items() for state, n in states.items()]
-    output.print_table(("action", "state", "entries"), rows)
+    typer.echo("entries of the ledger, by action and state:")
+    output.print_entries(summary.entries)
+    typer.echo("\nrequests of this round:")
     output.print_table(("operation", "calls"), list(summary.calls.items()))
+    typer.echo()
     gaps = wording.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
     unsettled = wording.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
     typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")

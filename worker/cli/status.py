@@ -182,7 +182,7 @@ def _print_daemon(daemon: DaemonStatus) -> None:
 def _print_account(account: dict[str, Any]) -> None:
     typer.echo(f"account {account['account']}")
     output.print_card(tell_overview(account))
-    _print_entries(account["entries"])
+    output.print_entries(account["entries"])
     typer.echo()
     rows = [{**row, "until": row["until"] or "not read yet"} for row in account["sources"]]
     output.print_rows(rows, SOURCE_COLUMNS, as_json=False, empty="")
@@ -193,12 +193,3 @@ def _print_account(account: dict[str, Any]) -> None:
     typer.echo()
     output.print_rows(account["failing rules"], FAILURE_COLUMNS, as_json=False, empty="no rule has failed")
     typer.echo(f"ledger size: {sum(account['bytes'].values()) / 1e6:.1f} MB")
-
-
-def _print_entries(entries: dict[str, dict[str, int]]) -> None:
-    states = sorted({state for counts in entries.values() for state in counts})
-    rows = [(kind, *(counts.get(state, 0) for state in states)) for kind, counts in entries.items()]
-    if rows:
-        output.print_table(("action", *states), rows)
-    else:
-        typer.echo("no entries yet")
