@@ -36,6 +36,11 @@ def count_events(causes: Iterable[str]) -> str:
     return ", ".join(count(number, *NOUNS.get(kind, (kind,))) for kind, number in counts.items())
 
 
+def name_state(state: str) -> str:
+    """Return what people call a state of entries: to them, *held* are events that wait for a fact."""
+    return "queued" if state == "held" else state
+
+
 def name_event(cause: str, subject: str, sender: str, recipients: Sequence[str] = ()) -> str:
     """Name a mail by what can be read of it; anything else by its kind and id, which stand in the event's key."""
     parts = [repr(escape(subject, WORDS))] if subject else []

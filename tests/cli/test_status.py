@@ -14,9 +14,10 @@ import pytest
 from tests.api.desk import http, serving
 from tests.cli.shell import Shell
 from tests.faults.rig import LISTENS, Rig
-from tests.ledger.desk import reading
+from tests.ledger.desk import ME, Desk, reading
 from tests.rule_files import rule_files
 from worker.cli.status import ask_daemon
+from worker.language.actions import Move
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Held, Mishap, Page, Sight
 from worker.settings import Listen
@@ -71,6 +72,16 @@ def test_what_is_held_is_told_with_since_when_and_why(shell: Shell) -> None:
     aside = Held(sight=Sight(reading(), 1), why="needs Trace", since=time.time() - 300, tries=0, next_at=0.0)
     enter_pages(Page(account="a1", now=time.time(), source="messages", held=(aside,)))
     assert "held        1 event, the oldest for 5m: needs Trace" in shell.type("status")[1]
+
+
+def test_only_events_are_called_held_and_entries_queued(shell: Shell) -> None:
+    drafts = Desk().draft(), Desk().draft(Move("Inbox"), cause="2026-01-05T12:00:00Z/Message/m1/2")
+    enter_pages(Page(account=ME, now=time.time(), source="messages", drafts=drafts))
+    assert shell.json("status")["accounts"][0]["entries"]["Move"] == {"held": 1, "ready": 1}
+    out = shell.type("status")[1]
+    assert re.findall(r"held +\w+", out) == ["held        none"]
+    assert re.search(r"^action +queued +ready *$", out, re.MULTILINE)
+    assert "→ queued" in shell.type("audit", "query")[1]
 
 
 def test_the_table_of_brakes_is_named(worked: Shell) -> None:

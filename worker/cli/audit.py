@@ -15,6 +15,7 @@ from worker.cli import context, output
 from worker.cli.filters import Recipient, Sender, Since, Subject, make_filter, parse_since
 from worker.cli.help import WithArguments
 from worker.errors import SettingsError
+from worker.wording import name_state
 
 if TYPE_CHECKING:
     from worker.audit.verify import Verdict
@@ -259,7 +260,7 @@ def _describe_record(record: dict[str, Any]) -> output.Row:
     return {
         **record,
         "at": datetime.fromisoformat(record["at"]),
-        "verb": [verb, f"→ {to}"] if to and to != verb else verb,
+        "verb": [verb, f"→ {name_state(to)}"] if to and to != verb else verb,
         "what": [part for part in (rules or record.get("rule"), _describe_action(record), on, why, who) if part],
     }
 

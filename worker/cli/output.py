@@ -11,6 +11,7 @@ import typer
 
 from worker.cli import layout
 from worker.escaping import escape, is_hidden
+from worker.wording import name_state
 
 LONGEST = 120
 """Most characters of one cell; longer text is cut."""
@@ -57,7 +58,8 @@ def print_entries(counts: Mapping[str, Mapping[str, int]]) -> None:
     states = sorted({state for each in counts.values() for state in each})
     if states:
         print_table(
-            ("action", *states), [(kind, *(each.get(one, 0) for one in states)) for kind, each in counts.items()]
+            ("action", *map(name_state, states)),
+            [(kind, *(each.get(one, 0) for one in states)) for kind, each in counts.items()],
         )
     else:
         typer.echo("no entries yet")

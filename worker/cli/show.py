@@ -9,7 +9,7 @@ import typer
 from worker.cli import context, output
 from worker.cli.layout import print_card
 from worker.errors import SettingsError
-from worker.wording import count
+from worker.wording import count, name_state
 
 if TYPE_CHECKING:
     from worker.cli.life import FoundMail, ShownEntry, ShownLife, ShownSight, SpokenAnswer
@@ -244,7 +244,7 @@ def _describe_entry(entry: "ShownEntry") -> Iterator[str]:
     action = " ".join(
         str(entry.action[name]) for name in ("type", "destination", "pattern", "kind") if name in entry.action
     )
-    yield f"{entry.id} {action}: {entry.review or entry.state}, by {', '.join(entry.rules)}"
+    yield f"{entry.id} {action}: {entry.review or name_state(entry.state)}, by {', '.join(entry.rules)}"
     yield f"  {entry.because}"
     if entry.said:
         yield f"  {entry.said}"
