@@ -18,8 +18,8 @@ from worker.language.reading import HOSTILE, describe, find_struct
 from worker.ledger.presence import FieldMemory, Memories, Track
 from worker.ledger.values import Sight
 
-A_SECOND, AT_ONCE = 1.0, 20
-"""Records of a group that are looked at in a second, and what is saved up: reading costs practically no more."""
+A_SECOND, SAVED, OF_A_PAGE = 1.0, 200.0, 50
+"""Records of a group that are looked at in a second, how many are saved up, and of how many of a page at most."""
 FRESH = 3600.0
 """Seconds since it came for which a record counts: an old one has been through more, and may have other fields."""
 USUAL, SPAN = 100, 600.0
@@ -47,6 +47,14 @@ class Shape(NamedTuple):
     """By path: as the API names it today."""
     held: dict[str, "Shape"]
     """By path: the shape of the object in it, or of the first of a list of them."""
+
+
+class Span(NamedTuple):
+    """From when to when some records are, and how many each of them stands for."""
+
+    begins: float
+    ends: float
+    weight: float = 1.0
 
 
 class Loss(NamedTuple):
@@ -90,21 +98,22 @@ class Presence:
         """Begin without a memory."""
         self.memory = FieldMemory()
         self._group, self._shape = group, describe_shape(kind)
-        self._saved, self._counted = float(AT_ONCE), 0.0
+        self._saved, self._counted = SAVED, 0.0
 
     def look(self, sights: Sequence[Sight], now: float) -> None:
         """Look at some of these, spread over all of them, as many as may be looked at by now."""
-        self._saved = min(AT_ONCE, self._saved + max(0.0, now - self._counted) * A_SECOND)
+        self._saved = min(SAVED, self._saved + max(0.0, now - self._counted) * A_SECOND)
         self._counted = now
-        if not sights or not (allowed := int(self._saved)):
+        if not sights or not (allowed := min(int(self._saved), OF_A_PAGE)):
             return
         chosen = sights[:: -(-len(sights) // allowed)]
         self._saved -= len(chosen)
         times = [one.reading.thing.time for one in chosen]
-        self.note([one.reading.raw for one in chosen], min(times), max(times))
+        span = Span(min(times), max(times), len(sights) / len(chosen))
+        self.note([one.reading.raw for one in chosen], span)
 
-    def note(self, records: Sequence[bytes], begins: float, ends: float) -> None:
-        """Note the fields of some records, which are this old."""
+    def note(self, records: Sequence[bytes], span: Span) -> None:
+        """Note the fields of some records."""
         tally = _Tally(Counter(), Counter(), Counter())
         for raw in records:
             try:
@@ -113,7 +122,7 @@ class Presence:
                 continue
         for path, looked in tally.looked.items():
             for tracks, had in ((self.memory.there, tally.there[path]), (self.memory.filled, tally.filled[path])):
-                note_field(tracks.setdefault(path, Track()), had, looked - had, (begins, ends))
+                note_field(tracks.setdefault(path, Track()), had, looked - had, span)
 
     def find_losses(self, now: float) -> Iterator[Loss]:
         """Yield each field that has gone; not what was in one that has gone itself."""
@@ -154,23 +163,30 @@ class _Tally(NamedTuple):
                 self.add(held, first)
 
 
-def note_field(track: Track, had: int, lacked: int, span: tuple[float, float]) -> None:
-    """Note how many records, which are this old, had a field, and how many lacked it."""
-    begins, ends = span
+def note_field(track: Track, had: int, lacked: int, span: Span) -> None:
+    """Note how many of some records had a field, and how many lacked it."""
     if track.usual and not (lacked or track.missed or track.doubted):  # nearly always, and it has to be quick
-        track.kept, track.looked, track.last = track.kept + had, track.looked + had, ends
+        track.kept, track.looked, track.last = track.kept + had, track.looked + had, span.ends
+        track.stood += had * span.weight
         return
     _count(track, had, lacked)
-    if had and lacked:
-        track.kept = track.missed = 0
-    elif had:
-        track.began = begins if not track.kept else min(track.began, begins)
-        track.kept, track.missed = track.kept + had, 0
+    if lacked:
+        _note_lack(track, had, lacked, span)
     else:
-        track.since = begins if not track.missed else min(track.since, begins)
-        track.kept, track.missed = 0, track.missed + lacked
-    track.last = max(track.last, ends)
-    _judge(track, begins if lacked else 0.0)
+        track.began = min(track.began, span.begins) if track.kept else span.begins
+        track.kept, track.stood, track.missed = track.kept + had, track.stood + had * span.weight, 0
+    track.last = max(track.last, span.ends)
+    _judge(track)
+
+
+def _note_lack(track: Track, had: int, lacked: int, span: Span) -> None:
+    """Note that some records lacked a field, or all of them did."""
+    if track.kept >= USUAL:
+        track.pace = (track.last - track.began) / track.stood
+    track.since = min(track.since, span.begins) if track.missed else span.begins
+    track.missed = 0 if had else track.missed + lacked
+    track.doubted = track.doubted or span.begins
+    track.kept, track.stood = 0, 0.0
 
 
 def _count(track: Track, had: int, lacked: int) -> None:
@@ -181,13 +197,10 @@ def _count(track: Track, had: int, lacked: int) -> None:
         track.looked, track.lacked = track.looked + had + lacked, track.lacked + lacked
 
 
-def _judge(track: Track, lacked_at: float) -> None:
+def _judge(track: Track) -> None:
     """Judge whether a field is usual; what was so is doubted for a week before it is not."""
-    if lacked_at and not track.doubted:
-        track.doubted = lacked_at
-    long = track.kept >= USUAL and track.last - track.began >= SPAN
-    if long and track.lacked <= SHARE * track.looked:
-        track.usual, track.doubted, track.pace = True, 0.0, (track.last - track.began) / track.kept
+    if track.kept >= USUAL and track.last - track.began >= SPAN and track.lacked <= SHARE * track.looked:
+        track.usual, track.doubted = True, 0.0
     elif track.usual and track.kept and track.doubted and track.last - track.doubted > FORGOTTEN:
         track.usual = False
 

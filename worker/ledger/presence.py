@@ -8,11 +8,13 @@ from worker.ledger.db.dialects import upsert
 from worker.ledger.db.tables import meta
 
 
-class Track(Struct, array_like=True):
+class Track(Struct, omit_defaults=True):
     """What the records of a source had of one field, as far as they were looked at. Times are those of the records."""
 
     kept: int = 0
     """Records in a row that had it; 0 when the last one had not."""
+    stood: float = 0.0
+    """How many records these stand for, as not all are looked at."""
     began: float = 0.0
     """The first of these."""
     last: float = 0.0
@@ -23,7 +25,7 @@ class Track(Struct, array_like=True):
     usual: bool = False
     """Whether it is in practically every record."""
     pace: float = 0.0
-    """Seconds from one to the next, when it became usual."""
+    """Seconds from one record to the next, while it was there."""
     missed: int = 0
     """Records in a row that lacked it; 0 when the last one had it."""
     since: float = 0.0
