@@ -16,6 +16,7 @@ WorkerError
 │  ├─ Rejected            the API rejected the request
 │  └─ Unsent              the client refused to send the request
 └─ Unsure                 sent, but no answer came: read back before trying again
+   └─ TooLong             the answer is longer than anybody reads: ask for less
 """
 
 
@@ -103,3 +104,7 @@ class Unsent(Permanent, ValueError):
 
 class Unsure(WorkerError):
     """A write was sent but no answer came, so it may or may not have been carried out."""
+
+
+class TooLong(Unsure):
+    """The answer is longer than it may be, and was not read to its end."""

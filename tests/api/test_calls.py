@@ -10,8 +10,8 @@ from msgspec import Raw
 
 from tests.api.desk import EPOCH, ROOT, Line, answer, client, http, loop_time, page, quickly, serving
 from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, SlowSearch, Urgency
-from worker.api.envelope import nothing, records
-from worker.errors import LeaseLost, Paced, Rejected, ServerFault, Unreachable, Unsure, WorkerError
+from worker.api.envelope import CutShort, nothing, records
+from worker.errors import LeaseLost, Paced, Rejected, ServerFault, TooLong, Unreachable, Unsure, WorkerError
 from worker.sandbox import ACCOUNT, Fault, MailFlow, World, serve
 
 HEAD = Urgency.HEAD
@@ -41,6 +41,15 @@ def test_a_read_that_fails_five_times_says_what_happened_last(error: WorkerError
     kind, asked = (Unreachable, "") if error is DOWN else (ServerFault, "GET /investigate: ")
     with pytest.raises(kind, match=rf"^{asked}{error}$"):
         quickly(lambda: read(line))
+
+
+def test_a_list_that_is_longer_than_is_read_counts_as_cut_short_and_a_write_as_unsure() -> None:
+    line = Line(*[TooLong("longer than 128 MB")] * 3)
+    with pytest.raises(CutShort, match="GET /investigate: longer than 128 MB"):
+        quickly(lambda: read(line))
+    with pytest.raises(Unsure):
+        quickly(lambda: write(line))
+    assert line.answers == []
 
 
 def test_pauses_are_shaken_by_what_was_handed_in_and_as_long_as_asked() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.desk import Server, http, serving
 from worker.api import Credential, HttpTransport, Request, Response
-from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
+from worker.errors import SettingsError, TooLong, Unreachable, Unsure, WorkerError
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -257,5 +257,5 @@ async def test_an_answer_beyond_all_measure_is_not_read_to_its_end(monkeypatch: 
     answers = http("200 OK", b"x" * (3 << 20)), http("200 OK", b"x" * (3 << 20) + b"x", "Connection: close")
     async with serving(*answers) as server, transport(server.url) as line:
         assert len((await line.send(READ)).body) == 3 << 20
-        with pytest.raises(Unsure, match="its answer is longer than 3 MB"):
+        with pytest.raises(TooLong, match="the answer of the API is longer than 3 MB"):
             await line.send(READ)

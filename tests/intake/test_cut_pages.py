@@ -1,6 +1,7 @@
 """A page that is cut short because of one mail: what is around it is read, its second stays open, at little cost."""
 
 import re
+from collections.abc import Callable
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from tests.reading import Room, malicious_is_moved
 from tests.support import Meddle, untouched
 from worker.api import Request, Response
+from worker.errors import TooLong
 from worker.intake.unreadable import UnreadableRecords
 from worker.observations import read_scan_time
 from worker.sandbox import ACCOUNT
@@ -24,6 +26,17 @@ def cutting(*messages: str) -> Meddle:
         found = [place for place in places if place > 0 and request.path.endswith("/investigate")]
         body = answer.body[: min(found) + 9] if found else answer.body
         return Response(status=answer.status, headers=answer.headers, body=body)
+
+    return meddle
+
+
+def overflowing(*messages: str) -> Meddle:
+    """Let every answer to a search that tells of one of these messages be longer than is read."""
+
+    def meddle(request: Request, answer: Response) -> Response:
+        if request.path.endswith("/investigate") and any(one.encode() in answer.body for one in messages):
+            raise TooLong("the answer of the API is longer than 128 MB")
+        return answer
 
     return meddle
 
@@ -48,10 +61,11 @@ async def read_on(room: Room, seconds: float) -> int:
     return searches(room) - before
 
 
-async def test_only_the_second_of_the_mail_that_cuts_its_page_short_stays_open() -> None:
+@pytest.mark.parametrize("losing", [cutting, overflowing])
+async def test_only_the_second_of_the_mail_that_cuts_its_page_short_stays_open(losing: Callable[..., Meddle]) -> None:
     room = Room(malicious_is_moved)
     lost, others = scatter(room)
-    room.meddle = cutting(lost)
+    room.meddle = losing(lost)
     await read_on(room, 60)
     assert await room.targets() == others
     assert await room.messages.find_gaps() == ()

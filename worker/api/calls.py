@@ -13,7 +13,7 @@ from worker.api.clock import Clock
 from worker.api.envelope import Answer, CutShort, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
-from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, Unreachable, Unsent, Unsure
+from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, TooLong, Unreachable, Unsent, Unsure
 
 ATTEMPTS, TWICE = 5, 2
 """Attempts of a read, with pauses of at most 0.5, 2, 8 and 20 s between them."""
@@ -137,6 +137,8 @@ class Calls:
                 return await self._send_once(endpoint, request, read, urgency)
             except Paced:
                 continue
+            except TooLong as error:
+                raise CutShort(str(error)) from None
             except Unsure as error:
                 raise ServerFault(str(error)) from None
 
@@ -160,7 +162,7 @@ class Calls:
             response = await self._transport.send(request)
             status = response.status
         except Unsure as error:
-            raise Unsure(f"{endpoint}: {error}") from None
+            raise type(error)(f"{endpoint}: {error}") from None
         finally:
             self.calls[str(endpoint), status] += 1
             self._on_call(str(endpoint), status, self._clock.monotonic() - sent)

@@ -38,7 +38,7 @@ EMPTY = Raw(b"[]")
 
 
 class CutShort(ServerFault):
-    """The answer ends in the middle, although it came whole: half of the list may be answered."""
+    """The answer came whole and ends in the middle, or is too long to be read: half of the list may be answered."""
 
 
 class Endpoint(Struct, frozen=True):

@@ -15,7 +15,6 @@ from aiohttp import (
     ClientError,
     ClientHandlerType,
     ClientHttpProxyError,
-    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
@@ -30,7 +29,7 @@ from yarl import URL
 
 from worker.api.credential import Credential
 from worker.api.silence import Silence
-from worker.errors import SettingsError, Unreachable, Unsure, WorkerError
+from worker.errors import SettingsError, TooLong, Unreachable, Unsure, WorkerError
 from worker.escaping import escape
 
 MOST_BYTES = 128 << 20
@@ -134,6 +133,8 @@ class HttpTransport:
                 body = await _read_body(response)
         except _Failed as failed:
             return failed.why
+        except TooLong as error:
+            return error
         except (ClientError, OSError, TimeoutError) as error:
             return _make_unsure(error)
         received = {name.lower(): value for name, value in response.headers.items()}
@@ -141,13 +142,13 @@ class HttpTransport:
 
 
 async def _read_body(response: ClientResponse) -> bytes:
-    """Read a body up to the limit; raise ClientPayloadError for a longer one."""
+    """Read a body up to the limit; raise TooLong for a longer one."""
     chunks, size = list[bytes](), 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
         size += len(chunk)
         if size > MOST_BYTES:
-            raise ClientPayloadError(f"its answer is longer than {MOST_BYTES >> 20} MB")
+            raise TooLong(f"the answer of the API is longer than {MOST_BYTES >> 20} MB")
     return b"".join(chunks)
 
 

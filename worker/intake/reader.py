@@ -26,7 +26,7 @@ from worker.judging.services import AccountServices, Timing
 from worker.ledger.entries import Outcome
 from worker.ledger.values import Broken, NewSights, Page, Reading, Slice
 
-CUT = "what the API answers for this moment is cut short"
+CUT = "what the API answers for this moment is cut short, or longer than any page that is read"
 UNREADABLE: dict[type[WorkerError], str] = {
     SlowSearch: "the search took more than 60 s to answer",
     Stuck: ENDLESS,
