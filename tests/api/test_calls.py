@@ -1,6 +1,7 @@
 """Calls: reads are retried, writes never; every request takes a turn and is counted."""
 
 import asyncio
+import threading
 import time
 import traceback
 from email.utils import formatdate
@@ -10,6 +11,7 @@ from msgspec import Raw
 
 from tests.api.desk import EPOCH, ROOT, Line, answer, client, http, loop_time, page, quickly, serving
 from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, SlowSearch, Urgency
+from worker.api.calls import AT_ONCE
 from worker.api.envelope import CutShort, nothing, records
 from worker.errors import LeaseLost, Paced, Rejected, ServerFault, TooLong, Unreachable, Unsure, WorkerError
 from worker.sandbox import ACCOUNT, Fault, MailFlow, World, serve
@@ -50,6 +52,13 @@ def test_a_list_that_is_longer_than_is_read_counts_as_cut_short_and_a_write_as_u
     with pytest.raises(Unsure):
         quickly(lambda: write(line))
     assert line.answers == []
+
+
+@pytest.mark.parametrize(("size", "waits"), [(AT_ONCE // 2, False), (2 * AT_ONCE, True)])
+async def test_a_large_answer_is_interpreted_beside_the_loop(size: int, waits: bool) -> None:  # noqa: FBT001
+    line = Line(answer(["x" * size]))
+    here = await client(line).call("GET", "/investigate", lambda _: threading.get_ident(), urgency=HEAD)
+    assert (here.result != threading.get_ident()) == waits
 
 
 def test_pauses_are_shaken_by_what_was_handed_in_and_as_long_as_asked() -> None:

@@ -1,7 +1,9 @@
 """Calls: each waits for its turn in the budget; reads are retried, writes are sent once."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import count
 from math import inf
 from urllib.parse import quote
@@ -22,6 +24,9 @@ LONGEST_ASKED = 60.0
 """A fault with a Retry-After of at most so many seconds is retried here; a longer one is the caller's."""
 SOON = 1.0
 """Seconds that a write may wait for its turn, because what was checked before it gets outdated."""
+AT_ONCE = 2 << 20
+"""Bytes of an answer that are interpreted at once, as all usual ones are; a larger one must not keep the loop waiting
+while its texts are mended, and is interpreted in a thread."""
 ACCEPTED = 202
 PROMISED = Endpoint("GET", "(the address of a 202)")
 Place = tuple[str, tuple[tuple[str, str], ...]]
@@ -150,7 +155,9 @@ class Calls:
         if is_json(response):  # anything else is from a proxy, and so is its Date
             self._clock.sync(response.headers.get("date", ""), sent=sent, received=self._clock.monotonic())
         self._budget.update(response.status, response.headers, turn)
-        result, info = interpret(endpoint, response, read, self._clock.now())
+        interpreting = partial(interpret, endpoint, response, read, self._clock.now())
+        large = len(response.body) > AT_ONCE
+        result, info = await asyncio.to_thread(interpreting) if large else interpreting()
         # Calculated backwards, because the API's time is unknown before the first answer.
         begun = self._clock.now() - (self._clock.monotonic() - sent)
         return Answer(response.status, result, info, response.headers, begun, sent, response.url)
