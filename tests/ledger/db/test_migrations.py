@@ -191,12 +191,14 @@ DYING = """
 import os, signal, sys
 from sqlalchemy import create_engine
 from worker.ledger.db.dialects import prepare
+from worker.ledger.db.runner import SyncRunner
 from worker.ledger.db.schema import bring_up
 engine = create_engine(f"sqlite:///{sys.argv[1]}")
 prepare(engine)
-with engine.begin() as conn:
+def migrate(conn):
     bring_up(conn)
     os.kill(os.getpid(), signal.SIGKILL)
+SyncRunner(engine).transact(migrate)
 """
 
 

@@ -17,7 +17,7 @@ from tests.ledger.desk import ME
 from tests.ledger.memory import in_memory
 from worker.audit.verify import verify
 from worker.errors import StoreError
-from worker.ledger.db.dialects import READS, prepare, upsert
+from worker.ledger.db.dialects import begin, prepare, upsert
 from worker.ledger.db.runner import AsyncRunner
 from worker.ledger.db.schema import bring_up
 from worker.ledger.db.tables import meta
@@ -128,10 +128,12 @@ async def test_whoever_reads_waits_for_nobody_who_writes_and_the_other_way_round
     one, two = await file(tmp_path), await file(tmp_path)
     engine = create_engine(f"sqlite:///{tmp_path}/worker.db")
     prepare(engine)
-    with engine.begin() as writing:
+    with engine.connect() as writing, writing.begin():
+        begin(writing, reads=False)
         put(writing)
         assert await two.read(names) == []
-    with engine.connect() as reading, reading.execution_options(**{READS: True}).begin():
+    with engine.connect() as reading, reading.begin():
+        begin(reading, reads=True)
         assert names(reading) == ["a"]
         await one.run(lambda conn: put(conn, "b"))
         assert names(reading) == ["a"]

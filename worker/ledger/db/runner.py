@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from worker.errors import StoreError
-from worker.ledger.db.dialects import PRAGMAS_OF_READERS, READS, end, prepare
+from worker.ledger.db.dialects import PRAGMAS_OF_READERS, begin, end, prepare
 
 T = TypeVar("T")
 MEMORY = ":memory:"
@@ -68,7 +68,7 @@ class SyncRunner:
 
     @cached_property
     def _reading(self) -> Connection:
-        return self.engine.execution_options(**{READS: True}).connect()
+        return self.engine.connect()
 
     def transact(self, fn: Callable[[Connection], T], *, reads: bool = False) -> T:
         """Run a transaction at once."""
@@ -76,6 +76,7 @@ class SyncRunner:
             conn = self._reading if reads else self._writing
             try:
                 with conn.begin():
+                    begin(conn, reads=reads)
                     return fn(conn)
             finally:
                 end(conn)
