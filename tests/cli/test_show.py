@@ -106,7 +106,7 @@ def test_programs_find_every_key_where_it_was(shell: Shell) -> None:
 def test_each_way_of_naming_a_mail_shows_it(shell: Shell, words: tuple[str, ...]) -> None:
     enter()
     shown = shell.json("show", *words)
-    assert [mail["id"] for mail in shown["found"]] == [shown["mail"]["mail"]["id"]] == [ID]
+    assert [mail["id"] for mail in shown["found"]] == [shown["mail"]["id"]] == [ID]
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_a_hostile_mail_steers_no_terminal(shell: Shell, seed: int) -> None:
     code, out, _ = shell.type("show", "p")
     assert (code, all(character.isprintable() for character in out.replace("\n", ""))) == (0, True)
     assert len(out.splitlines()) < 80
-    assert shell.json("show", "p")["mail"]["mail"]["more_recipients"] == 0
+    assert shell.json("show", "p")["mail"]["more_recipients"] == 0

@@ -60,7 +60,7 @@ def test_mail_that_no_rule_hears_is_found_by_the_api_and_its_life_by_the_ledger(
     shell.type("run", "--once")
     told = shell.json("show", "--sender", "zoe@mail.example", "--live")
     (sight,) = told["mail"]["sights"]
-    assert told["mail"]["mail"]["id"] == mail.id
+    assert told["mail"]["id"] == mail.id
     assert sight["silent"] == [{"rule": "good", "why": "other_verdict", "trigger": "Message", "hears": ["SPOOF"]}]
 
 
@@ -68,7 +68,7 @@ def test_what_others_did_to_it_is_in_its_log(asking: Shell, account: Serving) ->
     mail = account.world.add_message(quarantined=True)
     account.world.release_by_hand(mail.id)
     told = asking.json("show", mail.id, "--live")
-    assert (told["mail"], told["live"]["mail"]["mail"]["id"]) == (None, mail.id)
+    assert (told["mail"], told["live"]["mail"]["id"]) == (None, mail.id)
     assert [line["operation"] for line in told["live"]["mail"]["log"]] == ["QUARANTINE_RELEASE"]
     held = {key for key in HELD["--json"]["worker show"] if key.startswith("live.")}
     hold("--json", {"worker show": held}, {"worker show": list_keys({"live": told["live"]})})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from worker.cli.output import to_datetime
 from worker.rulehost.evaluation import is_triggered
@@ -110,10 +111,9 @@ class PersonsAct(Struct, frozen=True, kw_only=True):
     entry: str
 
 
-class ShownLife(Struct, frozen=True, kw_only=True):
+class ShownLife(FoundMail, frozen=True, kw_only=True):
     """Everything that the ledger knows of a mail."""
 
-    mail: FoundMail
     sights: tuple[ShownSight, ...]
     facts: tuple[UsedFacts, ...]
     entries: tuple[ShownEntry, ...]
@@ -142,7 +142,7 @@ def describe_life(life: "Life") -> ShownLife:
     rules = {rule.name: rule for table in life.rule_tables.values() for rule in table.rules}
     facts = [UsedFacts(rule=name, facts=rules[name].facts) for name in sorted(spoke & rules.keys())]
     return ShownLife(
-        mail=describe_mail(life.mail),
+        **asdict(describe_mail(life.mail)),
         sights=tuple(_describe_sight(life, sight) for sight in life.sights),
         facts=tuple(one for one in facts if one.facts),
         entries=tuple(map(_describe_entry, life.entries)),

@@ -35,10 +35,9 @@ class LogLine(Struct, frozen=True, kw_only=True):
     requested_by: str
 
 
-class LiveMail(Struct, frozen=True, kw_only=True):
+class LiveMail(FoundMail, frozen=True, kw_only=True):
     """A mail as the API shows it now."""
 
-    mail: FoundMail
     verdict: str
     quarantined: bool
     delivery_status: tuple[str, ...]
@@ -132,7 +131,7 @@ async def _read(client: "Client", account: "Account", reading: Reading) -> LiveM
     """Describe the only mail that was found, with its action log."""
     log = await wait_for(client.investigate.action_log(reading.thing.id))
     return LiveMail(
-        mail=_describe(account.id, reading),
+        **msgspec.structs.asdict(_describe(account.id, reading)),
         verdict=reading.verdict,
         quarantined=bool(reading.look and reading.look.quarantined),
         delivery_status=reading.look.status if reading.look else (),

@@ -162,7 +162,7 @@ def _name_recipients(mail: "FoundMail") -> str:
 def _print_life(life: "ShownLife") -> None:
     """Print a life as one card; a section without lines is left out."""
     sections = {
-        "mail": [life.mail.id, *_describe_names(life.mail)],
+        "mail": [life.id, *_describe_names(life)],
         "seen": [_describe_sight(sight) for sight in life.sights],
         "spoke": [line for sight in life.sights for line in _describe_spoken(sight)],
         "silent": list(_describe_silent(life.sights)),
@@ -170,7 +170,7 @@ def _print_life(life: "ShownLife") -> None:
         "entries": [line for entry in life.entries for line in _describe_entry(entry)],
         "proof": [line for entry in life.entries for line in _describe_proof(entry)],
         "people": [f"{one.at[:19]} {one.who or 'nobody'} {one.verb} {one.entry} {one.because}" for one in life.people],
-        "dashboard": [f"{life.dashboard}, Investigation: search for {life.mail.postfix_id or life.mail.id}"],
+        "dashboard": [f"{life.dashboard}, Investigation: search for {life.postfix_id or life.id}"],
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
     print_card(list(told), ["\n".join(lines) for lines in told.values()])
@@ -184,7 +184,7 @@ def _print_live(answer: "LiveAnswer") -> None:
         return
     mail = answer.mail
     sections = {
-        "the API": [mail.mail.id, *_describe_names(mail.mail)],
+        "the API": [mail.id, *_describe_names(mail)],
         "now": [", ".join((mail.verdict, *mail.delivery_status, *(("in quarantine",) if mail.quarantined else ())))],
         "log": [
             f"{output.format_cell(line.completed_at)} {line.operation} {line.folder} {line.status} {line.requested_by}"
