@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,18 +23,34 @@ NAMED = 5
 """How many decisions are named before a person is asked."""
 
 
-def approve(
-    id_: Id = "",
-    *,
-    rule: Rule = "",
-    sender: Sender = "",
-    recipient: Recipient = "",
-    subject: Subject = "",
-    since: Since = "",
-    because: context.Because = "",
-    who: context.As = "",
-    yes: Yes = False,
-) -> None:
+def _make_command(verb: str, help_: str) -> Callable[..., None]:
+    """Make the command of a verb: both take the same options."""
+
+    def command(
+        id_: Id = "",
+        *,
+        rule: Rule = "",
+        sender: Sender = "",
+        recipient: Recipient = "",
+        subject: Subject = "",
+        since: Since = "",
+        because: context.Because = "",
+        who: context.As = "",
+        yes: Yes = False,
+    ) -> None:
+        settings = context.read_settings()
+        person = context.find_person(settings, who, because)
+        if verb == "approve":
+            context.require_name(person, verb)
+        selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
+        context.wait(_decide(settings, verb, selection, person, yes=yes))
+
+    command.__name__, command.__doc__ = verb, help_
+    return command
+
+
+approve = _make_command(
+    "approve",
     """Approve what is waiting, so that it is carried out.
 
     Name a decision or a group by its id, or narrow down what is meant with options; a group that `worker waiting`
@@ -44,26 +60,10 @@ def approve(
     nothing would be carried out.
 
     Example: worker approve 06HX2K4M9Q0000000000000001 --because "it is phishing"
-    """
-    settings = context.read_settings()
-    person = context.find_person(settings, who, because)
-    context.require_name(person, "approve")
-    selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
-    context.wait(_decide(settings, "approve", selection, person, yes=yes))
-
-
-def refuse(
-    id_: Id = "",
-    *,
-    rule: Rule = "",
-    sender: Sender = "",
-    recipient: Recipient = "",
-    subject: Subject = "",
-    since: Since = "",
-    because: context.Because = "",
-    who: context.As = "",
-    yes: Yes = False,
-) -> None:
+    """,
+)
+refuse = _make_command(
+    "refuse",
     """Refuse what is waiting, so that it is not carried out.
 
     Name a decision or a group by its id, or narrow down what is meant with options; a group that `worker waiting`
@@ -72,11 +72,8 @@ def refuse(
     the audit records.
 
     Example: worker refuse --rule executive_lookalike --because "a newsletter"
-    """
-    settings = context.read_settings()
-    person = context.find_person(settings, who, because)
-    selection = Selection(id_, make_filter(rule, sender, recipient, subject), parse_since(since))
-    context.wait(_decide(settings, "refuse", selection, person, yes=yes))
+    """,
+)
 
 
 async def _decide(settings: "Settings", verb: str, selection: Selection, person: context.Person, *, yes: bool) -> None:

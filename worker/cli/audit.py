@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
-from worker.cli.filters import Recipient, Sender, Since, Subject, make_filter, parse_since
+from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
 from worker.cli.help import WithArguments
 from worker.errors import SettingsError
 from worker.wording import name_state
@@ -38,9 +38,7 @@ EVERYTHING = sys.maxsize
 @app.command()
 def query(
     *,
-    rule: Annotated[
-        str, typer.Option("--rule", metavar="NAME", help="Only records in which this rule had a part.")
-    ] = "",
+    rule: Rule = "",
     entry: Annotated[str, typer.Option("--entry", metavar="ID", help="Only records of this entry of the ledger.")] = "",
     target: Annotated[
         str,

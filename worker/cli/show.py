@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import context, output
+from worker.cli.filters import Since, Subject, parse_since
 from worker.cli.layout import print_card
 from worker.errors import SettingsError
 from worker.wording import count, name_state
@@ -52,11 +53,8 @@ def show(
     recipient: Annotated[
         str, typer.Option("--recipient", metavar="ADDRESS", help="Only mail to this very address.")
     ] = "",
-    subject: Annotated[str, typer.Option("--subject", metavar="TEXT", help="Only mail with this in its subject.")] = "",
-    since: Annotated[
-        str,
-        typer.Option("--since", metavar="DURATION", help="Only mail scanned since then, unless an id is given."),
-    ] = "7d",
+    subject: Subject = "",
+    since: Since = "7d",
     live: Annotated[
         bool,
         typer.Option("--live", help="Also ask the API, and say first how many requests that costs."),
@@ -66,8 +64,9 @@ def show(
     """Show the life of a mail: when it was seen, what each rule said and why the others did not, and what was done.
 
     Use it when somebody asks what happened to a mail, or why nothing did. It reads the ledger alone, whether or not a
-    worker is running. Of several mails it lists the newest; show one of them by its id. Mail that no rule
-    hears is known by its whole id alone: --live asks the API for it. Ends with 1 if nothing is found.
+    worker is running. Of several mails it lists the newest; show one of them by its id, for which --since does not
+    count. Mail that no rule hears is known by its whole id alone: --live asks the API for it. Ends with 1 if nothing is
+    found.
 
     Example: worker show --recipient ada@corp.example --subject invoice
     """
@@ -99,23 +98,18 @@ def _ask(settings: "Settings", search: "MailSearch", found: "list[FoundMail]") -
 
 
 def _make_search(message: str, sender: str, recipient: str, subject: str, since: str) -> "MailSearch":
-    from worker.language.rules import parse_duration
     from worker.ledger.lives import MailSearch
     from worker.observations import has_scan_time, read_scan_time
 
     if not any((message.strip(), sender.strip(), recipient.strip(), subject.strip())):
         raise SettingsError("say which mail: give an id, --sender, --recipient or --subject")
-    try:
-        begin = max(0.0, time.time() - parse_duration(since))
-    except ValueError as error:
-        raise SettingsError(f"--since: {error}") from None
     whole = message.strip()
     return MailSearch(
         id=message,
         sender=sender,
         recipient=recipient,
         subject=subject,
-        since=begin,
+        since=parse_since(since),
         limit=MOST_LISTED + 1,
         scanned_at=read_scan_time(whole) if has_scan_time(whole) else 0.0,
     )
