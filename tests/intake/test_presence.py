@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from worker import sample
-from worker.intake.presence import MISSED, USUAL, Presence, Shape, Span, describe_shape
+from worker.intake.presence import MISSED, USUAL, Extent, Presence, Shape, describe_shape
 from worker.language.base import Noun
 from worker.language.models import TRIGGERS
 
@@ -60,7 +60,7 @@ class Feed:
     def bring(self, record: Json, times: int = 1) -> None:
         """Bring a record so many times, on one page."""
         begins, self.now = self.now + PACE, self.now + times * PACE
-        self.presence.note([msgspec.json.encode(record)] * times, Span(begins, self.now))
+        self.presence.note([msgspec.json.encode(record)] * times, Extent(begins, self.now))
 
     @property
     def lost(self) -> list[str]:

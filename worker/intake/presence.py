@@ -49,7 +49,7 @@ class Shape(NamedTuple):
     """By path: the shape of the object in it, or of the first of a list of them."""
 
 
-class Span(NamedTuple):
+class Extent(NamedTuple):
     """From when to when some records are, and how many each of them stands for."""
 
     begins: float
@@ -109,10 +109,10 @@ class Presence:
         chosen = sights[:: -(-len(sights) // allowed)]
         self._saved -= len(chosen)
         times = [one.reading.thing.time for one in chosen]
-        span = Span(min(times), max(times), len(sights) / len(chosen))
-        self.note([one.reading.raw for one in chosen], span)
+        extent = Extent(min(times), max(times), len(sights) / len(chosen))
+        self.note([one.reading.raw for one in chosen], extent)
 
-    def note(self, records: Sequence[bytes], span: Span) -> None:
+    def note(self, records: Sequence[bytes], extent: Extent) -> None:
         """Note the fields of some records."""
         tally = _Tally(Counter(), Counter(), Counter())
         for raw in records:
@@ -122,7 +122,7 @@ class Presence:
                 continue
         for path, looked in tally.looked.items():
             for tracks, had in ((self.memory.there, tally.there[path]), (self.memory.filled, tally.filled[path])):
-                note_field(tracks.setdefault(path, Track()), had, looked - had, span)
+                note_field(tracks.setdefault(path, Track()), had, looked - had, extent)
 
     def find_losses(self, now: float) -> Iterator[Loss]:
         """Yield each field that has gone; not what was in one that has gone itself."""
@@ -163,29 +163,29 @@ class _Tally(NamedTuple):
                 self.add(held, first)
 
 
-def note_field(track: Track, had: int, lacked: int, span: Span) -> None:
+def note_field(track: Track, had: int, lacked: int, extent: Extent) -> None:
     """Note how many of some records had a field, and how many lacked it."""
     if track.usual and not (lacked or track.missed or track.doubted):  # nearly always, and it has to be quick
-        track.kept, track.looked, track.last = track.kept + had, track.looked + had, span.ends
-        track.stood += had * span.weight
+        track.kept, track.looked, track.last = track.kept + had, track.looked + had, extent.ends
+        track.stood += had * extent.weight
         return
     _count(track, had, lacked)
     if lacked:
-        _note_lack(track, had, lacked, span)
+        _note_lack(track, had, lacked, extent)
     else:
-        track.began = min(track.began, span.begins) if track.kept else span.begins
-        track.kept, track.stood, track.missed = track.kept + had, track.stood + had * span.weight, 0
-    track.last = max(track.last, span.ends)
+        track.began = min(track.began, extent.begins) if track.kept else extent.begins
+        track.kept, track.stood, track.missed = track.kept + had, track.stood + had * extent.weight, 0
+    track.last = max(track.last, extent.ends)
     _judge(track)
 
 
-def _note_lack(track: Track, had: int, lacked: int, span: Span) -> None:
+def _note_lack(track: Track, had: int, lacked: int, extent: Extent) -> None:
     """Note that some records lacked a field, or all of them did."""
     if track.kept >= USUAL:
         track.pace = (track.last - track.began) / track.stood
-    track.since = min(track.since, span.begins) if track.missed else span.begins
+    track.since = min(track.since, extent.begins) if track.missed else extent.begins
     track.missed = 0 if had else track.missed + lacked
-    track.doubted = track.doubted or span.begins
+    track.doubted = track.doubted or extent.begins
     track.kept, track.stood = 0, 0.0
 
 
