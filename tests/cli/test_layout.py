@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from worker.cli.layout import Span, measure_width, share_width
+from worker.cli.layout import ColumnWidth, measure_width, share_width
 from worker.cli.output import LONGEST, STACKED, format_cell, print_table
 
 COLUMNS = ("id", "rule", "what", "why", "since", "account")
@@ -72,10 +72,10 @@ def test_a_name_as_wide_as_the_terminal_leaves_every_other_column_in_sight(
 
 
 def test_a_line_is_shared_so_that_the_widest_columns_give_way_alike() -> None:
-    assert share_width([Span(2, 10), Span(5, 50), Span(5, 60)], 84) == [10, 35, 35]
-    assert share_width([Span(2, 10), Span(40, 50), Span(5, 60)], 60) == [8, 40, 8]
-    assert share_width([Span(30, 30), Span(9, 9)], 40) == []
-    assert share_width([Span(3, 3), Span(4, 4)], 200) == [3, 4]
+    assert share_width([ColumnWidth(2, 10), ColumnWidth(5, 50), ColumnWidth(5, 60)], 84) == [10, 35, 35]
+    assert share_width([ColumnWidth(2, 10), ColumnWidth(40, 50), ColumnWidth(5, 60)], 60) == [8, 40, 8]
+    assert share_width([ColumnWidth(30, 30), ColumnWidth(9, 9)], 40) == []
+    assert share_width([ColumnWidth(3, 3), ColumnWidth(4, 4)], 200) == [3, 4]
 
 
 @pytest.mark.parametrize(("said", "width"), [("", 100), ("0", 100), ("132", 132), ("7", 40), ("wide", 100)])

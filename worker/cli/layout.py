@@ -18,7 +18,7 @@ GAP = 2
 """Characters between two columns."""
 
 
-class Span(NamedTuple):
+class ColumnWidth(NamedTuple):
     """How narrow a column may be without breaking a word, and how wide it is without breaking a line."""
 
     least: int
@@ -51,7 +51,7 @@ def measure_width() -> int:
     return max(NARROWEST, shutil.get_terminal_size((WIDTH, 1)).columns)
 
 
-def share_width(spans: Sequence[Span], width: int) -> list[int]:
+def share_width(spans: Sequence[ColumnWidth], width: int) -> list[int]:
     """Share a line among columns: the widest are narrowed alike, none below its least; nothing if they do not fit."""
     room = width - GAP * (len(spans) - 1)
     for widest in range(room, 0, -1):
@@ -61,13 +61,13 @@ def share_width(spans: Sequence[Span], width: int) -> list[int]:
     return []
 
 
-def _measure_column(name: str, texts: Iterable[str], whole: bool) -> Span:  # noqa: FBT001 (a word of the caller's)
+def _measure_column(name: str, texts: Iterable[str], whole: bool) -> ColumnWidth:  # noqa: FBT001 (a word of the caller's)
     from rich.cells import cell_len
 
     lines = [line for text in (name, *texts) for line in text.splitlines()]
     most = max(map(cell_len, lines), default=0)
     longest = max((cell_len(word) for line in lines for word in line.split()), default=0)
-    return Span(most if whole else min(longest, LONGEST_WORD), most)
+    return ColumnWidth(most if whole else min(longest, LONGEST_WORD), most)
 
 
 def _print_table(
