@@ -38,14 +38,20 @@ class Example:
     @property
     def operation(self) -> Operation:
         """The operation that is asked."""
-        asked = Asked(self.method, tuple(self.path.split("/")), (), None)
-        return max((one for one in OPERATION_OF.values() if fits(asked, one)), key=lambda one: -one.path.count("{"))
+        return find_operation(self.method, self.path)
 
     @property
     def response(self) -> Response:
         """The answer as it comes over the wire."""
         body = json.dumps({"success": True, "errors": [TOLD], "messages": [TOLD], **(self.answer or {})})
         return Response(status=200, headers={"content-type": "application/json"}, body=body.encode())
+
+
+@cache
+def find_operation(method: str, path: str) -> Operation:
+    """Return the operation of a request: of those that its path fits, the one with the fewest placeholders."""
+    asked = Asked(method, tuple(path.split("/")), (), None)
+    return max((one for one in OPERATION_OF.values() if fits(asked, one)), key=lambda one: -one.path.count("{"))
 
 
 @cache
@@ -59,6 +65,7 @@ EXAMPLES = tuple(one for era in ERAS for one in examples(era))
 ANSWERS = tuple(one for one in EXAMPLES if one.answer)
 
 
+@cache
 def find_answer(era: Era, call: str) -> Example:
     """Return the example that shows what a method of our client is answered."""
     return next(one for one in examples(era) if one.answer and one.operation.call == call)
