@@ -129,6 +129,7 @@ def test_no_constructor_is_handed_too_much() -> None:
     assert max(parameters) <= PARAMETERS_OF_A_CONSTRUCTOR
 
 
+@pytest.mark.slow
 def test_functions_are_called_by_a_verb_and_not_by_what_it_has_led_to() -> None:
     names = [function.name for function in functions() if function.name != "__init__" and not is_property(function)]
     participles = sorted(filter(is_participle, names))
@@ -140,6 +141,7 @@ def test_participles_are_known_by_their_first_word() -> None:
     assert [name for name in names if is_participle(name)] == ["_told", "opened", "sent_by_us"]
 
 
+@pytest.mark.slow
 def test_a_name_means_one_class() -> None:
     names = Counter(node.name for node in definitions() if isinstance(node, ast.ClassDef))
     repeated = sorted(name for name, count in names.items() if count > 1)
