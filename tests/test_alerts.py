@@ -177,6 +177,15 @@ async def spoil_a_record(bench: Bench) -> Pages:
         return [well, await worker.turn()]
 
 
+async def learn_a_verdict(bench: Bench) -> Pages:
+    """Let a message arrive with a verdict that nobody knows."""
+    bench.world = Trapped(now=bench.world.clock)
+    async with working(bench) as (worker, well):
+        bench.world.trap = reasons.rename_verdict
+        bench.world.add_message(disposition="SPAM")
+        return [well, await worker.turn()]
+
+
 async def lose_a_field(bench: Bench) -> Pages:
     """Rename a field that all mail had."""
     bench.world = Trapped(now=bench.world.clock)
@@ -297,7 +306,7 @@ FAULTS: Mapping[str, Callable[[Bench], Awaitable[Pages]]] = MappingProxyType({
     "WorkerGone": go_away, "WorkerRestarts": restart, "WorkerNotReady": hold_an_event,
     "WorkerOnlyObserves": only_observe, "WorkerBrakeOn": forget_a_brake, "WorkerKeepsBack": keep_back,
     "WorkerWaitingMany": let_many_wait, "WorkerWaitingLong": let_one_wait_long, "WorkerHoldsEvents": hold_an_event,
-    "WorkerUnreadable": spoil_a_record, "WorkerFieldMissing": lose_a_field,
+    "WorkerUnreadable": spoil_a_record, "WorkerUnknownVerdict": learn_a_verdict, "WorkerFieldMissing": lose_a_field,
     "WorkerActionsFail": fail_to_act, "WorkerDecisionsLapse": let_one_lapse,
     "WorkerSlow": act_late, "WorkerRuleFails": fail_to_judge, "WorkerRuleSlow": ponder,
     "WorkerRulesRefused": refuse_rules, "WorkerLedgerOlder": put_an_older_ledger_in_place,

@@ -198,6 +198,12 @@ class Metrics:
         self.unreadable = Gauge(
             "worker_unreadable_records", "Records that nobody has judged", ["account"], registry=one
         )
+        self.half_heard = Gauge(
+            "worker_unknown_verdicts",
+            "Messages with a verdict that this version does not know",
+            ["account"],
+            registry=one,
+        )
         self.ready = Gauge("worker_ready", "1 while the worker is ready", registry=one)
         self.not_ready = Gauge("worker_not_ready", "1 while this keeps it from being ready", ["reason"], registry=one)
         self.store_bytes = Gauge("worker_store_bytes", "Size of a table of the ledger", ["table"], registry=one)

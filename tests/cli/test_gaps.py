@@ -42,6 +42,9 @@ def test_an_account_of_whose_mail_nothing_was_read_has_a_gap_without_ends(shell:
     )
 
 
+WORDS = ("3 messages with an unknown verdict", "update the worker")
+
+
 async def fill(*pages: Page) -> None:
     """Make a ledger that holds these pages."""
     async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
@@ -105,7 +108,7 @@ def test_an_unreadable_record_is_a_gap_with_its_moment_and_next_try_and_no_findi
 def test_a_person_closes_a_gap_on_record_and_it_stays_closed(unreadable: Shell, name: str) -> None:
     (gap,) = unreadable.json("gaps")
     code, out, _ = unreadable.type("gaps", "close", gap[name], "--because", "a newsletter", "--as", "ada")
-    assert (code, out.startswith("Closed: 1 unreadable record. ")) == (0, True)
+    assert (code, out.startswith("Closed: 1 record. ")) == (0, True)
     for _ in range(2):
         unreadable.json("run", "--once")
         assert unreadable.json("gaps") == []
@@ -121,7 +124,7 @@ def test_a_person_closes_a_gap_on_record_and_it_stays_closed(unreadable: Shell, 
 def test_a_record_is_read_again_now_when_a_person_wants_it(unreadable: Shell) -> None:
     (before,) = unreadable.json("gaps")
     for words in (("gaps", "retry"), ("gaps", "retry", before["id"])):
-        assert unreadable.type(*words)[1].startswith("Tries again: 1 unreadable record. ")
+        assert unreadable.type(*words)[1].startswith("Tries again: 1 record. ")
     unreadable.json("run", "--once")
     (after,) = unreadable.json("gaps")
     assert after["next_try"] > before["next_try"]
@@ -207,7 +210,7 @@ def test_an_order_about_a_group_covers_what_was_shown_of_it(read: Shell) -> None
     lose(0, 3)
     (group,) = re.findall(r"[0-9a-f]{12}\+2", read.type("gaps")[1])
     lose(10, 2)
-    assert read.type("gaps", "close", group, "--because", "seen", "--as", "ada")[1].startswith("Closed: 3 unreadable")
+    assert read.type("gaps", "close", group, "--because", "seen", "--as", "ada")[1].startswith("Closed: 3 records")
     asyncio.run(obey())
     assert sorted(gap["record"] for gap in read.json("gaps")) == ["m10", "m11"]
 
@@ -216,3 +219,16 @@ async def obey() -> None:
     """Carry out what was ordered."""
     async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
         await ledger.take_orders("a1", time.time())
+
+
+def test_mail_with_an_unknown_verdict_is_listed_until_a_person_closes_it(read: Shell) -> None:
+    why = "unknown final_disposition 'GRAY': only rules that name no dispositions hear it"
+    gray = [Broken(b'{"id":"%d"}' % one, why, judged=True, id=f"4Nj-{one}", start=1.0, end=1.0) for one in range(3)]
+    asyncio.run(fill(Page(account="a1", now=time.time(), source="messages", broken=tuple(gray))))
+    gaps = read.json("gaps")
+    assert [(gap["reason"], gap["why"], gap["next_try"]) for gap in gaps] == [("unknown verdict", why, None)] * 3
+    assert read.json("status")["accounts"][0]["unknown verdicts"] == 3
+    out = read.type("gaps")[1]
+    assert {"3 messages with an unknown verdict", "update the worker"} <= {one for one in WORDS if one in out}
+    assert "no unreadable record" in read.type("gaps", "retry")[2]
+    assert read.type("gaps", "close", gaps[0]["record"], "--because", "spam", "--as", "ada")[0] == 0

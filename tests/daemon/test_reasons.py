@@ -86,6 +86,11 @@ async def garble(bench: Bench, _: App) -> None:
     bench.world.arrive(3, "outbreak")
 
 
+def rename_verdict(_: IncomingRequest, answer: OutgoingResponse) -> OutgoingResponse:
+    """Let all spam have a verdict that nobody knows."""
+    return replace(answer, body=answer.body.replace(b'"SPAM"', b'"GRAYMAIL"'))
+
+
 async def rename_field(bench: Bench, app: App) -> None:
     """Rename a field that all mail had but for the last."""
     await lack_field(bench, app.services.ledger)
@@ -235,6 +240,17 @@ def is_logged(bench: Bench, reason: str) -> bool:
     """Tell whether the log names a reason."""
     lines = [line for line in bench.told() if line["event"] == "not ready" and line["level"] == "warning"]
     return any(reason in line["reasons"].split(", ") for line in lines)
+
+
+async def test_a_single_message_with_an_unknown_verdict_is_a_warning(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    bench.world.trap = rename_verdict
+    async with bench.api(), bench.app() as app:
+        bench.world.add_message(disposition="SPAM")
+        await app.workers[0].intakes[0].read_head()
+        await maintenance.read_standstill(app)
+        (told,) = (one for one in app.check_readiness().warnings if "verdict" in one)
+        assert told.startswith(f"account {ACCOUNT}: 1 message has a verdict that only rules without dispositions hear")
 
 
 async def test_unreadable_records_that_a_person_has_closed_are_no_reason_any_more(bench: Bench) -> None:

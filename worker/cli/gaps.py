@@ -49,7 +49,8 @@ def gaps(
 
     A record that cannot be read is a gap of the reason unreadable; those of one source with the same problem are one
     line, which its id opens. The worker tries them again by itself; retry does so now. Look at the message yourself,
-    then close its gap, or that of a group, with a reason: the worker never tries it again. --json lists every gap.
+    then close its gap, or that of a group, with a reason: the worker never tries it again. So does a message stay here
+    whose verdict this version does not know: rules that name dispositions did not hear it. --json lists every gap.
 
     Example: worker gaps close 3f2a9c0d1e4b --because "looked at it, a newsletter"
     """
@@ -109,6 +110,8 @@ async def _order(settings: "Settings", order: str, id_: str, person: context.Per
         raise SettingsError("a gap is closed on your word: add --because TEXT, for the audit records")
     async with context.open_ledger(settings) as (ledger, accounts):
         found = {account: await missing.choose_records(ledger, account, id_) for account in accounts}
+        if order == "retry":
+            found = {account: [one for one in records if not one.is_half_heard] for account, records in found.items()}
         count = sum(map(len, found.values()))
         if not count:
             raise SettingsError(_explain_none(id_))
@@ -117,7 +120,7 @@ async def _order(settings: "Settings", order: str, id_: str, person: context.Per
                 verb, now = f"{order} gap", time.time()
                 await ledger.order(account, verb, id_, person.who, person.because, now, covers=covers)
     done = "Tries again" if order == "retry" else "Closed"
-    typer.echo(f"{done}: {wording.count(count, 'unreadable record')}. {person.describe_order()}")
+    typer.echo(f"{done}: {wording.count(count, 'record')}. {person.describe_order()}")
 
 
 def _explain_none(id_: str) -> str:

@@ -4,7 +4,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from worker.ledger.values import Coverage
     from worker.settings import Settings
 
-UNREAD, UNREADABLE = "unread", "unreadable"
-"""Why time is missing: it was not read yet, or a record of it could not be read."""
+UNREAD, UNREADABLE, UNKNOWN = "unread", "unreadable", "unknown verdict"
+"""Why something is missing: it was not read yet, could not be read, or not all rules could hear of it."""
 GROUP = re.compile(r"([0-9a-f]+)\+([1-9][0-9]{0,8})")
 """The id of a group: that of its newest record, and how many others it has."""
 NAMED = 2
@@ -45,9 +45,11 @@ class Missing(Struct, frozen=True, kw_only=True):
 
     def sum_up(self) -> str:
         """Say how much is missing."""
-        stretches, records = len(self.stretches), sum(map(len, self.records.values()))
+        found = [record.is_half_heard for records in self.records.values() for record in records]
+        stretches, records, verdicts = len(self.stretches), found.count(False), found.count(True)
         told = [f"{wording.count(stretches, 'stretch', 'stretches')} of time not read"] if stretches else []
         told += [f"{wording.count(records, 'record')} that nobody could read"] if records else []
+        told += [f"{wording.count(verdicts, 'message')} with an unknown verdict"] if verdicts else []
         return ", ".join(told)
 
     def list_gaps(self) -> list[Gap]:
@@ -134,9 +136,9 @@ def describe_record(account: str, record: "OpenRecord") -> Gap:
         "id": record.gap,
         "account": account,
         "source": record.source,
-        "reason": UNREADABLE,
+        "reason": _name_reason(record),
         "record": record.id,
-        "next_try": output.to_datetime(record.next_at),
+        "next_try": None if record.is_half_heard else output.to_datetime(record.next_at),
     }
 
 
@@ -155,11 +157,15 @@ def tell_group(account: str, alike: Records) -> output.Row:
         "end": output.to_datetime(max(record.end for record in alike)),
         "what": [
             f"{newest.source} of {account}",
-            f"{UNREADABLE}: {_name_records(alike)}",
+            f"{_name_reason(newest)}: {_name_records(alike)}",
             newest.why,
             _tell_next_try(alike),
         ],
     }
+
+
+def _name_reason(record: "OpenRecord") -> str:
+    return UNKNOWN if record.is_half_heard else UNREADABLE
 
 
 def _name_records(alike: Records) -> str:
@@ -171,6 +177,8 @@ def _name_records(alike: Records) -> str:
     return f"{wording.count(len(alike), 'record')}, such as {named}" if named else f"{len(alike):,} without a name"
 
 
-def _tell_next_try(alike: Iterable["OpenRecord"]) -> str:
+def _tell_next_try(alike: Records) -> str:
+    if alike[0].is_half_heard:
+        return "look at it, and update the worker"
     at = output.to_datetime(min(record.next_at for record in alike))
     return f"tried again at {at:%Y-%m-%d %H:%MZ}" if at else "tried again now"

@@ -36,6 +36,7 @@ async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
         "held since": output.to_datetime(standstill.since),
         "held because": standstill.why,
         "unreadable records": standstill.unreadable,
+        "unknown verdicts": standstill.half_heard,
     }
 
 
@@ -51,7 +52,7 @@ def tell_overview(account: Mapping[str, Any]) -> dict[str, str | list[str]]:
         "brakes": _tell_brakes(account["brakes"]),
         "waiting": _tell_since(wording.count(waiting, "decision"), account["waiting since"]),
         "held": _tell_since(wording.count(held, "event"), account["held since"], account["held because"]),
-        "unreadable": wording.count(account["unreadable records"], "record"),
+        "unreadable": _tell_unreadable(account["unreadable records"], account["unknown verdicts"]),
         "version": _tell_version(account),
         "rules": _tell_rules(account["rules"]),
     }
@@ -75,6 +76,11 @@ def _tell_since(amount: str, since: datetime | None, why: str = "") -> str:
     if since is None:
         return "none"
     return f"{amount}, the oldest for {_ago(since)}" + (f": {why}" if why else "")
+
+
+def _tell_unreadable(records: int, verdicts: int) -> str:
+    told = wording.count(records, "record")
+    return f"{told}, and {wording.count(verdicts, 'message')} with an unknown verdict" if verdicts else told
 
 
 def _tell_version(account: Mapping[str, Any]) -> str:

@@ -219,6 +219,10 @@ class App:
             if still.unreadable:
                 records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
                 yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
+            if still.half_heard:
+                messages = "1 message has" if still.half_heard == 1 else f"{still.half_heard:,} messages have"
+                look = "worker gaps lists them until somebody has looked and closed them"
+                yield f"account {account}: {messages} a verdict that only rules without dispositions hear; {look}"
         for worker in self.workers:
             yield from (field.says for field in self._find_missing(worker, needed=False))
         for connection in dict.fromkeys(worker.connection for worker in self.workers):

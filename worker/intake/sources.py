@@ -312,13 +312,19 @@ def read_records(
         unknown = bool(reading.verdict) and reading.verdict not in DISPOSITIONS
         trailing = trailing + 1 if unknown else 0
         if unknown:
-            broken.append(Broken(reading.raw, UNKNOWN.format(reading.verdict[:60]), judged=True))
+            broken.append(_keep_unknown(reading))
     contradicted = _find_contradicted(readings)
     broken += (
         Broken(one.raw, TWICE, id=one.thing.id, start=one.thing.time, end=one.thing.time) for one in contradicted
     )
     sure = [one for one in readings if one not in contradicted] if contradicted else readings
     return Fetched(tuple(sure), tuple(broken), following, began, trailing)
+
+
+def _keep_unknown(reading: Reading) -> Broken:
+    """Return a message with an unknown verdict, which rules judge that name none."""
+    thing, why = reading.thing, UNKNOWN.format(reading.verdict[:60])
+    return Broken(reading.raw, why, judged=True, id=thing.id, start=thing.time, end=thing.time)
 
 
 def _find_contradicted(readings: Iterable[Reading]) -> list[Reading]:

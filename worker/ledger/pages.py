@@ -16,7 +16,7 @@ from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.unreadable import AGAIN, end_legible, list_unread, name_gap
+from worker.ledger.unreadable import AGAIN, HALF_HEARD, end_legible, find_half_heard, list_unread, name_gap
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
@@ -169,7 +169,8 @@ def _keep_mishaps(work: UnitOfWork, page: Page) -> None:
 
 def _keep_broken(work: UnitOfWork, page: Page) -> None:
     """Keep records that cannot be read, each once, however often they are read again."""
-    by_digest = {one.digest(page.source): one for one in page.broken}
+    told = find_half_heard(work.conn, page.account, page.source, [one.id for one in page.broken if one.judged])
+    by_digest = {one.digest(page.source): one for one in page.broken if not (one.judged and one.id in told)}
     known: set[str] = set()
     for chunk in chunks(by_digest):
         mine = broken.c.account == page.account, broken.c.digest.in_(chunk)
@@ -184,7 +185,7 @@ def _keep_broken(work: UnitOfWork, page: Page) -> None:
             "at": page.now,
             "source": page.source,
             "id": one.id,
-            "state": "judged" if one.judged else "open",
+            "state": HALF_HEARD if one.judged else "open",
             "next_at": page.now + AGAIN[0],
             "start": one.start or page.now,
             "end": one.end or page.now,

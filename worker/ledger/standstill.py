@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from worker.ledger.claiming import NOTHING_BRAKED, Braked, find_braked
 from worker.ledger.db.tables import entries, held
-from worker.ledger.unreadable import count_open
+from worker.ledger.unreadable import count_half_heard, count_open
 from worker.ledger.waiting import UNDECIDED
 
 Keeper = Literal["everything", "lane", "rule", "lowered"]
@@ -37,6 +37,8 @@ class Standstill(Struct, frozen=True, kw_only=True):
     waiting_since: float = 0.0
     unreadable: int = 0
     """Records that nobody has judged."""
+    half_heard: int = 0
+    """Messages with a verdict that nobody knows, which rules that name dispositions did not hear."""
 
 
 def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str]) -> Standstill:
@@ -55,6 +57,7 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
         waiting=waiting,
         waiting_since=waiting_since or 0.0,
         unreadable=count_open(conn, account),
+        half_heard=count_half_heard(conn, account),
     )
 
 

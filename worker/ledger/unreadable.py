@@ -1,4 +1,7 @@
-"""Records that could not be read: kept with their bytes, and each a gap until somebody has judged it."""
+"""Records that could not be read: kept with their bytes, and each a gap until somebody has judged it.
+
+So is a message with a verdict that nobody knows, until a person has looked at it: not all rules can hear of it.
+"""
 
 from collections.abc import Iterable
 
@@ -18,6 +21,8 @@ from worker.ledger.values import Thing, write_key
 AGAIN = (300.0, 1500.0)
 """Seconds until a record is read again, each after the one before; then hourly for a day, then daily."""
 HOUR, DAY = 3600.0, 86400.0
+HALF_HEARD = "half heard"
+"""The state of a record that rules heard, although not those that name dispositions."""
 SHORT = 12
 """Characters of a digest that name a gap."""
 
@@ -34,6 +39,12 @@ class OpenRecord(Struct, frozen=True, kw_only=True):
     next_at: float
     start: float
     end: float
+    state: str
+
+    @property
+    def is_half_heard(self) -> bool:
+        """Whether it could be read, and only rules that name no dispositions heard it."""
+        return self.state == HALF_HEARD
 
     @property
     def gap(self) -> str:
@@ -51,6 +62,7 @@ UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
 UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 OPEN = broken.c.state == "open"
+UNFINISHED = broken.c.state.in_(("open", HALF_HEARD))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 TOLD = [broken.c[name] for name in OpenRecord.__struct_fields__]
 NEWEST_FIRST = broken.c.at.desc(), broken.c.digest.desc()
@@ -63,13 +75,12 @@ def name_gap(digest: str) -> str:
 
 def list_due(conn: Connection, account: str, now: float, limit: int) -> tuple[UnreadableRecord, ...]:
     """Return the records that are to be read again, the longest waiting first."""
-    return _list(conn, account, broken.c.next_at <= now, limit)
+    return _list(conn, account, OPEN, broken.c.next_at <= now, limit=limit)
 
 
 def list_open(conn: Connection, account: str) -> tuple[OpenRecord, ...]:
-    """Return all records that nobody has judged, those that came last first."""
-    mine = broken.c.account == account, broken.c.state == "open"
-    query = select(*TOLD).where(*mine).order_by(*NEWEST_FIRST)
+    """Return all records that nobody has judged, or not all rules could hear, those that came last first."""
+    query = select(*TOLD).where(broken.c.account == account, UNFINISHED).order_by(*NEWEST_FIRST)
     return tuple(OpenRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001 (public, in spite of its name)
 
 
@@ -82,6 +93,20 @@ def count_open(conn: Connection, account: str) -> int:
     """Return how many records nobody has judged."""
     mine = broken.c.account == account, OPEN
     return conn.scalar(select(func.count()).where(*mine)) or 0
+
+
+def count_half_heard(conn: Connection, account: str) -> int:
+    """Return how many records not all rules could hear, and nobody has closed."""
+    return conn.scalar(select(func.count()).where(broken.c.account == account, broken.c.state == HALF_HEARD)) or 0
+
+
+def find_half_heard(conn: Connection, account: str, source: str, ids: Iterable[str]) -> frozenset[str]:
+    """Return which of these messages are kept as half heard, or were until a person closed them."""
+    found: set[str] = set()
+    for chunk in chunks(ids):
+        mine = broken.c.account == account, broken.c.source == source, broken.c.id.in_(chunk)
+        found.update(conn.scalars(select(broken.c.id).where(*mine, broken.c.state.in_((HALF_HEARD, "closed")))))
+    return frozenset(found)
 
 
 def find_settled(conn: Connection, account: str, digests: Iterable[str]) -> frozenset[str]:
@@ -101,12 +126,12 @@ def end(work: UnitOfWork, record: UnreadableRecord) -> None:
 
 def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float) -> tuple[str, ...]:
     """Note that what could not be read of these ids up to then was read after all; return the digests of it."""
-    if not _list(work.conn, work.account, true(), 1):
+    if not _list(work.conn, work.account, OPEN, limit=1):
         return ()
     ended: list[UnreadableRecord] = []
     for chunk in chunks(ids):
         mine = (broken.c.source == source) & broken.c.id.in_(chunk) & (broken.c.at <= since)
-        ended += _list(work.conn, work.account, mine)
+        ended += _list(work.conn, work.account, OPEN, mine)
         work.conn.execute(update(broken).where(broken.c.account == work.account, OPEN, mine).values(state="judged"))
     for record in ended:
         _record_end(work, record)
@@ -151,7 +176,7 @@ def leave(work: UnitOfWork, record: UnreadableRecord, kind: str) -> None:
 
 def retry(work: UnitOfWork, wanted: Order) -> str:
     """Let a record be read again at once, or all; return what is said to who asked for it."""
-    found = _find(work, wanted)
+    found = _find(work, wanted, OPEN)
     for record in found:
         mine = broken.c.account == work.account, broken.c.digest == record.digest
         work.conn.execute(update(broken).where(*mine).values(next_at=0.0))
@@ -160,33 +185,33 @@ def retry(work: UnitOfWork, wanted: Order) -> str:
 
 def close(work: UnitOfWork, wanted: Order) -> str:
     """Close the gap of a record that nobody has judged, on a person's word; it is never read again."""
-    found = _find(work, wanted) if wanted.subject else ()
+    found = _find(work, wanted, UNFINISHED) if wanted.subject else ()
     for record in found:
         _close(work, record, "closed", who=wanted.who, because=wanted.because)
     return f"{len(found)} closed" if found else _explain_none(wanted.subject)
 
 
 def _list(
-    conn: Connection, account: str, condition: ColumnElement[bool], limit: int | None = None
+    conn: Connection, account: str, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> tuple[UnreadableRecord, ...]:
-    mine = broken.c.account == account, OPEN
-    query = select(*COLUMNS).where(*mine, condition).order_by(broken.c.next_at).limit(limit)
+    query = select(*COLUMNS).where(broken.c.account == account, *conditions).order_by(broken.c.next_at).limit(limit)
     return tuple(UnreadableRecord(**row._mapping) for row in conn.execute(query))  # noqa: SLF001
 
 
-def _find(work: UnitOfWork, wanted: Order) -> list[UnreadableRecord]:
-    """Return the open records that an order covers or its subject names: by their gap or their own id; or all."""
+def _find(work: UnitOfWork, wanted: Order, kept: ColumnElement[bool]) -> list[UnreadableRecord]:
+    """Return the records that an order covers or its subject names: by their gap or their own id; or all."""
     if wanted.covers:
         covered = (broken.c.digest.in_(chunk) for chunk in chunks(sorted(wanted.covers)))
-        return [record for each in covered for record in _list(work.conn, work.account, each)]
+        return [record for each in covered for record in _list(work.conn, work.account, kept, each)]
     named = or_(func.substr(broken.c.digest, 1, SHORT) == wanted.subject, broken.c.id == wanted.subject)
-    return list(_list(work.conn, work.account, named if wanted.subject else true()))
+    return list(_list(work.conn, work.account, kept, named if wanted.subject else true()))
 
 
 def _close(work: UnitOfWork, record: UnreadableRecord, state: str, **told: str) -> None:
     _set_state(work, record, state)
     times = {"start": instant(record.start), "end": instant(record.end), "opened": instant(record.at)}
-    named = {"source": record.source, "gap": record.gap, "id": record.id, "reason": "unreadable", "outcome": state}
+    named = {"source": record.source, "gap": record.gap, "id": record.id, "outcome": state}
+    named["reason"] = "unknown verdict" if record.is_half_heard else "unreadable"
     work.chain.add("gap closed", why=record.why, **named, **times, **told)
 
 
@@ -194,7 +219,7 @@ def _set_state(work: UnitOfWork, record: UnreadableRecord, state: str) -> int:
     """Give a state to a record, and to all others that tell of the same thing; return how many had another."""
     same = [broken.c.digest == record.digest]
     same += [(broken.c.source == record.source) & (broken.c.id == record.id)] if record.id else []
-    mine = broken.c.account == work.account, OPEN
+    mine = broken.c.account == work.account, broken.c.state == record.state
     # Either of them has its index; of both together, the database would read all that is open.
     return sum(work.conn.execute(update(broken).where(*mine, one).values(state=state)).rowcount for one in same)
 

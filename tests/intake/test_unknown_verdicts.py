@@ -1,0 +1,60 @@
+"""Mail with a verdict that nobody knows stays where a person looks, until one has looked."""
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from tests.reading import Room, malicious_is_moved
+from tests.support import Meddle, untouched
+from worker.api import Request, Response
+from worker.sandbox import ACCOUNT
+
+
+def renaming(verdict: str) -> Meddle:
+    """Let all spam have another verdict."""
+    return lambda _, answer: renamed(answer, verdict)
+
+
+def renamed(answer: Response, verdict: str) -> Response:
+    return replace(answer, body=answer.body.replace(b'"SPAM"', b'"%s"' % verdict.encode()))
+
+
+def growing(verdict: str) -> Meddle:
+    """Let it have other bytes each time it is read."""
+    times = iter(range(10**6))
+
+    def meddle(_: Request, answer: Response) -> Response:
+        body = renamed(answer, verdict).body.replace(b'"subject":"', b'"subject":"%d ' % next(times))
+        return replace(answer, body=body)
+
+    return meddle
+
+
+@pytest.mark.parametrize("verdict", ["GRAYMAIL", "spam", "SPAM ", "x" * 200])
+@pytest.mark.parametrize("meddling", [renaming, growing])
+async def test_each_is_told_once_and_is_no_unreadable_record(verdict: str, meddling: Callable[[str], Meddle]) -> None:
+    room = Room(malicious_is_moved)
+    mails = [room.world.add_message(disposition="SPAM").id for _ in range(2)]
+    room.world.arrive(300, "outbreak")
+    room.meddle = meddling(verdict)
+    await room.read(200)
+    records = await room.ledger.list_open_records(ACCOUNT)
+    assert sorted(one.id for one in records) == sorted(mails)
+    assert {(one.is_half_heard, one.why.startswith("unknown final_disposition")) for one in records} == {(True, True)}
+    found = await room.ledger.find_standstill(ACCOUNT, room.clock.now())
+    assert (found.half_heard, found.unreadable, await room.ledger.count_unreadable(ACCOUNT)) == (2, 0, 0)
+
+
+async def test_what_a_person_has_closed_is_told_no_more() -> None:
+    room = Room(malicious_is_moved)
+    room.world.add_message(disposition="SPAM")
+    room.meddle = growing("GRAYMAIL")
+    await room.read()
+    (record,) = await room.ledger.list_open_records(ACCOUNT)
+    await room.ledger.order(ACCOUNT, "close gap", record.gap, "ada", "looked at it", room.clock.now())
+    assert await room.ledger.take_orders(ACCOUNT, room.clock.now())
+    await room.read(120)
+    room.meddle = untouched
+    await room.read(120)
+    assert await room.ledger.list_open_records(ACCOUNT) == ()
