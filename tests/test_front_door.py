@@ -3,9 +3,8 @@
 import inspect
 from types import ModuleType
 
-import pytest
-
 import worker
+from tests.cells import each
 from worker.language.actions import ACTIONS
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import Mode
@@ -26,11 +25,11 @@ def test_every_noun_verb_and_mode_is_offered() -> None:
     assert {*TRIGGERS, *FACTS, *ACTIONS, *Mode.__members__} <= set(worker.__all__)
 
 
-@pytest.mark.parametrize("name", worker.__all__)
+@each("name", worker.__all__)
 def test_everything_offered_is_documented(name: str) -> None:
     assert len(inspect.getdoc(getattr(worker, name)) or "") > 20
 
 
-@pytest.mark.parametrize("name", [name for name in vars(worker.sample) if name[0].islower()])
+@each("name", [name for name in vars(worker.sample) if name[0].islower()])
 def test_every_sample_is_documented(name: str) -> None:
     assert inspect.getdoc(getattr(worker.sample, name))

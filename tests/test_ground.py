@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cells import each
 from tests.serving import passed_on
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +20,7 @@ SOURCES = sorted((ROOT / "worker").rglob("*.py"))
 EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
 PIN = re.compile(rf"([a-z0-9.-]+){EXTRAS}==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
 each_pins = pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
-each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+each_source = each("path", SOURCES)
 
 
 def pins(name: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from tests.cells import each
 from worker.language.rules import Mode
 from worker.settings import Settings, describe
 
@@ -72,13 +73,13 @@ def test_the_strict_linter_finds_nothing(values: dict[str, Any]) -> None:
     assert [each["error"] for each in found["messages"]] == ["icon is recommended"]
 
 
-@pytest.mark.parametrize("version", ["1.25", "1.34", "1.37"])
-@pytest.mark.parametrize("values", [GIVEN, EXISTING])
+@each("version", ["1.25", "1.34", "1.37"])
+@each("values", [GIVEN, EXISTING])
 def test_every_object_is_what_kubernetes_expects(values: dict[str, Any], version: str) -> None:
     objects = render(values)
     assert {"Deployment", "Service", "ServiceAccount"} <= objects.keys()
-    for each in objects.values():
-        kubernetes_validate.validate(each, version, strict=True)
+    for one in objects.values():
+        kubernetes_validate.validate(one, version, strict=True)
 
 
 @pytest.mark.parametrize("release", ["rel", "worker", "123"])
@@ -196,7 +197,7 @@ def test_a_service_called_worker_sets_no_variables() -> None:
     assert pod(GIVEN, "worker")["spec"]["enableServiceLinks"] is False
 
 
-@pytest.mark.parametrize(
+@each(
     "bad",
     [
         {"replicas": 2},
@@ -213,7 +214,6 @@ def test_a_service_called_worker_sets_no_variables() -> None:
         {"resources": {"limits": {"memory": "much"}}},
         {"persistence": {"size": "2 GB"}},
     ],
-    ids=str,
 )
 def test_a_bad_value_is_refused_before_anything_is_installed(bad: dict[str, Any]) -> None:
     with pytest.raises(helm_python.HelmValuesError, match=next(iter(bad))):

@@ -18,6 +18,7 @@ from msgspec.json import Decoder
 from msgspec.structs import fields
 
 from rules.malicious_mail import malicious_mail
+from tests.cells import each
 from tests.cli.test_demo import read_exports, start
 from tests.reading import Room, says
 from tests.surface import HELD
@@ -50,7 +51,7 @@ README, RULES, REFERENCE, OPERATIONS, LEDGER = (
 )
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 HOSTS = {"api.cloudflare.com", "keepachangelog.com", "semver.org", "pay.example"}
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = each("page", PAGES)
 
 
 def table(text: str, first: str) -> list[list[str]]:
@@ -87,7 +88,7 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     assert told == [tuple(row) for row in describe()]
 
 
-@pytest.mark.parametrize("name", [row.name for row in describe()])
+@each("name", [row.name for row in describe()])
 def test_each_setting_is_explained(name: str) -> None:
     assert f"`{name}`" in OPERATIONS
 
@@ -156,7 +157,7 @@ def test_the_reference_has_a_table_for_every_noun_and_every_part_of_one() -> Non
     assert re.findall(r"^###+ `(\w+)`$", REFERENCE, re.MULTILINE) == list(NOUNS)
 
 
-@pytest.mark.parametrize("name", NOUNS)
+@each("name", NOUNS)
 def test_the_fields_in_the_reference_are_those_that_a_rule_can_read(name: str) -> None:
     rows = table(REFERENCE.partition(f"# `{name}`\n")[2], "field")
     assert [(field.strip("`"), kind.strip("`")) for field, kind, _ in rows] == list(read_of(NOUNS[name]))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cells import each
 from worker.errors import SettingsError
 from worker.language.rules import Mode
 from worker.settings import NAMES, Listen, RequestQuota, Settings, describe
@@ -52,7 +53,7 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert Settings.load({"WORKER_SETTLE": "", "WORKER_ACCOUNTS": "", "WORKER_NOTIFY_SOC": ""}) == Settings.load({})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "expected"),
     [
         ("WORKER_CEILING", "sometimes", "observe, approve or enforce"),

@@ -11,6 +11,7 @@ from rules.malicious_mail import malicious_mail, malicious_sender
 from rules.partner_release import partner_release
 from rules.phishguard_reports import phishguard_report
 from rules.user_submissions import user_was_right
+from tests.cells import each
 from worker import ENFORCE, Message, sample
 from worker.judging.decide import decide
 from worker.language.models import DISPOSITIONS
@@ -36,9 +37,9 @@ def test_seven_files_are_shipped_and_all_of_them_enforce(bundle: Bundle) -> None
     assert {rule.info.mode for rule in bundle.rules} == {ENFORCE}
 
 
-@pytest.mark.parametrize("disposition", DISPOSITIONS)
-@pytest.mark.parametrize("sender", ["ada@c0rp.example", "carol@partner.example", "no-reply@alerts.partner.example"])
-@pytest.mark.parametrize("is_quarantined", [False, True])
+@each("disposition", DISPOSITIONS)
+@each("sender", ["ada@c0rp.example", "carol@partner.example", "no-reply@alerts.partner.example"])
+@each("is_quarantined", [False, True])
 def test_equal_rules_never_want_two_places_for_one_mail(
     bundle: Bundle, disposition: str, sender: str, *, is_quarantined: bool
 ) -> None:

@@ -4,14 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from tests.cells import each
 from worker import BlockSender, Move, Reclassify
 from worker.language.actions import AnyAction
 from worker.wording import count_events, describe_action, format_duration
 
 
-@pytest.mark.parametrize(
-    ("seconds", "written"), [(0, "0s"), (0.25, "250ms"), (59.6, "1m"), (3600, "1h"), (93784, "1d 2h")]
-)
+@each(("seconds", "written"), [(0, "0s"), (0.25, "250ms"), (59.6, "1m"), (3600, "1h"), (93784, "1d 2h")])
 def test_a_duration_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
     assert format_duration(seconds) == written
 

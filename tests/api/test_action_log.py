@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.api.desk import Line, answer, client, quickly
+from tests.cells import each
 from worker.api import Request, Response
 from worker.errors import ServerFault
 from worker.language.models import ActionLog, LogEntry
@@ -69,8 +70,8 @@ def read(log: Log) -> list[str]:
     return [line.status for line in quickly(lambda: client(log).investigate.action_log("id")).entries]
 
 
-@pytest.mark.parametrize("length", [0, 1, 20, 21, 999, 1000, 1001, 2000, 2500])
-@pytest.mark.parametrize("pages", ["whole", "small", "bare", "none"])
+@each("length", [0, 1, 20, 21, 999, 1000, 1001, 2000, 2500])
+@each("pages", ["whole", "small", "bare", "none"])
 def test_an_action_log_is_read_to_its_end_with_pages_or_without(length: int, pages: str) -> None:
     log = Log(length, pages=pages)
     assert read(log) == [str(n) for n in range(length)]

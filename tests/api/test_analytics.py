@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker.api.analytics import MonthlyReport, read_report
 
 FIGURES: dict[str, Any] = {"detections": 3, "dispositions": {"SPAM": 2}, "share": 0.5}
@@ -25,7 +26,7 @@ def read(report: object) -> MonthlyReport:
     return read_report(msgspec.Raw(msgspec.json.encode(report)))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@each("form", FORMS)
 def test_a_month_is_found_in_every_form_with_its_figures(form: str) -> None:
     [month] = read(FORMS[form]).months
     assert (month.month, month.counts) == ("2026-11", COUNTS)
@@ -44,7 +45,7 @@ def test_a_month_that_comes_in_parts_says_which() -> None:
     ]
 
 
-@pytest.mark.parametrize("odd", [True, False, None, "7", [], {}])
+@each("odd", [True, False, None, "7", [], {}])
 def test_what_is_no_number_is_no_count_but_kept(odd: object) -> None:
     [month] = read([{"month": "2026-11", "odd": odd}]).months
     assert (month.counts, month.rest) == ({}, {"month": "2026-11", "odd": odd})

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
+from tests.cells import each
 from worker.api.bulk import BulkSearch
 from worker.errors import NotFound, Rejected, ServerFault, Unsent
 from worker.language.models import Disposition
@@ -36,7 +37,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "told"), BAD.values(), ids=BAD)
+@each(("change", "told"), BAD.values())
 def test_a_job_that_says_too_little_is_not_even_sent(change: dict[str, Any], told: str) -> None:
     asked: dict[str, Any] = {"action": "MOVE", "search": search(sender="a@x.example"), "expected": 5}
     asked["destination"] = "JunkEmail"

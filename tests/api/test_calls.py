@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from tests.api.desk import EPOCH, ROOT, Line, answer, client, http, loop_time, page, quickly, serving
+from tests.cells import each
 from worker.api import ApiClock, Budget, Client, Credential, HttpTransport, Response, SlowSearch, Urgency
 from worker.api.calls import AT_ONCE
 from worker.api.envelope import CutShort, nothing, records
@@ -229,7 +230,7 @@ def test_a_location_is_absolute_or_relative(location: str) -> None:
     assert (line.asked[1].path, line.asked[1].query) == (ROOT + "/investigate/results/7", (("x", "1"), ("y", "")))
 
 
-@pytest.mark.parametrize(
+@each(
     "location",
     [
         "https://evil.example/v4" + ROOT + "/investigate/results/7",

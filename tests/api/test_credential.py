@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cells import each
 from worker.api import Credential
 from worker.errors import SettingsError
 
@@ -22,7 +23,7 @@ def test_it_prints_as_stars_and_its_fingerprint_names_it() -> None:
     assert len(credential.fingerprint) == 12
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "two words", "line\nX-Other: 1", "tök", "tab\there"])
+@each("text", ["", "  \n", "two words", "line\nX-Other: 1", "tök", "tab\there"])
 def test_what_cannot_be_a_token_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(SettingsError, match="CLOUDFLARE_API_TOKEN") as refused:
         Credential.from_text(text)

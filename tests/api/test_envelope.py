@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.api.desk import answer, page
+from tests.cells import each
 from worker.api import RecordPage, Response
 from worker.api.envelope import (
     WORDLESS,
@@ -58,7 +59,7 @@ SENSELESS = {
 }
 
 
-@pytest.mark.parametrize("given", SENSELESS.values(), ids=SENSELESS)
+@each("given", SENSELESS.values())
 def test_what_makes_no_sense_is_a_fault_of_a_read_and_leaves_a_write_unsure(given: Response) -> None:
     with pytest.raises(ServerFault, match=r"^GET /investigate: the API answered"):
         interpret(READ, given, records, NOW)
@@ -94,7 +95,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "said", "kind", "expected"), REFUSALS)
+@each(("status", "said", "kind", "expected"), REFUSALS)
 def test_a_refusal_says_what_to_do_next(status: int, said: str, kind: type[WorkerError], expected: str) -> None:
     with pytest.raises(kind, match=expected) as refused:
         interpret(READ, answer(said, status), records, NOW)
@@ -116,7 +117,7 @@ def test_the_api_words_are_shown_harmlessly_and_bounded() -> None:
     assert len(str(refused.value)) < 400
 
 
-@pytest.mark.parametrize("errors", ["null", "7", "[]", "[7]", '[{"code": 1}]', '[{"message": ""}]'])
+@each("errors", ["null", "7", "[]", "[7]", '[{"code": 1}]', '[{"message": ""}]'])
 def test_a_refusal_without_words_is_still_one(errors: str) -> None:
     with pytest.raises(NotFound, match="no reason given"):
         interpret(READ, page(404, f'{{"success": false, "errors": {errors}}}', "application/json"), records, NOW)
@@ -130,7 +131,7 @@ def test_a_429_is_paced_whatever_its_body() -> None:
 IN_A_MINUTE = formatdate(NOW + 60, usegmt=True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), (IN_A_MINUTE, 60.0), ("9" * 5000, 3600.0)]
 )
 def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
@@ -171,7 +172,7 @@ def test_null_is_an_empty_page_where_the_api_counts_nothing(info: object) -> Non
     assert (next_cursor("GET /investigate", read, None), paginate(read, 1, 10).complete) == (None, True)
 
 
-@pytest.mark.parametrize("info", COUNTS_SOMETHING)
+@each("info", COUNTS_SOMETHING)
 def test_null_is_a_fault_where_the_api_does_not_say_that_there_is_nothing(info: object) -> None:
     with pytest.raises(ServerFault, match="unexpected result"):
         interpret(READ, answer_null(info), records, NOW)
@@ -197,9 +198,7 @@ def test_counts_are_understood_as_text(found: int, total: int, size: int, number
     assert paginate(inform(found, texts), number, 10) == paginate(inform(found, counts), number, 10)
 
 
-@pytest.mark.parametrize(
-    ("named", "cursor"), [(7, "7"), (0, "0"), (10**30, str(10**30)), ("007", "007"), ("null", "null")]
-)
+@each(("named", "cursor"), [(7, "7"), (0, "0"), (10**30, str(10**30)), ("007", "007"), ("null", "null")])
 def test_a_cursor_is_text_whatever_it_comes_as(named: object, cursor: str) -> None:
     read = inform(1, {"next": named})
     assert next_cursor("GET /investigate", read, None) == cursor
@@ -207,7 +206,7 @@ def test_a_cursor_is_text_whatever_it_comes_as(named: object, cursor: str) -> No
         next_cursor("GET /investigate", read, cursor)
 
 
-@pytest.mark.parametrize("info", [{"count": "many"}, {"total_count": [1]}, {"next": {}}, {"next": True}, [1], 3])
+@each("info", [{"count": "many"}, {"total_count": [1]}, {"next": {}}, {"next": True}, [1], 3])
 def test_information_about_a_page_that_makes_no_sense_is_a_fault(info: object) -> None:
     with pytest.raises(ServerFault, match="unexpected result"):
         inform(1, info)
@@ -231,7 +230,7 @@ def listing(found: int, info: ResultInfo | None) -> Answer[list[Raw]]:
     return Answer(200, [Raw(b"{}")] * found, info, {}, 5.0, 1.0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "info", "following"),
     [
         (10, ResultInfo(total_count=25), "3"),

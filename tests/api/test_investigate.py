@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, page, quickly
+from tests.cells import each
 from worker.api import RecordPage, Response, Urgency
 from worker.api.bodies import WhereMessage
 from worker.errors import NotFound, Permanent, Rejected, ServerFault, Unsure
@@ -155,8 +156,8 @@ def test_too_many_or_no_ids_are_not_even_sent(count: int) -> None:
         quickly(lambda: client(Line()).investigate.move(["id"] * count, "Inbox"))
 
 
-@pytest.mark.parametrize("invalid", [400, 422])
-@pytest.mark.parametrize("form", ["object", "array", "both"])
+@each("invalid", [400, 422])
+@each("form", ["object", "array", "both"])
 def test_a_release_finds_out_which_body_the_api_takes_and_keeps_to_it(form: str, invalid: int) -> None:
     async def day() -> list[int]:
         inside = Inside(world(options=SandboxOptions(release_body=form, invalid=invalid)))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.desk import EPOCH, clock, loop_time, quickly, settled
+from tests.cells import each
 from worker.api import ApiClock, Budget, Urgency
 from worker.api.pacing import BACKGROUND, LONGEST_RESET
 from worker.errors import Paced
@@ -160,7 +161,7 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
     assert quickly(day) == (float(retry_after),) * 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({"retry-after": formatdate(EPOCH + 100 + 40, usegmt=True)}, 40),
@@ -393,7 +394,7 @@ def test_a_reset_in_years_is_not_believed() -> None:
     assert quickly(day) == LONGEST_RESET
 
 
-@pytest.mark.parametrize(
+@each(
     ("left", "policy", "wait"),
     [
         ("r=-7;t=50", "", 50),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.desk import page
+from tests.cells import each
 from worker.api import Response
 from worker.api.envelope import Endpoint, interpret, records
 from worker.api.refusals import ADVICE, CREDENTIAL_CODES, EDGE_ADVICE, REFUSED_CREDENTIAL
@@ -70,7 +71,7 @@ def test_an_error_is_told_with_its_code_its_place_and_what_lies_below() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "errors",
     [
         ["no such folder"],
@@ -79,7 +80,6 @@ def test_an_error_is_told_with_its_code_its_place_and_what_lies_below() -> None:
         [None, 7, [], {}, {"message": "no such folder", "code": True, "source": [], "error_chain": 3}],
         [{"message": "no such folder", "code": "x", "source": {"pointer": None}, "error_chain": [None, 5]}],
     ],
-    ids=["texts", "a text", "an object", "among nonsense", "with nonsense"],
 )
 def test_words_are_told_in_whatever_form_they_come(errors: object) -> None:
     assert str(refuse(answer(409, errors=errors))) == "GET /investigate: the API answered 409: no such folder"
@@ -139,8 +139,8 @@ def name_settings(sentence: str) -> set[str]:
     return set(re.findall(r"\b(?:CLOUDFLARE|WORKER)_\w+", sentence))
 
 
-@pytest.mark.parametrize("code", ADVICE)
-@pytest.mark.parametrize("status", [400, 401, 403])
+@each("code", ADVICE)
+@each("status", [400, 401, 403])
 def test_every_known_code_says_which_setting_to_look_at(code: int, status: int) -> None:
     below = {"code": 12345, "message": "refused", "error_chain": [{"code": code, "message": "why"}]}
     for errors in ([{"code": code}], [{"code": str(code)}], ["odd", {"code": code}], [below]):
@@ -174,7 +174,7 @@ def test_a_refused_credential_is_told_the_permission_that_it_needs(operation: En
         assert f'the permission "Cloud Email Security: {needed}"' in str(refused)
 
 
-@pytest.mark.parametrize("status", [404, 409, 422, 429, 500])
+@each("status", [404, 409, 422, 429, 500])
 def test_a_code_that_also_means_other_things_blames_the_credential_only_where_it_may(status: int) -> None:
     assert "CLOUDFLARE_API_TOKEN" not in str(refuse(answer(status, errors=[{"code": REFUSED_CREDENTIAL}])))
 
@@ -210,8 +210,8 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("form", PAGES)
-@pytest.mark.parametrize("code", EDGE_ADVICE)
+@each("form", PAGES)
+@each("code", EDGE_ADVICE)
 def test_a_page_of_the_edge_is_told_by_its_code_and_names_a_setting(form: str, code: int) -> None:
     kind = "application/json" if "json" in form else "text/html"
     for status, expected in ((403, ServerFault), (429, Paced)):

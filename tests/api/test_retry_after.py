@@ -2,10 +2,10 @@
 
 from email.utils import formatdate
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker.api.retry_after import LONGEST_RETRY_AFTER, read_retry_after
 
 NOW = 1_790_000_000
@@ -28,13 +28,13 @@ def test_a_time_counts_from_the_date_of_the_answer(ahead: int, answered: int) ->
     assert read_retry_after(headers, NOW) == bound(ahead)
 
 
-@pytest.mark.parametrize("date", [{}, {"date": ""}, {"date": "yesterday"}])
-@pytest.mark.parametrize("ahead", [-60, 0, 60, 10**6])
+@each("date", [{}, {"date": ""}, {"date": "yesterday"}])
+@each("ahead", [-60, 0, 60, 10**6])
 def test_without_a_date_a_time_counts_from_the_clock(date: dict[str, str], ahead: int) -> None:
     assert read_retry_after(date | {"retry-after": formatdate(NOW + ahead, usegmt=True)}, NOW) == bound(ahead)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "inf", "nan", "٣", "0x10", "Mon, 99 Sep 2026 14:13:20 GMT"])
+@each("text", ["", "soon", "-5", "1e9", "inf", "nan", "٣", "0x10", "Mon, 99 Sep 2026 14:13:20 GMT"])
 def test_what_names_no_time_is_none(text: str) -> None:
     assert read_retry_after({"retry-after": text}, NOW) is None
 

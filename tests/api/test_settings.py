@@ -8,6 +8,7 @@ import pytest
 from msgspec import Struct
 
 from tests.api.desk import EPOCH, Inside, Line, answer, client, loop_time, quickly
+from tests.cells import each
 from worker.api import bodies
 from worker.api.settings import SettingsResource
 from worker.errors import NotFound
@@ -57,7 +58,7 @@ LISTS: dict[str, tuple[Struct, Struct, str]] = {
     ),
     "domains": (bodies.NewDomain(domain="x.example", **MODES), bodies.DomainChange(folder="Inbox"), "folder"),
 }
-each_list = pytest.mark.parametrize("name", LISTS)
+each_list = each("name", LISTS)
 BATCHES = ("block_senders", "allow_policies", "trusted_domains", "content_policies")
 
 

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.ledger.desk import ME, T0, TRASH, Desk
 from worker.audit.query import query
 from worker.language.actions import AllowSender, BlockSender, Notify, TrustDomain
 from worker.ledger.records import NewRecord
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "found"),
     [
         ({}, ["entered", "entered", "claimed", "started"]),
@@ -52,9 +53,9 @@ async def test_all_that_happened_to_one_entry_is_found() -> None:
     assert [(record["verb"], record["target"]) for record in found] == [("entered", "m1"), ("claimed", "m1")]
 
 
-@pytest.mark.parametrize("write", [str, str.lower, str.upper, str.title])
-@pytest.mark.parametrize("named", ["{0}", "{1}:{0}"])
-@pytest.mark.parametrize(
+@each("write", [str, str.lower, str.upper, str.title])
+@each("named", ["{0}", "{1}:{0}"])
+@each(
     "action",
     [
         BlockSender("Eve@Corp.example"),

@@ -9,6 +9,7 @@ from msgspec import Raw
 from msgspec.json import encode
 from msgspec.structs import FieldInfo, fields
 
+from tests.cells import each
 from tests.cli.shell import Shell
 from tests.contract.published import ERAS, Era, find_answer
 from tests.contract.wires import OPERATION_OF
@@ -60,16 +61,14 @@ EVERY_FIELD = tuple(
 )
 
 
-@pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.words[1])
+@each("era", ERAS)
+@each("part", PARTS)
 def test_nothing_is_said_of_what_is_as_it_was_published(part: Part, era: Era) -> None:
     sample = read_sample(part, [Raw(encode(published(part, era)))])
     assert describe(part, sample, []) == []
 
 
-@pytest.mark.parametrize(
-    ("part", "era", "field"), EVERY_FIELD, ids=[f"{p.words[1]} {e} {f.name}" for p, e, f in EVERY_FIELD]
-)
+@each(("part", "era", "field"), EVERY_FIELD)
 def test_a_field_that_became_something_else_is_named(part: Part, era: Era, field: FieldInfo) -> None:
     fine = published(part, era)
     odd = fine | {field.encode_name: make_odd(fine[field.encode_name])}

@@ -7,6 +7,7 @@ import pytest
 import typer
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.cli.test_demo import ROOT
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk
 from worker.cli import app
@@ -112,7 +113,7 @@ def test_a_stopped_demo_leaves_stdout_to_its_json_and_says_so_on_stderr(capsys: 
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [line for line in (*explain_next(), *explain_looking("sqlite:///x", "http://h:1", "e1")) if "worker " in line],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from tests.cells import each
 from tests.cli.shell import Shell
 from tests.cli.test_demo import start
 from worker.cli.sandbox import parse_budget, parse_rate
@@ -57,9 +58,7 @@ def test_a_folder_that_is_none_is_an_option_to_change(shell: Shell) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("said", "a_second"), [("5/s", 5), ("30/m", 0.5), ("5/30s", 1 / 6), ("6/10m", 0.01), ("0/s", 0)]
-)
+@each(("said", "a_second"), [("5/s", 5), ("30/m", 0.5), ("5/30s", 1 / 6), ("6/10m", 0.01), ("0/s", 0)])
 def test_a_rate_is_a_number_in_a_unit_or_in_a_duration(said: str, a_second: float) -> None:
     assert parse_rate(said) == pytest.approx(a_second)
 

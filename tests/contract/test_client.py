@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.cells import each
 from tests.contract.rows import Row
 from tests.contract.scene import Scene
 from tests.contract.wires import ROWS, ask, recorded
@@ -15,8 +16,8 @@ KINDS_OF_API: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_API)
-@pytest.mark.parametrize("row", ROWS.values(), ids=str)
+@each("kind", KINDS_OF_API)
+@each("row", ROWS.values())
 async def test_an_operation_returns_and_does_what_it_should(row: Row, kind: str) -> None:
     scene = Scene(domains_without_ids="all", **KINDS_OF_API[kind])
     result = await ask(recorded(scene)[0], row, scene)

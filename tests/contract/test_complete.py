@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 
-import pytest
 from cloudflare import AsyncCloudflare
 from cloudflare._resource import AsyncAPIResource
 
+from tests.cells import each
 from tests.contract.scene import ROOT, Scene
 from tests.contract.wires import OPERATION_OF, ROWS, recorded
 from worker.api import OPERATIONS
@@ -34,14 +34,14 @@ def test_there_are_seventy_one_operations_each_once() -> None:
     assert len(OPERATION_OF) == 71
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=attrgetter("call"))
+@each("operation", OPERATIONS)
 def test_an_operation_is_a_method_that_says_what_it_does(operation: Operation) -> None:
     method = attrgetter(operation.call)(recorded(Scene())[0])
     assert callable(method)
     assert len(method.__doc__) > 20
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=attrgetter("call"))
+@each("operation", OPERATIONS)
 def test_the_sandbox_routes_an_operation(operation: Operation) -> None:
     found = find_route(IncomingRequest(operation.method, ROOT + operation.path.replace("{id}", "an-id")))
     assert found.operation == f"{operation.method} {operation.path.removeprefix('/')}"

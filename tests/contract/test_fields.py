@@ -6,7 +6,6 @@ from itertools import product
 from typing import Any, Literal, Required, get_args, get_origin, get_type_hints
 
 import pydantic
-import pytest
 from cloudflare.types import email_security as of_mail
 from cloudflare.types.email_security import investigate as of_one
 from cloudflare.types.email_security import phishguard as of_reports
@@ -16,6 +15,7 @@ from cloudflare.types.email_security.investigate.bulk_create_params import Searc
 from msgspec import UNSET, Struct
 from msgspec.structs import FieldInfo, fields
 
+from tests.cells import each
 from worker.api import bodies, models
 from worker.api.bulk import BulkSearch
 from worker.api.investigate import MoveItem, Released
@@ -123,7 +123,7 @@ def _is_object(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, dict | Struct | pydantic.BaseModel)
 
 
-@pytest.mark.parametrize("ours", SENT, ids=lambda kind: kind.__name__)
+@each("ours", SENT)
 def test_what_we_can_send_is_what_the_sdk_can(ours: type[Struct]) -> None:
     theirs = get_type_hints(SENT[ours], include_extras=True)
     mine = {field.encode_name: field for field in fields(ours)}
@@ -140,7 +140,7 @@ def always_sent(field: FieldInfo) -> bool:
     return field.required or field.default not in (None, UNSET)
 
 
-@pytest.mark.parametrize("ours", READ, ids=lambda kind: kind.__name__)
+@each("ours", READ)
 def test_what_we_read_is_there_to_be_read(ours: type[Struct]) -> None:
     assert list(strangers(ours, (READ[ours],))) == []
 

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from tests.api.desk import quickly
+from tests.cells import each
 from tests.desk import Desk
 from tests.support import LoopClock, refusing, untouched
 from worker.api import Urgency
@@ -101,7 +102,7 @@ async def test_a_list_entry_for_a_time_ends_with_the_removal_of_what_we_made(act
     assert [one.operation for one in desk.world.effects] == [f"{name}.create", f"{name}.delete"]
 
 
-@pytest.mark.parametrize("kind", ["lost", "html_after", "html", "reset", "paced"])
+@each("kind", ["lost", "html_after", "html", "reset", "paced"])
 async def test_the_end_of_what_was_let_through_comes_exactly_once(kind: str) -> None:
     desk = Desk(lag=5)
     await desk.enter(AllowSender("carol@shop.example", for_=HOUR))
@@ -156,7 +157,7 @@ async def test_what_did_not_happen_is_tried_again_as_soon_as_that_is_known(kind:
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "operation", "path"),
     [
         (Release(), "release", "investigate/release"),
@@ -166,7 +167,7 @@ async def test_what_did_not_happen_is_tried_again_as_soon_as_that_is_known(kind:
         (TRUST, "trusted_domains.create", "settings/trusted_domains/batch"),
     ],
 )
-@pytest.mark.parametrize("kind", ["lost", "html", "reset"])
+@each("kind", ["lost", "html", "reset"])
 async def test_every_kind_happens_exactly_once(action: AnyAction, operation: str, path: str, kind: str) -> None:
     desk = Desk(lag=5)
     mails = desk.old(3, quarantined=isinstance(action, Release))

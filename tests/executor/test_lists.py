@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-import pytest
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
 from worker.api.models import TrustedDomain
 from worker.executor.lists import (
@@ -69,7 +69,7 @@ ALLOWS = Kind(
     AllowPolicy(id="L1", pattern="ada@C0RP.example", pattern_type="EMAIL", is_acceptable_sender=True),
 )
 TRUSTS = Kind(TrustDomain("C0rp.example"), Distrust("c0rp.example"), TrustedDomain(id="L1", pattern="C0RP.example"))
-each_list = pytest.mark.parametrize("kind", [BLOCKS, ALLOWS, TRUSTS], ids=["block", "allow", "trust"])
+each_list = each("kind", [BLOCKS, ALLOWS, TRUSTS])
 
 
 @each_list
@@ -114,7 +114,7 @@ def test_a_removal_is_not_done_while_a_part_of_the_list_cannot_be_read(kind: Kin
 
 
 @each_list
-@pytest.mark.parametrize(
+@each(
     ("comments", "owned"),
     [
         ("worker E1 lookalike", True),
@@ -153,7 +153,7 @@ def test_an_equal_pattern_is_not_listed_again_unless_we_have_removed_it(kind: Ki
     assert no_addition(wish, ListReading(T, (kind.listed("by hand", is_regex=True),)), Policies(), ()) == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "said"),
     [
         (BlockSender("boss@corp.example"), "is one of our own domains, or above or below one: never blocked"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.cells import each
 from worker.executor.action_log import ActionLogReading, hand_key
 from worker.executor.lists import ListReading
 from worker.executor.postconditions import (
@@ -80,7 +81,7 @@ def state_of(outcome: Outcome | None) -> State | None:
 # -- before acting ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "seen", "does"),
     [
         (JUNK, PLAIN, "go"),
@@ -213,7 +214,7 @@ def test_no_is_said_only_by_a_late_look_and_a_late_log() -> None:
     assert state_of(judge_move(entry(), look(late), log(late), SETTLE)) == "ready"
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "recipients", "state"),
     [
         ((line(1),), 1, "done"),
@@ -316,7 +317,7 @@ def test_an_unanswered_request_is_repeated_late_and_an_accepted_one_never() -> N
     assert state_of(judge_reclassify(sent, TeamSubmissions(T + 86_400, ()), SETTLE)) == "failed"
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "proves"),
     [
         ({}, True),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.reading import Room, malicious_is_moved
 from tests.support import Meddle, garbling
 from worker import Message
@@ -147,7 +148,7 @@ class Told(Noun, frozen=True):
     raw: Text = ""
 
 
-@pytest.mark.parametrize("cut", [20, 60, 400, 1500, -1, -2, -30])
+@each("cut", [20, 60, 400, 1500, -1, -2, -30])
 def test_a_page_that_is_cut_short_is_asked_for_again(cut: int) -> None:
     with pytest.raises(ServerFault):
         fetch((BEFORE + b",".join(sound_records()) + AFTER)[:cut])

@@ -1,7 +1,6 @@
 """Legibility: when what a source brings cannot be read any more, and when that is over."""
 
-import pytest
-
+from tests.cells import each
 from tests.support import TestClock
 from worker.intake.legibility import Legibility
 from worker.ledger.values import Broken
@@ -11,7 +10,7 @@ def broken(*numbers: int) -> list[Broken]:
     return [Broken(b"%d" % number, "its subject cannot be read") for number in numbers]
 
 
-@pytest.mark.parametrize(
+@each(
     ("sound", "lost", "trailing", "told"),
     [
         (1000, 1, 0, False),  # one in a thousand

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.reading import DAY, SETTLE, Room, malicious_is_moved
 from tests.support import Meddle, untouched
 from worker.api import Request, Response
@@ -33,8 +34,8 @@ async def tell_ends(room: Room) -> list[str]:
     return [one["digest"] for one in told if one["verb"] == "record read"]
 
 
-@pytest.mark.parametrize("was_known", [False, True])
-@pytest.mark.parametrize("fault", FAULTS)
+@each("was_known", [False, True])
+@each("fault", FAULTS)
 async def test_the_overlap_ends_a_bad_hour(fault: str, was_known: bool) -> None:  # noqa: FBT001
     room = Room(malicious_is_moved)
     mails = room.world.arrive(12, "outbreak")

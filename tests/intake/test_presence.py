@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-import pytest
 
+from tests.cells import each
 from worker import sample
 from worker.intake.presence import MISSED, USUAL, Extent, Presence, Shape, describe_shape
 from worker.language.base import Noun
@@ -75,8 +75,8 @@ def feed_of(kind: str) -> Feed:
     return feed
 
 
-@pytest.mark.parametrize("kind", TRIGGERS)
-@pytest.mark.parametrize("how", ["renamed", "absent", "null"])
+@each("kind", TRIGGERS)
+@each("how", ["renamed", "absent", "null"])
 def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind: str, how: str) -> None:
     silent = []
     for path in list_fields(describe_shape(kind)):
@@ -90,7 +90,7 @@ def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind:
     assert silent == []
 
 
-@pytest.mark.parametrize("kind", TRIGGERS)
+@each("kind", TRIGGERS)
 def test_a_field_that_one_record_in_a_thousand_lacks_is_watched_and_not_missed(kind: str) -> None:
     wrong = []
     for path in list_fields(describe_shape(kind)):

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
+from tests.cells import each
 from tests.reading import Room, fails, says
 from worker import APPROVE, ENFORCE, OBSERVE, Keep, Move, Notify
 from worker.language.actions import AnyAction
@@ -50,7 +49,7 @@ def asks(event: Event) -> Said:
     return Said(key=event.key, proposals=says(event, JUNK).proposals, asks=asking)
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "ceiling", "expected"),
     [
         (lambda e: Said(key=e.key), ENFORCE, []),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker.judging.mime import LONGEST, MOST_LINKS, MOST_PARTS, parse_mail
 from worker.language.base import CUT
 
@@ -56,12 +57,12 @@ def test_a_mail_that_was_broken_off_is_read_as_far_as_it_goes() -> None:
     assert parse_mail("").headers == ()
 
 
-@pytest.mark.parametrize("charset", ["hex", "punycode", "undefined", "no-such", "a\0b", ""])
+@each("charset", ["hex", "punycode", "undefined", "no-such", "a\0b", ""])
 def test_a_strange_encoding_reads_as_utf_8(charset: str) -> None:
     assert parse_mail(f"Content-Type: text/plain; charset={charset}\n\nhäi").text == "häi"
 
 
-@pytest.mark.parametrize(
+@each(
     "subject", ["=?utf-8?b?a?=", "=?hex?q?a?=", "=?utf-8?q?" + "=" * 90, "=?a?b?" * 2000, "a =?utf-8?x?b?=", "\udc80"]
 )
 def test_a_header_that_is_wrongly_encoded_costs_nothing(subject: str) -> None:

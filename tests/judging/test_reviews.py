@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.executor.test_postconditions import T, entry, submission
 from worker.judging.reviews import LONGEST_ID, NEVER, find_request, follow, judge_review
 from worker.language.actions import Escalate, Reclassify
@@ -27,7 +28,7 @@ def decided(status: str, disposition: str, wanted: str = "SPAM") -> Review:
     return judge_review(Submission(submission_id="1", status=status, outcome_disposition=disposition), wanted)
 
 
-@pytest.mark.parametrize("status", [*OPEN, *INVALID])
+@each("status", [*OPEN, *INVALID])
 def test_what_was_asked_for_is_granted_whatever_the_status_says(status: str) -> None:
     assert decided(status, "SPAM") == decided(status, "MALICIOUS-BEC", "MALICIOUS") == "granted"
     assert decided(status, "MALICIOUS", "MALICIOUS") == decided(status, "NONE", "NONE") == "granted"
@@ -38,7 +39,7 @@ def test_a_status_that_says_so_is_invalid(status: str) -> None:
     assert decided(status, "") == decided(status, "NONE") == "invalid"
 
 
-@pytest.mark.parametrize("status", OPEN)
+@each("status", OPEN)
 def test_a_status_that_nobody_knows_is_open_until_a_verdict_comes(status: str) -> None:
     assert decided(status, "") == "accepted"
     assert decided(status, "NONE") == decided(status, "MALICIOUS-BEC") == decided(status, "NEW") == "rejected"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import ValidationError, convert, json
 from msgspec.msgpack import decode, encode
 
+from tests.cells import each
 from worker import (
     AllowSender,
     BlockSender,
@@ -53,7 +54,7 @@ def test_reasons_take_no_part_in_equality(one: Action, other: Action, why: str, 
     assert (hash(left) == hash(right)) == (one is other)
 
 
-@pytest.mark.parametrize("action", EXAMPLES, ids=str)
+@each("action", EXAMPLES)
 def test_actions_travel_whole(action: AnyAction) -> None:
     assert decode(encode(action), type=AnyAction) == action
 
@@ -88,7 +89,7 @@ def test_a_list_entry_is_taken_back_in_its_own_lane_and_on_its_own_target(made: 
     assert (made.lane, made.on) == (removed.lane, removed.on)
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "lane", "target"),
     [
         (Move("Inbox"), "placement", ""),
@@ -114,8 +115,8 @@ def test_only_a_purge_cannot_be_taken_back() -> None:
     assert not any(action.irreversible for action in EXAMPLES)
 
 
-@pytest.mark.parametrize("pattern", ["", "x" * 1025])
-@pytest.mark.parametrize("kind", ["BlockSender", "AllowSender", "TrustDomain", "Unblock", "Disallow", "Distrust"])
+@each("pattern", ["", "x" * 1025])
+@each("kind", ["BlockSender", "AllowSender", "TrustDomain", "Unblock", "Disallow", "Distrust"])
 def test_a_pattern_is_as_long_as_the_list_takes_it(kind: str, pattern: str) -> None:
     told = f"a pattern must have 1 to 1,024 characters, not {len(pattern):,}"
     with pytest.raises(ValueError, match=f"^{told}$"):
@@ -145,14 +146,14 @@ def test_what_contradicts_an_entry_is_contradicted_by_it() -> None:
     assert pairs == {(there, here) for here, there in pairs} != set()
 
 
-@pytest.mark.parametrize("channel", ["", "a b", "../x", "x" * 65, "söc"])
+@each("channel", ["", "a b", "../x", "x" * 65, "söc"])
 def test_a_channel_is_a_name_that_a_setting_can_have(channel: str) -> None:
     with pytest.raises(ValidationError):
         convert({"type": "Notify", "channel": channel}, Notify)
 
 
-@pytest.mark.parametrize("make", [BlockSender, AllowSender, TrustDomain])
-@pytest.mark.parametrize("time", [timedelta(0), timedelta(days=-1)])
+@each("make", [BlockSender, AllowSender, TrustDomain])
+@each("time", [timedelta(0), timedelta(days=-1)])
 def test_a_list_entry_lasts_longer_than_no_time(make: type[Adding], time: timedelta) -> None:
     with pytest.raises(ValueError, match=r"for_ must be more than zero, not (0:00:00|-1 day)"):
         make("b.example", for_=time)

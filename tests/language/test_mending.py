@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker import Message, sample
 from worker.language.mending import decode, heal, mend
 from worker.language.reading import Unreadable, read
@@ -24,7 +25,7 @@ DAMAGED = {
 WHOLE = {rb"\ud83d\ude00": "\U0001f600", rb"\\ud83d": r"\ud83d", rb"\n\u0001": "\n\x01", b"\xc3\xbc": "ü"}
 
 
-@pytest.mark.parametrize(("given", "shown"), [*DAMAGED.items(), *WHOLE.items()])
+@each(("given", "shown"), [*DAMAGED.items(), *WHOLE.items()])
 def test_a_damaged_text_is_shown_as_far_as_it_is_one_and_named(given: bytes, shown: str) -> None:
     message = read(Message, PLAIN.replace(b"XX", given))
     assert (message.subject, message.mended) == (shown, ("subject",) if given in DAMAGED else ())
@@ -66,7 +67,7 @@ def test_mended_texts_break_nothing_around_them_and_are_json_again(parts: list[b
     msgspec.json.encode(whole)
 
 
-@pytest.mark.parametrize("given", [b'{"a": NaN}', b'{"a": "\\x41"}', b'{"a": \xff}', b"[" * 9000, b""])
+@each("given", [b'{"a": NaN}', b'{"a": "\\x41"}', b'{"a": \xff}', b"[" * 9000, b""])
 def test_what_is_broken_otherwise_is_not_mended(given: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         decode(given)

@@ -9,6 +9,7 @@ from msgspec import ValidationError
 from msgspec.json import decode, encode
 from msgspec.structs import fields
 
+from tests.cells import each
 from worker import Message, Report, sample
 from worker.language.base import Noun, domain_of
 from worker.language.models import FACTS, TRIGGERS
@@ -27,7 +28,7 @@ def wire(noun: type[Noun], value: object) -> dict[str, object]:
     return {one.encode_name: value for one in fields(noun) if one.encode_name not in identity} | identity
 
 
-@pytest.mark.parametrize("noun", [noun for name, noun in NOUNS.items() if name in TRIGGERS or name == "Detection"])
+@each("noun", [noun for name, noun in NOUNS.items() if name in TRIGGERS or name == "Detection"])
 def test_null_and_nothing_read_alike(noun: type[Noun]) -> None:
     nothing = decode(encode(IDENTITY.get(noun.__name__, {})), type=noun)
     null = decode(encode(wire(noun, None)), type=noun)

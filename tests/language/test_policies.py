@@ -1,13 +1,12 @@
 """The account's own lists: whom they protect, however the address is written."""
 
-import pytest
-
+from tests.cells import each
 from worker import Policies
 from worker.language.base import CUT, TEXT_LIMIT
 from worker.language.policies import Registry, owns
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "says"),
     [
         ("ada@corp.example", "domains"),
@@ -34,14 +33,14 @@ def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
     assert lists.protects(pattern) == says
 
 
-@pytest.mark.parametrize("own", ["bücher.example", "xn--bcher-kva.example"])
-@pytest.mark.parametrize("pattern", ["bücher.example", "ada@xn--bcher-kva.example", "shop.BÜCHER.example"])
+@each("own", ["bücher.example", "xn--bcher-kva.example"])
+@each("pattern", ["bücher.example", "ada@xn--bcher-kva.example", "shop.BÜCHER.example"])
 def test_a_domain_is_ones_own_in_either_writing(own: str, pattern: str) -> None:
     assert owns([own], pattern)
     assert not owns([own], "xn--.example")
 
 
-@pytest.mark.parametrize(
+@each(
     "shown",
     [
         "josé  Núñez",
@@ -54,7 +53,6 @@ def test_a_domain_is_ones_own_in_either_writing(own: str, pattern: str) -> None:
         "José\ufffd \ufffdNúñez",
         ("José Núñez" + TEXT_LIMIT * "\u200b")[:TEXT_LIMIT] + CUT,
     ],
-    ids=["case", "decomposed", "zero-width", "soft hyphen", "direction", "full-width", "variants", "damaged", "cut"],
 )
 def test_a_name_that_looks_like_one_of_the_registry_is_found_there(shown: str) -> None:
     registry = Registry.of([("José Núñez", "jose@corp.example")])

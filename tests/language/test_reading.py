@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, fields
 
+from tests.cells import each
 from worker import sample
 from worker.language.base import Noun, get_keys, get_older
 from worker.language.models import FACTS, TRIGGERS, Attachment, Detection, Message, Report, Submission, Trace
@@ -44,7 +45,7 @@ def name_fields(kind: type[Noun]) -> dict[str, str]:
     return {field.encode_name: field.name for field in fields(kind)}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@each("name", KINDS)
 def test_any_value_of_any_field_costs_at_most_that_field(name: str) -> None:
     kind, whole = KINDS[name], asdict(read(KINDS[name], msgspec.json.encode(MAKERS[name]())))
     for (wire, field), odd in product(name_fields(kind).items(), ODD):
@@ -77,7 +78,7 @@ def test_absent_and_null_are_plain_empty() -> None:
     assert (record.unread, record) == ((), read(Message, b'{"id": "a"}'))
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [b"", b"nope", b"[]", b"7", b'{"id": []}', b'{"id": "a", "final_disposition": 7.5e3, "is_quarantined": "maybe"}'],
 )
@@ -122,7 +123,7 @@ def test_older_names_are_read_inside_lists_of_records_too() -> None:
     assert read(BlockedSender, b'{"id": 7, "pattern": "x"}').id == "7"
 
 
-@pytest.mark.parametrize("name", KINDS)
+@each("name", KINDS)
 def test_the_patient_way_reads_what_the_strict_one_reads(name: str) -> None:
     raw = msgspec.json.encode(MAKERS[name]())
     assert read_patiently(KINDS[name], raw) == read(KINDS[name], raw) == MAKERS[name]()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker import ENFORCE, OBSERVE, OFF, Message, Move, Notify, example, limit, per_hour, rule, sample
 from worker.language.models import DISPOSITIONS
 from worker.language.rules import Example, Limit, Mode, parse_duration, read_examples, read_mark, to_actions
@@ -63,7 +64,7 @@ def test_a_sentence_is_actions_and_nothing_else() -> None:
             to_actions(wrong)
 
 
-@pytest.mark.parametrize("alone", [*DISPOSITIONS, "SPAMM"])
+@each("alone", [*DISPOSITIONS, "SPAMM"])
 def test_a_forgotten_comma_is_what_a_disposition_alone_is_told(alone: str) -> None:
     with pytest.raises(TypeError, match=rf'^dispositions takes a tuple: \("{alone}",\)$'):
         rule(dispositions=alone)  # type: ignore[arg-type]
@@ -85,7 +86,7 @@ def test_durations_are_read_as_seconds(number: int, unit: tuple[str, float]) -> 
     assert parse_duration(f"{number}{unit[0]}") == pytest.approx(number * unit[1])
 
 
-@pytest.mark.parametrize("wrong", ["", "1", "h", "1 week", "-1h", "1h30m", "1e3s"])
+@each("wrong", ["", "1", "h", "1 week", "-1h", "1h30m", "1e3s"])
 def test_what_is_no_duration_is_told(wrong: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write a number and"):
         parse_duration(wrong)

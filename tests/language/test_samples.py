@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from inspect import isfunction
 
-import pytest
 from msgspec.json import decode, encode
 
+from tests.cells import each
 from worker import History, sample
 from worker.language.base import Noun
 from worker.language.models import FACTS, TRIGGERS
@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[], Noun]] = {
 }
 
 
-@pytest.mark.parametrize("name", TRIGGERS | FACTS)
+@each("name", TRIGGERS | FACTS)
 def test_every_noun_has_a_sample_that_travels_whole(name: str) -> None:
     made, kind = MAKERS[name](), (TRIGGERS | FACTS)[name]
     assert type(made) is kind

@@ -1,7 +1,6 @@
 """Long strings are cut wherever they are, and the fields that hold them are named."""
 
-import pytest
-
+from tests.cells import each
 from worker import sample
 from worker.language.base import CUT, TEXT_LIMIT, Noun
 from worker.language.shortening import shorten
@@ -9,7 +8,7 @@ from worker.language.shortening import shorten
 LONG = "x" * (TEXT_LIMIT + 1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("noun", "paths"),
     [
         (sample.message(subject=LONG, to=("a@b.example", LONG), spf=LONG), ["subject", "to", "validation.spf"]),

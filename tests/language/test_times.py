@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker.language.models import Message
 from worker.language.reading import read
 from worker.language.times import parse_time
@@ -20,7 +21,7 @@ FORMS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", FORMS, ids=repr)
+@each("form", FORMS)
 def test_every_form_is_the_same_moment_in_utc(form: object) -> None:
     assert abs(parse_time(form) - TEN) < timedelta(seconds=1)
     assert parse_time(form).tzinfo is UTC
@@ -31,7 +32,7 @@ NO_TIMES: tuple[object, ...] = (
 )
 
 
-@pytest.mark.parametrize("form", NO_TIMES, ids=repr)
+@each("form", NO_TIMES)
 def test_what_is_no_time_is_refused(form: object) -> None:
     with pytest.raises((ValueError, OverflowError)):
         parse_time(form)

@@ -6,6 +6,7 @@ from operator import eq, ne
 
 import pytest
 
+from tests.cells import each
 from worker import Message, sample
 from worker.language.models import Detection, Link
 from worker.language.unread import FieldUnread, Watch, guard
@@ -22,9 +23,7 @@ def test_whoever_uses_an_unread_field_is_stopped_and_noted(field: str, path: str
     assert not issubclass(FieldUnread, Exception)
 
 
-@pytest.mark.parametrize(
-    "use", [str, repr, hash, "{}".format, partial(eq, SPOILT), partial(ne, SPOILT)], ids=map(str, range(6))
-)
+@each("use", [str, repr, hash, "{}".format, partial(eq, SPOILT), partial(ne, SPOILT)])
 def test_whoever_uses_a_record_as_a_whole_is_stopped_like_one_who_uses_its_fields(
     use: Callable[[object], object],
 ) -> None:

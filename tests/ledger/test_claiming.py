@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
+from tests.cells import each
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, info, standing
 from worker.language.actions import BlockSender, Notify
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, Limit, Mode, RuleInfo
@@ -91,7 +90,7 @@ async def test_the_brake_of_one_rule_does_not_hold_what_another_rule_wants_too()
     assert len(await desk.claim(*due, under=standing(info(), info("s")))) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "ceiling", "lowered", "why"),
     [
         ((info(),), OBSERVE, "", "WORKER_CEILING is observe now"),

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from tests.cells import each
 from tests.ledger.desk import JUNK, ME, T0, Desk, info, reading
 from tests.ledger.plans import explain, listened
 from worker.language.actions import BlockSender, Release
@@ -35,7 +36,7 @@ async def find(desk: Desk, **search: object) -> list[str]:
     return [one.id for one in await desk.ledger.find_mails(ME, MailSearch(**search))]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@each(
     "search",
     [
         *({"id": name} for name in (ID, ID.lower(), ID[:14], ID[:34], " <abc.1@MAIL.example.net> ")),
@@ -53,7 +54,7 @@ async def test_a_mail_is_found_by_whatever_it_is_called(search: dict[str, object
     assert len(found) == (1 if any(search.values()) else 2)
 
 
-@pytest.mark.parametrize(
+@each(
     "search",
     [
         *({"id": name} for name in ("4NzZ", ID[:-1], "4NzZ0G2lk8zHk1-", "ivo@example.net", "%")),
@@ -85,7 +86,7 @@ async def test_the_newest_come_first_and_no_more_than_are_wanted() -> None:
     assert len(await find(desk, recipient="ada@corp.example", since=T0 - DAY)) == 4
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 async def test_names_of_any_letters_are_found_as_they_were_written(seed: int) -> None:
     rng, desk = Random(seed), Desk()
     letters = "aZé中\u202e\u200b\x1b\x07\"'`;%_\\\ud800 "

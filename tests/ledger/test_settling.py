@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from tests.cells import each
 from tests.ledger.desk import JUNK, ME, T0, Desk, info, reading, standing
 from worker.errors import LeaseLost, StoreError
 from worker.language.actions import (
@@ -154,8 +155,8 @@ async def test_what_is_listed_for_a_time_gets_its_end(action: Adding) -> None:
     assert await desk.ledger.next_due(ME, T0) == T0 + 3600
 
 
-@pytest.mark.parametrize("action", FOR_AN_HOUR)
-@pytest.mark.parametrize(("hours", "moved"), [(2, 3600), (1, 60), (0.5, 0)])
+@each("action", FOR_AN_HOUR)
+@each(("hours", "moved"), [(2, 3600), (1, 60), (0.5, 0)])
 async def test_a_later_equal_entry_moves_the_end_out_never_in(action: Adding, hours: float, moved: float) -> None:
     desk = Desk()
     await block(desk, action)
@@ -214,8 +215,8 @@ async def test_a_block_that_waited_for_a_person_meets_the_end_when_a_stronger_wi
     assert (await desk.now_of(waits)).said == "is listed already, and has no end now"
 
 
-@pytest.mark.parametrize("action", FOR_AN_HOUR)
-@pytest.mark.parametrize("proved", [True, False])
+@each("action", FOR_AN_HOUR)
+@each("proved", [True, False])
 async def test_after_its_end_a_pattern_may_be_listed_again(action: Adding, *, proved: bool) -> None:
     desk = Desk()
     await block(desk, action)
@@ -259,8 +260,8 @@ async def waits(desk: Desk, entry: Entry) -> None:
     await desk.ledger.postpone(ME, [Question(id=entry.id, said="the rule was changed")], desk.now)
 
 
-@pytest.mark.parametrize("action", FOR_AN_HOUR)
-@pytest.mark.parametrize("comes_to_nothing", [newer_sight, fails, waits])
+@each("action", FOR_AN_HOUR)
+@each("comes_to_nothing", [newer_sight, fails, waits])
 async def test_a_removal_that_comes_to_nothing_lets_the_end_go_on_at_its_own_time(
     action: Adding, comes_to_nothing: Callable[[Desk, Entry], Awaitable[None]]
 ) -> None:

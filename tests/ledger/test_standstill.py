@@ -1,7 +1,6 @@
 """What stands still in the ledger, and what keeps it back."""
 
-import pytest
-
+from tests.cells import each
 from tests.desk import RULE, Desk
 from worker.language.actions import Move
 from worker.sandbox import ACCOUNT
@@ -9,7 +8,7 @@ from worker.sandbox import ACCOUNT
 JUNK = Move(destination="JunkEmail")
 
 
-@pytest.mark.parametrize(
+@each(
     ("subject", "told"),
     [
         ("", ("everything", "")),

@@ -1,9 +1,9 @@
 """Values: an event's key says what it is about, whatever its id holds."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.ledger.desk import reading
 from worker.ledger.values import EventKey, Sight, thing_of
 
@@ -23,6 +23,6 @@ def test_the_key_of_a_sight_names_its_thing_and_its_number() -> None:
     assert (key.kind, key.id, key.number) == ("Message", "m1/2", 3)
 
 
-@pytest.mark.parametrize("cause", ["", "end/01M3250V006ESFM28N9X000000", "undo", "a/b/c", "a/b/c/d"])
+@each("cause", ["", "end/01M3250V006ESFM28N9X000000", "undo", "a/b/c", "a/b/c/d"])
 def test_a_cause_that_is_no_event_has_no_key(cause: str) -> None:
     assert EventKey.parse(cause) is None

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
 
+from tests.cells import each
 from tests.rule_files import mail, rule_files
 from worker import Detection, Keep, Move, Notify, sample
 from worker.language.base import CUT, TEXT_LIMIT
@@ -130,7 +131,7 @@ TOUCHES: tuple[Callable[..., object], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("touch", TOUCHES, ids=map(str, range(len(TOUCHES))))
+@each("touch", TOUCHES)
 def test_whatever_is_done_with_a_stand_in_asks(touch: Callable[..., object]) -> None:
     touched: list[str] = []
     with pytest.raises(FactNeeded):

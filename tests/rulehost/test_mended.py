@@ -1,9 +1,9 @@
 """A text that was mended or cut is a text: it is named, and no stranger can stop a rule with it."""
 
 import msgspec
-import pytest
 from msgspec.inspect import NoneType, StrType, StructType, Type, UnionType, VarTupleType
 
+from tests.cells import each
 from worker import Message, Notify, Report, Submission
 from worker.language.base import TEXT_LIMIT, Noun
 from worker.language.mending import disarm
@@ -60,8 +60,8 @@ def hear(kind: type[Noun], raw: bytes) -> Said:
     return only
 
 
-@pytest.mark.parametrize("text", DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("kind", PLAIN)
+@each("text", DAMAGES.values())
+@each("kind", PLAIN)
 def test_no_damaged_text_stops_a_rule_that_uses_it(kind: type[Noun], text: bytes) -> None:
     for name, many in list_texts(kind):
         only = hear(kind, damage(kind, name, text, many=many))
@@ -70,8 +70,8 @@ def test_no_damaged_text_stops_a_rule_that_uses_it(kind: type[Noun], text: bytes
         assert action.because == {"from": "sender"}.get(name, name)
 
 
-@pytest.mark.parametrize("text", DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("other", [b"", b"\\n", b"y", LONG.replace(b"y", b"x", 1)[:-4]])
+@each("text", DAMAGES.values())
+@each("other", [b"", b"\\n", b"y", LONG.replace(b"y", b"x", 1)[:-4]])
 def test_no_damaged_text_equals_a_whole_one(text: bytes, other: bytes) -> None:
     raws = (disarm(damage(Message, "from_name", one, many=False)) for one in (text, other))
     shown, plain = (read_short(Message, raw) for raw in raws)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from tests.cells import each
 from tests.sandbox.sandbox import Reply, Sandbox
 from worker.sandbox import IncomingRequest, SandboxOptions
 from worker.sandbox.account.traffic import KINDS
@@ -14,7 +15,7 @@ def stir(sandbox: Sandbox, path: str, body: object) -> Reply:
     return Reply(handle(sandbox.world, IncomingRequest("POST", f"/_sandbox/{path}", body=data)))
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"sender": 5},
@@ -54,7 +55,7 @@ def test_a_kind_of_mail_that_there_is_none_of_is_answered_with_those_there_are(k
     assert reply.body["error"] == f"arrive cannot be {kind!r}: write one of {', '.join(sorted(KINDS))}"
 
 
-@pytest.mark.parametrize("kind", ["", *KINDS])
+@each("kind", ["", *KINDS])
 def test_every_kind_of_mail_arrives(kind: str) -> None:
     assert len(stir(Sandbox(), "messages", {"arrive": {kind: 2}}).body["added"]) == 2
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox.routing import ROUTES
 
@@ -26,8 +27,8 @@ def test_whatever_the_body_is_the_answer_is_an_envelope(way: tuple[str, str], bo
     assert reply.status < 300 or (reply.result is None and reply.status in {400, 404})
 
 
-@pytest.mark.parametrize("body", BROKEN, ids=lambda body: ascii(body[:12]))
-@pytest.mark.parametrize("path", ["investigate/move", "investigate/release", "submissions", "settings/block_senders"])
+@each("body", BROKEN)
+@each("path", ["investigate/move", "investigate/release", "submissions", "settings/block_senders"])
 def test_a_body_that_is_no_json_is_refused_with_400_and_does_nothing(path: str, body: bytes) -> None:
     sandbox = Sandbox()
     reply = sandbox.ask("POST", path, body)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox
 from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions, label
 
@@ -43,7 +44,7 @@ def test_an_account_without_the_product_is_told_so() -> None:
     assert "subscription" in reply.body["errors"][0]["message"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path"),
     [
         ("GET", "/client/v4/user"),

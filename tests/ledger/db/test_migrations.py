@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from tests.cells import each
 from tests.ledger.db.disks import small_disk
 from tests.ledger.db.revision_0001 import OLD_LEDGER, describe, keys_in
 from worker.audit.verify import verify
@@ -218,7 +219,7 @@ def test_a_line_that_was_told_whole_has_the_key_that_it_has_now(line: LogEntry) 
     assert keys_in(describe([line])) in ([hand_key(line)], [])
 
 
-@pytest.mark.parametrize("by", ["ann", "ann@corp.example", "", "Grüße", "a b"])
+@each("by", ["ann", "ann@corp.example", "", "Grüße", "a b"])
 def test_the_key_of_an_ordinary_line_is_known(by: str) -> None:
     line = LogEntry(operation="QUARANTINE_RELEASE", requested_by=by)
     assert keys_in(describe([line, line])) == [hand_key(line)] * 2

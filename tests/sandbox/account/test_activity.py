@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-import pytest
-
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions
 from worker.sandbox.account.traffic import KINDS
@@ -148,7 +147,7 @@ def test_submissions_are_filtered_and_ordered() -> None:
     assert sandbox.ask("GET", "submissions", type="Team").status == 400
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "kind", "regex", "hit"),
     [
         ("Ada@c0rp.example", "EMAIL", False, True),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.bodies import BODIES
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox import ACCOUNT, IncomingRequest, SandboxOptions
@@ -92,7 +93,7 @@ def test_domains_are_found_by_any_of_several_names() -> None:
     assert sorted(row["domain"] for row in reply.result) == ["corp-eu.example", "corp.example"]
 
 
-@pytest.mark.parametrize("body", [None, [], {}, ["corp.example"], [{"name": "corp.example"}], {"ids": ["x"]}])
+@each("body", [None, [], {}, ["corp.example"], [{"name": "corp.example"}], {"ids": ["x"]}])
 def test_domains_are_not_deleted_without_their_ids(body: object) -> None:
     sandbox = Sandbox()
     assert sandbox.ask("DELETE", PATH, body).status == 400

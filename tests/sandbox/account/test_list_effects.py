@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox, told
 from worker.sandbox import SandboxOptions
 from worker.sandbox.account.mail import TEN, Mail
@@ -60,7 +61,7 @@ def properties(sandbox: Sandbox, mail: Mail) -> dict[str, Any]:
     return shown
 
 
-@pytest.mark.parametrize("disposition", sorted(TEN - {"NONE"}))
+@each("disposition", sorted(TEN - {"NONE"}))
 def test_an_acceptable_sender_is_forgiven_only_what_is_unwanted(disposition: str) -> None:
     sandbox = Sandbox()
     allow(sandbox, is_acceptable_sender=True)
@@ -120,7 +121,7 @@ def test_an_option_says_whether_a_block_or_a_policy_wins(precedence: Any, verdic
     assert properties(sandbox, mail).get("blocklisted_message", False) is (verdict == "MALICIOUS")
 
 
-@pytest.mark.parametrize(
+@each(
     ("flags", "disposition", "reasons", "kind"),
     [
         ({}, "SPOOF", [], "domain_similarity"),
@@ -193,7 +194,7 @@ def test_cloudflare_moves_a_verdict_by_itself_also_one_that_comes_later() -> Non
     assert [effect.by for effect in sandbox.world.effects if effect.operation == "move"] == ["auto", "auto"]
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     [
         "(a+)+$",
@@ -231,7 +232,7 @@ def test_no_expression_takes_long(parts: list[str], last: str) -> None:
     assert spent("".join([*parts, last]), Parties(("a" * 254, "a" * 80, "a" * 40))) < PATIENCE
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     [
         *("^ada@.*0rp", r"@(c0rp|evil)\.(test|example)$", "(?i)^ADA", r"[*+?(]|\*|0rp", "ada+@.*"),

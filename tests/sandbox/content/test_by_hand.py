@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox
 from tests.sandbox.test_control import stir
 from worker.sandbox.account.traffic import KINDS
@@ -32,7 +33,7 @@ def refusal(fields: object, of: str = "add") -> str:
     return str(reply.body["error"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_the_record_of_any_mail_of_its_own_can_be_added_again(kind: str) -> None:
     sandbox, other = Sandbox(), Sandbox()
     for mail in sandbox.world.arrive(20, kind):
@@ -41,7 +42,7 @@ def test_the_record_of_any_mail_of_its_own_can_be_added_again(kind: str) -> None
         assert (msgspec.json.decode(known.head + b"}"), known.links) == (record, mail.links)
 
 
-@pytest.mark.parametrize("name", sorted(KNOWN))
+@each("name", sorted(KNOWN))
 def test_each_field_is_known_and_its_neighbours_are_not(name: str) -> None:
     for wrong in (f"{name}s", name.upper(), f"{name}\x1b"):
         if wrong not in KNOWN:
@@ -51,7 +52,7 @@ def test_each_field_is_known_and_its_neighbours_are_not(name: str) -> None:
     assert "has no field" not in refusal({name: {"of": "no type that any field has"}, "disposition": "WRONG"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "said"),
     [
         ({"disposition": "WRONG"}, "disposition cannot be 'WRONG': write one of BULK, ENCRYPTED"),
@@ -78,7 +79,7 @@ def test_what_no_message_has_is_refused_with_what_one_has(fields: dict[str, obje
     assert said in refusal(fields)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "said"),
     [
         ({"id": "none", "disposition": "SPAM"}, "there is no message 'none'"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox
 from worker.sandbox.account.mail import TEN
 from worker.sandbox.content import mime_reader
@@ -66,7 +67,7 @@ def test_a_real_message_is_shown_in_all_its_parts() -> None:
     assert sandbox.ask("GET", "investigate", domain="html.example").ids == [mail.id]
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "verdict"),
     [
         (b"X-Sandbox-Disposition: encrypted", "ENCRYPTED"),
@@ -83,7 +84,7 @@ def test_a_header_or_the_first_rule_that_holds_judges(lines: bytes, verdict: str
     assert take_in(Sandbox().world, "a.eml", lines + b"\r\n\r\nhello").now.disposition == verdict
 
 
-@pytest.mark.parametrize(
+@each(
     ("link", "verdict"),
     [
         ("http://192.0.2.1:80/x", "SUSPICIOUS"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox import Fault, Faults, IncomingRequest
 from worker.sandbox.edge.faults import KINDS, FaultKind
@@ -19,7 +20,7 @@ def struck(kind: FaultKind) -> tuple[Sandbox, tuple[int, str, float], bool]:
     return sandbox, (answer.status, answer.cut, answer.delay), mail.now.folder == "JunkEmail"
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "seen", "moved"),
     [
         ("reset", (0, "before", 0.0), False),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import Mail
@@ -193,7 +194,7 @@ def test_an_empty_search_means_every_detection_of_thirty_days() -> None:
     assert finished(sandbox, create(sandbox))["total_messages_discovered"] == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("search", "hits"),
     [
         ({"sender": "evil.test"}, 1),
@@ -220,7 +221,7 @@ def test_a_job_finds_what_its_search_names(search: dict[str, Any], hits: int) ->
     assert shown["search_params"] == {name: value for name, value in search.items() if name != "unheard_of"}
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {"search_params": {}},

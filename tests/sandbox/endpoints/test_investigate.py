@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox, told
 from worker.sandbox import SandboxOptions
 
@@ -141,7 +142,7 @@ def test_a_review_grants_some_requests_and_changes_their_verdict() -> None:
 WANTS = {"expected_disposition": "SPAM"}
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         *({}, {"expected_disposition": "MALICIOUS-BEC"}, [], b"{", {"expected_disposition": 1}),

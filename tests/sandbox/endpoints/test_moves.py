@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox, told
 from worker.sandbox import SandboxOptions, label
 from worker.sandbox.account.mail import DESTINATIONS, QUARANTINE, Mail
@@ -102,7 +103,7 @@ def test_what_was_purged_is_gone() -> None:
     assert mail.now.folder == "RecoverableItemsPurges"
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {"ids": ["x"]},

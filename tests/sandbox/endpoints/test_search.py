@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from tests.sandbox.sandbox import START, Sandbox
 from worker.sandbox import Fault, IncomingRequest, SandboxOptions
 
@@ -73,7 +74,7 @@ def test_the_window_is_about_the_scan_time_and_thirty_days_by_default() -> None:
     assert found.ids == [old.id]
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         {"start": "2027-01-01T00:00:00Z"},
@@ -117,7 +118,7 @@ def test_a_cursor_lives_an_hour() -> None:
     assert sandbox.ask("GET", "investigate", per_page=5, cursor=cursor).status == 400
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "found"),
     [
         ({"sender": "ada@c0rp.example"}, True),

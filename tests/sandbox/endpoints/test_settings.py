@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox import SandboxOptions
 
@@ -44,7 +45,7 @@ def test_a_block_is_created_shown_changed_and_taken_back() -> None:
     assert {effect.target for effect in sandbox.world.effects} == {"email:ada@c0rp.example"}
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         entry(""),
@@ -71,7 +72,7 @@ def test_an_entry_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None
     assert (patterns(sandbox), sandbox.world.effects) == ([], [])
 
 
-@pytest.mark.parametrize(
+@each(
     "right",
     [
         entry(),
@@ -172,7 +173,7 @@ def test_a_batch_does_deletes_patches_puts_and_posts_in_this_order() -> None:
     assert patterns(sandbox) == ["0@b.example", "1@b.example", "2@b.example", "new@b.example"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "status"),
     [
         ({"posts": [entry("x@y.example")]}, 400),

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.cells import each
 from tests.sandbox.bodies import BATCHES, BODIES, Body
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox import SandboxOptions
@@ -56,7 +57,7 @@ def test_every_documented_settings_operation_is_routed_and_no_other() -> None:
     assert {way for way in ROUTES if way[1].startswith("settings/")} == OPERATIONS
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_an_entry_lives_from_its_creation_to_its_deletion(name: str) -> None:
     sandbox = Sandbox()
     path = emptied(sandbox, name)
@@ -73,7 +74,7 @@ def test_an_entry_lives_from_its_creation_to_its_deletion(name: str) -> None:
     assert sandbox.ask("GET", path).body["result_info"]["total_count"] == 0
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_an_entry_shows_every_documented_field_and_the_old_ones_by_an_option(name: str) -> None:
     for options, shown in ((SandboxOptions(), SHOWN[name] - OLD), (SandboxOptions(deprecated=True), SHOWN[name])):
         sandbox = Sandbox(options=options)
@@ -96,7 +97,7 @@ def test_old_fields_show_and_set_their_successors_while_they_are_there() -> None
             assert edited["last_modified"] == edited["modified_at"] > made["modified_at"]
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_what_a_whole_body_must_have_is_said(name: str) -> None:
     sandbox, body = Sandbox(), BODIES[name]("ada")
     lacking = {field: {key: value for key, value in body.items() if key != field} for field in body}
@@ -129,7 +130,7 @@ WRONG: dict[str, dict[str, list[object]]] = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "field", "value"),
     [(name, field, value) for name, wrong in WRONG.items() for field, values in wrong.items() for value in values],
 )
@@ -149,7 +150,7 @@ def test_what_is_no_regular_expression_is_refused_where_one_is_wanted(wrong: str
     assert Sandbox().ask("POST", "settings/impersonation_registry", person).status == 400
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "right"),
     [
         ("block_senders", {"is_regex": True, "pattern": "[[a-z]&&[^b]]++"}),
@@ -196,7 +197,7 @@ FILTERS: list[tuple[str, Body, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "odd", "query"), FILTERS)
+@each(("name", "odd", "query"), FILTERS)
 def test_a_filter_leaves_the_one_that_it_means(name: str, odd: Body, query: dict[str, str]) -> None:
     sandbox = Sandbox()
     path = emptied(sandbox, name)
@@ -206,7 +207,7 @@ def test_a_filter_leaves_the_one_that_it_means(name: str, odd: Body, query: dict
     assert sandbox.ask("GET", path, **query).ids == [meant]
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "query"),
     [
         ("block_senders", {"pattern_type": "HOST"}),
@@ -223,7 +224,7 @@ def test_a_word_that_a_filter_does_not_know_is_refused(name: str, query: dict[st
     assert Sandbox().ask("GET", f"settings/{name}", **query).status == 400
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "order"),
     [
         ("content_policies", "name"),
@@ -253,7 +254,7 @@ def test_the_ignored_addresses_know_neither_order_nor_search() -> None:
     assert [row["pattern"] for row in shown] == ["https://a.example/", "https://b.example/"]
 
 
-@pytest.mark.parametrize("name", [name for name, parts in BATCHES.items() if "puts" in parts])
+@each("name", [name for name, parts in BATCHES.items() if "puts" in parts])
 def test_a_batch_of_any_list_has_four_parts(name: str) -> None:
     sandbox, path, body = Sandbox(), f"settings/{name}", BODIES[name]
     gone, put = (sandbox.ask("POST", path, body(about)).result["id"] for about in ("a", "b"))

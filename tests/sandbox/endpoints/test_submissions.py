@@ -1,7 +1,6 @@
 """Submissions: what the team asks for in one go, what users send in, what becomes of it, and how it is found again."""
 
-import pytest
-
+from tests.cells import each
 from tests.sandbox.sandbox import Sandbox
 from worker.sandbox import SandboxOptions, label
 
@@ -35,7 +34,7 @@ def test_without_a_wish_a_missed_detection_is_malicious_and_a_reclassification_c
     assert [row["requested_disposition"] for row in rows] == ["BULK", "MALICIOUS", "BULK", "NONE"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "status"),
     [
         ({"type": "reclassification"}, 400),
