@@ -6,7 +6,7 @@ from tests.ledger.desk import ME, T0, Desk, reading
 from worker.audit.verify import verify
 from worker.language.actions import BlockSender
 from worker.language.rules import OBSERVE
-from worker.ledger.values import Broken, Page, Reading, Thing
+from worker.ledger.values import Broken, NewSights, Page, Reading, RuleTable, Sight, Thing
 
 DAY = 86400.0
 
@@ -25,6 +25,23 @@ async def test_each_kind_of_thing_has_its_own_time() -> None:
     await desk.read(*both)
     await desk.ledger.prune(ME, T0, {"Message": T0 - 1, "Report": T0 - 2 * DAY}, 0.0)
     assert await desk.read(*both) == ["m1/1"]
+
+
+async def judge(desk: Desk, fingerprint: str, time: float, account: str = ME) -> None:
+    """Enter a message that some rules have judged."""
+    news, table = NewSights((Sight(reading(f"{fingerprint}-{time}", time=time), 1),)), RuleTable(fingerprint)
+    await desk.ledger.enter(Page(account=account, now=T0, source="messages", news=news, rule_table=table))
+
+
+async def test_rules_are_kept_as_long_as_a_sight_that_they_judged() -> None:
+    desk = Desk()
+    for fingerprint, time, account in (("a", T0 - 2, ME), ("b", T0, ME), ("c", T0 - 2, "other"), ("d", T0 - 2, ME)):
+        await judge(desk, fingerprint, time, account)
+    await desk.ledger.prune(ME, T0, {"Message": T0 - 1}, 0.0)
+    await judge(desk, "e", T0)
+    await judge(desk, "b", T0 + 1)
+    kept = desk.runner.transact(lambda conn: conn.exec_driver_sql("SELECT fingerprint FROM rule_tables").all())
+    assert sorted(row[0] for row in kept) == ["b", "c", "e"]
 
 
 async def test_a_block_is_kept_until_its_end_has_come() -> None:
