@@ -46,6 +46,13 @@ DUE_KINDS = (
     .where(_mine, entries.c.state == "ready", entries.c.next_at <= NOW, entries.c.ready_at <= NOW)
     .distinct()
 )
+OPEN_ENTRIES = SELECT_ENTRIES.where(_mine, entries.c.state.in_(bindparam("states", expanding=True)))
+OPEN_ENTRIES = OPEN_ENTRIES.order_by(entries.c.scanned_at, entries.c.id)
+DUE_ENTRIES = OPEN_ENTRIES.where(entries.c.next_at <= NOW)
+ON_TARGETS = SELECT_ENTRIES.where(_mine, entries.c.lane == bindparam("lane"))
+ON_TARGETS = ON_TARGETS.where(entries.c.target.in_(bindparam("targets", expanding=True)))
+TRIED = ON_TARGETS.where(entries.c.attempts > 0)
+TRIED_OR_READY = ON_TARGETS.where(or_(entries.c.attempts > 0, entries.c.state == "ready"))
 
 
 class Braked(NamedTuple):
@@ -87,9 +94,8 @@ def due(conn: Connection, account: str, now: float, limit: int, kinds: Collectio
 
 def open_entries(conn: Connection, account: str, states: Sequence[str], now: float | None) -> tuple[Entry, ...]:
     """Return entries of some states in key order; with ``now``, only those that are due."""
-    query = SELECT_ENTRIES.where(entries.c.account == account, entries.c.state.in_(states))
-    query = query if now is None else query.where(entries.c.next_at <= now)
-    return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id))))
+    query = OPEN_ENTRIES if now is None else DUE_ENTRIES
+    return tuple(map(entry_of, conn.execute(query, {"account": account, "states": states, "now": now})))
 
 
 def find_tried(
@@ -97,10 +103,9 @@ def find_tried(
 ) -> tuple[Entry, ...]:
     """Return every entry of a lane on some targets that was ever claimed, or is ``ready`` to be, oldest first."""
     found: list[Entry] = []
-    hands = or_(entries.c.attempts > 0, entries.c.state == "ready") if ready else entries.c.attempts > 0
     for chunk in chunks(targets):
-        mine = entries.c.account == account, entries.c.lane == lane, entries.c.target.in_(chunk), hands
-        found += map(entry_of, conn.execute(SELECT_ENTRIES.where(*mine)))
+        asked = {"account": account, "lane": lane, "targets": chunk}
+        found += map(entry_of, conn.execute(TRIED_OR_READY if ready else TRIED, asked))
     return tuple(sorted(found, key=lambda entry: entry.claimed_at))
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Temporary
@@ -27,6 +27,13 @@ class Past(NamedTuple):
     state: str
     verdict: str
     quarantined: int
+
+
+# Written once, because this is asked with each page. The time range lets few rows be touched.
+SEEN = select(*(sights.c[name] for name in Past._fields)).order_by(sights.c.time, sights.c.id, sights.c.number)
+SEEN = SEEN.where(*(sights.c[name] == bindparam(name) for name in ("account", "kind")))
+SEEN = SEEN.where(sights.c.time.between(bindparam("first"), bindparam("last")))
+SEEN = SEEN.where(sights.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class Doubt(NamedTuple):
@@ -128,13 +135,11 @@ def _number_table(conn: Connection, table: RuleTable) -> int:
 
 
 def _history(conn: Connection, account: str, kind: str, things: Sequence[Key]) -> dict[Key, list[Past]]:
-    """Return the sights of things that are handed in by time; the time range lets few rows be touched."""
+    """Return the sights of things that are handed in by time."""
     past: dict[Key, list[Past]] = defaultdict(list)
-    query = select(*(sights.c[name] for name in Past._fields)).where(sights.c.account == account, sights.c.kind == kind)
     for chunk in chunks(things):
-        near = sights.c.time.between(chunk[0][0], chunk[-1][0])
-        ids = sights.c.id.in_([id_ for _, id_ in chunk])
-        for row in conn.execute(query.where(near, ids).order_by(sights.c.time, sights.c.id, sights.c.number)):
+        near = {"first": chunk[0][0], "last": chunk[-1][0], "ids": [id_ for _, id_ in chunk]}
+        for row in conn.execute(SEEN, {"account": account, "kind": kind, **near}):
             past[row.time, row.id].append(Past._make(row))
     return past
 

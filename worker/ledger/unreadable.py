@@ -6,7 +6,7 @@ So is a message with a verdict that nobody knows, until a person has looked at i
 from collections.abc import Iterable
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, exists, func, or_, select, true, update
 
 from worker.language.actions import Keep
 from worker.language.rules import APPROVE
@@ -62,6 +62,7 @@ UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
 UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 OPEN = broken.c.state == "open"
+ANY_OPEN = select(exists().where(broken.c.account == bindparam("account"), OPEN))
 UNFINISHED = broken.c.state.in_(("open", HALF_HEARD))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 TOLD = [broken.c[name] for name in OpenRecord.__struct_fields__]
@@ -126,7 +127,7 @@ def end(work: UnitOfWork, record: UnreadableRecord) -> None:
 
 def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float) -> tuple[str, ...]:
     """Note that what could not be read of these ids up to then was read after all; return the digests of it."""
-    if not _list(work.conn, work.account, OPEN, limit=1):
+    if not work.conn.scalar(ANY_OPEN, {"account": work.account}):
         return ()
     ended: list[UnreadableRecord] = []
     for chunk in chunks(ids):
