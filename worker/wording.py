@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from worker.errors import WorkerError
 from worker.escaping import escape
 from worker.language.actions import AnyAction
 from worker.ledger.values import EventKey
@@ -48,6 +49,13 @@ def name_event(cause: str, subject: str, sender: str, recipients: Sequence[str] 
     parts += [f"to {name_people(recipients)}"] if recipients else []
     event = EventKey.parse(cause)
     return " ".join(parts) or escape(f"{event.kind} {event.id}" if event else cause, 2 * WORDS)
+
+
+def explain_refusal(channel: str, error: Exception) -> str:
+    """Say why a channel did not take a notice; what a library says may hold its address, and with it a password."""
+    if isinstance(error, WorkerError):
+        return str(error)
+    return f"channel {channel!r} did not take the notice, because its service failed ({type(error).__name__})"
 
 
 def name_people(addresses: Sequence[str]) -> str:

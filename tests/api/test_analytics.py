@@ -53,7 +53,7 @@ def test_what_is_no_number_is_no_count_but_kept(odd: object) -> None:
 
 @pytest.mark.parametrize("report", [7, "2026-11", True, None])
 def test_what_is_no_report_is_told(report: object) -> None:
-    with pytest.raises(ValueError, match="a report is no"):
+    with pytest.raises(ValueError, match="the report is "):
         read(report)
 
 

@@ -69,7 +69,7 @@ async def test_a_redirect_is_an_answer_and_not_followed(status: str) -> None:
 )
 async def test_a_request_whose_answer_is_lost_was_sent_once_and_is_unsure(request_: Request, answer: bytes) -> None:
     async with serving(REUSED, answer, REUSED, REUSED) as server:
-        with pytest.raises(Unsure, match="no whole answer"):
+        with pytest.raises(Unsure, match="did not come whole"):
             await sent(server, READ, request_)
     assert len(server.heard) == 2
 
@@ -217,7 +217,7 @@ async def test_no_error_knows_the_credential_not_even_in_its_causes() -> None:
             assert caught.__cause__ is None
             assert caught.__context__ is None
             shown = "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
-            assert "no whole answer" in shown or "could not connect" in shown
+            assert "did not come whole" in shown or "could not connect" in shown
             assert SECRET not in shown + repr(line) + repr(vars(line)["_credential"])
 
 

@@ -68,7 +68,10 @@ async def test_a_spent_limit_is_logged_once_and_what_waits_for_other_reasons_is_
 async def test_a_channel_that_fails_is_logged_by_the_kind_of_its_error_only() -> None:
     office = Office(broken=OSError("json://user:s3cret@host"))
     await office.take("drift", entry="one", target="m", why="the API shows a failed move")
-    assert [line.get("problem") for line in office.logged()] == [None, "OSError"]
+    assert [line.get("problem") for line in office.logged()] == [
+        None,
+        "channel 'soc' did not take the notice, because its service failed (OSError)",
+    ]
     assert "s3cret" not in office.stream.getvalue()
 
 

@@ -125,7 +125,8 @@ def test_what_came_out_of_order_is_named_with_the_rules_that_wait(shell: Shell, 
     assert "subject cannot be read in 1 of 100 messages, which first_invoice needs: update the worker" in told
     assert "edf_hash cannot be read in 1 of 100 messages, which no rule needs" in told
     assert (
-        "1 of 1 blocked sender cannot be read (its pattern cannot be read: it is list), which malicious_sender" in told
+        "1 of 1 blocked sender cannot be read (its pattern cannot be read: it is a list), which malicious_sender"
+        in told
     )
 
 

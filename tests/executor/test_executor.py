@@ -357,7 +357,7 @@ async def test_what_keeps_it_from_starting_is_a_problem_until_it_starts() -> Non
     desk.restart()
     await desk.enter(JUNK, desk.old(1))
     assert await desk.executor.step() == 0
-    assert "401" in desk.executor.problems["start"]
+    assert "401" in desk.executor.problems["all actions"]
     desk.meddle = untouched
     await desk.run(30)
     assert (await desk.states(), desk.executor.problems) == (["done"], {})

@@ -237,7 +237,10 @@ async def test_a_channel_that_does_not_take_it_is_asked_again_later_each_time() 
     broken = (await send(sandbox(), [once], break_down)).answers[0]
     later = (await send(sandbox(), [often], break_down)).answers[0]
     assert (busy.state, busy.said, busy.next_at) == ("unsure", "the line is busy", BEGIN + 300)
-    assert (broken.said, broken.next_at < later.next_at) == ("channel 'soc': OSError", True)
+    assert (broken.said, broken.next_at < later.next_at) == (
+        "channel 'soc' did not take the notice, because its service failed (OSError)",
+        True,
+    )
 
 
 async def test_without_an_address_a_notice_fails_and_names_the_setting() -> None:

@@ -11,6 +11,7 @@ from worker.api.models import TrustedDomain
 from worker.executor.lists import (
     ListLine,
     ListReading,
+    Opposition,
     comment,
     find_opposition,
     find_own,
@@ -190,12 +191,12 @@ def test_a_block_of_an_address_or_of_its_domain_speaks_against_letting_it_throug
     assert find_related("EMAIL:ada@c0rp.example") == ("EMAIL:ada@c0rp.example", "DOMAIN:c0rp.example")
     assert find_related("DOMAIN:c0rp.example") == ("DOMAIN:c0rp.example",)
     on, blocked = BLOCKS.adding.on, ListReading(T, (BLOCKS.listed("by hand"),))
-    assert find_opposition(on, blocked, ()) == ("list entry L1", ("L1",))
+    assert find_opposition(on, blocked, ()) == Opposition("list entry L1", ("L1",))
     assert find_opposition(on, blocked, (BLOCKS.taken(state="done", remote="L1"),)) is None
     assert find_opposition(on, ListReading(T, ()), (BLOCKS.made(state="done"), BLOCKS.taken(state="ready"))) is None
     on_its_way = find_opposition(on, ListReading(T, ()), (BLOCKS.made(state="ready"),))
     assert on_its_way is not None
-    assert on_its_way.name.startswith("entry E1 of the ledger")
+    assert on_its_way.say("block") == "entry E1 of the ledger is about to block this sender"
 
 
 def test_what_was_on_its_way_is_still_the_same_once_it_is_listed() -> None:

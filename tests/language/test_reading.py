@@ -15,7 +15,7 @@ from worker import sample
 from worker.language.base import Noun, get_keys, get_older
 from worker.language.models import FACTS, TRIGGERS, Attachment, Detection, Message, Report, Submission, Trace
 from worker.language.policies import BlockedSender
-from worker.language.reading import Unreadable, read, read_patiently
+from worker.language.reading import Unreadable, explain_mismatch, read, read_patiently
 
 ODD: tuple[object, ...] = (
     *(7, -1.5, True, "odd", "", None, [], [None], ["a", None], [7], {}, {"a": 1}, "2026-11-29", 1e300),
@@ -127,3 +127,27 @@ def test_older_names_are_read_inside_lists_of_records_too() -> None:
 def test_the_patient_way_reads_what_the_strict_one_reads(name: str) -> None:
     raw = msgspec.json.encode(MAKERS[name]())
     assert read_patiently(KINDS[name], raw) == read(KINDS[name], raw) == MAKERS[name]()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "null"), (True, "true or false"), ([], "a list"), ({}, "an object"), ([None], "a list")],
+)
+def test_what_a_key_field_holds_instead_is_said_in_words(value: object, said: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        read(Message, msgspec.json.encode(plain("Message") | {"id": value}))
+    assert str(refused.value) == f"its id cannot be read: it is {said}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "said"),
+    [
+        (list[int], b"{}", "Expected a list, got an object"),
+        (int | str | None, b"[]", "Expected a number or text or null, got a list"),
+        (dict[str, bool], b'{"a": 1.5}', "Expected true or false, got a number - at `$[...]`"),
+    ],
+)
+def test_types_are_told_to_people_in_the_words_of_json(kind: object, raw: bytes, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        msgspec.json.decode(raw, type=kind)
+    assert explain_mismatch(wrong.value) == said

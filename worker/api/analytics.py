@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from worker.api.calls import Calls
 from worker.api.pacing import Urgency
+from worker.language.reading import name_kind
 
 MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])(?!\d)")
 """A year and a month at the start of a text, such as ``2026-11`` or ``2026-11-01T00:00:00Z``."""
@@ -54,7 +55,7 @@ def read_report(raw: Raw) -> MonthlyReport:
     """Read a report; raise ValueError for one that is neither an object nor a list."""
     report = msgspec.json.decode(raw)
     if not isinstance(report, dict | list):
-        raise ValueError(f"a report is no {type(report).__name__}")  # noqa: TRY004 (what all readers raise)
+        raise ValueError(f"the report is {name_kind(report)}")  # noqa: TRY004 (what all readers raise)
     found = list(_find_months(report, "", "", ""))
     months = tuple(value for _, value in found if isinstance(value, Month))
     return MonthlyReport(months, {path: value for path, value in found if not isinstance(value, Month)})

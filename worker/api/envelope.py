@@ -17,6 +17,7 @@ from worker.api.transport import Response
 from worker.errors import NotEntitled, NotFound, Paced, Rejected, ServerFault, Unauthorised, Unsure, WorkerError
 from worker.escaping import escape
 from worker.language.mending import disarm, mend
+from worker.language.reading import explain_mismatch
 
 T = TypeVar("T")
 Reader = Callable[[Raw], T]
@@ -291,7 +292,9 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: floa
         info = read_info(answer.result_info)
         return read(_choose_result(endpoint, answer, info)), info
     except UNREADABLE as error:
-        raise exchange.make_fault(f"answered {response.status} with an unexpected result: {error}") from None
+        raise exchange.make_fault(
+            f"answered {response.status} with an unexpected result: {explain_mismatch(error)}"
+        ) from None
 
 
 def make_fault(endpoint: Endpoint, problem: str, *, advice: str = "", after: float = 0.0) -> WorkerError:

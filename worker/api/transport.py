@@ -23,6 +23,7 @@ from aiohttp import (
     ConnectionTimeoutError,
     DummyCookieJar,
     InvalidURL,
+    ServerDisconnectedError,
 )
 from msgspec import Struct
 from yarl import URL
@@ -172,7 +173,7 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 
 
 def _make_unsure(error: BaseException) -> Unsure:
-    return Unsure(f"the API was asked but no whole answer came: {_describe_error(error)}")
+    return Unsure(f"the API was asked, but its answer did not come whole: {_describe_error(error)}")
 
 
 def _describe_no_connection(request: ClientRequest, error: BaseException) -> str:
@@ -194,6 +195,8 @@ def _describe_error(error: BaseException) -> str:
     """Return an error's text, escaped and without secrets."""
     if isinstance(error, asyncio.TimeoutError):
         return "the deadline passed"
+    if isinstance(error, ServerDisconnectedError):
+        return "the connection was closed before it"
     if isinstance(error, ClientResponseError):  # its text has the proxy's address, which may have a password
         return escape(f"{error.status} {error.message}")
     text = _describe_system_error(error.os_error) if isinstance(error, ClientConnectorError) else str(error)

@@ -6,6 +6,7 @@ import msgspec
 
 from worker.ledger.entries import Item
 from worker.telemetry import Log, Observer
+from worker.wording import explain_refusal
 
 Broadcast = Callable[[str], Awaitable[Mapping[str, Exception]]]
 """Delivers a notice to every channel, and returns the errors of those that did not take it."""
@@ -68,8 +69,7 @@ class Alerts:
         """Send the notices to every channel, and log where one was not taken."""
         while self._notices:
             for channel, error in (await self._broadcast(self._notices.pop(0))).items():
-                # The text of an error may hold the address of the channel, which is a secret.
-                self._log.warning("a notice was not taken", channel=channel, problem=type(error).__name__)
+                self._log.warning("a notice was not taken", channel=channel, problem=explain_refusal(channel, error))
 
     def _tell_brake(self, record: AuditRecord) -> None:
         """Alert when a lane has braked itself; a person knows of their own brakes."""

@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
 from worker.api import Clock
-from worker.errors import WorkerError
 from worker.telemetry import Log
+from worker.wording import explain_refusal
 
 PAUSE, LONGEST_PAUSE = 5.0, 900.0
 """Seconds until a channel that did not take a text is tried again; four times as long after each failure."""
@@ -73,6 +73,5 @@ class Deliveries:
         pause = min(PAUSE * 4 ** min(failures - 1, 9), LONGEST_PAUSE)
         self._pauses[channel] = Pause(self._clock.monotonic() + pause, failures)
         if failures == 1:
-            # Whatever a library says may hold the channel's address, and with it a password.
-            problem = str(error) if isinstance(error, WorkerError) else type(error).__name__
+            problem = explain_refusal(channel, error)
             self._log.warning("a channel did not take an announcement; tries again", channel=channel, problem=problem)

@@ -74,7 +74,7 @@ class Executor:
         try:
             await self._contact()
         except (Temporary, Permanent, Unsure) as error:
-            self._unanswered = {"start": str(error)}
+            self._unanswered = {"all actions": str(error)}
             return False
         self._unanswered = {}
         now = self._clock.now()

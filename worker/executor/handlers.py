@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from worker.api import Client, Clock
 from worker.api.bodies import NewAllow, NewBlock, NewTrust
 from worker.api.investigate import MOST_MOVED, MOST_RELEASED, MoveItem, Released
-from worker.errors import NotFound, Rejected, Temporary, WorkerError
+from worker.errors import NotFound, Rejected, Temporary
 from worker.escaping import escape
 from worker.executor.action_log import kind_of_failure
 from worker.executor.lists import comment
@@ -32,6 +32,7 @@ from worker.language.actions import (
 )
 from worker.language.models import Destination
 from worker.ledger.entries import Answered, Entry, Outcome, State
+from worker.wording import explain_refusal
 
 MOST_LISTED = 1000
 CONFLICT = 409
@@ -233,8 +234,7 @@ async def _notify(resources: Resources, entries: Sequence[Entry]) -> Reply:
     except Exception as error:  # noqa: BLE001 (whatever a channel raises must not stop the worker)
         asked = error.after if isinstance(error, Temporary) else 0.0
         again = resources.clock.now() + max(asked, NOTICE_AGAIN * 4 ** min(entries[0].attempts, 4))
-        # Whatever a library says may hold the channel's address, and with it a password.
-        words = str(error) if isinstance(error, WorkerError) else f"channel {channel!r}: {type(error).__name__}"
+        words = explain_refusal(channel, error)
         fault = f"{channel} {type(error).__name__}"
         return Reply(answer_all(resources, entries, "unsure", escape(words, WORDS), fault=fault, next_at=again))
     outcomes = tuple(Outcome(id=entry.id, state="done", proof="answered") for entry in entries)

@@ -81,6 +81,12 @@ class Opposition(NamedTuple):
     name: str
     ids: tuple[str, ...]
     """Its id at the API, and that of the ledger's entry which made it or is about to."""
+    under_way: bool = False
+    """Whether it is being added only."""
+
+    def say(self, verb: str) -> str:
+        """Say what it does to a sender, with a verb such as *block*, or is about to do."""
+        return f"{self.name} {f'is about to {verb}' if self.under_way else f'{verb}s'} this sender"
 
 
 # -- whose a list entry is --------------------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ def find_opposition(target: str, listed: ListReading, ours: Sequence[Entry]) -> 
     """Find what stands for a target on a list of the opposite meaning, or is on its way there."""
     for entry in ours:
         if isinstance(entry.action, Adding) and entry.state in OPEN:
-            return Opposition(f"entry {entry.id} of the ledger, which is on its way", (entry.id,))
+            return Opposition(f"entry {entry.id} of the ledger", (entry.id,), under_way=True)
     line = _standing(target, listed, ours)
     if line is None:
         return None

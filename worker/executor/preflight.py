@@ -71,11 +71,11 @@ class Prepared(Struct):
     def take_addition(self, entry: Entry, why: str, against: Opposition | None) -> None:
         """Take down what speaks against a new list entry: of itself, and on a list of the opposite meaning."""
         if against and entry.lane == "block":
-            why = why or f"{against.name} lets this sender through: never blocked"
+            why = why or f"{against.say('let')} through: never blocked"
         if why:
             self.moots.append((entry.id, why))
         elif against and not _was_asked(entry, against):
-            said = f"{against.name} blocks this sender: a person decides whether it is let through all the same"
+            said = f"{against.say('block')}: a person decides whether it is let through all the same"
             self.questions.append(Question(id=entry.id, said=said, why="blocked_elsewhere", why_ref=against.ids[0]))
         else:
             self.claims[entry.id] = Claim(entry.id)

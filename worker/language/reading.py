@@ -4,6 +4,7 @@ A field of an unexpected type or form reads as empty and is named; only without 
 text of which a part is no text is read as far as it is one, and named as mended.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from operator import attrgetter
@@ -35,6 +36,18 @@ from worker.language.unread import mark
 T = TypeVar("T")
 HOSTILE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 """Errors of reading what a stranger wrote; all of msgspec's errors are ValueErrors."""
+KINDS = {
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "str": "text",
+    "list": "a list",
+    "array": "a list",
+    "dict": "an object",
+    "object": "an object",
+}
+"""What people call the kinds of values of JSON, by the names of Python and of msgspec."""
+KIND = re.compile(r"`([a-z |]+)`")
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -202,8 +215,18 @@ def _heal(value: T, path: str, flaws: _Flaws) -> T:
 def _check(value: object, *kinds: type) -> object:
     """Return a value of one of these kinds; raise ValueError. A boolean is no number."""
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ValueError(f"it is {type(value).__name__}")
+        raise ValueError(f"it is {name_kind(value)}")
     return value
+
+
+def name_kind(value: object) -> str:
+    """Say to a person what a value of JSON is."""
+    return "null" if value is None else KINDS.get(type(value).__name__, "of another kind")
+
+
+def explain_mismatch(problem: Exception) -> str:
+    """Say to a person what msgspec found: it names types as Python does."""
+    return KIND.sub(lambda found: " or ".join(KINDS.get(name, name) for name in found[1].split(" | ")), str(problem))
 
 
 def _read_text(value: object) -> str:
@@ -223,7 +246,10 @@ def _read_fraction(value: object) -> float:
 
 
 def _read_flag(value: object) -> bool:
-    return WORDS[str(_check(value, bool, int, str)).strip().lower()]
+    flag = WORDS.get(str(_check(value, bool, int, str)).strip().lower())
+    if flag is None:
+        raise ValueError(f"it is {name_kind(value)}, neither true nor false")
+    return flag
 
 
 PLAIN: dict[type[Type], Callable[[object], object]] = {

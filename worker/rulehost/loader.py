@@ -310,7 +310,7 @@ def check_example(rule: LoadedRule, example: Example) -> str:
     """Say how a rule contradicts an example; empty when it does not."""
     wanted = [TRIGGERS[rule.info.trigger], *(FACTS[name] for name in rule.info.facts)]
     if len(example.given) != len(wanted) or not all(map(isinstance, example.given, wanted)):
-        given = ", ".join(type(one).__name__ for one in example.given)
+        given = ", ".join("None" if one is None else type(one).__name__ for one in example.given)
         return f"it gives the rule ({given}), but the rule takes ({', '.join(kind.__name__ for kind in wanted)})"
     answer = call_rule(rule, example.given[0], dict(zip(rule.info.facts, example.given[1:], strict=True)))
     if isinstance(answer, Failure):

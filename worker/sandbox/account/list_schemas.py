@@ -20,6 +20,7 @@ WHOLE = ("create", "replace")
 ALWAYS = (*WHOLE, "edit")
 STAMPS = ("id", "created_at", "modified_at")
 NONE: Mapping[str, str] = MappingProxyType({})
+KINDS: Mapping[type, str] = MappingProxyType({str: "a string", int: "a number", bool: "true or false", list: "a list"})
 STAMPED = MappingProxyType({"last_modified": "modified_at"})
 
 
@@ -44,7 +45,7 @@ class Field(Struct, frozen=True):
         if value is None and verb in self.nullable:
             return None
         if type(value) is not self.kind:
-            return f"must be a {self.kind.__name__}"
+            return f"must be {KINDS[self.kind]}"
         if isinstance(value, list) and self.each:
             complaints = (self.each.validate(one, verb) for one in value)
             return next((f"has an item that {complaint}" for complaint in complaints if complaint), None)
