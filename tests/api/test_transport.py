@@ -129,7 +129,7 @@ async def test_a_proxy_that_is_none_is_refused_without_a_word_of_it(
 ) -> None:
     monkeypatch.setenv("https_proxy", proxy.format(SECRET))
     monkeypatch.setenv("no_proxy", "")
-    with pytest.raises(SettingsError, match="https_proxy is no valid proxy") as refused:
+    with pytest.raises(SettingsError, match="https_proxy is not a valid proxy") as refused:
         await HttpTransport("https://api.example/v4", Credential.from_text("t")).__aenter__()
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 

@@ -17,7 +17,7 @@ BROKEN = {
     "a syntax error": ("def f(:\n", "broken.py:2: this is not Python"),
     "an unknown fact": (
         OTHER.replace("(message: Message)", "(message: Message, who: str)"),
-        "is no fact; use Detection",
+        "is not a fact; use Detection",
     ),
     "no example": (OTHER.replace("@example(sample.message(), gives=None)\n", ""), "needs an example"),
     "a name that is taken": (MOVES, "has a rule of this name"),

@@ -155,7 +155,7 @@ async def test_the_brakes_say_who_and_why() -> None:
 async def test_an_order_that_nobody_knows_lets_nothing_go() -> None:
     desk = Desk()
     entry = await desk.wish(state="waiting")
-    assert await order(desk, "undo", entry.id) == "'undo' is no order that this version knows: nothing was done"
+    assert await order(desk, "undo", entry.id) == "'undo' is not an order that this version knows: nothing was done"
     assert await desk.state(entry) == "waiting"
 
 

@@ -94,8 +94,8 @@ PLAIN = "a rule is a plain function: not async, no yield"
         ("message: Message", "message", FIRST),
         ("(message: Message)", "()", FIRST),
         ("(message: Message)", "(message: Message, x: str)",
-         "the type of parameter x is no fact; use Detection, ActionLog"),
-        ("(message: Message)", "(message: Message, x)", "the type of parameter x is no fact; use Detection"),
+         "the type of parameter x is not a fact; use Detection, ActionLog"),
+        ("(message: Message)", "(message: Message, x)", "the type of parameter x is not a fact; use Detection"),
         ("(message: Message)", "(message: Message, a: Now, b: Now)", "two parameters have the same fact as their type"),
         ("(message: Message)", "(message: Message, *rest: Now)", PLAIN),
         ("(message: Message)", "(message: Message, *, now: Now)", PLAIN),
@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_that_names_the_setting(tmp_pat
 
 def test_a_folder_that_is_a_file_is_an_error_that_names_the_folder_around_it(tmp_path: Path) -> None:
     rule_files(tmp_path, fine=FINE)
-    with pytest.raises(RuleError, match=f"this is no folder, .*; try `worker check {tmp_path}`"):
+    with pytest.raises(RuleError, match=f"this is not a folder, .*; try `worker check {tmp_path}`"):
         read(tmp_path / "fine.py")
 
 

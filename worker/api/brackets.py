@@ -1,4 +1,4 @@
-"""Brackets: the records of a list that is no JSON as a whole, told apart so that each can be decoded alone. Pure.
+"""Brackets: the records of a list that is not JSON as a whole, told apart so that each can be decoded alone. Pure.
 
 A record is sound when it is JSON and the next one, or the end of the list, follows. What lies between is kept as it
 came, one piece for each record that begins in it, as far as that can be seen.
@@ -64,10 +64,10 @@ def _is_tail(rest: bytes) -> bool:
 
 
 def tell_apart(whole: bytes | Raw) -> list[Raw]:
-    """Return the records of a list that is no JSON; raise ValueError for what is no list."""
+    """Return the records of a list that is not JSON; raise ValueError for what is no list."""
     text = bytes(whole).decode("utf-8", "surrogateescape").strip()
     if text[:1] != "[" or text[-1:] != "]":
-        raise ValueError("it is no list")
+        raise ValueError("it is not a list")
     inside = text[1:-1]
     best = max((_split(inside, name) for name in _guess_first_fields(inside)), key=_measure, default=[])
     pieces = best or [Piece(inside)]

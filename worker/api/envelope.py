@@ -123,7 +123,7 @@ read_info = msgspec.json.Decoder(ResultInfo | None, strict=False).decode
 
 
 def records(result: Raw) -> list[Raw]:
-    """Return the records of a list, told apart by their brackets where the list is no JSON as a whole."""
+    """Return the records of a list, told apart by their brackets where the list is not JSON as a whole."""
     try:
         return split_list(result)
     except msgspec.ValidationError:  # JSON, but no list
@@ -262,7 +262,7 @@ class Exchange(NamedTuple):
 
 
 def open_damaged(body: bytes) -> Envelope | None:
-    """Decode an envelope that is no JSON: its texts are mended, and a list that still is none is left as it came."""
+    """Decode an envelope that is not JSON: its texts are mended, and a list that still is none is left as it came."""
     with suppress(*UNREADABLE):
         return envelope.decode(mend(body))
     found = find_list(body)

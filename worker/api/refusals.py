@@ -44,7 +44,7 @@ ADVICE: Mapping[int, str] = {
     6003: "Copy CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY, again: one has quotes or is cut",
     6102: FORM_OF_KEY,
     6103: FORM_OF_KEY,
-    6111: "Copy CLOUDFLARE_API_TOKEN again: it has blanks or quotes, is cut, or is a key and no token",
+    6111: "Copy CLOUDFLARE_API_TOKEN again: it has blanks or quotes, is cut, or is a key instead of a token",
     7000: ROUTE,
     7001: ROUTE,
     7003: ROUTE,

@@ -238,5 +238,5 @@ def _find_proxy(base: str) -> str | None:
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        raise SettingsError(f"{parts.scheme}_proxy is no valid proxy; it must look like http://proxy.example:3128")
+        raise SettingsError(f"{parts.scheme}_proxy is not a valid proxy; it must look like http://proxy.example:3128")
     return str(url)

@@ -197,7 +197,7 @@ async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order
         return f"this is decided: {said}, and a worker takes that up within a second, or at its next start"
     word = await ledger.find_decided(account, waiting[0].id)
     said = _tell(word.who, word.verb, word.at) if word and word.who else f"{waiting[0].approved_by} approved it"
-    return f"this is decided: {said}, and it takes place once what is on its way to the same target has ended"
+    return f"this is decided: {said}, and it takes place once another action on the same target has ended"
 
 
 async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> WorkerError:

@@ -13,7 +13,7 @@ from worker.errors import SettingsError
 from worker.wording import count, name_state
 
 if TYPE_CHECKING:
-    from worker.cli.life import FoundMail, ShownEntry, ShownLife, ShownSight, SpokenAnswer
+    from worker.cli.life import FoundMail, PersonsAct, ShownEntry, ShownLife, ShownSight, SpokenAnswer
     from worker.cli.live import LiveAnswer
     from worker.ledger.lives import MailSearch
     from worker.settings import Settings
@@ -32,7 +32,7 @@ RESULTS = {
     "held": "held for {needs}",
     "failed": "failed: {problem}",
     "unreadable": "no rule was asked: the record cannot be read any more",
-    "not_judged": "no rule was asked: this is our own act coming back",
+    "not_judged": "no rule was asked: the worker itself made this change",
 }
 LOWERED = {"ceiling": "lowered by WORKER_CEILING", "stops": "only observes, because it stopped its process too often"}
 SILENT = {
@@ -163,7 +163,7 @@ def _print_life(life: "ShownLife") -> None:
         "facts": [f"{one.rule} may use {', '.join(one.facts)}" for one in life.facts],
         "entries": [line for entry in life.entries for line in _describe_entry(entry)],
         "proof": [line for entry in life.entries for line in _describe_proof(entry)],
-        "people": [f"{one.at[:19]} {one.who or 'nobody'} {one.verb} {one.entry} {one.because}" for one in life.people],
+        "people": [f"{one.at[:19]} {_describe_act(one)} {one.because}" for one in life.people],
         "dashboard": [f"{life.dashboard}, Investigation: search for {life.postfix_id or life.id}"],
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
@@ -212,7 +212,9 @@ def _describe_sight(sight: "ShownSight") -> str:
 def _describe_spoken(sight: "ShownSight") -> Iterator[str]:
     for answer in sight.spoke:
         said = RESULTS[answer.result].format(
-            by=", ".join(answer.by), needs=_name_needs(answer), problem=answer.problem or "why is no longer on record"
+            by=", ".join(answer.by),
+            needs=_name_needs(answer),
+            problem=answer.problem or "the reason is no longer on record",
         )
         given_up = answer.result == "held" and not sight.held_for
         parts = (said, LOWERED.get(answer.lowered, ""), "given up" if given_up else "")
@@ -232,6 +234,10 @@ def _describe_silent(sights: "tuple[ShownSight, ...]") -> Iterator[str]:
         said = SILENT[one.why].format(trigger=one.trigger, verdict=last.verdict if last else "")
         reasons.setdefault(said, []).append(one.rule)
     yield from (f"{said}: {', '.join(names)}" for said, names in reasons.items())
+
+
+def _describe_act(act: "PersonsAct") -> str:
+    return f"{act.who} {act.verb} {act.entry}" if act.who else f"nobody decided in time, so {act.entry} {act.verb}"
 
 
 def _describe_entry(entry: "ShownEntry") -> Iterator[str]:

@@ -213,7 +213,7 @@ class Dispatcher:
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
                     fault = "" if part[0].action.list_name else fault_of(refusal)
-                    said = str(refusal) if fault else f"refused on its own: {refusal}"
+                    said = str(refusal) if fault else f"refused when it was sent alone: {refusal}"
                     reply = Reply(answer_all(self._resources, part, "failed", said, fault=fault))
                 except (Unreachable, Paced, Unauthorised, NotEntitled) as error:
                     # Nothing was done, and with a better credential all of it can be: it is put off, not given up.

@@ -151,7 +151,7 @@ def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT0
     have one too: letting these through would let everybody through.
     """
     if _may_mean_another(pattern):
-        return f"{escape(pattern, 100)} is no plain address, domain or IP: never listed"
+        return f"{escape(pattern, 100)} is not a plain address, domain or IP: never listed"
     if blocks:
         protected = policies.protects(pattern)
         return f"{_name_protected(pattern, protected)}: never blocked" if protected else ""

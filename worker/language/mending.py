@@ -85,4 +85,4 @@ def _make_utf_8(text: bytes) -> bytes:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")

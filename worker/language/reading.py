@@ -115,7 +115,7 @@ def describe(kind: type[Noun]) -> StructType:
 def _read_struct(type_: StructType, value: object, path: str, flaws: _Flaws) -> Noun:
     """Read an object; raise ValueError when it is none, or when one of its key fields cannot be read."""
     if not isinstance(value, dict):
-        raise ValueError(f"{path.rstrip('.') or 'the record'} is no object")  # noqa: TRY004 (one error for all strangers)
+        raise ValueError(f"{path.rstrip('.') or 'the record'} is not an object")  # noqa: TRY004 (one error for all strangers)
     kind, values = cast("type[Noun]", type_.cls), dict[str, object]()
     for field in type_.fields:
         given = _find_value(kind, field, value)
@@ -237,7 +237,7 @@ def _read_number(value: object) -> int:
     number = float(cast("str", _check(value, str, int, float))) if not isinstance(value, int) else _check(value, int)
     whole = int(cast("float", number))
     if whole != number:
-        raise ValueError("it is no whole number")
+        raise ValueError("it is not a whole number")
     return whole
 
 

@@ -95,7 +95,7 @@ def _obey(work: UnitOfWork, wanted: Order, *, may_approve: bool) -> str:
         return "WORKER_CEILING is observe: nothing was approved, so approve it again under approve or enforce"
     if obey := OBEY.get(wanted.verb):
         return obey(work, wanted)
-    return f"{wanted.verb!r} is no order that this version knows: nothing was done"
+    return f"{wanted.verb!r} is not an order that this version knows: nothing was done"
 
 
 def _decide(work: UnitOfWork, wanted: Order) -> str:
@@ -135,7 +135,7 @@ def _approve(work: UnitOfWork, waiting: Sequence[Entry], wanted: Order) -> str:
             states.append(go_on(work, approved, "approved", told).state)
             _refuse_others(work, now, items[entry.id], wanted)
     late = states.count("waiting")
-    rest = f", {late} when what is on its way to the same target has ended" if late else ""
+    rest = f", {late} once another action on the same target has ended" if late else ""
     return f"{len(states) - late} approved{rest}"
 
 

@@ -101,7 +101,9 @@ def _explain_closed(folder: Path, problem: OSError) -> str:
     """Say why a folder cannot be read, and what to do."""
     advice = "set WORKER_RULES to a folder of rule files"
     if isinstance(problem, NotADirectoryError):
-        return f"this is no folder, and rules are loaded by the folder; try `worker check {folder.parent}`, or {advice}"
+        return (
+            f"this is not a folder, and rules are loaded by the folder; try `worker check {folder.parent}`, or {advice}"
+        )
     if isinstance(problem, PermissionError):
         advice = f"let this user (uid {os.geteuid()}) read and search it, or {advice}"
     return f"cannot read the rules folder ({problem.strerror}); {advice}"

@@ -130,7 +130,7 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         raise Misread(f"the type of the first parameter says what triggers the rule; use {join_choices(TRIGGERS)}")
     for parameter, name in zip(parameters[1:], names[1:], strict=True):
         if name not in FACTS or hints[parameter] is not FACTS[name]:
-            raise Misread(f"the type of parameter {parameter} is no fact; use {join_choices(FACTS)}")
+            raise Misread(f"the type of parameter {parameter} is not a fact; use {join_choices(FACTS)}")
     signature = Signature(names[0], tuple(names[1:]), _read_return_type(hints))
     _check_combination(signature)
     _check_escalation(signature)
