@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.json import encode
-from msgspec.structs import FieldInfo, fields
+from msgspec.structs import FieldInfo, fields, replace
 
 from tests.cells import each
 from tests.cli.shell import Shell
@@ -16,6 +16,7 @@ from tests.contract.wires import OPERATION_OF
 from tests.serving import Serving, sandbox
 from worker.cli.check_reading import MESSAGES, OF_A_MESSAGE, OTHERS, Part, describe, read_sample
 from worker.language.rules import OBSERVE, Limit, RuleInfo
+from worker.ledger.presence import FieldMemory, Track
 from worker.sandbox import MailFlow, SandboxOptions
 
 PARTS = (MESSAGES, *OTHERS, *OF_A_MESSAGE)
@@ -65,14 +66,14 @@ EVERY_FIELD = tuple(
 @each("part", PARTS)
 def test_nothing_is_said_of_what_is_as_it_was_published(part: Part, era: Era) -> None:
     sample = read_sample(part, [Raw(encode(published(part, era)))])
-    assert describe(part, sample, []) == []
+    assert describe(part, sample, [], FieldMemory()) == []
 
 
 @each(("part", "era", "field"), EVERY_FIELD)
 def test_a_field_that_became_something_else_is_named(part: Part, era: Era, field: FieldInfo) -> None:
     fine = published(part, era)
     odd = fine | {field.encode_name: make_odd(fine[field.encode_name])}
-    [found] = describe(part, read_sample(part, [Raw(encode(one)) for one in (fine, odd)]), [])
+    [found] = describe(part, read_sample(part, [Raw(encode(one)) for one in (fine, odd)]), [], FieldMemory())
     assert f"1 of 2 {part.words[1]}" in found.says
     assert field.name in found.says
 
@@ -91,14 +92,57 @@ def test_a_field_that_a_rule_uses_is_a_problem_and_any_other_a_remark(tmp_path: 
 def test_a_field_that_is_gone_from_every_record_is_a_remark_for_the_rule_that_reads_it_as_empty(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("return message.subject or message.scanned_at")
     record = {"id": "a", "ts": "2026-11-29T10:00:00"}
-    [found] = describe(MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule(tmp_path / "a.py")])
+    [found] = describe(MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule(tmp_path / "a.py")], FieldMemory())
     assert found == ("remarks", "none of 1 message has subject, so it is empty for looks")
+
+
+def test_a_verdict_that_this_version_does_not_know_is_a_problem_for_rules_that_name_verdicts(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("return None")
+    hears = replace(rule(tmp_path / "a.py"), dispositions=("SPAM",))
+    record = Raw(encode(published(MESSAGES, "today") | {"final_disposition": "SPAMMY"}))
+    says = "1 of 1 message has a verdict that this version does not know (SPAMMY)"
+    for rules, kind in (([hears], "problems"), ([rule(tmp_path / "a.py")], "remarks")):
+        [found] = describe(MESSAGES, read_sample(MESSAGES, [record]), rules, FieldMemory())
+        assert (found.kind, says in found.says) == (kind, True)
+
+
+@pytest.mark.parametrize(
+    ("records", "path", "found"),
+    [
+        (
+            5,
+            "subject",
+            ("problems", "none of 5 messages has subject, which practically all had before, which the worker"),
+        ),
+        (4, "subject", ("remarks", "none of 4 messages has subject, so it is empty for looks")),
+        (5, "edf_hash", ("problems", "")),
+        (
+            5,
+            "replyto=null",
+            ("problems", "none of 5 messages has replyto but as null, which practically all had before"),
+        ),
+        (5, "is_quarantined", ("problems", "none of 5 messages has is_quarantined, which the worker itself needs")),
+    ],
+)
+def test_a_field_that_has_gone_although_all_had_it_is_a_problem_for_whoever_needs_it(
+    tmp_path: Path, records: int, path: str, found: tuple[str, str]
+) -> None:
+    (tmp_path / "a.py").write_text("return message.subject, message.replyto")
+    memory = FieldMemory(
+        there={name: Track(usual=True) for name in ("subject", "edf_hash")}, filled={"replyto": Track(usual=True)}
+    )
+    name, null, _ = path.partition("=null")
+    rest = {one: value for one, value in published(MESSAGES, "today").items() if one != name}
+    record = rest | ({name: None} if null else {})
+    sample = read_sample(MESSAGES, [Raw(encode(record))] * records)
+    said = describe(MESSAGES, sample, [rule(tmp_path / "a.py")], memory)
+    assert [(one.kind, found[1] in one.says) for one in said] == [(found[0], True)] * bool(found[1])
 
 
 def say(rule: RuleInfo, **changes: object) -> tuple[str, str]:
     """Return what is said of one message with these fields."""
     record = published(MESSAGES, "today") | changes
-    [found] = describe(MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule])
+    [found] = describe(MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule], FieldMemory())
     return found
 
 

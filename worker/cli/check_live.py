@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from worker.api import ApiClock, Client, Urgency
+from worker.cli import context
 from worker.cli.check_reading import find_drift
 from worker.cli.client import open_client
 from worker.cli.findings import Finding, Refusals, ask
-from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, Unauthorised
+from worker.errors import NotEntitled, NotFound, Rejected, ServerFault, StoreError, Unauthorised
 from worker.language.rules import APPROVE, OBSERVE
+from worker.ledger.presence import Memories
 
 if TYPE_CHECKING:
     from worker.language.rules import Mode, RuleInfo
@@ -84,16 +86,28 @@ def check_calling(settings: "Settings", rules: "Sequence[RuleInfo]") -> Finding 
 async def probe(settings: "Settings", rules: "Sequence[RuleInfo]") -> list[Finding]:
     """Ask about every account and return the findings: 16 calls an account, one more per thousand domains."""
     findings: list[Finding] = []
+    remembered = await _recall_fields(settings)
     for account in settings.accounts():
         clock = ApiClock()
         async with open_client(settings, account, clock) as client:
-            found = await _check_account(client, clock, rules, settings.ceiling)
+            found = await _check_account(client, clock, rules, settings.ceiling, remembered.get(account.id, {}))
         findings += [Finding(kind, f"account {account.id}: {says}") for kind, says in found]
     return findings
 
 
+async def _recall_fields(settings: "Settings") -> dict[str, Memories]:
+    """Return which fields records had, by account, as far as there is a ledger that can be read."""
+    if not context.has_ledger(settings):
+        return {}
+    try:
+        async with context.read_ledger(settings) as (ledger, accounts):
+            return {account: await ledger.read_presence(account) for account in accounts}
+    except StoreError:
+        return {}
+
+
 async def _check_account(
-    client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]", ceiling: "Mode"
+    client: Client, clock: ApiClock, rules: "Sequence[RuleInfo]", ceiling: "Mode", remembered: Memories
 ) -> list[Finding]:
     """Check reading, then writing and what the rules need; without reading the rest is pointless."""
     unread = await _check_reading(client, clock)
@@ -101,7 +115,7 @@ async def _check_account(
         return [unread]
     writing = await _check_writing(client, ceiling)
     reports, mailboxes = await _check_reports(client, clock, rules), await _check_mailboxes(client, rules)
-    drift = await find_drift(client, clock.now(), rules)
+    drift = await find_drift(client, clock.now(), rules, remembered)
     return [finding for finding in (writing, reports, mailboxes, *drift) if finding]
 
 

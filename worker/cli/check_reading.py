@@ -1,15 +1,12 @@
 """`worker check --live`: one page of whatever the worker reads, read as it reads it, to see what has changed."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Raw
-from msgspec.structs import fields
 
 from worker import wording
 from worker.api import Client, Urgency
@@ -19,10 +16,23 @@ from worker.api.models import AccountDomain, TrustedDomain
 from worker.cli.findings import Finding, Refusals, ask
 from worker.errors import NotEntitled, NotFound
 from worker.escaping import escape
-from worker.language.base import Noun, get_older
-from worker.language.models import FACTS, MESSAGE_FACTS, TRIGGERS, Detection, Message, Report, Submission, Trace
+from worker.intake.presence import Lacking, find_lacking
+from worker.intake.usage import OWN, is_own, may_use
+from worker.language.base import Noun, get_keys
+from worker.language.models import (
+    DISPOSITIONS,
+    FACTS,
+    MESSAGE_FACTS,
+    TRIGGERS,
+    Detection,
+    Message,
+    Report,
+    Submission,
+    Trace,
+)
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant
 from worker.language.reading import Unreadable, read
+from worker.ledger.presence import FieldMemory, Memories, Track
 
 if TYPE_CHECKING:
     from worker.language.rules import RuleInfo
@@ -30,6 +40,8 @@ if TYPE_CHECKING:
 DAY = 86400.0
 PAGE = 100
 """Records of each kind that are read."""
+ENOUGH = 5
+"""Records of which none can lack by chance what practically all had."""
 ABSENT: Refusals = {NotEntitled: None, NotFound: None}
 """What the subscription lacks is said elsewhere, and clean mail has no detection."""
 PLACING, LISTING = (
@@ -52,11 +64,11 @@ class Part(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What one page came to: the records, why each of the others is lost, and the names of all fields in the JSON."""
+    """What one page came to: the records, why each of the others is lost, and which fields none of the records has."""
 
     records: tuple[Noun, ...]
     lost: tuple[str, ...]
-    names: frozenset[str]
+    lacking: tuple[Lacking, ...]
 
 
 def _list(words: tuple[str, str], name: str, kind: type[Noun], *nouns: str) -> Part:
@@ -101,14 +113,14 @@ UNTRIED = Finding("remarks", "no mail was detected within a day, so the facts ab
 Rules = Sequence["RuleInfo"]
 
 
-async def find_drift(client: Client, now: float, rules: Rules) -> list[Finding]:
+async def find_drift(client: Client, now: float, rules: Rules, memories: Memories) -> list[Finding]:
     """Read one page of every source and list, and every fact of one message; say what of it cannot be read."""
     findings, known = list[Finding](), list[str]()
 
     def judge(part: Part, found: Sequence[Raw]) -> None:
         sample = read_sample(part, found)
         known.extend(one.id for one in sample.records if isinstance(one, Message))
-        findings.extend(describe(part, sample, rules))
+        findings.extend(describe(part, sample, rules, memories.get(part.words[1], FieldMemory())))
 
     async def look(part: Part, ident: str = "") -> None:
         refusal = await ask(fetch(client, part, now, ident), ABSENT, partial(judge, part))
@@ -133,18 +145,18 @@ async def fetch(client: Client, part: Part, now: float, ident: str = "") -> Sequ
 
 def read_sample(part: Part, found: Sequence[Raw]) -> Sample:
     """Read records as the worker does."""
-    records, lost, names = list[Noun](), list[str](), set[str]()
+    records, lost, sound = list[Noun](), list[str](), list[bytes]()
     for raw in found[:PAGE]:
         try:
             records.append(read(part.kind, raw))
-            names.update(_names(raw))
+            sound.append(bytes(raw))
         except Unreadable as problem:
             lost.append(str(problem))
-    return Sample(tuple(records), tuple(lost), frozenset(names))
+    return Sample(tuple(records), tuple(lost), find_lacking(part.kind, sound))
 
 
-def describe(part: Part, sample: Sample, rules: Rules) -> list[Finding]:
-    """Say what could not be read, and which rules depend on it."""
+def describe(part: Part, sample: Sample, rules: Rules, memory: FieldMemory) -> list[Finding]:
+    """Say what could not be read, or has gone as far as the worker remembers, and which rules depend on it."""
     total = wording.count(len(sample.records) + len(sample.lost), *part.words)
     findings = []
     if sample.lost:
@@ -154,7 +166,7 @@ def describe(part: Part, sample: Sample, rules: Rules) -> list[Finding]:
     for field, count in Counter(field for one in sample.records for field in one.unread).items():
         needing = _name(rule for rule in rules if _uses(rule, part, field))
         findings.append(_judge(f"{field} cannot be read in {count:,} of {total}", needing))
-    return [*findings, *_find_gone(part, sample, total, rules)]
+    return [*findings, *_find_new_verdicts(sample, total, rules), *_find_gone(part, sample, total, rules, memory)]
 
 
 def _judge(why: str, needing: str, *, anyway: bool = False) -> Finding:
@@ -166,12 +178,33 @@ def _judge(why: str, needing: str, *, anyway: bool = False) -> Finding:
     return Finding("remarks", f"the API has changed: {why}, which no rule needs")
 
 
-def _find_gone(part: Part, sample: Sample, total: str, rules: Rules) -> Iterator[Finding]:
-    """Yield a remark for each field that rules read and no record has; it may be optional, or have another name now."""
-    for field in fields(part.kind) if sample.records and part.kind in READ_AS_IT_IS else ():
-        named = {field.encode_name, get_older(part.kind).get(field.name, "")}
-        if named.isdisjoint(sample.names) and (using := _name(rule for rule in rules if _uses(rule, part, field.name))):
-            yield Finding("remarks", f"none of {total} has {field.name}, so it is empty for {using}")
+def _find_new_verdicts(sample: Sample, total: str, rules: Rules) -> Iterator[Finding]:
+    """Yield that mail has verdicts for which no rule can ask by name."""
+    verdicts = [one.final_disposition for one in sample.records if isinstance(one, Message)]
+    if new := [verdict for verdict in verdicts if verdict not in DISPOSITIONS]:
+        words = escape(", ".join(sorted(set(new))), 200)
+        why = f"{len(new):,} of {total} {'has' if len(verdicts) == 1 else 'have'} a verdict"
+        naming = _name(rule for rule in rules if rule.trigger == "Message" and rule.dispositions is not None)
+        yield _judge(f"{why} that this version does not know ({words})", naming)
+
+
+def _find_gone(part: Part, sample: Sample, total: str, rules: Rules, memory: FieldMemory) -> Iterator[Finding]:
+    """Yield each field that no record has: a problem if it was always there and is needed, or nothing goes without it.
+
+    For what rules read otherwise it is a remark: it may be optional, or have another name now.
+    """
+    enough, kind = len(sample.records) >= ENOUGH, part.kind.__name__
+    for field in sample.lacking if part.kind in READ_AS_IT_IS else ():
+        using = _name(rule for rule in rules if _uses(rule, part, field.path))
+        own = kind in OWN and is_own(kind, field.path)
+        was_usual = (memory.filled if field.is_null else memory.there).get(field.path, Track()).usual
+        has = f"{field.written}{' but as null' * field.is_null}"
+        if enough and (using or own) and (was_usual or field.path in get_keys(part.kind)):
+            before = ", which practically all had before" * was_usual
+            needing = " and ".join(filter(None, ("the worker itself" * own, using)))
+            yield _judge(f"none of {total} has {has}{before}", needing)
+        elif using and "." not in field.path and not field.is_null:
+            yield Finding("remarks", f"none of {total} has {field.path}, so it is empty for {using}")
 
 
 def _name(rules: Iterator["RuleInfo"]) -> str:
@@ -187,8 +220,7 @@ def _uses(rule: "RuleInfo", part: Part, field: str) -> bool:
     """Tell whether a rule depends on one field; of a record that rules read as it is, whether its file names it."""
     if part.kind not in READ_AS_IT_IS:
         return _depends(rule, part)
-    named = re.search(rf"\.{field.rpartition('.')[2]}\b", Path(rule.file).read_text("utf-8"))
-    return bool(part.nouns & {rule.trigger, *rule.facts}) and named is not None
+    return bool(part.nouns & {rule.trigger, *rule.facts}) and may_use(rule, part.kind, field)
 
 
 def _split(result: Raw) -> Sequence[Raw]:
@@ -197,4 +229,3 @@ def _split(result: Raw) -> Sequence[Raw]:
 
 
 _records = msgspec.json.Decoder(list[Raw]).decode
-_names = msgspec.json.Decoder(dict[str, Raw]).decode

@@ -5,7 +5,7 @@ is that it was always there before. A few records are looked at, which costs nex
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple, cast
 
@@ -36,6 +36,9 @@ WINDOW = 2000
 LIST_OLDER = {"modified_at": "last_modified"}
 """What is read as a field of its own in lists, although it is an older name of another."""
 CLEAN = "clean {}"
+JUDGED = ("detection_reasons", "threat_categories")
+"""What only mail has that was judged to be more than clean."""
+Record = Mapping[str, object]
 
 
 class Shape(NamedTuple):
@@ -72,9 +75,9 @@ class Loss(NamedTuple):
 
 
 @cache
-def describe_shape(kind: str) -> Shape:
-    """Return the documented fields of what triggers rules, by the name of its type."""
-    return _describe_shape(describe(TRIGGERS[kind]), "", "")
+def describe_shape(kind: type[Noun]) -> Shape:
+    """Return the documented fields of a type of record."""
+    return _describe_shape(describe(kind), "", "")
 
 
 def _describe_shape(type_: StructType, path: str, written: str) -> Shape:
@@ -97,29 +100,24 @@ class Presence:
     def __init__(self, group: str, kind: str) -> None:
         """Begin without a memory."""
         self.memory = FieldMemory()
-        self._group, self._shape = group, describe_shape(kind)
+        self._group, self._shape = group, describe_shape(TRIGGERS[kind])
         self._saved, self._counted = SAVED, 0.0
 
-    def look(self, sights: Sequence[Sight], now: float) -> None:
-        """Look at some of these, spread over all of them, as many as may be looked at by now."""
+    def choose(self, sights: Sequence[Sight], now: float) -> Sequence[Sight]:
+        """Return as many of these as may be looked at by now, spread over all of them."""
         self._saved = min(SAVED, self._saved + max(0.0, now - self._counted) * A_SECOND)
         self._counted = now
         if not sights or not (allowed := min(int(self._saved), OF_A_PAGE)):
-            return
+            return ()
         chosen = sights[:: -(-len(sights) // allowed)]
         self._saved -= len(chosen)
-        times = [one.reading.thing.time for one in chosen]
-        extent = Extent(min(times), max(times), len(sights) / len(chosen))
-        self.note([one.reading.raw for one in chosen], extent)
+        return chosen
 
-    def note(self, records: Sequence[bytes], extent: Extent) -> None:
+    def note(self, records: Sequence[Record], extent: Extent) -> None:
         """Note the fields of some records."""
         tally = _Tally(Counter(), Counter(), Counter())
-        for raw in records:
-            try:
-                tally.add(self._shape, msgspec.json.decode(raw))
-            except HOSTILE:  # that it is damaged is told elsewhere
-                continue
+        for record in records:
+            tally.add(self._shape, record)
         for path, looked in tally.looked.items():
             for tracks, had in ((self.memory.there, tally.there[path]), (self.memory.filled, tally.filled[path])):
                 note_field(tracks.setdefault(path, Track()), had, looked - had, extent)
@@ -147,7 +145,7 @@ class _Tally(NamedTuple):
     there: Counter[str]
     filled: Counter[str]
 
-    def add(self, shape: Shape, record: Mapping[str, object]) -> None:
+    def add(self, shape: Shape, record: Record) -> None:
         """Add an object, and the objects in it."""
         paths, seen = shape.paths, dict[str, object]()
         for name, value in record.items():
@@ -161,6 +159,23 @@ class _Tally(NamedTuple):
             first = value[0] if isinstance(value, list) and value else value
             if isinstance(first, dict):
                 self.add(held, first)
+
+
+class Lacking(NamedTuple):
+    """A field that none of some records has, or that is null in all that have it."""
+
+    path: str
+    written: str
+    is_null: bool
+
+
+def find_lacking(kind: type[Noun], raws: Iterable[bytes]) -> tuple[Lacking, ...]:
+    """Return the fields that none of some records has; not what is in such a field."""
+    tally, shape = _Tally(Counter(), Counter(), Counter()), describe_shape(kind)
+    for record in filter(None, map(_decode, raws)):
+        tally.add(shape, record)
+    lacking = _walk(shape, [path for path in tally.looked if not tally.filled[path]])
+    return tuple(Lacking(path, written, bool(tally.there[path])) for path, written in lacking)
 
 
 def note_field(track: Track, had: int, lacked: int, extent: Extent) -> None:
@@ -226,6 +241,15 @@ def _walk(shape: Shape, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
             yield from _walk(shape.held[path], wanted)
 
 
+def _decode(raw: bytes) -> Record | None:
+    """Decode a record; None for one that is damaged, which is told elsewhere."""
+    try:
+        record = msgspec.json.decode(raw)
+    except HOSTILE:
+        return None
+    return record if isinstance(record, dict) else None
+
+
 class FieldWatch:
     """Watches the fields of one source: clean mail and detections apart, as rules decide which of them are read."""
 
@@ -239,7 +263,22 @@ class FieldWatch:
         """Look at some of what a page brought."""
         fresh = [one for one in sights if one.number == 1 and one.reading.thing.time >= now - FRESH]
         for group, presence in self._groups.items():
-            presence.look([one for one in fresh if (one.reading.verdict == "NONE") == (group != self._source)], now)
+            own = [one for one in fresh if (one.reading.verdict == "NONE") == (group != self._source)]
+            if chosen := presence.choose(own, now):
+                self._note(group, chosen, len(own) / len(chosen))
+
+    def _note(self, group: str, chosen: Sequence[Sight], weight: float) -> None:
+        """Note the fields of what is looked at; mail without a verdict, but with reasons for one, is not clean."""
+        times = [one.reading.thing.time for one in chosen]
+        extent = Extent(min(times), max(times), weight)
+        records = [record for one in chosen if (record := _decode(one.reading.raw))]
+        judged = [record for record in records if any(record.get(name) for name in JUDGED)]
+        if group == self._source or not judged:
+            self._groups[group].note(records, extent)
+            return
+        self._groups[self._source].note(judged, extent)
+        if clean := [record for record in records if record not in judged]:
+            self._groups[group].note(clean, extent)
 
     def find_losses(self, now: float) -> list[Loss]:
         """Return each field that all records had and none has any more."""

@@ -1,7 +1,7 @@
 """Usage: who depends on a field of what a source brings, as far as the code of the rules says so."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -33,30 +33,35 @@ def is_own(kind: str, path: str) -> bool:
 
 def find_users(rules: Iterable[RuleInfo], kind: str, path: str) -> tuple[str, ...]:
     """Return the rules that may use a field of their event."""
-    return tuple(rule.name for rule in rules if rule.trigger == kind and rule.mode is not OFF and may_use(rule, path))
+    about = (rule for rule in rules if rule.trigger == kind and rule.mode is not OFF)
+    return tuple(rule.name for rule in about if may_use(rule, TRIGGERS[kind], path))
 
 
-def may_use(rule: RuleInfo, path: str) -> bool:
-    """Tell whether a rule names a field of its event, or what is read from it: in its file or in one it may import."""
-    judged_by = DISPOSITION_OF.get(rule.trigger) if rule.dispositions is not None else ""
-    return path == judged_by or not _read_names(rule.file, rule.fingerprint).isdisjoint(_list_names(rule.trigger, path))
+def may_use(rule: RuleInfo, kind: type[Noun], path: str) -> bool:
+    """Tell whether a rule names a field of an event or fact, or what is read from it, in its file or a shared one."""
+    judged_by = DISPOSITION_OF.get(rule.trigger, "") if rule.dispositions is not None else ""
+    is_heard_by = path == judged_by and kind is TRIGGERS[rule.trigger]
+    return is_heard_by or not _read_names(rule.file, rule.fingerprint).isdisjoint(_list_names(kind, path))
 
 
 @cache
-def _list_names(kind: str, path: str) -> frozenset[str]:
+def _list_names(kind: type[Noun], path: str) -> frozenset[str]:
     """Return the names by which a rule reads a field: its own, and those of the properties that read it."""
     own = path.rpartition(".")[2]
-    members = ((name, getattr(TRIGGERS[kind], name)) for name in dir(TRIGGERS[kind]))
+    members = ((name, getattr(kind, name)) for name in dir(kind))
     return frozenset({own, *(name for name, one in members if isinstance(one, property) and own in _list_reads(one))})
 
 
-def _list_reads(member: property) -> Iterator[str]:
-    yield from getattr(member.fget, "__code__").co_names  # noqa: B009 (not every callable has one, but each of these)
+def _list_reads(member: property) -> tuple[str, ...]:
+    """Return the names in the code of a property."""
+    names: tuple[str, ...] = getattr(member.fget, "__code__").co_names  # noqa: B009 (every function has one)
+    return names
 
 
 @lru_cache(maxsize=1024)
 def _read_names(file: str, _fingerprint: str) -> frozenset[str]:
-    """Return what follows a dot in a rule file and in the files that it may import, as the fingerprint knows them."""
+    """Return what follows a dot in a rule file and in the shared files that it names, as the fingerprint knows them."""
     path = Path(file)
-    texts = (one.read_text("utf-8") for one in (path, *sorted(path.parent.glob("_*.py"))))
-    return frozenset(name for text in texts for name in re.findall(r"\.\s*([A-Za-z_]\w*)", text))
+    text = path.read_text("utf-8")
+    shared = [one.read_text("utf-8") for one in sorted(path.parent.glob("_*.py")) if one.stem in text]
+    return frozenset(name for one in (text, *shared) for name in re.findall(r"\.\s*([A-Za-z_]\w*)", one))
