@@ -110,7 +110,7 @@ async def test_what_is_approved_while_something_else_is_on_its_way_has_its_turn_
     desk = Desk()
     asks = await desk.wish(TRASH, state="waiting", cause="a/1")
     first = await desk.wish(JUNK, cause="b/1")
-    assert "when what is on its way" in await order(desk, "approve", asks.id)
+    assert "once another action on the same target" in await order(desk, "approve", asks.id)
     assert ((await desk.now_of(asks)).state, (await desk.now_of(asks)).behind) == ("waiting", first.id)
     assert (await desk.verbs())[-2:] == ["approved", "ordered"]
     await desk.carry_out(first)
