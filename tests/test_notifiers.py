@@ -1,5 +1,6 @@
 """Notifiers, with a real receiver behind apprise."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -80,6 +81,38 @@ async def test_a_channel_that_fails_does_not_keep_a_notice_from_the_others() -> 
         channels = open_channels(addresses, lambda channel, text: notices.append((channel, text)))
         errors = await channels.broadcast("text")
     assert ([*errors], notices) == (["broken"], [("soc", "text")])
+
+
+@asynccontextmanager
+async def silence() -> AsyncIterator[tuple[str, asyncio.Event, list[int]]]:
+    """Run a server that takes connections and answers once it may; count the connections."""
+    may, came = asyncio.Event(), list[int]()
+
+    async def keep_waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(1)
+        await reader.readuntil(b"\r\n\r\n")
+        await may.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(keep_waiting, "127.0.0.1", 0) as server:
+        yield f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/?rto=60", may, came
+
+
+@pytest.mark.slow
+async def test_a_channel_that_hangs_is_given_up_in_time_and_not_asked_again_before_it_has_answered() -> None:
+    notices: Notices = []
+    async with silence() as (address, may, came):
+        addresses = {"hangs": address, "soc": "log://"}
+        channels = open_channels(addresses, lambda channel, text: notices.append((channel, text)), deadline=0.3)
+        for number in range(3):
+            errors = await channels.broadcast(str(number))
+            assert "channel 'hangs' did not answer in time" in str(errors["hangs"])
+        assert ([text for _, text in notices], len(came)) == (["0", "1", "2"], 1)
+        may.set()
+        while await channels.broadcast("3"):
+            pass
+        assert len(came) >= 2
 
 
 async def test_the_operations_log_is_a_channel_too() -> None:

@@ -5,6 +5,9 @@ import logging
 import re
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from worker.errors import SettingsError, Temporary
@@ -13,6 +16,10 @@ Send = Callable[[str], Awaitable[None]]
 """Delivers one notice; raises Temporary when it was not taken."""
 LOG = "log://"
 TITLE = "Email Security worker"
+DEADLINE = 30.0
+"""Seconds that a channel has to take a notice."""
+HANGS = "did not answer in time: check that its server does"
+REFUSES = "did not take the notice: check that its address still works"
 STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=(?:everyone|here|channel|all)(?![\w-]|\.\w)))", re.IGNORECASE)
 """What some chats take for a link under another text, or for a call to everybody; strangers write it in subjects."""
 
@@ -37,24 +44,24 @@ class Channels:
 
     async def broadcast(self, text: str) -> dict[str, Exception]:
         """Deliver a notice to every channel; return the errors of those that did not take it."""
-        errors: dict[str, Exception] = {}
-        for channel in self._sends:
-            try:
-                await self.notify(channel, text)
-            except Exception as error:  # noqa: BLE001 (a channel is other people's code)
-                errors[channel] = error
-        return errors
+        came = await asyncio.gather(*(self.notify(channel, text) for channel in self._sends), return_exceptions=True)
+        return {
+            channel: error for channel, error in zip(self._sends, came, strict=True) if isinstance(error, Exception)
+        }
 
 
-def open_channels(addresses: Mapping[str, str], log: Callable[[str, str], None]) -> Channels:
+def open_channels(
+    addresses: Mapping[str, str], log: Callable[[str, str], None], *, deadline: float = DEADLINE
+) -> Channels:
     """Open each channel; ``log`` takes (channel, text). Raises SettingsError for an address that apprise rejects.
 
     The address is never shown: it often holds a password.
     """
-    return Channels({channel: _open_channel(channel, address, log) for channel, address in addresses.items()})
+    opened = {channel: _open_channel(channel, address, log, deadline) for channel, address in addresses.items()}
+    return Channels(opened)
 
 
-def _open_channel(channel: str, address: str, log: Callable[[str, str], None]) -> Send:
+def _open_channel(channel: str, address: str, log: Callable[[str, str], None], deadline: float) -> Send:
     """Open one channel."""
     if address == LOG:
 
@@ -62,7 +69,7 @@ def _open_channel(channel: str, address: str, log: Callable[[str, str], None]) -
             log(channel, _join_lines(text))
 
         return to_log
-    return _send_by_apprise(channel, _open_apprise(channel, address))
+    return _AppriseChannel(channel, _open_apprise(channel, address), deadline).send
 
 
 def _join_lines(text: str) -> str:
@@ -89,12 +96,39 @@ def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the libra
     return service
 
 
-def _send_by_apprise(channel: str, service: Any) -> Send:  # noqa: ANN401 (the library has no types)
-    """Return what sends through apprise, in a thread, since apprise blocks."""
+class _AppriseChannel:
+    """A channel behind apprise, which blocks, and may hang: one call at a time, in a thread that nobody waits for."""
 
-    async def send(text: str) -> None:
-        plain = STEERING.sub(r"\1 ", text)
-        if not await asyncio.to_thread(service.notify, body=plain, title=TITLE, body_format="text"):
-            raise Temporary(f"channel {channel!r} did not take the notice: check that its address still works")
+    def __init__(self, channel: str, service: Any, deadline: float) -> None:  # noqa: ANN401 (the library has no types)
+        self._channel, self._service, self._deadline = channel, service, deadline
+        self._turn = asyncio.Lock()
+        self._call: asyncio.Future[bool | Exception] | None = None
 
-    return send
+    async def send(self, text: str) -> None:
+        """Deliver a notice; raises Temporary when it was not taken in time, at once while an earlier call hangs."""
+        async with self._turn:
+            if self._call is None or self._call.done():
+                self._call = _call_in_thread(partial(self._notify, STEERING.sub(r"\1 ", text)))
+                await asyncio.wait({self._call}, timeout=self._deadline)
+            taken = self._call.result() if self._call.done() else None
+        if isinstance(taken, Exception):
+            raise taken
+        if not taken:
+            raise Temporary(f"channel {self._channel!r} {HANGS if taken is None else REFUSES}")
+
+    def _notify(self, text: str) -> bool:
+        return bool(self._service.notify(body=text, title=TITLE, body_format="text"))
+
+
+def _call_in_thread(call: Callable[[], bool]) -> "asyncio.Future[bool | Exception]":
+    """Call in a thread of its own: one of the pool that hangs would keep others waiting, and the worker from ending."""
+    came: Future[bool | Exception] = Future()
+
+    def run() -> None:
+        try:
+            came.set_result(call())
+        except Exception as error:  # noqa: BLE001 (a channel is other people's code)
+            came.set_result(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(came)
