@@ -90,6 +90,14 @@ def read_names(raw: bytes | msgspec.Raw) -> MailNames:
     )
 
 
+def try_names(raw: bytes) -> MailNames:
+    """Read by what people know a message, as far as that can be read."""
+    try:
+        return read_names(raw)
+    except Unreadable:
+        return MailNames()
+
+
 @lru_cache(maxsize=256)
 def _share(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return the same object for equal words, because thousands of looks are kept and most are equal."""

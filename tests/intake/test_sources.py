@@ -160,3 +160,23 @@ def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
             read(given, 0.0)
     sane = record(id=f"p-{at[:-1]}-12345678", scanned_at="2026-01-05T12:00:00Z")
     assert read_message(sane, 0.0).thing.time == sample.NOON.timestamp()
+
+
+MAIL = msgspec.json.encode(sample.message(subject="SS", sender="a@b.example", to=("TT",), from_name="NN"))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "is_told"),
+    [
+        (b"SS", b"other", True),
+        (b"a@b.example", b"x@b.example", True),
+        (b"TT", b"other", True),
+        (b"NN", b"other", False),  # the mail may still be the same
+        (b"SS", b"SS", False),
+    ],
+)
+def test_two_mails_with_one_id_on_a_page_are_told(good: bytes, bad: bytes, is_told: bool) -> None:  # noqa: FBT001
+    page = (msgspec.Raw(MAIL), msgspec.Raw(MAIL.replace(good, bad)))
+    fetched = read_records(page, None, 1.0, read_message)
+    assert [one.id for one in fetched.broken] == [sample.message().id] * is_told
+    assert fetched.readings[-1].raw == bytes(page[1])

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from worker.language.reading import Unreadable
 from worker.language.rules import RuleInfo
-from worker.ledger.values import MailNames, NewSights, Reading, RuleTable, Sight
-from worker.observations import read_names
+from worker.ledger.values import NewSights, RuleTable, Sight
+from worker.observations import try_names
 from worker.rulehost.evaluation import is_triggered
 
 
@@ -26,11 +25,4 @@ def _name(sight: Sight, heard: set[str]) -> Sight:
     reading = sight.reading
     if reading.thing.kind != "Message" or reading.verdict not in heard:
         return sight
-    return Sight(replace(reading, names=_read_names(reading)), sight.number)
-
-
-def _read_names(reading: Reading) -> MailNames:
-    try:
-        return read_names(reading.raw)
-    except Unreadable:
-        return MailNames()
+    return Sight(replace(reading, names=try_names(reading.raw)), sight.number)

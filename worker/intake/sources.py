@@ -18,7 +18,7 @@ from worker.language.policies import ListEntry
 from worker.language.reading import Unreadable, read
 from worker.language.times import Time, epoch
 from worker.ledger.values import Broken, Reading, Slice, SliceKind, Thing
-from worker.observations import read_message
+from worker.observations import read_message, try_names
 
 URGENCIES: dict[SliceKind, Urgency] = {
     "head": Urgency.HEAD,
@@ -33,7 +33,7 @@ SECOND = 2.0
 """Seconds below which a slice is not halved any more of which the answer is cut short."""
 FULL = 1000
 """Messages on a full page."""
-TWICE = "a later record of the same page has the same id and tells of another state"
+TWICE = "a later record of the same page has the same id and tells of another state, or of another mail"
 UNNAMED = "the API filled a page and named none after it"
 UNKNOWN = "unknown final_disposition {!r}: only rules that name no dispositions hear it"
 
@@ -328,10 +328,18 @@ def _keep_unknown(reading: Reading) -> Broken:
 
 
 def _find_contradicted(readings: Iterable[Reading]) -> list[Reading]:
-    """Return readings of messages of which a later record of the same page tells another state."""
+    """Return readings of messages of which a later record of the same page tells another state, or another mail."""
     messages = [one for one in readings if one.thing.kind == "Message"]
-    last = {one.thing: one.state for one in messages}
-    return [one for one in messages if one.state != last[one.thing]]
+    last = {one.thing: one for one in messages}
+    if len(last) == len(messages):
+        return []
+    return [one for one in messages if _tells_otherwise(one, last[one.thing])]
+
+
+def _tells_otherwise(one: Reading, other: Reading) -> bool:
+    """Tell whether two records of one id cannot both be true."""
+    differs = one.raw != other.raw and try_names(one.raw) != try_names(other.raw)
+    return one.state != other.state or differs
 
 
 READERS: dict[str, Callable[[msgspec.Raw, float], Reading]] = {
