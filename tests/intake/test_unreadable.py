@@ -174,7 +174,7 @@ async def test_what_leaves_the_sweep_waits_for_a_person_and_its_gap_closes_as_no
         room.clock.advance(600)
     assert room.clock.now() == pytest.approx(read_scan_time(mail.id) + 3 * DAY, abs=1200)
     (entry,) = await room.entries()
-    assert (entry.state, entry.target, "perhaps" in entry.said) == ("waiting", mail.id, True)
+    assert (entry.state, entry.target, "is_quarantined" in entry.said) == ("waiting", mail.id, True)
     assert await room.ledger.count_unreadable(ACCOUNT) == 0
     (ended,) = [told for told in await records(room) if told["verb"] == "gap closed" and told.get("id")]
     assert (ended["outcome"], ended["id"]) == ("not judged", mail.id)
