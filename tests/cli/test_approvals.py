@@ -25,6 +25,7 @@ from worker.ledger.records import NewRecord
 from worker.ledger.values import Page
 
 SPENT = "the limit of r is spent: 2 per 1 hour"
+DESK = Desk()
 HOSTILE = "\x1b[2J\u202einvoice" + "x" * 5000
 
 
@@ -41,7 +42,7 @@ def waits(*drafts: Draft, seconds: float = 600.0) -> None:
 def draft(message: str, item: str, action: AnyAction | None = None, **more: object) -> Draft:
     """Return an effect that waits under an item."""
     told: dict[str, Any] = {"state": "waiting", "item": item, "why_waiting": SPENT, "subject": HOSTILE, **more}
-    return Desk().draft(action or Move("DeletedItems"), message, **told)
+    return DESK.draft(action or Move("DeletedItems"), message, **told)
 
 
 @pytest.fixture

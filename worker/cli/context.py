@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
@@ -145,7 +145,7 @@ def exit_on_failure(failure: object) -> None:
         raise typer.Exit(COULD_NOT)
 
 
-def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+def run(app: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; an error is one sentence on stderr."""
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="worker", standalone_mode=False)
