@@ -36,7 +36,7 @@ def growing(verdict: str) -> Meddle:
 async def test_each_is_told_once_and_is_no_unreadable_record(verdict: str, meddling: Callable[[str], Meddle]) -> None:
     room = Room(malicious_is_moved)
     mails = [room.world.add_message(disposition="SPAM").id for _ in range(2)]
-    room.world.arrive(300, "outbreak")
+    room.world.arrive(30, "outbreak")
     room.meddle = meddling(verdict)
     await room.read(200)
     records = await room.ledger.list_open_records(ACCOUNT)
