@@ -4,10 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BUILD := requirements-build.txt
 COVERAGE := 95
-# The slow tests that cover what the fast ones do not. The others would be twice as long if they were measured too.
-COVERING := tests/api tests/cli tests/daemon tests/rulehost tests/test_testing.py tests/test_web.py
-# Three at once on two cores: many of them wait for a process or a clock.
-SLOW := $(BIN)/pytest -n 3 --dist worksteal --tenth
+PARTS := --dist worksteal --tenth --cov --cov-report=
 
 # Kept bytecode saves each run of the tests, and each process that they start, some seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,10 +20,9 @@ demo: install ## watch an outbreak arrive in a sandbox and be dealt with
 
 test: check ## everything: check, fast and slow tests, branch coverage, a tenth of each matrix, a thousand days
 	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal --tenth --cov --cov-report=
-	$(SLOW) -m slow $(COVERING) --cov --cov-append --cov-report=
+	$(BIN)/pytest -m "not slow" -n 2 $(PARTS)
+	$(BIN)/pytest -m slow -n 4 $(PARTS) --cov-append # more than there are cores: many wait for a process or a clock
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
-	$(SLOW) -m slow $(COVERING:%=--ignore=%)
 
 matrix: install-dev ## all cells of all matrices, or of one: make matrix ONLY=kills
 	$(BIN)/pytest -m matrix -n 2 --dist worksteal $(if $(ONLY),--only $(ONLY))

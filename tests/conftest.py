@@ -1,8 +1,10 @@
 """What all tests have in common."""
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from hypothesis import settings
@@ -16,8 +18,27 @@ GARBAGE = 20_000
 """Objects that a test makes between two collections: the plain 700 are made by a single one."""
 STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "socket.bind"}
 """What Python reports before a process or a server is started."""
+COVERING = tuple(f"tests/{name}" for name in ("api/", "cli/", "daemon/", "rulehost/", "test_testing.py", "test_web.py"))
+"""The slow tests that cover what the fast ones do not. The others would take twice as long if they were measured."""
+MEASURES = "COVERAGE_PROCESS_CONFIG"
+"""By this variable coverage asks each process that a test starts to be measured too."""
 fast: list[str] = []
 """The fast test that runs now, if one does."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the slow tests that are measured, and mix them all where several processes share them.
+
+    Neighbours are alike: mixed, those that wait for a clock or a process run beside those that compute.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    for item in slow:
+        if not item.nodeid.startswith(COVERING):
+            item.add_marker("no_cover")
+    if hasattr(config, "workerinput"):
+        quick = [item for item in items if not item.get_closest_marker("slow")]
+        items[:] = [*quick, *Random(0).sample(slow, len(slow))]
 
 
 def pytest_collection_finish() -> None:
@@ -29,12 +50,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Remember a fast test while it runs."""
+    """Remember a fast test while it runs; measure nothing of a test that is not measured."""
     fast[:] = [] if item.get_closest_marker("slow") else [item.nodeid]
+    measured = os.environ.pop(MEASURES, None) if item.get_closest_marker("no_cover") else None
     try:
         return (yield)
     finally:
         fast.clear()
+        if measured:
+            os.environ[MEASURES] = measured
 
 
 def refuse(event: str, _: object) -> None:

@@ -15,7 +15,7 @@ from tests.simulation import Day, verdict
 
 DAYS = int(os.environ.get("WORKER_TEST_DAYS", "1000"))
 FIRST = int(os.environ.get("WORKER_TEST_FIRST_DAY", "1"))
-IN_A_ROW = 25
+IN_A_ROW = 10
 
 
 @pytest.fixture(autouse=True)

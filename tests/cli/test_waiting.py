@@ -98,8 +98,8 @@ async def enter(drafts: list[Draft]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", ["80", "100", "200"])
-def test_twenty_thousand_decisions_are_told_on_a_screen_in_less_than_a_second(shell: Shell, width: str) -> None:
+@pytest.mark.no_cover
+def test_twenty_thousand_decisions_are_told_on_a_screen_in_less_than_a_second(shell: Shell) -> None:
     rules = (
         "executive_lookalike",
         "malicious_mail",
@@ -119,11 +119,12 @@ def test_twenty_thousand_decisions_are_told_on_a_screen_in_less_than_a_second(sh
         for n in range(MANY)
     ]
     asyncio.run(enter(mails))
-    shell.set(COLUMNS=width)
-    before = time.process_time()
-    code, out, _ = shell.type("waiting")
-    assert (code, time.process_time() - before < 1.0, out.count("\n") < 40) == (0, True, True), out
-    assert out.startswith("20,000 decisions in 6 groups")
+    for width in ("80", "100", "200"):
+        shell.set(COLUMNS=width)
+        before = time.process_time()
+        code, out, _ = shell.type("waiting")
+        assert (code, time.process_time() - before < 1.0, out.count("\n") < 40) == (0, True, True), (width, out)
+        assert out.startswith("20,000 decisions in 6 groups")
 
 
 def test_all_that_programs_are_given_is_json(shell: Shell) -> None:

@@ -32,7 +32,7 @@ from worker.ledger.presence import FieldMemory, Track
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
 
-pytestmark = pytest.mark.slow  # it starts a server
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it starts a server
 
 SOON, HANGING = 15.0, 25.0
 """Seconds within which a reason is told after what shows it; a hanging API shows itself after 20."""
