@@ -3,23 +3,18 @@
 The fields are those of the types, so that a new one is tried without anybody thinking of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from tests.cells import each
-from worker import sample
-from worker.intake.presence import MISSED, USUAL, Extent, Presence, Shape, describe_shape
-from worker.language.base import Noun
+from worker.intake.presence import FORGOTTEN, MISSED, USUAL, FieldWatch, Presence, Shape, describe_shape
 from worker.language.models import TRIGGERS
+from worker.ledger.presence import Track
+from worker.ledger.values import Reading, Sight, Thing
 
 BEGIN, PACE = 1_790_000_000.0, 10.0
-SAMPLES: Mapping[str, Noun] = {
-    "Message": sample.message(from_name="Ada"),
-    "Report": sample.report(),
-    "Submission": sample.submission(),
-    "BlockedSender": sample.blocked_sender(),
-    "AllowPolicy": sample.allow_policy(),
-}
 Json = dict[str, Any]
 
 
@@ -55,10 +50,11 @@ class Feed:
         self.presence, self.now = Presence("messages", kind), BEGIN
         self.whole = fill(describe_shape(TRIGGERS[kind]))
 
-    def bring(self, record: Json, times: int = 1) -> None:
+    def bring(self, record: Json, times: int = 1, every: float = PACE) -> None:
         """Bring a record so many times, on one page."""
-        begins, self.now = self.now + PACE, self.now + times * PACE
-        self.presence.note([record] * times, Extent(begins, self.now))
+        moments = [self.now + number * every for number in range(1, times + 1)]
+        self.now = moments[-1]
+        self.presence.note([record] * times, moments)
 
     @property
     def lost(self) -> list[str]:
@@ -100,3 +96,61 @@ def test_a_field_that_one_record_in_a_thousand_lacks_is_watched_and_not_missed(k
         feed.bring(change(feed.whole, path, "renamed"), MISSED)
         wrong += [] if (calm, feed.lost) == ([], [path]) else [path]
     assert wrong == []
+
+
+def test_one_campaign_that_lacks_a_field_is_no_change_of_the_api() -> None:
+    feed = Feed("Message")
+    feed.bring(feed.whole, USUAL, every=900)
+    feed.bring(change(feed.whole, "from_name", "null"), 300, every=2)
+    assert feed.lost == []
+    feed.bring(change(feed.whole, "from_name", "null"), MISSED, every=900)
+    assert feed.lost == ["from_name"]
+
+
+def test_a_field_that_goes_little_by_little_is_missed_when_it_has_gone() -> None:
+    feed = feed_of("Message")
+    for _ in range(50):
+        feed.bring(change(feed.whole, "from", "renamed"))
+        feed.bring(feed.whole)
+    assert feed.lost == []
+    feed.bring(change(feed.whole, "from", "renamed"), MISSED)
+    assert feed.lost == ["from"]
+
+
+def test_a_field_that_only_some_have_is_never_missed() -> None:
+    feed = Feed("Message")
+    for _ in range(20):
+        feed.bring(change(feed.whole, "replyto", "absent"), 10)
+        feed.bring(feed.whole, 3 * USUAL)
+    feed.bring(change(feed.whole, "replyto", "absent"), 10 * MISSED)
+    assert feed.lost == []
+
+
+def test_a_field_of_which_one_record_lacked_it_is_expected_for_a_week_only() -> None:
+    feed = feed_of("Message")
+    feed.bring(change(feed.whole, "from", "absent"))
+    feed.bring(feed.whole, 2, every=FORGOTTEN)
+    feed.bring(change(feed.whole, "from", "absent"), MISSED)
+    assert feed.lost == []
+
+
+def sight(number: int = 1, at: float = BEGIN, verdict: str = "SPAM", **record: object) -> Sight:
+    raw = msgspec.json.encode({"id": "a"} | record)
+    return Sight(Reading(thing=Thing("Message", at, "a"), state=verdict, raw=raw, verdict=verdict), number)
+
+
+def looked(*sights: Sight, group: str = "messages") -> int:
+    """Return how many of these sights count for a group."""
+    watch = FieldWatch("messages", "Message")
+    watch.note(sights, BEGIN)
+    return watch.memories[group].there.get("id", Track()).looked
+
+
+def test_only_what_is_new_and_young_counts_and_of_a_full_page_only_some() -> None:
+    assert looked(sight(), sight(number=2), sight(at=BEGIN - 4000)) == 1
+    assert looked(*[sight()] * 1000) == 50
+
+
+def test_clean_mail_counts_apart_but_not_what_only_lacks_its_verdict() -> None:
+    mail = sight(verdict="NONE"), sight(verdict="NONE", detection_reasons=["a young domain"]), sight()
+    assert (looked(*mail), looked(*mail, group="clean messages")) == (2, 1)

@@ -12,7 +12,7 @@ from worker.language.rules import RuleInfo
 from worker.telemetry import Log
 from worker.wording import count
 
-EVERY = 60.0
+EVERY = 10.0
 """Seconds between two times that the ledger is told."""
 ADVICE = "run worker check --live, and update the worker; after 7 days it counts as given up"
 

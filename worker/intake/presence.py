@@ -28,8 +28,14 @@ SHARE = 0.01
 """Most of the records that may lack what is usual."""
 MISSED = 20
 """Records in a row without a usual field, after which it has gone."""
-SOONEST, LATEST = 5.0, 6 * 3600.0
-"""Seconds that they span at least: half of what so many usually take, so that one outbreak is no change of the API."""
+SOONEST, LATEST = 10.0, 6 * 3600.0
+"""Seconds that they span at least, and from which on it does not matter how fast they came."""
+LATELY, QUIET, RECENT = 15, 10, 50
+"""They span the time that so many records took, by the last fifty, and so many of the pauses between busy minutes.
+
+So one campaign, which comes faster than what is usual, is no change of the API.
+"""
+MINUTE = 60.0
 FORGOTTEN = 7 * 86400.0
 """Seconds after which a field that is gone, or sometimes there, counts as one that need not be there."""
 WINDOW = 2000
@@ -53,11 +59,12 @@ class Shape(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """From when to when some records are, and how many each of them stands for."""
+    """When some records came, in how many minutes of which no others are known, and how many each stands for."""
 
     begins: float
     ends: float
-    weight: float = 1.0
+    minutes: int
+    weight: float
 
 
 class Loss(NamedTuple):
@@ -102,6 +109,7 @@ class Presence:
         self.memory = FieldMemory()
         self._group, self._shape = group, describe_shape(TRIGGERS[kind])
         self._saved, self._counted = SAVED, 0.0
+        self._minutes = set[int]()
 
     def choose(self, sights: Sequence[Sight], now: float) -> Sequence[Sight]:
         """Return as many of these as may be looked at by now, spread over all of them."""
@@ -113,14 +121,22 @@ class Presence:
         self._saved -= len(chosen)
         return chosen
 
-    def note(self, records: Sequence[Record], extent: Extent) -> None:
-        """Note the fields of some records."""
+    def note(self, records: Sequence[Record], times: Sequence[float], weight: float = 1.0) -> None:
+        """Note the fields of some records, which came at these times, and each of which stands for so many."""
+        extent = Extent(min(times), max(times), self._count_minutes({int(at // MINUTE) for at in times}), weight)
         tally = _Tally(Counter(), Counter(), Counter())
         for record in records:
             tally.add(self._shape, record)
         for path, looked in tally.looked.items():
             for tracks, had in ((self.memory.there, tally.there[path]), (self.memory.filled, tally.filled[path])):
                 note_field(tracks.setdefault(path, Track()), had, looked - had, extent)
+
+    def _count_minutes(self, minutes: set[int]) -> int:
+        """Return how many of these minutes are new, and remember them as long as others may come of them."""
+        new = minutes - self._minutes
+        oldest = max(minutes) - FRESH // MINUTE
+        self._minutes = {one for one in self._minutes | new if one >= oldest}
+        return len(new)
 
     def find_losses(self, now: float) -> Iterator[Loss]:
         """Yield each field that has gone; not what was in one that has gone itself."""
@@ -181,27 +197,37 @@ def find_lacking(kind: type[Noun], raws: Iterable[bytes]) -> tuple[Lacking, ...]
 def note_field(track: Track, had: int, lacked: int, extent: Extent) -> None:
     """Note how many of some records had a field, and how many lacked it."""
     if track.usual and not (lacked or track.missed or track.doubted):  # nearly always, and it has to be quick
-        track.kept, track.looked, track.last = track.kept + had, track.looked + had, extent.ends
-        track.stood += had * extent.weight
+        track.looked, track.last = track.looked + had, extent.ends
+        _note_kept(track, had, extent)
         return
     _count(track, had, lacked)
     if lacked:
         _note_lack(track, had, lacked, extent)
     else:
         track.began = min(track.began, extent.begins) if track.kept else extent.begins
-        track.kept, track.stood, track.missed = track.kept + had, track.stood + had * extent.weight, 0
+        track.marked, track.missed = track.marked if track.kept else extent.begins, 0
+        _note_kept(track, had, extent)
     track.last = max(track.last, extent.ends)
     _judge(track)
+
+
+def _note_kept(track: Track, had: int, extent: Extent) -> None:
+    """Note that all of some records had a field."""
+    track.kept, track.minutes = track.kept + had, track.minutes + extent.minutes
+    track.stood += had * extent.weight
+    if track.stood >= RECENT:
+        track.gap = max(0.0, extent.ends - track.marked) / track.stood
+        track.marked, track.stood = max(track.marked, extent.ends), 0.0
 
 
 def _note_lack(track: Track, had: int, lacked: int, extent: Extent) -> None:
     """Note that some records lacked a field, or all of them did."""
     if track.kept >= USUAL:
-        track.pace = (track.last - track.began) / track.stood
+        track.pace = (track.last - track.began) / max(1, track.minutes)
     track.since = min(track.since, extent.begins) if track.missed else extent.begins
     track.missed = 0 if had else track.missed + lacked
     track.doubted = track.doubted or extent.begins
-    track.kept, track.stood = 0, 0.0
+    track.kept, track.minutes, track.stood = 0, 0, 0.0
 
 
 def _count(track: Track, had: int, lacked: int) -> None:
@@ -222,7 +248,8 @@ def _judge(track: Track) -> None:
 
 def has_gone(track: Track, now: float) -> bool:
     """Tell whether a usual field is in no record any more."""
-    patience = min(max(SOONEST, MISSED * track.pace / 2), LATEST)
+    quiet = SOONEST + QUIET * max(0.0, track.pace - MINUTE)
+    patience = min(max(quiet, LATELY * track.gap), LATEST)
     lasts = track.last - track.since >= patience
     return track.usual and track.missed >= MISSED and lasts and not is_over(track, now)
 
@@ -269,16 +296,13 @@ class FieldWatch:
 
     def _note(self, group: str, chosen: Sequence[Sight], weight: float) -> None:
         """Note the fields of what is looked at; mail without a verdict, but with reasons for one, is not clean."""
-        times = [one.reading.thing.time for one in chosen]
-        extent = Extent(min(times), max(times), weight)
-        records = [record for one in chosen if (record := _decode(one.reading.raw))]
-        judged = [record for record in records if any(record.get(name) for name in JUDGED)]
-        if group == self._source or not judged:
-            self._groups[group].note(records, extent)
-            return
-        self._groups[self._source].note(judged, extent)
-        if clean := [record for record in records if record not in judged]:
-            self._groups[group].note(clean, extent)
+        found: dict[str, list[tuple[Record, float]]] = {}
+        for reading in (one.reading for one in chosen):
+            if record := _decode(reading.raw):
+                is_judged = any(record.get(name) for name in JUDGED)
+                found.setdefault(self._source if is_judged else group, []).append((record, reading.thing.time))
+        for belongs, pairs in found.items():
+            self._groups[belongs].note([record for record, _ in pairs], [at for _, at in pairs], weight)
 
     def find_losses(self, now: float) -> list[Loss]:
         """Return each field that all records had and none has any more."""

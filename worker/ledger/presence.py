@@ -13,8 +13,11 @@ class Track(Struct, omit_defaults=True):
 
     kept: int = 0
     """Records in a row that had it; 0 when the last one had not."""
+    minutes: int = 0
+    """Minutes in which at least one of these came."""
     stood: float = 0.0
-    """How many records these stand for, as not all are looked at."""
+    """How many records those stand for that came after ``marked``, as not all are looked at."""
+    marked: float = 0.0
     began: float = 0.0
     """The first of these."""
     last: float = 0.0
@@ -25,7 +28,9 @@ class Track(Struct, omit_defaults=True):
     usual: bool = False
     """Whether it is in practically every record."""
     pace: float = 0.0
-    """Seconds from one record to the next, while it was there."""
+    """Seconds from one such minute to the next, while it was there."""
+    gap: float = 0.0
+    """Seconds from one record to the next, of the last fifty that had it."""
     missed: int = 0
     """Records in a row that lacked it; 0 when the last one had it."""
     since: float = 0.0
