@@ -24,6 +24,36 @@ async def test_records_are_handed_on_in_order_and_can_be_verified_there() -> Non
     assert (len(lines), verify(lines).problem) == (1501, "")
 
 
+class Unbuffered(BytesIO):
+    """A stream that takes as much as fits its pipe, and after a while nothing."""
+
+    def __init__(self, *fits: int) -> None:
+        super().__init__()
+        self.fits = list(fits)
+
+    def write(self, data: Any) -> Any:  # noqa: ANN401 (as a raw stream does)
+        """Take a part; return how much, or nothing for none."""
+        room = self.fits.pop(0) if self.fits else len(data)
+        return super().write(data[:room]) if room else None
+
+
+@pytest.mark.parametrize("fits", [(1,), (700, 1, 2), (100_000, 3)])
+async def test_a_stream_that_takes_a_part_is_given_the_rest(fits: tuple[int, ...]) -> None:
+    desk, out = Desk(), Unbuffered(*fits)
+    await chain(desk, 300)
+    assert await Stream(desk.ledger, ME, out).step() == 300
+    lines = out.getvalue().splitlines()
+    assert (len(lines), verify(lines).problem) == (300, "")
+
+
+async def test_what_a_stream_does_not_take_is_handed_on_again() -> None:
+    desk = Desk()
+    await chain(desk)
+    with pytest.raises(BlockingIOError):
+        await Stream(desk.ledger, ME, Unbuffered(10, 0)).step()
+    assert await Stream(desk.ledger, ME, BytesIO()).step() == 5
+
+
 class Torn(BytesIO):
     """A stream whose reader goes away in the middle of a line."""
 

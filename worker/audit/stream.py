@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, BinaryIO
+from errno import EAGAIN
+from typing import BinaryIO
 
 import msgspec
-import structlog
 
 from worker.ledger.ledger import Ledger
 
@@ -38,7 +38,7 @@ class Stream:
         self._account = account
         self._name = name
         self._on_record = on_record
-        self._log: Any = structlog.wrap_logger(structlog.BytesLogger(stream), processors=[_take_line])
+        self._stream = stream
         self.head: Head | None = None
         """The last record that was written since the start."""
 
@@ -47,7 +47,7 @@ class Stream:
         handed = 0
         last = await self._ledger.cursor(self._account, self._name)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
-            self._log.info(b"\n".join(lines))
+            _write_whole(self._stream, b"".join(line + b"\n" for line in lines))
             for line in lines:
                 self._on_record(line)
             handed += len(lines)
@@ -57,6 +57,12 @@ class Stream:
         return handed
 
 
-def _take_line(_logger: object, _method: str, event: Any) -> bytes:  # noqa: ANN401 (structlog's event dictionary)
-    """Return the line as it was chained, so that the output can be verified as well."""
-    return bytes(event["event"])
+def _write_whole(stream: BinaryIO, lines: bytes) -> None:
+    """Write every byte: an unbuffered stdout takes only a part when a signal comes while its reader is slow."""
+    left = memoryview(lines)
+    while left:
+        written = stream.write(left)
+        if written is None:
+            raise BlockingIOError(EAGAIN, "its reader takes nothing, and it does not wait")
+        left = left[written:]
+    stream.flush()
