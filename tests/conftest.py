@@ -11,11 +11,11 @@ from hypothesis import settings
 
 pytest_plugins = ("tests.matrix",)
 
+gc.set_threshold(20_000)  # by the plain 700 a third of the time of collecting tests goes into looking for garbage
+
 settings.register_profile("patient", deadline=None)  # no test asserts a time
 settings.load_profile("patient")
 
-GARBAGE = 20_000
-"""Objects that a test makes between two collections: the plain 700 are made by a single one."""
 STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "socket.bind"}
 """What Python reports before a process or a server is started."""
 COVERING = tuple(f"tests/{name}" for name in ("api/", "cli/", "daemon/", "rulehost/", "test_testing.py", "test_web.py"))
@@ -43,9 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what lives as long as the run: all that was imported, and the tests themselves."""
-    gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
 
 
 @pytest.hookimpl(wrapper=True)
