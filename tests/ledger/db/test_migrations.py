@@ -107,7 +107,7 @@ async def test_migrations_lead_to_the_tables_that_an_empty_ledger_gets(old: Path
 ENTRIES = "01M3CK9VP0WMQ437ZR4E0000"
 
 
-@pytest.mark.parametrize(
+@each(
     ("end", "shown", "before"),
     [
         *((end, (SHOWN,), 0.0) for end in ("19", "1B", "1E", "1F", "1G", "1H")),  # one line, told whole
