@@ -1,8 +1,9 @@
 """Usage: who depends on a field of what a source brings, as far as the code of the rules says so."""
 
-import re
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 
 from msgspec.structs import fields
@@ -38,10 +39,14 @@ def find_users(rules: Iterable[RuleInfo], kind: str, path: str) -> tuple[str, ..
 
 
 def may_use(rule: RuleInfo, kind: type[Noun], path: str) -> bool:
-    """Tell whether a rule names a field of an event or fact, or what is read from it, in its file or a shared one."""
+    """Tell whether a rule names a field of an event or fact, or what is read from it, in its file or a shared one.
+
+    It may, if its file cannot be read.
+    """
     judged_by = DISPOSITION_OF.get(rule.trigger, "") if rule.dispositions is not None else ""
     is_heard_by = path == judged_by and kind is TRIGGERS[rule.trigger]
-    return is_heard_by or not _read_names(rule.file, rule.fingerprint).isdisjoint(_list_names(kind, path))
+    names = _read_names(rule)
+    return is_heard_by or names is None or not names.isdisjoint(_list_names(kind, path))
 
 
 @cache
@@ -58,10 +63,27 @@ def _list_reads(member: property) -> tuple[str, ...]:
     return names
 
 
+def _read_names(rule: RuleInfo) -> frozenset[str] | None:
+    """Return the names in a rule's file; None where that is gone or broken by now, while the rule is still loaded."""
+    try:
+        return _parse_names(rule.file, rule.fingerprint)
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
 @lru_cache(maxsize=1024)
-def _read_names(file: str, _fingerprint: str) -> frozenset[str]:
-    """Return what follows a dot in a rule file and in the shared files that it names, as the fingerprint knows them."""
+def _parse_names(file: str, _fingerprint: str) -> frozenset[str]:
+    """Return what a rule file, and the shared files beside it, take from values, as the fingerprint knows them."""
     path = Path(file)
-    text = path.read_text("utf-8")
-    shared = [one.read_text("utf-8") for one in sorted(path.parent.glob("_*.py")) if one.stem in text]
-    return frozenset(name for one in (text, *shared) for name in re.findall(r"\.\s*([A-Za-z_]\w*)", one))
+    return frozenset(chain.from_iterable(map(_find_names, (path, *sorted(path.parent.glob("_*.py"))))))
+
+
+def _find_names(path: Path) -> Iterator[str]:
+    """Yield what is taken from values: after a dot, in a pattern such as ``Message(sender=who)``, or named as text."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.MatchClass):
+            yield from node.kwd_attrs
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from node.value.split(".")
