@@ -107,6 +107,19 @@ def test_one_campaign_that_lacks_a_field_is_no_change_of_the_api() -> None:
     assert feed.lost == ["from_name"]
 
 
+def test_a_field_that_is_left_out_is_missed_at_once_although_mail_often_pauses() -> None:
+    feed = Feed("Message")
+    for _ in range(5):
+        feed.bring(feed.whole, 25, every=1)
+        feed.now += 1200
+    for _ in range(2):
+        feed.bring(feed.whole, 50, every=1)
+    feed.bring(change(feed.whole, "from", "null"), MISSED, every=1)
+    assert feed.lost == []
+    feed.bring(change(feed.whole, "from", "renamed"), MISSED, every=1)
+    assert feed.lost == ["from"]
+
+
 def test_a_field_that_goes_little_by_little_is_missed_when_it_has_gone() -> None:
     feed = feed_of("Message")
     for _ in range(50):

@@ -31,9 +31,11 @@ MISSED = 20
 SOONEST, LATEST = 10.0, 6 * 3600.0
 """Seconds that they span at least, and from which on it does not matter how fast they came."""
 LATELY, QUIET, RECENT = 15, 10, 50
-"""They span the time that so many records took, by the last fifty, and so many of the pauses between busy minutes.
+"""They span the time that so many records took, by the last fifty; where it is null, also so many of the pauses
+between busy minutes.
 
-So one campaign, which comes faster than what is usual, is no change of the API.
+So one campaign, which comes faster than what is usual, is no change of the API. It may leave a field empty, but does
+not make the API leave out what all other records have.
 """
 MINUTE = 60.0
 FORGOTTEN = 7 * 86400.0
@@ -141,7 +143,7 @@ class Presence:
     def find_losses(self, now: float) -> Iterator[Loss]:
         """Yield each field that has gone; not what was in one that has gone itself."""
         gone = {path for path, track in self.memory.there.items() if has_gone(track, now)}
-        null = {path for path, track in self.memory.filled.items() if has_gone(track, now)} - gone
+        null = {path for path, track in self.memory.filled.items() if has_gone(track, now, QUIET)} - gone
         for path, written in _walk(self._shape, gone | null):
             track = (self.memory.there if path in gone else self.memory.filled)[path]
             yield Loss(self._group, path, written, path in null, track.missed, track.since)
@@ -246,9 +248,9 @@ def _judge(track: Track) -> None:
         track.usual = False
 
 
-def has_gone(track: Track, now: float) -> bool:
-    """Tell whether a usual field is in no record any more."""
-    quiet = SOONEST + QUIET * max(0.0, track.pace - MINUTE)
+def has_gone(track: Track, now: float, pauses: int = 0) -> bool:
+    """Tell whether a usual field is in no record any more; with pauses, whether that outlasts so many."""
+    quiet = SOONEST + pauses * max(0.0, track.pace - MINUTE)
     patience = min(max(quiet, LATELY * track.gap), LATEST)
     lasts = track.last - track.since >= patience
     return track.usual and track.missed >= MISSED and lasts and not is_over(track, now)
