@@ -58,3 +58,12 @@ async def test_what_a_person_has_closed_is_told_no_more() -> None:
     room.meddle = untouched
     await room.read(120)
     assert await room.ledger.list_open_records(ACCOUNT) == ()
+
+
+async def test_another_unknown_verdict_of_the_same_mail_makes_no_second_row() -> None:
+    room = Room(malicious_is_moved)
+    mail = room.world.add_message(disposition="SPAM").id
+    for verdict in ("GRAYMAIL", "BLACKMAIL", "GRAYMAIL"):
+        room.meddle = renaming(verdict)
+        await room.read(120)
+    assert [one.id for one in await room.ledger.list_open_records(ACCOUNT)] == [mail]
