@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
 
 import msgspec
 import pytest
@@ -221,11 +223,11 @@ async def test_an_entry_of_the_own_lists_that_names_nobody_is_a_fault_and_no_emp
         await room.facts.policies()
 
 
-def changing_registry(**fields: object) -> Meddle:
-    """Change fields of each entry of the impersonation registry."""
+def changing(list_name: str, **fields: object) -> Meddle:
+    """Change fields of each entry of a list."""
 
     def meddle(request: Request, answer: Response) -> Response:
-        if not request.path.endswith("/impersonation_registry"):
+        if not request.path.endswith(f"/{list_name}"):
             return answer
         told = msgspec.json.decode(answer.body)
         told["result"] = [one | fields for one in told["result"]]
@@ -234,12 +236,37 @@ def changing_registry(**fields: object) -> Meddle:
     return meddle
 
 
-@pytest.mark.parametrize("field", ["name", "email", "is_email_regex"])
-async def test_an_entry_of_the_registry_that_cannot_be_read_is_a_fault_and_no_shorter_registry(field: str) -> None:
+@pytest.mark.parametrize(
+    ("list_name", "field"), [("domains", "domain"), ("allow_policies", "pattern"), ("trusted_domains", "pattern")]
+)
+async def test_a_list_in_which_no_entry_has_a_name_is_a_fault_and_no_empty_list(list_name: str, field: str) -> None:
     room = Room()
-    room.meddle = changing_registry(**{field: {"is": "an object"}})
+    entry: dict[str, Any] = {field: "partner.example"}
+    spared: dict[str, Any] = {"is_acceptable_sender": True} if list_name == "allow_policies" else {}
+    room.world.add_entry(list_name, **entry, **spared)
+    room.meddle = changing(list_name, **{field: None})
+    with pytest.raises(ServerFault, match="it is unknown whom it protects"):
+        await room.facts.policies()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [*product(["name", "email", "is_email_regex"], [{"is": "an object"}]), ("name", None), ("email", None)],
+)
+async def test_an_entry_of_the_registry_that_cannot_be_read_is_a_fault_and_no_shorter_registry(
+    field: str, value: object
+) -> None:
+    room = Room()
+    room.meddle = changing("impersonation_registry", **{field: value})
     with pytest.raises(ServerFault, match="an entry of the impersonation registry"):
         await room.facts.registry()
+
+
+async def test_a_person_without_an_address_has_none_that_mail_could_be_compared_with() -> None:
+    room = Room()
+    room.world.add_entry("impersonation_registry", name="Max Roe", email="", is_email_regex=False)
+    registry = await room.facts.registry()
+    assert (registry.knows("Max Roe"), registry.addresses("Max Roe")) == (True, ())
 
 
 async def test_a_record_that_is_too_deep_hides_no_message_that_another_event_names() -> None:

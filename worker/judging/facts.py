@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from math import inf
@@ -229,19 +229,19 @@ class Facts:
         trusted = await settings.trusted_domains.all()
         spared = (one.pattern for one in allowed.entries if one.is_acceptable_sender or one.is_trusted_sender)
         return Policies(
-            domains=_lower((*(one.domain for one in domains.entries), *_read_names(domains.unread))),
-            allowed=_lower((*spared, *_read_names(allowed.unread))),
-            trusted=_lower(
-                (*(one.pattern for one in trusted.entries if not one.is_regex), *_read_names(trusted.unread))
-            ),
+            domains=_name_all((one.domain for one in domains.entries), domains.unread),
+            allowed=_name_all(spared, allowed.unread),
+            trusted=_name_all((one.pattern for one in trusted.entries if not one.is_regex), trusted.unread),
         )
 
     async def _read_registry(self) -> Registry:
         """Read the registry; raise ServerFault when it is unknown whom one of its entries is about."""
         known = await self._client.settings.impersonation_registry.all()
-        if known.unread:
+        entries = known.entries
+        lacks = entries and not (any(one.name for one in entries) and any(one.email for one in entries))
+        if known.unread or lacks:
             raise ServerFault("cannot read an entry of the impersonation registry, so it is unknown who is in it")
-        return Registry.of((one.name, None if one.is_email_regex else one.email) for one in known.entries)
+        return Registry.of((one.name, one.email if one.email and not one.is_email_regex else None) for one in entries)
 
 
 SHARED: dict[str, Callable[[Facts], Awaitable[Noun]]] = {
@@ -276,16 +276,21 @@ class _Listed(msgspec.Struct):
     pattern: str = ""
 
 
-def _read_names(unread: Iterable[msgspec.Raw]) -> Iterator[str]:
-    """Yield what unreadable list entries name; raise ServerFault for one that names nothing."""
-    for record in unread:
-        try:
-            named = msgspec.json.decode(record, type=_Listed)
-        except HOSTILE:
-            named = _Listed()
-        if not (named.domain or named.pattern):
-            raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
-        yield named.domain or named.pattern
+def _name_all(known: Iterable[str], unread: Iterable[msgspec.Raw]) -> tuple[str, ...]:
+    """Return what list entries name, in lower case; raise ServerFault if one names nothing, as a renamed field does."""
+    names = (*known, *map(_read_name, unread))
+    if not all(names):
+        raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
+    return tuple(name.lower() for name in names)
+
+
+def _read_name(record: msgspec.Raw) -> str:
+    """Return what an unreadable list entry names; empty for one that names nothing."""
+    try:
+        named = msgspec.json.decode(record, type=_Listed)
+    except HOSTILE:
+        return ""
+    return named.domain or named.pattern
 
 
 def _is_address(sender: str) -> bool:
@@ -311,7 +316,3 @@ def _describe_missing(wanted: MessageReference, reach: Reach, was: str = "was sc
     start, end = (f"{datetime.fromtimestamp(at, UTC):%F %T}" for at in times)
     asked = "".join(f" with {name} {escape(value, 100)}" for name, value in wanted.where.to_query())
     return f"no message {escape(wanted.postfix_id, 100)}{asked} {was} between {start} and {end}"
-
-
-def _lower(patterns: Iterable[str]) -> tuple[str, ...]:
-    return tuple(pattern.lower() for pattern in patterns if pattern)
