@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tests.cells import each
 from tests.executor.test_postconditions import SETTLE, T, entry, state_of
+from worker.api.collection import Whole
 from worker.api.models import TrustedDomain
 from worker.executor.lists import (
     ListLine,
@@ -112,6 +113,17 @@ def test_a_removal_is_not_done_while_a_part_of_the_list_cannot_be_read(kind: Kin
     assert judge_removing(taken, ListReading(T + 500, (), whole=False), (made,), SETTLE) is None
     assert state_of(judge_removing(taken, ListReading(T + 500, (), whole=True), (made,), SETTLE)) == "done"
     assert state_of(judge_removing(taken, ListReading(T + 21 + DAY, (), whole=False), (made,), SETTLE)) == "waiting"
+
+
+@each_list
+@each("gone", ["pattern", "pattern_type", "comments"])
+def test_a_removal_is_not_done_while_the_list_lacks_what_says_whose_its_entries_are(kind: Kind, gone: str) -> None:
+    taken, made = kind.taken(), kind.made(state="done", remote="L1")
+    line = kind.listed("worker E1 lookalike")
+    if gone in line.__struct_fields__:
+        line = replace(line, **{gone: ""})
+    listed = ListReading.from_answer(T + 500, Whole((line,), ()))
+    assert state_of(judge_removing(taken, listed, (made,), SETTLE)) != "done"
 
 
 @each_list

@@ -62,8 +62,9 @@ class ListReading(Struct, frozen=True):
 
 
 def _has_identity(line: ListLine) -> bool:
-    """Tell whether everything is as it came that says what an entry is, and whose."""
-    return IDENTITY.isdisjoint((*line.unread, *line.mended))
+    """Tell whether everything is there, and as it came, that says what an entry is, and whose."""
+    has_type = isinstance(line, TrustedDomain) or bool(line.is_regex or line.pattern_type)
+    return bool(line.pattern) and has_type and IDENTITY.isdisjoint((*line.unread, *line.mended))
 
 
 class OwnLine(Struct, frozen=True, kw_only=True):
@@ -121,6 +122,12 @@ def owner(line: ListLine, ours: Sequence[Entry]) -> Entry | None:
             if known and _is_unedited(line.comments, written):
                 return entry
     return None
+
+
+def shows_ours(listed: ListReading, ours: Sequence[Entry]) -> bool:
+    """Tell whether a list shows an entry that we made; without any comment, it is known by its id alone."""
+    made = {one.remote for one in ours if isinstance(one.action, Adding)}
+    return any(owner(line, ours) or (line.id in made and not line.comments) for line in listed.entries)
 
 
 def _is_unedited(comments: str, written: str) -> bool:

@@ -15,7 +15,7 @@ from worker.executor.action_log import (
     time_of,
     went_well,
 )
-from worker.executor.lists import ListReading, mark, owner, pattern_of
+from worker.executor.lists import ListReading, mark, pattern_of, shows_ours
 from worker.judging.reviews import LONGEST_ID, accept, find_request, give_up, give_up_time, judge_request
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.models import Submission
@@ -159,7 +159,7 @@ def find_added(entry: Entry, listed: ListReading) -> Outcome | None:
 
 def judge_removing(entry: Entry, listed: ListReading, ours: Sequence[Entry], settle: float) -> Outcome | None:
     """Judge a removal by the whole list: it is done when no entry of ours with this pattern is left."""
-    if any(owner(one, ours) for one in listed.entries):
+    if shows_ours(listed, ours):
         return again(entry, "the list still shows it") if listed.at >= deadline(entry, settle) else None
     if listed.whole:
         return _outcome(entry, "done", "seen", "the entry is gone from the list")
