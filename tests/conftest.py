@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -44,6 +46,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what lives as long as the run: all that was imported, and the tests themselves."""
     gc.freeze()
+
+
+WHOLLY_SLOW = re.compile(r"^pytestmark = .*\bslow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect no file of which no test is wanted: every process of a run collects them all."""
+    wanted = config.option.markexpr
+    if collection_path.suffix != ".py" or wanted not in {"slow", "not slow"}:
+        return None
+    text = collection_path.read_text()
+    unwanted = "slow" not in text if wanted == "slow" else WHOLLY_SLOW.search(text)
+    return True if unwanted else None
 
 
 @pytest.hookimpl(wrapper=True)
