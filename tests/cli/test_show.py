@@ -122,6 +122,21 @@ def test_nothing_found_is_a_finding_that_says_where_to_look_next(shell: Shell, w
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("nothing",), "of that name: check the spelling; --live"),
+        (("--sender", "vo@example.net", "--since", "2026-01-05"), "like that, scanned since 2026-01-05 00:00:00 UTC: "),
+        (("--sender", "vo@example.net", "--since", "9999999d"), "like that: check the spelling, or look further back"),
+    ],
+)
+def test_it_is_told_how_far_back_was_looked_for_what_was_not_found(
+    shell: Shell, words: tuple[str, ...], said: str
+) -> None:
+    enter()
+    assert said in shell.type("show", *words)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         ((), "say which mail"),
         ((" ",), "say which mail"),
         (("--sender", "a@b.example", "--since", "soon"), "--since takes a duration such as 2h, or a time"),

@@ -128,12 +128,14 @@ async def _read(settings: "Settings", search: "MailSearch") -> "tuple[list[Found
 
 
 def _explain_nothing(search: "MailSearch", *, asked: bool) -> str:
-    where = "of that name" if search.id else "like that, scanned since then"
+    since = f", scanned since {output.format_cell(output.to_datetime(search.since))} UTC" if search.since else ""
+    where = "of that name" if search.id else f"like that{since}"
+    further = "" if search.id else ", or look further back with --since"
     if asked:
-        return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling, or look further back"
+        return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling{further}"
     return (
-        f"worker: the ledger knows no mail {where}: check the spelling, or look further back with --since; --live asks "
-        "the API, which also knows mail that no rule hears"
+        f"worker: the ledger knows no mail {where}: check the spelling{further}; --live asks the API, which also knows "
+        "mail that no rule hears"
     )
 
 
@@ -163,7 +165,7 @@ def _print_life(life: "ShownLife") -> None:
         "facts": [f"{one.rule} may use {', '.join(one.facts)}" for one in life.facts],
         "entries": [line for entry in life.entries for line in _describe_entry(entry)],
         "proof": [line for entry in life.entries for line in _describe_proof(entry)],
-        "people": [f"{one.at[:19]} {_describe_act(one)} {one.because}" for one in life.people],
+        "people": [f"{one.at[:19].replace('T', ' ')} {_describe_act(one)} {one.because}" for one in life.people],
         "dashboard": [f"{life.dashboard}, Investigation: search for {life.postfix_id or life.id}"],
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
