@@ -77,8 +77,9 @@ class Selection(NamedTuple):
 
     def describe(self, count: int) -> str:
         """Say how much is decided, and why so much."""
-        of = "this group" if self.is_group else "this decision" if self.id else self.name
-        return f"all {count:,} entries of {of}"
+        of = "this group" if self.is_group else "this decision"
+        narrowed = "".join(f", {name} {value}" for name, value in self._list_options()) if self.id else ""
+        return f"all {count:,} entries of {of if self.id else self.name}{narrowed}"
 
     def _list_options(self) -> "list[tuple[str, str]]":
         from worker.ledger.records import instant
