@@ -125,6 +125,8 @@ PLAIN = "a rule is a plain function: not async, no yield"
         ("spam, ham", "import os\n    spam, ham", "fine.py:3: os cannot be imported in a rule file"),
         ("spam, ham", "from os import path\n    spam, ham", "os.path cannot be imported in a rule file"),
         ("spam, ham", "from worker import Bundle\n    spam, ham", "worker.Bundle cannot be imported in a rule file"),
+        ("spam, ham", "from worker import Mesage\n    spam, ham",
+         "worker.Mesage cannot be imported in a rule file; did you mean Message?; rules import names from worker"),
         ("spam, ham", "from worker.api import Client\n    spam, ham",
          "worker.api.Client cannot be imported in a rule file"),
         ("spam, ham", "from ._nobody import x\n    spam, ham", "._nobody cannot be imported in a rule file"),

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from hashlib import sha256
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -72,7 +73,8 @@ def check_source(tree: ast.Module, neighbours: Iterable[str]) -> Iterator[tuple[
             yield f"{node.id}() is not allowed in a rule: {FORBIDDEN[node.id]}", node.lineno
         for wanted in _imports(node):
             if wanted not in PURE_MODULES and wanted not in neighbours and not _is_offered(wanted):
-                yield f"{wanted} cannot be imported in a rule file; {ALLOWED}", node.lineno  # type: ignore[attr-defined]
+                told = f"{wanted} cannot be imported in a rule file{_suggest(wanted)}; {ALLOWED}"
+                yield told, node.lineno  # type: ignore[attr-defined]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
             if node.name in seen:
@@ -95,6 +97,13 @@ def _is_offered(wanted: str) -> bool:
     """Return whether the package worker offers this to rule files."""
     package, _, name = wanted.partition(".")
     return package == "worker" and name in worker.__all__
+
+
+def _suggest(wanted: str) -> str:
+    """Name what was meant, when an import from the package worker is misspelt."""
+    package, _, name = wanted.partition(".")
+    near = get_close_matches(name, worker.__all__, n=1) if package == "worker" else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def find_channels(function: ast.FunctionDef, module: ast.Module) -> tuple[str, ...]:
