@@ -29,6 +29,7 @@ from worker.daemon.readiness import KINDS
 from worker.intake.presence import MISSED
 from worker.ledger.ledger import Ledger
 from worker.ledger.presence import FieldMemory, Track
+from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
 
@@ -251,6 +252,19 @@ async def test_a_single_message_with_an_unknown_verdict_is_a_warning(bench: Benc
         await maintenance.read_standstill(app)
         (told,) = (one for one in app.check_readiness().warnings if "verdict" in one)
         assert told.startswith(f"account {ACCOUNT}: 1 message has a verdict that only rules without dispositions hear")
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "1 record has not been judged, because it cannot be read; it is tried again: see worker gaps"),
+        (2, "2 records have not been judged, because they cannot be read; they are tried again: see worker gaps"),
+    ],
+)
+async def test_unreadable_records_are_a_warning_that_names_the_command(bench: Bench, count: int, told: str) -> None:
+    async with bench.api(), bench.app() as app:
+        app.standstill = {ACCOUNT: Standstill(unreadable=count)}
+        assert f"account {ACCOUNT}: {told}" in app.check_readiness().warnings
 
 
 async def test_unreadable_records_that_a_person_has_closed_are_no_reason_any_more(bench: Bench) -> None:

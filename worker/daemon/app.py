@@ -217,8 +217,10 @@ class App:
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {self.refused}"
         for account, still in self.standstill.items():
             if still.unreadable:
-                records = "1 record was" if still.unreadable == 1 else f"{still.unreadable:,} records were"
-                yield f"account {account}: {records} never judged, because they cannot be read; they are tried again"
+                one = still.unreadable == 1
+                records = "1 record has" if one else f"{still.unreadable:,} records have"
+                they = "it cannot be read; it is" if one else "they cannot be read; they are"
+                yield f"account {account}: {records} not been judged, because {they} tried again: see worker gaps"
             if still.half_heard:
                 messages = "1 message has" if still.half_heard == 1 else f"{still.half_heard:,} messages have"
                 look = "worker gaps lists them until somebody has looked and closed them"
