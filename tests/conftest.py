@@ -5,10 +5,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 pytest_plugins = ("tests.matrix",)
@@ -37,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow")]
     for item in slow:
         if not item.nodeid.startswith(COVERING):
-            item.add_marker("no_cover")
+            item.add_marker("unmeasured")
     if hasattr(config, "workerinput"):
         quick = [item for item in items if not item.get_closest_marker("slow")]
         items[:] = [*quick, *Random(0).sample(slow, len(slow))]
@@ -65,13 +67,30 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Remember a fast test while it runs; measure nothing of a test that is not measured."""
     fast[:] = [] if item.get_closest_marker("slow") else [item.nodeid]
-    measured = os.environ.pop(MEASURES, None) if item.get_closest_marker("no_cover") else None
     try:
-        return (yield)
+        with unmeasured() if item.get_closest_marker("unmeasured") else nullcontext():
+            return (yield)
     finally:
         fast.clear()
-        if measured:
-            os.environ[MEASURES] = measured
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Pause coverage, here and in processes that are started.
+
+    The mark of pytest-cov does not: where tests are shared, each process has two measurements, and one would go on.
+    """
+    asked, paused = os.environ.pop(MEASURES, None), list[Coverage]()
+    while one := Coverage.current():
+        one.stop()
+        paused.append(one)
+    try:
+        yield
+    finally:
+        for one in reversed(paused):
+            one.start()
+        if asked:
+            os.environ[MEASURES] = asked
 
 
 def refuse(event: str, _: object) -> None:

@@ -80,7 +80,7 @@ def starts(visits: list[Visit], *urgencies: Urgency) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @given(visitors)
 @settings(deadline=None, max_examples=150)
 def test_no_window_ever_holds_more_than_its_share(day: list[Visitor]) -> None:
@@ -91,7 +91,7 @@ def test_no_window_ever_holds_more_than_its_share(day: list[Visitor]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @given(visitors)
 @settings(deadline=None, max_examples=150)
 def test_nobody_waits_while_there_is_room_and_the_urgent_go_first(day: list[Visitor]) -> None:

@@ -30,7 +30,7 @@ class Far(Inside):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @given(st.integers(0, 9999), st.floats(0.3, 0.9), st.lists(st.floats(0.5, 30), max_size=3), st.integers(0, 12))
 @example(0, 0.875, [24.0, 1.0], 7)  # a life that ends before it has heard what time it is
 @example(0, 0.9, [25.0, 2.0], 5)  # two restarts in one window, each of which may ask once for the time

@@ -111,7 +111,7 @@ def test_what_could_crowd_out_the_rest_is_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @given(ERROR, JSON, JSON, STATUSES, st.sampled_from([READ, WRITE]))
 def test_any_json_is_told_harmlessly_and_raises_only_our_errors(
     errors: object, messages: object, info: object, status: int, operation: Endpoint

@@ -42,7 +42,7 @@ async def read_exports(sandbox: asyncio.subprocess.Process) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 async def test_the_demo_proves_everything_it_did() -> None:
     process = await start("demo", "--json")
     out, err = await process.communicate()

@@ -33,7 +33,7 @@ def write(column: str, cell: object) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @given(table=tables, width=st.integers(40, 200))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_cell_and_every_column_is_shown_whole_and_within_the_terminal(

@@ -98,7 +98,7 @@ async def enter(drafts: list[Draft]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_twenty_thousand_decisions_are_told_on_a_screen_in_less_than_a_second(shell: Shell) -> None:
     rules = (
         "executive_lookalike",

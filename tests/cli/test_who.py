@@ -97,7 +97,7 @@ def nameless(shell: Shell) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_a_user_without_a_name_can_stop_and_not_let_go_on(nameless: dict[str, str]) -> None:
     stops = (("brake", "on"), ("refuse", "one"))
     goes_on = (("approve", "one"), ("approve", "--rule", "r"), ("brake", "off"), ("brake", "off", "--lane", "block"))
@@ -111,14 +111,14 @@ def test_a_user_without_a_name_can_stop_and_not_let_go_on(nameless: dict[str, st
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_what_a_user_without_a_name_ordered_is_on_record_by_its_number(nameless: dict[str, str]) -> None:
     type_all((("brake", "on"), ("brake", "on", "--lane", "block", "--as", "ada")), nameless, as_user=NAMELESS)
     assert name_all() == [UNNAMED, "ada"]
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("more", [{"WORKER_ACTOR": "ada"}, {"USER": "ada"}], ids=["actor", "login"])
 def test_a_user_without_a_line_in_passwd_may_have_a_name_all_the_same(
     nameless: dict[str, str], more: dict[str, str]
@@ -130,7 +130,7 @@ def test_a_user_without_a_line_in_passwd_may_have_a_name_all_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_no_command_needs_a_line_in_passwd(nameless: dict[str, str]) -> None:
     looking = (("status",), ("waiting",), ("gaps",), ("brake",), ("audit", "query"), ("audit", "verify"))
     loading = (("rules",), ("check",), ("run", "--once"), ("bulk", "list"), ("bulk", "cancel", "x", "--yes"))

@@ -11,7 +11,7 @@ from worker.daemon import App, maintenance
 from worker.ledger.entries import FINAL
 from worker.sandbox import ACCOUNT
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it starts a server
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
 
 
 def read(app: App, name: str, **labels: str) -> float | None:

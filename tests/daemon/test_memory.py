@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it starts processes
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts processes
 
 PROGRAM = """
 import re, sys

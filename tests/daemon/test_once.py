@@ -19,7 +19,7 @@ from tests.serving import passed_on
 from worker.ledger.values import Held, Page, Sight
 from worker.sandbox import ACCOUNT
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it starts a server
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
 FOUND = 1
 
 

@@ -33,7 +33,7 @@ from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it starts a server
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
 
 SOON, HANGING = 15.0, 25.0
 """Seconds within which a reason is told after what shows it; a hanging API shows itself after 20."""
