@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import StringIO
 
 import msgspec
@@ -15,6 +16,12 @@ from worker.notifiers import open_channels
 from worker.telemetry import open_log
 
 Notices = list[tuple[str, str]]
+BROADCASTS = """
+import asyncio, sys
+from worker.notifiers import open_channels
+errors = asyncio.run(open_channels({"soc": sys.argv[1]}, print, deadline=0.3).broadcast("x"))
+sys.exit("soc" not in errors)
+"""
 
 
 @asynccontextmanager
@@ -86,17 +93,22 @@ async def test_a_channel_that_fails_does_not_keep_a_notice_from_the_others() -> 
 @asynccontextmanager
 async def silence() -> AsyncIterator[tuple[str, asyncio.Event, list[int]]]:
     """Run a server that takes connections and answers once it may; count the connections."""
-    may, came = asyncio.Event(), list[int]()
+    may, came, served = asyncio.Event(), list[int](), set[asyncio.Task[None] | None]()
 
     async def keep_waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(1)
+        served.add(asyncio.current_task())
         await reader.readuntil(b"\r\n\r\n")
         await may.wait()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     async with await asyncio.start_server(keep_waiting, "127.0.0.1", 0) as server:
         yield f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/?rto=60", may, came
+        may.set()
+        await asyncio.gather(*filter(None, served))
 
 
 @pytest.mark.slow
@@ -113,6 +125,13 @@ async def test_a_channel_that_hangs_is_given_up_in_time_and_not_asked_again_befo
         while await channels.broadcast("3"):
             pass
         assert len(came) >= 2
+
+
+@pytest.mark.slow
+async def test_a_process_that_ends_does_not_wait_for_a_channel_that_hangs() -> None:
+    async with silence() as (address, _, _):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", BROADCASTS, address)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
 async def test_the_operations_log_is_a_channel_too() -> None:

@@ -81,7 +81,9 @@ def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the libra
     """Give the address to apprise. It is imported only here: it is large, and many installations do not need it."""
     import apprise  # noqa: PLC0415
 
-    service, library = apprise.Apprise(), logging.getLogger("apprise")
+    # In whose thread it is called: in one of its own pool, which Python waits for, the worker could not end.
+    here = apprise.AppriseAsset(async_mode=False, service_timeout=0)
+    service, library = apprise.Apprise(asset=here), logging.getLogger("apprise")
     with warnings.catch_warnings():
         # The first address makes apprise load all its services; one of them imports a module that Python deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
