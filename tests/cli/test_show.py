@@ -16,10 +16,11 @@ from tests.surface import HELD, hold, list_keys
 from worker import APPROVE, OFF
 from worker.ledger.entries import Answered, Outcome
 from worker.ledger.ledger import open_ledger
-from worker.ledger.values import Held, Judgement, MailNames, Mishap, Page, RuleAnswer, RuleTable, Sight
+from worker.ledger.values import Broken, Held, Judgement, MailNames, Mishap, Page, RuleAnswer, RuleTable, Sight
 
 NOW = time.time() - 3600
 ID = "4NzZ0G2lk8zHk1-2026-11-14T22:13:20-1a2b3c4d"
+LOST = "5OaB1H3ml9ZiKl2-2026-11-14T22:13:20-5e6f7a8b"
 ADA = MailNames(
     postfix_id="4NzZ0G2lk8zHk1", message_id="<abc.1@mail.example.net>", sender="ivo@example.net",
     recipients=("ada@corp.example", "ben@corp.example"), subject="Your invoice",
@@ -42,14 +43,17 @@ ANSWERS = (
 )
 
 
-def enter(*names: MailNames, ids: tuple[str, ...] = (ID,)) -> None:
-    """Make a ledger in which mail was seen that rules judged in every way."""
+def enter(*names: MailNames, ids: tuple[str, ...] = (ID,), lost: str = "") -> None:
+    """Make a ledger in which mail was seen that rules judged in every way, and perhaps a record could not be read."""
     asyncio.run(
-        _enter([replace(reading(id_, time=NOW), names=one) for id_, one in zip(ids, names or (ADA,), strict=True)])
+        _enter(
+            [replace(reading(id_, time=NOW), names=one) for id_, one in zip(ids, names or (ADA,), strict=True)],
+            [Broken(b"{}", "its subject is a number", id=lost, start=NOW, end=NOW)] if lost else [],
+        )
     )
 
 
-async def _enter(readings: list[Any]) -> None:
+async def _enter(readings: list[Any], lost: list[Broken]) -> None:
     desk, sight = Desk(), Sight(replace(readings[0], names=None), 1)
     wish = desk.draft(message=readings[0].thing.id, cause=sight.key, rules=("moves",), state="waiting", mode=APPROVE)
     async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as desk.ledger:
@@ -59,7 +63,7 @@ async def _enter(readings: list[Any]) -> None:
             judgements=(Judgement(sight, ANSWERS),),
             mishaps=(Mishap(rule="breaks", fingerprint="f", cause=sight.key, problem="KeyError: 'x'", raw=b"{}"),),
             held=(Held(sight=sight, why="needs History", since=NOW, tries=0, next_at=NOW + 60),),
-            drafts=(wish,),
+            drafts=(wish,), broken=tuple(lost),
         )  # fmt: skip
         await desk.ledger.enter(page)
         (entry,) = await desk.ledger.entries(ME)
@@ -132,6 +136,23 @@ def test_it_is_told_how_far_back_was_looked_for_what_was_not_found(
 ) -> None:
     enter()
     assert said in shell.type("show", *words)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((LOST,), "the record of that mail cannot be read, so no rule has judged it: see worker gaps "),
+        (("5oab1h3ml9zikl2",), "the record of that mail cannot be read, so no rule has judged it: see worker gaps "),
+        (("nothing",), "no rule hears; 1 record cannot be read and may be of it: see worker gaps"),
+        (("--sender", "vo@example.net"), "no rule hears; 1 record cannot be read and may be of it: see worker gaps"),
+    ],
+)
+def test_mail_of_which_the_record_cannot_be_read_is_not_told_to_be_unknown(
+    shell: Shell, words: tuple[str, ...], said: str
+) -> None:
+    enter(lost=LOST)
+    code, _, err = shell.type("show", *words)
+    assert (code, said in err) == (1, True)
 
 
 @pytest.mark.parametrize(

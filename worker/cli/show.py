@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.cli.life import FoundMail, PersonsAct, ShownEntry, ShownLife, ShownSight, SpokenAnswer
     from worker.cli.live import LiveAnswer
     from worker.ledger.lives import MailSearch
+    from worker.ledger.unreadable import OpenRecord
     from worker.settings import Settings
 
 LISTED = ("scanned", "id", "sender", "recipients", "subject")
@@ -84,7 +85,8 @@ def show(
     if answer and not as_json:
         _print_live(answer)
     if not found and not (answer and answer.found):
-        typer.echo(_explain_nothing(search, asked=live), err=True)
+        records = context.wait(_list_unreadable(settings))
+        typer.echo(_explain_unreadable(search, records) or _explain_nothing(search, len(records), asked=live), err=True)
         raise typer.Exit(context.FOUND)
 
 
@@ -127,15 +129,31 @@ async def _read(settings: "Settings", search: "MailSearch") -> "tuple[list[Found
     return [describe_mail(mail) for mail in newest], lives
 
 
-def _explain_nothing(search: "MailSearch", *, asked: bool) -> str:
+async def _list_unreadable(settings: "Settings") -> "list[OpenRecord]":
+    """Return the records that nobody could read, which may be of the very mail that was not found."""
+    async with context.read_ledger(settings) as (ledger, accounts):
+        found = [record for account in accounts for record in await ledger.list_open_records(account)]
+        return [record for record in found if not record.is_half_heard and record.source == "messages"]
+
+
+def _explain_unreadable(search: "MailSearch", records: "list[OpenRecord]") -> str:
+    """Say where to look for a mail of which the record cannot be read; nothing if none has its id."""
+    name = search.id.strip().lower()
+    gaps = [one.gap for one in records if name and name in {one.id.lower(), one.id.lower().partition("-")[0]}]
+    told = "worker: the record of that mail cannot be read, so no rule has judged it: see worker gaps"
+    return f"{told} {gaps[0]}" if gaps else ""
+
+
+def _explain_nothing(search: "MailSearch", unreadable: int, *, asked: bool) -> str:
     since = f", scanned since {output.format_cell(output.to_datetime(search.since))} UTC" if search.since else ""
     where = "of that name" if search.id else f"like that{since}"
     further = "" if search.id else ", or look further back with --since"
+    maybe = f"; {count(unreadable, 'record')} cannot be read and may be of it: see worker gaps" if unreadable else ""
     if asked:
-        return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling{further}"
+        return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling{further}{maybe}"
     return (
         f"worker: the ledger knows no mail {where}: check the spelling{further}; --live asks the API, which also knows "
-        "mail that no rule hears"
+        f"mail that no rule hears{maybe}"
     )
 
 
