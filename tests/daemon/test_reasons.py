@@ -267,6 +267,13 @@ async def test_unreadable_records_are_a_warning_that_names_the_command(bench: Be
         assert f"account {ACCOUNT}: {told}" in app.check_readiness().warnings
 
 
+async def test_problems_of_several_rule_files_are_told_apart(bench: Bench) -> None:
+    async with bench.api(), bench.app() as app:
+        app.refused = "a.py:1: no rule\nb.py:2: no rule"
+        (told,) = app.check_readiness().warnings
+        assert told.endswith("stay in force: a.py:1: no rule; b.py:2: no rule")
+
+
 async def test_unreadable_records_that_a_person_has_closed_are_no_reason_any_more(bench: Bench) -> None:
     bench.world = Trapped(now=time.time)
     async with bench.api(), bench.app() as app:

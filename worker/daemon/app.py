@@ -214,7 +214,8 @@ class App:
     def _list_warnings(self) -> Iterator[str]:
         """Yield what a person has to fix while the worker continues."""
         if self.refused:
-            yield f"the rule files on disk are refused, and the rules loaded before stay in force: {self.refused}"
+            problems = "; ".join(self.refused.splitlines())
+            yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"
         for account, still in self.standstill.items():
             if still.unreadable:
                 one = still.unreadable == 1
