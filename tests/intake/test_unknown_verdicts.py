@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from tests.reading import Room, malicious_is_moved
+from tests.reading import SETTLE, Room, malicious_is_moved
 from tests.support import Meddle, untouched
 from worker.api import Request, Response
 from worker.sandbox import ACCOUNT
@@ -66,4 +66,38 @@ async def test_another_unknown_verdict_of_the_same_mail_makes_no_second_row() ->
     for verdict in ("GRAYMAIL", "BLACKMAIL", "GRAYMAIL"):
         room.meddle = renaming(verdict)
         await room.read(120)
+    assert [one.id for one in await room.ledger.list_open_records(ACCOUNT)] == [mail]
+
+
+async def test_mail_that_comes_with_a_known_verdict_again_is_told_no_more() -> None:
+    room = Room(malicious_is_moved)
+    mails = room.world.arrive(12, "outbreak")
+    room.meddle = lambda _, answer: replace(answer, body=answer.body.replace(b'"MALICIOUS"', b'"PHISHY"'))
+    await room.read(120)
+    assert (len(await room.ledger.list_open_records(ACCOUNT)), room.messages.legibility.unreadable) == (12, 12)
+    room.meddle = untouched
+    await room.read(SETTLE + 60)
+    assert (await room.ledger.list_open_records(ACCOUNT), room.messages.legibility.explain()) == ((), "")
+    assert await room.targets() == sorted(mail.id for mail in mails)
+
+
+async def test_mail_that_is_closed_counts_no_longer() -> None:
+    room = Room(malicious_is_moved)
+    room.world.add_message(disposition="SPAM")
+    room.meddle = renaming("GRAYMAIL")
+    await room.read()
+    (record,) = await room.ledger.list_open_records(ACCOUNT)
+    await room.ledger.order(ACCOUNT, "close gap", record.gap, "ada", "looked at it", room.clock.now())
+    assert await room.ledger.take_orders(ACCOUNT, room.clock.now())
+    asked = room.messages.legibility.digests
+    assert await room.ledger.find_settled_records(ACCOUNT, asked) == {*asked} == {record.digest}
+
+
+async def test_a_verdict_that_another_version_knows_was_still_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(malicious_is_moved)
+    mail = room.world.add_message(disposition="SPAM").id
+    room.meddle = renaming("GRAYMAIL")
+    await room.read()
+    monkeypatch.setattr("worker.intake.reader.DISPOSITIONS", ("GRAYMAIL",))
+    await room.read(SETTLE + 60)
     assert [one.id for one in await room.ledger.list_open_records(ACCOUNT)] == [mail]

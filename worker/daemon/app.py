@@ -224,7 +224,7 @@ class App:
                 yield f"account {account}: {records} not been judged, because {they} tried again: see worker gaps"
             if still.half_heard:
                 messages = "1 message has" if still.half_heard == 1 else f"{still.half_heard:,} messages have"
-                look = "worker gaps lists them until somebody has looked and closed them"
+                look = "worker gaps lists them until somebody has closed them, or they come with another"
                 yield f"account {account}: {messages} a verdict that only rules without dispositions hear; {look}"
         for worker in self.workers:
             yield from (field.says for field in self._find_missing(worker, needed=False))

@@ -21,8 +21,6 @@ class _Page(NamedTuple):
 class _Lost(NamedTuple):
     at: float
     why: str
-    was_heard: bool
-    """Whether some rules got it all the same: nobody can close it, nor judge it again."""
     times: int
     """How often it came at most on one page: records that say nothing may be equal, and are as many."""
 
@@ -42,7 +40,7 @@ class Legibility:
         times = Counter(one.digest(self._source) for one in broken)
         for one in broken:
             digest = one.digest(self._source)
-            lost = self._broken.setdefault(digest, _Lost(now, one.why, one.judged, times[digest]))
+            lost = self._broken.setdefault(digest, _Lost(now, one.why, times[digest]))
             self._broken[digest] = lost._replace(times=max(lost.times, times[digest]))
         new = self._count() - known
         if sound:
@@ -53,7 +51,7 @@ class Legibility:
     @property
     def digests(self) -> tuple[str, ...]:
         """The records that count as unreadable until somebody has judged or closed them."""
-        return tuple(digest for digest, lost in self._broken.items() if not lost.was_heard)
+        return tuple(self._broken)
 
     def forgive(self, digest: str) -> None:
         """Count a record no longer: it was judged after all, or a person has closed it."""

@@ -23,6 +23,7 @@ from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.judging.services import AccountServices, Timing
+from worker.language.models import DISPOSITIONS
 from worker.ledger.entries import Outcome
 from worker.ledger.values import Broken, NewSights, Page, Reading, Slice
 
@@ -164,6 +165,7 @@ class Intake:
             mishaps=judged.mishaps,
             broken=broken,
             legible=tuple(one.thing.id for one in fetched.readings if one.thing.id not in lost),
+            verdicts={one.thing.id: one.verdict for one in fetched.readings if one.verdict in DISPOSITIONS},
             legible_since=fetched.began - self._settle,
             failing=tuple(one.thing.id for one in fetched.readings if one.look and "move_failed" in one.look.status),
             outcomes=outcomes,

@@ -16,7 +16,15 @@ from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
-from worker.ledger.unreadable import AGAIN, HALF_HEARD, end_legible, find_half_heard, list_unread, name_gap
+from worker.ledger.unreadable import (
+    AGAIN,
+    HALF_HEARD,
+    end_half_heard,
+    end_legible,
+    find_half_heard,
+    list_unread,
+    name_gap,
+)
 from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
@@ -64,6 +72,7 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     place(work, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(work, page)
     read_again = end_legible(work, page.source, page.legible, page.legible_since)
+    read_again += end_half_heard(work, page.source, page.verdicts, page.legible_since)
     _keep_broken(work, page)
     note_drift(work, page.failing)
     settle(work, page.outcomes)

@@ -1,14 +1,17 @@
 """Records that could not be read: kept with their bytes, and each a gap until somebody has judged it.
 
-So is a message with a verdict that nobody knows, until a person has looked at it: not all rules can hear of it.
+So is a message with a verdict that nobody knows, as not all rules can hear of it, until a person has looked at it or it
+has come with another verdict, which they could hear.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, exists, func, or_, select, true, update
 
 from worker.language.actions import Keep
+from worker.language.models import Message
+from worker.language.reading import Unreadable, read
 from worker.language.rules import APPROVE
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken
@@ -62,7 +65,9 @@ UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
 UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
 UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
 OPEN = broken.c.state == "open"
+IS_HALF_HEARD = broken.c.state == HALF_HEARD
 ANY_OPEN = select(exists().where(broken.c.account == bindparam("account"), OPEN))
+ANY_HALF_HEARD = select(exists().where(broken.c.account == bindparam("account"), IS_HALF_HEARD))
 UNFINISHED = broken.c.state.in_(("open", HALF_HEARD))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 TOLD = [broken.c[name] for name in OpenRecord.__struct_fields__]
@@ -137,6 +142,28 @@ def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float)
     for record in ended:
         _record_end(work, record)
     return tuple(record.digest for record in ended)
+
+
+def end_half_heard(work: UnitOfWork, source: str, verdicts: Mapping[str, str], since: float) -> tuple[str, ...]:
+    """Note that messages kept by then have other, known verdicts, which all rules could hear; return their digests."""
+    if not work.conn.scalar(ANY_HALF_HEARD, {"account": work.account}):
+        return ()
+    kept: list[UnreadableRecord] = []
+    for chunk in chunks(verdicts):
+        mine = (broken.c.source == source) & broken.c.id.in_(chunk) & (broken.c.at <= since)
+        kept += _list(work.conn, work.account, IS_HALF_HEARD, mine)
+    ended = [record for record in kept if _read_verdict(record.raw) != verdicts[record.id]]
+    for record in ended:
+        end(work, record)
+    return tuple(record.digest for record in ended)
+
+
+def _read_verdict(raw: bytes) -> str:
+    """Return the verdict with which a message was kept: to know it by now does not mean that it was heard."""
+    try:
+        return read(Message, raw).final_disposition
+    except Unreadable:
+        return ""
 
 
 def _record_end(work: UnitOfWork, record: UnreadableRecord) -> None:

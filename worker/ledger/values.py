@@ -251,6 +251,8 @@ class Page(Struct, frozen=True, kw_only=True):
     broken: tuple[Broken, ...] = ()
     legible: tuple[str, ...] = ()
     """Ids of all records that could be read, new or not."""
+    verdicts: dict[str, str] = {}
+    """By the id of a message: its verdict, if that is known."""
     legible_since: float = 0.0
     """What could not be read of the same ids up to then is outdated; what was kept later may be newer."""
     failing: tuple[str, ...] = ()
