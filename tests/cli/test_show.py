@@ -14,7 +14,7 @@ from tests.cli.shell import Shell
 from tests.ledger.desk import ME, Desk, info, reading
 from tests.surface import HELD, hold, list_keys
 from worker import APPROVE, OFF
-from worker.ledger.entries import Answered, Outcome
+from worker.ledger.entries import Answered, Outcome, State
 from worker.ledger.ledger import open_ledger
 from worker.ledger.values import Broken, Held, Judgement, MailNames, Mishap, Page, RuleAnswer, RuleTable, Sight
 
@@ -43,17 +43,18 @@ ANSWERS = (
 )
 
 
-def enter(*names: MailNames, ids: tuple[str, ...] = (ID,), lost: str = "") -> None:
+def enter(*names: MailNames, ids: tuple[str, ...] = (ID,), lost: str = "", ends: tuple[State, ...] = ("done",)) -> None:
     """Make a ledger in which mail was seen that rules judged in every way, and perhaps a record could not be read."""
     asyncio.run(
         _enter(
             [replace(reading(id_, time=NOW), names=one) for id_, one in zip(ids, names or (ADA,), strict=True)],
             [Broken(b"{}", "its subject is a number", id=lost, start=NOW, end=NOW)] if lost else [],
+            ends,
         )
     )
 
 
-async def _enter(readings: list[Any], lost: list[Broken]) -> None:
+async def _enter(readings: list[Any], lost: list[Broken], ends: tuple[State, ...]) -> None:
     desk, sight = Desk(), Sight(replace(readings[0], names=None), 1)
     wish = desk.draft(message=readings[0].thing.id, cause=sight.key, rules=("moves",), state="waiting", mode=APPROVE)
     async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as desk.ledger:
@@ -71,7 +72,8 @@ async def _enter(readings: list[Any], lost: list[Broken]) -> None:
         await desk.ledger.take_orders(ME, NOW)
         await desk.claim(await desk.now_of(entry))
         await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", at=NOW)], NOW)
-        await desk.ledger.settle(ME, [Outcome(id=entry.id, state="done", proof="seen", said="a move is shown")], NOW)
+        for state in ends:
+            await desk.ledger.settle(ME, [Outcome(id=entry.id, state=state, proof="seen", said="a move is shown")], NOW)
 
 
 def test_a_screen_has_everything_that_is_on_record(shell: Shell) -> None:
@@ -88,6 +90,12 @@ def test_a_screen_has_everything_that_is_on_record(shell: Shell) -> None:
     ):  # fmt: skip
         assert said in flat, said
     assert (code, len(out.splitlines()) <= 50) == (0, True)
+
+
+def test_what_has_to_be_tried_again_is_not_shown_as_proved(shell: Shell) -> None:
+    enter(ends=("unsure", "ready"))
+    out = shell.type("show", ID)[1]
+    assert ("Move JunkEmail: ready" in out, "proof " in out) == (True, False)
 
 
 def test_programs_find_every_key_where_it_was(shell: Shell) -> None:

@@ -271,7 +271,7 @@ def _describe_entry(entry: "ShownEntry") -> Iterator[str]:
 
 
 def _describe_proof(entry: "ShownEntry") -> Iterator[str]:
-    if entry.proof:
+    if entry.proof and entry.settled_at:  # a look may also have shown that it has to be tried again
         yield f"{entry.id} {entry.proof} {output.format_cell(entry.settled_at)}"
     if entry.drifted_at:
         yield f"{entry.id} contradicted {output.format_cell(entry.drifted_at)}"
