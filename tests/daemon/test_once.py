@@ -125,3 +125,12 @@ async def test_a_round_in_which_all_is_well_ends_with_none(bench: Bench) -> None
     async with bench.api():
         code, out = await run_once(bench, WORKER_SETTLE="3s")  # three of them are the time for a proof
     assert code == 0, out
+
+
+async def test_a_single_record_that_cannot_be_read_is_no_finding_and_is_told(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    bench.world.trap = reasons.spoil
+    bench.world.arrive(1, "outbreak")
+    async with bench.api():
+        code, out = await run_once(bench)
+    assert (code, "\n1 record cannot be read: see worker gaps; all entries are settled\n" in out) == (0, True), out

@@ -76,12 +76,13 @@ async def refuse_moves(bench: Bench, _: App) -> None:
     bench.world.arrive(2, "outbreak")
 
 
+def spoil(_: IncomingRequest, answer: OutgoingResponse) -> OutgoingResponse:
+    """Let no message in inboxes be readable."""
+    return replace(answer, body=answer.body.replace(b'"is_quarantined":false', b'"is_quarantined":"perhaps"'))
+
+
 async def garble(bench: Bench, _: App) -> None:
     """Let messages arrive that cannot be read."""
-
-    def spoil(_: IncomingRequest, answer: OutgoingResponse) -> OutgoingResponse:
-        return replace(answer, body=answer.body.replace(b'"is_quarantined":false', b'"is_quarantined":"perhaps"'))
-
     assert isinstance(bench.world, Trapped)
     bench.world.trap = spoil
     bench.world.arrive(3, "outbreak")

@@ -89,8 +89,14 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     typer.echo("\nrequests of this round:")
     output.print_table(("operation", "calls"), list(summary.calls.items()))
     typer.echo()
-    gaps = wording.count(summary.open_gaps, "open gap") if summary.open_gaps else "no gap is open"
     unsettled = wording.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
-    typer.echo(f"{gaps}; {unsettled if summary.unsettled else 'all entries are settled'}")
+    typer.echo(f"{_say_missing(summary)}; {unsettled if summary.unsettled else 'all entries are settled'}")
     for reason in summary.reasons:
         typer.echo(reason)
+
+
+def _say_missing(summary: "Summary") -> str:
+    """Say what nobody has judged; a record that cannot be read is a gap, too, and must not be passed over."""
+    told = [wording.count(summary.open_gaps, "open gap")] if summary.open_gaps else []
+    told += [f"{wording.count(summary.unreadable, 'record')} cannot be read"] if summary.unreadable else []
+    return f"{', '.join(told)}: see worker gaps" if told else "no gap is open"

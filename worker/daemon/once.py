@@ -30,6 +30,8 @@ class Summary(Struct, kw_only=True):
     """Requests of this round by operation."""
     unsettled: int = 0
     open_gaps: int = 0
+    unreadable: int = 0
+    """Records that nobody has judged, because they could not be read."""
     reasons: tuple[str, ...] = ()
     """What a person should see: what was read but not heard, heard but not judged, decided but kept back."""
 
@@ -47,6 +49,7 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
             if not app.is_silent:  # an API that hangs is a finding, as it is for a daemon
                 raise
         await maintenance.read_standstill(app)
+        summary.unreadable = sum(still.unreadable for still in app.standstill.values())
         summary.reasons = app.find_reasons()
         await app.end()
     return summary
