@@ -81,15 +81,16 @@ async def test_mail_that_comes_with_a_known_verdict_again_is_told_no_more() -> N
     assert await room.targets() == sorted(mail.id for mail in mails)
 
 
-async def test_mail_that_is_closed_counts_no_longer() -> None:
+async def test_mail_counts_until_it_is_closed() -> None:
     room = Room(malicious_is_moved)
     room.world.add_message(disposition="SPAM")
     room.meddle = renaming("GRAYMAIL")
     await room.read()
     (record,) = await room.ledger.list_open_records(ACCOUNT)
+    asked = room.messages.legibility.digests
+    assert await room.ledger.find_settled_records(ACCOUNT, asked) == frozenset()
     await room.ledger.order(ACCOUNT, "close gap", record.gap, "ada", "looked at it", room.clock.now())
     assert await room.ledger.take_orders(ACCOUNT, room.clock.now())
-    asked = room.messages.legibility.digests
     assert await room.ledger.find_settled_records(ACCOUNT, asked) == {*asked} == {record.digest}
 
 

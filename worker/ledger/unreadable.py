@@ -119,7 +119,7 @@ def find_settled(conn: Connection, account: str, digests: Iterable[str]) -> froz
     """Return which of some records are judged or closed."""
     found: set[str] = set()
     for chunk in chunks(digests):
-        mine = broken.c.account == account, broken.c.state != "open", broken.c.digest.in_(chunk)
+        mine = broken.c.account == account, ~UNFINISHED, broken.c.digest.in_(chunk)
         found.update(conn.scalars(select(broken.c.digest).where(*mine)))
     return frozenset(found)
 
