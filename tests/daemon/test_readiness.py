@@ -11,6 +11,7 @@ from worker.daemon.readiness import (
     find_silence,
     find_standstill,
     judge_readiness,
+    warn_of_held,
     warn_of_spending,
 )
 from worker.ledger.standstill import KeptBack, Standstill
@@ -100,6 +101,13 @@ def test_an_event_may_be_held_for_five_minutes(age: float, told: bool) -> None: 
     found = list(find_standstill("a", still, NOW))
     assert [one.kind for one in found] == (["event_held"] if told else [])
     assert not told or "2 events wait to be judged, the oldest for 5 min: could not fetch" in found[0].says
+
+
+@pytest.mark.parametrize(("age", "told"), [(30.0, 0), (31.0, 1), (300.0, 1), (301.0, 0)])
+def test_an_event_that_is_held_for_half_a_minute_is_a_warning_until_it_is_a_reason(age: float, told: int) -> None:
+    still = Standstill(held=1, since=NOW - age, why="it needs from_name, which cannot be read")
+    warned = list(warn_of_held("a", still, NOW))
+    assert ["1 event waits to be judged" in one and "from_name" in one for one in warned] == [True] * told
 
 
 @pytest.mark.parametrize(("silent", "told"), [(19.0, []), (20.0, ["api_silent"])])

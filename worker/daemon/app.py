@@ -22,6 +22,7 @@ from worker.daemon.readiness import (
     find_silence,
     find_standstill,
     judge_readiness,
+    warn_of_held,
     warn_of_spending,
 )
 from worker.daemon.scheduler import Scheduler
@@ -217,6 +218,7 @@ class App:
             problems = "; ".join(self.refused.splitlines())
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"
         for account, still in self.standstill.items():
+            yield from warn_of_held(account, still, self.services.clock.now())
             if still.unreadable:
                 one = still.unreadable == 1
                 records = "1 record has" if one else f"{still.unreadable:,} records have"

@@ -26,8 +26,8 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TURNS = 3
 """Polls that a source may miss before it counts as late."""
-OLDEST_HELD = 300.0
-"""Seconds for which an event may wait for a fact."""
+HELD_SOON, OLDEST_HELD = 30.0, 300.0
+"""Seconds for which an event may wait for a fact: before it is a warning, and before it is a reason."""
 SILENT = 20.0
 """Seconds for which the API may leave every request unanswered."""
 SPENT = 5.0
@@ -80,11 +80,22 @@ def warn_of_spending(wait: float) -> Iterator[str]:
 def find_standstill(account: str, still: Standstill, now: float) -> Iterator[Reason]:
     """Yield what waits in the ledger without anybody working on it."""
     if still.held and now - still.since > OLDEST_HELD:
-        events = "1 event waits" if still.held == 1 else f"{still.held:,} events wait"
-        says = f"{events} to be judged, the oldest for {(now - still.since) / 60:.0f} min: {still.why}"
-        yield Reason("event_held", account, says)
+        yield Reason("event_held", account, _describe_held(still, now))
     for kept in still.kept_back:
         yield Reason("rule_lowered" if kept.by == "lowered" else "brake", f"{account} {kept.of}", _describe(kept))
+
+
+def warn_of_held(account: str, still: Standstill, now: float) -> Iterator[str]:
+    """Yield that events wait, once that is longer than a fact usually takes, and until it is a reason."""
+    if still.held and HELD_SOON < now - still.since <= OLDEST_HELD:
+        yield f"account {account}: {_describe_held(still, now)}"
+
+
+def _describe_held(still: Standstill, now: float) -> str:
+    events = "1 event waits" if still.held == 1 else f"{still.held:,} events wait"
+    age = now - still.since
+    oldest = f"{age / 60:.0f} min" if age >= OLDEST_HELD else f"{age:.0f} s"
+    return f"{events} to be judged, the oldest for {oldest}: {still.why}"
 
 
 def _describe(kept: KeptBack) -> str:
