@@ -62,6 +62,22 @@ async def test_a_word_holds_however_long_the_log_is_until_somebody_touches_the_m
     assert await desk.states() == (["moot"] if touched_since else ["done"])
 
 
+@pytest.mark.parametrize("touched", ["moved", "judged anew"])
+async def test_nothing_approved_is_done_to_mail_that_somebody_touched_a_moment_before(touched: str) -> None:
+    desk = Desk()
+    (mail,) = desk.old()
+    await desk.enter(JUNK, [mail], state="waiting")
+    await desk.run(1)
+    desk.looks.remember(mail.id, Look(desk.clock.now(), "MALICIOUS|delivered"))
+    if touched == "moved":
+        desk.world.move_by_hand(mail.id, "DeletedItems")
+    else:
+        desk.world.change_verdict(mail.id, "NONE")
+    await desk.approve()
+    await desk.run(400)
+    assert (await desk.states(), desk.ours()) == (["moot"], [])
+
+
 async def test_a_word_outlives_the_process_that_was_to_follow_it() -> None:
     desk = Desk()
     mail = await desk.let_through(JUNK)

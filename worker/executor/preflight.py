@@ -1,6 +1,7 @@
 """Preflight: looks at targets before entries are claimed, and ends those that have nothing left to do."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 from msgspec import Struct, field
 
@@ -155,9 +156,13 @@ class Preflight:
         return self._observer.is_suspected(entry.target)
 
     async def _look(self, entries: Sequence[Entry]) -> Seen:
-        """Look at messages, and anew at those whose remembered look contradicts the sight that was judged."""
+        """Look at messages, and anew at those whose remembered look contradicts the sight that was judged.
+
+        Before an approved action nothing remembered counts: people touch mail while they decide about it.
+        """
         now = self._clock.now()
-        seen = await self._observer.look({entry.target: now - FRESH for entry in entries}, Urgency.ACT)
+        since = {entry.target: inf if entry.approved_by else now - FRESH for entry in entries}
+        seen = await self._observer.look(since, Urgency.ACT)
         again = {
             entry.target
             for entry in entries
