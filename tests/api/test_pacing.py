@@ -158,6 +158,7 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
         estimate = budget.estimate_wait(HEAD)
         await budget.turn(Urgency.ACT)
         assert budget.estimate_wait(HEAD) < estimate
+        assert budget.since_refusal == pytest.approx(float(retry_after))
         return loop_time() - 100, estimate
 
     assert quickly(day) == (float(retry_after),) * 2

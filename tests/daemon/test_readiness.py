@@ -1,5 +1,7 @@
 """Readiness: how far each source is read, and every reason why that is not enough."""
 
+from math import inf
+
 import pytest
 
 from worker.daemon.readiness import (
@@ -117,8 +119,14 @@ def test_the_api_may_be_silent_for_twenty_seconds(silent: float, told: list[str]
 
 @pytest.mark.parametrize(("wait", "told"), [(5.0, 0), (41.0, 1)])
 def test_a_spent_budget_is_told_when_reading_waits_for_it(wait: float, told: int) -> None:
-    warned = list(warn_of_spending(wait))
+    warned = list(warn_of_spending(wait, inf))
     assert [f"nothing is read for another {wait:.0f} s" in one for one in warned] == [True] * told
+
+
+@pytest.mark.parametrize(("ago", "told"), [(0.0, 1), (59.0, 1), (60.0, 0), (inf, 0)])
+def test_a_refusal_for_a_spent_quota_is_told_for_a_minute(ago: float, told: int) -> None:
+    warned = list(warn_of_spending(0.0, ago))
+    assert [f"429 (too many requests) {ago:.0f} s ago" in one for one in warned] == [True] * told
 
 
 @pytest.mark.parametrize(

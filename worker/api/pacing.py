@@ -168,7 +168,7 @@ class Budget:
         self._others = Others(quota, share)
         self._queues: dict[Urgency, deque[Waiter]] = {urgency: deque() for urgency in Urgency}
         self._turns = 0
-        self._shut = -inf
+        self._shut = self._refused = -inf
         self._timer: asyncio.Task[None] | None = None
         self._rings = inf
         self._begun = clock.monotonic()
@@ -269,6 +269,7 @@ class Budget:
         if "date" in headers:
             self._apply_date()
         if status == 429:  # noqa: PLR2004 (Too Many Requests)
+            self._refused = now
             self._shut = max(self._shut, now + self._choose_wait(headers))
             self._others.shut(self._shut, self._turns)
         else:
@@ -308,6 +309,11 @@ class Budget:
         """Estimate how many seconds a request of this urgency would wait if no other did."""
         now = self._clock.monotonic()
         return self._opens(urgency, now) - now
+
+    @property
+    def since_refusal(self) -> float:
+        """Seconds since the API last refused a request because a quota was spent (429)."""
+        return self._clock.monotonic() - self._refused
 
     @property
     def left(self) -> int:

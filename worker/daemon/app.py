@@ -153,8 +153,8 @@ class App:
             self._been_ready = True
         elif not self._told <= (told or frozenset()):
             begins = found.reasons == ("nothing_read",) and not self._been_ready
-            reasons, why = ", ".join(found.reasons), "; ".join(found.why)
-            (self.log.info if begins else self.log.warning)("not ready", reasons=reasons, why=why)
+            reasons, why, warnings = ", ".join(found.reasons), "; ".join(found.why), "; ".join(found.warnings)
+            (self.log.info if begins else self.log.warning)("not ready", reasons=reasons, why=why, warnings=warnings)
 
     def check_readiness(self) -> Readiness:
         """Return whether the work is being done, and why not."""
@@ -231,7 +231,8 @@ class App:
         for worker in self.workers:
             yield from (field.says for field in self._find_missing(worker, needed=False))
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
-            yield from warn_of_spending(connection.budget.estimate_wait(Urgency.HEAD))
+            budget = connection.budget
+            yield from warn_of_spending(budget.estimate_wait(Urgency.HEAD), budget.since_refusal)
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"

@@ -32,6 +32,8 @@ SILENT = 20.0
 """Seconds for which the API may leave every request unanswered."""
 SPENT = 5.0
 """Seconds for which reading may wait for the budget before anybody is told."""
+REFUSED_LATELY = 60.0
+"""Seconds for which a refusal for a spent quota (429) is told after it."""
 TOLD = 30.0
 """Seconds for which a reason is told after it is gone, so that one that comes and goes is seen."""
 KEEPERS: dict[Keeper, str] = {
@@ -70,8 +72,11 @@ def find_silence(account: str, silent: float) -> Iterator[Reason]:
         yield Reason("api_silent", account, says)
 
 
-def warn_of_spending(wait: float) -> Iterator[str]:
-    """Yield that the budget is spent, when reading the newest mail would wait for it."""
+def warn_of_spending(wait: float, since_refusal: float) -> Iterator[str]:
+    """Yield that reading the newest mail would wait for the budget, or that others spend the quota."""
+    if since_refusal < REFUSED_LATELY:
+        then = "somebody else spends its quota: see who uses this credential or this address, or lower WORKER_BUDGET"
+        yield f"the API answered 429 (too many requests) {since_refusal:.0f} s ago; {then}"
     if wait > SPENT:
         then = "see who else uses this credential, or raise WORKER_BUDGET if the API allows more"
         yield f"the request budget is spent, and nothing is read for another {wait:.0f} s: {then}"
