@@ -184,7 +184,7 @@ class Budget:
         most = self._all.limit - (not used)
         self._held = min(len(given), most)
         self._all.starts.extend([self._begun] * self._held)
-        return given[-self._all.limit :]
+        return given[-(self._all.limit + 1) :]  # with the exception, so that a successor knows that it was used
 
     def space_out(self, part: float) -> float:
         """Return the seconds between two requests of a caller that takes at most this part of the share."""
