@@ -73,6 +73,7 @@ def test_the_strict_linter_finds_nothing(values: dict[str, Any]) -> None:
     assert [each["error"] for each in found["messages"]] == ["icon is recommended"]
 
 
+@pytest.mark.slow
 @each("version", ["1.25", "1.34", "1.37"])
 @each("values", [GIVEN, EXISTING])
 def test_every_object_is_what_kubernetes_expects(values: dict[str, Any], version: str) -> None:

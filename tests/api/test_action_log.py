@@ -70,6 +70,7 @@ def read(log: Log) -> list[str]:
     return [line.status for line in quickly(lambda: client(log).investigate.action_log("id")).entries]
 
 
+@pytest.mark.slow
 @each("length", [0, 1, 20, 21, 999, 1000, 1001, 2000, 2500])
 @each("pages", ["whole", "small", "bare", "none"])
 def test_an_action_log_is_read_to_its_end_with_pages_or_without(length: int, pages: str) -> None:

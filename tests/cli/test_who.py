@@ -73,6 +73,7 @@ def name_all() -> list[str]:
     return asyncio.run(take())
 
 
+@pytest.mark.slow
 def test_the_name_of_the_place_is_on_record(shell: Shell) -> None:
     waits(draft("m1", "one"), draft("m2", "two"))
     shell.set(WORKER_ACTOR="the desk")

@@ -102,6 +102,7 @@ async def test_a_list_entry_for_a_time_ends_with_the_removal_of_what_we_made(act
     assert [one.operation for one in desk.world.effects] == [f"{name}.create", f"{name}.delete"]
 
 
+@pytest.mark.slow
 @each("kind", ["lost", "html_after", "html", "reset", "paced"])
 async def test_the_end_of_what_was_let_through_comes_exactly_once(kind: str) -> None:
     desk = Desk(lag=5)
@@ -157,6 +158,7 @@ async def test_what_did_not_happen_is_tried_again_as_soon_as_that_is_known(kind:
     assert sorted(desk.ours()) == sorted(mail.id for mail in mails)
 
 
+@pytest.mark.slow
 @each(
     ("action", "operation", "path"),
     [

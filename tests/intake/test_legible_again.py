@@ -34,6 +34,7 @@ async def tell_ends(room: Room) -> list[str]:
     return [one["digest"] for one in told if one["verb"] == "record read"]
 
 
+@pytest.mark.slow
 @each("was_known", [False, True])
 @each("fault", FAULTS)
 async def test_the_overlap_ends_a_bad_hour(fault: str, was_known: bool) -> None:  # noqa: FBT001

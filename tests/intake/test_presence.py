@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.cells import each
 from worker.intake.presence import FORGOTTEN, MISSED, USUAL, FieldWatch, Presence, Shape, describe_shape
@@ -69,6 +70,7 @@ def feed_of(kind: str) -> Feed:
     return feed
 
 
+@pytest.mark.slow
 @each("kind", TRIGGERS)
 @each("how", ["renamed", "absent", "null"])
 def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind: str, how: str) -> None:
@@ -84,6 +86,7 @@ def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind:
     assert silent == []
 
 
+@pytest.mark.slow
 @each("kind", TRIGGERS)
 def test_a_field_that_one_record_in_a_thousand_lacks_is_watched_and_not_missed(kind: str) -> None:
     wrong = []
