@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from tests.daemon import test_reasons as reasons
 from tests.daemon.bench import Bench
@@ -19,6 +20,15 @@ NAMES = """
     def names(message: Message) -> Move | None:
         "Look at where it came from."
         return Move("JunkEmail") if message.{name} else None
+"""
+
+LOOKS = """
+    from worker import ActionLog
+
+    @rule
+    def looks(message: Message, fact: {fact}) -> Move | None:
+        "Look at a fact."
+        return Move("JunkEmail") if {code} else None
 """
 
 
@@ -95,3 +105,36 @@ async def test_mail_that_comes_with_the_field_again_ends_it(bench: Bench) -> Non
         bench.world.add_message(sender="ada@c0rp.example")
         await app.workers[0].intakes[0].read_head()
         assert list(app.workers[0].intakes[0].fields.find_losses(time.time())) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "group", "path", "code"),
+    [
+        ("Detection", "Detection", "links", "fact.links"),
+        ("Trace", "Trace", "inbound.lines", "fact.inbound.lines"),
+        ("ActionLog", "ActionLog MOVE", "properties.folder", "any(line.folder for line in fact.entries)"),
+    ],
+)
+async def test_a_field_of_a_fact_is_missed_if_a_rule_needs_it_and_is_back(
+    bench: Bench, fact: str, group: str, path: str, code: str
+) -> None:
+    bench.world, name = Trapped(now=time.time), path.rpartition(".")[2].encode()
+    rule_files(bench.rules, looks=LOOKS.format(fact=fact, code=code))
+    bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"%s":' % name, b'"renamed":'))
+    async with bench.api(), bench.app() as app:
+        await open_with(app, {group: FieldMemory(there={path: reasons.lacking_so_far()})})
+        await ask_for_fact(bench, app)
+        (told,) = app.find_reasons()
+        assert told.startswith(f"{fact}: {path} is missing in the last {MISSED} records of {group} that")
+        assert "which looks needs" in told
+        bench.world.trap = None
+        await ask_for_fact(bench, app)
+        assert app.find_reasons() == ()
+
+
+async def ask_for_fact(bench: Bench, app: App) -> None:
+    """Let a mail arrive that has been moved, and a rule ask for a fact about it."""
+    mail = bench.world.add_message(sender="ada@c0rp.example")
+    bench.world.move_by_hand(mail.id, "JunkEmail")
+    await app.workers[0].intakes[0].read_head()
+    await app.workers[0].held.step()

@@ -101,12 +101,16 @@ async def rename_field(bench: Bench, app: App) -> None:
 
 async def lack_field(bench: Bench, ledger: Ledger) -> None:
     """Let the ledger remember a field that all mail had but for the last, and one more arrive without it."""
-    since = time.time() - 60
-    track = Track(usual=True, pace=0.1, missed=MISSED - 1, since=since, doubted=since, last=since + 10)
-    await ledger.keep_presence(ACCOUNT, {"messages": FieldMemory(there={"sender": track})})
+    await ledger.keep_presence(ACCOUNT, {"messages": FieldMemory(there={"sender": lacking_so_far()})})
     assert isinstance(bench.world, Trapped)
     bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"from":', b'"from_address":'))
     bench.world.add_message(sender="ada@c0rp.example")
+
+
+def lacking_so_far() -> Track:
+    """Return what is remembered of a field that all records had but for the last: one more, and it is missed."""
+    since = time.time() - 60
+    return Track(usual=True, pace=0.1, missed=MISSED - 1, since=since, doubted=since, last=since + 10)
 
 
 async def hold_event(_: Bench, app: App) -> None:

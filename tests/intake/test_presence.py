@@ -8,10 +8,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from tests.cells import each
-from worker.intake.presence import FORGOTTEN, MISSED, USUAL, FieldWatch, Presence, Shape, describe_shape
-from worker.language.models import TRIGGERS
+from worker.intake.presence import (
+    FORGOTTEN,
+    KINDS,
+    MISSED,
+    SAVED,
+    USUAL,
+    FactWatch,
+    FieldWatch,
+    Presence,
+    Shape,
+    describe_shape,
+)
 from worker.ledger.presence import Track
 from worker.ledger.values import Reading, Sight, Thing
 
@@ -32,7 +43,7 @@ def fill(shape: Shape) -> Json:
     return {name: fill(shape.held[path]) if path in shape.held else "x" for path, name in names.items()}
 
 
-EVERY = [(kind, path) for kind in TRIGGERS for path in list_fields(describe_shape(TRIGGERS[kind]))]
+EVERY = [(kind, path) for kind in KINDS for path in list_fields(describe_shape(KINDS[kind]))]
 
 
 def change(record: Json, path: str, how: str) -> Json:
@@ -49,7 +60,7 @@ class Feed:
 
     def __init__(self, kind: str) -> None:
         self.presence, self.now = Presence("messages", kind), BEGIN
-        self.whole = fill(describe_shape(TRIGGERS[kind]))
+        self.whole = fill(describe_shape(KINDS[kind]))
 
     def bring(self, record: Json, times: int = 1, every: float = PACE) -> None:
         """Bring a record so many times, on one page."""
@@ -71,11 +82,11 @@ def feed_of(kind: str) -> Feed:
 
 
 @pytest.mark.slow
-@each("kind", TRIGGERS)
+@each("kind", KINDS)
 @each("how", ["renamed", "absent", "null"])
 def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind: str, how: str) -> None:
     silent = []
-    for path in list_fields(describe_shape(TRIGGERS[kind])):
+    for path in list_fields(describe_shape(KINDS[kind])):
         feed = feed_of(kind)
         feed.bring(change(feed.whole, path, how), MISSED - 1)
         before = feed.lost
@@ -87,10 +98,10 @@ def test_a_field_that_has_gone_from_all_records_is_missed_until_it_is_back(kind:
 
 
 @pytest.mark.slow
-@each("kind", TRIGGERS)
+@each("kind", KINDS)
 def test_a_field_that_one_record_in_a_thousand_lacks_is_watched_and_not_missed(kind: str) -> None:
     wrong = []
-    for path in list_fields(describe_shape(TRIGGERS[kind])):
+    for path in list_fields(describe_shape(KINDS[kind])):
         feed = feed_of(kind)
         for _ in range(3):
             feed.bring(change(feed.whole, path, "absent"))
@@ -170,3 +181,26 @@ def test_only_what_is_new_and_young_counts_and_of_a_full_page_only_some() -> Non
 def test_clean_mail_counts_apart_but_not_what_only_lacks_its_verdict() -> None:
     mail = sight(verdict="NONE"), sight(verdict="NONE", detection_reasons=["a young domain"]), sight()
     assert (looked(*mail), looked(*mail, group="clean messages")) == (2, 1)
+
+
+def note(fact: str, *results: object, age: float = 0.0, times: int = 1) -> dict[str, int]:
+    """Return how many records of each group count, when a fact came as these results so many times."""
+    watch, raws = FactWatch(fact), [Raw(msgspec.json.encode(one)) for one in results]
+    for _ in range(times):
+        watch.note(raws, BEGIN - age, BEGIN)
+    tracks = {group: tuple(memory.there.values()) for group, memory in watch.memories.items()}
+    return {group: max(track.looked for track in found) for group, found in tracks.items() if found}
+
+
+def test_a_fact_counts_while_its_mail_is_young_and_only_some_of_many_do() -> None:
+    assert note("Detection", {"links": []}) == {"Detection": 1}
+    assert note("Detection", {"links": []}, age=4000) == {}
+    assert note("Trace", {"inbound": None}, times=1000) == {"Trace": SAVED}
+
+
+def test_of_an_action_log_one_line_of_each_known_operation_counts() -> None:
+    lines = [{"operation": name, "status": "OK"} for name in ("MOVE", "MOVE", "NEW", ["MOVE"])]
+    assert note("ActionLog", lines, [{"operation": "PREVIEW"}, "no line", {}]) == {
+        "ActionLog MOVE": 1,
+        "ActionLog PREVIEW": 1,
+    }

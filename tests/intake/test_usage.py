@@ -46,3 +46,32 @@ def test_a_rule_of_which_the_file_cannot_be_read_by_now_may_use_any_field(now: s
     if content := NOW[now]:
         (tmp_path / "takes.py").write_bytes(content)
     assert find_users(rules, "Message", "subject") == ("takes",)
+
+
+ASKS = """
+    from worker import ActionLog
+
+    @rule
+    def asks(message: Message, detection: Detection, log: ActionLog) -> Move | None:
+        "Look at facts."
+        return Move("JunkEmail") if detection.links or log.entries[0].folder else None
+
+    @rule
+    def hears(message: Message) -> Move | None:
+        "Ask for no fact."
+        return Move("JunkEmail")
+"""
+USED = {
+    ("Detection", "links"): True,
+    ("Detection", "headers"): False,
+    ("Trace", "inbound.lines"): False,
+    ("ActionLog", "properties.folder"): True,
+    ("ActionLog", "properties"): True,
+    ("ActionLog", "properties.service"): False,
+}
+
+
+@each(("fact", "path"), USED)
+def test_a_rule_uses_what_it_takes_from_the_facts_that_it_asks_for(fact: str, path: str, tmp_path: Path) -> None:
+    rules = [rule.info for rule in load(rule_files(tmp_path, asks=ASKS)).rules]
+    assert find_users(rules, fact, path) == (("asks",) if USED[fact, path] else ())

@@ -14,7 +14,8 @@ from tests.support import Meddle, garbling
 from worker import History, Move, Notify, Raw, Trace, sample
 from worker.api import Request, Response
 from worker.errors import Permanent, ServerFault
-from worker.judging.facts import OF_A_MESSAGE, SHARED
+from worker.intake.presence import FACTS as WATCHED
+from worker.judging.facts import OF_A_MESSAGE, SHARED, Facts
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS, MESSAGE_FACTS
@@ -44,6 +45,17 @@ def asks(fact: str, *then: AnyAction) -> Callable[[Event], Said]:
 def test_every_fact_can_be_asked_for_and_costs_what_is_promised() -> None:
     assert SHARED.keys() | OF_A_MESSAGE.keys() == FACTS.keys()
     assert OF_A_MESSAGE.keys() == MESSAGE_FACTS.keys()
+
+
+async def test_what_a_fact_came_as_is_shown_once_it_came_unless_it_is_made_of_what_is_watched_elsewhere() -> None:
+    room, shown = Room(), list[tuple[str, int]]()
+    facts = Facts(room.client, room.clock, lambda fact, came, at: shown.extend((fact, int(at)) for _ in came))
+    detected, clean = room.world.add_message(), room.world.add_message(disposition="NONE")
+    for fact in sorted(OF_A_MESSAGE):
+        await facts.ask(fact, detected.encode(detected.now))
+    await facts.ask("Detection", clean.encode(clean.now))
+    assert shown == [(fact, int(detected.scanned)) for fact in sorted(WATCHED)]
+    assert WATCHED.keys() == MESSAGE_FACTS.keys() - {"Raw", "History"}
 
 
 @pytest.mark.parametrize("fact", ["Raw", "Trace", "History"])

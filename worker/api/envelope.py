@@ -122,6 +122,17 @@ read_info = msgspec.json.Decoder(ResultInfo | None, strict=False).decode
 """Takes counts as text, too; a cursor is left as it came."""
 
 
+def show(read: Reader[T], on_raw: Reader[object]) -> Reader[T]:
+    """Return a reader that also hands a result on as it came, once that could be read."""
+
+    def read_and_show(result: Raw) -> T:
+        found = read(result)
+        on_raw(result)
+        return found
+
+    return read_and_show
+
+
 def records(result: Raw) -> list[Raw]:
     """Return the records of a list, told apart by their brackets where the list is not JSON as a whole."""
     try:

@@ -23,6 +23,7 @@ from worker.api.envelope import (
     nothing,
     read_total,
     records,
+    show,
 )
 from worker.api.models import Preview
 from worker.api.pacing import Urgency
@@ -208,16 +209,17 @@ class Investigate:
         urgency: Urgency = Urgency.FACTS,
         *,
         submission: bool = False,
+        on_raw: Reader[object] = nothing,
     ) -> ActionLog:
         """Return all operations on a message, oldest first; entries without a time come last.
 
         An entry that cannot be decoded is a ServerFault, because without it an operation could be repeated. So is a log
         that the API does not show to its end.
         """
-        found, last = list[LogEntry](), list[LogEntry]()
+        found, last, read = list[LogEntry](), list[LogEntry](), show(_read_lines, on_raw)
         for page in count(1):
             query = (*_select_store(submission), ("page", str(page)), ("per_page", str(LOG_PAGE)))
-            answer = await self._ask(id, "/action_log", _read_lines, urgency, query)
+            answer = await self._ask(id, "/action_log", read, urgency, query)
             if last and answer.result[: len(last)] == last:  # whoever knows no pages shows the same each time
                 return _sort_log(_check_whole(max(found, answer.result, key=len), answer))
             found, last = [*found, *answer.result], answer.result
@@ -225,17 +227,23 @@ class Investigate:
                 break
         return _sort_log(found)
 
-    async def detections(self, id: str, urgency: Urgency = Urgency.FACTS) -> Detection:  # noqa: A002
+    async def detections(
+        self,
+        id: str,  # noqa: A002
+        urgency: Urgency = Urgency.FACTS,
+        *,
+        on_raw: Reader[object] = nothing,
+    ) -> Detection:
         """Return why a message was detected; raise NotFound for one that was not."""
-        return await self._read(id, "/detections", detection, urgency)
+        return await self._read(id, "/detections", show(detection, on_raw), urgency)
 
     async def raw(self, id: str, urgency: Urgency = Urgency.FACTS) -> str:  # noqa: A002
         """Return the raw text of a detected mail (EML); raise NotFound for one that was not detected."""
         return (await self._read(id, "/raw", raw_mail, urgency)).raw
 
-    async def trace(self, id: str, urgency: Urgency = Urgency.FACTS) -> Trace:  # noqa: A002
+    async def trace(self, id: str, urgency: Urgency = Urgency.FACTS, *, on_raw: Reader[object] = nothing) -> Trace:  # noqa: A002
         """Return the log of the mail servers about a message; more may come while a part is pending."""
-        return await self._read(id, "/trace", trace, urgency)
+        return await self._read(id, "/trace", show(trace, on_raw), urgency)
 
     async def preview(self, id: str, urgency: Urgency = Urgency.FACTS) -> Preview:  # noqa: A002
         """Return a picture of a detected mail; this adds an entry to its action log."""

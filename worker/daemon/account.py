@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple
+
+from msgspec import Raw
 
 from worker.api import Budget, Client, Clock, HttpTransport, Urgency
 from worker.audit.announcements import Terms
@@ -13,6 +15,7 @@ from worker.audit.deliveries import Deliveries
 from worker.daemon.fields import Fields
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
+from worker.intake.presence import FACTS, FactWatch, GroupWatch
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source, Submissions
@@ -86,19 +89,21 @@ class AccountWorker:
             observer=services.outlets.metrics,
         )
         self.wake, self.integration = own.wake, Integration(own)
+        self._facts = {fact: FactWatch(fact) for fact in FACTS}
         sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
         self.intakes, self.held, self.executor = build_loops(
             own,
             services.timing,
             sources=[(source, _choose_pace(source, services.settings)) for source in sources],
-            facts=Facts(client, services.clock),
+            facts=Facts(client, services.clock, self._note_fact),
             rules=services.host,
             standing=self.read_standing,
             notify=services.channels.notify,
         )
 
         self.unreadable = UnreadableRecords(own, self.intakes)
-        self.fields = Fields(own, self.intakes, services.outlets.log)
+        watches = (*(intake.fields for intake in self.intakes), *self._facts.values())
+        self.fields = Fields(own, watches, services.outlets.log)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
     @property
@@ -143,6 +148,17 @@ class AccountWorker:
         """The sources that nobody needs now."""
         needed = self.needed
         return tuple(intake for intake in self.intakes if intake not in needed)
+
+    def list_watches(self) -> Iterator[tuple[str, GroupWatch]]:
+        """Yield what watches the fields of the sources that are read, and of the facts that rules ask for, by name."""
+        yield from ((self.name_source(intake), intake.fields) for intake in self.needed)
+        rules = self._services.host.bundle.rules
+        asked = {fact for rule in rules if rule.mode is not OFF for fact in rule.facts}
+        yield from ((self._prefix + fact, watch) for fact, watch in self._facts.items() if fact in asked)
+
+    def _note_fact(self, fact: str, results: Sequence[Raw], scanned: float) -> None:
+        """Look at the fields of a fact that has been read."""
+        self._facts[fact].note(results, scanned, self._services.clock.now())
 
     async def look_for_requests(self) -> None:
         """See whether a request for another verdict has no end yet: submissions tell what becomes of it."""

@@ -190,8 +190,8 @@ class App:
     def _find_missing(self, worker: AccountWorker, *, needed: bool) -> Iterator[MissingField]:
         """Yield the fields that have gone from what an account brings: those that somebody needs, or the others."""
         rules, now = self.services.host.bundle.rules, self.services.clock.now()
-        for intake in worker.needed:
-            found = find_missing(intake, worker.name_source(intake), rules, now)
+        for name, watch in worker.list_watches():
+            found = find_missing(watch, name, rules, now)
             yield from (field for field in found if field.is_needed == needed)
 
     def _collect_troubles(self) -> Iterator[Trouble]:

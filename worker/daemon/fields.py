@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from worker.intake.presence import Loss
-from worker.intake.reader import Intake
+from worker.intake.presence import GroupWatch, Loss
 from worker.intake.usage import find_users, is_own
 from worker.judging.services import AccountServices
 from worker.language.rules import RuleInfo
@@ -28,36 +27,35 @@ class MissingField(NamedTuple):
 class Fields:
     """Remembers which fields the records of an account have."""
 
-    def __init__(self, services: AccountServices, intakes: Sequence[Intake], log: Log) -> None:
+    def __init__(self, services: AccountServices, watches: Sequence[GroupWatch], log: Log) -> None:
         """Begin without a memory; it is in the ledger."""
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
-        self._intakes, self._log = intakes, log
+        self._watches, self._log = watches, log
         self._begun = False
 
     async def recall(self) -> None:
         """Go on with what the ledger remembers."""
         memories = await self._ledger.read_presence(self._account)
-        for intake in self._intakes:
-            intake.fields.recall(memories)
+        for watch in self._watches:
+            watch.recall(memories)
         self._begun = True
 
     async def keep(self) -> float:
         """Let the ledger remember, and give up what has been gone for long; return the seconds until the next time."""
         if not self._begun:
             await self.recall()
-        for field in [field for intake in self._intakes for field in intake.fields.forget_lost(self._clock.now())]:
+        for field in [field for watch in self._watches for field in watch.forget_lost(self._clock.now())]:
             self._log.warning("a field is given up: it has been missing for 7 days", field=field)
-        kept = {group: one for intake in self._intakes for group, one in intake.fields.memories.items()}
+        kept = {group: one for watch in self._watches for group, one in watch.memories.items()}
         await self._ledger.keep_presence(self._account, kept)
         return EVERY
 
 
-def find_missing(intake: Intake, name: str, rules: Iterable[RuleInfo], now: float) -> Iterator[MissingField]:
-    """Yield each field that has gone from a source of this name."""
+def find_missing(watch: GroupWatch, name: str, rules: Iterable[RuleInfo], now: float) -> Iterator[MissingField]:
+    """Yield each field that has gone from a source or a fact of this name."""
     rules = tuple(rules)
-    for loss in intake.fields.find_losses(now):
-        kind = intake.source.kind
-        users, own = find_users(rules, kind, loss.path), is_own(kind, loss.path)
+    for loss in watch.find_losses(now):
+        users, own = find_users(rules, watch.kind, loss.path), is_own(watch.kind, loss.path)
         needing = " and ".join(filter(None, ("the worker itself" * own, ", ".join(users))))
         says = f"{name}: {describe_loss(loss)}, which {needing or 'no rule'} needs: {ADVICE}"
         yield MissingField(f"{name} {loss.group} {loss.path}", says, bool(needing))

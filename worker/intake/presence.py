@@ -7,13 +7,16 @@ is that it was always there before. A few records are looked at, which costs nex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple, cast
+from itertools import chain
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
+from msgspec import Raw
 from msgspec.inspect import StructType
 
+from worker.api.investigate import WireLogEntry
 from worker.language.base import Noun, get_older
-from worker.language.models import TRIGGERS
+from worker.language.models import TRIGGERS, Detection, Trace
 from worker.language.reading import HOSTILE, describe, find_struct
 from worker.ledger.presence import FieldMemory, Memories, Track
 from worker.ledger.values import Sight
@@ -46,7 +49,13 @@ LIST_OLDER = {"modified_at": "last_modified"}
 CLEAN = "clean {}"
 JUDGED = ("detection_reasons", "threat_categories")
 """What only mail has that was judged to be more than clean."""
+T = TypeVar("T")
 Record = Mapping[str, object]
+FACTS: dict[str, type[Noun]] = {"Detection": Detection, "ActionLog": WireLogEntry, "Trace": Trace}
+"""The facts that are watched, and what the API sends of them: of an action log, its lines."""
+KINDS = TRIGGERS | FACTS
+OPERATIONS = ("MOVE", "PREVIEW", "QUARANTINE_RELEASE", "RECLASSIFY", "RELEASE", "SUBMISSION")
+"""Lines of an action log are watched by these, as they decide which fields a line has."""
 
 
 class Shape(NamedTuple):
@@ -109,17 +118,17 @@ class Presence:
     def __init__(self, group: str, kind: str) -> None:
         """Begin without a memory."""
         self.memory = FieldMemory()
-        self._group, self._shape = group, describe_shape(TRIGGERS[kind])
+        self._group, self._shape = group, describe_shape(KINDS[kind])
         self._saved, self._counted = SAVED, 0.0
         self._minutes = set[int]()
 
-    def choose(self, sights: Sequence[Sight], now: float) -> Sequence[Sight]:
+    def choose(self, came: Sequence[T], now: float) -> Sequence[T]:
         """Return as many of these as may be looked at by now, spread over all of them."""
         self._saved = min(SAVED, self._saved + max(0.0, now - self._counted) * A_SECOND)
         self._counted = now
-        if not sights or not (allowed := min(int(self._saved), OF_A_PAGE)):
+        if not came or not (allowed := min(int(self._saved), OF_A_PAGE)):
             return ()
-        chosen = sights[:: -(-len(sights) // allowed)]
+        chosen = came[:: -(-len(came) // allowed)]
         self._saved -= len(chosen)
         return chosen
 
@@ -272,20 +281,51 @@ def _walk(shape: Shape, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
 
 def _decode(raw: bytes) -> Record | None:
     """Decode a record; None for one that is damaged, which is told elsewhere."""
+    return next(iter(_list_records(raw)), None)
+
+
+def _list_records(raw: bytes | Raw) -> list[Record]:
+    """Decode a list of records, or a single one; what is damaged is told elsewhere."""
     try:
-        record = msgspec.json.decode(raw)
+        found: object = msgspec.json.decode(raw)
     except HOSTILE:
-        return None
-    return record if isinstance(record, dict) else None
+        return []
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 
 
-class FieldWatch:
+class GroupWatch:
+    """Watches the fields of what a source or a fact brings, in groups of records that have the same fields."""
+
+    def __init__(self, kind: str, groups: Iterable[str]) -> None:
+        """Begin without a memory."""
+        self.kind = kind
+        self._groups = {group: Presence(group, kind) for group in groups}
+
+    def find_losses(self, now: float) -> list[Loss]:
+        """Return each field that all records had and none has any more."""
+        return [loss for presence in self._groups.values() for loss in presence.find_losses(now)]
+
+    def forget_lost(self, now: float) -> list[str]:
+        """Forget what has been gone for long, and return what that was."""
+        return [f"{path} of {group}" for group, one in self._groups.items() for path in one.forget_lost(now)]
+
+    @property
+    def memories(self) -> Memories:
+        """What is remembered, by the group of records."""
+        return {group: presence.memory for group, presence in self._groups.items()}
+
+    def recall(self, memories: Memories) -> None:
+        """Go on with what was remembered before."""
+        for group, presence in self._groups.items():
+            presence.memory = memories.get(group, presence.memory)
+
+
+class FieldWatch(GroupWatch):
     """Watches the fields of one source: clean mail and detections apart, as rules decide which of them are read."""
 
     def __init__(self, source: str, kind: str) -> None:
         """Begin without a memory."""
-        groups = (source, CLEAN.format(source)) if kind == "Message" else (source,)
-        self._groups = {group: Presence(group, kind) for group in groups}
+        super().__init__(kind, (source, CLEAN.format(source)) if kind == "Message" else (source,))
         self._source = source
 
     def note(self, sights: Sequence[Sight], now: float) -> None:
@@ -306,20 +346,20 @@ class FieldWatch:
         for belongs, pairs in found.items():
             self._groups[belongs].note([record for record, _ in pairs], [at for _, at in pairs], weight)
 
-    def find_losses(self, now: float) -> list[Loss]:
-        """Return each field that all records had and none has any more."""
-        return [loss for presence in self._groups.values() for loss in presence.find_losses(now)]
 
-    def forget_lost(self, now: float) -> list[str]:
-        """Forget what has been gone for long, and return what that was."""
-        return [f"{path} of {group}" for group, one in self._groups.items() for path in one.forget_lost(now)]
+class FactWatch(GroupWatch):
+    """Watches the fields of one fact; lines of action logs by their operations."""
 
-    @property
-    def memories(self) -> Memories:
-        """What is remembered, by the group of records."""
-        return {group: presence.memory for group, presence in self._groups.items()}
+    def __init__(self, fact: str) -> None:
+        """Begin without a memory."""
+        super().__init__(fact, map(f"{fact} {{}}".format, OPERATIONS) if fact == "ActionLog" else (fact,))
 
-    def recall(self, memories: Memories) -> None:
-        """Go on with what was remembered before."""
-        for group, presence in self._groups.items():
-            presence.memory = memories.get(group, presence.memory)
+    def note(self, results: Iterable[Raw], scanned: float, now: float) -> None:
+        """Look at what a fact came as, if its mail was scanned lately: of a log, at one line of each operation."""
+        records = chain.from_iterable(map(_list_records, results)) if scanned >= now - FRESH else ()
+        for group, record in {self._name_group(record): record for record in records}.items():
+            if (presence := self._groups.get(group)) and presence.choose((record,), now):
+                presence.note((record,), (now,))
+
+    def _name_group(self, record: Record) -> str:
+        return f"{self.kind} {record.get('operation')}" if self.kind == "ActionLog" else self.kind

@@ -1,4 +1,4 @@
-"""Usage: who depends on a field of what a source brings, as far as the code of the rules says so."""
+"""Usage: who depends on a field of what a source or a fact brings, as far as the code of the rules says so."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import fields
 
+from worker.intake.presence import KINDS, describe_shape
 from worker.intake.sources import ReportKey, SubmissionKey
 from worker.language.base import Noun, get_keys
 from worker.language.models import DISPOSITION_OF, TRIGGERS
@@ -28,14 +29,14 @@ OWN: dict[str, tuple[type[Noun], ...]] = {
 @cache
 def is_own(kind: str, path: str) -> bool:
     """Tell whether the worker itself needs a field."""
-    own = {field.name for part in OWN[kind] for field in fields(part)} | {*get_keys(TRIGGERS[kind])}
+    own = {field.name for part in OWN.get(kind, ()) for field in fields(part)} | {*get_keys(KINDS[kind])}
     return path in own
 
 
 def find_users(rules: Iterable[RuleInfo], kind: str, path: str) -> tuple[str, ...]:
-    """Return the rules that may use a field of their event."""
-    about = (rule for rule in rules if rule.trigger == kind and rule.mode is not OFF)
-    return tuple(rule.name for rule in about if may_use(rule, TRIGGERS[kind], path))
+    """Return the rules that may use a field of their event, or of a fact that they ask for."""
+    about = (rule for rule in rules if kind in {rule.trigger, *rule.facts} and rule.mode is not OFF)
+    return tuple(rule.name for rule in about if may_use(rule, KINDS[kind], path))
 
 
 def may_use(rule: RuleInfo, kind: type[Noun], path: str) -> bool:
@@ -51,10 +52,15 @@ def may_use(rule: RuleInfo, kind: type[Noun], path: str) -> bool:
 
 @cache
 def _list_names(kind: type[Noun], path: str) -> frozenset[str]:
-    """Return the names by which a rule reads a field: its own, and those of the properties that read it."""
-    own = path.rpartition(".")[2]
+    """Return the names by which a rule reads a field: its own, those of the properties that read it, and what it holds.
+
+    What the line of an action log holds, rules read as fields of the line.
+    """
+    own, shape = path.rpartition(".")[2], describe_shape(kind)
     members = ((name, getattr(kind, name)) for name in dir(kind))
-    return frozenset({own, *(name for name, one in members if isinstance(one, property) and own in _list_reads(one))})
+    reading = (name for name, one in members if isinstance(one, property) and own in _list_reads(one))
+    held = shape.held[path].written if path in shape.held else ()
+    return frozenset({own, *reading, *(inner.rpartition(".")[2] for inner in held)})
 
 
 def _list_reads(member: property) -> tuple[str, ...]:

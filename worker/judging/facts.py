@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from math import inf
 from typing import Generic, NamedTuple, TypeVar
@@ -33,6 +33,8 @@ LONGEST_ADDRESS, SUBJECT = 320, 500
 """Characters of an address, and of a subject, that a search takes."""
 
 Known = TypeVar("Known", bound=Noun)
+OnRead = Callable[[str, Sequence[msgspec.Raw], float], None]
+"""Is shown what a fact came as: its name, the API's results, and when its mail was scanned."""
 
 
 class MissingMessage(NotFound):
@@ -122,9 +124,10 @@ class AccountList(Generic[Known]):
 class Facts:
     """Fetches facts of one account, and caches the account's lists for five minutes."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, on_read: OnRead = lambda *_: None) -> None:
         self._client = client
         self._clock = clock
+        self._on_read = on_read
         self._said: dict[str, tuple[Noun, bytes]] = {}
         self._policies = AccountList(self._read_policies, clock)
         self._registry = AccountList(self._read_registry, clock)
@@ -149,13 +152,15 @@ class Facts:
     async def detection(self, message: Message) -> Detection:
         """Return why a message was detected; empty for clean mail."""
         try:
-            return await self._client.investigate.detections(message.id)
+            with self._show("Detection", message) as on_raw:
+                return await self._client.investigate.detections(message.id, on_raw=on_raw)
         except NotFound:
             return Detection()
 
     async def action_log(self, message: Message) -> Noun:
         """Return the operations on a message after delivery."""
-        return await self._client.investigate.action_log(message.id, Urgency.FACTS)
+        with self._show("ActionLog", message) as on_raw:
+            return await self._client.investigate.action_log(message.id, on_raw=on_raw)
 
     async def raw(self, message: Message) -> Raw:
         """Return the mail itself, empty for clean mail; long mail is parsed in a thread."""
@@ -167,7 +172,15 @@ class Facts:
 
     async def trace(self, message: Message) -> Trace:
         """Return how a message came in and was passed on."""
-        return await self._client.investigate.trace(message.id)
+        with self._show("Trace", message) as on_raw:
+            return await self._client.investigate.trace(message.id, on_raw=on_raw)
+
+    @contextmanager
+    def _show(self, fact: str, message: Message) -> Iterator[Callable[[msgspec.Raw], None]]:
+        """Show what a fact comes as, once it has come as a whole."""
+        came = list[msgspec.Raw]()
+        yield came.append
+        self._on_read(fact, came, epoch(message.scanned_at))
 
     async def history(self, message: Message) -> History:
         """Return earlier mail from the same address within 30 days; empty when the sender is no address."""
