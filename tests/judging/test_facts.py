@@ -261,6 +261,16 @@ async def test_a_list_in_which_no_entry_has_a_name_is_a_fault_and_no_empty_list(
         await room.facts.policies()
 
 
+@pytest.mark.parametrize("flag", ["is_acceptable_sender", "is_trusted_sender", "is_exempt_recipient"])
+async def test_an_allow_policy_that_does_not_say_what_it_allows_protects_its_sender(flag: str) -> None:
+    room = Room()
+    room.world.add_entry("allow_policies", pattern="a@b.example", pattern_type="EMAIL", **{flag: True})
+    assert (await room.facts.policies()).protects("a@b.example") == ("allow policies" if "sender" in flag else "")
+    room.meddle = changing("allow_policies", **{flag: None})
+    room.clock.advance(301)
+    assert (await room.facts.policies()).protects("a@b.example") == "allow policies"
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [*product(["name", "email", "is_email_regex"], [{"is": "an object"}]), ("name", None), ("email", None)],

@@ -18,7 +18,7 @@ from worker.escaping import escape
 from worker.judging.mime import parse_mail
 from worker.language.base import Noun
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
-from worker.language.policies import Policies, Registry
+from worker.language.policies import AllowPolicy, Policies, Registry
 from worker.language.reading import HOSTILE, read
 from worker.language.times import epoch
 
@@ -240,7 +240,7 @@ class Facts:
         settings = self._client.settings
         domains, allowed = await settings.domains.all(), await settings.allow_policies.all()
         trusted = await settings.trusted_domains.all()
-        spared = (one.pattern for one in allowed.entries if one.is_acceptable_sender or one.is_trusted_sender)
+        spared = (one.pattern for one in allowed.entries if _spares_sender(one))
         return Policies(
             domains=_name_all((one.domain for one in domains.entries), domains.unread),
             allowed=_name_all(spared, allowed.unread),
@@ -295,6 +295,11 @@ def _name_all(known: Iterable[str], unread: Iterable[msgspec.Raw]) -> tuple[str,
     if not all(names):
         raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
     return tuple(name.lower() for name in names)
+
+
+def _spares_sender(policy: AllowPolicy) -> bool:
+    """Tell whether a policy lets its sender's mail through; one that allows nothing has lost what says so."""
+    return policy.is_acceptable_sender or policy.is_trusted_sender or not policy.is_exempt_recipient
 
 
 def _read_name(record: msgspec.Raw) -> str:
