@@ -23,6 +23,7 @@ from worker.daemon.readiness import (
     find_standstill,
     judge_readiness,
     warn_of_held,
+    warn_of_records,
     warn_of_spending,
 )
 from worker.daemon.scheduler import Scheduler
@@ -219,15 +220,7 @@ class App:
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
-            if still.unreadable:
-                one = still.unreadable == 1
-                records = "1 record has" if one else f"{still.unreadable:,} records have"
-                they = "it cannot be read; it is" if one else "they cannot be read; they are"
-                yield f"account {account}: {records} not been judged, because {they} tried again: see worker gaps"
-            if still.half_heard:
-                messages = "1 message has" if still.half_heard == 1 else f"{still.half_heard:,} messages have"
-                look = "worker gaps lists them until somebody has closed them, or they come with another"
-                yield f"account {account}: {messages} a verdict that only rules without dispositions hear; {look}"
+            yield from warn_of_records(account, still)
         for worker in self.workers:
             yield from (field.says for field in self._find_missing(worker, needed=False))
         for connection in dict.fromkeys(worker.connection for worker in self.workers):

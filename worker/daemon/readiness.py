@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 from worker.ledger.standstill import Keeper, KeptBack, Standstill
 from worker.web import Readiness
+from worker.wording import count
 
 Kind = Literal[
     "stopping",
@@ -94,6 +95,19 @@ def warn_of_held(account: str, still: Standstill, now: float) -> Iterator[str]:
     """Yield that events wait, once that is longer than a fact usually takes, and until it is a reason."""
     if still.held and HELD_SOON < now - still.since <= OLDEST_HELD:
         yield f"account {account}: {_describe_held(still, now)}"
+
+
+def warn_of_records(account: str, still: Standstill) -> Iterator[str]:
+    """Yield that records were judged by nobody, or not by all rules."""
+    if still.unreadable:
+        they, are, have = ("it", "is", "has") if still.unreadable == 1 else ("they", "are", "have")
+        why = f"because {they} cannot be read; {they} {are} tried again: see worker gaps"
+        yield f"account {account}: {count(still.unreadable, 'record')} {have} not been judged, {why}"
+    if still.half_heard:
+        have = "has" if still.half_heard == 1 else "have"
+        look = "worker gaps lists them until somebody has closed them, or they come with another"
+        heard = f"{have} a verdict that only rules without dispositions hear"
+        yield f"account {account}: {count(still.half_heard, 'message')} {heard}; {look}"
 
 
 def _describe_held(still: Standstill, now: float) -> str:
