@@ -74,6 +74,12 @@ def test_what_others_did_to_it_is_in_its_log(asking: Shell, account: Serving) ->
     hold("--json", {"worker show": held}, {"worker show": list_keys({"live": told["live"]})})
 
 
+def test_a_quarantined_mail_is_said_to_be_in_quarantine_once(asking: Shell, account: Serving) -> None:
+    mail = account.world.add_message(quarantined=True)
+    _, out, _ = asking.type("show", mail.id, "--live")
+    assert out.count("quarantine") == 1
+
+
 def test_without_it_nothing_is_asked_and_the_way_is_named(asking: Shell, account: Serving) -> None:
     mail = account.world.add_message()
     before = requests(account)

@@ -30,6 +30,7 @@ async def test_a_part_that_dies_ends_the_worker_with_its_cause(bench: Bench) -> 
             async with bench.worker() as app:
                 await app.stopping.wait()
     assert bench.told()[-1]["level"] == "critical"
+    assert str(bench.told()[-1]["problem"]).startswith("audit records cannot be written")
 
 
 async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench) -> None:

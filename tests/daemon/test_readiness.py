@@ -46,7 +46,7 @@ def test_a_source_that_is_read_until_just_now_is_ready() -> None:
     ("one", "kind", "says"),
     [
         (source(ago=95.0), "reading_late", "messages: read up to 95 s ago, the limit is 30 s"),
-        (source(reached=0.0), "nothing_read", "messages: nothing has been read yet"),
+        (source(reached=0.0), "nothing_read", "messages: nothing has been read since the start"),
         (source(slow="the search took more than 60 s"), "search_slow", "messages: the search took more than 60 s"),
     ],
 )

@@ -14,7 +14,7 @@ from worker.wording import count, name_state
 
 if TYPE_CHECKING:
     from worker.cli.life import FoundMail, PersonsAct, ShownEntry, ShownLife, ShownSight, SpokenAnswer
-    from worker.cli.live import LiveAnswer
+    from worker.cli.live import LiveAnswer, LiveMail
     from worker.ledger.lives import MailSearch
     from worker.ledger.unreadable import OpenRecord
     from worker.settings import Settings
@@ -199,7 +199,7 @@ def _print_live(answer: "LiveAnswer") -> None:
     mail = answer.mail
     sections = {
         "the API": [mail.id, *_describe_names(mail)],
-        "now": [", ".join((mail.verdict, *mail.delivery_status, *(("in quarantine",) if mail.quarantined else ())))],
+        "now": [", ".join(_describe_state(mail))],
         "log": [
             f"{output.format_cell(line.completed_at)} {line.operation} {line.folder} {line.status} {line.requested_by}"
             for line in mail.log
@@ -207,6 +207,13 @@ def _print_live(answer: "LiveAnswer") -> None:
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
     print_card(list(told), ["\n".join(lines) for lines in told.values()])
+
+
+def _describe_state(mail: "LiveMail") -> Iterator[str]:
+    """Yield verdict and places of a mail; the API may name the quarantine among its delivery statuses already."""
+    yield from (mail.verdict, *mail.delivery_status)
+    if mail.quarantined and "quarantined" not in mail.delivery_status:
+        yield "in quarantine"
 
 
 def _bound(lines: list[str]) -> list[str]:

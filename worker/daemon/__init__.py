@@ -12,6 +12,7 @@ from worker.daemon.app import App
 from worker.daemon.once import Summary, run_once
 from worker.daemon.opening import open_app
 from worker.daemon.scheduler import Scheduler
+from worker.errors import WorkerError
 from worker.settings import Settings
 from worker.telemetry import Outlets
 
@@ -84,7 +85,7 @@ async def run_loops(app: App) -> AsyncIterator[None]:
             await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
         cause = _find_first_cause(several)
-        app.log.critical("a part died, so the worker ends", problem=f"{type(cause).__name__}: {cause}")
+        app.log.critical("a part died, so the worker ends", problem=_describe(cause))
         raise cause from None
     await app.end()
     await records.step()
@@ -104,6 +105,11 @@ async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Seq
         app.log.warning("the batch in hand was not answered in time; the next start looks what became of it")
     for task in (*keeping, *late, *acting):
         task.cancel()
+
+
+def _describe(cause: BaseException) -> str:
+    """Say what went wrong; only an error that nobody foresaw needs its type."""
+    return str(cause) if isinstance(cause, WorkerError) else f"{type(cause).__name__}: {cause}"
 
 
 def _find_first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -188,7 +188,7 @@ def _merge_troubles(troubles: Iterable[Trouble]) -> Iterator[Reason]:
 def _find_lag(source: SourceProgress, now: float) -> Iterator[Reason]:
     """Yield how a source is late."""
     if not source.reached:
-        yield Reason("nothing_read", source.name, f"{source.name}: nothing has been read yet")
+        yield Reason("nothing_read", source.name, f"{source.name}: nothing has been read since the start")
     elif (age := now - source.reached) > source.allowed:
         says = f"{source.name}: read up to {age:.0f} s ago, the limit is {source.allowed:.0f} s"
         yield Reason("reading_late", source.name, says)
