@@ -64,8 +64,24 @@ def test_nouns_cannot_be_changed() -> None:
         sample.message().subject = "other"  # type: ignore[misc]
 
 
+@given(
+    st.from_regex(r"[a-z.+=_-]{1,20}", fullmatch=True),
+    st.from_regex(r"[a-zA-Z]{1,9}(\.[a-z]{2,5}){1,3}", fullmatch=True),
+)
+def test_a_domain_is_what_follows_the_at_of_an_address(local: str, domain: str) -> None:
+    assert domain_of(f"{local}@{domain}") == domain.lower()
+    assert domain_of(domain) == ""
+
+
 @given(st.text(), st.text())
-def test_a_domain_is_what_follows_the_last_at(local: str, domain: str) -> None:
-    plain = domain.replace("@", "")
-    assert domain_of(f"{local}@{plain}") == plain.lower()
-    assert domain_of(plain) == ""
+def test_only_one_plain_address_has_a_domain(one: str, other: str) -> None:
+    assert domain_of(f"{one}, {other}@b.example") == ""
+    assert domain_of(f"{one}@{other}@b.example") == ""
+    assert domain_of(f"{one} <{other}@b.example>") == ""
+
+
+@each(
+    "odd", ["a@b..example", "a@.b.example", "a@b.example.", "@b.example", "a@", "a@b\u200b.example", "a@\uff42.example"]
+)
+def test_what_may_mean_another_domain_has_none(odd: str) -> None:
+    assert domain_of(odd) == ""

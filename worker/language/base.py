@@ -1,5 +1,6 @@
 """What all records of the API have in common: null reads as empty, times are UTC."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -27,6 +28,10 @@ DAMAGED = "\ufffd"
 """What stands for a part of a text that is none."""
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5" + "".join(map(chr, range(0xFE00, 0xFE10))))
 """Letters and marks that are drawn as nothing, or only vary the one before, as they are after NFKC."""
+
+_PART = r'[^\x00-\x20\x7f@<>()\[\],;:"\\.]+'
+PLAIN_ADDRESS = re.compile(rf'[^\x00-\x20\x7f@<>()\[\],;:"\\]+@((?:{_PART}\.)*{_PART})')
+"""One address without a name, comments, quotes or brackets around it, and without empty parts in its domain."""
 
 
 class Upkeep(NamedTuple):
@@ -92,8 +97,15 @@ def get_older(kind: type[Noun]) -> dict[str, str]:
 
 
 def domain_of(address: str) -> str:
-    """Return the lower-case domain of an address, empty when there is none."""
-    return address.rpartition("@")[2].lower() if "@" in address else ""
+    """Return the lower-case domain of one plain address; empty for several, for a damaged one, and for none."""
+    found = PLAIN_ADDRESS.fullmatch(address)
+    return found[1].lower() if found and (address.isascii() or _is_plain(address)) else ""
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether a text has no sign that nobody sees, none of another form, and none for what was damaged."""
+    seen = DAMAGED not in text and not any(category(one)[0] in "CZ" or one in BLANKS for one in text)
+    return seen and normalize("NFKC", text) == text
 
 
 def fold(name: str) -> str:

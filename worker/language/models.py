@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, get_args
 from msgspec import field
 
 from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts, domain_of
+from worker.language.domains import authenticate
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
 from worker.language.times import Time
 
@@ -90,8 +91,13 @@ class Message(Noun, frozen=True, kw_only=True):
 
     @property
     def domain(self) -> str:
-        """The lower-case domain of the sender."""
+        """The lower-case domain of the sender; empty unless that is one plain address."""
         return domain_of(self.sender)
+
+    @property
+    def authenticated(self) -> str:
+        """The registrable domain that it proves to come from, by DMARC or an aligned SPF; empty when it proves none."""
+        return authenticate(self.sender, self.envelope_from, self.spf, self.dmarc)
 
     @property
     def spf(self) -> str:

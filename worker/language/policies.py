@@ -9,6 +9,7 @@ from typing import Self
 from msgspec import field
 
 from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
+from worker.language.domains import lies_within
 from worker.language.times import Time
 
 
@@ -77,16 +78,8 @@ class Policies(Noun, frozen=True, kw_only=True):
 
 def owns(domains: Iterable[str], pattern: str) -> bool:
     """Return whether an address or domain lies within one of these domains, or one of them within it."""
-    domain = "." + _as_sent(domain_of(pattern) or pattern.lower())
-    return any(f".{own}".endswith(domain) or domain.endswith(f".{own}") for own in map(_as_sent, domains))
-
-
-def _as_sent(domain: str) -> str:
-    """Return a domain in its ASCII form, as mail servers write it."""
-    try:
-        return domain if domain.isascii() else domain.encode("idna").decode()
-    except UnicodeError:
-        return domain
+    domain = pattern.rpartition("@")[2]
+    return any(lies_within(domain, own) or lies_within(own, domain) for own in domains)
 
 
 def _speaks(listed: Iterable[str], pattern: str) -> bool:
