@@ -10,6 +10,7 @@ MONTH = timedelta(days=30)
 offer = sample.message(sender="carol@partner.example", final_disposition="SPAM", is_quarantined=True)
 delivered = sample.message(sender="carol@partner.example", final_disposition="SPAM")
 forged = sample.message(sender="carol@partner.example", is_quarantined=True, dmarc="fail")
+two_senders = sample.message(sender="x@evil.example, carol@partner.example", is_quarantined=True)
 alert = sample.message(sender=PARTNER_GATEWAY, from_name="Ada Cole")
 
 
@@ -18,6 +19,7 @@ alert = sample.message(sender=PARTNER_GATEWAY, from_name="Ada Cole")
 @example(offer, gives=(Release(), Reclassify("NONE"), AllowSender("carol@partner.example", for_=MONTH)))
 @example(delivered, gives=None)
 @example(forged, gives=None)
+@example(two_senders, gives=None)
 def partner_release(message: Message) -> tuple[Release, Reclassify, AllowSender] | None:
     """Authenticated mail of our partner was quarantined: its sender is spared that for a month."""
     if not message.is_quarantined or message.domain != PARTNER or message.dmarc != "pass":

@@ -71,12 +71,12 @@ def test_our_own_people_and_allowed_senders_are_never_blocked() -> None:
     def blocked(message: Message, **lists: list[str]) -> bool:
         return malicious_sender(message, sample.policies(**lists)) is not None
 
-    stranger = sample.message(sender="x@evil.example", dmarc="fail")
+    stranger = sample.message(sender="x@evil.example", dmarc="none")
     assert blocked(stranger)
     assert not blocked(stranger, allowed=["x@evil.example"])
     assert not blocked(stranger, trusted=["evil.example"])
-    assert not blocked(sample.message(sender="ada@corp.example", dmarc="fail"))
-    assert not blocked(sample.message(sender="", dmarc="fail"))
+    assert not blocked(sample.message(sender="ada@corp.example"))
+    assert not blocked(sample.message(sender=""))
 
 
 def test_a_partner_that_is_released_is_allowed_for_a_month_and_only_where_its_mail_is_verified() -> None:
@@ -92,11 +92,12 @@ def test_only_the_partner_itself_is_released(sender: str) -> None:
     assert partner_release(sample.message(sender=sender, is_quarantined=True)) is None
 
 
-def asked(bundle: Bundle, **fields: str) -> tuple[str, ...]:
+def asked(bundle: Bundle, dmarc: str = "pass", **fields: str) -> tuple[str, ...]:
     """Tell what is asked for about a delivered message while only the registry is known."""
     told = {"id": "1", "from": "x@y.example", "subject": "Lunch", "final_disposition": "SPAM"} | fields
+    checks = {"validation": {"dmarc": dmarc}}
     facts = {"Registry": FACTS["Registry"]}
-    return judge(bundle, [Event(key="1", kind="Message", raw=encode(told), facts=facts)])[0].asked
+    return judge(bundle, [Event(key="1", kind="Message", raw=encode(told | checks), facts=facts)])[0].asked
 
 
 def test_facts_that_cost_a_call_are_asked_for_only_when_the_message_gives_a_reason(bundle: Bundle) -> None:
@@ -104,3 +105,4 @@ def test_facts_that_cost_a_call_are_asked_for_only_when_the_message_gives_a_reas
     assert asked(bundle, from_name="ben  OSEI") == ("Detection",)
     assert asked(bundle, final_disposition="SUSPICIOUS") == ()
     assert asked(bundle, final_disposition="SUSPICIOUS", subject="Your INVOICE") == ("History",)
+    assert asked(bundle, "fail", final_disposition="SUSPICIOUS", subject="Your INVOICE") == ("Raw",)

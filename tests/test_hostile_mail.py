@@ -1,0 +1,40 @@
+"""Hostile mail against the shipped rules: whatever a rule trusts is forged, the exact forgery of our domain first."""
+
+import pytest
+
+from rules.executive_lookalike import executive_lookalike
+from rules.first_invoice import first_invoice
+from rules.malicious_mail import malicious_sender
+from rules.partner_release import partner_gateway, partner_release
+from tests.hostile import forge
+from worker import sample
+
+OURS = ("ada@corp.example", "pay@corp-eu.example")
+REGISTERED = ("ada@corp.example", "ada.cole@home.example")
+PARTNERS = ("carol@partner.example", "no-reply@alerts.partner.example")
+COUNT = 1000
+people = sample.registry({"Ada Cole": REGISTERED})
+page = sample.raw(attachments=("invoice.html",))
+
+
+def test_nobody_who_forges_our_people_passes_for_one_of_them() -> None:
+    for mail in forge(OURS + REGISTERED, COUNT, from_name="Ada Cole", final_disposition="SPOOF"):
+        assert executive_lookalike(mail, people, sample.detection()), mail
+
+
+def test_nobody_who_forges_us_or_a_supplier_is_spared_for_its_history() -> None:
+    known = sample.history("NONE", "NONE")
+    for mail in forge((*OURS, "pay@supplier.example"), COUNT, subject="Invoice", final_disposition="SUSPICIOUS"):
+        assert first_invoice(mail, known, page), mail
+
+
+def test_nobody_who_forges_the_partner_is_released_or_spared() -> None:
+    for mail in forge(PARTNERS, COUNT, is_quarantined=True):
+        assert partner_release(mail) is None, mail
+        assert partner_gateway(mail) is None, mail
+
+
+@pytest.mark.parametrize("lists", [sample.policies(), sample.policies(domains=())])
+def test_no_forged_sender_is_blocked_by_a_rule(lists: object) -> None:
+    for mail in forge(OURS + PARTNERS, COUNT, final_disposition="MALICIOUS"):
+        assert malicious_sender(mail, lists) is None, mail  # type: ignore[arg-type]
