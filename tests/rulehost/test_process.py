@@ -12,7 +12,7 @@ import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker.rulehost.loader import read
-from worker.rulehost.process import Child, Stopped
+from worker.rulehost.process import Child, Patience, Stopped
 from worker.rulehost.protocol import EventPage
 
 pytestmark = pytest.mark.slow
@@ -31,12 +31,12 @@ asyncio.run(main())
 
 async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_long(tmp_path: Path) -> None:
     child = await Child.start(sys.executable)
-    await child.ask(read(rule_files(tmp_path, good=GOOD)), 10)
+    await child.ask(read(rule_files(tmp_path, good=GOOD)), Patience(10, 20))
     os.kill(child.pid, signal.SIGSTOP)
     clock = asyncio.get_running_loop().time
     begun = clock()
     with pytest.raises(Stopped, match=r"did not end within 0\.05 s"):
-        await child.ask(EventPage((mail(),)), 0.05)
+        await child.ask(EventPage((mail(),)), Patience(0.05, 10))
     assert clock() - begun >= 0.5
     child.end()
 
@@ -44,10 +44,10 @@ async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_lon
 async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Path) -> None:
     slow = BAD.replace("{does}", "return Move('Inbox') if sum(range(1_000_000)) else None")
     child = await Child.start(sys.executable)
-    await child.ask(read(rule_files(tmp_path, bad=slow)), 10)
+    await child.ask(read(rule_files(tmp_path, bad=slow)), Patience(10, 20))
     clock = asyncio.get_running_loop().time
     begun = clock()
-    await child.ask(EventPage(tuple(mail(str(number), subject="bad") for number in range(40))), 0.25)
+    await child.ask(EventPage(tuple(mail(str(number), subject="bad") for number in range(40))), Patience(0.25, 20))
     assert clock() - begun > 0.25
     child.end()
 

@@ -16,7 +16,17 @@ from msgspec.msgpack import Decoder
 
 from worker.rulehost.evaluation import NOBODY, judge
 from worker.rulehost.loader import Sources, build
-from worker.rulehost.protocol import HEAD, MEMORY, NOTE, OUT_OF_MEMORY, EventPage, Loaded, Verdicts, pack_frame
+from worker.rulehost.protocol import (
+    HEAD,
+    MEMORY,
+    NOTE,
+    OUT_OF_MEMORY,
+    EventPage,
+    Loaded,
+    Verdicts,
+    pack_frame,
+    pack_verdicts,
+)
 
 PR_SET_PDEATHSIG = 1
 
@@ -92,7 +102,7 @@ def serve(link: int, memory: mmap) -> None:
         pages = Decoder(EventPage)
         while page := receive(asked, pages):
             said = judge(bundle, page.events, skip=page.skip, note=note)
-            send(link, Verdicts(said, stopwatch.take()))
+            write(link, pack_verdicts(Verdicts(said, stopwatch.take())))
 
 
 def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
@@ -103,6 +113,11 @@ def receive(asked: BufferedIOBase, decoder: Decoder[Frame]) -> Frame | None:
 
 def send(link: int, frame: object) -> None:
     """Write one frame."""
-    left = memoryview(pack_frame(frame))
+    write(link, pack_frame(frame))
+
+
+def write(link: int, frames: bytes) -> None:
+    """Write frames to their end."""
+    left = memoryview(frames)
     while left:
         left = left[os.write(link, left) :]

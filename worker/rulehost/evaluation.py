@@ -244,8 +244,8 @@ def _ask(info: RuleInfo, facts: Sequence[str], unread: Sequence[str]) -> Ask:
         actions=info.actions,
         mode=info.mode,
         priority=info.priority,
-        facts=tuple(facts),
-        unread=tuple(unread),
+        facts=tuple(dict.fromkeys(facts)),
+        unread=tuple(dict.fromkeys(unread)),
     )
 
 

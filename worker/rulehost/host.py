@@ -7,31 +7,30 @@ page again, without the call that was running.
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
-from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
 from worker.errors import RuleError, Temporary
 from worker.language.rules import OBSERVE, Proposal, RuleInfo
-from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
+from worker.rulehost.evaluation import Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
-from worker.rulehost.process import Child, Stopped
-from worker.rulehost.protocol import EventPage, Loaded, Verdicts
+from worker.rulehost.process import Child, Patience, Stopped
+from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded
 from worker.rulehost.validation import Problem
+from worker.rulehost.verdicts import Untrue, describe_asked, list_places, read_loaded, read_verdicts
 
-PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
-"""Events and bytes in one frame at most; a larger event is sent alone."""
+PAGE_SECONDS = 20.0
+"""Seconds that a page may take at most, whatever its rules do."""
 STRIKES, HOUR = 3, 3600.0
 """A rule that stops the child three times within an hour only observes until its code changes; on one page, it is not
 asked about the other events any more."""
 NOT_ASKED = "it was not asked, because it stopped the rule process on {} other events of the same page: {}"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
-_LOADED, _VERDICTS = Decoder(Loaded), Decoder(Verdicts)
 OnCalls = Callable[[str, int, float], None]
 """Is called with the name of a rule, how often it ran on a page, and the seconds that took."""
 
@@ -103,7 +102,7 @@ class Host:
         while True:
             child = await Child.start(self._python)
             try:
-                return child, _read_loaded(await child.ask(sources, self._load_deadline), stops)
+                return child, await self._load_in(child, sources, stops)
             except Stopped as stop:
                 child.end()
                 cause = _find_cause(stop, sources)
@@ -114,6 +113,18 @@ class Host:
             except BaseException:
                 child.end()
                 raise
+
+    async def _load_in(self, child: Child, sources: Sources, stops: Sequence[Problem]) -> Loaded:
+        """Let a child load the sources; raise RuleError when there are problems, Stopped when it does not do it."""
+        patience = Patience(self._load_deadline, self._load_deadline * (len(sources.files) + 1))
+        (frame,) = await child.ask(sources, patience)
+        try:
+            loaded = read_loaded(frame, sources)
+        except Untrue as problem:
+            raise child.blame(str(problem)) from problem
+        if stops or loaded.problems:
+            raise to_error([*stops, *loaded.problems])
+        return loaded
 
     def _end(self) -> None:
         """End the child, if there is one."""
@@ -143,27 +154,72 @@ class Host:
             try:
                 return await self._ask_child(EventPage(tuple(events), skip))
             except Stopped as stop:
-                if stop.rule == NOBODY:
-                    unexplained.append(stop)
-                else:
+                if stop.rule < len(self.bundle.rules) and stop.event < len(events):
                     skip += _spare(self._blame(stop), events[stop.event], events, skip)
+                else:
+                    unexplained.append(stop)
         if len(events) == 1:
-            return [Said(key=events[0].key, unreadable=f"the rule process cannot read it: {unexplained[-1].why}")]
+            return [await self._judge_singly(events[0], skip, unexplained[-1])]
         half = len(events) // 2
         return [*await self._judge_page(events[:half], skip), *await self._judge_page(events[half:], skip)]
+
+    async def _judge_singly(self, event: Event, skip: Sequence[Skip], stop: Stopped) -> Said:
+        """Judge an event by one rule after the other, because nobody knows which of them stops the child."""
+        silenced = {one.failure.rule for one in skip if one.key == event.key}
+        rules = [rule for rule in self.bundle.rules if rule.trigger == event.kind and rule.name not in silenced]
+        others = {rule.name: Skip(key=event.key, failure=_make_failure(rule, stop.why)) for rule in rules}
+        try:
+            said = [await self._ask_without(event, (*skip, *others.values()), others)]
+        except Stopped as again:
+            return Said(key=event.key, unreadable=f"the rule process cannot read it: {again.why}")
+        for number, rule in enumerate(self.bundle.rules):
+            if rule.name in others:
+                rest = {name: one for name, one in others.items() if name != rule.name}
+                try:
+                    said.append(await self._ask_without(event, (*skip, *rest.values()), rest))
+                except Stopped as again:
+                    guilty = Stopped(again.why, 0, number, again.lines)
+                    said.append(Said(key=event.key, failed=(self._blame(guilty),)))
+        return _join(event.key, said)
+
+    async def _ask_without(self, event: Event, skip: Sequence[Skip], silenced: Collection[str]) -> Said:
+        """Ask about one event, and leave out that some rules were not asked."""
+        (said,) = await self._ask_child(EventPage((event,), tuple(skip)))
+        return replace(said, failed=tuple(one for one in said.failed if one.rule not in silenced))
 
     async def _ask_child(self, page: EventPage) -> list[Said]:
         """Ask the child, or a new one; end it on any error, so that no late answer is taken for the next one."""
         if not self._child:
             self._child, _ = await self._restart()
         try:
-            verdicts = _VERDICTS.decode(await self._child.ask(page, self._deadline))
+            frames = await self._child.ask(page, self._find_patience(page), frames=len(page.events))
+            return await self._read_frames(frames, page)
+        except Untrue as problem:
+            stop = self._child.blame(f"its process answered what cannot be: {problem}")
+            self._end()
+            raise stop from problem
         except BaseException:
             self._end()
             raise
-        for number, (calls, seconds) in verdicts.calls.items():
-            self._on_calls(self.bundle.rules[number].name, calls, seconds)
-        return verdicts.said
+
+    async def _read_frames(self, frames: Sequence[bytes], page: EventPage) -> list[Said]:
+        """Return what was said about each event; raise Untrue."""
+        rules, said = self.bundle.rules, list[Said]()
+        asked = describe_asked(page.events, page.skip, rules, self._sources)
+        for frame in frames:
+            verdicts = read_verdicts(frame, asked, len(said))
+            said += verdicts.said
+            for number, (calls, seconds) in verdicts.calls.items():
+                self._on_calls(rules[number].name, calls, seconds)
+            await asyncio.sleep(0)  # one frame is read quickly, several may not be
+        if len(said) < len(page.events):
+            raise Untrue("it leaves events out")
+        return said
+
+    def _find_patience(self, page: EventPage) -> Patience:
+        """Return how long a page may take: the less, the fewer calls there are to make."""
+        calls = 1 + len(page.events) * len(self.bundle.rules)
+        return Patience(self._deadline, max(10 * self._deadline, min(PAGE_SECONDS, calls * self._deadline)))
 
     async def _restart(self) -> tuple[Child, Loaded]:
         """Start a child with the rules that were running; raise Temporary when that fails."""
@@ -174,14 +230,29 @@ class Host:
 
     def _blame(self, stop: Stopped) -> Failure:
         """Count a strike against the rule, and lower it at the third."""
-        rule = self.bundle.rules[stop.rule]
-        file, line = stop.locate(self._sources.folder) or (rule.file, rule.line)
+        rule, folder = self.bundle.rules[stop.rule], self._sources.folder
+        place = stop.locate(folder)
         now = self._clock()
         strikes = [at for at in self._strikes.get(rule.fingerprint, ()) if now - at < HOUR]
         self._strikes[rule.fingerprint] = [*strikes, now]
         if len(strikes) + 1 >= STRIKES:
             self._lowered.add(rule.fingerprint)
-        return Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=stop.why, file=file, line=line)
+        return _make_failure(rule, stop.why, place if place and place[0] in list_places(self._sources) else None)
+
+
+def _make_failure(rule: RuleInfo, why: str, place: tuple[str, int] | None = None) -> Failure:
+    file, line = place or (rule.file, rule.line)
+    return Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=why, file=file, line=line)
+
+
+def _join(key: str, said: Sequence[Said]) -> Said:
+    """Make one answer of what several rules said about an event, each by itself."""
+    return Said(
+        key=key,
+        proposals=tuple(each for one in said for each in one.proposals),
+        asks=tuple(each for one in said for each in one.asks),
+        failed=tuple(each for one in said for each in one.failed),
+    )
 
 
 def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence[Skip]) -> tuple[Skip, ...]:
@@ -196,17 +267,11 @@ def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence
 
 def _find_cause(stop: Stopped, sources: Sources) -> Problem:
     """Return which file stopped a child while it was loaded, as a problem."""
-    noted = f"{sources.folder}/{list(sources.files)[stop.event]}"
-    file, line = stop.locate(sources.folder) or (noted, 0)
+    names = list(sources.files)
+    noted = names[stop.event] if stop.event < len(names) else names[0]
+    place = stop.locate(sources.folder)
+    file, line = place if place and place[0] in list_places(sources) else (f"{sources.folder}/{noted}", 0)
     return Problem(f"it cannot be loaded: {stop.why}", file, line)
-
-
-def _read_loaded(answer: bytes, stops: Sequence[Problem]) -> Loaded:
-    """Decode the result of loading; raise RuleError when there are problems."""
-    loaded = _LOADED.decode(answer)
-    if stops or loaded.problems:
-        raise to_error([*stops, *loaded.problems])
-    return loaded
 
 
 def split_pages(events: Sequence[Event]) -> Iterator[list[Event]]:

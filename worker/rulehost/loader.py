@@ -81,7 +81,7 @@ def read(folder: Path, channels: frozenset[str] | None = None) -> Sources:
     A mounted ConfigMap shows each file twice, once below ``..data``.
     """
     files = _read_files(list_files(folder))
-    if all(_is_neighbour(name) for name in files):
+    if all(is_neighbour(name) for name in files):
         raise RuleError(
             "this folder has no rule file; add one, or set WORKER_RULES to another folder", file=str(folder)
         )
@@ -135,10 +135,10 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     runnable = [name for name in sources.files if name not in sources.deadly]
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     rules: list[LoadedRule] = []
-    shared = [one.bare for name, one in parsed.items() if _is_neighbour(name)]
+    shared = [one.bare for name, one in parsed.items() if is_neighbour(name)]
     with _make_importable(parsed, sources.files.keys() - parsed):
         for number, name in enumerate(sources.files):
-            if name in parsed and not _is_neighbour(name):
+            if name in parsed and not is_neighbour(name):
                 note(number)
                 rules += _load_rules(parsed[name], shared, sources.channels, problems)
     problems += _find_duplicates(rules)
@@ -147,7 +147,7 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), distinct
 
 
-def _is_neighbour(name: str) -> bool:
+def is_neighbour(name: str) -> bool:
     """Return whether a file only has code that others import."""
     return name.startswith("_")
 
@@ -157,7 +157,7 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
     file, found = f"{sources.folder}/{name}", list[Problem]()
     try:
         tree = ast.parse(sources.files[name], file)
-        neighbours = {f".{one.removesuffix('.py')}" for one in sources.files if _is_neighbour(one)}
+        neighbours = {f".{one.removesuffix('.py')}" for one in sources.files if is_neighbour(one)}
         found += (Problem(text, file, line) for text, line in check_source(tree, neighbours))
         code = compile(tree, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError) as problem:

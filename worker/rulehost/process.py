@@ -10,18 +10,36 @@ from collections.abc import Sequence
 from contextlib import suppress
 from mmap import mmap
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
 import worker
 from worker.rulehost.evaluation import NOBODY
-from worker.rulehost.protocol import FRAME_LIMIT, HEAD, MEMORY, NOTE, OUT_OF_MEMORY, pack_frame
+from worker.rulehost.protocol import (
+    ANSWER_LIMIT,
+    HEAD,
+    LAST_WORDS_LIMIT,
+    MEMORY,
+    MORE,
+    NOTE,
+    OUT_OF_MEMORY,
+    pack_frame,
+)
 
 LAST_WORDS = 0.5
-"""Seconds that a child has to write its traceback before it is killed."""
+"""Seconds that a child has to write its traceback before it is killed, and to end once it has closed its socket."""
+LOOK_AGAIN = 0.01
+"""Seconds until the daemon looks again whether a child has ended."""
 BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from worker.rulehost.child import main; main(*map(int, sys.argv[1:4]))"
-TRACE_LINE = re.compile(r'  File "(.+)", line (\d+) in ')
+TRACE_LINE = re.compile(r'  File "(.+)", line (\d{1,7}) in ')
+
+
+class Patience(NamedTuple):
+    """Seconds that one call may last, and seconds until all of an answer must be there."""
+
+    call: float
+    total: float
 
 
 class Stopped(Exception):
@@ -65,55 +83,98 @@ class Child:
             notes = mmap(shared, NOTE.size)
         return cls(process, notes, await asyncio.open_unix_connection(sock=ours))
 
-    async def ask(self, frame: object, deadline: float) -> bytes:
-        """Send a frame and return the answer; raise Stopped when the child died or one call took too long."""
+    async def ask(self, frame: object, patience: Patience, frames: int = 1) -> list[bytes]:
+        """Send a frame and return the answer, in so many frames at most.
+
+        Raises Stopped when the child died, wrote what is no answer, or took too long.
+        """
         NOTE.pack_into(self._notes, 0, 0, 0, NOBODY)
         self._writer.write(pack_frame(frame))
-        answer = asyncio.ensure_future(self._answer())
+        answer = asyncio.ensure_future(self._read_answer(frames))
         try:
-            await self._watch(answer, deadline)
+            await self._watch(answer, patience)
             return await answer
         except (EOFError, OSError) as end:
-            raise self._explain_stop(end) from end
+            raise await self._explain_stop(end) from end
         finally:
             answer.cancel()
 
-    async def _answer(self) -> bytes:
-        """Read one frame; raise EOFError with the child's traceback, if it wrote one."""
-        head = await self._reader.readexactly(HEAD.size)
-        size: int = HEAD.unpack(head)[0]
-        if size > FRAME_LIMIT:
-            raise asyncio.IncompleteReadError(head + await self._reader.read(), None)
-        return await self._reader.readexactly(size)
+    def blame(self, why: str) -> Stopped:
+        """Return that the child is to be stopped, because of the rule that its note names."""
+        return Stopped(why, *self._read_note()[1:], ())
 
-    async def _watch(self, answer: asyncio.Future[bytes], deadline: float) -> None:
-        """Wait for the answer, and kill the child when its note has not changed for the deadline.
+    async def _read_answer(self, most: int) -> list[bytes]:
+        """Read the frames of one answer; raise EOFError with what else the child wrote, such as a traceback."""
+        frames: list[bytes] = []
+        while True:
+            head = await self._reader.readexactly(HEAD.size)
+            size: int = HEAD.unpack(head)[0]
+            if size & ~MORE > ANSWER_LIMIT or len(frames) == most:
+                raise asyncio.IncompleteReadError(head + await self._read_last_words(), None)
+            frames.append(await self._reader.readexactly(size & ~MORE))
+            if not size & MORE:
+                return frames
+
+    async def _read_last_words(self) -> bytes:
+        """Read what the child writes until it ends, as far as anybody wants to know it."""
+        words = b""
+        while len(words) < LAST_WORDS_LIMIT and (more := await self._reader.read(LAST_WORDS_LIMIT - len(words))):
+            words += more
+        return words
+
+    async def _watch(self, answer: asyncio.Future[list[bytes]], patience: Patience) -> None:
+        """Wait for the answer, and kill the child when its note has not changed for long, or when the time is up.
 
         A child that used no CPU meanwhile has ten times as long, because the machine itself may be stalled.
         """
-        clock = asyncio.get_running_loop().time
-        calls, since, spent = 0, clock(), self._read_cpu()
+        clock, deadline = asyncio.get_running_loop().time, patience.call
+        begun = clock()
+        calls, since, spent = 0, begun, self._read_cpu()
         while not (await asyncio.wait({answer}, timeout=deadline / 5))[0]:
             now, seen = clock(), self._read_note()[0]
+            if now - begun >= patience.total:
+                return await self._stop(answer, patience.total)
             if seen != calls:
                 calls, since, spent = seen, now, self._read_cpu()
             elif now - since >= 10 * deadline or (now - since >= deadline and self._read_cpu() - spent >= deadline / 2):
-                self._too_long = deadline
-                self._process.send_signal(signal.SIGUSR1)
-                await asyncio.wait({answer}, timeout=LAST_WORDS)
-                self._process.kill()
-                return
+                return await self._stop(answer, deadline)
+        return None
 
-    def _explain_stop(self, end: Exception) -> Stopped:
+    async def _stop(self, answer: asyncio.Future[list[bytes]], seconds: float) -> None:
+        """Let the child write where it is, and kill it."""
+        self._too_long = seconds
+        os.kill(self.pid, signal.SIGUSR1)
+        await asyncio.wait({answer}, timeout=LAST_WORDS)
+        self._kill()
+        await asyncio.wait({answer}, timeout=LAST_WORDS)
+        self._writer.transport.abort()  # somebody else may still have the other end
+
+    async def _explain_stop(self, end: Exception) -> Stopped:
         """Wait for the child's end and describe it, with the rule that was running."""
         # A child that lost its socket may still be running a rule, so the note is read once the process has ended.
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(LAST_WORDS)
-        self._process.kill()
+        await self._wait_for_end()
+        self._kill()
         code = self._process.wait()
         words = end.partial.decode(errors="replace") if isinstance(end, asyncio.IncompleteReadError) else ""
         lines = [(file, int(line)) for file, line in TRACE_LINE.findall(words)]
         return Stopped(self._describe_end(code), *self._read_note()[1:], lines)
+
+    async def _wait_for_end(self) -> None:
+        """Give the child a moment to end by itself, and leave its exit status where it is."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + LAST_WORDS
+        while clock() < until and not self._has_ended():  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(LOOK_AGAIN)
+
+    def _has_ended(self) -> bool:
+        """Tell whether the child has ended, and leave its number taken."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _kill(self) -> None:
+        """Kill the child and what it started in its group, while its number cannot be another's."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _describe_end(self, code: int) -> str:
         """Describe how the child ended."""
@@ -121,7 +182,7 @@ class Child:
             return f"it did not end within {self._too_long:g} s"
         if code == OUT_OF_MEMORY:
             return f"it needed more than {MEMORY >> 20} MB of memory"
-        return f"it ended its process ({signal.Signals(-code).name if code < 0 else f'exit status {code}'})"
+        return f"it ended its process ({_name_signal(-code) if code < 0 else f'exit status {code}'})"
 
     def _read_note(self) -> tuple[int, int, int]:
         """Read the note: calls so far, event, rule."""
@@ -130,15 +191,23 @@ class Child:
 
     def _read_cpu(self) -> float:
         """Return the seconds of CPU time that the child has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()  # its name may be any bytes
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
         """Kill the child and free its socket and memory."""
         self._writer.transport.abort()
-        self._process.kill()
+        self._kill()
         self._process.wait()
         self._notes.close()
+
+
+def _name_signal(number: int) -> str:
+    """Return the name of a signal; those between the first and the last real-time signal have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _spawn(python: str, link: int, shared: int) -> subprocess.Popen[bytes]:

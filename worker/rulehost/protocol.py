@@ -1,13 +1,16 @@
 """The protocol between the daemon and a rule process: frames on a socket, and a note in shared memory.
 
 A frame is four bytes of length, then msgpack. The daemon sends ``Sources`` and receives ``Loaded``; then it sends one
-``EventPage`` after another and receives ``Verdicts``. A process that hangs or dies writes its
-traceback to the same socket as bare text: its first four letters, read as a length, are far above ``FRAME_LIMIT``.
+``EventPage`` after another and receives ``Verdicts``, in several frames if they are long. A process that hangs or dies
+writes its traceback to the same socket as bare text: its first four letters, read as a length, are far above
+``ANSWER_LIMIT``.
 """
 
+from collections.abc import Iterator
 from struct import Struct as Layout
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.msgpack import encode
 
 from worker.language.rules import RuleInfo
@@ -15,8 +18,14 @@ from worker.rulehost.evaluation import Event, Said, Skip
 from worker.rulehost.validation import Problem
 
 HEAD = Layout("<I")
-FRAME_LIMIT = 64 << 20
-"""Bytes of one frame at most."""
+"""The length of a frame; ``MORE`` is added to it when the answer goes on in a further frame."""
+MORE = 1 << 31
+PAGE_EVENTS, PAGE_BYTES = 500, 8 << 20
+"""Events and bytes of one page at most; a larger event is sent alone."""
+ANSWER_LIMIT = 1 << 20
+"""Bytes of one frame of an answer at most: the daemon reads that without keeping others waiting."""
+LAST_WORDS_LIMIT = 64 << 10
+"""Bytes that are read of what a process writes at its end."""
 NOTE = Layout("<QII")
 """Shared memory: calls so far, number of the event (while loading: of the file), number of the rule."""
 MEMORY = 512 << 20
@@ -41,9 +50,9 @@ class Loaded(Struct, frozen=True, omit_defaults=True):
 
 
 class Verdicts(Struct, frozen=True, omit_defaults=True):
-    """What the rules said about a page, one answer per event, and by number of rule its calls and their seconds."""
+    """What the rules said about some events of a page, and by number of rule its calls and their seconds."""
 
-    said: list[Said]
+    said: Annotated[list[Said], Meta(min_length=1, max_length=PAGE_EVENTS)]
     calls: dict[int, tuple[int, float]] = {}
 
 
@@ -51,3 +60,20 @@ def pack_frame(message: object) -> bytes:
     """Encode a message with its length in front."""
     body = encode(message)
     return HEAD.pack(len(body)) + body
+
+
+def pack_verdicts(verdicts: Verdicts) -> bytes:
+    """Encode an answer in as many frames as it needs."""
+    *others, last = _split_verdicts(verdicts)
+    return b"".join([*(HEAD.pack(len(body) | MORE) + body for body in others), HEAD.pack(len(last)) + last])
+
+
+def _split_verdicts(verdicts: Verdicts) -> Iterator[bytes]:
+    """Yield an answer in parts that fit a frame; what was said about a single event is never parted."""
+    body, said = encode(verdicts), verdicts.said
+    if len(body) <= ANSWER_LIMIT or len(said) == 1:
+        yield body
+        return
+    half = len(said) // 2
+    yield from _split_verdicts(Verdicts(said[:half]))
+    yield from _split_verdicts(Verdicts(said[half:], verdicts.calls))
