@@ -76,6 +76,8 @@ class RuleInfo(Struct, frozen=True, kw_only=True):
     fingerprint: str
     channels: tuple[str, ...] = ()
     """Where it may notify, as far as its code says so."""
+    reads: tuple[str, ...] = ()
+    """The fields and properties of events and facts that its code names, or that of a shared file."""
 
 
 class Proposal(Struct, frozen=True, kw_only=True):

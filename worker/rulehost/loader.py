@@ -30,6 +30,7 @@ from worker.rulehost.validation import (
     check_review,
     check_source,
     find_channels,
+    find_reads,
     fingerprint,
     normalise,
     read_signature,
@@ -57,6 +58,7 @@ class _Parsed(Struct, frozen=True):
     bare: str
     lines: dict[str, int]
     channels: dict[str, tuple[str, ...]]
+    reads: frozenset[str]
 
 
 def load(folder: Path, channels: frozenset[str] | None = None) -> Bundle:
@@ -135,7 +137,7 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     runnable = [name for name in sources.files if name not in sources.deadly]
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     rules: list[LoadedRule] = []
-    shared = [one.bare for name, one in parsed.items() if is_neighbour(name)]
+    shared = [one for name, one in parsed.items() if is_neighbour(name)]
     with _make_importable(parsed, sources.files.keys() - parsed):
         for number, name in enumerate(sources.files):
             if name in parsed and not is_neighbour(name):
@@ -170,7 +172,8 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     lines = {node.name: node.lineno for node in functions}
     channels = {node.name: find_channels(node, tree) for node in functions}
-    return None if found else _Parsed(file, code, normalise(tree), lines, channels)
+    bare = normalise(tree)  # what the code reads is told without its examples
+    return None if found else _Parsed(file, code, bare, lines, channels, find_reads(tree))
 
 
 @contextmanager
@@ -220,7 +223,7 @@ class _Finder:
 
 
 def _load_rules(
-    parsed: _Parsed, shared: Sequence[str], channels: frozenset[str] | None, problems: list[Problem]
+    parsed: _Parsed, shared: Sequence[_Parsed], channels: frozenset[str] | None, problems: list[Problem]
 ) -> list[LoadedRule]:
     """Run one file and return its rules; every problem is added to ``problems``."""
     functions, found = _run_file(parsed)
@@ -258,7 +261,7 @@ def _has_examples(function: object) -> bool:
 
 
 def _check_rule(
-    function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[str]
+    function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[_Parsed]
 ) -> tuple[LoadedRule | None, list[str]]:
     """Check one function that is a rule, or should be one."""
     mark, doc = read_mark(function), (function.__doc__ or "").strip()
@@ -277,8 +280,9 @@ def _check_rule(
         limit=mark.limit,
         priority=mark.priority,
         dispositions=mark.dispositions,
-        fingerprint=fingerprint(function.__name__, parsed.bare, *shared),
+        fingerprint=fingerprint(function.__name__, parsed.bare, *(one.bare for one in shared)),
         channels=parsed.channels.get(function.__name__, ()),
+        reads=tuple(sorted(parsed.reads.union(*(one.reads for one in shared)))),
     )
     return (None if problems else LoadedRule(info, function)), problems
 

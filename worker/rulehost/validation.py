@@ -10,8 +10,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from msgspec import Struct
 
 import worker
+from worker.language import models
 from worker.language.actions import ACTIONS
-from worker.language.base import join_choices
+from worker.language.base import Noun, join_choices
 from worker.language.models import DISPOSITION_OF, FACTS, MESSAGE_FACTS, TRIGGERS
 from worker.language.policies import ListEntry
 from worker.language.rules import Limit, Mark, Mode
@@ -43,6 +44,14 @@ SHORTEST, LONGEST = 60.0, 30 * 86400.0
 """Seconds that the window of a limit lasts at least and at most."""
 _NOT_PLAIN = 0x04 | 0x08 | 0x20 | 0x80 | 0x200
 """Code flags: *args, **kwargs, generator, coroutine, asynchronous generator."""
+READABLE = frozenset(
+    name
+    for kind in vars(models).values()
+    if isinstance(kind, type) and issubclass(kind, Noun)
+    for name in dir(kind)
+    if not name.startswith("_")
+)
+"""The names of all that rules can read of an event or a fact."""
 
 
 class Problem(Struct, frozen=True):
@@ -126,6 +135,22 @@ def _channel_of(call: ast.Call) -> list[ast.expr]:
     if not isinstance(call.func, ast.Name) or call.func.id != "Notify":
         return []
     return [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "channel")]
+
+
+def find_reads(module: ast.Module) -> frozenset[str]:
+    """Return what a file may read of events and facts: what it takes from values, in any way."""
+    return READABLE.intersection(_find_names(module))
+
+
+def _find_names(module: ast.Module) -> Iterator[str]:
+    """Yield what is taken from values: after a dot, in a pattern such as ``Message(sender=who)``, or named as text."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.MatchClass):
+            yield from node.kwd_attrs
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from node.value.split(".")
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:
