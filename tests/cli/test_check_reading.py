@@ -1,7 +1,6 @@
 """`worker check --live` names what of the API can no longer be read, and the rules that it hurts."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +30,10 @@ def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
     return code, out
 
 
-def rule(file: Path, *actions: str, trigger: str = "Message", facts: tuple[str, ...] = ()) -> RuleInfo:
+def rule(*actions: str, reads: str = "", trigger: str = "Message", facts: tuple[str, ...] = ()) -> RuleInfo:
     return RuleInfo(
-        name="looks", file=str(file), line=1, doc="", trigger=trigger, facts=facts, actions=actions, mode=OBSERVE,
-        limit=Limit(1), priority=0, dispositions=None, fingerprint="f",
+        name="looks", file="", line=1, doc="", trigger=trigger, facts=facts, actions=actions, mode=OBSERVE,
+        limit=Limit(1), priority=0, dispositions=None, fingerprint="f", reads=tuple(reads.split()),
     )  # fmt: skip
 
 
@@ -78,30 +77,29 @@ def test_a_field_that_became_something_else_is_named(part: Part, era: Era, field
     assert field.name in found.says
 
 
-def test_a_field_that_a_rule_uses_is_a_problem_and_any_other_a_remark(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("return message.spf, message.subject_matter")
-    uses = rule(tmp_path / "a.py")
+def test_a_field_that_a_rule_uses_is_a_problem_and_any_other_a_remark() -> None:
+    uses = rule(reads="spf subject_matter")
     assert say(uses, validation={"spf": []}) == (
         "problems",
         "the API has changed: validation.spf cannot be read in 1 of 1 message, which looks needs: update the worker",
     )
     assert say(uses, subject=[])[0] == "remarks"
-    assert say(rule(tmp_path / "a.py", trigger="Report"), validation={"spf": []})[0] == "remarks"
+    assert say(rule(reads="spf", trigger="Report"), validation={"spf": []})[0] == "remarks"
 
 
-def test_a_field_that_is_gone_from_every_record_is_a_remark_for_the_rule_that_reads_it_as_empty(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("return message.subject or message.scanned_at")
+def test_a_field_that_is_gone_from_every_record_is_a_remark_for_the_rule_that_reads_it_as_empty() -> None:
     record = {"id": "a", "ts": "2026-11-29T10:00:00"}
-    [found] = describe(MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule(tmp_path / "a.py")], FieldMemory())
+    [found] = describe(
+        MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule(reads="subject scanned_at")], FieldMemory()
+    )
     assert found == ("remarks", "none of 1 message has subject, so it is empty for looks")
 
 
-def test_a_verdict_that_this_version_does_not_know_is_a_problem_for_rules_that_name_verdicts(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("return None")
-    hears = replace(rule(tmp_path / "a.py"), dispositions=("SPAM",))
+def test_a_verdict_that_this_version_does_not_know_is_a_problem_for_rules_that_name_verdicts() -> None:
+    hears = replace(rule(), dispositions=("SPAM",))
     record = Raw(encode(published(MESSAGES, "today") | {"final_disposition": "SPAMMY"}))
     says = "1 of 1 message has a verdict that this version does not know (SPAMMY)"
-    for rules, kind in (([hears], "problems"), ([rule(tmp_path / "a.py")], "remarks")):
+    for rules, kind in (([hears], "problems"), ([rule()], "remarks")):
         [found] = describe(MESSAGES, read_sample(MESSAGES, [record]), rules, FieldMemory())
         assert (found.kind, says in found.says) == (kind, True)
 
@@ -125,17 +123,16 @@ def test_a_verdict_that_this_version_does_not_know_is_a_problem_for_rules_that_n
     ],
 )
 def test_a_field_that_has_gone_although_all_had_it_is_a_problem_for_whoever_needs_it(
-    tmp_path: Path, records: int, path: str, found: tuple[str, str]
+    records: int, path: str, found: tuple[str, str]
 ) -> None:
-    (tmp_path / "a.py").write_text("return message.subject, message.replyto")
     memory = FieldMemory(
-        there={name: Track(usual=True) for name in ("subject", "edf_hash")}, filled={"replyto": Track(usual=True)}
+        there={name: Track(usual_at=1.0) for name in ("subject", "edf_hash")}, filled={"replyto": Track(usual_at=1.0)}
     )
     name, null, _ = path.partition("=null")
     rest = {one: value for one, value in published(MESSAGES, "today").items() if one != name}
     record = rest | ({name: None} if null else {})
     sample = read_sample(MESSAGES, [Raw(encode(record))] * records)
-    said = describe(MESSAGES, sample, [rule(tmp_path / "a.py")], memory)
+    said = describe(MESSAGES, sample, [rule(reads="subject replyto")], memory)
     assert [(one.kind, found[1] in one.says) for one in said] == [(found[0], True)] * bool(found[1])
 
 

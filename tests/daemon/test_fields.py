@@ -10,8 +10,8 @@ from tests.daemon.bench import Bench
 from tests.faults.rig import Trapped
 from tests.rule_files import rule_files
 from worker.daemon import App
-from worker.intake.presence import FORGOTTEN, MISSED
-from worker.ledger.presence import FieldMemory, Track
+from worker.judging.presence import FORGOTTEN, MISSED
+from worker.ledger.presence import FieldMemory, Track, encode
 from worker.sandbox import ACCOUNT
 
 pytestmark = pytest.mark.slow  # it starts a process
@@ -35,13 +35,13 @@ LOOKS = """
 def missing(*paths: str, days: float = 0.0) -> dict[str, FieldMemory]:
     """Return the memory of fields of mail that have been gone for so many days."""
     since = time.time() - 60 - days * 86400
-    track = Track(usual=True, missed=MISSED, since=since, doubted=since, last=since + 30)
+    track = Track(began=since - 86400, usual_at=since - 1, missed=MISSED, since=since, last=since + 30)
     return {"messages": FieldMemory(there=dict.fromkeys(paths, track))}
 
 
 async def open_with(app: App, memory: dict[str, FieldMemory]) -> App:
     """Begin with this memory in the ledger."""
-    await app.services.ledger.keep_presence(ACCOUNT, memory)
+    await app.services.ledger.keep_presence(ACCOUNT, encode(memory))
     await app.begin()
     return app
 
@@ -80,7 +80,7 @@ async def test_a_field_is_missed_after_a_restart_and_given_up_after_a_week(bench
         await app.workers[0].fields.keep()
         assert "a field is given up: it has been missing for 7 days" in [line["event"] for line in bench.told()]
         kept = await app.services.ledger.read_presence(ACCOUNT)
-        assert not kept["messages"].there["sender"].usual
+        assert not kept["messages"].there["sender"].usual_at
 
 
 async def test_what_a_loop_reads_is_looked_at_and_remembered(bench: Bench) -> None:
@@ -91,7 +91,7 @@ async def test_what_a_loop_reads_is_looked_at_and_remembered(bench: Bench) -> No
         await app.workers[0].intakes[0].read_head()
         await app.end()
         kept = await app.services.ledger.read_presence(ACCOUNT)
-    assert kept["messages"].there["sender"].kept == 5
+    assert kept["messages"].there["sender"].looked == 5
 
 
 async def test_mail_that_comes_with_the_field_again_ends_it(bench: Bench) -> None:
@@ -138,3 +138,34 @@ async def ask_for_fact(bench: Bench, app: App) -> None:
     bench.world.move_by_hand(mail.id, "JunkEmail")
     await app.workers[0].intakes[0].read_head()
     await app.workers[0].held.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "needing"),
+    [
+        ("impersonation_registry", "is_email_regex", "looks"),
+        ("allow_policies", "is_acceptable_sender", "the worker itself and looks"),
+        ("trusted_domains", "comments", "the worker itself"),
+        ("domains", "authorization", "the worker itself"),
+        ("trusted_domains", "is_similarity", "no rule"),
+    ],
+)
+async def test_a_field_that_has_gone_from_a_list_is_told_at_its_next_read_and_after_a_restart(
+    bench: Bench, name: str, field: str, needing: str
+) -> None:
+    bench.world, fact = Trapped(now=time.time), "Registry" if name == "impersonation_registry" else "Policies"
+    bench.world.add_entry("trusted_domains", pattern="b.example", is_recent=True, is_similarity=True, is_regex=False)
+    bench.world.add_entry("allow_policies", pattern="c.example", pattern_type="DOMAIN", is_acceptable_sender=True)
+    rule_files(bench.rules, looks=LOOKS.format(fact=fact, code="repr(fact)"))
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        await getattr(app.workers[0].client.settings, name).all()
+        await app.end()
+    new = f'"{field}_new":'.encode()
+    bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"%s":' % field.encode(), new))
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        await getattr(app.workers[0].client.settings, name).all()
+        told = app.check_readiness()
+        assert f"which {needing} needs" in "".join(told.warnings if needing == "no rule" else app.find_reasons())
+        assert ("field_missing" in told.reasons) == (needing != "no rule")

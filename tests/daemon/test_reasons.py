@@ -26,9 +26,9 @@ from tests.test_readme import OPERATIONS, named
 from worker import daemon
 from worker.daemon import App, maintenance
 from worker.daemon.readiness import KINDS
-from worker.intake.presence import MISSED
+from worker.judging.presence import MISSED
 from worker.ledger.ledger import Ledger
-from worker.ledger.presence import FieldMemory, Track
+from worker.ledger.presence import FieldMemory, Track, encode
 from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
@@ -101,7 +101,7 @@ async def rename_field(bench: Bench, app: App) -> None:
 
 async def lack_field(bench: Bench, ledger: Ledger) -> None:
     """Let the ledger remember a field that all mail had but for the last, and one more arrive without it."""
-    await ledger.keep_presence(ACCOUNT, {"messages": FieldMemory(there={"sender": lacking_so_far()})})
+    await ledger.keep_presence(ACCOUNT, encode({"messages": FieldMemory(there={"sender": lacking_so_far()})}))
     assert isinstance(bench.world, Trapped)
     bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"from":', b'"from_address":'))
     bench.world.add_message(sender="ada@c0rp.example")
@@ -110,7 +110,7 @@ async def lack_field(bench: Bench, ledger: Ledger) -> None:
 def lacking_so_far() -> Track:
     """Return what is remembered of a field that all records had but for the last: one more, and it is missed."""
     since = time.time() - 60
-    return Track(usual=True, pace=0.1, missed=MISSED - 1, since=since, doubted=since, last=since + 10)
+    return Track(began=since - 86400, usual_at=since - 1, missed=MISSED - 1, since=since, last=since + 10)
 
 
 async def hold_event(_: Bench, app: App) -> None:

@@ -14,8 +14,8 @@ from tests.support import Meddle, garbling
 from worker import History, Move, Notify, Raw, Trace, sample
 from worker.api import Request, Response
 from worker.errors import Permanent, ServerFault
-from worker.intake.presence import FACTS as WATCHED
 from worker.judging.facts import OF_A_MESSAGE, SHARED, Facts
+from worker.judging.watches import FACTS as WATCHED
 from worker.language.actions import AnyAction
 from worker.language.base import AnyNoun
 from worker.language.models import FACTS, MESSAGE_FACTS

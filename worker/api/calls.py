@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from math import inf
@@ -51,11 +51,17 @@ class Calls:
         *,
         jitter: Callable[[], float] = lambda: 1.0,
         on_call: Callable[[str, int, float], None] = lambda *_: None,
+        on_list: Callable[[str, Sequence[msgspec.Raw]], None] = lambda *_: None,
     ) -> None:
-        """``jitter`` (0 to 1) varies pauses; ``on_call`` is called with operation, status and seconds of each call."""
+        """``jitter`` (0 to 1) varies pauses.
+
+        ``on_call`` is called with operation, status and seconds of each call; ``on_list`` with the type of the entries,
+        and the entries, of each first page of one of the account's lists.
+        """
         self._transport, self._budget, self._clock = transport, budget, clock
         self._root = f"/accounts/{quote(account, safe='')}/email-security"
         self._jitter, self._on_call = jitter, on_call
+        self.on_list = on_list
         self.calls: Counter[tuple[str, int]] = Counter()
 
     async def call(

@@ -111,7 +111,10 @@ class Collection(Generic[Item, New, Change, Asked]):
         """Return one page of at most 1,000 entries."""
         query = (("page", str(page)), ("per_page", str(per_page)), *(where.to_query() if where else ()))
         answer = await self._calls.call("GET", self._path, records, query=query, urgency=urgency)
-        return read_page(paginate(answer, int(page), per_page), self._item)
+        found = read_page(paginate(answer, int(page), per_page), self._item)
+        if int(page) == 1 and per_page == PER_PAGE and where in (None, self._steady):
+            self._calls.on_list(self._item.__name__, found.records)
+        return found
 
     def walk(
         self, where: Asked | None = None, *, page: str | None = None, urgency: Urgency = Urgency.FACTS

@@ -14,10 +14,10 @@ from worker.api.clock import format_time
 from worker.api.investigate import RawMail, WireLogEntry
 from worker.api.models import AccountDomain, TrustedDomain
 from worker.cli.findings import Finding, Refusals, ask
+from worker.daemon.usage import OWN, is_own, may_use
 from worker.errors import NotEntitled, NotFound
 from worker.escaping import escape
-from worker.intake.presence import Lacking, find_lacking
-from worker.intake.usage import OWN, is_own, may_use
+from worker.judging.presence import Lacking, find_lacking
 from worker.language.base import Noun, get_keys
 from worker.language.models import (
     DISPOSITIONS,
@@ -197,7 +197,7 @@ def _find_gone(part: Part, sample: Sample, total: str, rules: Rules, memory: Fie
     for field in sample.lacking if part.kind in READ_AS_IT_IS else ():
         using = _name(rule for rule in rules if _uses(rule, part, field.path))
         own = kind in OWN and is_own(kind, field.path)
-        was_usual = (memory.filled if field.is_null else memory.there).get(field.path, Track()).usual
+        was_usual = (memory.filled if field.is_null else memory.there).get(field.path, Track()).usual_at > 0
         has = f"{field.written}{' but as null' * field.is_null}"
         if enough and (using or own) and (was_usual or field.path in get_keys(part.kind)):
             before = ", which practically all had before" * was_usual

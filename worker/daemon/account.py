@@ -15,13 +15,13 @@ from worker.audit.deliveries import Deliveries
 from worker.daemon.fields import Fields
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
-from worker.intake.presence import FACTS, FactWatch, GroupWatch
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source, Submissions
 from worker.intake.unreadable import UnreadableRecords
 from worker.judging.facts import Facts
 from worker.judging.services import AccountServices, Timing
+from worker.judging.watches import FACTS, LISTS, FactWatch, GroupWatch, ListWatch
 from worker.language.rules import OBSERVE, OFF, RuleInfo
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
@@ -39,6 +39,9 @@ BEHIND = " behind the head"
 """Suffix of the loop that reads what lies behind the head of a source."""
 UNHEARD = 5.0
 """Seconds between two checks whether a rule uses a source by now."""
+
+
+OnList = Callable[[str, Sequence[Raw]], None]
 
 
 class Loop(NamedTuple):
@@ -78,7 +81,7 @@ class AccountWorker:
         self.account, self.connection, self._services, self._prefix = account, connection, services, prefix
         self._contacting, self._contacted = asyncio.Lock(), False
         self._asking = False
-        self.client = client = _open_client(account, connection, services)
+        self.client = client = _open_client(account, connection, services, self._note_list)
         own = AccountServices(
             account=account,
             client=client,
@@ -90,6 +93,7 @@ class AccountWorker:
         )
         self.wake, self.integration = own.wake, Integration(own)
         self._facts = {fact: FactWatch(fact) for fact in FACTS}
+        self._lists = {kind: ListWatch(kind) for kind in LISTS}
         sources = (Messages(client, self._wants_clean), *(other(client) for other in WHEN_NEEDED))
         self.intakes, self.held, self.executor = build_loops(
             own,
@@ -102,7 +106,7 @@ class AccountWorker:
         )
 
         self.unreadable = UnreadableRecords(own, self.intakes)
-        watches = (*(intake.fields for intake in self.intakes), *self._facts.values())
+        watches = (*(intake.fields for intake in self.intakes), *self._facts.values(), *self._lists.values())
         self.fields = Fields(own, watches, services.outlets.log)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
@@ -150,15 +154,21 @@ class AccountWorker:
         return tuple(intake for intake in self.intakes if intake not in needed)
 
     def list_watches(self) -> Iterator[tuple[str, GroupWatch]]:
-        """Yield what watches the fields of the sources that are read, and of the facts that rules ask for, by name."""
+        """Yield what watches the fields of the sources that are read, of the facts that rules ask for, and of lists."""
         yield from ((self.name_source(intake), intake.fields) for intake in self.needed)
         rules = self._services.host.bundle.rules
         asked = {fact for rule in rules if rule.mode is not OFF for fact in rule.facts}
         yield from ((self._prefix + fact, watch) for fact, watch in self._facts.items() if fact in asked)
+        yield from ((self._prefix + watch.name, watch) for watch in self._lists.values())
 
     def _note_fact(self, fact: str, results: Sequence[Raw], scanned: float) -> None:
         """Look at the fields of a fact that has been read."""
         self._facts[fact].note(results, scanned, self._services.clock.now())
+
+    def _note_list(self, kind: str, entries: Sequence[Raw]) -> None:
+        """Look at the fields of a list that has been read."""
+        if watch := self._lists.get(kind):
+            watch.note(entries, self._services.clock.now())
 
     async def look_for_requests(self) -> None:
         """See whether a request for another verdict has no end yet: submissions tell what becomes of it."""
@@ -188,11 +198,16 @@ class AccountWorker:
         return any("NONE" in dispositions for dispositions in heard)
 
 
-def _open_client(account: str, connection: ApiConnection, services: Services) -> Client:
+def _open_client(account: str, connection: ApiConnection, services: Services, on_list: OnList) -> Client:
     """Open the client of an account; each call is counted."""
-    on_call = services.outlets.metrics.on_call
     return Client(
-        connection.transport, connection.budget, services.clock, account, jitter=random.random, on_call=on_call
+        connection.transport,
+        connection.budget,
+        services.clock,
+        account,
+        jitter=random.random,
+        on_call=services.outlets.metrics.on_call,
+        on_list=on_list,
     )
 
 

@@ -162,8 +162,9 @@ class App:
         sources = [each for worker in self.workers for each in self._list_sources(worker)]
         now, stopping = self.services.clock.now(), self.stopping.is_set()
         plain = find_reasons(sources, self._collect_troubles(), now, stopping=stopping)
-        lasting = self._reasons.note(self._find_silent(now), self.services.clock.monotonic())
-        return judge_readiness((*plain, *lasting), sources, now, self._list_warnings())
+        fields = tuple(self._find_missing(now))
+        lasting = self._reasons.note(self._find_silent(fields, now), self.services.clock.monotonic())
+        return judge_readiness((*plain, *lasting), sources, now, self._list_warnings(fields))
 
     @property
     def is_silent(self) -> bool:
@@ -172,28 +173,28 @@ class App:
 
     def find_reasons(self) -> tuple[str, ...]:
         """Return what is silent now, in sentences."""
-        return tuple(reason.says for reason in self._find_silent(self.services.clock.now()))
+        now = self.services.clock.now()
+        return tuple(reason.says for reason in self._find_silent(self._find_missing(now), now))
 
-    def _find_silent(self, now: float) -> Iterator[Reason]:
+    def _find_silent(self, fields: Iterable[MissingField], now: float) -> Iterator[Reason]:
         """Yield what is silent: read but not heard, heard but not judged, decided but not carried out."""
         for worker in self.workers:
             for intake in worker.needed:
                 name = worker.name_source(intake)
                 if unreadable := intake.legibility.explain():
                     yield Reason("records_unreadable", name, f"{name}: {unreadable}")
-            yield from (Reason("field_missing", one.about, one.says) for one in self._find_missing(worker, needed=True))
             yield from find_standstill(worker.account, self.standstill.get(worker.account, Standstill()), now)
             if worker.integration.problem:
                 yield Reason("integration_lost", worker.account, worker.integration.problem)
+        yield from (Reason("field_missing", one.about, one.says) for one in fields if one.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             yield from find_silence(connection.credential, connection.transport.silent)
 
-    def _find_missing(self, worker: AccountWorker, *, needed: bool) -> Iterator[MissingField]:
-        """Yield the fields that have gone from what an account brings: those that somebody needs, or the others."""
-        rules, now = self.services.host.bundle.rules, self.services.clock.now()
-        for name, watch in worker.list_watches():
-            found = find_missing(watch, name, rules, now)
-            yield from (field for field in found if field.is_needed == needed)
+    def _find_missing(self, now: float) -> Iterator[MissingField]:
+        """Yield the fields that have gone from what the accounts bring."""
+        for worker in self.workers:
+            for name, watch in worker.list_watches():
+                yield from find_missing(watch, name, self.services.host.bundle.rules, now)
 
     def _collect_troubles(self) -> Iterator[Trouble]:
         """Yield what stands in the way, with the name of what it stops; a source that nobody needs is not missed."""
@@ -213,7 +214,7 @@ class App:
             if lost := worker.connection.transport.lost:
                 yield worker, lost
 
-    def _list_warnings(self) -> Iterator[str]:
+    def _list_warnings(self, fields: Iterable[MissingField]) -> Iterator[str]:
         """Yield what a person has to fix while the worker continues."""
         if self.refused:
             problems = "; ".join(self.refused.splitlines())
@@ -221,8 +222,7 @@ class App:
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)
-        for worker in self.workers:
-            yield from (field.says for field in self._find_missing(worker, needed=False))
+        yield from (field.says for field in fields if not field.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             budget = connection.budget
             yield from warn_of_spending(budget.estimate_wait(Urgency.HEAD), budget.since_refusal)

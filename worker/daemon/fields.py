@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from worker.intake.presence import GroupWatch, Loss
-from worker.intake.usage import find_users, is_own
+from worker.daemon.usage import find_users, is_own
+from worker.judging.presence import Loss
 from worker.judging.services import AccountServices
+from worker.judging.watches import GroupWatch
 from worker.language.rules import RuleInfo
+from worker.ledger.presence import encode
 from worker.telemetry import Log
 from worker.wording import count
 
@@ -31,14 +33,14 @@ class Fields:
         """Begin without a memory; it is in the ledger."""
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._watches, self._log = watches, log
-        self._begun = False
+        self._begun, self._kept = False, ""
 
     async def recall(self) -> None:
         """Go on with what the ledger remembers."""
         memories = await self._ledger.read_presence(self._account)
         for watch in self._watches:
             watch.recall(memories)
-        self._begun = True
+        self._begun, self._kept = True, self._encode()
 
     async def keep(self) -> float:
         """Let the ledger remember, and give up what has been gone for long; return the seconds until the next time."""
@@ -46,9 +48,13 @@ class Fields:
             await self.recall()
         for field in [field for watch in self._watches for field in watch.forget_lost(self._clock.now())]:
             self._log.warning("a field is given up: it has been missing for 7 days", field=field)
-        kept = {group: one for watch in self._watches for group, one in watch.memories.items()}
-        await self._ledger.keep_presence(self._account, kept)
+        if (now := self._encode()) != self._kept:
+            await self._ledger.keep_presence(self._account, now)
+            self._kept = now
         return EVERY
+
+    def _encode(self) -> str:
+        return encode({group: one for watch in self._watches for group, one in watch.memories.items()})
 
 
 def find_missing(watch: GroupWatch, name: str, rules: Iterable[RuleInfo], now: float) -> Iterator[MissingField]:

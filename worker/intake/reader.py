@@ -17,12 +17,12 @@ from worker.intake.coverage import Interval, find_gaps, find_horizon
 from worker.intake.legibility import Legibility
 from worker.intake.mails import name_heard
 from worker.intake.paging import ENDLESS, Stuck, walk_pages
-from worker.intake.presence import FieldWatch
 from worker.intake.requests import follow_requests
 from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
 from worker.judging.judge import Judge, Judged
 from worker.judging.services import AccountServices, Timing
+from worker.judging.watches import FieldWatch
 from worker.language.models import DISPOSITIONS
 from worker.ledger.entries import Outcome
 from worker.ledger.values import Broken, NewSights, Page, Reading, Slice

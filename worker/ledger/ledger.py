@@ -259,9 +259,9 @@ class Ledger(LedgerReader):
         """Return what is remembered of the fields that records have."""
         return await self._read(presence.read_presence, account)
 
-    async def keep_presence(self, account: str, memories: Memories) -> None:
-        """Write down what is remembered of the fields that records have."""
-        await self._put(presence.keep_presence, account, memories)
+    async def keep_presence(self, account: str, kept: str) -> None:
+        """Write down what is remembered of the fields that records have, as ``presence.encode`` writes it."""
+        await self._put(presence.keep_presence, account, kept)
 
     async def cursor(self, account: str, sink: str) -> int:
         """Return the number of the last audit record that a sink has taken."""

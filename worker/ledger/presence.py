@@ -9,34 +9,23 @@ from worker.ledger.db.tables import meta
 
 
 class Track(Struct, omit_defaults=True):
-    """What the records of a source had of one field, as far as they were looked at. Times are those of the records."""
+    """What the records of a group had of one field, as far as they were looked at. Times are those of the records."""
 
-    kept: int = 0
-    """Records in a row that had it; 0 when the last one had not."""
-    minutes: int = 0
-    """Minutes in which at least one of these came."""
-    stood: float = 0.0
-    """How many records those stand for that came after ``marked``, as not all are looked at."""
-    marked: float = 0.0
     began: float = 0.0
-    """The first of these."""
+    """The first record that was looked at."""
     last: float = 0.0
-    """The last record that was looked at."""
+    """The last one."""
     looked: int = 0
     lacked: int = 0
     """How many were looked at, and how many of them lacked it: lately, as both are halved now and then."""
-    usual: bool = False
-    """Whether it is in practically every record."""
-    pace: float = 0.0
-    """Seconds from one such minute to the next, while it was there."""
-    gap: float = 0.0
-    """Seconds from one record to the next, of the last fifty that had it."""
+    usual_at: float = 0.0
+    """The last record until which practically all had it; 0 when there was none."""
+    pause: float = 0.0
+    """The longest pause in seconds between two records that had it; it fades with each one that comes."""
     missed: int = 0
-    """Records in a row that lacked it; 0 when the last one had it."""
+    """Records in a row that lacked it; 0 when the last one had it. Of a list, its entries."""
     since: float = 0.0
     """The first of these."""
-    doubted: float = 0.0
-    """The first that lacked it since it was last found to be usual; 0 when none did."""
 
 
 class FieldMemory(Struct):
@@ -44,6 +33,8 @@ class FieldMemory(Struct):
 
     there: dict[str, Track] = {}
     filled: dict[str, Track] = {}
+    known: tuple[str, ...] = ()
+    """Of a list: the ids of some entries that the last read showed."""
 
 
 Memories = dict[str, FieldMemory]
@@ -57,9 +48,14 @@ def read_presence(conn: Connection, account: str) -> Memories:
     return _decode(kept) if kept else {}
 
 
-def keep_presence(conn: Connection, account: str, memories: Memories) -> None:
-    """Write down what is remembered of the fields of each group of records."""
-    upsert(conn, meta, [{"name": _name(account), "value": msgspec.json.encode(memories).decode()}], ("value",))
+def encode(memories: Memories) -> str:
+    """Write what is remembered of the fields of each group of records."""
+    return msgspec.json.encode(memories).decode()
+
+
+def keep_presence(conn: Connection, account: str, kept: str) -> None:
+    """Write down what is remembered, as ``encode`` writes it."""
+    upsert(conn, meta, [{"name": _name(account), "value": kept}], ("value",))
 
 
 def _name(account: str) -> str:

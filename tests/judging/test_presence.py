@@ -11,18 +11,8 @@ import pytest
 from msgspec import Raw
 
 from tests.cells import each
-from worker.intake.presence import (
-    FORGOTTEN,
-    KINDS,
-    MISSED,
-    SAVED,
-    USUAL,
-    FactWatch,
-    FieldWatch,
-    Presence,
-    Shape,
-    describe_shape,
-)
+from worker.judging.presence import MISSED, OF_A_PAGE, SAVED, USUAL, Presence, Shape, describe_shape
+from worker.judging.watches import KINDS, LISTS, FactWatch, FieldWatch, ListWatch
 from worker.ledger.presence import Track
 from worker.ledger.values import Reading, Sight, Thing
 
@@ -59,14 +49,14 @@ class Feed:
     """A source that brings a record every ten seconds."""
 
     def __init__(self, kind: str) -> None:
-        self.presence, self.now = Presence("messages", kind), BEGIN
+        self.presence, self.now = Presence("messages", KINDS[kind]), BEGIN
         self.whole = fill(describe_shape(KINDS[kind]))
 
     def bring(self, record: Json, times: int = 1, every: float = PACE) -> None:
-        """Bring a record so many times, on one page."""
-        moments = [self.now + number * every for number in range(1, times + 1)]
-        self.now = moments[-1]
-        self.presence.note([record] * times, moments)
+        """Bring a record so many times."""
+        for _ in range(times):
+            self.now += every
+            self.presence.note(record, self.now)
 
     @property
     def lost(self) -> list[str]:
@@ -121,16 +111,15 @@ def test_one_campaign_that_lacks_a_field_is_no_change_of_the_api() -> None:
     assert feed.lost == ["from_name"]
 
 
-def test_a_field_that_is_left_out_is_missed_at_once_although_mail_often_pauses() -> None:
+@each("how", ["renamed", "absent", "null"])
+@each("every", [0.5, 5.0])
+def test_a_field_that_has_gone_is_missed_within_a_minute_although_mail_often_pauses(how: str, every: float) -> None:
     feed = Feed("Message")
     for _ in range(5):
-        feed.bring(feed.whole, 25, every=1)
+        feed.bring(feed.whole, 25, every=every)
         feed.now += 1200
-    for _ in range(2):
-        feed.bring(feed.whole, 50, every=1)
-    feed.bring(change(feed.whole, "from", "null"), MISSED, every=1)
-    assert feed.lost == []
-    feed.bring(change(feed.whole, "from", "renamed"), MISSED, every=1)
+    feed.bring(feed.whole, 120, every=every)
+    feed.bring(change(feed.whole, "from", how), int(60 / every), every=every)
     assert feed.lost == ["from"]
 
 
@@ -153,12 +142,53 @@ def test_a_field_that_only_some_have_is_never_missed() -> None:
     assert feed.lost == []
 
 
-def test_a_field_of_which_one_record_lacked_it_is_expected_for_a_week_only() -> None:
+def test_what_many_lack_by_now_is_expected_for_as_long_as_it_was_usual() -> None:
     feed = feed_of("Message")
-    feed.bring(change(feed.whole, "from", "absent"))
-    feed.bring(feed.whole, 2, every=FORGOTTEN)
-    feed.bring(change(feed.whole, "from", "absent"), MISSED)
+    for _ in range(2 * USUAL):
+        feed.bring(change(feed.whole, "from", "absent"))
+        feed.bring(feed.whole)
+    feed.bring(change(feed.whole, "from", "absent"), 10 * MISSED)
     assert feed.lost == []
+
+
+class Listing:
+    """A list of the account with three entries, which is read every five minutes."""
+
+    def __init__(self, kind: str) -> None:
+        self.watch, self.now = ListWatch(kind), BEGIN
+        self.whole = [fill(describe_shape(KINDS[kind])) | {"id": str(number)} for number in range(3)]
+
+    def read(self, *entries: Json) -> list[tuple[str, bool]]:
+        """Read these entries; return what has gone, and whether it is null."""
+        self.now += 300
+        self.watch.note([Raw(msgspec.json.encode(entry)) for entry in entries], self.now)
+        return [(loss.written, loss.is_null) for loss in self.watch.find_losses(self.now)]
+
+
+@each("kind", LISTS)
+@each("how", ["renamed", "absent", "null"])
+def test_a_field_that_has_gone_from_a_whole_list_is_missed_at_the_next_read_until_it_is_back(
+    kind: str, how: str
+) -> None:
+    silent = []
+    for path in list_fields(describe_shape(KINDS[kind])):
+        listing = Listing(kind)
+        calm = listing.read(*listing.whole)
+        gone = listing.read(*(change(entry, path, how) for entry in listing.whole))
+        stays = listing.read(change(listing.whole[0], path, how))
+        back = listing.read(*listing.whole)
+        found = calm, gone, stays, back
+        silent += [] if found == ([], [(path, how == "null")], [(path, how == "null")], []) else [(path, found)]
+    assert silent == []
+
+
+@each("others", [False, True])
+def test_a_field_that_people_leave_empty_has_not_gone(others: bool) -> None:  # noqa: FBT001
+    listing = Listing("TrustedDomain")
+    listing.read(*listing.whole)
+    bare = [change(entry, "comments", "null") | {"id": "new" if others else entry["id"]} for entry in listing.whole]
+    assert listing.read(*bare[:2], *listing.whole[: not others]) == []
+    assert listing.read(*bare) == []
 
 
 def sight(number: int = 1, at: float = BEGIN, verdict: str = "SPAM", **record: object) -> Sight:
@@ -175,7 +205,7 @@ def looked(*sights: Sight, group: str = "messages") -> int:
 
 def test_only_what_is_new_and_young_counts_and_of_a_full_page_only_some() -> None:
     assert looked(sight(), sight(number=2), sight(at=BEGIN - 4000)) == 1
-    assert looked(*[sight()] * 1000) == 50
+    assert looked(*[sight()] * 1000) == OF_A_PAGE
 
 
 def test_clean_mail_counts_apart_but_not_what_only_lacks_its_verdict() -> None:
