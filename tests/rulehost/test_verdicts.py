@@ -221,6 +221,7 @@ def list_impossible() -> Iterator[tuple[str, object]]:
     yield from (("mode", mode) for mode in (4, -1, "OBSERVE"))
     yield from (("limit", {"count": count, "per": per}) for count, per in ((-1, 60.0), (1, 0.0), (1, 1e9)))
     yield from (("channels", [channel]) for channel in ("", LONG, HIDDEN))
+    yield from (("reads", names) for names in (["password"], ["sender", "sender"]))
     yield ("priority", "high")
 
 

@@ -18,7 +18,7 @@ from worker.language.rules import Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import ACTIONS_LIMIT, REASON_LIMIT, Event, Failure, Said, Skip, is_triggered
 from worker.rulehost.loader import Sources, is_neighbour
 from worker.rulehost.protocol import Loaded, Verdicts
-from worker.rulehost.validation import LONGEST, SHORTEST
+from worker.rulehost.validation import LONGEST, READABLE, SHORTEST
 
 UNREAD_LIMIT, NAME_LIMIT = 1000, 200
 """Unread fields that a rule may name, and characters of any name."""
@@ -186,6 +186,7 @@ def _find_impossible(rule: RuleInfo) -> Iterator[str]:
         "action": bool(rule.actions) and set(rule.actions) <= ACTIONS.keys(),
         "disposition": set(rule.dispositions or ()) <= set(DISPOSITIONS),
         "channel": all(map(_is_name, rule.channels)),
+        "field": set(rule.reads) <= READABLE and len(set(rule.reads)) == len(rule.reads),
         "limit": rule.limit.count >= 0 and SHORTEST <= rule.limit.per <= LONGEST,
     }
     yield from (name for name, holds in possible.items() if not holds)
