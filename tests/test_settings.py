@@ -93,6 +93,25 @@ def test_what_may_hold_a_secret_is_not_shown_with_what_to_write(name: str, value
     assert "s3cret" not in sentence
 
 
+@each("host", ["api.cloudflare.com", "10.0.0.1", "proxy", "127.0.0.1.example", "localhost.example", "[2001:db8::1]:80"])
+def test_a_credential_leaves_this_machine_encrypted_unless_one_insists(host: str) -> None:
+    base = {"CLOUDFLARE_BASE_URL": f"http://{host}/client/v4"}
+    assert "set WORKER_PLAIN_HTTP=yes" in refusal(**base)
+    assert Settings.load(base | {"WORKER_PLAIN_HTTP": "yes"}).sends_unencrypted
+    assert not Settings.load({"CLOUDFLARE_BASE_URL": f"https://{host}/client/v4"}).sends_unencrypted
+
+
+@each("host", ["127.0.0.1:8788", "localhost", "[::1]:1", "127.9.9.9"])
+def test_on_this_machine_a_credential_needs_no_encryption(host: str) -> None:
+    assert not Settings.load({"CLOUDFLARE_BASE_URL": f"http://{host}/client/v4"}).sends_unencrypted
+
+
+def test_public_names_of_the_web_server_are_read() -> None:
+    found = Settings.load({"WORKER_HOSTS": "Worker.corp.example, metrics.corp.example,"}).hosts
+    assert found == {"worker.corp.example", "metrics.corp.example"}
+    assert "names without a port" in refusal(WORKER_HOSTS="worker.corp.example:8080")
+
+
 def test_every_bad_value_is_named_at_once() -> None:
     sentence = refusal(WORKER_CEILING="sometimes", WORKER_SETTLE="soon")
     assert "WORKER_CEILING" in sentence

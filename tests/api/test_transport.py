@@ -234,6 +234,14 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
             assert len(direct.heard) == 1
 
 
+async def test_no_proxy_stands_between_the_worker_and_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    async with serving(http("200 OK", b"{}")) as server:
+        await sent(server, READ)
+        assert len(server.heard) == 1
+
+
 @pytest.mark.parametrize(
     "base",
     [

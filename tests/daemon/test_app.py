@@ -1,7 +1,9 @@
 """The app: what the API refuses, what is logged about it, and what can be seen from outside."""
 
 import re
-from contextlib import AsyncExitStack
+import resource
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import msgspec
 import pytest
@@ -116,6 +118,38 @@ async def test_an_api_that_goes_away_is_told_before_its_reads_have_been_given_up
         assert [why.partition(":")[0] for why in app.check_readiness().why] == ["messages"]
         await connection.send(ask)
         assert app.check_readiness().ready
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let no file and no socket be opened while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_without_descriptors_each_loop_waits_and_says_why(bench: Bench) -> None:
+    async with bench.api(), bench.app() as app:
+        loops = [*app.workers[0].list_loops(), *maintenance.list_loops(app, maintenance.Records(app))]
+        with no_descriptors():
+            pauses = [await app.take_turn(loop) for loop in loops]
+            assert "rules: too many files are open" in "; ".join(app.check_readiness().why)
+        assert min(pauses) >= 0
+        for loop in loops:
+            await app.take_turn(loop)
+        assert "too many files" not in "; ".join(app.check_readiness().why)
+
+
+@pytest.mark.parametrize("base", ["http://proxy.example/v4", "https://proxy.example/v4"])
+async def test_a_credential_that_is_sent_unencrypted_is_a_warning_at_each_start(bench: Bench, base: str) -> None:
+    async with bench.app(CLOUDFLARE_BASE_URL=base, WORKER_PLAIN_HTTP="yes") as app:
+        await app.begin()
+        warned = [warning for warning in app.check_readiness().warnings if "unencrypted" in warning]
+    logged = [line for line in bench.told() if "unencrypted" in str(line["event"])]
+    assert len(warned) == len(logged) == (not base.startswith("https"))
 
 
 async def test_the_log_says_when_readiness_turns_and_why(bench: Bench) -> None:

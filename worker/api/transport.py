@@ -32,6 +32,7 @@ from worker.api.credential import Credential
 from worker.api.silence import Silence
 from worker.errors import SettingsError, TooLong, Unreachable, Unsure, WorkerError
 from worker.escaping import escape
+from worker.loopback import is_loopback
 
 MOST_BYTES = 128 << 20
 """Bytes of a body at most: fifty times a page of a thousand ordinary messages."""
@@ -230,7 +231,8 @@ def _find_proxy(base: str) -> str | None:
     Raises SettingsError, without the address itself, for an invalid one.
     """
     parts = urlsplit(base)
-    named = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+    direct = is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc)
+    named = None if direct else getproxies().get(parts.scheme)
     if not named:
         return None
     try:

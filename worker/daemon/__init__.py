@@ -40,7 +40,9 @@ async def serve(app: App) -> AsyncIterator[str]:
         await maintenance.update_gauges(app)
         return app.services.outlets.metrics.render()
 
-    async with web.serve(host, port, readiness=app.check_readiness, metrics=metrics) as url:
+    async with web.serve(
+        host, port, readiness=app.check_readiness, metrics=metrics, hosts=app.services.settings.hosts
+    ) as url:
         app.log.info("listening", url=url)
         yield url
 

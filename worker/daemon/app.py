@@ -1,6 +1,7 @@
 """The app: everything that one process has open, its loops, and whether they do their work."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,9 @@ from worker.web import Readiness
 REFUSED_AGAIN = 60.0
 """Seconds until a step is tried again that the API refused."""
 NOT_ENTITLED_AGAIN = 3600.0
+UNENCRYPTED = "the credential is sent unencrypted, because WORKER_PLAIN_HTTP is yes and CLOUDFLARE_BASE_URL http://"
+OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+NO_DESCRIPTORS = "too many files are open: raise the limit of open files (ulimit -n), or find out who opens so many"
 FAILED_LATELY = 3600.0
 """Seconds for which it is told that a rule has failed on an event."""
 
@@ -74,6 +78,8 @@ class App:
         ceiling = settings.ceiling.name.lower()
         for worker in self.workers:
             await worker.fields.recall()
+        if settings.sends_unencrypted:
+            self.log.warning(UNENCRYPTED)
         self.log.info("started", rules=len(bundle.rules), ceiling=ceiling, pid=os.getpid())
         await self.write(NewRecord("started", {"ceiling": ceiling, "version": version("worker")}))
         await self.write_bundle()
@@ -122,6 +128,10 @@ class App:
             return self._note_trouble(loop.name, error, REFUSED_AGAIN)
         except Temporary as error:
             return self._note_trouble(loop.name, error, max(error.after, self.services.settings.poll_every))
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            return self._note_trouble(loop.name, Temporary(NO_DESCRIPTORS), self.services.settings.poll_every)
         if self._troubles.pop(loop.name, None):
             self.log.info("works again", loop=loop.name)
         return pause
@@ -216,6 +226,8 @@ class App:
 
     def _list_warnings(self, fields: Iterable[MissingField]) -> Iterator[str]:
         """Yield what a person has to fix while the worker continues."""
+        if self.services.settings.sends_unencrypted:
+            yield UNENCRYPTED
         if self.refused:
             problems = "; ".join(self.refused.splitlines())
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"

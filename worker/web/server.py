@@ -1,16 +1,23 @@
 """The web server: /livez, /startz, /readyz and /metrics, answered by the callables it is given."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from typing import Any, cast
 
 import msgspec
 from aiohttp import web
 
 from worker.errors import SettingsError
+from worker.web.connections import Connections, answer_once
+from worker.web.hosts import check_host
 
 PATHS = ("/livez", "/startz", "/readyz", "/metrics")
+PROBED = ("/livez", "/startz")
+"""Paths that say nothing but that they answer."""
+FRESH = 1.0
+"""Seconds for which metrics are not made again."""
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -36,21 +43,47 @@ async def check_address(host: str, port: int) -> None:
 
 @asynccontextmanager
 async def serve(
-    host: str, port: int, *, readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]
+    host: str,
+    port: int,
+    *,
+    readiness: Callable[[], Readiness],
+    metrics: Callable[[], Awaitable[bytes]],
+    hosts: Collection[str] = (),
 ) -> AsyncIterator[str]:
     """Serve until the block is left, and yield the address; port 0 takes a free one.
 
-    Raises SettingsError when nothing can listen there.
+    ``hosts`` are public names by which it may be called. Raises SettingsError when nothing can listen there.
     """
-    runner = web.AppRunner(build_application(readiness, metrics), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(build_application(readiness, metrics, hosts), shutdown_timeout=1.0)
     await runner.setup()
+    connections = Connections(cast("web.Server", runner.server))  # it is there once the runner is set up
     try:
         with _name_setting(host, port):
-            await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0]
-        yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+            listening = await asyncio.get_running_loop().create_server(connections, host, port)
+        with closing(listening):
+            async with connections.watch():
+                yield _format_address(*listening.sockets[0].getsockname()[:2])
     finally:
         await runner.cleanup()
+
+
+class _Metrics:
+    """The metrics, made anew when they are a second old; all who ask meanwhile get the same."""
+
+    def __init__(self, make: Callable[[], Awaitable[bytes]]) -> None:
+        self._make, self._body, self._fresh_until = make, b"", 0.0
+        self._making = asyncio.Lock()
+
+    async def read(self) -> bytes:
+        async with self._making:
+            if time.monotonic() >= self._fresh_until:
+                self._body = await self._make()
+                self._fresh_until = time.monotonic() + FRESH
+        return self._body
+
+
+def _format_address(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextmanager
@@ -66,8 +99,11 @@ def _name_setting(host: str, port: int) -> Iterator[None]:
         ) from None
 
 
-def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
+def build_application(
+    readiness: Callable[[], Readiness], metrics: Callable[[], Awaitable[bytes]], hosts: Collection[str] = ()
+) -> web.Application:
     """Build the four pages."""
+    kept = _Metrics(metrics)
 
     async def livez(_: web.Request) -> web.Response:
         return _respond(200, {"alive": True})
@@ -80,16 +116,21 @@ def build_application(readiness: Callable[[], Readiness], metrics: Callable[[], 
         return _respond(200 if found.ready else 503, found)
 
     async def metrics_page(_: web.Request) -> web.Response:
-        return web.Response(body=await metrics(), headers={"content-type": TEXT})
+        return web.Response(body=await kept.read(), headers={"content-type": TEXT})
 
     async def nowhere(_: web.Request) -> web.Response:
         return _respond(404, {"error": f"try one of {', '.join(PATHS)}"})
 
-    app = web.Application()
+    app = web.Application(middlewares=[answer_once, check_host(hosts, PROBED)])
+    app.on_response_prepare.append(_leave_versions_out)
     for path, page in zip(PATHS, (livez, startz, readyz, metrics_page), strict=True):
         app.router.add_get(path, page)
     app.router.add_route("*", "/{elsewhere:.*}", nowhere)
     return app
+
+
+async def _leave_versions_out(_: web.Request, answer: web.StreamResponse) -> None:
+    answer.headers.popall("Server", None)
 
 
 def _respond(status: int, body: Any) -> web.Response:  # noqa: ANN401 (anything msgspec writes)

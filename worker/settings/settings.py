@@ -1,4 +1,4 @@
-"""The settings, read from the environment and a folder of secrets. Only cli and daemon import them."""
+"""The settings, read from the environment and a folder of secrets."""
 
 import re
 import tomllib
@@ -7,122 +7,45 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import SettingsError
-from worker.language.rules import Mode, parse_duration
+from worker.language.rules import Mode
+from worker.loopback import is_loopback
+from worker.settings.values import (
+    Listen,
+    RequestQuota,
+    check_account_id,
+    check_base_url,
+    check_store_url,
+    parse_ceiling,
+    parse_hosts,
+    parse_level,
+    parse_listen,
+    parse_quota,
+    parse_share,
+    parse_time_span,
+    parse_yes,
+    require_a_year_at_most,
+    require_positive,
+)
 
 PREFIX = "WORKER_"
 NOTIFY = f"{PREFIX}NOTIFY_"
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 NO_LOGIN = "set CLOUDFLARE_API_TOKEN to a token with the permission Cloud Email Security: Write"
-CEILINGS = {"observe": Mode.OBSERVE, "approve": Mode.APPROVE, "enforce": Mode.ENFORCE}
+UNENCRYPTED = (
+    "CLOUDFLARE_BASE_URL begins with http://, so everybody on the way could read the credential: write https://, or "
+    "set WORKER_PLAIN_HTTP=yes if that network is yours"
+)
 
 
-class RequestQuota(NamedTuple):
-    """How many requests a credential may make in how many seconds."""
-
-    requests: int
-    window: float
-
-
-class Listen(NamedTuple):
-    """Where the web server listens; port 0 takes a free one."""
-
-    host: str
-    port: int
-
-
-LONGEST = 3653 * 86400.0
-A_YEAR = 366 * 86400.0
-
-
-def _parse_duration(text: str) -> float:
-    try:
-        duration = parse_duration(text)
-    except ValueError:
-        raise ValueError("write a number and a unit (ms, s, m, h or d), such as 15m") from None
-    if duration > LONGEST:
-        raise ValueError("write 3653d (ten years) or less")
-    return duration
-
-
-def _require_positive(duration: float) -> float:
-    if duration <= 0:
-        raise ValueError("write more than zero, such as 15m")
-    return duration
-
-
-def _require_a_year_at_most(duration: float) -> float:
-    if duration > A_YEAR:
-        raise ValueError("the API keeps mail for a year: write 366d or less")
-    return duration
-
-
-def _parse_quota(text: str) -> RequestQuota:
-    """Read ``1200/300s``."""
-    found = re.fullmatch(r"([1-9]\d*)\s*/\s*(\S+)", text.strip())
-    if not found:
-        raise ValueError("write a number of requests and a time window, such as 1200/300s")
-    return RequestQuota(int(found[1]), _require_positive(_parse_duration(found[2])))
-
-
-def _parse_listen(text: str) -> Listen:
-    """Read ``127.0.0.1:8080`` or ``[::1]:8080``."""
-    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})", text.strip())
-    if not found or int(found[2]) > 65535:  # noqa: PLR2004 (the highest port)
-        raise ValueError("write an address and a port, such as 127.0.0.1:8080")
-    return Listen(found[1].strip("[]"), int(found[2]))
-
-
-def _parse_ceiling(text: str) -> Mode:
-    if text.lower() not in CEILINGS:
-        raise ValueError("write observe, approve or enforce")
-    return CEILINGS[text.lower()]
-
-
-def _parse_level(text: str) -> str:
-    if text.upper() not in LEVELS:
-        raise ValueError("write debug, info, warning or error")
-    return text.upper()
-
-
-def _parse_share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0
-    if not 0 < share <= 1:
-        raise ValueError("write a number above 0 and at most 1, such as 0.8")
-    return share
-
-
-def _check_account_id(text: str) -> str:
-    """Refuse what would change the path of a request, in which the ID stands."""
-    if not re.fullmatch(r"[0-9A-Za-z]{1,32}", text):
-        raise ValueError("copy the account ID from the dashboard: up to 32 letters and digits")
-    return text
-
-
-def _check_base_url(text: str) -> str:
-    """Check the URL and drop a trailing slash."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
-        raise ValueError("write a URL such as https://api.cloudflare.com/client/v4")
-    return text.rstrip("/")
-
-
-def _check_store_url(text: str) -> str:
-    if not text.startswith("sqlite:///"):
-        raise ValueError("write sqlite:/// and a path, such as sqlite:///worker.db")
-    return text
-
-
-Duration = Annotated[float, BeforeValidator(_parse_duration)]
-SomeTime = Annotated[Duration, AfterValidator(_require_positive)]
-Back = Annotated[Duration, AfterValidator(_require_a_year_at_most)]
-AccountId = Annotated[str, AfterValidator(_check_account_id)]
+Duration = Annotated[float, BeforeValidator(parse_time_span)]
+SomeTime = Annotated[Duration, AfterValidator(require_positive)]
+Back = Annotated[Duration, AfterValidator(require_a_year_at_most)]
+AccountId = Annotated[str, AfterValidator(check_account_id)]
 
 
 class Account(BaseModel):
@@ -158,11 +81,16 @@ class Settings(BaseSettings):
     key: SecretStr | None = _declare(
         "CLOUDFLARE_API_KEY", None, "instead of a token, with CLOUDFLARE_EMAIL: that user's global API key"
     )
-    account_id: Annotated[str, AfterValidator(lambda text: text and _check_account_id(text))] = _declare(
+    account_id: Annotated[str, AfterValidator(lambda text: text and check_account_id(text))] = _declare(
         "CLOUDFLARE_ACCOUNT_ID", "", "ID of the account to watch"
     )
-    base_url: Annotated[str, AfterValidator(_check_base_url)] = _declare(
+    base_url: Annotated[str, AfterValidator(check_base_url)] = _declare(
         "CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4", "base URL of the API"
+    )
+    plain_http: Annotated[bool, BeforeValidator(parse_yes)] = _declare(
+        "WORKER_PLAIN_HTTP",
+        "no",
+        "yes sends the credential unencrypted where CLOUDFLARE_BASE_URL begins with http:// and is not this machine",
     )
     accounts_file: Path | None = _declare(
         "WORKER_ACCOUNTS", None, "TOML file that lists several accounts: [[account]] tables with id and token"
@@ -172,11 +100,11 @@ class Settings(BaseSettings):
         None,
         "folder of files named like settings, each with its value; files override the environment",
     )
-    store_url: Annotated[str, AfterValidator(_check_store_url)] = _declare(
+    store_url: Annotated[str, AfterValidator(check_store_url)] = _declare(
         "WORKER_STORE_URL", "sqlite:///worker.db", "where the ledger is: sqlite:/// and a path"
     )
     rules: Path = _declare("WORKER_RULES", "rules", "folder of rule files; reloaded when a file changes")
-    ceiling: Annotated[Mode, BeforeValidator(_parse_ceiling)] = _declare(
+    ceiling: Annotated[Mode, BeforeValidator(parse_ceiling)] = _declare(
         "WORKER_CEILING", "observe", "the most any rule may do: observe, approve or enforce"
     )
     lookback: Back = _declare("WORKER_LOOKBACK", "1h", "how far back the very first start reads")
@@ -191,17 +119,20 @@ class Settings(BaseSettings):
     lapse: SomeTime = _declare("WORKER_LAPSE", "72h", "how long a decision waits for a person before it lapses")
     keep: SomeTime = _declare("WORKER_KEEP", "400d", "how long ledger entries and audit records are kept")
     poll_every: SomeTime = _declare("WORKER_POLL_EVERY", "10s", "longest pause between two polls")
-    budget: Annotated[RequestQuota, BeforeValidator(_parse_quota)] = _declare(
+    budget: Annotated[RequestQuota, BeforeValidator(parse_quota)] = _declare(
         "WORKER_BUDGET", "1200/300s", "requests the API allows this credential per time window"
     )
-    budget_share: Annotated[float, BeforeValidator(_parse_share)] = _declare(
+    budget_share: Annotated[float, BeforeValidator(parse_share)] = _declare(
         "WORKER_BUDGET_SHARE", "0.8", "share of that budget the worker may use; the rest is left for people"
     )
     request_timeout: SomeTime = _declare("WORKER_REQUEST_TIMEOUT", "20s", "deadline for a single request")
-    listen: Annotated[Listen, BeforeValidator(_parse_listen)] = _declare(
+    listen: Annotated[Listen, BeforeValidator(parse_listen)] = _declare(
         "WORKER_LISTEN", "127.0.0.1:8080", "address and port that serve /livez, /readyz and /metrics"
     )
-    log_level: Annotated[str, AfterValidator(_parse_level)] = _declare(
+    hosts: Annotated[frozenset[str], BeforeValidator(parse_hosts)] = _declare(
+        "WORKER_HOSTS", "", "public names by which that address is called, separated by commas; others are refused"
+    )
+    log_level: Annotated[str, AfterValidator(parse_level)] = _declare(
         "WORKER_LOG_LEVEL", "info", "least severe messages to log: debug, info, warning or error"
     )
     drain: SomeTime = _declare("WORKER_DRAIN", "20s", "how long an orderly shutdown may take")
@@ -239,9 +170,18 @@ class Settings(BaseSettings):
         written: dict[str, Any] = {name: value for name, value in given.items() if value}
         channels = {_parse_channel(name): written.pop(name) for name in sorted(written) if name.startswith(NOTIFY)}
         try:
-            return cls.model_validate(written | {f"{NOTIFY}<CHANNEL>": channels})
+            settings = cls.model_validate(written | {f"{NOTIFY}<CHANNEL>": channels})
         except ValidationError as error:
             raise SettingsError("; ".join(_explain_each(error))) from None
+        if settings.sends_unencrypted and not settings.plain_http:
+            raise SettingsError(UNENCRYPTED)
+        return settings
+
+    @property
+    def sends_unencrypted(self) -> bool:
+        """Whether the credential leaves this machine unencrypted."""
+        url = urlsplit(self.base_url)
+        return url.scheme == "http" and not is_loopback(url.hostname or "")
 
     def accounts(self) -> tuple[Account, ...]:
         """Return every account to watch, each with a credential; raise SettingsError when there is none."""
