@@ -11,13 +11,14 @@ from aiohttp import ClientSession
 
 from tests.daemon.bench import MOVES, Bench, until
 from tests.ledger.db.revision_0001 import OLD_LEDGER
+from tests.ledger.desk import reading
 from tests.rule_files import rule_files
 from worker import daemon
 from worker.daemon import maintenance, reload
 from worker.daemon.reload import stamp
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.intake.coverage import find_end
-from worker.ledger.values import Page, Slice
+from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
 from worker.telemetry import Metrics, Outlets, open_log
@@ -150,6 +151,19 @@ async def test_rules_that_change_while_the_worker_starts_are_taken_up_and_the_sa
         for _ in range(2):
             await watch.step()
         assert (app.services.host.bundle.generation, "rules taken" in bench.log.getvalue()) == (2, True)
+
+
+async def test_rules_that_have_changed_are_asked_at_once_about_events_that_are_held(bench: Bench) -> None:
+    async with bench.app() as app:
+        ledger, now = app.services.ledger, app.services.clock.now()
+        held = Held(sight=Sight(reading("m1"), 1), why="a rule stops", since=now, tries=0, next_at=now + 3600)
+        await ledger.enter(Page(account=ACCOUNT, now=now, source="messages", held=(held,)))
+        rule_files(bench.rules, moves=MOVES + "\n# changed\n")
+        watch = reload.RuleWatch(app)
+        for _ in range(2):
+            assert await ledger.due_held(ACCOUNT, now + 60) == ()
+            await watch.step()
+        assert len(await ledger.due_held(ACCOUNT, now + 60)) == 1
 
 
 def test_what_changes_with_a_rule_file_is_noticed(tmp_path: Path) -> None:

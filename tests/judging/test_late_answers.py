@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from tests.reading import DAY, Room, says
 from worker import APPROVE, BlockSender, Move, Release
@@ -118,3 +119,22 @@ async def test_a_person_who_has_looked_says_so_and_nothing_is_left(verb: str, st
     await room.ledger.order(ACCOUNT, verb, question.id, "ada", "", room.clock.now())
     await room.ledger.take_orders(ACCOUNT, room.clock.now())
     assert ("Keep", state) in await wanted(room)
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_a_rule_that_stops_its_process_is_heard_when_it_is_mended_or_a_person_is_asked(mended: bool) -> None:  # noqa: FBT001
+    ask = Ask(rule="hangs", actions=("Move",), stopped="it stopped the rule process on 3 other events")
+    room = Room(lambda event: replace(says(event, BLOCK, rule="sure"), asks=(ask,)))
+    room.world.add_message()
+    await room.read()
+    await room.held.step()
+    (held,) = await room.ledger.list_held(ACCOUNT, 9)
+    assert held.why == "rule hangs has to be mended: it stopped the rule process on 3 other events"
+    if mended:
+        room.rules.answer = lambda event: says(event, JUNK, rule="hangs")
+        await room.ledger.hasten_held(ACCOUNT, room.clock.now())
+    else:
+        room.clock.advance(DAY + 1)
+    await room.held.step()
+    assert await wanted(room) == [("BlockSender", "ready"), ("Move", "ready") if mended else ("Keep", "waiting")]
+    assert await room.ledger.list_held(ACCOUNT, 9) == ()

@@ -22,10 +22,10 @@ Limit = Annotated[
 
 
 def held(*, limit: Limit = None, as_json: context.Json = False) -> None:
-    """List the events that wait for a fact, newest first.
+    """List the events that wait for a fact, or for a rule to be mended, newest first.
 
-    Shows the mail, the rules that cannot judge it yet, which fact they need and why it cannot be had, since when, and
-    when it is tried again. After 24 hours the event is put before a person, in `worker waiting`.
+    Shows the mail, the rules that cannot judge it yet, what they need and why it cannot be had, since when, and when it
+    is tried again. After 24 hours the event is put before a person, in `worker waiting`.
 
     Example: worker held
     """

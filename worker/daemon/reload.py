@@ -59,4 +59,6 @@ class RuleWatch:
         metrics.refused.set(0)
         app.refused = ""
         app.log.info("rules taken", generation=bundle.generation, rules=len(bundle.rules))
+        for worker in app.workers:  # they may wait for what has been mended
+            await app.services.ledger.hasten_held(worker.account, app.services.clock.now())
         await app.write_bundle()

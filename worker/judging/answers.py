@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from worker.judging.decide import DecidedAction
 from worker.language.actions import Keep
-from worker.language.rules import Lowered, Proposal
+from worker.language.rules import Ask, Lowered, Proposal
 from worker.ledger.values import AnswerResult, RuleAnswer
 from worker.rulehost.evaluation import Said
 
-NAMED = "Message"
-"""What an event needs that names a message which could not be fetched."""
+NAMED, MENDED = "Message", "a mended rule"
+"""What an event needs that names a message which could not be fetched, or of which a rule stops its process."""
 
 
 def list_answers(
@@ -24,11 +24,19 @@ def list_answers(
     asking = tuple(one.rule for one in said.asks)
     found = [
         *(RuleAnswer(rule=one.rule, result="failed") for one in said.failed),
-        *(RuleAnswer(rule=one.rule, result="held", needs=(*one.facts, *one.unread)) for one in said.asks),
+        *(
+            RuleAnswer(rule=one.rule, result="held", needs=(*one.facts, *one.unread, *_name_stop(one)))
+            for one in said.asks
+        ),
         *(RuleAnswer(rule=one.rule, result="held", by=asking, lowered=one.lowered) for one in late),
         *(answer for one in decided for answer in _describe_decided(one, lowered)),
     ]
     return tuple({answer.rule: answer for answer in reversed(found)}.values())
+
+
+def _name_stop(ask: Ask) -> tuple[str, ...]:
+    """Return what a rule needs that stopped its process."""
+    return (MENDED,) if ask.stopped else ()
 
 
 def list_held(proposals: Sequence[Proposal]) -> tuple[RuleAnswer, ...]:

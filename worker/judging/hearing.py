@@ -81,6 +81,7 @@ def explain(asks: Sequence[Ask], missing: Mapping[str, str]) -> str:
             *([f"needs {', '.join(sorted(needed))}"] if needed else []),
             *(f"could not fetch {name}: {missing[name]}" for name in sorted(facts) if name in missing),
             *(f"rule {ask.rule} uses {', '.join(ask.unread)}, unread" for ask in asks if ask.unread),
+            *(f"rule {ask.rule} has to be mended: {ask.stopped}" for ask in asks if ask.stopped),
         ]
     )
 

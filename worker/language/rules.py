@@ -92,7 +92,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule that cannot answer yet: it needs facts, or used fields, also of facts, that could not be read."""
+    """A rule that cannot answer yet: it needs facts, used fields that could not be read, or has to be mended first."""
 
     rule: str
     actions: tuple[str, ...] = ()
@@ -101,6 +101,9 @@ class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     facts: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    """Fields of the event, and of facts."""
+    stopped: str = ""
+    """Why it was not asked: what it did on other events."""
 
 
 def limit(count: int, *, per: str = "1h", by: By = "rule") -> Limit:

@@ -69,6 +69,10 @@ class Ledger(LedgerReader):
         """Return at most 50 held events that are to be tried again."""
         return await self._read(pages.due_held, account, now)
 
+    async def hasten_held(self, account: str, now: float) -> None:
+        """Let all held events be tried again now."""
+        await self._put(pages.hasten_held, account, now)
+
     async def due_kinds(self, account: str, now: float) -> frozenset[str]:
         """Return the kinds of actions of which entries are ready to be carried out."""
         return await self._read(claiming.due_kinds, account, now)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, Text, bindparam, delete, insert, select
+from sqlalchemy import Connection, Select, Text, bindparam, delete, insert, select, update
 
 from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
@@ -90,6 +90,11 @@ def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
 def list_held(conn: Connection, account: str, limit: int) -> tuple[Held, ...]:
     """Return the held events, the newest first."""
     return _read_held(conn, select(held).where(held.c.account == account).order_by(held.c.since.desc()).limit(limit))
+
+
+def hasten_held(conn: Connection, account: str, now: float) -> None:
+    """Let all held events be tried again now."""
+    conn.execute(update(held).where(held.c.account == account, held.c.next_at > now).values(next_at=now))
 
 
 def _read_held(conn: Connection, query: Select[*tuple[object, ...]]) -> tuple[Held, ...]:

@@ -55,13 +55,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule that failed on an event, and why."""
+    """A rule that failed on an event, or was spared it, and why."""
 
     rule: str
     fingerprint: str
     problem: str
     file: str = ""
     line: int = 0
+    spared: bool = False
+    """It was not asked, because it had stopped the rule process on others."""
 
 
 class Skip(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.errors import RuleError, Temporary
-from worker.language.rules import OBSERVE, Proposal, RuleInfo
+from worker.language.rules import OBSERVE, Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Patience, Stopped
@@ -28,7 +28,7 @@ PAGE_SECONDS = 20.0
 STRIKES, HOUR = 3, 3600.0
 """A rule that stops the child three times within an hour only observes until its code changes; on one page, it is not
 asked about the other events any more."""
-NOT_ASKED = "it was not asked, because it stopped the rule process on {} other events of the same page: {}"
+SPARED = "it stopped the rule process on {} other events of the same page: {}"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
 OnCalls = Callable[[str, int, float], None]
@@ -66,6 +66,7 @@ class Host:
         self._turn = asyncio.Lock()
         self._strikes: dict[str, list[float]] = {}
         self._lowered: set[str] = set()
+        self._spared = dict[tuple[str, str], Skip]()
 
     async def __aenter__(self) -> Self:
         await self.load()
@@ -94,6 +95,8 @@ class Host:
             self._end()
             self._child, self._sources = child, sources
             self.bundle = BundleInfo(self.bundle.generation + 1, loaded.fingerprint, loaded.rules)
+            running = {rule.fingerprint for rule in loaded.rules}
+            self._spared = {name: one for name, one in self._spared.items() if one.failure.fingerprint in running}
         return self.bundle
 
     async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
@@ -133,9 +136,31 @@ class Host:
             self._child = None
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
-        """Return what the rules say, one answer per event in the order given."""
+        """Return what the rules say, one answer per event in the order given.
+
+        A rule that has stopped the child too often on a page asks for a later time for its other events: for these, it
+        is not asked again before its code has changed or the worker is started again.
+        """
         async with self._turn:
-            return [said for page in split_pages(events) for said in self._apply_lowering(await self._judge_page(page))]
+            found = [said for page in split_pages(events) for said in await self._judge_page(page, self._recall(page))]
+        return self._apply_lowering([self._hold_spared(said) for said in found])
+
+    def _recall(self, page: Sequence[Event]) -> tuple[Skip, ...]:
+        """Return the calls that were not made before, and would stop the child now as others did then."""
+        names = [rule.name for rule in self.bundle.rules if rule.fingerprint in self._lowered] if self._spared else ()
+        found = (self._spared.get((event.key, name)) for event in page for name in names)
+        return tuple(skip for skip in found if skip)
+
+    def _hold_spared(self, said: Said) -> Said:
+        """Let rules that were not asked about an event ask to be heard later; nobody waits for what they may want."""
+        spared = {one.rule: one for one in said.failed if one.spared}
+        if not spared:
+            return said
+        self._spared.update(((said.key, name), Skip(key=said.key, failure=one)) for name, one in spared.items())
+        rules = [rule for rule in self.bundle.rules if rule.name in spared]
+        asks = tuple(_ask_later(rule, spared[rule.name].problem) for rule in rules)
+        failed = tuple(one for one in said.failed if not one.spared)
+        return replace(said, asks=(*said.asks, *asks), failed=failed)
 
     def _apply_lowering(self, answers: list[Said]) -> list[Said]:
         """Make proposals of lowered rules observe only."""
@@ -240,6 +265,10 @@ class Host:
         return _make_failure(rule, stop.why, place if place and place[0] in list_places(self._sources) else None)
 
 
+def _ask_later(rule: RuleInfo, why: str) -> Ask:
+    return Ask(rule=rule.name, actions=rule.actions, mode=OBSERVE, priority=rule.priority, stopped=why)
+
+
 def _make_failure(rule: RuleInfo, why: str, place: tuple[str, int] | None = None) -> Failure:
     file, line = place or (rule.file, rule.line)
     return Failure(rule=rule.name, fingerprint=rule.fingerprint, problem=why, file=file, line=line)
@@ -257,11 +286,11 @@ def _join(key: str, said: Sequence[Said]) -> Said:
 
 def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence[Skip]) -> tuple[Skip, ...]:
     """Return the calls to skip: the one that stopped the child, and from the third on a page those about all others."""
-    stopped = {event.key, *(one.key for one in skip if one.failure.rule == failure.rule)}
+    stopped = {event.key, *(one.key for one in skip if one.failure.rule == failure.rule and not one.failure.spared)}
     this = Skip(key=event.key, failure=failure)
     if len(stopped) < STRIKES:
         return (this,)
-    other = replace(failure, problem=NOT_ASKED.format(len(stopped), failure.problem))
+    other = replace(failure, problem=SPARED.format(len(stopped), failure.problem), spared=True)
     return (this, *(Skip(key=one.key, failure=other) for one in page if one.key not in stopped))
 
 

@@ -140,7 +140,7 @@ def _check_ask(said: Ask, rule: RuleInfo, event: Event) -> None:
     """Raise Untrue unless a rule may ask for this."""
     marks = (said.mode, said.priority, said.actions)
     _demand(marks == (rule.mode, rule.priority, rule.actions), "a question is not marked as its rule is")
-    _demand(bool(said.facts or said.unread), "a rule asks for nothing")
+    _demand(bool(said.facts or said.unread) and not said.stopped, "a rule asks for nothing")
     _demand(set(said.facts) <= set(rule.facts) - event.facts.keys(), "a rule asks for a fact that it does not lack")
     _demand(len(said.facts) <= len(rule.facts), "a rule asks twice for one fact")
     _demand(len(said.unread) <= UNREAD_LIMIT and all(map(_is_name, said.unread)), "a field has an impossible name")
@@ -149,7 +149,9 @@ def _check_ask(said: Ask, rule: RuleInfo, event: Event) -> None:
 def _is_failure(said: Failure, asked: Asked) -> bool:
     """Tell whether a rule can have failed like this."""
     own = said.fingerprint == asked.rules[said.rule].fingerprint
-    return own and said.file in asked.files and 0 <= said.line <= LINES and _is_sentence(said.problem)
+    return (
+        own and not said.spared and said.file in asked.files and 0 <= said.line <= LINES and _is_sentence(said.problem)
+    )
 
 
 def _is_sentence(text: str) -> bool:
