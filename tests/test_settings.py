@@ -68,6 +68,7 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("WORKER_BUDGET_SHARE", "most", "at most 1"),
         ("WORKER_LISTEN", "8080", "such as 127.0.0.1:8080"),
         ("WORKER_LISTEN", "127.0.0.1:99999", "such as 127.0.0.1:8080"),
+        ("WORKER_RULES_SANDBOX", "strong", "require, best-effort or off"),
         ("WORKER_LOG_LEVEL", "loud", "debug, info, warning or error"),
     ],
 )

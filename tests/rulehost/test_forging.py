@@ -10,7 +10,7 @@ import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker.rulehost import host as hosting
-from worker.rulehost.host import Host
+from worker.rulehost.host import Deadlines, Host
 
 pytestmark = pytest.mark.slow
 SENDS = (
@@ -25,7 +25,7 @@ PATIENT = "\n            while True: pass"
 async def host_with(folder: Path, does: str) -> AsyncIterator[Host]:
     """Run a good rule beside one that does this when the subject has "bad" in it."""
     rule_files(folder, good=GOOD, bad=BAD.replace("{does}", does))
-    async with Host(folder, deadline=0.2) as host:
+    async with Host(folder, deadlines=Deadlines(call=0.2)) as host:
         yield host
 
 

@@ -17,7 +17,7 @@ from worker import Move
 from worker.errors import RuleError, Temporary
 from worker.language.rules import ENFORCE, OBSERVE
 from worker.rulehost.evaluation import Event, Said
-from worker.rulehost.host import Host, split_pages
+from worker.rulehost.host import Deadlines, Host, split_pages
 from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ MOODY = """
 async def hosting(folder: Path, does: str = "") -> AsyncIterator[Host]:
     """Run a good rule, and with ``does`` a bad one that does it when the subject has "bad" in it."""
     rule_files(folder, good=GOOD, **({"bad": BAD.replace("{does}", does)} if does else {}))
-    async with Host(folder, deadline=0.2) as host:
+    async with Host(folder, deadlines=Deadlines(call=0.2)) as host:
         yield host
 
 
@@ -192,7 +192,7 @@ async def test_a_rule_that_cuts_the_line_to_the_daemon_loses_its_say_and_no_othe
 async def test_an_event_that_kills_the_child_by_itself_is_told_as_unreadable(tmp_path: Path) -> None:
     bomb = mail("bomb").raw[:-1] + b',"to":[' + b'"ab",' * 12_000_000 + b'""]}'
     rule_files(tmp_path, good=GOOD)
-    async with Host(tmp_path, deadline=5) as host:
+    async with Host(tmp_path, deadlines=Deadlines(call=5)) as host:
         answers = await host.propose([mail("1"), Event(key="bomb", kind="Message", raw=bomb), mail("2")])
     assert heard(answers) == [["good"], [], ["good"]]
     assert "the rule process cannot read it" in answers[1].unreadable
@@ -237,7 +237,7 @@ async def test_a_restart_runs_the_rules_that_were_loaded_and_not_what_lies_there
 async def test_what_a_file_does_at_import_only_refuses_the_bundle(tmp_path: Path, at_import: str, why: str) -> None:
     rule_files(tmp_path, a=GOOD, b=at_import)
     with pytest.raises(RuleError, match=why) as caught:
-        await Host(tmp_path, load_deadline=0.3).load()
+        await Host(tmp_path, deadlines=Deadlines(load=0.3)).load()
     assert caught.value.file == f"{tmp_path}/b.py"
 
 
@@ -246,7 +246,7 @@ async def test_files_that_stop_the_process_hide_neither_each_other_nor_the_rest(
     borrows = "from . import _stays"
     rule_files(tmp_path, _stays="while True: pass", a=leaves, b=borrows, c=borrows, d="x = 1", e=leaves)
     with pytest.raises(RuleError) as caught:
-        await Host(tmp_path, load_deadline=0.3).load()
+        await Host(tmp_path, deadlines=Deadlines(load=0.3)).load()
     told = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
     assert [line.partition(":")[0] for line in told] == ["a.py", "_stays.py", "e.py", "d.py"]
     assert "did not end within 0.3 s" in told[1]

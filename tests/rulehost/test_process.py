@@ -18,19 +18,23 @@ from worker.rulehost.protocol import EventPage
 pytestmark = pytest.mark.slow
 DAEMON = """
 import asyncio, pathlib, sys
-from worker.rulehost.host import Host
+from worker.rulehost.host import Deadlines, Host
 async def main():
-    async with Host(pathlib.Path(sys.argv[1]), deadline=60) as host:
+    walls = SANDBOXES["off"]  # the rule itself kills the daemon, so it is certain to be running when that happens
+    async with Host(pathlib.Path(sys.argv[1]), deadlines=Deadlines(60, 60), sandbox=walls) as host:
         print(host.pid, flush=True)
         raw = b'{"id": "1", "subject": "bad", "final_disposition": "SPAM"}'
         await host.propose([Event(key="1", kind="Message", raw=raw)])
 from worker.rulehost.evaluation import Event
+from worker.rulehost.host import Deadlines
+from worker.walls import SANDBOXES
 asyncio.run(main())
 """
 
 
 async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_long(tmp_path: Path) -> None:
     child = await Child.start(sys.executable)
+    await child.hear(Patience(10, 20))
     await child.ask(read(rule_files(tmp_path, good=GOOD)), Patience(10, 20))
     os.kill(child.pid, signal.SIGSTOP)
     clock = asyncio.get_running_loop().time
@@ -44,6 +48,7 @@ async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_lon
 async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Path) -> None:
     slow = BAD.replace("{does}", "return Move('Inbox') if sum(range(1_000_000)) else None")
     child = await Child.start(sys.executable)
+    await child.hear(Patience(10, 20))
     await child.ask(read(rule_files(tmp_path, bad=slow)), Patience(10, 20))
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -53,7 +58,6 @@ async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Pa
 
 
 def test_a_looping_child_dies_with_a_daemon_that_is_killed(tmp_path: Path) -> None:
-    # The rule itself kills the daemon, so the child is certain to be inside the loop when that happens.
     rule_files(tmp_path, bad=BAD.replace("{does}", "os.kill(os.getppid(), 9)\n            while True: pass"))
     with subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path)], stdout=subprocess.PIPE) as daemon:  # noqa: S603
         assert daemon.stdout

@@ -105,4 +105,5 @@ def test_a_process_that_hides_is_not_read_by_others_of_its_user() -> None:
 def test_what_does_not_stand_is_named_with_its_reason() -> None:
     standing: dict[Wall, str] = {"seccomp": "", "landlock_files": "Function not implemented", "landlock_scopes": "old"}
     assert explain_missing(standing, ("seccomp", "landlock_files")) == "landlock_files: Function not implemented"
-    assert explain_missing({"seccomp": ""}) == ""
+    assert explain_missing({"seccomp": ""}, {"seccomp"}) == ""
+    assert explain_missing({}, {"seccomp"}) == "seccomp: it was not put up"

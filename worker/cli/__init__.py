@@ -9,6 +9,7 @@ import typer
 from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, held, rules, sandbox, show, status, waiting
 from worker.cli import run as running
 from worker.cli.help import WithArguments
+from worker.walls import hide
 
 app = typer.Typer(
     name="worker",
@@ -59,7 +60,11 @@ app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code.
+
+    What the environment and the settings hold is no other process's business, from before they are read.
+    """
+    hide()
     code = context.run(app, sys.argv[1:])
     context.flush_output()
     sys.exit(code)

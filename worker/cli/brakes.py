@@ -121,9 +121,9 @@ async def _check_rule(settings: "Settings", rule: str) -> None:
     from worker.rulehost.host import Host
 
     try:
-        async with Host(settings.rules) as host:
+        async with Host(settings.rules, sandbox=settings.sandbox) as host:
             names = [each.name for each in host.bundle.rules]
-    except (RuleError, OSError):
+    except (RuleError, SettingsError, OSError):
         return  # neither files that cannot be loaded nor a process that cannot be started keep anybody from braking
     if rule not in names:
         near = get_close_matches(rule, names, n=1)

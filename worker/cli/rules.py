@@ -11,13 +11,15 @@ from worker import wording
 from worker.cli import context, output
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.escaping import escape
+from worker.walls import explain_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from worker.language.rules import Limit, RuleInfo
-    from worker.rulehost.host import BundleInfo
+    from worker.rulehost.host import Host
     from worker.settings import Settings
+    from worker.walls import Standing
 
 LONGEST = 1000
 """Characters of one problem."""
@@ -48,7 +50,7 @@ def check(
     """
     settings = context.read_settings()
     # Where rules are written, the channels of the place where the worker runs need not be set.
-    rules, found = _check_files(path or settings.rules, frozenset(settings.channels) if live else None)
+    rules, found = _check_files(settings, path or settings.rules, frozenset(settings.channels) if live else None)
     if live:
         _ask_api(settings, rules, found)
     if as_json:
@@ -60,13 +62,25 @@ def check(
     context.exit_on_failure(found["unanswered"])
 
 
-def _check_files(folder: Path, channels: frozenset[str] | None) -> "tuple[tuple[RuleInfo, ...], Findings]":
+def _check_files(
+    settings: "Settings", folder: Path, channels: frozenset[str] | None
+) -> "tuple[tuple[RuleInfo, ...], Findings]":
     """Load the rules; return them, and the problems when they cannot be taken."""
     try:
-        rules = load(folder, channels).rules
-        return rules, {"problems": [], "unanswered": [], "remarks": list(_find_unreviewable(rules))}
+        host = load(settings, folder, channels)
+        rules, walls = host.bundle.rules, [] if channels is None else [describe_walls(host.standing)]
+        return rules, {"problems": [], "unanswered": [], "remarks": [*_find_unreviewable(rules), *walls]}
     except RuleError as error:
         return (), {"problems": str(error).splitlines(), "unanswered": [], "remarks": []}
+
+
+def describe_walls(standing: "Standing") -> str:
+    """Say which walls stand around the rules on this machine, and which do not."""
+    if not standing:
+        return "the rules run without walls, because WORKER_RULES_SANDBOX is off"
+    stand = f"walls around the rules: {', '.join(wall for wall, why in standing.items() if not why)}"
+    missing = explain_missing(standing)
+    return f"{stand}; missing: {missing}" if missing else stand
 
 
 def _find_unreviewable(rules: "Iterable[RuleInfo]") -> "Iterator[str]":
@@ -112,7 +126,7 @@ def rules(*, as_json: context.Json = False) -> None:
     Example: worker rules --json
     """
     settings = context.read_settings()
-    bundle = load(settings.rules)
+    bundle = load(settings, settings.rules).bundle
     agreement = context.wait(_read_agreement(settings)) if context.has_ledger(settings) else defaultdict(Counter)
     reviews = {rule.name: _describe_agreement(agreement[rule.name]) for rule in bundle.rules}
     if as_json:
@@ -144,23 +158,26 @@ def _describe_agreement(reviews: "Counter[str]") -> dict[str, int]:
     return {"asked": reviews.total(), **ends}
 
 
-def load(folder: Path, channels: frozenset[str] | None = None) -> "BundleInfo":
-    """Load a folder; raises SettingsError when it cannot be read, RuleError when its rules cannot be taken."""
+def load(settings: "Settings", folder: Path, channels: frozenset[str] | None = None) -> "Host":
+    """Load a folder, and return the host in which that was done, which has ended.
+
+    Raises SettingsError when it cannot be read, RuleError when its rules cannot be taken.
+    """
     from worker.rulehost.loader import list_files
 
     try:
         list_files(folder)
     except RuleError as error:  # that is no mistake in a rule
         raise SettingsError(str(error)) from None
-    return context.wait(_load_in_child(folder, channels))
+    return context.wait(_load_in_child(settings, folder, channels))
 
 
-async def _load_in_child(folder: Path, channels: frozenset[str] | None) -> "BundleInfo":
-    """Load it as the daemon does: in a child process, so that not even an endless loop does harm."""
+async def _load_in_child(settings: "Settings", folder: Path, channels: frozenset[str] | None) -> "Host":
+    """Load it as the daemon does: in a child process behind walls, so that not even a hostile rule does harm."""
     from worker.rulehost.host import Host
 
-    async with Host(folder, channels=channels) as host:
-        return host.bundle
+    async with Host(folder, channels=channels, sandbox=settings.sandbox) as host:
+        return host
 
 
 def _describe_rule(rule: "RuleInfo") -> output.Row:

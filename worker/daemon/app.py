@@ -32,6 +32,7 @@ from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
 from worker.ledger.records import Json, NewRecord
 from worker.ledger.standstill import Standstill
 from worker.telemetry import Log
+from worker.walls import explain_missing
 from worker.web import Readiness
 
 REFUSED_AGAIN = 60.0
@@ -81,8 +82,18 @@ class App:
         if settings.sends_unencrypted:
             self.log.warning(UNENCRYPTED)
         self.log.info("started", rules=len(bundle.rules), ceiling=ceiling, pid=os.getpid())
+        self._log_walls()
         await self.write(NewRecord("started", {"ceiling": ceiling, "version": version("worker")}))
         await self.write_bundle()
+
+    def _log_walls(self) -> None:
+        """Log which walls stand around the rules, as a warning if not all do."""
+        standing = self.services.host.standing
+        walls = ", ".join(wall for wall, why in standing.items() if not why)
+        if missing := explain_missing(standing) if standing else "all, because WORKER_RULES_SANDBOX is off":
+            self.log.warning("rules run without some walls around them", walls=walls, missing=missing)
+        else:
+            self.log.info("rules run behind walls", walls=walls)
 
     async def end(self) -> None:
         """Record and log an orderly end, and keep what was spent and seen."""

@@ -11,6 +11,7 @@ from worker.language.rules import OFF, Mode, RuleInfo
 from worker.ledger.entries import FINAL
 from worker.ledger.standstill import Keeper, Standstill
 from worker.telemetry import Metrics
+from worker.walls import WALLS, Standing
 
 
 def describe_process(metrics: Metrics, ceiling: Mode, now: float) -> None:
@@ -20,6 +21,12 @@ def describe_process(metrics: Metrics, ceiling: Mode, now: float) -> None:
     for mode in Mode:
         if mode is not OFF:
             metrics.ceiling.labels(mode.name.lower()).set(mode is ceiling)
+
+
+def describe_walls(metrics: Metrics, standing: Standing) -> None:
+    """Say which walls stand around the rules."""
+    for wall in WALLS:
+        metrics.walls.labels(wall).set(standing.get(wall) == "")
 
 
 def declare_sources(metrics: Metrics, sources: Iterable[str]) -> None:

@@ -33,7 +33,12 @@ async def open_app(
         owner = secrets.token_hex(8)
         # The rules come first: when they are refused, no empty ledger is left behind.
         host = await stack.enter_async_context(
-            Host(settings.rules, channels=channels.names, on_calls=outlets.metrics.on_rule_calls)
+            Host(
+                settings.rules,
+                channels=channels.names,
+                sandbox=settings.sandbox,
+                on_calls=outlets.metrics.on_rule_calls,
+            )
         )
         opening = open_ledger(
             settings.store_url,

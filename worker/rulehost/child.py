@@ -1,19 +1,21 @@
 """The rule process: gives up everything but its socket, loads the rules, and judges pages of events."""
 
-import ctypes
 import faulthandler
 import gc
 import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from importlib import import_module
 from io import BufferedIOBase
 from mmap import mmap
 from typing import TypeVar
 
+import msgspec
 from msgspec.msgpack import Decoder
 
+import worker
 from worker.rulehost.evaluation import NOBODY, judge
 from worker.rulehost.loader import Sources, build
 from worker.rulehost.protocol import (
@@ -23,12 +25,13 @@ from worker.rulehost.protocol import (
     OUT_OF_MEMORY,
     EventPage,
     Loaded,
+    Ready,
     Verdicts,
     pack_frame,
     pack_verdicts,
 )
-
-PR_SET_PDEATHSIG = 1
+from worker.rulehost.validation import PURE_MODULES
+from worker.walls import WALLS, Limits, Standing, Wall, die_with, list_libraries, seal
 
 Frame = TypeVar("Frame")
 
@@ -55,31 +58,33 @@ class Stopwatch:
         return taken
 
 
-def main(link: int, notes: int, daemon: int) -> None:
-    """Run the rule process: ``link`` and ``notes`` are descriptors, ``daemon`` is its parent's process id."""
+def main(link: int, notes: int, daemon: int, walls: str) -> None:
+    """Run the rule process.
+
+    ``link`` and ``notes`` are descriptors, ``daemon`` is its parent's process id, ``walls`` are names with commas.
+    """
     memory = mmap(notes, NOTE.size)
-    confine(link, daemon)
+    standing = confine(link, daemon, [wall for wall in WALLS if wall in walls.split(",")])
+    send(link, Ready(dict(standing)))
     try:
         serve(link, memory)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
 
 
-def confine(link: int, daemon: int) -> None:
-    """Close everything but the socket, limit memory and files, and die with the daemon."""
+def confine(link: int, daemon: int, walls: Collection[Wall]) -> Standing:
+    """Close everything but the socket, die with the daemon, and put up walls; return which of them stand."""
     # The memory stays mapped without its descriptor; this also closes the duplicate that Python keeps of it.
     os.closerange(3, link)
     os.closerange(link + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != daemon:
-        os._exit(0)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Rule files import standard modules, whose files are opened one at a time.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (link + 16, link + 16))
+    die_with(daemon)
     faulthandler.enable(file=link, all_threads=False)
     # chain=True calls the default handler after the traceback is written, which ends the process.
     faulthandler.register(signal.SIGUSR1, file=link, all_threads=False, chain=True)
+    for name in sorted(PURE_MODULES):  # some need libraries of the system, which cannot be opened later
+        import_module(name)
+    # A module that is not loaded yet is opened by itself, so a few descriptors do.
+    return seal(list_libraries(worker, msgspec), Limits(MEMORY, link + 16), walls)
 
 
 def serve(link: int, memory: mmap) -> None:

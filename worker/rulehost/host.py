@@ -9,19 +9,21 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from msgspec import Struct
+from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
-from worker.errors import RuleError, Temporary
+from worker.errors import RuleError, SettingsError, Temporary
 from worker.language.rules import OBSERVE, Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Patience, Stopped
-from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded
+from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded, Ready
 from worker.rulehost.validation import Problem
 from worker.rulehost.verdicts import Untrue, describe_asked, list_places, read_loaded, read_verdicts
+from worker.walls import SANDBOXES, Sandbox, Standing, Wall, explain_missing, is_hidden
 
 PAGE_SECONDS = 20.0
 """Seconds that a page may take at most, whatever its rules do."""
@@ -31,8 +33,16 @@ asked about the other events any more."""
 SPARED = "it stopped the rule process on {} other events of the same page: {}"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
+_READY = Decoder(Ready)
 OnCalls = Callable[[str, int, float], None]
 """Is called with the name of a rule, how often it ran on a page, and the seconds that took."""
+
+
+class Deadlines(NamedTuple):
+    """Seconds that one call of a rule may last, and that loading one file may."""
+
+    call: float = 0.5
+    load: float = 10.0
 
 
 class BundleInfo(Struct, frozen=True):
@@ -51,16 +61,18 @@ class Host:
         rules: Path,
         *,
         channels: frozenset[str] | None = None,
-        deadline: float = 0.5,
-        load_deadline: float = 10.0,
+        deadlines: Deadlines = Deadlines(),  # noqa: B008 (frozen)
+        sandbox: Sandbox = SANDBOXES["best-effort"],
         clock: Callable[[], float] = time.monotonic,
         python: str = sys.executable,
         on_calls: OnCalls = lambda *_: None,
     ) -> None:
-        """``channels`` have an address (None: not checked); the deadlines are seconds for one call and one file."""
+        """``channels`` have an address; None: that is not checked."""
         self.bundle = BundleInfo()
+        self.standing: Standing = {}
+        """Which walls stand around the rules, as the newest child said before it was given any."""
         self._folder, self._channels, self._python, self._clock = rules, channels, python, clock
-        self._deadline, self._load_deadline, self._on_calls = deadline, load_deadline, on_calls
+        self._deadlines, self._sandbox, self._on_calls = deadlines, sandbox, on_calls
         self._sources = Sources("", {})
         self._child: Child | None = None
         self._turn = asyncio.Lock()
@@ -103,7 +115,7 @@ class Host:
         """Start a child that loads the sources; raise RuleError with every problem, and with files that stop it."""
         stops: list[Problem] = []
         while True:
-            child = await Child.start(self._python)
+            child = await Child.start(self._python, self._sandbox.walls)
             try:
                 return child, await self._load_in(child, sources, stops)
             except Stopped as stop:
@@ -119,7 +131,10 @@ class Host:
 
     async def _load_in(self, child: Child, sources: Sources, stops: Sequence[Problem]) -> Loaded:
         """Let a child load the sources; raise RuleError when there are problems, Stopped when it does not do it."""
-        patience = Patience(self._load_deadline, self._load_deadline * (len(sources.files) + 1))
+        patience = Patience(self._deadlines.load, self._deadlines.load * (len(sources.files) + 1))
+        (frame,) = await child.hear(patience)
+        self.standing = _READY.decode(frame).standing
+        _require(self._sandbox.required, self.standing)
         (frame,) = await child.ask(sources, patience)
         try:
             loaded = read_loaded(frame, sources)
@@ -244,13 +259,14 @@ class Host:
     def _find_patience(self, page: EventPage) -> Patience:
         """Return how long a page may take: the less, the fewer calls there are to make."""
         calls = 1 + len(page.events) * len(self.bundle.rules)
-        return Patience(self._deadline, max(10 * self._deadline, min(PAGE_SECONDS, calls * self._deadline)))
+        call = self._deadlines.call
+        return Patience(call, max(10 * call, min(PAGE_SECONDS, calls * call)))
 
     async def _restart(self) -> tuple[Child, Loaded]:
         """Start a child with the rules that were running; raise Temporary when that fails."""
         try:
             return await self._start(self._sources)
-        except (RuleError, OSError) as error:
+        except (RuleError, SettingsError, OSError) as error:
             raise Temporary(f"cannot start the rule process again: {error}", after=RESTART_AFTER) from None
 
     def _blame(self, stop: Stopped) -> Failure:
@@ -292,6 +308,18 @@ def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence
         return (this,)
     other = replace(failure, problem=SPARED.format(len(stopped), failure.problem), spared=True)
     return (this, *(Skip(key=one.key, failure=other) for one in page if one.key not in stopped))
+
+
+def _require(walls: Collection[Wall], standing: Standing) -> None:
+    """Raise SettingsError unless these walls stand."""
+    missing = explain_missing(standing, walls)
+    if walls and not is_hidden():
+        missing = "; ".join(filter(None, ["the worker itself can be read by other processes of its user", missing]))
+    if missing:
+        raise SettingsError(
+            f"WORKER_RULES_SANDBOX is require, and this machine has not all walls around the rules ({missing}): run "
+            "the worker on Linux 5.13 or newer with Landlock and seccomp, or set WORKER_RULES_SANDBOX to best-effort"
+        )
 
 
 def _find_cause(stop: Stopped, sources: Sources) -> Problem:

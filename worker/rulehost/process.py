@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from mmap import mmap
 from pathlib import Path
@@ -26,12 +26,16 @@ from worker.rulehost.protocol import (
     OUT_OF_MEMORY,
     pack_frame,
 )
+from worker.walls import WALLS, Wall
 
 LAST_WORDS = 0.5
 """Seconds that a child has to write its traceback before it is killed, and to end once it has closed its socket."""
 LOOK_AGAIN = 0.01
 """Seconds until the daemon looks again whether a child has ended."""
-BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from worker.rulehost.child import main; main(*map(int, sys.argv[1:4]))"
+BOOT = (
+    "import sys; sys.path[:0] = sys.argv[5:]; from worker.rulehost.child import main; "
+    "main(*map(int, sys.argv[1:4]), sys.argv[4])"
+)
 TRACE_LINE = re.compile(r'  File "(.+)", line (\d{1,7}) in ')
 
 
@@ -69,14 +73,17 @@ class Child:
         self._too_long = 0.0
 
     @classmethod
-    async def start(cls, python: str) -> Self:
-        """Start a child with an empty environment, its socket and the shared memory, and nothing else."""
+    async def start(cls, python: str, walls: Collection[Wall] = WALLS) -> Self:
+        """Start a child with an empty environment, its socket and the shared memory, and nothing else.
+
+        It puts up the walls, and its first frame says which of them stand.
+        """
         ours, theirs = socket.socketpair()
         shared = os.memfd_create("notes")
         os.truncate(shared, NOTE.size)
         with theirs, os.fdopen(shared, "rb+"):
             try:
-                process = _spawn(python, theirs.fileno(), shared)
+                process = _spawn(python, theirs.fileno(), shared, walls)
             except OSError:
                 ours.close()
                 raise
@@ -90,6 +97,10 @@ class Child:
         """
         NOTE.pack_into(self._notes, 0, 0, 0, NOBODY)
         self._writer.write(pack_frame(frame))
+        return await self.hear(patience, frames)
+
+    async def hear(self, patience: Patience, frames: int = 1) -> list[bytes]:
+        """Return an answer, in so many frames at most; raise Stopped."""
         answer = asyncio.ensure_future(self._read_answer(frames))
         try:
             await self._watch(answer, patience)
@@ -210,11 +221,11 @@ def _name_signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _spawn(python: str, link: int, shared: int) -> subprocess.Popen[bytes]:
+def _spawn(python: str, link: int, shared: int, walls: Collection[Wall]) -> subprocess.Popen[bytes]:
     """Start an isolated interpreter; its arguments say where the two packages are that it needs."""
     paths = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (worker, msgspec))
     return subprocess.Popen(  # noqa: S603 (every argument is ours)
-        [python, "-I", "-S", "-c", BOOT, str(link), str(shared), str(os.getpid()), *paths],
+        [python, "-I", "-S", "-c", BOOT, str(link), str(shared), str(os.getpid()), ",".join(walls), *paths],
         env={},
         cwd="/",
         stdin=subprocess.DEVNULL,

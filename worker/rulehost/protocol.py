@@ -1,9 +1,9 @@
 """The protocol between the daemon and a rule process: frames on a socket, and a note in shared memory.
 
-A frame is four bytes of length, then msgpack. The daemon sends ``Sources`` and receives ``Loaded``; then it sends one
-``EventPage`` after another and receives ``Verdicts``, in several frames if they are long. A process that hangs or dies
-writes its traceback to the same socket as bare text: its first four letters, read as a length, are far above
-``ANSWER_LIMIT``.
+A frame is four bytes of length, then msgpack. The process says ``Ready``. The daemon sends ``Sources`` and receives
+``Loaded``; then it sends one ``EventPage`` after another and receives ``Verdicts``, in several frames if they are long.
+A process that hangs or dies writes its traceback to the same socket as bare text: its first four letters, read as a
+length, are far above ``ANSWER_LIMIT``.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from msgspec.msgpack import encode
 from worker.language.rules import RuleInfo
 from worker.rulehost.evaluation import Event, Said, Skip
 from worker.rulehost.validation import Problem
+from worker.walls import Wall
 
 HEAD = Layout("<I")
 """The length of a frame; ``MORE`` is added to it when the answer goes on in a further frame."""
@@ -39,6 +40,12 @@ class EventPage(Struct, frozen=True, omit_defaults=True):
 
     events: tuple[Event, ...]
     skip: tuple[Skip, ...] = ()
+
+
+class Ready(Struct, frozen=True):
+    """The first frame of a process, before it has been given any rule: which walls stand around it."""
+
+    standing: dict[Wall, str]
 
 
 class Loaded(Struct, frozen=True, omit_defaults=True):

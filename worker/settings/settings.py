@@ -26,12 +26,14 @@ from worker.settings.values import (
     parse_level,
     parse_listen,
     parse_quota,
+    parse_sandbox,
     parse_share,
     parse_time_span,
     parse_yes,
     require_a_year_at_most,
     require_positive,
 )
+from worker.walls import Sandbox
 
 PREFIX = "WORKER_"
 NOTIFY = f"{PREFIX}NOTIFY_"
@@ -106,6 +108,11 @@ class Settings(BaseSettings):
     rules: Path = _declare("WORKER_RULES", "rules", "folder of rule files; reloaded when a file changes")
     ceiling: Annotated[Mode, BeforeValidator(parse_ceiling)] = _declare(
         "WORKER_CEILING", "observe", "the most any rule may do: observe, approve or enforce"
+    )
+    sandbox: Annotated[Sandbox, BeforeValidator(parse_sandbox)] = _declare(
+        "WORKER_RULES_SANDBOX",
+        "best-effort",
+        "walls around the rules: require all, best-effort puts up those that this machine has, off none",
     )
     lookback: Back = _declare("WORKER_LOOKBACK", "1h", "how far back the very first start reads")
     overlap: Back = _declare(

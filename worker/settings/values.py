@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from worker.language.rules import Mode, parse_duration
+from worker.walls import SANDBOXES, Sandbox
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 CEILINGS = {"observe": Mode.OBSERVE, "approve": Mode.APPROVE, "enforce": Mode.ENFORCE}
@@ -73,6 +74,13 @@ def parse_ceiling(text: str) -> Mode:
     if text.lower() not in CEILINGS:
         raise ValueError("write observe, approve or enforce")
     return CEILINGS[text.lower()]
+
+
+def parse_sandbox(text: str) -> Sandbox:
+    """Read which walls are put up around the rules, and which are required."""
+    if text.lower() not in SANDBOXES:
+        raise ValueError("write require, best-effort or off")
+    return SANDBOXES[text.lower()]
 
 
 def parse_level(text: str) -> str:

@@ -4,18 +4,20 @@ A process calls ``seal`` once, after it has loaded what it needs and before it t
 """
 
 from worker.walls.libraries import list_libraries
-from worker.walls.process import die_with, hide
-from worker.walls.sealing import BACKED_UP, WALLS, Limits, Standing, Wall, explain_missing, seal
+from worker.walls.process import die_with, hide, is_hidden
+from worker.walls.sealing import SANDBOXES, WALLS, Limits, Sandbox, Standing, Wall, explain_missing, seal
 
 __all__ = [
-    "BACKED_UP",
+    "SANDBOXES",
     "WALLS",
     "Limits",
+    "Sandbox",
     "Standing",
     "Wall",
     "die_with",
     "explain_missing",
     "hide",
+    "is_hidden",
     "list_libraries",
     "seal",
 ]

@@ -7,7 +7,7 @@ from struct import pack
 
 from worker.walls.kernel import capset, prctl
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 3, 4, 38
 CAPABILITY_VERSION = 0x2008_0522
 LITTLE = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_NPROC: 0}
 """No core dump, no byte in a file, no further process. The last does not bind root, which seccomp does."""
@@ -17,6 +17,11 @@ def hide() -> None:
     """Keep other processes of this user from reading this one's memory, environment and descriptors; dump no core."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl(PR_SET_DUMPABLE, 0)
+
+
+def is_hidden() -> bool:
+    """Tell whether other processes of this user are kept from reading this one."""
+    return prctl(PR_GET_DUMPABLE) == 0
 
 
 def die_with(parent: int) -> None:

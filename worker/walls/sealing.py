@@ -24,6 +24,21 @@ Standing = Mapping[Wall, str]
 """By wall: empty when it stands, else why it does not."""
 
 
+class Sandbox(NamedTuple):
+    """The walls to put up, and those without which a process must not begin."""
+
+    walls: frozenset[Wall] = frozenset(WALLS)
+    required: frozenset[Wall] = frozenset()
+
+
+SANDBOXES = {
+    "require": Sandbox(required=frozenset(WALLS) - BACKED_UP),
+    "best-effort": Sandbox(),
+    "off": Sandbox(walls=frozenset()),
+}
+"""By what people write in a setting."""
+
+
 class Limits(NamedTuple):
     """Bytes of address space that a process may use, and the number below which its descriptors stay."""
 
@@ -66,4 +81,5 @@ def _try(put_up: Callable[[], None]) -> str:
 
 def explain_missing(standing: Standing, walls: Collection[Wall] = WALLS) -> str:
     """Say which of some walls do not stand, and why; empty when all do."""
-    return "; ".join(f"{wall}: {why}" for wall, why in standing.items() if why and wall in walls)
+    missing = {wall: standing.get(wall, "it was not put up") for wall in WALLS if wall in walls}
+    return "; ".join(f"{wall}: {why}" for wall, why in missing.items() if why)
