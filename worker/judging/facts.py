@@ -15,12 +15,14 @@ from worker.api.bodies import WhereMessage
 from worker.api.investigate import SearchPage
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.escaping import escape
-from worker.judging.mime import parse_mail
+from worker.judging.raw import make_raw
 from worker.language.base import Noun
 from worker.language.models import Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import AllowPolicy, Policies, Registry
 from worker.language.reading import HOSTILE, read
 from worker.language.times import epoch
+from worker.mime.octets import restore_bytes
+from worker.mime.reader import read_letter
 
 CACHED = 300.0
 """Seconds for which the account's lists are cached."""
@@ -168,7 +170,7 @@ class Facts:
             eml = await self._client.investigate.raw(message.id)
         except NotFound:
             return Raw()
-        return await asyncio.to_thread(parse_mail, eml)
+        return make_raw(await asyncio.to_thread(lambda: read_letter(restore_bytes(eml))))
 
     async def trace(self, message: Message) -> Trace:
         """Return how a message came in and was passed on."""

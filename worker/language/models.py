@@ -274,16 +274,32 @@ class Trace(Noun, frozen=True, kw_only=True):
     outbound: Nullable[TracePart] = TracePart()
 
 
+class RawLink(Noun, frozen=True, kw_only=True):
+    """A link in a mail as a person finds it: where a click leads, and what the person sees.
+
+    ``href`` and ``host`` have names in punycode, ``shown`` has them in letters. ``text_host`` is the host that the
+    visible ``text`` names, empty if it names none.
+    """
+
+    href: Text = ""
+    shown: Text = ""
+    host: Text = ""
+    text: Text = ""
+    text_host: Text = ""
+
+
 class Raw(Noun, frozen=True, kw_only=True):
     """A detected mail itself, parsed (``GET investigate/{id}/raw``); empty for clean mail; a fact.
 
-    ``links`` are the addresses in ``html`` and ``text``, 100 at most. ``problems`` says what could not be read.
+    ``hyperlinks`` are what a person can click, 300 at most, and ``links`` their addresses, with names in punycode and
+    in letters. ``problems`` says what was cut, guessed or could not be read.
     """
 
     headers: tuple[Header, ...] = ()
     text: Text = ""
     html: Text = ""
     links: Texts = ()
+    hyperlinks: tuple[RawLink, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     problems: Texts = ()
 

@@ -19,6 +19,7 @@ from worker.language.models import (
     PatternType,
     Properties,
     Raw,
+    RawLink,
     Report,
     ReportFields,
     SenderInfo,
@@ -35,6 +36,7 @@ __all__ = [
     "NOON",
     "Attachment",
     "Properties",
+    "RawLink",
     "SenderInfo",
     "action_log",
     "allow_policy",
@@ -277,15 +279,17 @@ def raw(
     text: str = "Hello.",
     html: str = "",
     links: Sequence[str] = (),
+    hyperlinks: Sequence[RawLink] = (),
     attachments: Sequence[str] = (),
     problems: Sequence[str] = (),
 ) -> Raw:
-    """Return a parsed mail; ``attachments`` are the names of its files."""
+    """Return a parsed mail; ``attachments`` are the names of its files, ``links`` come beside ``hyperlinks``."""
     return Raw(
         headers=tuple(Header(name=name, value=value) for name, value in (headers or {}).items()),
         text=text,
         html=html,
-        links=tuple(links),
+        links=(*links, *(one.href for one in hyperlinks)),
+        hyperlinks=tuple(hyperlinks),
         attachments=tuple(Attachment(filename=name, size=1000) for name in attachments),
         problems=tuple(problems),
     )

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import fields
 
+from worker.mime.links import find_links
 from worker.sandbox.account.mail import DESTINATIONS, TEN
-from worker.sandbox.content.content import Content, File, Hyperlink
-from worker.sandbox.content.html import find_links, is_web
+from worker.sandbox.content.content import Content, File, Hyperlink, is_web
 from worker.sandbox.content.mime_writer import write_eml
 from worker.sandbox.content.writing import write_content
 from worker.sandbox.wire import Json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from worker.sandbox.account.activity import Activity
-    from worker.sandbox.account.mail import Mail
+from worker.sandbox.account.mail import Mail
 
 T = TypeVar("T")
 Moment = Annotated[float, Meta(ge=0, lt=2**32)]
@@ -189,14 +189,15 @@ def _check_results(results: Results) -> None:
 def add_mail(account: Activity, given: GivenMail) -> Mail:
     """Add a message; one with a text, attachments or links with a text of their own keeps what was written."""
     rest = given.rest
-    links = [*_list_links(rest), *find_links(rest.text)]
+    links = _list_links(rest)
+    found = (one.href for one in find_links(rest.text) if is_web(one.href))
     mail = account.add_message(
         disposition=rest.disposition,
         quarantined=rest.quarantined,
         folder=rest.folder,
         scanned=rest.scanned,
         indexed=rest.indexed,
-        links=tuple(dict.fromkeys(link.href for link in links)),
+        links=tuple(dict.fromkeys((*(link.href for link in links), *found))),
         **given.record,
     )
     if rest.text or rest.attachments or any(link.text for link in links):

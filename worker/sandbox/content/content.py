@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import md5, sha1, sha256
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
+SITE = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+LONGEST_LINK = 8000
 # Extensions of files that run something dangerous with one click.
 RISKY = (".bat", ".exe", ".hta", ".htm", ".html", ".iso", ".js", ".lnk", ".ps1", ".scr", ".vbs")
 
@@ -78,3 +81,8 @@ class Content(Struct, frozen=True):
     def header(self, name: str) -> str:
         """Return the value of the first header of a name, empty without one."""
         return next((one.value for one in self.headers if one.name.lower() == name.lower()), "")
+
+
+def is_web(href: str) -> bool:
+    """Tell whether a link leads to a named place on the web."""
+    return len(href) <= LONGEST_LINK and SITE.match(href) is not None

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from worker.mime.addresses import resolve
 from worker.sandbox.account import traffic
 from worker.sandbox.account.mail import TEN
-from worker.sandbox.content import mime_reader
 from worker.sandbox.content.content import Content
-from worker.sandbox.content.html import host_of
-from worker.sandbox.content.mime_reader import LONGEST_DECODED, UnreadableMessage
+from worker.sandbox.content.originals import UnreadableMessage, read_original
 from worker.sandbox.wire import format_moment
 
 if TYPE_CHECKING:
@@ -29,12 +28,14 @@ if TYPE_CHECKING:
 
     from worker.sandbox.account.activity import Activity
     from worker.sandbox.account.mail import Mail
-    from worker.sandbox.content.mime_reader import Letter
+    from worker.sandbox.content.originals import Original
     from worker.sandbox.wire import Json
 
 MB = 1024 * 1024
 MOST_FILES, LARGEST, LARGEST_TOGETHER = 10_000, 25 * MB, 1024 * MB
 RECENT = 30 * 86400.0
+LONGEST = 8000
+"""Characters of a header that are searched."""
 CHECK = re.compile(r"\b(spf|dkim|dmarc)=([a-z]{1,16})")
 CHECKED = {"pass": "pass", "neutral": "neutral", "fail": "fail", "softfail": "fail", "none": "none"}
 SERVER = re.compile(r"\[(?:IPv6:)?([0-9a-fA-F.:]{2,45})\]")
@@ -102,7 +103,7 @@ def _read_file(path: Path, left: int) -> bytes:
 
 def take_in(account: Activity, name: str, data: bytes) -> Mail:
     """Take in one message; the same name and seed give it the same postfix id. Raises UnreadableMessage."""
-    letter, now = mime_reader.read(data), account.advance()
+    letter, now = read_original(data), account.advance()
     recent = letter.sent is not None and now - RECENT <= letter.sent <= now
     scanned = int(letter.sent if letter.sent is not None and recent else now)
     disposition, reasons = judge(letter.content)
@@ -126,7 +127,7 @@ def judge(content: Content) -> tuple[str, tuple[str, ...]]:
     return verdict, tuple(rule.reason for rule in holding) or ("Judged by its X-Sandbox-Disposition",)
 
 
-def _write_fields(letter: Letter) -> Json:
+def _write_fields(letter: Original) -> Json:
     """Return the fixed fields of the record. A message without recipients goes to the first address of the account."""
     content, sender = letter.content, letter.sender
     everybody = [one.address for one in letter.recipients] or [traffic.ADDRESSES[0]]
@@ -167,7 +168,7 @@ def _find_servers(content: Content) -> Json:
 
 def _find_server(text: str) -> str | None:
     """Return the first text in brackets, if it is an IP address."""
-    found = SERVER.search(text[:LONGEST_DECODED])
+    found = SERVER.search(text[:LONGEST])
     with suppress(ValueError):
         return str(ip_address(found[1])) if found else None
     return None
@@ -175,13 +176,13 @@ def _find_server(text: str) -> str | None:
 
 def _read_validation(content: Content) -> Json | None:
     """Return the checks of the sender by the last server."""
-    told = CHECK.findall(content.header("Authentication-Results")[:LONGEST_DECODED].lower())
+    told = CHECK.findall(content.header("Authentication-Results")[:LONGEST].lower())
     found: Json = {name: CHECKED.get(result, "error") for name, result in reversed(told)}
     return {"comment": None, "dkim": None, "dmarc": None, "spf": None} | found if found else None
 
 
 def _list_hosts(content: Content) -> set[str]:
-    return {host_of(link.href) for link in content.links}
+    return {address.host.strip("[]") for link in content.links if (address := resolve(link.href))}
 
 
 def _is_odd(host: str) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from worker.sandbox.account import reviews
 from worker.sandbox.account.account import Effect
 from worker.sandbox.account.mail import DONE, NO_INTEGRATION, write_old_log
-from worker.sandbox.content import mime_reader, mime_writer, traces
+from worker.sandbox.content import mime_writer, traces
 from worker.sandbox.content.detections import write_detection
+from worker.sandbox.content.originals import decode_whole, read_original
 from worker.sandbox.content.preview import draw_screenshot
 from worker.sandbox.content.writing import write_content
 from worker.sandbox.wire import Call, OutgoingResponse, Refused, ok, ok_page, ok_raw, refuse_route
@@ -47,9 +48,7 @@ def get_detections(account: AccountState, call: Call) -> OutgoingResponse:
 def get_raw(account: AccountState, call: Call) -> OutgoingResponse:
     """Answer the text of a detection; that of a real message is passed on as it came."""
     mail, _ = _find_detection(account, call)
-    return ok(
-        {"raw": mime_reader.decode_text(mail.original) if mail.original else mime_writer.write_eml(write_content(mail))}
-    )
+    return ok({"raw": decode_whole(mail.original) if mail.original else mime_writer.write_eml(write_content(mail))})
 
 
 def get_trace(account: AccountState, call: Call) -> OutgoingResponse:
@@ -110,7 +109,7 @@ def _record_refusal(account: AccountState, call: Call, mail: Mail, refused: Refu
 
 
 def _read_content(mail: Mail) -> Content:
-    return mime_reader.read(mail.original).content if mail.original else write_content(mail)
+    return read_original(mail.original).content if mail.original else write_content(mail)
 
 
 def _find_detection(account: AccountState, call: Call) -> tuple[Mail, State]:
