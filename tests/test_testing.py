@@ -59,3 +59,49 @@ def test_other_folders_are_named_in_a_setting(tmp_path: Path) -> None:
     status, told = run(tmp_path)
     assert status == 0
     assert "2 passed" in told
+
+
+HOSTILE = """
+    import enum
+    import re
+    os = enum.sys.modules["os"]
+
+    def look() -> str:
+        try:
+            return open_file(f"/proc/{os.getppid()}/environ").read()
+        except OSError as problem:
+            return type(problem).__name__
+
+    open_file = enum.sys.modules["builtins"].__dict__["op" + "en"]
+
+    @rule
+    @example(sample.message(subject=look() + os.environ.get("CI_SECRET", "")), gives=Move("Inbox"))
+    def hostile(message: Message) -> Move | None:
+        "It tells."
+        raise ValueError(message.subject)
+"""
+SLOW = """
+    import re
+
+    @rule
+    @example(sample.message(subject="a" * 60), gives=None)
+    def slow(message: Message) -> Move | None:
+        "It hangs."
+        return Move("Inbox") if re.fullmatch("(a+)+b", message.subject) else None
+"""
+
+
+def test_no_rule_runs_where_there_are_secrets_and_a_slow_pattern_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_SECRET", "deploy-key-123")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    rule_files(tmp_path / "rules", hostile=HOSTILE, slow=SLOW, moves=RULES)
+    status, told = run(tmp_path, "rules")
+    assert status == 1
+    assert "deploy-key-123" not in told
+    assert "ValueError: PermissionError" in told
+    assert "rules/slow.py::loads FAILED" in told
+    assert "it cannot be loaded: it did not end within 10 s" in told
+    assert "rules/moves.py::moves-0 PASSED" in told

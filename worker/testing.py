@@ -1,20 +1,26 @@
 """A pytest plugin for rule authors: every example in a rules folder is a test, such as ``executive_lookalike-0``.
 
 ``pytest rules`` runs them, and for each file a test that it loads. The setting ``worker_rules`` names other folders.
+The rules run in a process of their own, behind walls: a rule that hangs fails its tests, and none reads a secret.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from worker.language.rules import Example, read_examples
-from worker.rulehost.evaluation import Bundle, LoadedRule
-from worker.rulehost.loader import build, check_example, read, to_error
+from worker.escaping import escape
+from worker.language.rules import RuleInfo
+from worker.rulehost.loader import to_error
+from worker.rulehost.protocol import Loaded
+from worker.rulehost.starting import examine
 from worker.rulehost.validation import Problem
+from worker.walls import hide
 
-Built = tuple[Bundle, tuple[Problem, ...]]
-_BUILT = pytest.StashKey[dict[Path, Built]]()
+LONGEST = 1000
+"""Characters of one difference."""
+_LOADED = pytest.StashKey[dict[Path, Loaded]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,8 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start with no folder loaded."""
-    config.stash[_BUILT] = {}
+    """Start with no folder loaded, and let no rule read what this process knows."""
+    hide()
+    config.stash[_LOADED] = {}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -41,19 +48,19 @@ class RuleFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Return the tests of this file."""
-        bundle, problems = self._build()
-        wrong = [one for one in problems if Path(one.file) == self.path]
+        loaded = self._load()
+        wrong = [one for one in loaded.problems if Path(one.file) == self.path]
         yield Loads.from_parent(self, name="loads", problems=wrong)
-        for rule in bundle.rules:
-            if Path(rule.info.file) == self.path:
-                for number, example in enumerate(read_examples(rule.function)):
-                    yield Holds.from_parent(self, name=f"{rule.info.name}-{number}", rule=rule, example=example)
+        for rule, outcomes in zip(loaded.rules, loaded.outcomes, strict=True):
+            if Path(rule.file) == self.path:
+                for number, outcome in enumerate(outcomes):
+                    yield Holds.from_parent(self, name=f"{rule.name}-{number}", rule=rule, outcome=outcome)
 
-    def _build(self) -> Built:
-        """Load the folder once for all its files, because they may import each other."""
-        folder, known = self.path.parent, self.config.stash[_BUILT]
+    def _load(self) -> Loaded:
+        """Load the folder once for all its files, because they may import each other; no rule runs in this process."""
+        folder, known = self.path.parent, self.config.stash[_LOADED]
         if folder not in known:
-            known[folder] = build(read(folder))
+            known[folder] = asyncio.run(examine(folder))
         return known[folder]
 
 
@@ -82,15 +89,15 @@ class Loads(_Item):
 class Holds(_Item):
     """Tests that a rule does what one example says."""
 
-    def __init__(self, *, rule: LoadedRule, example: Example, **kwargs: object) -> None:
+    def __init__(self, *, rule: RuleInfo, outcome: str, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self._rule, self._example = rule, example
+        self._rule, self._outcome = rule, outcome
 
     def runtest(self) -> None:
-        """Fail with the difference when it does not."""
-        if problem := check_example(self._rule, self._example):
-            raise AssertionError(problem)
+        """Fail with the difference when it did not."""
+        if self._outcome:
+            raise AssertionError(escape(self._outcome, LONGEST))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Report the place of the rule as that of the test."""
-        return self.path, self._rule.info.line - 1, self.name
+        return self.path, self._rule.line - 1, self.name

@@ -10,7 +10,7 @@ import pytest
 from tests.rule_files import BAD, GOOD, mail, rule_files
 from worker import walls
 from worker.errors import SettingsError
-from worker.rulehost import host as hosting
+from worker.rulehost import starting as hosting
 from worker.rulehost.host import Host
 from worker.walls import SANDBOXES, WALLS, Sandbox
 

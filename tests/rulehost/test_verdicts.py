@@ -200,11 +200,13 @@ def test_a_nest_of_many_floors_is_no_answer() -> None:
             read_verdicts(nest, ASKED, 0)
 
 
-LOADED = Loaded(RULES[:2], "print of all")
+LOADED = Loaded(RULES[:2], ((), ("it differs",)), "print of all")
 
 
 def test_what_can_be_in_the_files_is_taken() -> None:
     assert read_loaded(encode(LOADED), SOURCES) == LOADED
+    with pytest.raises(Untrue, match="examples of other rules"):
+        read_loaded(encode(Loaded(RULES[:2], ((),), "print of all")), SOURCES)
     refused = Loaded(problems=(Problem("no rule", "/rules/moves.py", 1),))
     assert read_loaded(encode(refused), SOURCES) == refused
 

@@ -102,7 +102,8 @@ def serve(link: int, memory: mmap) -> None:
         if sources is None:
             return
         bundle, problems = build(sources, note)
-        send(link, Loaded(tuple(rule.info for rule in bundle.rules), bundle.fingerprint, problems))
+        infos, outcomes = (tuple(rule.info for rule in bundle.rules), tuple(rule.outcomes for rule in bundle.rules))
+        send(link, Loaded(infos, outcomes, bundle.fingerprint, problems))
         gc.freeze()
         pages = Decoder(EventPage)
         while page := receive(asked, pages):

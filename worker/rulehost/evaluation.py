@@ -106,6 +106,8 @@ class LoadedRule(Struct, frozen=True):
     info: RuleInfo
     function: Callable[..., Any]
     number: int = 0
+    outcomes: tuple[str, ...] = ()
+    """By example: how the rule contradicts it, empty when it does not."""
 
 
 class Bundle:

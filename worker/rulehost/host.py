@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from msgspec import Struct
-from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
-from worker.errors import RuleError, SettingsError, Temporary
+from worker.errors import SettingsError, Temporary
 from worker.language.rules import OBSERVE, Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Patience, Stopped
-from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded, Ready
-from worker.rulehost.validation import Problem
-from worker.rulehost.verdicts import Untrue, describe_asked, list_places, read_loaded, read_verdicts
-from worker.walls import SANDBOXES, Sandbox, Standing, Wall, explain_missing, is_hidden
+from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded
+from worker.rulehost.starting import Launch, start
+from worker.rulehost.verdicts import Untrue, describe_asked, list_places, read_verdicts
+from worker.walls import SANDBOXES, Sandbox, Standing
 
 PAGE_SECONDS = 20.0
 """Seconds that a page may take at most, whatever its rules do."""
@@ -33,7 +32,6 @@ asked about the other events any more."""
 SPARED = "it stopped the rule process on {} other events of the same page: {}"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
-_READY = Decoder(Ready)
 OnCalls = Callable[[str, int, float], None]
 """Is called with the name of a rule, how often it ran on a page, and the seconds that took."""
 
@@ -103,6 +101,9 @@ class Host:
         if self.bundle.generation and sources == self._sources:
             return self.bundle
         child, loaded = await self._start(sources)
+        if loaded.problems:
+            child.end()
+            raise to_error(loaded.problems)
         async with self._turn:
             self._end()
             self._child, self._sources = child, sources
@@ -112,37 +113,9 @@ class Host:
         return self.bundle
 
     async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
-        """Start a child that loads the sources; raise RuleError with every problem, and with files that stop it."""
-        stops: list[Problem] = []
-        while True:
-            child = await Child.start(self._python, self._sandbox.walls)
-            try:
-                return child, await self._load_in(child, sources, stops)
-            except Stopped as stop:
-                child.end()
-                cause = _find_cause(stop, sources)
-                if cause in stops:  # even without that file
-                    raise to_error(stops) from stop
-                stops.append(cause)
-                sources = replace(sources, deadly=sources.deadly | {Path(cause.file).name})
-            except BaseException:
-                child.end()
-                raise
-
-    async def _load_in(self, child: Child, sources: Sources, stops: Sequence[Problem]) -> Loaded:
-        """Let a child load the sources; raise RuleError when there are problems, Stopped when it does not do it."""
-        patience = Patience(self._deadlines.load, self._deadlines.load * (len(sources.files) + 1))
-        (frame,) = await child.hear(patience)
-        self.standing = _READY.decode(frame).standing
-        _require(self._sandbox.required, self.standing)
-        (frame,) = await child.ask(sources, patience)
-        try:
-            loaded = read_loaded(frame, sources)
-        except Untrue as problem:
-            raise child.blame(str(problem)) from problem
-        if stops or loaded.problems:
-            raise to_error([*stops, *loaded.problems])
-        return loaded
+        """Start a child that loads the sources, and note which walls stand around it."""
+        child, loaded, self.standing = await start(sources, Launch(self._python, self._deadlines.load, self._sandbox))
+        return child, loaded
 
     def _end(self) -> None:
         """End the child, if there is one."""
@@ -230,7 +203,7 @@ class Host:
     async def _ask_child(self, page: EventPage) -> list[Said]:
         """Ask the child, or a new one; end it on any error, so that no late answer is taken for the next one."""
         if not self._child:
-            self._child, _ = await self._restart()
+            self._child = await self._restart()
         try:
             frames = await self._child.ask(page, self._find_patience(page), frames=len(page.events))
             return await self._read_frames(frames, page)
@@ -262,12 +235,16 @@ class Host:
         call = self._deadlines.call
         return Patience(call, max(10 * call, min(PAGE_SECONDS, calls * call)))
 
-    async def _restart(self) -> tuple[Child, Loaded]:
+    async def _restart(self) -> Child:
         """Start a child with the rules that were running; raise Temporary when that fails."""
         try:
-            return await self._start(self._sources)
-        except (RuleError, SettingsError, OSError) as error:
-            raise Temporary(f"cannot start the rule process again: {error}", after=RESTART_AFTER) from None
+            child, loaded = await self._start(self._sources)
+        except (SettingsError, OSError) as error:
+            raise _wait_for_child(error) from None
+        if loaded.problems:
+            child.end()
+            raise _wait_for_child(to_error(loaded.problems))
+        return child
 
     def _blame(self, stop: Stopped) -> Failure:
         """Count a strike against the rule, and lower it at the third."""
@@ -279,6 +256,10 @@ class Host:
         if len(strikes) + 1 >= STRIKES:
             self._lowered.add(rule.fingerprint)
         return _make_failure(rule, stop.why, place if place and place[0] in list_places(self._sources) else None)
+
+
+def _wait_for_child(error: Exception) -> Temporary:
+    return Temporary(f"cannot start the rule process again: {error}", after=RESTART_AFTER)
 
 
 def _ask_later(rule: RuleInfo, why: str) -> Ask:
@@ -308,27 +289,6 @@ def _spare(failure: Failure, event: Event, page: Sequence[Event], skip: Sequence
         return (this,)
     other = replace(failure, problem=SPARED.format(len(stopped), failure.problem), spared=True)
     return (this, *(Skip(key=one.key, failure=other) for one in page if one.key not in stopped))
-
-
-def _require(walls: Collection[Wall], standing: Standing) -> None:
-    """Raise SettingsError unless these walls stand."""
-    missing = explain_missing(standing, walls)
-    if walls and not is_hidden():
-        missing = "; ".join(filter(None, ["the worker itself can be read by other processes of its user", missing]))
-    if missing:
-        raise SettingsError(
-            f"WORKER_RULES_SANDBOX is require, and this machine has not all walls around the rules ({missing}): run "
-            "the worker on Linux 5.13 or newer with Landlock and seccomp, or set WORKER_RULES_SANDBOX to best-effort"
-        )
-
-
-def _find_cause(stop: Stopped, sources: Sources) -> Problem:
-    """Return which file stopped a child while it was loaded, as a problem."""
-    names = list(sources.files)
-    noted = names[stop.event] if stop.event < len(names) else names[0]
-    place = stop.locate(sources.folder)
-    file, line = place if place and place[0] in list_places(sources) else (f"{sources.folder}/{noted}", 0)
-    return Problem(f"it cannot be loaded: {stop.why}", file, line)
 
 
 def split_pages(events: Sequence[Event]) -> Iterator[list[Event]]:

@@ -16,6 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.errors import RuleError
 from worker.language.actions import AnyAction, Keep, Notify, describe_action
@@ -232,6 +233,7 @@ def _load_rules(
     for function in functions:
         line = parsed.lines.get(function.__name__, 1)
         rule, wrong = _check_rule(function, parsed, line, shared)
+        rule = replace(rule, outcomes=_try_examples(rule)) if rule else None
         wrong = [*wrong, *_check_examples(rule, channels)] if rule else wrong
         problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in wrong)
         loaded += [rule] if rule else []
@@ -300,10 +302,15 @@ def _check_signature(function: Callable[..., Any], mark: Mark) -> tuple[Signatur
     return signature, [*problems, *check_mark(mark, signature.trigger), *check_review(mark, signature)]
 
 
+def _try_examples(rule: LoadedRule) -> tuple[str, ...]:
+    """Run every example, and return what came of each."""
+    return tuple(check_example(rule, example) for example in read_examples(rule.function))
+
+
 def _check_examples(rule: LoadedRule, channels: frozenset[str] | None) -> Iterator[str]:
     """Find examples that the rule contradicts, that are missing, or that name an unknown channel."""
-    for number, example in enumerate(read_examples(rule.function), 1):
-        if problem := check_example(rule, example):
+    for number, problem in enumerate(rule.outcomes, 1):
+        if problem:
             yield f"example {number}: {problem}"
     yield from _check_both_sides(rule)
     named = {one.channel for e in read_examples(rule.function) for one in e.gives if isinstance(one, Notify)}

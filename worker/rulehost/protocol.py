@@ -49,9 +49,13 @@ class Ready(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True, omit_defaults=True):
-    """The result of loading the sources: rules, or problems."""
+    """The result of loading the sources: rules, or problems.
+
+    ``outcomes`` has for each rule one text per example: empty when the rule does what it says, else the difference.
+    """
 
     rules: tuple[RuleInfo, ...] = ()
+    outcomes: tuple[tuple[str, ...], ...] = ()
     fingerprint: str = ""
     problems: tuple[Problem, ...] = ()
 

@@ -169,6 +169,7 @@ def read_loaded(frame: bytes, sources: Sources) -> Loaded:
         loaded = _LOADED.decode(frame)
     except HOSTILE as problem:
         raise Untrue(f"its answer cannot be read: {escape(str(problem))}") from None
+    _demand(len(loaded.outcomes) == len(loaded.rules), "it tells of examples of other rules")
     names = [rule.name for rule in loaded.rules]
     _demand(bool(loaded.problems) or len(set(names)) == len(names), "two rules have one name")
     own = frozenset(f"{sources.folder}/{name}" for name in sources.files if not is_neighbour(name))
