@@ -25,16 +25,18 @@ def malicious_mail(message: Message) -> Move | None:
     return Move("DeletedItems", because=f"judged {message.final_disposition} and delivered")
 
 
-# Anybody can write a customer's address into From: blocked, it would be the customer's own mail that is lost.
+# Anybody can write a customer's address into From, so the worker asks a person about a sender that the mail does not
+# prove.
 @rule(mode=ENFORCE, limit=per_hour(500), dispositions=("MALICIOUS", "MALICIOUS-BEC"))
 @example(ours_forged, sample.policies(), gives=None)
-@example(customer_forged, sample.policies(), gives=None)
 @example(two_senders, sample.policies(), gives=None)
+@example(customer_forged, sample.policies(trusted=("partner.example",)), gives=None)
+@example(customer_forged, sample.policies(), gives=BlockSender("carol@partner.example", for_=MONTH))
 @example(thrown_away, sample.policies(), gives=BlockSender("invoice@evil.example", for_=MONTH))
-@example(thrown_away, sample.policies(allowed=("evil.example",)), gives=None)
 def malicious_sender(message: Message, policies: Policies) -> BlockSender | None:
-    """Malicious mail proves to come from its sender."""
-    if not message.authenticated or policies.protects(message.sender):
+    """Malicious mail came from this sender, or in its name."""
+    if not message.domain or policies.protects(message.sender):
         return None
-    why = f"sent mail judged {message.final_disposition}, proved to be from {message.authenticated}"
+    proof = f"proved to be from {message.authenticated}" if message.authenticated else "and nothing proves who sent it"
+    why = f"mail judged {message.final_disposition}, {proof}"
     return BlockSender(message.sender, for_=MONTH, because=why)

@@ -81,6 +81,7 @@ class Desk(Account):
             "because": "why", "item": f"item/{target}/{sight}", "scanned_at": scanned, "known_at": self.clock.now(),
             "verdict": f"{mail.now.disposition}|{held}" if mail else "",
             "recipients": mail.read_fixed().client_recipients if mail else (),
+            "authenticated": action.on.partition(":")[2].rpartition("@")[2],
         }  # fmt: skip
         return Draft(**plain | fields)
 

@@ -34,6 +34,7 @@ from worker.ledger.ledger import Ledger
 from worker.rulehost.evaluation import Event, Said
 from worker.rulehost.host import BundleInfo
 from worker.sandbox import ACCOUNT, Faults, IncomingRequest, SandboxOptions, World
+from worker.sandbox.account.mail import Mail
 from worker.telemetry import Metrics
 
 T = TypeVar("T")
@@ -326,6 +327,8 @@ class Verdict(NamedTuple):
     repeated: list[str]
     refused: int
     """429s of a day on which nobody else spent the budget: ours."""
+    unproved: list[str]
+    """Blocks, and moves because of a block, of whom no mail proved to come from there."""
 
 
 def verdict(day: Day) -> Verdict:
@@ -341,7 +344,28 @@ def verdict(day: Day) -> Verdict:
     repeated = [f"{operation} of {target}: {count}" for (operation, target), count in ours.items() if count > 1]
     lost = [f"{operation} of {target}" for operation, target in required if not ours[(operation, target)]]
     refused = sum(statuses["429"] for statuses in day.world.requests.values()) if day.faults == "none" else 0
-    return Verdict(len(required), lost, repeated, refused)
+    unproved = [f"{operation} of {target}" for operation, target in _forbidden(day) if ours[(operation, target)]]
+    return Verdict(len(required), lost, repeated, refused, unproved)
+
+
+def _forbidden(day: Day) -> Iterator[tuple[str, str]]:
+    """Yield the effects that only a person may order: nobody approves anything on these days."""
+    proved, blocked = set[str](), set[str]()
+    for mail in day.world.by_id.values():
+        message = _read(mail)
+        if _meets_unproved_block(message):
+            yield "move", mail.id
+        (proved if message.authenticated else blocked).add(f"email:{message.sender.lower()}")
+    yield from (("block_senders.create", target) for target in blocked - proved)
+
+
+def _read(mail: Mail) -> Message:
+    return read(Message, mail.encode(mail.now))
+
+
+def _meets_unproved_block(message: Message) -> bool:
+    """Tell whether a mail is judged by a block, all of which are ours, and may come from anybody."""
+    return bool(message.properties.blocklisted_pattern) and not message.authenticated
 
 
 def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
@@ -350,15 +374,16 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
         first = mail.past[0][1] if mail.past else mail.value
         if others[mail.id]:
             continue
-        sender = mail.read_fixed().sender or ""
-        if first.disposition == "MALICIOUS" and not first.quarantined:
+        message = _read(mail)
+        sender = message.sender
+        if first.disposition == "MALICIOUS" and not first.quarantined and not _meets_unproved_block(message):
             yield "move", mail.id
         if first.quarantined and sender.endswith("@partner.example"):
             yield "release", mail.id
             if day.unheard[mail.id] < Reclassify.tries:  # else a person is asked
                 yield "reclassify", mail.id
             yield "allow_policies.create", f"email:{sender.lower()}"
-        if first.disposition == "SUSPICIOUS":
+        if first.disposition == "SUSPICIOUS" and message.authenticated:
             yield "block_senders.create", f"email:{sender.lower()}"
         if first.disposition == "SPOOF":
             yield "trusted_domains.create", sender.rpartition("@")[2]

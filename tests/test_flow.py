@@ -33,7 +33,7 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded(era: 
     room = Room(wants, era=era)
     moved = room.world.add_message()
     released = room.world.add_message(disposition="SPAM", quarantined=True, sender="Carol@near.example")
-    room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test")
+    room.world.add_message(disposition="SUSPICIOUS", sender="Fee@Parcel.test", validation={"dmarc": "pass"})
     for _ in range(40):
         await room.read(5)
         await room.executor.step()

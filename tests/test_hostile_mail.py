@@ -1,13 +1,12 @@
 """Hostile mail against the shipped rules: whatever a rule trusts is forged, the exact forgery of our domain first."""
 
-import pytest
-
 from rules.executive_lookalike import executive_lookalike
 from rules.first_invoice import first_invoice
 from rules.malicious_mail import malicious_sender
 from rules.partner_release import partner_gateway, partner_release
 from tests.hostile import forge
 from worker import sample
+from worker.ledger.doubts import covers
 
 OURS = ("ada@corp.example", "pay@corp-eu.example")
 REGISTERED = ("ada@corp.example", "ada.cole@home.example")
@@ -34,7 +33,8 @@ def test_nobody_who_forges_the_partner_is_released_or_spared() -> None:
         assert partner_gateway(mail) is None, mail
 
 
-@pytest.mark.parametrize("lists", [sample.policies(), sample.policies(domains=())])
-def test_no_forged_sender_is_blocked_by_a_rule(lists: object) -> None:
+def test_no_block_of_a_forged_sender_goes_without_a_person() -> None:
     for mail in forge(OURS + PARTNERS, COUNT, final_disposition="MALICIOUS"):
-        assert malicious_sender(mail, lists) is None, mail  # type: ignore[arg-type]
+        wanted = malicious_sender(mail, sample.policies(domains=("corp.example", "corp-eu.example")))
+        assert wanted is None or not covers(mail.authenticated, wanted.on), mail
+        assert mail.sender.lower() not in OURS or wanted is None, mail

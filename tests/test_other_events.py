@@ -195,4 +195,4 @@ async def test_a_rule_about_a_list_can_change_lists() -> None:
     room.world.add_entry("allow_policies", pattern="bad.example", pattern_type="DOMAIN")
     await read(room, room.allowed)
     (entry,) = await room.entries()
-    assert (entry.target, entry.state, entry.sender) == ("DOMAIN:bad.example", "ready", "")
+    assert (entry.target, entry.state, entry.why) == ("DOMAIN:bad.example", "waiting", "unproved")

@@ -33,7 +33,7 @@ def test_every_wanted_effect_happens_exactly_once(first: int) -> None:
     wanted = 0
     for seed in range(first, min(first + IN_A_ROW, FIRST + DAYS)):
         told = verdict(Day(seed).run())
-        assert (told.lost, told.repeated, told.refused) == ([], [], 0), f"day {seed}"
+        assert (told.lost, told.repeated, told.refused, told.unproved) == ([], [], 0, []), f"day {seed}"
         wanted += told.wanted
     assert wanted > 0
 
@@ -60,5 +60,9 @@ def test_the_judge_of_the_day_sees_what_is_lost_and_what_is_repeated() -> None:
     first = next(effect for effect in day.world.effects if effect.operation == "move" and effect.by.startswith("token"))
     day.world.effects.append(first)
     assert len(verdict(day).repeated) == 1
+    by, at = first.by, first.at
+    day.world.add_message(sender="carol@partner.example", disposition="SUSPICIOUS")
+    day.world.effects.append(type(first)(at, "block_senders.create", "email:carol@partner.example", by, changed=True))
+    assert verdict(day).unproved == ["block_senders.create of email:carol@partner.example"]
     day.world.effects[:] = [effect for effect in day.world.effects if effect.target != first.target]
     assert any(first.target in lost for lost in verdict(day).lost)

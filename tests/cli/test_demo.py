@@ -50,6 +50,7 @@ async def test_the_demo_proves_everything_it_did() -> None:
     hold("--json", {"worker demo": HELD["--json"]["worker demo"]}, {"worker demo": list_keys(figures)})
     assert 1000 < figures["new messages"] < 1500 < figures["messages read"]  # a granted verdict is news
     assert (process.returncode, err) == (0, b"")
+    assert min(figures["senders blocked"], figures["unproved senders waiting"]) > 20
     assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)
     assert {kind for kind, states in figures["entries"].items() if "done" in states} == {
         "AllowSender",

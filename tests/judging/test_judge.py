@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.reading import DAY, Room, fails, malicious_is_moved, says
 from tests.support import garbling
-from worker import APPROVE, ENFORCE, OBSERVE, BlockSender, Escalate, Keep, Move, Notify, Reclassify, Release, Report
+from worker import APPROVE, ENFORCE, OBSERVE, AllowSender, Escalate, Keep, Move, Notify, Reclassify, Release, Report
 from worker.judging.judge import Judge
 from worker.judging.refusals import ESCALATED, NO_BODY, NOT_A_USERS
 from worker.language.actions import AnyAction
@@ -140,7 +140,7 @@ PURGE = Move("RecoverableItemsPurges")
         (ENFORCE, (PURGE,), {"irreversible": "this move cannot be undone"}),
         (
             ENFORCE,
-            (PURGE, BlockSender("a@b.example")),
+            (PURGE, AllowSender("a@b.example")),
             {
                 "irreversible": "this move cannot be undone",
                 "with_irreversible": "it belongs to a move that cannot be undone",

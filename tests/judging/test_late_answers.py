@@ -54,7 +54,7 @@ async def test_a_fact_that_cannot_be_had_does_not_silence_the_rules_that_did_not
 
 async def test_who_asked_is_heard_when_the_fact_is_there_and_nobody_else_twice() -> None:
     room = Room(two_rules(JUNK, BLOCK))
-    room.world.add_message()
+    room.world.add_message(sender="eve@evil.example", validation={"dmarc": "pass"})
     await room.read()
     await room.held.step()
     assert await wanted(room) == [("BlockSender", "ready"), ("Move", "ready")]
@@ -125,7 +125,7 @@ async def test_a_person_who_has_looked_says_so_and_nothing_is_left(verb: str, st
 async def test_a_rule_that_stops_its_process_is_heard_when_it_is_mended_or_a_person_is_asked(mended: bool) -> None:  # noqa: FBT001
     ask = Ask(rule="hangs", actions=("Move",), stopped="it stopped the rule process on 3 other events")
     room = Room(lambda event: replace(says(event, BLOCK, rule="sure"), asks=(ask,)))
-    room.world.add_message()
+    room.world.add_message(sender="eve@evil.example", validation={"dmarc": "pass"})
     await room.read()
     await room.held.step()
     (held,) = await room.ledger.list_held(ACCOUNT, 9)

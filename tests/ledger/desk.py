@@ -75,6 +75,7 @@ class Desk:
             item=f"{cause}#r",
             verdict="MALICIOUS|-",
             sender="evil@example.net",
+            authenticated=action.on.partition(":")[2].rpartition("@")[2],
             recipients=("ada@corp.example",),
             scanned_at=T0,
             known_at=T0,

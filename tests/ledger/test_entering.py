@@ -1,9 +1,12 @@
 """Wishes meet: equal ones join, different ones wait, done ones are moot, newer sights retire older wishes."""
 
+from datetime import timedelta
+
 import pytest
 
+from tests.cells import each
 from tests.ledger.desk import JUNK, ME, T0, TRASH, Desk, info, reading, standing
-from worker.language.actions import BlockSender, Move, Notify, Release
+from worker.language.actions import AllowSender, BlockSender, Move, Notify, Release, TrustDomain, Unblock
 from worker.language.rules import APPROVE, OBSERVE, Limit
 from worker.ledger.entries import Draft, Question, State
 from worker.ledger.values import Page, Sight
@@ -249,3 +252,52 @@ async def test_what_strangers_wrote_is_bounded_and_cannot_steer_a_terminal() -> 
     assert len(entry.subject) == 200
     assert (entry.subject + entry.sender + entry.because).isprintable()
     assert (await desk.ledger.records(ME))[0].isascii() or b"\xe2\x80\xa6" in (await desk.ledger.records(ME))[0]
+
+
+async def block(desk: Desk, action: BlockSender = BLOCK) -> None:
+    """Let a block of ours stand."""
+    await desk.carry_out(await desk.wish(action, cause="before/1"))
+
+
+@each(
+    ("held", "proved", "state"),
+    [
+        (BLOCK, "example.net", "ready"),
+        (BLOCK, "", "waiting"),
+        (BLOCK, "other.example", "waiting"),
+        (BlockSender("example.net", "DOMAIN"), "", "waiting"),
+        (BlockSender("192.0.2.7", "IP"), "", "ready"),
+    ],
+)
+async def test_what_our_block_alone_has_judged_is_moved_if_it_proves_to_be_from_there(
+    held: BlockSender, proved: str, state: State
+) -> None:
+    desk = Desk()
+    await block(desk, held)
+    moved = await desk.wish(met=held.pattern, authenticated=proved)
+    assert (moved.state, moved.why) == (state, "met_our_block" if state == "waiting" else "")
+    assert (await desk.wish(message="m2", met="somebody@elsewhere.example", authenticated="")).state == "ready"
+
+
+async def test_mail_that_met_our_block_makes_and_lengthens_no_list_entry() -> None:
+    desk = Desk()
+    await block(desk, BlockSender(BLOCK.pattern, for_=timedelta(days=1)))
+    (end,) = [entry for entry in await desk.ledger.entries(ME) if entry.item_kind == "end"]
+    for action in (
+        BlockSender(BLOCK.pattern, for_=timedelta(days=30)),
+        AllowSender("a@b.example"),
+        TrustDomain("b.example"),
+    ):
+        entry = await desk.wish(action, met=BLOCK.pattern)
+        assert (entry.state, entry.said) == (
+            "moot",
+            "its mail is judged by our block of EMAIL:evil@example.net: it changes no list",
+        )
+    assert (await desk.now_of(end)).ready_at == end.ready_at
+
+
+async def test_a_block_that_has_ended_doubts_nothing() -> None:
+    desk = Desk()
+    await block(desk)
+    await desk.carry_out(await desk.wish(Unblock(BLOCK.pattern), cause="end/1"))
+    assert (await desk.wish(met=BLOCK.pattern, authenticated="")).state == "ready"

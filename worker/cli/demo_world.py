@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from worker.daemon import App
 from worker.daemon.once import find_unsettled
-from worker.ledger.entries import DENIED, Entry
+from worker.language.actions import BlockSender
+from worker.ledger.entries import DENIED, Entry, Why
 from worker.ledger.values import EventKey
 from worker.sandbox import ACCOUNT, MailFlow, SandboxOptions, World, serve
 from worker.settings import Settings
@@ -21,13 +22,15 @@ HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
 REVIEW = 15.0
 """Seconds for which Cloudflare decides about a request for another verdict; it takes hours outside of the demo."""
 WAVES, PAUSE = 40, 0.5
-PER_WAVE = {"outbreak": 6, "outbreak_spoof": 1, "": 3}
-"""What arrives every half second: look-alike phishing, forged senders, and ordinary mail."""
+PER_WAVE = {"outbreak": 5, "outbreak_forged": 1, "outbreak_spoof": 1, "": 3}
+"""What arrives every half second: phishing from new domains and in the name of customers, and ordinary mail."""
 ARRIVALS = WAVES * sum(PER_WAVE.values())
 PATIENCE = 60.0
 UNPROVED = ("failed", "unsure", "waiting", "held", "claimed", "sent")
 """States of an entry that failed or is not settled yet, unless that is Cloudflare's decision."""
-CAUGHT = ("outbreak", "outbreak_spoof", "phish")
+LEFT = frozenset[Why]({"unproved"})
+"""Why blocks are left to a person."""
+CAUGHT = ("outbreak", "outbreak_forged", "outbreak_spoof", "phish")
 """Kinds of mail that none of the shipped rules leaves in an inbox."""
 
 
@@ -49,6 +52,8 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
     left_in_inboxes: int
     open_gaps: int
     unproved: int
+    senders_blocked: int
+    unproved_senders_waiting: int
     verdicts_granted: int
     verdicts_rejected: int
     verdicts_undecided: int
@@ -142,11 +147,18 @@ async def measure(app: App, world: World, since: float) -> Figures:
         repeated_effects=len(world.repeats()),
         left_in_inboxes=sum(mail.kind in CAUGHT and mail.now.folder == "Inbox" for mail in world.mails),
         open_gaps=sum([len(await intake.find_gaps()) for intake in worker.needed]),
-        unproved=sum(entry.state in UNPROVED and not entry.review for entry in entries),
+        unproved=sum(_is_unproved(entry) for entry in entries),
+        senders_blocked=sum(isinstance(entry.action, BlockSender) and entry.state == "done" for entry in entries),
+        unproved_senders_waiting=sum(entry.why == "unproved" for entry in entries),
         verdicts_granted=reviews["granted"],
         verdicts_rejected=sum(reviews[review] for review in DENIED),
         verdicts_undecided=reviews["accepted"],
     )
+
+
+def _is_unproved(entry: Entry) -> bool:
+    """Tell whether an action failed or is not settled; a block that is left to a person is as it should be."""
+    return entry.state in UNPROVED and not entry.review and entry.why not in LEFT
 
 
 def _time_to_action(acted: Iterable[Entry], world: World, since: float) -> list[float]:

@@ -46,7 +46,8 @@ async def _list_held(settings: "Settings", limit: int) -> list[output.Row]:
 
 def _describe(account: str, item: "Held") -> output.Row:
     """Describe an event for programs; what its rules need, where it is known which."""
-    from worker.judging.judge import GIVEN_UP, read_people
+    from worker.judging.judge import GIVEN_UP
+    from worker.judging.people import read_people
 
     reading, asks = item.sight.reading, item.pending.asks
     people = read_people(reading)

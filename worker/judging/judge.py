@@ -1,10 +1,9 @@
 """The judge: hears the rules about sights, decides, and drafts entries; who cannot answer yet is heard again."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.api import Clock
@@ -13,13 +12,14 @@ from worker.judging.answers import list_answers, list_held
 from worker.judging.decide import DecidedAction, decide, lower_mode
 from worker.judging.facts import Facts
 from worker.judging.hearing import Heard, Hearing, Rules, explain
+from worker.judging.people import People, read_people
 from worker.judging.refusals import address, refuse
 from worker.judging.waiting import split
-from worker.language.actions import Keep
-from worker.language.base import Flag, Noun, Text, Texts
+from worker.language.actions import BlockSender, Keep
 from worker.language.models import Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
+from worker.ledger.doubts import BlockDoubt, find_doubt
 from worker.ledger.entries import Draft, State, Why
 from worker.ledger.values import Broken, Held, Judgement, Mishap, Pending, Reading, RuleAnswer, RuleTable, Sight
 from worker.observations import read_message
@@ -51,15 +51,6 @@ class Judged(Struct, frozen=True):
     def decisions(self) -> int:
         """How many decisions the drafts are: what a person would approve or refuse as one counts once."""
         return len({draft.item for draft in self.drafts})
-
-
-class People(Noun, frozen=True, kw_only=True):
-    """The fields of a message that entries keep, for people and for limits, and whether somebody sent it in."""
-
-    sender: Text = field(name="from", default="")
-    client_recipients: Texts = ()
-    subject: Text = ""
-    is_phish_submission: Flag = False
 
 
 class Judge:
@@ -185,9 +176,10 @@ class Judge:
         stale, drafts = now - known_at > self._stale, list[Draft]()
         for one in to_do:
             refusal = refuse(one.action, submission, subject, sent_in=people.is_phish_submission)
-            state, why, said = _choose_state(one, self._ceiling, refusal, stale=stale)
             addressed = replace(one, action=address(one.action, submission))
             draft = _complete_draft(common, addressed, subject.thing.id)
+            draft = replace(draft, authenticated=people.name_proof(draft.target), met=people.met)
+            state, why, said = _choose_state(one, self._ceiling, refusal, find_doubt(draft), stale=stale)
             drafts.append(replace(draft, state=state, why=why, why_waiting=said))
         return tuple(drafts)
 
@@ -246,14 +238,6 @@ def _make_mishaps(sight: Sight, failures: Sequence[Failure]) -> tuple[Mishap, ..
     )
 
 
-def read_people(subject: Reading) -> People:
-    """Return sender, recipients and subject; empty when they cannot be read, since they are only shown and counted."""
-    try:
-        return PEOPLE.get(subject.thing.kind, _read_nobody)(subject.raw)
-    except ValueError:
-        return People()
-
-
 def _read_submission(event: Reading) -> Submission | None:
     """Return the submission that an event is; None for anything else, and for what cannot be read."""
     if event.thing.kind != "Submission" or event.submission is not None:
@@ -262,23 +246,6 @@ def _read_submission(event: Reading) -> Submission | None:
         return read(Submission, event.raw)  # an event that an earlier version has set aside
     except ValueError:
         return None
-
-
-def _read_nobody(_: bytes) -> People:
-    return People()
-
-
-def _read_report_people(raw: bytes) -> People:
-    """Return sender and recipients of the mail that a report is about, and the report's title."""
-    report = read(Report, raw)
-    return People(sender=report.fields.sender, client_recipients=report.fields.to, subject=report.title)
-
-
-PEOPLE: dict[str, Callable[[bytes], People]] = {
-    "Message": partial(read, People),
-    "Report": _read_report_people,
-    "Submission": lambda raw: People(subject=read(Submission, raw).subject),
-}
 
 
 def _make_common(sight: Sight, subject: Reading, people: People, known_at: float) -> Draft:
@@ -324,7 +291,9 @@ def _complete_draft(common: Draft, decided: DecidedAction, message: str) -> Draf
     )
 
 
-def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale: bool) -> tuple[State, Why, str]:
+def _choose_state(
+    decided: DecidedAction, ceiling: Mode, refusal: str, doubt: BlockDoubt | None, *, stale: bool
+) -> tuple[State, Why, str]:
     """Return the state in which an action is entered, and why it waits or has nothing to do.
 
     ``refusal`` says why it would be in vain, if it would.
@@ -333,8 +302,10 @@ def _choose_state(decided: DecidedAction, ceiling: Mode, refusal: str, *, stale:
         return "moot", "", "" if decided.outranked_by else refusal
     if decided.mode is OBSERVE:
         return "observed", "", ""
-    why = _find_question(decided, ceiling, stale=stale)
-    return ("waiting", why, QUESTIONS[why].format(late_for=", ".join(decided.late_for))) if why else ("ready", "", "")
+    if why := _find_question(decided, ceiling, stale=stale):
+        said = QUESTIONS[why].format(late_for=", ".join(decided.late_for))
+        return "waiting", why, f"{said}; {doubt.said}" if doubt else said
+    return ("waiting", doubt.why, doubt.said) if doubt else ("ready", "", "")
 
 
 QUESTIONS: dict[Why, str] = {
@@ -368,6 +339,7 @@ def _describe_place(failure: Failure) -> str:
 
 
 def _is_about_named_message(item: Held, said: Said) -> bool:
-    """Return whether an event that names a message has proposals about that message."""
+    """Return whether an event that names a message has proposals about that message, or about who wrote it."""
     wanted = (action for proposal in (*item.pending.late, *said.proposals) for action in proposal.actions)
-    return item.sight.reading.thing.kind in NAMING and any(action.about_message for action in wanted)
+    about = (action.about_message or isinstance(action, BlockSender) for action in wanted)
+    return item.sight.reading.thing.kind in NAMING and any(about)

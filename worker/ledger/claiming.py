@@ -21,6 +21,7 @@ from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.ledger.cascade import is_end
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import brakes, entries, held
+from worker.ledger.doubts import find_doubt
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing, Why
 from worker.ledger.limits import Room
 from worker.ledger.records import Json, instant
@@ -211,6 +212,8 @@ def _grant_unasked(work: UnitOfWork, entry: Entry, standing: Standing, room: Roo
     granted = tuple(rule for rule in able if room.has(entry, rule))
     if work.now - entry.known_at > standing.stale:
         _wait(work, entry, "stale", f"known since {instant(entry.known_at)}, longer than WORKER_STALE")
+    elif doubt := find_doubt(entry):
+        _wait(work, entry, doubt.why, doubt.said)
     elif not able:
         lowered = standing.lowered.issuperset(entry.rules)
         said = next(iter(whys.values()), "no rule asks for it")

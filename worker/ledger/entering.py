@@ -2,26 +2,31 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import get_args
 
 from msgspec.structs import replace
 from sqlalchemy import delete, select
 
+from worker.language.actions import Adding, Move
+from worker.language.models import PatternType
 from worker.language.rules import Mode
 from worker.ledger.cascade import choose_fate, go_on, is_end, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
-from worker.ledger.entries import OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
+from worker.ledger.doubts import choose_proof, covers
+from worker.ledger.entries import LASTING, OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
 from worker.ledger.records import harmless
 from worker.ledger.unit_of_work import UnitOfWork, last_of
 from worker.ledger.values import thing_of
 
-WRITTEN_BY_STRANGERS = frozenset({"because", "subject", "sender"})
+WRITTEN_BY_STRANGERS = frozenset({"because", "subject", "sender", "authenticated"})
 RETIRED = frozenset({"waiting", "ready", "held"})
 
 
 def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
     """Enter drafts; notices come last, because they are sent when the rest of their decision has settled."""
     work.survey((draft.lane, draft.target) for draft in drafts if draft.lane != "notice")
+    drafts = _judge_by_our_blocks(work, drafts)
     pending: dict[str, list[Draft]] = defaultdict(list)
     for draft in drafts:
         if draft.lane != "notice" and _stands(work, draft):
@@ -44,6 +49,46 @@ def retire(work: UnitOfWork, sights: dict[str, str]) -> None:
     for entry in work.fetch(asked):
         if entry.state in RETIRED:
             _withdraw(work, entry, asked[entry.id], sights)
+
+
+def _judge_by_our_blocks(work: UnitOfWork, drafts: Sequence[Draft]) -> list[Draft]:
+    """Doubt what is wanted of mail that a block of ours has judged: whoever is forged as one that we blocked has it."""
+    met = {draft.met for draft in drafts if draft.met}
+    work.survey(("block", f"{kind}:{pattern}") for pattern in met for kind in get_args(PatternType))
+    held = {pattern: target for pattern in met if (target := _find_block(work, pattern))}
+    return [_doubt(draft, held[draft.met]) if draft.met in held else draft for draft in drafts]
+
+
+def _find_block(work: UnitOfWork, pattern: str) -> str:
+    """Return the target of a block of ours that stands on a pattern; empty when there is none."""
+    targets = (f"{kind}:{pattern}" for kind in get_args(PatternType))
+    return next((target for target in targets if _may_stand(work.on("block", target))), "")
+
+
+def _may_stand(on: Sequence[Entry]) -> bool:
+    """Tell whether a list entry of ours stands, or may already."""
+    tried = any(entry.attempts and isinstance(entry.action, Adding) and is_under_way(entry) for entry in on)
+    last = last_of(filter(took_effect, on))
+    return tried or (last is not None and isinstance(last.action, Adding))
+
+
+def _doubt(draft: Draft, block: str) -> Draft:
+    """Let such mail change no list, and be moved without a person only if it proves to be from whom we blocked."""
+    if draft.state in {"observed", "moot"}:
+        return draft
+    if isinstance(draft.action, Adding):
+        return replace(
+            draft, state="moot", why_waiting=f"its mail is judged by our block of {block}: it changes no list"
+        )
+    if not isinstance(draft.action, Move) or draft.state != "ready" or _is_from(draft, block):
+        return draft
+    said = f"judged so because of our block of {block}, and the mail does not prove to be from there"
+    return replace(draft, state="waiting", why="met_our_block", why_waiting=said)
+
+
+def _is_from(draft: Draft, block: str) -> bool:
+    """Tell whether a mail proves to be from whom a block is about; which server it came from needs no proof."""
+    return block.startswith("IP:") or covers(draft.authenticated, block)
 
 
 def _stands(work: UnitOfWork, draft: Draft) -> bool:
@@ -93,7 +138,7 @@ def _twin(work: UnitOfWork, draft: Draft) -> Entry | None:
 
 def _wakes(entry: Entry, draft: Draft) -> bool:
     """Tell whether a stronger wish lets a waiting entry go; about one that was tried already a person decides."""
-    return entry.state == "waiting" and draft.state == "ready" and not entry.attempts
+    return entry.state == "waiting" and draft.state == "ready" and not entry.attempts and entry.why not in LASTING
 
 
 def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
@@ -102,7 +147,13 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
         **dict(zip(entry.rules, entry.fingerprints, strict=True)),
         **dict(zip(draft.rules, draft.fingerprints, strict=True)),
     }
-    joined = replace(entry, rules=tuple(rules), fingerprints=tuple(rules.values()), mode=max(entry.mode, draft.mode))
+    joined = replace(
+        entry,
+        rules=tuple(rules),
+        fingerprints=tuple(rules.values()),
+        mode=max(entry.mode, draft.mode),
+        authenticated=choose_proof(entry.authenticated, draft.authenticated, entry.target),
+    )
     told = {
         "because": draft.because,
         "cause": draft.cause,
@@ -132,6 +183,7 @@ def _entry(work: UnitOfWork, draft: Draft) -> Entry:
         because=harmless(draft.because, 500),
         subject=harmless(draft.subject, 200),
         sender=harmless(draft.sender, 320),
+        authenticated=harmless(draft.authenticated, 320),
         said=harmless(draft.why_waiting, 500),
         why=draft.why,
         created_at=work.now,
@@ -152,6 +204,7 @@ def _note_reason(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
         mode=draft.mode,
         rules=draft.rules,
         fingerprints=draft.fingerprints,
+        authenticated=harmless(draft.authenticated, 320),
     )
 
 
@@ -166,6 +219,7 @@ def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str
     work.conn.execute(delete(reasons).where(reasons.c.entry == entry.id, reasons.c.thing.in_(things)))
     work.free_items.update(row.item for row in rows if row.thing in things)
     rules = {rule: mark for row in rest for rule, mark in zip(row.rules, row.fingerprints, strict=True)}
+    proved = next((row.authenticated for row in rest if covers(row.authenticated, entry.target)), rest[0].authenticated)
     work.touch(
         replace(
             entry,
@@ -177,6 +231,7 @@ def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str
             mode=Mode(max(row.mode for row in rest)),
             rules=tuple(rules),
             fingerprints=tuple(rules.values()),
+            authenticated=proved,
         )
     )
     work.chain.add(

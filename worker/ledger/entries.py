@@ -84,8 +84,15 @@ Why = Literal[
     "blocked_elsewhere",  # waits: a list of the opposite meaning holds this sender; ``why_ref`` names the list entry
     "rule_lowered",  # waits: each of its rules only observes until it is fixed
     "unreadable",  # waits: nobody could read the record of it while it was swept
+    "unproved",  # waits: nothing proves that the mail which asks for a block comes from whom it would hit
+    "too_wide",  # waits: a whole mail provider, a public suffix or a wide network would be blocked
+    "met_our_block",  # waits: the mail is judged so because of a block of ours, and does not prove to be from it
     "answer_unclear",  # sent: the answer named failures, or did not name this message
 ]
+
+
+LASTING: frozenset[Why] = frozenset({"too_wide", "met_our_block"})
+"""Questions that no further event answers: one that asks for the same does not let such an entry go."""
 
 
 Proof = Literal["", "seen", "answered", "log"]
@@ -137,6 +144,8 @@ class WantedEffect(Struct, frozen=True, kw_only=True):
     scanned_at: float = 0.0
     known_at: float = 0.0
     ready_at: float = 0.0
+    authenticated: str = ""
+    """What the mail that asks for it proved to come from: a domain, an address at a mail provider, or an IP."""
 
 
 class Draft(WantedEffect, frozen=True, kw_only=True):
@@ -144,6 +153,8 @@ class Draft(WantedEffect, frozen=True, kw_only=True):
 
     why_waiting: str = ""
     why: Why = ""
+    met: str = ""
+    """The pattern of the block list that the mail met."""
 
 
 class Entry(WantedEffect, frozen=True, kw_only=True):

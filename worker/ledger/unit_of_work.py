@@ -42,13 +42,14 @@ SELECT_ENTRIES = select(entries)
 NAMES = tuple(entries.c.keys())
 FIXED = frozenset({*WantedEffect.__struct_fields__, "id", "account", "created_at"}) - {
     *("state", "cause", "because", "mode", "rules", "fingerprints", "item", "item_kind", "item_of", "ready_at"),
+    "authenticated",
 }
 """What of an entry never changes."""
 CHANGING = tuple(name for name in Entry.__struct_fields__ if name not in FIXED)
 _changing = attrgetter(*CHANGING)
 NEVER_YET = frozenset({"why_ref", "shown", "shown_before", "fault", "review", "drifted_at", "announced_at"})
 """Columns of which no entry that is just entered has anything to say."""
-REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints")
+REASON_CHANGES = ("cause", "because", "mode", "rules", "fingerprints", "authenticated")
 STANDING = or_(
     entries.c.state.in_((*OPEN, "waiting", "held", "done")),
     (entries.c.state == "moot") & entries.c.lane.in_(LISTS),
@@ -191,6 +192,7 @@ class UnitOfWork:
         waits = entry.said if entry.state in {"waiting", "held", "moot"} else ""
         people: dict[str, Json] = {"sender": entry.sender, "subject": entry.subject, "verdict": entry.verdict}
         people |= {"recipients": entry.recipients} if entry.recipients else {}
+        people |= {"authenticated": entry.authenticated} if entry.authenticated else {}
         self.chain.add(
             "entered",
             to=entry.state,

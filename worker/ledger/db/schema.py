@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
 
-NEWEST = "0010"
+NEWEST = "0011"
 """The revision that the tables of this code are; revisions sort as text."""
 REVISION = re.compile(r"(?!0000)\d{4}", re.ASCII)
 MEGABYTE = 1 << 20

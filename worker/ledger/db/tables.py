@@ -244,6 +244,7 @@ entries = Table(
     _later_time("drifted_at"),
     _later_text("review"),
     _later_time("announced_at"),
+    _later_text("authenticated"),
     Index(
         "entries_open",
         "account",
@@ -282,6 +283,7 @@ reasons = Table(
     _names("fingerprints"),
     _later_text("item_kind", "decision"),
     _later_text("item_of"),
+    _later_text("authenticated"),
     Index("reasons_thing", "account", "thing"),
     Index("reasons_item", "account", "item"),
     sqlite_with_rowid=False,

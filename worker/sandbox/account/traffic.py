@@ -38,6 +38,8 @@ CHECKS = ("comment", "dkim", "dmarc", "spf")
 PASS = (None, "pass", "pass", "pass")
 FAIL = (None, "none", "fail", "fail")
 LOOSE = ("no alignment", "none", "none", "neutral")
+NEW_DOMAIN = (None, "none", "none", "pass")
+"""What a domain shows that somebody has just registered: SPF that passes, and no policy for DMARC."""
 
 
 class Kind(Struct, frozen=True):
@@ -53,6 +55,8 @@ class Kind(Struct, frozen=True):
     links: tuple[str, ...] = ()
     quarantined: bool = False
     body: str = "Please see below."
+    crowd: int = 97
+    """How many numbers the names of its senders have: the more, the rarer somebody writes twice."""
     shown: str = "Open the page"
     files: tuple[str, ...] = ()
 
@@ -73,7 +77,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
     "suspicious": Kind(
         9, "SUSPICIOUS", ("file-drop.test", "parcel-track.test"), ("File Drop", "Parcel Desk"),
         ("A file was shared with you ({n})", "Parcel {n} could not be delivered"),
-        ("Young domain", "Link to a recently registered site"), LOOSE, ("https://parcel-track.test/fee",),
+        ("Young domain", "Link to a recently registered site"), NEW_DOMAIN, ("https://parcel-track.test/fee",),
         body="A small fee is open before we can go on."),
     "spoof": Kind(
         6, "SPOOF", ("corp.example", "corp-eu.example"), ("IT Service Desk", "Payroll"),
@@ -94,10 +98,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
         FAIL, ("https://tax-refund.test/form",), quarantined=True,
         body="Open the attached form to receive your refund.", files=("refund.html",)),
     "outbreak": Kind(
-        6, "MALICIOUS", ("c0rp.example", "invoice-desk.example"), ("Ada Cole",),
+        5, "MALICIOUS", ("c0rp.example", "invoice-desk.example"), ("Ada Cole",),
         ("Urgent payment {n}", "Please handle invoice {n} today"),
-        ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",),
-        body="I am in a meeting. Pay this today and tell nobody.", shown="https://corp.example/invoice"),
+        ("Display name of a protected person", "Look-alike domain"), NEW_DOMAIN, ("https://pay.c0rp.example/invoice",),
+        body="I am in a meeting. Pay this today and tell nobody.", shown="https://corp.example/invoice", crowd=9999),
+    "outbreak_forged": Kind(
+        1, "MALICIOUS", ("customer.example", "supplier.example"), ("Mina Roth", "Ola Berg"),
+        ("Changed bank details {n}",), ("Header from fails DMARC", "Envelope and header differ"), FAIL,
+        ("https://pay.c0rp.example/invoice",), body="From now on, please pay to this account."),
     "outbreak_spoof": Kind(
         2, "SPOOF", ("c0rp.example",), ("Ada Cole", "Ben Osei"), ("Are you at your desk? ({n})",),
         ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",),
@@ -159,7 +167,7 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
     domain, n = rng.choice(kind.domains), rng.randrange(1, 9999)
     recipients = [rng.choice(ADDRESSES)] if rng.random() < ONE_RECIPIENT else rng.sample(ADDRESSES, 3)
     subjects = kind.subjects if rng.random() < PLAIN_SUBJECT else ODD_SUBJECTS
-    sender = f"{rng.choice(PEOPLE)}{n % 97}@{domain}"
+    sender = f"{rng.choice(PEOPLE)}{n % kind.crowd}@{domain}"
     fields |= {
         "client_recipients": recipients,
         "detection_reasons": kind.reasons,
