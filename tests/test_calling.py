@@ -1,5 +1,6 @@
 """People are called: whatever begins to wait for a person is announced, and once more before it lapses."""
 
+import asyncio
 import itertools
 from io import StringIO
 from typing import Any
@@ -38,7 +39,7 @@ class Office:
     def __init__(self, *names: str, notifies: tuple[str, ...] = ()) -> None:
         """Open these channels; the rule ``r`` may notify some of them."""
         self.desk, self.clock, self.log = Desk(), TestClock(T0), StringIO()
-        self.names, self.broken = frozenset(names), set[str]()
+        self.names, self.broken, self.hanging = frozenset(names), set[str](), set[str]()
         self.rules = {"r": replace(info(), channels=notifies)}
         self.heard: list[tuple[str, str]] = []
         self.crash_after, self.tries = 0, list[float]()
@@ -56,7 +57,9 @@ class Office:
         )
 
     async def notify(self, channel: str, text: str) -> None:
-        """Take a text, or fail."""
+        """Take a text, or fail, or never answer."""
+        if channel in self.hanging:
+            await asyncio.Event().wait()
         if channel in self.broken:
             self.tries.append(self.clock.now() - T0)
             raise Temporary(f"channel {channel!r} did not take the notice")
@@ -259,6 +262,18 @@ async def test_a_channel_that_works_hears_nothing_twice_while_another_one_fails(
     assert [channel for channel, _ in await office.live(LONGEST_PAUSE)] == ["soc"]
 
 
+async def test_a_channel_that_hangs_delays_no_other() -> None:
+    office = Office("soc", "helpdesk")
+    office.hanging = {"soc"}
+    await office.wait_for("m1")
+    hanging = asyncio.create_task(office.announcer.take_turn("soc"))
+    await office.announcer.take_turn("helpdesk")
+    await office.wait_for("m2", action=Release())
+    await office.announcer.take_turn("helpdesk")
+    assert [channel for channel, _ in office.heard] == ["helpdesk"] * 2
+    hanging.cancel()
+
+
 async def test_while_every_channel_is_left_alone_what_waits_is_only_counted() -> None:
     office = Office("soc", "helpdesk")
     office.broken = {"soc", "helpdesk"}
@@ -267,7 +282,7 @@ async def test_while_every_channel_is_left_alone_what_waits_is_only_counted() ->
     await office.wait_for("m3")
     with listened(office.desk) as heard:
         await office.announcer.step()
-    assert [said.startswith("SELECT count") for said, _ in heard] == [True]
+    assert [said.startswith("SELECT count") for said, _ in heard] == [True, True]
     assert "3 decisions wait for a person" in office.announcer.explain_unheard()
 
 

@@ -42,13 +42,6 @@ class Channels:
             raise Temporary(f"channel {channel!r} has no address: set WORKER_NOTIFY_{channel.upper()}", after=300)
         await self._sends[channel](text)
 
-    async def broadcast(self, text: str) -> dict[str, Exception]:
-        """Deliver a notice to every channel; return the errors of those that did not take it."""
-        came = await asyncio.gather(*(self.notify(channel, text) for channel in self._sends), return_exceptions=True)
-        return {
-            channel: error for channel, error in zip(self._sends, came, strict=True) if isinstance(error, Exception)
-        }
-
 
 def open_channels(
     addresses: Mapping[str, str], log: Callable[[str, str], None], *, deadline: float = DEADLINE

@@ -15,17 +15,19 @@ class Office:
     def __init__(self, broken: Exception | None = None) -> None:
         self.stream, self.metrics, self.broken = StringIO(), Metrics(), broken
         self.notices: list[str] = []
-        self.alerts = Alerts(open_log(self.stream), self.metrics, self.broadcast)
+        self.names = frozenset({"soc"})
+        self.alerts = Alerts(open_log(self.stream), self.metrics, self)
 
-    async def broadcast(self, text: str) -> dict[str, Exception]:
+    async def notify(self, _: str, text: str) -> None:
         """Take a notice, or fail."""
         self.notices.append(text)
-        return {"soc": self.broken} if self.broken else {}
+        if self.broken:
+            raise self.broken
 
     async def take(self, verb: str, **fields: Any) -> None:  # noqa: ANN401 (JSON)
         """Take one record, and send what it has to tell."""
         self.alerts.take(msgspec.json.encode({"account": "acme", "number": 1, "verb": verb, **fields}))
-        await self.alerts.send()
+        await self.alerts.send_all()
 
     def logged(self) -> list[dict[str, str]]:
         """Return the log's lines."""

@@ -5,6 +5,7 @@ import io
 import re
 import signal
 import sys
+import time
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from aiohttp import ClientSession
 
 from tests.daemon.bench import PATIENCE, TOKEN, Bench, until
 from tests.serving import passed_on
+from tests.test_notifiers import silence
 from worker.errors import StoreError
+from worker.sandbox import SandboxOptions, World
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -38,6 +41,16 @@ async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench)
         await until(lambda: app.check_readiness().ready)
         app.stopping.set()
         assert app.check_readiness().why == ("the worker is stopping",)
+
+
+async def test_it_ends_in_time_although_a_channel_hangs(bench: Bench) -> None:
+    bench.world = World(now=bench.world.clock, options=SandboxOptions(integration="off"))
+    bench.world.arrive(25, "outbreak")
+    async with silence() as (address, _, came), bench.api():
+        async with bench.worker(WORKER_NOTIFY_SOC=address, WORKER_DRAIN="2s"):
+            await until(lambda: bool(came))
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 2 + 1
 
 
 def command(bench: Bench, *words: str) -> Awaitable[asyncio.subprocess.Process]:

@@ -1,5 +1,6 @@
 """Gathering, claiming, refusals, outages and notices."""
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -142,6 +143,28 @@ async def test_notices_wait_for_each_other_and_arrive_as_one() -> None:
     await desk.run(45)
     assert [(channel, text.split("\n")[0]) for channel, text in desk.heard] == [("soc", "lookalike: 3 notices")]
     assert set(await desk.states()) == {"done"}
+
+
+async def test_a_channel_that_hangs_delays_no_notice_to_another() -> None:
+    desk = Desk()
+
+    async def hang(channel: str, text: str) -> None:
+        if channel == "soc":
+            await asyncio.Event().wait()
+        await desk.notify(channel, text)
+
+    desk.channel = hang
+    desk.restart()
+    for channel in ("soc", "helpdesk"):
+        await desk.enter(Notify(channel=channel))
+    await desk.executor.step()
+    desk.clock.advance(61)
+    hanging = asyncio.create_task(desk.executor.step())
+    async with asyncio.timeout(5):
+        while not desk.heard:  # noqa: ASYNC110 (what is waited for happens deep inside)
+            await asyncio.sleep(0)
+    assert [channel for channel, _ in desk.heard] == ["helpdesk"]
+    hanging.cancel()
 
 
 @pytest.mark.slow

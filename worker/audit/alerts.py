@@ -1,15 +1,19 @@
 """Alerts: tells people once, in the log and on every channel, what audit records say needs a person."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from worker.audit.deliveries import NoticeChannels
 from worker.ledger.entries import Item
 from worker.telemetry import Log, Observer
 from worker.wording import explain_refusal
 
-Broadcast = Callable[[str], Awaitable[Mapping[str, Exception]]]
-"""Delivers a notice to every channel, and returns the errors of those that did not take it."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LOST = (
     "a record of {record.source} cannot be read, so no rule has judged it: {record.why}; "
     "the worker tries it again, and worker gaps lists it"
@@ -44,10 +48,10 @@ class Alerts:
     So they are when a record cannot be read, or has an unknown verdict: of each, once an hour for each source.
     """
 
-    def __init__(self, log: Log, observer: Observer, broadcast: Broadcast) -> None:
+    def __init__(self, log: Log, observer: Observer, channels: NoticeChannels) -> None:
         """Begin with nothing told: after a restart, what still lasts is told once more."""
-        self._log, self._observer, self._broadcast = log, observer, broadcast
-        self._notices: list[str] = []
+        self._log, self._observer, self._channels = log, observer, channels
+        self._notices: dict[str, deque[str]] = {channel: deque() for channel in sorted(channels.names)}
         self._failing: set[tuple[tuple[str, ...], ...]] = set()
         self._spent: set[str] = set()
         self._unread: dict[tuple[str, str, bool], str] = {}
@@ -65,18 +69,34 @@ class Alerts:
         if tell := self._tell.get(record.verb):
             tell(record)
 
-    async def send(self) -> None:
-        """Send the notices to every channel, and log where one was not taken."""
-        while self._notices:
-            for channel, error in (await self._broadcast(self._notices.pop(0))).items():
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The channels, each of which is sent its notices by itself, so that one that hangs delays no other."""
+        return tuple(self._notices)
+
+    async def send_all(self) -> None:
+        """Send the notices to every channel, side by side."""
+        await asyncio.gather(*map(self.send, self._notices))
+
+    async def send(self, channel: str) -> None:
+        """Send a channel its notices, and log each that it did not take."""
+        waiting = self._notices[channel]
+        while waiting:
+            try:
+                await self._channels.notify(channel, waiting.popleft())
+            except Exception as error:  # noqa: BLE001 (a channel is other people's code)
                 self._log.warning("a notice was not taken", channel=channel, problem=explain_refusal(channel, error))
+
+    def _notify(self, text: str) -> None:
+        for waiting in self._notices.values():
+            waiting.append(text)
 
     def _tell_brake(self, record: AuditRecord) -> None:
         """Alert when a lane has braked itself; a person knows of their own brakes."""
         if record.who != "worker":
             return
         self._log.error("a lane braked itself", account=record.account, lane=record.in_lane, because=record.because)
-        self._notices.append(
+        self._notify(
             f"{record.account}: the worker stopped acting in the lane {record.in_lane}: {record.because}; "
             f"fix that, then run worker brake off --lane {record.in_lane}"
         )
@@ -85,9 +105,7 @@ class Alerts:
         """Alert when a proved effect is contradicted."""
         self._observer.on_drift()
         self._log.error("what was proved is contradicted", entry=record.entry, target=record.target, why=record.why)
-        self._notices.append(
-            f"{record.account}: entry {record.entry} on {record.target}: {record.why}; check it by hand"
-        )
+        self._notify(f"{record.account}: entry {record.entry} on {record.target}: {record.why}; check it by hand")
 
     def _tell_failing_rule(self, record: AuditRecord) -> None:
         """Alert when a rule begins to fail; a metric counts how often it does."""
@@ -111,7 +129,7 @@ class Alerts:
             return
         self._unread[spot] = hour
         self._log.warning("a record cannot be read", account=record.account, source=record.source, why=record.why)
-        self._notices.append(f"{record.account}: {(LOST if record.gap else HALF_HEARD).format(record=record)}")
+        self._notify(f"{record.account}: {(LOST if record.gap else HALF_HEARD).format(record=record)}")
 
 
 _decode = msgspec.json.Decoder(AuditRecord).decode

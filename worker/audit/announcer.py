@@ -1,10 +1,13 @@
-"""The announcer: calls people, on a channel, to what waits for them, and once more before it lapses.
+"""The announcer: calls people, on channels, to what waits for them, and once more before it lapses.
+
+Channels have turns of their own, so that one that hangs delays no other.
 
 What a channel took is marked in the ledger afterwards: a crash between the two repeats one announcement and loses none.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from worker.api import Clock
 from worker.audit.announcements import Group, Terms, announce, group
@@ -21,6 +24,11 @@ AGAIN = 0.75
 """The part of the time until it lapses after which people are told once more."""
 SET_ONE = "set WORKER_NOTIFY_APPROVALS to the address of a channel"
 
+NOBODY = ""
+"""Stands for a channel where none has an address."""
+
+Likeness = tuple[tuple[str, ...], str, bool]
+"""What groups have in common that wait for each other."""
 Telling = tuple[str, float, bool]
 """An entry, since when it waits, and whether people are told of it again."""
 
@@ -42,52 +50,59 @@ class Announcer:
         self._ledger, self._deliveries, self._find_rules = ledger, deliveries, find_rules
         self._clock, self._terms, self._gather = clock, terms, gather
         self._taken: dict[str, set[Telling]] = defaultdict(set)
-        self._announced: dict[tuple[object, ...], float] = {}
-        self._gathering: frozenset[tuple[object, ...]] = frozenset()
-        self._unheard = 0
+        self._announced: dict[str, dict[Likeness, float]] = defaultdict(dict)
+        self._unheard: dict[str, int] = {}
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The channels, each of which has turns of its own; without any, one that only counts."""
+        return tuple(sorted(self._deliveries.names)) or (NOBODY,)
 
     async def step(self) -> float:
-        """Announce what nobody was told of yet; return the seconds until the next turn."""
+        """Take one turn of every channel, side by side; return the seconds until the next."""
+        return min(await asyncio.gather(*map(self.take_turn, self.orders)))
+
+    async def take_turn(self, channel: str) -> float:
+        """Announce on a channel what it has not taken yet; return the seconds until its next turn."""
         account, now, again_after = self._terms.account, self._clock.now(), AGAIN * self._terms.lapse
-        if not self._deliveries.names:
-            self._unheard = await self._ledger.count_undecided(account)
-            return EVERY
-        if self._deliveries.are_paused:  # all that waits would be read for nothing
-            self._unheard = await self._ledger.count_unannounced(account, now, again_after)
-            return EVERY
-        waiting = await self._ledger.list_unannounced(account, now, again_after)
-        self._begin_turn(waiting)
-        self._unheard = 0
-        for alike in group(waiting):
-            await self._announce(alike)
+        if channel == NOBODY:
+            self._unheard[channel] = await self._ledger.count_undecided(account)
+        elif self._deliveries.is_paused(channel):  # all that waits would be read for nothing
+            self._unheard[channel] = await self._ledger.count_unannounced(account, now, again_after)
+        else:
+            await self._announce(channel, await self._ledger.list_unannounced(account, now, again_after))
         return EVERY
 
     def explain_unheard(self) -> str:
         """Say how many decisions wait without anybody knowing, and what to do; empty when there are none."""
-        if not self._unheard:
+        unheard = max(self._unheard.values(), default=0)
+        if not unheard:
             return ""
-        waits = f"{count(self._unheard, 'decision')} {'waits' if self._unheard == 1 else 'wait'} for a person"
+        waits = f"{count(unheard, 'decision')} {'waits' if unheard == 1 else 'wait'} for a person"
         failing = ", ".join(sorted(self._deliveries.failing))
         why = f"channel {failing} does not take announcements: check its address" if failing else SET_ONE
         return f"account {self._terms.account}: {waits}, and nobody is told: {why}"
 
-    async def _announce(self, alike: Group) -> None:
-        """Announce a group on every channel of its rules that has not taken it yet, and mark what all have taken."""
-        channels = self._choose_channels(alike.rules)
-        for channel in channels:
-            if (channel, *alike.name) not in self._gathering:
-                await self._announce_on(channel, alike)
-        heard = [entry for entry in alike.entries if self._is_heard(entry, channels)]
-        await self._ledger.mark_announced(heard, self._clock.now())
-        if not self._deliveries.failing.isdisjoint(channels):
-            self._unheard += len({entry.item for entry in alike.entries} - {entry.item for entry in heard})
+    async def _announce(self, channel: str, waiting: Sequence[Waiting]) -> None:
+        """Announce what waits on a channel, group by group, and mark what all channels have taken that are to."""
+        gathering, untaken = self._begin_turn(channel, waiting), set[str]()
+        for alike in group(waiting):
+            channels = self._choose_channels(alike.rules)
+            if channel not in channels:
+                continue
+            if alike.name not in gathering:
+                await self._announce_group(channel, alike)
+            heard = [entry for entry in alike.entries if self._is_heard(entry, channels)]
+            await self._ledger.mark_announced(heard, self._clock.now())
+            untaken |= {entry.item for entry in alike.entries if _telling(entry) not in self._taken[channel]}
+        self._unheard[channel] = len(untaken) if channel in self._deliveries.failing else 0
 
-    async def _announce_on(self, channel: str, alike: Group) -> None:
+    async def _announce_group(self, channel: str, alike: Group) -> None:
         """Announce what a channel has not taken of a group."""
         for new in group(entry for entry in alike.entries if _telling(entry) not in self._taken[channel]):
             if await self._deliveries.deliver(channel, announce(new, self._terms)):
                 self._taken[channel].update(map(_telling, new.entries))
-                self._announced[channel, *alike.name] = self._clock.monotonic()
+                self._announced[channel][alike.name] = self._clock.monotonic()
 
     def _choose_channels(self, rules: Iterable[str]) -> tuple[str, ...]:
         """Return where people are told: the channel for approvals, else those of the rules, else all."""
@@ -100,13 +115,13 @@ class Announcer:
     def _is_heard(self, entry: Waiting, channels: Iterable[str]) -> bool:
         return all(_telling(entry) in self._taken[channel] for channel in channels)
 
-    def _begin_turn(self, waiting: Iterable[Waiting]) -> None:
-        """Forget who has taken what is marked or decided by now, and see of what people were told a moment ago."""
+    def _begin_turn(self, channel: str, waiting: Iterable[Waiting]) -> frozenset[Likeness]:
+        """Forget what a channel has taken that is marked or decided by now; return of what it told a moment ago."""
         left, now = set(map(_telling, waiting)), self._clock.monotonic()
-        for taken in self._taken.values():
-            taken.intersection_update(left)
-        self._announced = {spot: at for spot, at in self._announced.items() if now - at < self._gather}
-        self._gathering = frozenset(self._announced)
+        self._taken[channel].intersection_update(left)
+        told = self._announced[channel]
+        self._announced[channel] = {name: at for name, at in told.items() if now - at < self._gather}
+        return frozenset(self._announced[channel])
 
 
 def _telling(entry: Waiting) -> Telling:

@@ -47,16 +47,14 @@ class Deliveries:
         """The channels that did not take the last text."""
         return frozenset(self._pauses)
 
-    @property
-    def are_paused(self) -> bool:
-        """Whether every channel is left alone for now, because it did not take the last text."""
-        now = self._clock.monotonic()
-        return self.names <= {channel for channel, pause in self._pauses.items() if now < pause.until}
+    def is_paused(self, channel: str) -> bool:
+        """Tell whether a channel is left alone for now, because it did not take the last text."""
+        pause = self._pauses.get(channel)
+        return pause is not None and self._clock.monotonic() < pause.until
 
     async def deliver(self, channel: str, text: str) -> bool:
         """Tell whether a channel has taken a text; one that failed a moment ago is not asked."""
-        pause = self._pauses.get(channel)
-        if pause and self._clock.monotonic() < pause.until:
+        if self.is_paused(channel):
             return False
         try:
             await self._channels.notify(channel, text)

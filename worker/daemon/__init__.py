@@ -75,7 +75,8 @@ async def run_loops(app: App) -> AsyncIterator[None]:
     When a part dies, all others end and its error is raised; the next start resumes from the ledger.
     """
     await app.begin()
-    records = maintenance.Records(app)
+    records, clock = maintenance.Records(app), asyncio.get_running_loop().time
+    ends = clock() + app.services.settings.drain
     try:
         async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
             loops = [loop for worker in app.workers for loop in worker.list_loops()]
@@ -84,13 +85,14 @@ async def run_loops(app: App) -> AsyncIterator[None]:
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
             app.stopping.set()
+            ends = clock() + app.services.settings.drain
             await _drain(app, keeping, acting)
     except BaseExceptionGroup as several:
         cause = _find_first_cause(several)
         app.log.critical("a part died, so the worker ends", problem=_describe(cause))
         raise cause from None
     await app.end()
-    await records.step()
+    await records.end(ends - clock())
 
 
 async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -129,10 +130,13 @@ class AccountWorker:
             ("held events", self.held.step),
             ("unreadable records", self.unreadable.step),
             ("domains", self.integration.check),
-            ("announcements", self.announcer.step),
             ("fields", self.fields.keep),
         )
-        return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside)]
+        announcing = [
+            Loop(f"{self._prefix}announcements {name}".rstrip(), partial(self.announcer.take_turn, name))
+            for name in self.announcer.orders
+        ]
+        return [*heads, *behind, *(Loop(self._prefix + name, step) for name, step in beside), *announcing]
 
     def read_standing(self) -> Standing:
         """Return the ceiling and the rules as they are now: what must hold when an entry is claimed."""

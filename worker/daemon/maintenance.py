@@ -1,5 +1,9 @@
 """Maintenance: the loops beside reading and acting: orders, rules, audit records, metrics, retention."""
 
+import asyncio
+from contextlib import suppress
+from functools import partial
+
 from worker.audit.alerts import Alerts
 from worker.audit.outcomes import Outcomes
 from worker.audit.stream import Stream
@@ -36,6 +40,7 @@ def list_loops(app: App, records: "Records") -> list[Loop]:
         Loop("figures", lambda: update_gauges(app)),
         Loop("entries", lambda: count_entries(app)),
         Loop("retention", lambda: apply_retention(app)),
+        *records.list_alerts(),
     ]
 
 
@@ -90,7 +95,7 @@ class Records:
         """Continue after the last record that the ledger knows to be out."""
         services = app.services
         self._app, self._log = app, app.log
-        self._alerts = Alerts(app.log, services.outlets.metrics, services.channels.broadcast)
+        self._alerts = Alerts(app.log, services.outlets.metrics, services.channels)
         self._outcomes = Outcomes(services.outlets.metrics)
         self._streams = [
             Stream(services.ledger, worker.account, services.outlets.records, on_record=self._take)
@@ -98,14 +103,28 @@ class Records:
         ]
 
     async def step(self) -> float:
-        """Stream every new record, then send the notices."""
+        """Stream every new record."""
         try:
             for stream in self._streams:
                 await stream.step()
         except OSError as error:
             raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
         self._app.heads = {stream.head.account: stream.head for stream in self._streams if stream.head}
-        await self._alerts.send()
+        return RECORDS_EVERY
+
+    async def end(self, seconds: float) -> None:
+        """Stream the last records, and send what notices channels take in so many seconds."""
+        await self.step()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._alerts.send_all()
+
+    def list_alerts(self) -> list[Loop]:
+        """Return a loop for each channel, which sends it notices of what records say."""
+        return [Loop(f"alerts {channel}", partial(self._alert, channel)) for channel in self._alerts.orders]
+
+    async def _alert(self, channel: str) -> float:
+        await self._alerts.send(channel)
         return RECORDS_EVERY
 
     def _take(self, line: bytes) -> None:

@@ -1,7 +1,7 @@
 """Dispatch: prepares, claims and sends entries of one kind, batch after batch, and writes down the answers."""
 
 import asyncio
-from collections.abc import Container, Coroutine, Sequence
+from collections.abc import Collection, Container, Coroutine, Sequence
 from math import inf
 from typing import Any
 
@@ -22,7 +22,7 @@ from worker.errors import (
 )
 from worker.executor.action_log import kind_of_failure
 from worker.executor.deferral import Deferral
-from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches
+from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches, find_handler
 from worker.executor.hooks import Hooks
 from worker.executor.notices import describe_end
 from worker.executor.observer import TargetObserver
@@ -84,7 +84,7 @@ class Dispatcher:
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    async def due(self, but: Container[Handler] = ()) -> dict[Handler, list[Entry]]:
+    async def due(self, but: Collection[Handler] = ()) -> dict[Handler, list[Entry]]:
         """Return what is to be carried out now, by how it is sent; the rest was put off until ``resume``.
 
         ``but`` are handlers that have something in hand.
@@ -97,21 +97,20 @@ class Dispatcher:
         by_handler: dict[Handler, list[Entry]] = {}
         waiting = await self._ready(now, but)
         for entry in waiting:
-            handler = HANDLERS[type(entry.action)]
+            handler = find_handler(entry)
             if handler not in but and not self._deferral.put_off(
-                max(self._held.get(entry.id, 0.0), self._pause_end(handler))
+                max(self._held.get(entry.id, 0.0), self._pause_end(handler.queue))
             ):
                 by_handler.setdefault(handler, []).append(entry)
-        self._forgive(but, {HANDLERS[type(entry.action)] for entry in waiting})
+        self._forgive({handler.queue for handler in (*but, *map(find_handler, waiting))})
         ready = {handler: self._take_full_batches(handler, entries) for handler, entries in by_handler.items()}
         return {handler: entries[: handler.round] for handler, entries in ready.items() if entries}
 
-    def _forgive(self, in_hand: Container[Handler], waiting: Container[Handler]) -> None:
-        """Drop the problem of a kind of which nothing is left that could have it."""
-        for handler in HANDLERS.values():
-            over = handler not in in_hand and handler not in waiting
-            if over and handler.queue in self.problems and not self._deferral.put_off(self._pause_end(handler)):
-                del self.problems[handler.queue]
+    def _forgive(self, busy: Container[str]) -> None:
+        """Drop the problem of a queue of which nothing is left that could have it."""
+        for queue in [queue for queue in self.problems if queue not in busy]:
+            if not self._deferral.put_off(self._pause_end(queue)):
+                del self.problems[queue]
 
     async def _ready(self, now: float, but: Container[Handler]) -> list[Entry]:
         """Return what is ready, handler by handler, so that a long queue of one does not hide the others."""
@@ -129,12 +128,12 @@ class Dispatcher:
         wait = self._budget.estimate_wait(Urgency.ACT)
         return wait if wait > LONG_WAIT else 0.0
 
-    def _pause_end(self, handler: Handler) -> float:
-        return self._pauses.get(handler.queue, (0.0, 0))[0]
+    def _pause_end(self, queue: str) -> float:
+        return self._pauses.get(queue, (0.0, 0))[0]
 
     def _take_full_batches(self, handler: Handler, entries: Sequence[Entry]) -> list[Entry]:
         """Leave out batches that are not full and may wait for more."""
-        if handler is NOTICES:
+        if handler.is_for_notices:
             return self._take_due_notices(entries)
         if not handler.gathers or not self._busy():
             return list(entries)
@@ -148,11 +147,11 @@ class Dispatcher:
 
     def _take_due_notices(self, entries: Sequence[Entry]) -> list[Entry]:
         """Let notices of one channel and rule wait for each other from the first one on."""
-        now, began = self._clock.now(), self._gathering
-        groups = {NOTICES.group(entry) for entry in entries}
-        self._gathering = {group: began.get(group, now) for group in groups}
-        late = {group for group, at in self._gathering.items() if not self._deferral.put_off(at + self._gather_notices)}
-        self._gathering = {group: at for group, at in self._gathering.items() if group not in late}
+        now, lasts = self._clock.now(), self._gather_notices
+        groups = {NOTICES.group(entry): now for entry in entries} | self._gathering
+        late = {NOTICES.group(entry) for entry in entries}
+        late = {group for group in late if not self._deferral.put_off(groups[group] + lasts)}
+        self._gathering = {group: at for group, at in groups.items() if group not in late and at + 2 * lasts > now}
         return [entry for entry in entries if NOTICES.group(entry) in late or entry.attempts]
 
     # -- one kind -----------------------------------------------------------------------------------------------------
@@ -174,7 +173,7 @@ class Dispatcher:
         moved = prepared.moved
         for batch in batches(handler, [entry for entry in entries if entry.id in prepared.claims]):
             now = self._clock.now()
-            if self.stopping or self._deferral.put_off(max(now + self._wait(), self._pause_end(handler))):
+            if self.stopping or self._deferral.put_off(max(now + self._wait(), self._pause_end(handler.queue))):
                 break
             claims = [claim for entry in batch if _fresh(claim := prepared.claims[entry.id], now)]
             claimed = await self._ledger.claim(self._account, claims, self._standing(), now, now + self._timeout)
@@ -187,7 +186,7 @@ class Dispatcher:
 
     async def _summarise_outcomes(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
         """Return what notices are to say of how the rest of their decision ended, by its item."""
-        if handler is not NOTICES:
+        if not handler.is_for_notices:
             return {}
         told: dict[str, list[str]] = {}
         for entry in await self._ledger.list_decided(self._account, {notice.item for notice in notices}):

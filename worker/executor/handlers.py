@@ -1,6 +1,7 @@
 """Handlers: how entries of each kind of action are sent: how many together, which ones, and what the answer means."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import cast
 
 from msgspec import Struct
@@ -69,6 +70,11 @@ class Handler(Struct, frozen=True):
     """Seconds for which a batch that is not full may wait for more while more is being read."""
     round: int = 5000
     """How many entries are taken in hand at once."""
+
+    @property
+    def is_for_notices(self) -> bool:
+        """Whether it sends notices, to one channel or to any."""
+        return self.send is _notify
 
 
 def batches(handler: Handler, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
@@ -252,6 +258,19 @@ LIST_HANDLERS: dict[Lane, Handler] = {
     lane: Handler(queue=lane, size=MOST_LISTED, group=_together, send=_list) for lane in LISTS
 }
 NOTICES = Handler(queue="notice", size=MOST_LISTED, group=_channel_and_rule, send=_notify)
+
+
+@cache
+def _send_notices_to(channel: str) -> Handler:
+    """Return how notices to one channel are sent: they wait for no other channel."""
+    return replace(NOTICES, queue=f"notice {channel}")
+
+
+def find_handler(entry: Entry) -> Handler:
+    """Return how an entry is sent."""
+    handler = HANDLERS[type(entry.action)]
+    return _send_notices_to(entry.target) if handler is NOTICES else handler
+
 
 HANDLERS: dict[type[Action], Handler] = {
     Move: MOVES,
