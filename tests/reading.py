@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.account import Account
 from tests.desk import RULE
+from tests.support import open_mail
 from worker import Message, Move
 from worker.daemon.loops import build_loops
 from worker.intake.slices import Pace
@@ -78,7 +79,7 @@ class Room(Account):
     def restart(self) -> None:
         """Let another process take over, which knows only what the ledger knows."""
         self.begin()
-        self.facts = facts = Facts(self.client, self.clock)
+        self.facts = facts = Facts(self.client, self.clock, open_mail)
         others = (Reports, Submissions, BlockedSenders, AllowPolicies)
         sources = (Messages(self.client, lambda: False), *(other(self.client) for other in others))
         intakes, self.held, self.executor = build_loops(

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection
 
 from tests.ledger.memory import in_memory
+from tests.support import open_mail
 from tests.virtual import Dead, VirtualLoop
 from worker import AllowSender, BlockSender, Message, Move, Reclassify, Release, TrustDomain
 from worker.api import ApiClock, Budget, Client, Request, Response
@@ -242,7 +243,7 @@ class Day:
         ledger = Ledger(Commits(self.runner, loop), owner=f"life {self.lives}")
         budget = Budget(clock, 1200, 300.0, 0.8, await ledger.read_spent("day"))
         client = Client(Wire(self.world, loop, rng, self.unheard), budget, clock, ACCOUNT, jitter=rng.random)
-        facts = Facts(client, clock)
+        facts = Facts(client, clock, open_mail)
         services = AccountServices(
             account=ACCOUNT,
             client=client,

@@ -6,6 +6,9 @@ from urllib.parse import unquote
 
 from worker.api import Budget, Client, Request, Response
 from worker.errors import Unreachable, Unsure
+from worker.mime.letter import Letter
+from worker.mime.octets import restore_bytes
+from worker.mime.reader import read_letter
 from worker.sandbox import ACCOUNT, World
 from worker.sandbox import IncomingRequest as Asked
 from worker.sandbox.wire import refuse
@@ -43,6 +46,11 @@ class TestClock:
 
     def sync(self, date: str, *, sent: float, received: float) -> None:
         """Our time is the sandbox's own; its Date tells nothing new."""
+
+
+async def open_mail(mail: str) -> Letter:
+    """Take a mail apart in this process."""
+    return read_letter(restore_bytes(mail))
 
 
 class LoopClock(TestClock):

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.published import ERAS, Era, find_answer
 from tests.contract.wires import OPERATION_OF, fits, of_ours
 from tests.rule_files import rule_files
-from tests.support import BEGIN, TestClock
+from tests.support import BEGIN, TestClock, open_mail
 from worker.api import Budget, Client, Request, Response
 from worker.intake.sources import AllowPolicies, BlockedSenders, Messages, Reports, Source, Submissions
 from worker.judging.facts import Facts
@@ -117,7 +117,7 @@ async def judged(source: Source, facts: Facts, bundle: Bundle) -> str:
 async def test_a_rule_reads_what_was_published(tmp_path: Path, era: Era) -> None:
     clock = TestClock()
     client = Client(Published(era), Budget(clock), clock, ACCOUNT, jitter=lambda: 0.0)
-    facts, bundle = Facts(client, clock), load(rule_files(tmp_path, hears=RULES))
+    facts, bundle = Facts(client, clock, open_mail), load(rule_files(tmp_path, hears=RULES))
     sources: list[Source] = [Messages(client, lambda: True)]
     sources += [make(client) for make in (Reports, Submissions, BlockedSenders, AllowPolicies)]
     assert {source.kind: await judged(source, facts, bundle) for source in sources} == SAID[era]

@@ -12,7 +12,7 @@ import pytest
 from tests.api.desk import quickly
 from tests.cells import each
 from tests.desk import Desk
-from tests.support import LoopClock, refusing, untouched
+from tests.support import LoopClock, open_mail, refusing, untouched
 from worker.api import Urgency
 from worker.judging.facts import Facts
 from worker.language.actions import (
@@ -343,7 +343,7 @@ async def test_on_a_hostile_day_with_restarts_everything_happens_exactly_once(se
 async def test_lists_that_may_not_be_read_hold_up_only_what_needs_them() -> None:
     desk = Desk()
     desk.meddle = refusing("settings/allow_policies", 403)
-    desk.lists = Facts(desk.client, desk.clock).policies  # type: ignore[method-assign]
+    desk.lists = Facts(desk.client, desk.clock, open_mail).policies  # type: ignore[method-assign]
     desk.restart()
     await desk.enter(JUNK, desk.old(3))
     await desk.enter(BLOCK)

@@ -10,6 +10,7 @@ from tests.api.desk import EPOCH, Inside, clock, loop_time, quickly
 from tests.faults.rig import Trapped
 from tests.ledger.memory import in_memory
 from tests.simulation import Rules
+from tests.support import open_mail
 from worker.api import Budget, Client
 from worker.daemon.loops import build_loops
 from worker.errors import Temporary
@@ -66,7 +67,7 @@ def reader(*, life: int = 1, runner: SyncRunner | None = None, world: Trapped | 
     time = clock()
     budget = Budget(time)
     client = Client(Inside(world), budget, time, ACCOUNT)
-    facts = Facts(client, time)
+    facts = Facts(client, time, open_mail)
     (intake,), *_ = build_loops(
         AccountServices(
             account=ACCOUNT,

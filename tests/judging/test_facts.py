@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reading import DAY, Room, says
-from tests.support import Meddle, garbling
+from tests.support import Meddle, garbling, open_mail
 from worker import History, Move, Notify, Raw, Trace, sample
 from worker.api import Request, Response
 from worker.errors import Permanent, ServerFault
@@ -49,7 +49,9 @@ def test_every_fact_can_be_asked_for_and_costs_what_is_promised() -> None:
 
 async def test_what_a_fact_came_as_is_shown_once_it_came_unless_it_is_made_of_what_is_watched_elsewhere() -> None:
     room, shown = Room(), list[tuple[str, int]]()
-    facts = Facts(room.client, room.clock, lambda fact, came, at: shown.extend((fact, int(at)) for _ in came))
+    facts = Facts(
+        room.client, room.clock, open_mail, lambda fact, came, at: shown.extend((fact, int(at)) for _ in came)
+    )
     detected, clean = room.world.add_message(), room.world.add_message(disposition="NONE")
     for fact in sorted(OF_A_MESSAGE):
         await facts.ask(fact, detected.encode(detected.now))

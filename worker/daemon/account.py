@@ -26,6 +26,7 @@ from worker.judging.watches import FACTS, LISTS, FactWatch, GroupWatch, ListWatc
 from worker.language.rules import OBSERVE, OFF, RuleInfo
 from worker.ledger.entries import Standing
 from worker.ledger.ledger import Ledger
+from worker.mime.process import LetterOpener
 from worker.notifiers import Channels
 from worker.rulehost.host import Host
 from worker.settings import Settings
@@ -63,6 +64,7 @@ class Services(NamedTuple):
     channels: Channels
     timing: Timing
     deliveries: Deliveries
+    opener: LetterOpener
 
 
 class ApiConnection(NamedTuple):
@@ -100,7 +102,7 @@ class AccountWorker:
             own,
             services.timing,
             sources=[(source, _choose_pace(source, services.settings)) for source in sources],
-            facts=Facts(client, services.clock, self._note_fact),
+            facts=Facts(client, services.clock, services.opener.open, self._note_fact),
             rules=services.host,
             standing=self.read_standing,
             notify=services.channels.notify,

@@ -11,10 +11,12 @@ from worker.daemon.account import AccountWorker, ApiConnection, Services
 from worker.daemon.app import App
 from worker.judging.services import Timing
 from worker.ledger.ledger import Ledger, open_ledger
+from worker.mime.process import LetterOpener
 from worker.notifiers import Channels, open_channels
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
-from worker.telemetry import Outlets
+from worker.telemetry import Log, Outlets
+from worker.walls import Standing, explain_missing
 
 WAY_BACK = "stop this version, put the copy in the ledger's place, and start the version before"
 
@@ -49,11 +51,21 @@ async def open_app(
         ledger = await stack.enter_async_context(opening)
         clock = clock or ApiClock()
         deliveries = Deliveries(channels, clock, outlets.log)
-        services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries)
+        opener = stack.enter_context(LetterOpener(on_start=lambda standing: _log_walls(outlets.log, standing)))
+        services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries, opener)
         connections = await _open_connections(stack, services, accounts)
         prefixes = {one.id: f"{one.id} " if len(accounts) > 1 else "" for one in accounts}
         workers = [AccountWorker(id_, connections[id_], services, prefix=prefix) for id_, prefix in prefixes.items()]
         yield App(services, workers)
+
+
+def _log_walls(log: Log, standing: Standing) -> None:
+    """Log which walls stand around the first mail that is taken apart, as a warning if not all do."""
+    walls = ", ".join(wall for wall, why in standing.items() if not why)
+    if missing := explain_missing(standing):
+        log.warning("mail is taken apart without some walls around it", walls=walls, missing=missing)
+    else:
+        log.info("mail is taken apart behind walls", walls=walls)
 
 
 def _open_channels(settings: Settings, outlets: Outlets) -> Channels:

@@ -21,8 +21,7 @@ from worker.language.models import Detection, History, Message, Now, Raw, Report
 from worker.language.policies import AllowPolicy, Policies, Registry
 from worker.language.reading import HOSTILE, read
 from worker.language.times import epoch
-from worker.mime.octets import restore_bytes
-from worker.mime.reader import read_letter
+from worker.mime.letter import Letter
 
 CACHED = 300.0
 """Seconds for which the account's lists are cached."""
@@ -35,6 +34,8 @@ LONGEST_ADDRESS, SUBJECT = 320, 500
 """Characters of an address, and of a subject, that a search takes."""
 
 Known = TypeVar("Known", bound=Noun)
+OpenMail = Callable[[str], Awaitable[Letter]]
+"""Takes apart the text of a mail."""
 OnRead = Callable[[str, Sequence[msgspec.Raw], float], None]
 """Is shown what a fact came as: its name, the API's results, and when its mail was scanned."""
 
@@ -126,8 +127,8 @@ class AccountList(Generic[Known]):
 class Facts:
     """Fetches facts of one account, and caches the account's lists for five minutes."""
 
-    def __init__(self, client: Client, clock: Clock, on_read: OnRead = lambda *_: None) -> None:
-        self._client = client
+    def __init__(self, client: Client, clock: Clock, open_mail: OpenMail, on_read: OnRead = lambda *_: None) -> None:
+        self._client, self._open_mail = client, open_mail
         self._clock = clock
         self._on_read = on_read
         self._said: dict[str, tuple[Noun, bytes]] = {}
@@ -165,12 +166,12 @@ class Facts:
             return await self._client.investigate.action_log(message.id, on_raw=on_raw)
 
     async def raw(self, message: Message) -> Raw:
-        """Return the mail itself, empty for clean mail; long mail is parsed in a thread."""
+        """Return the mail itself, taken apart; empty for clean mail."""
         try:
             eml = await self._client.investigate.raw(message.id)
         except NotFound:
             return Raw()
-        return make_raw(await asyncio.to_thread(lambda: read_letter(restore_bytes(eml))))
+        return make_raw(await self._open_mail(eml))
 
     async def trace(self, message: Message) -> Trace:
         """Return how a message came in and was passed on."""

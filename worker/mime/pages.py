@@ -12,6 +12,8 @@ DEEPEST = 500
 """Tags in tags at most: browsers stop there, and parsing takes longer the deeper they are."""
 MOST_FOUND = 2_000
 """Links of a page that are kept at most."""
+MOST_COMMENTS = 200
+"""Comments that Outlook shows, and that are read, at most."""
 LONGEST_TEXT = 1_000
 """Characters of the visible text of a link at most."""
 UNSEEN = frozenset({"script", "style", "title", "template", "noframes", "noembed", "iframe", "head"})
@@ -26,6 +28,7 @@ CONDITION = re.compile(r"\[if [^\]]{0,200}\]>(.*)<!\[endif\]\Z", re.DOTALL)
 TOO_DEEP = f"a page with more than {DEEPEST} tags in tags was not read to its end"
 LATE = "a page was not read to its end, which would take too long"
 TOO_MANY = f"only the first {MOST_FOUND:,} links of a page were read"
+COMMENTS = f"only the first {MOST_COMMENTS} comments for Outlook were read"
 
 
 class Anchor(NamedTuple):
@@ -48,11 +51,13 @@ def read_page(page: str, is_late: Callable[[], bool]) -> PageContent:
     """Read a page piece by piece, until the time is over."""
     reader = _PageReader()
     _feed(reader, page, is_late)
-    for comment in reader.comments:  # what is in them is no part of the tree around them
+    for comment in reader.comments[:MOST_COMMENTS]:  # what is in them is no part of the tree around them
         inner = _PageReader()
         _feed(inner, comment, is_late)
         reader.anchors += inner.anchors
         reader.problems |= inner.problems
+    if len(reader.comments) > MOST_COMMENTS:
+        reader.problems[COMMENTS] = None
     text = "".join(reader.texts)
     return PageContent(tuple(reader.anchors), reader.base, text, tuple(reader.problems))
 

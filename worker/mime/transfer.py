@@ -10,7 +10,7 @@ ALPHABET = bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123)) +
 REST = bytes(set(range(256)) - set(ALPHABET))
 """What base64 passes over."""
 BLANKS = b" \t\r\n"
-MOST_PADDINGS = 1000
+MOST_PADDINGS = 100_000
 """Pieces of base64 that are read, where padding ends each."""
 FOREIGN = 0.1
 """Share of other characters from which on a text is not base64 at all."""

@@ -1,0 +1,164 @@
+"""The processes that take mail apart, as the daemon sees them: it sends mail, and believes only what fits."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self, cast
+
+import ada_url
+import linkify_it
+import lxml
+import msgspec
+import publicsuffixlist
+import webencodings
+from msgspec.msgpack import Decoder, encode
+from msgspec.structs import replace
+
+from worker.mime.letter import Letter
+from worker.mime.protocol import FRAME_LIMIT, HEAD, STAGES, TOKEN, WALL
+from worker.walls import Standing
+
+AT_ONCE = 2
+"""Mails that are taken apart at the same time."""
+BOOT = "import sys; sys.path[:0] = sys.argv[3:]; from worker.mime.child import main; main(*map(int, sys.argv[1:3]))"
+UNREAD = "the mail could not be taken apart: its process ended, as a mail can provoke"
+UNLINKED = "the links of the mail were not found: its process ended, as a mail can provoke"
+_STANDING, _LETTER = Decoder(dict[str, str]), Decoder(Letter)
+OnStart = Callable[[Standing], None]
+"""Is told which walls stand around the first mail."""
+
+
+class LetterOpener:
+    """Takes mail apart in processes that know nothing else, two at a time; a context manager."""
+
+    def __init__(self, python: str = sys.executable, on_start: OnStart = lambda _: None) -> None:
+        self._python, self._on_start = python, on_start
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._starter: _Starter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    async def open(self, mail: str) -> Letter:
+        """Take a mail apart, as far as that goes within 12 s of CPU time; ``problems`` says what is missing."""
+        async with self._places:
+            found = await self._exchange(mail)
+            if not found.standing:  # the process had ended before, so that the mail is not to blame
+                self._end()
+                found = await self._exchange(mail)
+        return found.choose()
+
+    async def _exchange(self, mail: str) -> "_Exchange":
+        """Give a new process its end of a socket, and the mail; what starts it is started when it is first needed."""
+        if self._starter is None:
+            self._starter, is_first = _Starter(self._python), True
+        else:
+            is_first = False
+        found = _Exchange()
+        with self._starter.start() as link:
+            await asyncio.to_thread(found.run, link, mail)
+        if is_first and found.standing:
+            self._on_start(found.standing)
+        return found
+
+    def _end(self) -> None:
+        if self._starter:
+            self._starter.end()
+            self._starter = None
+
+
+class _Starter:
+    """The process that starts one for each mail."""
+
+    def __init__(self, python: str) -> None:
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawn(python, theirs.fileno())
+
+    def start(self) -> socket.socket:
+        """Start a process, and return a socket to it; one that cannot be started has closed its end."""
+        ours, theirs = socket.socketpair()
+        with theirs, suppress(OSError):
+            socket.send_fds(self._link, [TOKEN], [theirs.fileno()])
+        return ours
+
+    def end(self) -> None:
+        """End it, and with it those that it has started."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _spawn(python: str, link: int) -> subprocess.Popen[bytes]:
+    """Start an isolated interpreter; its arguments say where the packages are that it needs."""
+    packages = (msgspec, ada_url, linkify_it, lxml, publicsuffixlist, webencodings)
+    files = (Path(__file__).parent, *(Path(module.__file__ or "") for module in packages))
+    paths = dict.fromkeys(str(file.parents[1]) for file in files)
+    return subprocess.Popen(  # noqa: S603 (every argument is ours)
+        [python, "-I", "-S", "-c", BOOT, str(link), str(os.getpid()), *paths],
+        env={},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(link,),
+        start_new_session=True,
+    )
+
+
+class _Exchange:
+    """What came of one mail: which walls stand around its process, and the mail as far as it was read."""
+
+    def __init__(self) -> None:
+        self.standing: Standing = {}
+        self._letters: list[Letter] = []
+
+    def run(self, link: socket.socket, mail: str) -> None:
+        """Send the mail and hear the answer, until the process ends or its time is over."""
+        with suppress(OSError, EOFError, msgspec.MsgspecError):
+            answer = _Answer(link)
+            self.standing = cast("Standing", _STANDING.decode(answer.read()))
+            body = encode(mail)
+            link.settimeout(WALL)
+            link.sendall(HEAD.pack(len(body)) + body)
+            while len(self._letters) < STAGES:
+                self._letters.append(_LETTER.decode(answer.read()))
+
+    def choose(self) -> Letter:
+        """Return the mail as far as it was read, and say what is missing."""
+        letter = self._letters[-1] if self._letters else Letter()
+        lost = {0: (UNREAD,), STAGES: ()}.get(len(self._letters), (UNLINKED,))
+        return replace(letter, problems=(*letter.problems, *lost))
+
+
+class _Answer:
+    """Reads frames from a socket, all within the same time; raises TimeoutError, or EOFError at its end."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link, self._until = link, time.monotonic() + WALL
+
+    def read(self) -> bytes:
+        """Read a frame."""
+        (size,) = HEAD.unpack(self._read(HEAD.size))
+        if size > FRAME_LIMIT:
+            raise EOFError
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            self._link.settimeout(max(0.001, self._until - time.monotonic()))
+            more = self._link.recv(min(size - len(data), 1 << 20))
+            if not more:
+                raise EOFError
+            data += more
+        return bytes(data)
