@@ -80,3 +80,11 @@ async def test_records_after_a_pruned_beginning_are_handed_on_too() -> None:
     stream = Stream(desk.ledger, ME, out)
     assert await stream.step() == 2
     assert await stream.step() == 0
+
+
+async def test_a_cell_that_somebody_filled_with_text_stops_no_stream() -> None:
+    desk, out = Desk(), BytesIO()
+    lines = await chain(desk)
+    desk.runner.transact(lambda conn: conn.exec_driver_sql("update records set line = cast(line as text)"))
+    assert await Stream(desk.ledger, ME, out).step() == 5
+    assert out.getvalue().splitlines() == lines

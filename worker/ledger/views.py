@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.json import Decoder
-from sqlalchemy import Connection, case, func, select, union
+from sqlalchemy import Connection, LargeBinary, case, cast, func, select, union
 
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import broken, entries, intervals, meta, mishaps, records, slices
@@ -22,6 +22,8 @@ class _Named(Struct):
 
 
 _VERB = Decoder(_Named)
+LINE = cast(records.c.line, LargeBinary)
+"""Bytes, also where somebody has put text: that is for `worker audit verify` to find, and must stop nobody."""
 
 
 class Wanted(NamedTuple):
@@ -86,7 +88,7 @@ def count_reviews(conn: Connection, account: str) -> dict[str, Counter[Review]]:
 
 def list_records(conn: Connection, account: str, after: int, limit: int) -> list[bytes]:
     """Return the records after a number as canonical JSON, in order."""
-    query = select(records.c.line).where(records.c.account == account, records.c.number > after)
+    query = select(LINE).where(records.c.account == account, records.c.number > after)
     return [bytes(line) for line in conn.scalars(query.order_by(records.c.number).limit(limit))]
 
 
@@ -105,7 +107,7 @@ class RecordQuery(NamedTuple):
 def find_records(conn: Connection, wanted: RecordQuery, beyond: int, limit: int) -> list[bytes]:
     """Return records as canonical JSON from the one beyond this number on, in the order of the chain or against it."""
     number, mine = records.c.number, entries.c.account == wanted.account
-    query = select(records.c.line).where(records.c.account == wanted.account, number > wanted.after)
+    query = select(LINE).where(records.c.account == wanted.account, number > wanted.after)
     query = query.where(records.c.entry == wanted.entry) if wanted.entry else query
     query = query.where(records.c.at > wanted.since) if wanted.since else query
     if wanted.mail != MailFilter():
@@ -120,7 +122,7 @@ def find_records(conn: Connection, wanted: RecordQuery, beyond: int, limit: int)
 
 def find_last(conn: Connection, account: str, verb: Verb) -> bytes:
     """Return the last record of a kind that belongs to no entry as canonical JSON, nothing when none is kept."""
-    query = select(records.c.line).where(records.c.account == account, records.c.entry == "")
+    query = select(LINE).where(records.c.account == account, records.c.entry == "")
     lines = map(bytes, conn.scalars(query.order_by(records.c.number.desc())))
     return next((line for line in lines if _VERB.decode(line).verb == verb), b"")
 
