@@ -59,11 +59,11 @@ async def write_every_record(url: str) -> None:
 
 async def _let_time_pass(desk: Desk) -> None:
     """Nobody decides in time, and what is old is cut off."""
-    desk.now = T0 - DAY
+    desk.now = T0 - 401 * DAY
     await desk.wish(message="old", state="waiting")
     desk.now = T0
     await desk.ledger.lapse(ME, T0, 3600)
-    await desk.ledger.prune(ME, T0, {}, T0)
+    await desk.ledger.prune(ME, T0, {}, T0 - 400 * DAY)
 
 
 async def _enter_pages(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Select, delete, func, select
 from worker.ledger.db.tables import broken, counts, entries, maybes, mishaps, orders, records, rule_tables, sights
 from worker.ledger.entries import FINAL, STATES
 from worker.ledger.mails import forget_mails
-from worker.ledger.records import head
+from worker.ledger.records import head, instant
 from worker.ledger.unit_of_work import UnitOfWork
 
 UNSETTLED = frozenset(STATES) - FINAL
@@ -38,11 +38,11 @@ def _entries_to_end(work: UnitOfWork) -> Select[str]:
 
 
 def _prune_records(work: UnitOfWork, keep_before: float) -> None:
-    """Cut off the beginning of the chain; a new record at its end tells the hash at the cut."""
+    """Cut off the beginning of the chain; a new record at its end tells the hash at the cut, and how old that was."""
     mine = records.c.account == work.account
     kept = work.conn.scalar(select(func.min(records.c.number)).where(mine, records.c.at >= keep_before))
     through = (kept or head(work.conn, work.account)[0]) - 1
-    cut = work.conn.scalar(select(records.c.hash).where(mine, records.c.number == through))
+    cut = work.conn.execute(select(records.c.hash, records.c.at).where(mine, records.c.number == through)).first()
     if cut:
         work.conn.execute(delete(records).where(mine, records.c.number <= through))
-        work.chain.add("pruned", through=through, cut=cut)
+        work.chain.add("pruned", through=through, cut=cut.hash, until=instant(cut.at), before=instant(keep_before))
