@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.reading import DAY, Room, says
 from worker import AllowSender, BlockSender, Move, Reclassify, Release, TrustDomain
 from worker.api import Urgency
-from worker.audit.verify import verify
+from worker.audit.inspection import inspect_ledger
 from worker.language.actions import Disallow
 from worker.observations import read_message
 from worker.rulehost.evaluation import Event, Said
@@ -52,7 +52,7 @@ async def test_what_is_read_is_judged_carried_out_once_proved_and_recorded(era: 
     assert room.world.repeats() == []
     lines = await room.ledger.records(ACCOUNT)
     assert {"entered", "claimed", "answered", "settled"} <= {msgspec.json.decode(line)["verb"] for line in lines}
-    assert not verify(lines).problem
+    assert not (await inspect_ledger(room.ledger, ACCOUNT)).problem
 
 
 @pytest.mark.slow

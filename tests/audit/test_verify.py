@@ -1,10 +1,11 @@
 """Every edit of a chain shows at its record."""
 
 import msgspec
+import pytest
 
 from tests.ledger.desk import ME, T0, Desk
 from worker.audit.verify import verify
-from worker.ledger.records import Json, NewRecord, canonical, hash_record
+from worker.ledger.records import Json, NewRecord, canonical, hash_bytes, hash_record
 
 
 async def chain(desk: Desk, length: int = 5) -> list[bytes]:
@@ -13,14 +14,29 @@ async def chain(desk: Desk, length: int = 5) -> list[bytes]:
 
 
 def changed(line: bytes, **change: Json) -> bytes:
-    return canonical({**msgspec.json.decode(line), **change})
+    """Change a record and leave its hash as it was."""
+    body, told = split(line)
+    return sealed({**body, **change}, told)
 
 
 def forged(line: bytes, **change: Json) -> bytes:
     """Change a record and give it a hash that fits."""
-    record = {**msgspec.json.decode(line), **change}
-    record.pop("hash")
-    return canonical({**record, "hash": hash_record(str(record["previous"]), record)})
+    body = {**split(line)[0], **change}
+    return sealed(body, hash_record(str(body["previous"]), body))
+
+
+def respelled(line: bytes, body: bytes) -> bytes:
+    """Write a record in another way and give it a hash that fits."""
+    return body[:-1] + b',"hash":"' + hash_bytes(hash_of(line, "previous"), body).encode() + b'"}'
+
+
+def split(line: bytes) -> tuple[dict[str, Json], str]:
+    body: dict[str, Json] = msgspec.json.decode(line)
+    return body, str(body.pop("hash"))
+
+
+def sealed(body: dict[str, Json], told: str) -> bytes:
+    return canonical(body)[:-1] + b',"hash":"' + told.encode() + b'"}'
 
 
 def hash_of(line: bytes, name: str = "hash") -> str:
@@ -46,8 +62,10 @@ async def test_every_kind_of_edit_shows_at_its_record() -> None:
         (lines[1:], 2, "no checkpoint says"),
         ([forged(lines[0], previous="1" * 64), *lines[1:]], 2, "names another record"),
         ([forged(lines[0], previous="1" * 64)], 1, "names another one before it"),
+        ([forged(lines[0], at=9), *lines[1:]], 1, "has no at"),
         ([*lines[:3], b"{", *lines[4:]], 4, "is not a record"),
         ([*lines[:3], b"{}", *lines[4:]], 4, "is not a record"),
+        ([*lines[:3], lines[3].replace(b'"hash"', b'"hush"'), *lines[4:]], 4, "does not end with"),
         ([*lines[:3], changed(lines[3], previous="zz"), *lines[4:]], 4, "is not a record"),
     ]
     for edited, number, problem in edits:
@@ -99,3 +117,38 @@ async def test_a_checkpoint_with_another_hash_does_not_hold() -> None:
     lines = await desk.ledger.records(ME)
     assert (verify(lines).first, verify(lines).problem) == (6, "")
     assert verify([*lines[:-1], forged(lines[-1], cut="0" * 64)]).broken_at == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{"account"', b'{"verb":"approved","account"'),
+        (b'{"account"', b'{ "account"'),
+        (b'"started"', b'"\\u0073tarted"'),
+        (b'"n":3', b'"n":3.0e0'),
+        (b'{"account":"account","at"', b'{"at"'),
+        (b'"verb":"started"}', b'"verb":"started","account":"account"}'),
+    ],
+)
+async def test_a_record_written_in_another_way_is_found_although_its_hash_fits(old: bytes, new: bytes) -> None:
+    lines = await chain(Desk())
+    body = canonical(split(lines[3])[0])
+    assert old in body
+    found = verify([*lines[:3], respelled(lines[3], body.replace(old, new)), lines[4]])
+    assert (found.broken_at, found.records) == (4, 3)
+    assert "two readers may differ" in found.problem or "has no account" in found.problem
+
+
+async def test_a_checkpoint_must_say_that_what_it_cut_off_was_old() -> None:
+    desk = Desk()
+    await chain(desk)
+    await desk.ledger.prune(ME, T0 + 10, {}, T0 + 10)
+    *some, checkpoint = await desk.ledger.records(ME)
+    assert verify([*some, checkpoint], keep=0.0).problem == ""
+    assert (
+        "record 6 says that what was older than 2023-11-14T22:13:30.000Z was"
+        in verify([*some, checkpoint], keep=60.0).problem
+    )
+    for change in ({"until": "2026-01-01T00:00:00.000Z"}, {"before": "2026-01-01T00:00:00.000Z"}):
+        assert verify([*some, forged(checkpoint, **change)], keep=0.0).broken_at == 6
+    assert "does not say what" in verify([*some, forged(checkpoint, until=7)], cut=True).problem

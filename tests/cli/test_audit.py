@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, event
 
+from tests.audit.test_verify import forged
 from tests.cli.shell import Shell
 from tests.cli.test_approvals import draft, waits
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
-from worker.ledger.records import Json, NewRecord, Verb, canonical, hash_record
+from worker.ledger.records import Json, NewRecord, Verb
 
 ME = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC).timestamp()
@@ -223,9 +224,7 @@ def test_files_are_verified_as_one_stream_the_older_first(kept: Shell) -> None:
 
 def test_an_older_file_with_another_end_than_the_newer_one_names_is_a_finding(kept: Shell) -> None:
     older, newer = files(kept, 1, 3)
-    record = {**msgspec.json.decode(Path(older).read_bytes()), "n": 9}
-    del record["hash"]
-    Path(older).write_bytes(canonical({**record, "hash": hash_record(record["previous"], record)}))
+    Path(older).write_bytes(forged(Path(older).read_bytes(), n=9))
     code, out, _ = kept.type("audit", "verify", older, newer)
     assert (code, out.splitlines()[1:]) == (
         1,
@@ -309,6 +308,9 @@ def test_records_that_the_worker_cut_off_are_told_of(kept: Shell) -> None:
             await ledger.prune(ME, NIGHT + 10, {}, NIGHT + 10)
 
     asyncio.run(prune())
+    code, out, _ = kept.type("audit", "verify")
+    assert (code, "too young for WORKER_KEEP=400d; if that was shorter then, set it so" in out) == (1, True)
+    kept.set(WORKER_KEEP="1ms")
     code, out, _ = kept.type("audit", "verify")
     assert (code, "records up to 1 were older than WORKER_KEEP" in out) == (0, True)
 

@@ -1,19 +1,26 @@
-"""Verification: proves offline that nobody changed the audit records."""
+"""Verification: whether the audit records follow each other unchanged, from the bytes of their lines alone."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from worker.ledger.records import NOTHING, hash_record
+from worker.audit.lines import BrokenLineError, RecordLine, parse
+from worker.ledger.records import NOTHING, instant
+
+ROUNDED = 1.0
+"""Seconds by which times on record may be rounded."""
+DAY = 86400.0
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
     """The result of verifying a chain: how many records are intact, and where and why it breaks, if it does.
 
     ``previous`` is the hash that the first record names. When nothing here confirms it, ``unchecked`` is the number of
-    the record that must have it: everything up to there could not be verified.
+    the record that must have it: everything up to there could not be verified. A problem with ``broken_at`` 0 is none
+    of the chain: something else in the ledger differs from it.
     """
 
     records: int = 0
@@ -26,70 +33,139 @@ class Verdict(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-def verify(lines: Iterable[bytes], *, cut: bool = False, reaching: int = 0) -> Verdict:
-    """Verify that records follow each other unchanged, from the first one or from a checkpoint in a later one.
-
-    With ``cut``, the beginning may be missing, as in a stream whose older files are elsewhere.
-    ``reaching`` is the number of a record that was handed out before: the chain must not end before it.
-    To detect a rewritten chain, look for a hash that you kept earlier among the records.
-    """
-    held = Verdict()
-    cuts: dict[int, str] = {}
-    for line in lines:
-        try:
-            link = _read_link(line)
-        except (KeyError, ValueError, TypeError, RecursionError) as error:
-            return _break_at(held, held.last + 1, f"is not a record ({error})")
-        if problem := _find_problem(held, link):
-            return _break_at(held, link.number, problem)
-        first, previous = (held.first, held.previous) if held.records else (link.number, link.previous)
-        held = Verdict(records=held.records + 1, first=first, last=link.number, hash=link.hash, previous=previous)
-        cuts |= link.cut
-    if held.last < reaching:
-        return _break_at(
-            held, held.last + 1, f"is missing, and with it all up to {reaching}, which was handed out once"
-        )
-    return _check_beginning(held, {**cuts, 0: NOTHING}.get(held.first - 1), cut=cut) if held.records else held
-
-
-class _Link(NamedTuple):
-    """The part of a record that chains it; ``cut`` is of a checkpoint: the last number cut off, and its hash."""
+class Checkpoint(NamedTuple):
+    """A record that says what was cut off before the first one, and how old that was. Times in seconds."""
 
     number: int
-    previous: str
-    hash: str
-    fits: bool
-    cut: dict[int, str]
+    at: float
+    cut: str
+    until: float
+    before: float
+    """Everything cut off was older than this; a worker that did not write it down yet cut off what was too old then."""
 
 
-def _read_link(line: bytes) -> _Link:
-    """Read a record; raises KeyError, ValueError, TypeError or RecursionError when it is not one."""
-    record = msgspec.json.decode(line, type=dict[str, Any])
-    number, previous, said = int(record["number"]), str(record["previous"]), str(record.pop("hash"))
-    cut = {int(record["through"]): str(record["cut"])} if record.get("verb") == "pruned" else {}
-    return _Link(number, previous, said, hash_record(previous, record) == said, cut)
+class ChainVerifier:
+    """Takes the records of one account in order, and remembers no more than the last one."""
+
+    def __init__(self, *, cut: bool = False, reaching: int = 0, keep: float | None = None) -> None:
+        """Begin with the first record, or, with ``cut``, with a later one, as in a stream whose older files are gone.
+
+        ``reaching`` is the number of a record that was handed out before: the chain must not end before it. No
+        checkpoint may have cut off what was younger than ``keep`` seconds.
+        """
+        self._held = Verdict()
+        self._cut, self._reaching, self._keep = cut, reaching, keep
+        self._checkpoint: Checkpoint | None = None
+        self.pruned_before = 0.0
+        """What settled before this time may have been deleted, as the records say."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether anything was wrong up to here."""
+        return bool(self._held.problem)
+
+    def take(self, line: bytes) -> RecordLine | None:
+        """Take the next line, without its ending; return the record if it follows unchanged."""
+        if self.is_broken:
+            return None
+        try:
+            record = parse(line)
+        except BrokenLineError as error:
+            self.reject(str(error), error.number)
+            return None
+        if problem := self._find_problem(record):
+            self.reject(problem, record.number)
+            return None
+        self._accept(record)
+        return record
+
+    def reject(self, problem: str, number: int = 0) -> None:
+        """Note why the chain breaks at a record, by default the next one."""
+        if not self.is_broken:
+            number = number or self._held.last + 1
+            self._held = replace(self._held, broken_at=number, problem=f"record {number} {problem}")
+
+    def finish(self) -> Verdict:
+        """Return what came of all records."""
+        held = self._held
+        if not held.problem and held.last < self._reaching:
+            self.reject(f"is missing, and with it all up to {self._reaching}, which was handed out once")
+        if not self.is_broken and held.records:
+            self._check_beginning()
+        return self._held
+
+    def _accept(self, record: RecordLine) -> None:
+        held, number = self._held, record.number
+        first, previous = (held.first, held.previous) if held.records else (number, record.previous)
+        self._held = Verdict(records=held.records + 1, first=first, last=number, hash=record.hash, previous=previous)
+        if record.said["verb"] == "pruned":
+            self._note_checkpoint(record)
+
+    def _find_problem(self, record: RecordLine) -> str:
+        """Return why a record is not the next one; empty when it is."""
+        held = self._held
+        if held.records and record.number != held.last + 1:
+            return f"does not follow record {held.last}: some are missing, repeated or out of order"
+        if held.records and record.previous != held.hash:
+            return f"names another record than {held.last} as its previous one"
+        return ""
+
+    def _note_checkpoint(self, record: RecordLine) -> None:
+        try:
+            known = _read_checkpoint(record, self._keep or 0.0)
+        except (KeyError, TypeError, ValueError):
+            self.reject("is a checkpoint that does not say what it cut off, and how old that was", record.number)
+            return
+        self.pruned_before = max(self.pruned_before, known.before)
+        if record.said["through"] == self._held.first - 1:
+            self._checkpoint = known
+
+    def _check_beginning(self) -> None:
+        """Compare what the first record names as its previous one with the beginning, or with a checkpoint."""
+        held, known = self._held, self._checkpoint
+        first = held.first
+        if first == 1 and held.previous != NOTHING:
+            self.reject("is the first one, and names another one before it", first)
+        elif first > 1 and known:
+            self._check_checkpoint(known)
+        elif first > 1 and self._cut:
+            self._held = replace(held, unchecked=first - 1)
+        elif first > 1:
+            self.reject("is the first one here, and no checkpoint says what came before it", first)
+
+    def _check_checkpoint(self, known: Checkpoint) -> None:
+        held, latest = self._held, known.at - (self._keep or 0.0) + ROUNDED
+        if held.previous != known.cut:
+            self.reject("is the first one here, and names another one before it than there was", held.first)
+        elif known.until > known.before or known.before > latest:
+            self.reject(_describe_young(known, self._keep or 0.0), known.number)
 
 
-def _find_problem(held: Verdict, link: _Link) -> str:
-    """Return why a record is not the next one; empty when it is."""
-    if not link.fits:
-        return "does not match its own hash: it was changed"
-    if held.records and link.number != held.last + 1:
-        return f"does not follow record {held.last}: some are missing, repeated or out of order"
-    if held.records and link.previous != held.hash:
-        return f"names another record than {held.last} as its previous one"
-    return ""
+def _read_checkpoint(record: RecordLine, keep: float) -> Checkpoint:
+    """Read a checkpoint; raises KeyError, TypeError or ValueError for one that makes no sense."""
+    said, at = record.said, _read_time(record.said["at"])
+    if type(said["through"]) is not int:
+        raise TypeError(said["through"])
+    if "before" not in said:
+        return Checkpoint(record.number, at, said["cut"], 0.0, at - keep)
+    return Checkpoint(record.number, at, said["cut"], _read_time(said["until"]), _read_time(said["before"]))
 
 
-def _check_beginning(held: Verdict, told: str | None, *, cut: bool) -> Verdict:
-    """Compare the hash that the first record names as previous with what a checkpoint says."""
-    if held.previous == told:
-        return held
-    if told is None and cut:
-        return msgspec.structs.replace(held, unchecked=held.first - 1)
-    why = "no checkpoint says what came before it" if told is None else "names another one before it than there was"
-    return _break_at(held, held.first, f"is the first one here, and {why}")
+def _describe_young(known: Checkpoint, keep: float) -> str:
+    return (
+        f"says that what was older than {instant(known.before)} was cut off, the newest of it from "
+        f"{instant(known.until)}: too young for WORKER_KEEP={keep / DAY:g}d; if that was shorter then, set it so"
+    )
 
 
-def _break_at(held: Verdict, number: int, problem: str) -> Verdict:
-    return msgspec.structs.replace(held, broken_at=number, problem=f"record {number} {problem}")
+def _read_time(text: str) -> float:
+    """Read a time of a record; raises ValueError, or TypeError when it is no text."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def verify(lines: Iterable[bytes], *, cut: bool = False, reaching: int = 0, keep: float | None = None) -> Verdict:
+    """Verify the records of one account; see ``ChainVerifier``."""
+    verifier = ChainVerifier(cut=cut, reaching=reaching, keep=keep)
+    for line in lines:
+        verifier.take(line)
+    return verifier.finish()

@@ -13,6 +13,7 @@ from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.decided import Decided
 from worker.ledger.entries import Entry, Review
+from worker.ledger.evidence import Evidence, list_chains
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
@@ -112,6 +113,14 @@ class LedgerReader:
     async def sizes(self) -> dict[str, int]:
         """Return the bytes that each table takes."""
         return await self._runner.read(sizes)
+
+    async def examine(self, account: str, examine: Callable[[Evidence], T]) -> T:
+        """Let a function examine what lies in the file for an account, all of it as of one moment."""
+        return await self._runner.read(lambda conn: examine(Evidence(conn, account)))
+
+    async def list_chains(self) -> tuple[str, ...]:
+        """Return every account that has audit records."""
+        return await self._runner.read(list_chains)
 
     async def accounts(self) -> tuple[str, ...]:
         """Return every account that the ledger knows."""

@@ -1,7 +1,7 @@
 """The audit records: canonical JSON, chained per account, so that an edit shows to anyone who kept a later one.
 
-A record's hash is sha256 over the 32 bytes of the previous record's hash (zeros before the first) followed by the
-record itself as canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``, which is written last.
+A record's hash is sha256 over the 32 bytes of the previous record's hash (zeros before the first) followed by the bytes
+of the record: canonical JSON (sorted keys, no spaces, UTF-8) without its ``hash``, which is written last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,11 +68,12 @@ def canonical(value: Mapping[str, Json]) -> bytes:
 
 def hash_record(previous: str, body: Mapping[str, Json]) -> str:
     """Return the hash of a record, given the hash before it and the record without its own."""
-    return _digest(previous, canonical(body))
+    return hash_bytes(previous, canonical(body))
 
 
-def _digest(previous: str, line: bytes) -> str:
-    return sha256(bytes.fromhex(previous) + line).hexdigest()
+def hash_bytes(previous: str, body: bytes) -> str:
+    """Return the hash of a record that is written already, without its own."""
+    return sha256(bytes.fromhex(previous) + body).hexdigest()
 
 
 def harmless(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -142,7 +143,7 @@ class Chain:
         for number, said in enumerate(self._new, last + 1):
             said |= {"account": self._account, "number": number, "at": at, "previous": previous}
             body = _encode_bounded(said)
-            previous = _digest(previous, body)
+            previous = hash_bytes(previous, body)
             rows.append(
                 {
                     "account": self._account,

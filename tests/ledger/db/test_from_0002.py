@@ -13,7 +13,7 @@ import pytest
 
 from tests.ledger.db.test_migrations import rows, schema
 from tests.ledger.desk import ME, T0
-from worker.audit.verify import verify
+from worker.audit.inspection import inspect_ledger
 from worker.language.actions import Reclassify
 from worker.ledger.db.schema import NEWEST
 from worker.ledger.entries import Entry, Outcome
@@ -44,7 +44,7 @@ async def requests(ledger: Ledger) -> dict[str, Entry]:
 async def test_no_row_is_lost_or_changed_and_the_way_back_is_kept(old: Path) -> None:
     before = rows(old)
     async with migrated(old) as ledger:
-        assert verify(await ledger.records(ME)).problem == ""
+        assert (await inspect_ledger(ledger, ME)).problem == ""
     copy = old.with_name("worker.db.0002")
     assert rows(copy) == before
     assert rows(old, like=copy) == before | {"alembic_version": {(NEWEST,)}}

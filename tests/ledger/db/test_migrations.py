@@ -24,7 +24,7 @@ from sqlalchemy import create_engine
 from tests.cells import each
 from tests.ledger.db.disks import small_disk
 from tests.ledger.db.revision_0001 import OLD_LEDGER, describe, keys_in
-from worker.audit.verify import verify
+from worker.audit.inspection import inspect_ledger
 from worker.errors import StoreError
 from worker.executor.action_log import hand_key
 from worker.language.models import LogEntry
@@ -94,7 +94,7 @@ async def test_every_entry_can_be_read_and_every_chain_is_whole(old: Path) -> No
     async with migrated(old) as ledger:
         for account, count, first in (("a1", 208, 210), ("b2", 21, 1), ("c3", 50, 0)):
             assert len(await ledger.entries(account)) == count
-            found = verify(await ledger.records(account))
+            found = await inspect_ledger(ledger, account)
             assert (found.problem, not first or found.first == first) == ("", True)
 
 
