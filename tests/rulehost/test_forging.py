@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
+from worker.errors import RuleError
 from worker.rulehost import host as hosting
 from worker.rulehost.host import Deadlines, Host
 
@@ -110,6 +111,24 @@ async def test_a_forged_note_names_nobody_else(tmp_path: Path, event: int, rule:
 async def test_a_strange_end_is_an_end(tmp_path: Path, does: str) -> None:
     async with host_with(tmp_path, does) as host:
         assert await propose(host) == ONLY_THE_BAD_ONE
+
+
+IMPOSTOR = """
+    import enum
+    loader = enum.sys.modules["worker.rulehost.loader"]
+    loader.identify_rule = lambda name, code, shared: "0" * 32
+
+    @rule
+    def impostor(message: Message) -> Move | None:
+        "It hides that it was changed."
+        return None
+"""
+
+
+async def test_a_file_that_claims_the_fingerprint_of_other_code_is_refused(tmp_path: Path) -> None:
+    rule_files(tmp_path, good=GOOD, impostor=IMPOSTOR)
+    with pytest.raises(RuleError, match=r"impostor\.py: it cannot be loaded: a rule has the fingerprint of other code"):
+        await Host(tmp_path).load()
 
 
 async def test_the_loop_does_not_wait_for_a_child_that_has_cut_the_line(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_rule_is_described_by_its_signature_and_its_marks(tmp_path: Path) -> N
     assert (info.name, info.file, info.line) == ("fine", f"{tmp_path}/fine.py", 8)
     assert (info.doc, info.trigger, info.facts, info.actions) == ("It is fine.", "Message", (), ("Move",))
     assert (info.mode.name, info.priority, info.limit.count, info.limit.per) == ("ENFORCE", 3, 50, 3600)
-    assert len(info.fingerprint) == 12
+    assert len(info.fingerprint) == 32
 
 
 def test_rules_without_marks_observe_a_hundred_an_hour(tmp_path: Path) -> None:

@@ -32,10 +32,17 @@ asyncio.run(main())
 """
 
 
-async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_long(tmp_path: Path) -> None:
+async def start(rules: Path) -> Child:
+    """Start a child that has loaded a folder."""
     child = await Child.start(sys.executable)
-    await child.hear(Patience(10, 20))
-    await child.ask(read(rule_files(tmp_path, good=GOOD)), Patience(10, 20))
+    await child.hear(Patience(10, 20))  # which walls stand
+    await child.ask(read(rules), Patience(10, 20))  # the fingerprints of the files
+    await child.hear(Patience(10, 20))  # the rules
+    return child
+
+
+async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_long(tmp_path: Path) -> None:
+    child = await start(rule_files(tmp_path, good=GOOD))
     os.kill(child.pid, signal.SIGSTOP)
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -47,9 +54,7 @@ async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_lon
 
 async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Path) -> None:
     slow = BAD.replace("{does}", "return Move('Inbox') if sum(range(1_000_000)) else None")
-    child = await Child.start(sys.executable)
-    await child.hear(Patience(10, 20))
-    await child.ask(read(rule_files(tmp_path, bad=slow)), Patience(10, 20))
+    child = await start(rule_files(tmp_path, bad=slow))
     clock = asyncio.get_running_loop().time
     begun = clock()
     await child.ask(EventPage(tuple(mail(str(number), subject="bad") for number in range(40))), Patience(0.25, 20))

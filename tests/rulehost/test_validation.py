@@ -1,6 +1,5 @@
-"""Validation of rule files, and fingerprints: they change when a decision could change, and only then."""
+"""Validation of rule files: what signatures mean."""
 
-import ast
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from tests.rule_files import rule_files
 from worker.errors import RuleError
 from worker.language.models import FACTS, MESSAGE_FACTS, TRIGGERS
 from worker.rulehost.loader import load
-from worker.rulehost.validation import normalise
 
 FILES = {
     "one": '''
@@ -30,40 +28,6 @@ FILES = {
 ''',
     "_words": "WORDS = {'a'}",
 }
-
-
-def prints(folder: Path, stem: str = "", change: str = "", to: str = "") -> tuple[str, str, str]:
-    """Load the files, one of them changed, and return the fingerprints of both rules and of the bundle."""
-    assert not stem or change in FILES[stem]
-    bundle = load(rule_files(folder, **FILES | ({stem: FILES[stem].replace(change, to)} if stem else {})))
-    return bundle.rules[0].info.fingerprint, bundle.rules[1].info.fingerprint, bundle.fingerprint
-
-
-@pytest.mark.parametrize(
-    ("stem", "change", "to", "changed"),
-    [
-        ("one", "Say one.", "Say otherwise.", (False, False, False)),
-        ("one", "A file.", "Another file.", (False, False, False)),
-        ("one", "@example(sample.message(), sample.detection(), gives=None)", "", (False, False, False)),
-        ("one", "\n    @rule", "\n\n    # a comment\n    @rule", (False, False, False)),
-        ("one", "message.subject in", "message.from_name in", (True, False, True)),
-        ("one", "@rule", "@rule(priority=2)", (True, False, True)),
-        ("two", "return None", "return Keep()", (False, True, True)),
-        ("_words", "'a'", "'b'", (True, True, True)),
-    ],
-)
-def test_a_fingerprint_covers_what_decides(
-    tmp_path: Path, stem: str, change: str, to: str, changed: tuple[bool, bool, bool]
-) -> None:
-    before, after = prints(tmp_path), prints(tmp_path, stem, change, to)
-    assert tuple(one != other for one, other in zip(before, after, strict=True)) == changed
-
-
-def test_what_is_bare_says_nothing_about_lines_and_words() -> None:
-    source = '"""Doc."""\n@example(1, gives=None)\ndef f():\n    """Doc."""\nclass C:\n    """Doc."""\n    x = 1\n'
-    assert "Doc" not in normalise(ast.parse(source))
-    assert "example" not in normalise(ast.parse(source))
-    assert normalise(ast.parse(source)) == normalise(ast.parse(source.replace("@example", "\n\n@example")))
 
 
 def test_a_signature_tells_trigger_facts_and_actions(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.rule_files import mail
 from worker import BlockSender, Move, Notify
 from worker.language.rules import APPROVE, OBSERVE, OFF, Ask, Limit, Mode, Proposal, RuleInfo
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
+from worker.rulehost.fingerprints import identify_bundle, identify_rule
 from worker.rulehost.loader import Sources
 from worker.rulehost.protocol import ANSWER_LIMIT, Loaded, Verdicts, pack_verdicts
 from worker.rulehost.validation import Problem
@@ -200,15 +201,21 @@ def test_a_nest_of_many_floors_is_no_answer() -> None:
             read_verdicts(nest, ASKED, 0)
 
 
-LOADED = Loaded(RULES[:2], ((), ("it differs",)), "print of all")
+CODE = {"moves.py": "m", "asks.py": "a", "_common.py": "c"}
+OWN = tuple(msgspec.structs.replace(one, fingerprint=identify_rule(one.name, one.name[0], ["c"])) for one in RULES[:2])
+LOADED = Loaded(OWN, ((), ("it differs",)), identify_bundle((one.name, one.fingerprint) for one in OWN))
 
 
 def test_what_can_be_in_the_files_is_taken() -> None:
-    assert read_loaded(encode(LOADED), SOURCES) == LOADED
+    assert read_loaded(encode(LOADED), SOURCES, CODE) == LOADED
     with pytest.raises(Untrue, match="examples of other rules"):
-        read_loaded(encode(Loaded(RULES[:2], ((),), "print of all")), SOURCES)
-    refused = Loaded(problems=(Problem("no rule", "/rules/moves.py", 1),))
-    assert read_loaded(encode(refused), SOURCES) == refused
+        read_loaded(encode(Loaded(OWN, ((),), LOADED.fingerprint)), SOURCES, CODE)
+    with pytest.raises(Untrue, match="the fingerprint of others"):
+        read_loaded(encode(msgspec.structs.replace(LOADED, fingerprint=OWN[0].fingerprint)), SOURCES, CODE)
+    with pytest.raises(Untrue, match="the fingerprint of other code"):
+        read_loaded(encode(LOADED), SOURCES, CODE | {"_common.py": "changed"})
+    refused = Loaded(fingerprint=identify_bundle(()), problems=(Problem("no rule", "/rules/moves.py", 1),))
+    assert read_loaded(encode(refused), SOURCES, CODE) == refused
 
 
 def list_impossible() -> Iterator[tuple[str, object]]:
@@ -225,13 +232,14 @@ def list_impossible() -> Iterator[tuple[str, object]]:
     yield from (("channels", [channel]) for channel in ("", LONG, HIDDEN))
     yield from (("reads", names) for names in (["password"], ["sender", "sender"]))
     yield ("priority", "high")
+    yield from (("fingerprint", one) for one in ("", OWN[1].fingerprint, "0" * 32))
 
 
 @each(("field", "value"), list_impossible())
 def test_a_rule_that_no_file_can_have_is_not_taken(field: str, value: object) -> None:
     forged = change(decode(encode(LOADED)), ("rules", 0, field), value)
     with pytest.raises(Untrue):
-        read_loaded(encode(forged), SOURCES)
+        read_loaded(encode(forged), SOURCES, CODE)
 
 
 def test_a_long_answer_comes_in_frames_that_are_read_quickly() -> None:

@@ -25,6 +25,7 @@ from worker.rulehost.protocol import (
     OUT_OF_MEMORY,
     EventPage,
     Loaded,
+    Parsed,
     Ready,
     Verdicts,
     pack_frame,
@@ -101,7 +102,7 @@ def serve(link: int, memory: mmap) -> None:
         sources = receive(asked, Decoder(Sources))
         if sources is None:
             return
-        bundle, problems = build(sources, note)
+        bundle, problems = build(sources, note, lambda fingerprints: send(link, Parsed(fingerprints)))
         infos, outcomes = (tuple(rule.info for rule in bundle.rules), tuple(rule.outcomes for rule in bundle.rules))
         send(link, Loaded(infos, outcomes, bundle.fingerprint, problems))
         gc.freeze()

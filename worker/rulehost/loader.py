@@ -23,6 +23,7 @@ from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import ENFORCE, Ask, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
 from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
+from worker.rulehost.fingerprints import fingerprint, identify_bundle, identify_rule, normalise, take_docstrings
 from worker.rulehost.validation import (
     Misread,
     Problem,
@@ -32,8 +33,6 @@ from worker.rulehost.validation import (
     check_source,
     find_channels,
     find_reads,
-    fingerprint,
-    normalise,
     read_signature,
 )
 
@@ -56,8 +55,9 @@ class _Parsed(Struct, frozen=True):
 
     file: str
     code: CodeType
-    bare: str
+    fingerprint: str
     lines: dict[str, int]
+    docs: dict[str, str]
     channels: dict[str, tuple[str, ...]]
     reads: frozenset[str]
 
@@ -129,14 +129,20 @@ def _read_files(paths: Iterable[Path]) -> dict[str, bytes]:
     return files
 
 
-def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) -> tuple[Bundle, tuple[Problem, ...]]:
+def build(
+    sources: Sources,
+    note: Callable[[int], None] = lambda _number: None,
+    tell: Callable[[dict[str, str]], None] = lambda _fingerprints: None,
+) -> tuple[Bundle, tuple[Problem, ...]]:
     """Run the files and check their rules; the bundle may only be used when there is no problem.
 
-    ``note`` is called with the number of each file before it is run.
+    ``tell`` is called with the fingerprint of each file's code before any of them is run, ``note`` with the number of
+    each file before that one is.
     """
     problems: list[Problem] = []
     runnable = [name for name in sources.files if name not in sources.deadly]
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
+    tell({name: one.fingerprint for name, one in parsed.items()})
     rules: list[LoadedRule] = []
     shared = [one for name, one in parsed.items() if is_neighbour(name)]
     with _make_importable(parsed, sources.files.keys() - parsed):
@@ -147,7 +153,7 @@ def build(sources: Sources, note: Callable[[int], None] = lambda _number: None) 
     problems += _find_duplicates(rules)
     # A broken neighbour is a problem of each file that imports it, and is reported once.
     distinct = tuple(dict.fromkeys(problems))
-    return Bundle(rules, fingerprint(*(f"{one.info.name} {one.info.fingerprint}" for one in rules))), distinct
+    return Bundle(rules, identify_bundle((one.info.name, one.info.fingerprint) for one in rules)), distinct
 
 
 def is_neighbour(name: str) -> bool:
@@ -162,6 +168,7 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
         tree = ast.parse(sources.files[name], file)
         neighbours = {f".{one.removesuffix('.py')}" for one in sources.files if is_neighbour(one)}
         found += (Problem(text, file, line) for text, line in check_source(tree, neighbours))
+        docs = take_docstrings(tree)
         code = compile(tree, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError) as problem:
         line = getattr(problem, "lineno", None) or 1
@@ -173,8 +180,8 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     lines = {node.name: node.lineno for node in functions}
     channels = {node.name: find_channels(node, tree) for node in functions}
-    bare = normalise(tree)  # what the code reads is told without its examples
-    return None if found else _Parsed(file, code, bare, lines, channels, find_reads(tree))
+    of_code = fingerprint(normalise(tree))  # what the code reads is told without its examples
+    return None if found else _Parsed(file, code, of_code, lines, docs, channels, find_reads(tree))
 
 
 @contextmanager
@@ -266,10 +273,10 @@ def _check_rule(
     function: Callable[..., Any], parsed: _Parsed, line: int, shared: Sequence[_Parsed]
 ) -> tuple[LoadedRule | None, list[str]]:
     """Check one function that is a rule, or should be one."""
-    mark, doc = read_mark(function), (function.__doc__ or "").strip()
+    mark, doc = read_mark(function), (function.__doc__ or parsed.docs.get(function.__name__, "")).strip()
     if mark is None:
         return None, ["it has examples but no @rule above them"]
-    signature, problems = _check_signature(function, mark)
+    signature, problems = _check_signature(function, mark, doc)
     info = RuleInfo(
         name=function.__name__,
         file=parsed.file,
@@ -282,17 +289,17 @@ def _check_rule(
         limit=mark.limit,
         priority=mark.priority,
         dispositions=mark.dispositions,
-        fingerprint=fingerprint(function.__name__, parsed.bare, *(one.bare for one in shared)),
+        fingerprint=identify_rule(function.__name__, parsed.fingerprint, [one.fingerprint for one in shared]),
         channels=parsed.channels.get(function.__name__, ()),
         reads=tuple(sorted(parsed.reads.union(*(one.reads for one in shared)))),
     )
     return (None if problems else LoadedRule(info, function)), problems
 
 
-def _check_signature(function: Callable[..., Any], mark: Mark) -> tuple[Signature, list[str]]:
+def _check_signature(function: Callable[..., Any], mark: Mark, doc: str) -> tuple[Signature, list[str]]:
     """Read a signature, and find what is wrong with it, with the docstring and with the mark."""
     problems = []
-    if not (function.__doc__ or "").strip():
+    if not doc:
         problems.append("it has no docstring; the first line becomes the reason of its actions")
     signature = Signature()
     try:

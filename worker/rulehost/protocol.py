@@ -1,9 +1,9 @@
 """The protocol between the daemon and a rule process: frames on a socket, and a note in shared memory.
 
 A frame is four bytes of length, then msgpack. The process says ``Ready``. The daemon sends ``Sources`` and receives
-``Loaded``; then it sends one ``EventPage`` after another and receives ``Verdicts``, in several frames if they are long.
-A process that hangs or dies writes its traceback to the same socket as bare text: its first four letters, read as a
-length, are far above ``ANSWER_LIMIT``.
+``Parsed`` and ``Loaded``; then it sends one ``EventPage`` after another and receives ``Verdicts``, in several frames if
+they are long. A process that hangs or dies writes its traceback to the same socket as bare text: its first four
+letters, read as a length, are far above ``ANSWER_LIMIT``.
 """
 
 from collections.abc import Iterator
@@ -46,6 +46,12 @@ class Ready(Struct, frozen=True):
     """The first frame of a process, before it has been given any rule: which walls stand around it."""
 
     standing: dict[Wall, str]
+
+
+class Parsed(Struct, frozen=True):
+    """By file: the fingerprint of its code, told before any of the files is run."""
+
+    fingerprints: dict[str, str]
 
 
 class Loaded(Struct, frozen=True, omit_defaults=True):

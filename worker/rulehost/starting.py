@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from worker.errors import SettingsError
 from worker.rulehost.loader import Sources, read
 from worker.rulehost.process import Child, Patience, Stopped
-from worker.rulehost.protocol import Loaded, Ready
+from worker.rulehost.protocol import Loaded, Parsed, Ready
 from worker.rulehost.validation import Problem
 from worker.rulehost.verdicts import Untrue, list_places, read_loaded
 from worker.walls import SANDBOXES, Sandbox, Standing, Wall, explain_missing, is_hidden
 
-_READY = Decoder(Ready)
+_READY, _PARSED = Decoder(Ready), Decoder(Parsed)
 
 
 class Launch(NamedTuple):
@@ -77,8 +77,10 @@ async def _load(child: Child, sources: Sources, launch: Launch) -> Started:
     standing = _READY.decode(frame).standing
     _require(launch.sandbox.required, standing)
     (frame,) = await child.ask(sources, patience)
+    parsed = _PARSED.decode(frame)  # no rule has run yet
+    (frame,) = await child.hear(patience)
     try:
-        return Started(child, read_loaded(frame, sources), standing)
+        return Started(child, read_loaded(frame, sources, parsed.fingerprints), standing)
     except Untrue as problem:
         raise child.blame(str(problem)) from problem
 

@@ -1,9 +1,8 @@
-"""Validation of rule files: what they may import, what signatures mean, and what a fingerprint covers."""
+"""Validation of rule files: what they may import, and what signatures mean."""
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from hashlib import sha256
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -252,31 +251,3 @@ def check_review(mark: Mark, signature: Signature) -> Iterator[str]:
 def _is_a(value: object, kind: type) -> bool:
     """Check a type that the annotation promises, without mypy taking the check for needless."""
     return isinstance(value, kind)
-
-
-class _Normaliser(ast.NodeTransformer):
-    """Removes docstrings and examples from the code of a file."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Remove a string that stands by itself, such as a docstring."""
-        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Remove the examples of a function, and go on inside it."""
-        node.decorator_list = [one for one in node.decorator_list if not _is_example(one)]
-        return self.generic_visit(node)
-
-
-def _is_example(decorator: ast.expr) -> bool:
-    """Return whether a decorator is ``@example(...)``."""
-    return isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "example"
-
-
-def normalise(tree: ast.Module) -> str:
-    """Write a file's code without docstrings, examples and line numbers; this changes the tree."""
-    return ast.dump(_Normaliser().visit(tree))
-
-
-def fingerprint(*parts: str) -> str:
-    """Hash all parts to 12 hexadecimal digits."""
-    return sha256("\0".join(parts).encode()).hexdigest()[:12]

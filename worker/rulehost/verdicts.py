@@ -16,6 +16,7 @@ from worker.language.models import DISPOSITION_OF, DISPOSITIONS, FACTS, TRIGGERS
 from worker.language.reading import HOSTILE, Unreadable, read
 from worker.language.rules import Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import ACTIONS_LIMIT, REASON_LIMIT, Event, Failure, Said, Skip, is_triggered
+from worker.rulehost.fingerprints import identify_bundle, identify_rule
 from worker.rulehost.loader import Sources, is_neighbour
 from worker.rulehost.protocol import Loaded, Verdicts
 from worker.rulehost.validation import LONGEST, READABLE, SHORTEST
@@ -163,8 +164,11 @@ def _is_name(text: str) -> bool:
     return 0 < len(text) <= NAME_LIMIT and text == escape(text, NAME_LIMIT)
 
 
-def read_loaded(frame: bytes, sources: Sources) -> Loaded:
-    """Return the result of loading; raise Untrue for rules that the sources cannot have."""
+def read_loaded(frame: bytes, sources: Sources, code: Mapping[str, str]) -> Loaded:
+    """Return the result of loading; raise Untrue for rules that the sources cannot have.
+
+    ``code`` is the fingerprint of each file's code, as it was told before the first file ran.
+    """
     try:
         loaded = _LOADED.decode(frame)
     except HOSTILE as problem:
@@ -177,7 +181,18 @@ def read_loaded(frame: bytes, sources: Sources) -> Loaded:
         _demand(rule.file in own and 0 < rule.line <= LINES, "a rule is in no file")
         for wrong in _find_impossible(rule):
             raise Untrue(f"a rule has an impossible {wrong}")
+    _check_fingerprints(loaded, code)
     return loaded
+
+
+def _check_fingerprints(loaded: Loaded, code: Mapping[str, str]) -> None:
+    """Raise Untrue unless each rule has the fingerprint of its code, and all together theirs."""
+    shared = [one for name, one in code.items() if is_neighbour(name)]
+    for rule in loaded.rules:
+        own = code.get(rule.file.rpartition("/")[2], "")
+        _demand(rule.fingerprint == identify_rule(rule.name, own, shared), "a rule has the fingerprint of other code")
+    together = identify_bundle((rule.name, rule.fingerprint) for rule in loaded.rules)
+    _demand(loaded.fingerprint == together, "the rules have the fingerprint of others")
 
 
 def _find_impossible(rule: RuleInfo) -> Iterator[str]:
