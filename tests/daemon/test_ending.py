@@ -17,7 +17,7 @@ from tests.daemon.bench import PATIENCE, TOKEN, Bench, until
 from tests.serving import passed_on
 from tests.test_notifiers import silence
 from worker.errors import StoreError
-from worker.sandbox import SandboxOptions, World
+from worker.ledger.records import NewRecord
 
 pytestmark = pytest.mark.slow  # it starts a server
 
@@ -44,11 +44,11 @@ async def test_it_is_not_ready_from_the_moment_it_is_asked_to_stop(bench: Bench)
 
 
 async def test_it_ends_in_time_although_a_channel_hangs(bench: Bench) -> None:
-    bench.world = World(now=bench.world.clock, options=SandboxOptions(integration="off"))
-    bench.world.arrive(25, "outbreak")
-    async with silence() as (address, _, came), bench.api():
-        async with bench.worker(WORKER_NOTIFY_SOC=address, WORKER_DRAIN="2s"):
-            await until(lambda: bool(came))
+    braked = NewRecord("braked", {"who": "worker", "in_lane": "block", "because": "it failed"})
+    async with silence() as (address, _, _), bench.api():
+        async with bench.worker(WORKER_NOTIFY_SOC=address, WORKER_DRAIN="2s") as app:
+            await until(lambda: app.check_readiness().ready)
+            await app.write(braked)
             begun = time.monotonic()
         assert time.monotonic() - begun < 2 + 1
 
