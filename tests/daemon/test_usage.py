@@ -1,10 +1,26 @@
 """Usage: a rule that may use a field is named when it has gone, however its code takes it."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import json
+from msgspec.structs import replace
 
 from tests.cells import each
+from tests.judging.test_presence import change
+from tests.reading import Room
 from tests.rule_files import rule_files
+from tests.support import Meddle
+from worker.api import Request, Response
 from worker.daemon.usage import find_users
+from worker.errors import ServerFault
+from worker.judging.facts import Facts
+from worker.judging.presence import describe_shape
+from worker.judging.watches import KINDS
+from worker.language.base import Noun
 from worker.rulehost.loader import load
 
 TAKES = '''
@@ -55,6 +71,12 @@ ASKS = """
         "Ask for no fact."
         return Move("JunkEmail")
 """
+ASKS_FOR = """
+    @rule
+    def {name}(message: Message, fact: {fact}) -> Move | None:
+        "Ask for a fact."
+        return Move("JunkEmail") if fact else None
+"""
 USED = {
     ("Detection", "links"): True,
     ("Detection", "headers"): False,
@@ -69,3 +91,61 @@ USED = {
 def test_a_rule_uses_what_it_takes_from_the_facts_that_it_asks_for(fact: str, path: str, tmp_path: Path) -> None:
     rules = [rule.info for rule in load(rule_files(tmp_path, asks=ASKS)).rules]
     assert find_users(rules, fact, path) == (("asks",) if USED[fact, path] else ())
+
+
+LISTS = {
+    "AccountDomain": "domains",
+    "AllowPolicy": "allow_policies",
+    "TrustedDomain": "trusted_domains",
+    "Registrant": "impersonation_registry",
+}
+ENTRIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("allow_policies", {"pattern": "a.example", "pattern_type": "DOMAIN", "is_acceptable_sender": True}),
+    ("allow_policies", {"pattern": "b.example", "pattern_type": "DOMAIN", "is_trusted_sender": True}),
+    ("trusted_domains", {"pattern": "c.example", "is_regex": False, "is_recent": True}),
+    ("trusted_domains", {"pattern": "d[.]example", "is_regex": True, "is_recent": True}),
+    ("impersonation_registry", {"name": "Eve", "email": "eve@corp.example", "is_email_regex": False}),
+    ("impersonation_registry", {"name": "Max", "email": "m.*@corp[.]example", "is_email_regex": True}),
+)
+FACTS_OF_LISTS = {"Policies": Facts.policies, "Registry": Facts.registry}
+
+
+def without(name: str, field: str, how: str) -> Meddle:
+    """Let all entries of a list lack a field."""
+
+    def meddle(request: Request, answer: Response) -> Response:
+        if not request.path.endswith(name):
+            return answer
+        body = json.decode(answer.body)
+        body["result"] = [change(entry, field, how) for entry in body["result"] if field in entry]
+        return replace(answer, body=json.encode(body))
+
+    return meddle
+
+
+async def find_changed(room: Room, whole: Mapping[str, Noun]) -> set[str]:
+    """Return the facts that say something else than they did, and are no fault either."""
+    changed = set[str]()
+    for fact, ask in FACTS_OF_LISTS.items():
+        with suppress(ServerFault):
+            changed |= {fact} if await ask(Facts(room.client, room.clock)) != whole[fact] else set()
+    return changed
+
+
+@pytest.mark.slow
+@each("kind", LISTS)
+@each("how", ["renamed", "absent", "null"])
+async def test_whatever_changes_a_fact_that_is_made_of_lists_is_needed_by_who_asks_for_it(
+    kind: str, how: str, tmp_path: Path
+) -> None:
+    asking = {fact.lower(): ASKS_FOR.format(name=fact.lower(), fact=fact) for fact in FACTS_OF_LISTS}
+    rules = [rule.info for rule in load(rule_files(tmp_path, **asking)).rules]
+    room, silent = Room(), []
+    for name, entry in ENTRIES:
+        room.world.add_entry(name, **{"is_exempt_recipient": True} | entry if "allow" in name else entry)
+    whole = {fact: await ask(Facts(room.client, room.clock)) for fact, ask in FACTS_OF_LISTS.items()}
+    for path, field in describe_shape(KINDS[kind]).written.items():
+        room.meddle = without(LISTS[kind], field, how)
+        users = find_users(rules, kind, path)
+        silent += [(field, fact) for fact in await find_changed(room, whole) if fact.lower() not in users]
+    assert silent == []
