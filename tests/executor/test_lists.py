@@ -133,7 +133,6 @@ def test_a_removal_is_not_done_while_the_list_lacks_what_says_whose_its_entries_
         ("worker E1 lookalike", True),
         ("worker E1 lookalike, kept by ada", False),
         ("worker E2 lookalike", False),
-        ("", False),
     ],
 )
 def test_an_edited_comment_means_that_somebody_adopted_it(kind: Kind, comments: str, *, owned: bool) -> None:
@@ -144,6 +143,19 @@ def test_an_edited_comment_means_that_somebody_adopted_it(kind: Kind, comments: 
     assert (own.remote, own.adopted, "adopted" in own.why) == (("L1", False, False) if owned else ("", True, True))
     nobodys = find_own(kind.taken(), ListReading(T, (line,)), ())
     assert (nobodys.remote, nobodys.why) == ("", "there is no list entry of ours (any more)")
+
+
+@each_list
+def test_without_a_comment_nobody_says_whose_a_list_entry_is(kind: Kind) -> None:
+    made, listed = kind.made(state="done", remote="L1", id="E0"), ListReading(T + 500, (kind.listed(""),))
+    unknown = "has no comment (any more), so whose it is cannot be known"
+    own = find_own(kind.taken(), listed, (made,))
+    assert (own.remote, unknown in own.why) == ("", True)
+    assert unknown in no_addition(kind.made(state="ready"), listed, Policies(), (made,))
+    assert "not this worker's" in no_addition(kind.made(state="ready"), listed, Policies(), ())
+    sent, unsure = (judge_adding(kind.made(state=state), listed, SETTLE) for state in ("sent", "unsure"))
+    assert (sent and (sent.state, unknown in sent.said)) == ("waiting", True)
+    assert state_of(unsure) == "moot"
 
 
 @each_list

@@ -45,6 +45,7 @@ ADDRESS = 2
 """Parts of an address around its @; nothing else has as many."""
 IDENTITY = frozenset({"id", "comments", "pattern_type"})
 """Fields that tell what a list entry stands for and whose it is."""
+UNOWNED = "but has no comment (any more), so whose it is cannot be known"
 ListLine = BlockedSender | AllowPolicy | TrustedDomain
 
 
@@ -73,7 +74,7 @@ class OwnLine(Struct, frozen=True, kw_only=True):
     remote: str = ""
     why: str = ""
     adopted: bool = False
-    """A person has made it theirs."""
+    """A person has made it theirs, or may have."""
 
 
 class Opposition(NamedTuple):
@@ -124,6 +125,14 @@ def owner(line: ListLine, ours: Sequence[Entry]) -> Entry | None:
     return None
 
 
+def say_whose(line: ListLine, ours: Sequence[Entry]) -> str:
+    """Say whose a list entry is, in a clause; of what we may have made, only its comment tells."""
+    if owner(line, ours):
+        return "which is ours"
+    may_be_ours = not line.comments and any(isinstance(entry.action, Adding) for entry in ours)
+    return UNOWNED if may_be_ours else "which is not this worker's"
+
+
 def shows_ours(listed: ListReading, ours: Sequence[Entry]) -> bool:
     """Tell whether a list shows an entry that we made; without any comment, it is known by its id alone."""
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
@@ -146,8 +155,7 @@ def no_addition(entry: Entry, listed: ListReading, policies: Policies, ours: Seq
     if why := _never(entry.lane == "block", entry.target.partition(":")[2], policies):
         return why
     if line := _standing(entry.target, listed, ours):
-        whose = "ours" if owner(line, ours) else "not this worker's"
-        return f"listed already as entry {line.id}, which is {whose}"
+        return f"listed already as entry {line.id}, {say_whose(line, ours)}"
     return ""
 
 
@@ -211,6 +219,9 @@ def find_own(entry: Entry, listed: ListReading, ours: Sequence[Entry]) -> OwnLin
         if owner(line, ours):
             return OwnLine(remote=line.id)
     made = {one.remote for one in ours if isinstance(one.action, Adding)}
-    if any(line.id in made and "comments" not in (*line.unread, *line.mended) for line in equal):
+    known = [line for line in equal if line.id in made and "comments" not in (*line.unread, *line.mended)]
+    if any(not line.comments for line in known):
+        return OwnLine(why=f"entry {known[0].id} was made by this worker, {UNOWNED}: never removed", adopted=True)
+    if known:
         return OwnLine(why="a person changed its comment and so adopted it: never removed", adopted=True)
     return OwnLine(why="there is no list entry of ours (any more)")

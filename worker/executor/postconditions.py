@@ -15,7 +15,7 @@ from worker.executor.action_log import (
     time_of,
     went_well,
 )
-from worker.executor.lists import ListReading, mark, pattern_of, shows_ours
+from worker.executor.lists import UNOWNED, ListReading, mark, pattern_of, say_whose, shows_ours
 from worker.judging.reviews import LONGEST_ID, accept, find_request, give_up, give_up_time, judge_request
 from worker.language.actions import Move, Reclassify, Release
 from worker.language.models import Submission
@@ -29,6 +29,7 @@ LISTED_BY = 86400.0
 SILENT = "for a day the API gave no usable answer about this message: check it in the dashboard"
 MOVED = "a read after the request shows that this message was moved; the request named the folder"
 NEVER_LISTED = "never listed"
+LOOK = "check it in the dashboard"
 REQUESTS = frozenset({"RECLASSIFY", "SUBMISSION"})
 """Operations of an action log that ask for another verdict."""
 
@@ -144,7 +145,10 @@ def judge_adding(entry: Entry, listed: ListReading, settle: float) -> Outcome | 
         return shown
     equal = [one for one in listed.entries if pattern_of(one) == entry.target]
     if equal and listed.whole and listed.at >= deadline(entry, settle):
-        return _outcome(entry, "moot", "seen", f"listed already as entry {equal[0].id}, which is not this worker's")
+        if entry.state == "sent" and not equal[0].comments:
+            return _outcome(entry, "waiting", "seen", f"entry {equal[0].id} has this pattern, {UNOWNED}: {LOOK}")
+        whose = say_whose(equal[0], (entry,))
+        return _outcome(entry, "moot", "seen", f"listed already as entry {equal[0].id}, {whose}")
     return _not_there(entry, listed, settle, "the list does not show it")
 
 
@@ -204,7 +208,7 @@ def _not_there(entry: Entry, found: ListReading | TeamSubmissions, settle: float
         return again(entry, why) if found.at >= deadline(entry, settle) else None
     if found.at < latest_arrival(entry) + LISTED_BY:
         return None
-    return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: check it in the dashboard")
+    return _outcome(entry, "waiting", "seen", f"{why}, and a part of it cannot be read: {LOOK}")
 
 
 def judge_notice(entry: Entry) -> Outcome:
