@@ -13,7 +13,7 @@ from tests.cells import each
 from tests.judging.test_presence import change
 from tests.reading import Room
 from tests.rule_files import rule_files
-from tests.support import Meddle
+from tests.support import Meddle, open_mail
 from worker.api import Request, Response
 from worker.daemon.usage import find_users
 from worker.errors import ServerFault
@@ -128,7 +128,7 @@ async def find_changed(room: Room, whole: Mapping[str, Noun]) -> set[str]:
     changed = set[str]()
     for fact, ask in FACTS_OF_LISTS.items():
         with suppress(ServerFault):
-            changed |= {fact} if await ask(Facts(room.client, room.clock)) != whole[fact] else set()
+            changed |= {fact} if await ask(Facts(room.client, room.clock, open_mail)) != whole[fact] else set()
     return changed
 
 
@@ -143,7 +143,7 @@ async def test_whatever_changes_a_fact_that_is_made_of_lists_is_needed_by_who_as
     room, silent = Room(), []
     for name, entry in ENTRIES:
         room.world.add_entry(name, **{"is_exempt_recipient": True} | entry if "allow" in name else entry)
-    whole = {fact: await ask(Facts(room.client, room.clock)) for fact, ask in FACTS_OF_LISTS.items()}
+    whole = {fact: await ask(Facts(room.client, room.clock, open_mail)) for fact, ask in FACTS_OF_LISTS.items()}
     for path, field in describe_shape(KINDS[kind]).written.items():
         room.meddle = without(LISTS[kind], field, how)
         users = find_users(rules, kind, path)
