@@ -21,6 +21,7 @@ from worker import (
 )
 from worker.ledger.entries import DENIED, Answered, Entry, Outcome, Proof, Question, Review
 from worker.ledger.ledger import open_ledger
+from worker.ledger.records import NewRecord
 from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
 
 DAY = 86_400.0
@@ -67,7 +68,12 @@ async def _let_time_pass(desk: Desk) -> None:
 
 
 async def _enter_pages(desk: Desk) -> None:
-    """Every action is wanted, a rule fails, a record cannot be read; one gap is closed, and one is left."""
+    """Every action is wanted, a rule fails, a record cannot be read; one gap is closed, and one is left.
+
+    For a while all mailboxes refuse what is to be done.
+    """
+    said = {"in_lane": "placement", "because": "20 mailboxes in a row refused"}
+    await desk.ledger.write(ME, [NewRecord("circuit opened", said), NewRecord("circuit closed", said)], T0)
     drafts = tuple(desk.draft(action, "all", state="observed", mode=OBSERVE, subject="hi") for action in EVERY_ACTION)
     mishap = Mishap(rule="r", fingerprint="f", cause="c/1", problem="KeyError: 'x'", raw=b"{}")
     broken = tuple(Broken(f"{{{name}".encode(), "cut", id=name) for name in ("read", "left", "closed", "tried"))

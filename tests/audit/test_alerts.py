@@ -34,13 +34,13 @@ class Office:
         return [msgspec.json.decode(line) for line in self.stream.getvalue().splitlines()]
 
 
-async def test_a_brake_is_told_unless_a_person_put_it_on() -> None:
+async def test_mailboxes_that_all_refuse_are_told_and_a_brake_of_a_person_is_not() -> None:
     office = Office()
     await office.take("braked", who="ada", in_lane="placement", because="enough")
     assert (office.logged(), office.notices) == ([], [])
-    await office.take("braked", who="worker", in_lane="placement", because="failed 20 times in a row")
-    assert [line["event"] for line in office.logged()] == ["a lane braked itself"]
-    assert "worker brake off --lane placement" in office.notices[0]
+    await office.take("circuit opened", in_lane="placement", because="20 mailboxes in a row refused")
+    assert [line["event"] for line in office.logged()] == ["mail is not moved"]
+    assert "20 mailboxes in a row refused" in office.notices[0]
 
 
 async def test_drift_is_told_each_time_and_counted() -> None:

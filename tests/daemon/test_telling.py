@@ -22,15 +22,16 @@ FAILS = '''
 '''
 
 
-async def test_a_lane_that_braked_itself_is_logged_and_every_channel_is_told(bench: Bench) -> None:
+async def test_mailboxes_that_all_refuse_are_logged_and_every_channel_is_told(bench: Bench) -> None:
     bench.world = Account(now=bench.world.clock, options=SandboxOptions(integration="off"))
-    bench.world.arrive(25, "outbreak")
+    for number in range(25):
+        bench.world.add_message(client_recipients=[f"user{number}@corp.example"])
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="log://"):
         await until(lambda: any(told["event"] == "notice" for told in bench.told()))
-    (said,) = [told for told in bench.told() if told["event"] == "a lane braked itself"]
-    assert (said["lane"], said["level"]) == ("placement", "error")
+    (said,) = [told for told in bench.told() if told["event"] == "mail is not moved"]
+    assert said["level"] == "error"
     (notice,) = [told for told in bench.told() if told["event"] == "notice"]
-    assert "worker brake off --lane placement" in notice["text"]
+    assert "25 mailboxes in a row refused" in notice["text"]
 
 
 async def test_a_limit_that_is_spent_is_logged_once_and_what_is_beyond_it_is_announced(bench: Bench) -> None:

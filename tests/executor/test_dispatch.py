@@ -83,7 +83,7 @@ async def test_a_request_that_is_wrong_for_all_does_not_spend_the_budget() -> No
     assert 0 < Counter(await desk.states())["failed"] < 20
     assert "no integration" in desk.executor.problems["move"]
     await desk.run(120)
-    assert [brake.lane for brake in await desk.ledger.brakes(ACCOUNT)] == ["placement"]
+    assert Counter(await desk.states())["ready"] > 450
     assert desk.world.requests["POST investigate/move"]["400"] <= 60
 
 

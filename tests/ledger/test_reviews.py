@@ -7,7 +7,6 @@ from tests.ledger.desk import ME, T0, Desk, standing
 from worker.language.actions import Notify, Reclassify, Release
 from worker.language.rules import APPROVE
 from worker.ledger.entries import DENIED, Entry, Outcome, Review, State
-from worker.ledger.settling import IN_A_ROW
 
 SPAM, CLEAN = Reclassify("SPAM"), Reclassify("NONE")
 SOC, TEAM = Notify("soc"), Notify("team")
@@ -142,11 +141,11 @@ async def test_what_was_asked_for_and_is_not_decided_is_not_asked_for_again() ->
 @pytest.mark.parametrize("review", sorted(DENIED))
 async def test_what_cloudflare_does_not_grant_fails_and_brakes_nothing(review: Review) -> None:
     desk = Desk()
-    for number in range(IN_A_ROW + 1):
+    for number in range(21):
         await decide(desk, await asked(desk, message=f"m{number}"), review)
     assert {one.state for one in await desk.ledger.entries(ME)} == {"failed"}
     assert await desk.ledger.brakes(ME) == ()
-    assert await desk.ledger.counts(ME) == {"Reclassify": {review: IN_A_ROW + 1}}
+    assert await desk.ledger.counts(ME) == {"Reclassify": {review: 21}}
 
 
 async def test_a_decision_lets_an_equal_wish_be_moot_only_if_it_was_granted() -> None:

@@ -14,7 +14,6 @@ from worker.language.actions import (
     AllowSender,
     BlockSender,
     Disallow,
-    Notify,
     Reclassify,
     Release,
     TrustDomain,
@@ -330,71 +329,6 @@ async def test_a_block_waits_behind_an_unblock_that_is_under_way() -> None:
     await desk.answer(end)
     await desk.settle(end)
     assert await desk.state(again) == "ready"
-
-
-async def fail(desk: Desk, number: int, said: str, fault: str = "no integration") -> None:
-    entry = await desk.wish(message=f"m{number}")
-    await desk.claim(entry)
-    await desk.answer(entry, "failed", said, fault=fault)
-
-
-async def test_a_lane_that_fails_often_in_a_row_for_one_reason_is_braked() -> None:
-    desk = Desk()
-    for number in range(19):
-        await fail(desk, number, f"message m{number} of a@b: no integration")
-    assert await desk.ledger.brakes(ME) == ()
-    await fail(desk, 19, "message m19 of c@d: no integration")
-    brake = (await desk.ledger.brakes(ME))[0]
-    assert (brake.lane, brake.who) == ("placement", "worker")
-    assert "no integration" in brake.because
-    assert (await desk.verbs())[-1] == "braked"
-
-
-@pytest.mark.slow
-async def test_a_lane_is_braked_once() -> None:
-    desk = Desk()
-    entries = [await desk.wish(message=f"m{number}") for number in range(40)]
-    await desk.claim(*entries)
-    for entry in entries:
-        await desk.answer(entry, "failed", "no integration", fault="no integration")
-    assert (await desk.verbs()).count("braked") == 1
-
-
-@pytest.mark.slow
-async def test_entries_that_were_refused_each_on_its_own_brake_nothing() -> None:
-    desk = Desk()
-    for number in range(40):
-        await fail(desk, number, "the pattern is not valid", fault="")
-    assert await desk.ledger.brakes(ME) == ()
-    for number in range(20):
-        await fail(desk, 100 + number, "the pattern is not valid", fault="")
-        await fail(desk, 200 + number, "no permission", fault="no permission")
-    assert [brake.lane for brake in await desk.ledger.brakes(ME)] == ["placement"]
-    await desk.ledger.order(ME, "unbrake", "lane:placement", "ann", "mended", T0)
-    await desk.ledger.take_orders(ME, T0)
-    await fail(desk, 300, "the pattern is not valid", fault="")
-    assert await desk.ledger.brakes(ME) == ()
-
-
-@pytest.mark.slow
-async def test_failures_for_several_reasons_brake_nothing() -> None:
-    desk = Desk()
-    for number in range(25):
-        await fail(desk, number, "it is refused", fault=("no integration", "no permission")[number % 2])
-    assert await desk.ledger.brakes(ME) == ()
-
-
-@pytest.mark.slow
-async def test_notices_that_fail_for_several_reasons_brake_nothing() -> None:
-    desk = Desk()
-    for number in range(20):
-        notice = await desk.wish(Notify("soc"), f"m{number}", item=f"i{number}")
-        while (await desk.now_of(notice)).state == "ready":
-            await desk.claim(notice)
-            await desk.answer(notice, "unsure", fault=("soc ConnectError", "soc Refused")[number % 2])
-            await desk.settle(notice, "ready")
-        assert await desk.state(notice) == "failed"
-    assert await desk.ledger.brakes(ME) == ()
 
 
 async def test_a_clear_answer_to_a_second_attempt_takes_the_place_of_an_unclear_one() -> None:

@@ -36,14 +36,13 @@ class AuditRecord(msgspec.Struct, frozen=True):
     rules: tuple[tuple[str, ...], ...] = ()
     """Name and fingerprint of each."""
     who: str = ""
-    in_lane: str = ""
     because: str = ""
     why: str = ""
     said: str = ""
 
 
 class Alerts:
-    """Alerts people when a lane brakes itself, a proof is contradicted, a rule fails, or a limit is spent.
+    """Alerts people when all mailboxes refuse, a proof is contradicted, a rule fails, or a limit is spent.
 
     So they are when a record cannot be read, or has an unknown verdict: of each, once an hour for each source.
     """
@@ -56,7 +55,7 @@ class Alerts:
         self._spent: set[str] = set()
         self._unread: dict[tuple[str, str, bool], str] = {}
         self._tell: dict[str, Callable[[AuditRecord], None]] = {
-            "braked": self._tell_brake,
+            "circuit opened": self._tell_circuit,
             "drift": self._tell_drift,
             "rule failed": self._tell_failing_rule,
             "postponed": self._tell_spent_limit,
@@ -91,14 +90,12 @@ class Alerts:
         for waiting in self._notices.values():
             waiting.append(text)
 
-    def _tell_brake(self, record: AuditRecord) -> None:
-        """Alert when a lane has braked itself; a person knows of their own brakes."""
-        if record.who != "worker":
-            return
-        self._log.error("a lane braked itself", account=record.account, lane=record.in_lane, because=record.because)
+    def _tell_circuit(self, record: AuditRecord) -> None:
+        """Alert when all mailboxes refuse."""
+        self._log.error("mail is not moved", account=record.account, because=record.because)
         self._notify(
-            f"{record.account}: the worker stopped acting in the lane {record.in_lane}: {record.because}; "
-            f"fix that, then run worker brake off --lane {record.in_lane}"
+            f"{record.account}: mail is not moved, and goes on waiting: {record.because}; look at the integration in "
+            "Cloudflare's dashboard"
         )
 
     def _tell_drift(self, record: AuditRecord) -> None:

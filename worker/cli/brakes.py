@@ -35,8 +35,8 @@ def brake(
     """Stop all actions at once, or those of one rule or lane.
 
     Use it when the worker does the wrong thing. Reading and judging go on and nothing is lost: actions stay ready until
-    the brake is released with the same option. The worker itself brakes a lane after twenty failures in a row for one
-    reason. Releasing a brake that is not on ends with 1 and lists the brakes that are.
+    the brake is released with the same option. Releasing a brake that is not on ends with 1 and lists the
+    brakes that are.
 
     Example: worker brake on --because "wrong mails are moved"
     """

@@ -21,8 +21,19 @@ from worker.errors import (
     WorkerError,
 )
 from worker.executor.action_log import kind_of_failure
+from worker.executor.circuit import PROBE_EVERY, Circuit
 from worker.executor.deferral import Deferral
-from worker.executor.handlers import HANDLERS, NOTICES, Handler, Reply, Resources, answer_all, batches, find_handler
+from worker.executor.handlers import (
+    HANDLERS,
+    MOVES,
+    NOTICES,
+    Handler,
+    Reply,
+    Resources,
+    answer_all,
+    batches,
+    find_handler,
+)
 from worker.executor.hooks import Hooks
 from worker.executor.notices import describe_end
 from worker.executor.observer import TargetObserver
@@ -31,6 +42,7 @@ from worker.executor.verifier import Verifier
 from worker.judging.services import AccountServices, Timing
 from worker.ledger.cascade import is_end
 from worker.ledger.entries import FINAL, FRESH, Answered, Claim, Entry, is_accepted
+from worker.ledger.records import NewRecord
 from worker.ledger.values import EventKey
 
 KINDS = {handler: [kind.__name__ for kind in HANDLERS if HANDLERS[kind] is handler] for handler in HANDLERS.values()}
@@ -67,6 +79,7 @@ class Dispatcher:
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}
         self._deferral = Deferral(services.clock)
+        self._circuit = Circuit(services.clock)
         self.stopping = False
         self.began = inf
         """Since when this process follows the account, in API time: what is older had been waiting for it."""
@@ -104,7 +117,15 @@ class Dispatcher:
                 by_handler.setdefault(handler, []).append(entry)
         self._forgive({handler.queue for handler in (*but, *map(find_handler, waiting))})
         ready = {handler: self._take_full_batches(handler, entries) for handler, entries in by_handler.items()}
-        return {handler: entries[: handler.round] for handler, entries in ready.items() if entries}
+        chosen = {handler: self._leave_refused(handler, entries) for handler, entries in ready.items()}
+        return {handler: entries[: handler.round] for handler, entries in chosen.items() if entries}
+
+    def _leave_refused(self, handler: Handler, entries: list[Entry]) -> list[Entry]:
+        """Leave out what is not tried while all mailboxes refuse."""
+        chosen = self._circuit.choose(entries) if handler is MOVES else entries
+        if entries and not chosen:
+            self._deferral.put_off(self._circuit.next_probe)
+        return chosen
 
     def _forgive(self, busy: Container[str]) -> None:
         """Drop the problem of a queue of which nothing is left that could have it."""
@@ -182,6 +203,8 @@ class Dispatcher:
                 told = await self._summarise_outcomes(handler, claimed)
                 await self._deliver(handler, [_with(entry, prepared.remotes, told) for entry in claimed])
             moved += len(claims)
+            if handler is MOVES and self._circuit.is_open:
+                break
         return moved
 
     async def _summarise_outcomes(self, handler: Handler, notices: Sequence[Entry]) -> dict[str, str]:
@@ -208,7 +231,7 @@ class Dispatcher:
                         parts += [part[len(part) // 2 :], part[: len(part) // 2]]
                         if refusals < REFUSALS:
                             continue
-                        why, next_at = str(refusal), self._pause(handler, refusal)
+                        why, next_at = await self._give_way(handler, refusal)
                         return
                     # Whoever sends mail chooses which senders are listed: that words are refused is no failing lane.
                     fault = "" if part[0].action.list_name else fault_of(refusal)
@@ -228,13 +251,43 @@ class Dispatcher:
                     await self._write(handler, part, reply)
                     raise
                 refusals = 0 if reply.answers[0].state == "sent" else refusals
-                await self._write(handler, part, reply)
+                await self._write(handler, part, await self._weigh(part, reply) if handler is MOVES else reply)
         finally:
             rest = [entry for part in parts for entry in part]
             if rest:  # provably not carried out: no byte of these has left
                 await self._write(
                     handler, rest, Reply(answer_all(self._resources, rest, "ready", why, next_at=next_at))
                 )
+
+    async def _give_way(self, handler: Handler, refusal: WorkerError) -> tuple[str, float]:
+        """Leave a kind alone that is refused as a whole; return why, and until when."""
+        if handler is MOVES:
+            before = self._circuit.is_open
+            self._circuit.open(f"{REFUSALS} requests in a row were refused", str(refusal))
+            await self._record_circuit(before)
+        return str(refusal), self._pause(handler, refusal)
+
+    async def _weigh(self, moves: Sequence[Entry], reply: Reply) -> Reply:
+        """Note what mailboxes answered; while all of them refuse, what was refused is put off and not given up."""
+        answer, before = reply.answers[0], self._circuit.is_open
+        if answer.state == "sent" and not answer.why:
+            self._circuit.note_success(moves)
+        elif answer.state == "failed":
+            self._circuit.note_refusal(moves, answer.said)
+        await self._record_circuit(before)
+        if answer.state != "failed" or not self._circuit.is_open:
+            return reply
+        self.problems[MOVES.queue] = self._circuit.why
+        again = self._clock.now() + PROBE_EVERY
+        return Reply(answer_all(self._resources, moves, "ready", self._circuit.why, next_at=again))
+
+    async def _record_circuit(self, was_open: bool) -> None:  # noqa: FBT001 (what it was before)
+        """Record when mail is not moved any more, and when it is again."""
+        if self._circuit.is_open == was_open:
+            return
+        said = {"in_lane": "placement", "because": self._circuit.why}
+        record = NewRecord("circuit closed", said) if was_open else NewRecord("circuit opened", said)
+        await self._ledger.write(self._account, [record], self._clock.now())
 
     async def _write(self, handler: Handler, entries: Sequence[Entry], reply: Reply) -> None:
         """Write down what came of sending, whatever happens meanwhile."""

@@ -41,6 +41,8 @@ Verb = Literal[
     "ordered",
     "braked",
     "unbraked",
+    "circuit opened",
+    "circuit closed",
     "abandoned",
     "rule failed",
     "broken record",

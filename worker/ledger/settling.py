@@ -15,26 +15,21 @@ from worker.ledger.values import Spent
 
 LOOKED_AT = frozenset({"ready", "sent", "unsure"})
 """States of which a look may say something."""
-IN_A_ROW = 20
-"""Failures of one lane for one reason after which the lane is braked."""
 
 
 def answer(work: UnitOfWork, answers: Sequence[Answered], spent: Spent) -> None:
     """Write down what the API answered; raise LeaseLost when an entry was taken over by another process."""
     by_id = {answered.id: answered for answered in answers}
-    moved = []
     for entry in work.fetch(by_id):
         if entry.state == "claimed" and entry.owner != work.mint.owner:
             raise LeaseLost(f"entry {entry.id} was taken over by another worker; its answer is left to that one")
-        moved.append(_answer(work, entry, by_id[entry.id]))
-    _brake_failing(work, moved)
+        _answer(work, entry, by_id[entry.id])
     keep_spent(work.conn, work.account, spent, work.now)
 
 
 def settle(work: UnitOfWork, outcomes: Sequence[Outcome]) -> None:
     """Write down what looks have shown; an outcome of the same state only says when to look again."""
     by_id = {outcome.id: outcome for outcome in outcomes}
-    moved = []
     for entry in work.fetch(by_id):
         outcome = by_id[entry.id]
         if entry.state not in LOOKED_AT:  # it has ended since that look, by what its answer said
@@ -42,8 +37,7 @@ def settle(work: UnitOfWork, outcomes: Sequence[Outcome]) -> None:
         if outcome.state == entry.state and outcome.review in {"", entry.review}:
             work.touch(replace(entry, next_at=outcome.next_at))
         else:
-            moved.append(_settle(work, entry, outcome))
-    _brake_failing(work, moved)
+            _settle(work, entry, outcome)
 
 
 def abandon(work: UnitOfWork, reached_by: float) -> int:
@@ -120,23 +114,6 @@ def _settle(work: UnitOfWork, entry: Entry, outcome: Outcome) -> Entry:
 def _tried_too_often(entry: Entry, outcome: Outcome) -> str:
     """Return the fault of an entry that is not tried again: by what its last attempt failed, or what was not shown."""
     return f"tried too often: {entry.fault or outcome.fault or 'not shown'}"
-
-
-def _brake_failing(work: UnitOfWork, moved: Iterable[Entry]) -> None:
-    """Brake each lane whose last entries all failed by one fault; what says nothing about its lane does not count.
-
-    Whoever sends mail chooses which senders are blocked: words that are refused must not stop a lane.
-    """
-    work.flush()
-    failed = (entry for entry in moved if entry.state == "failed" and entry.fault)
-    for lane in sorted({entry.lane for entry in failed}):
-        counts = (entries.c.state == "done") | ((entries.c.state == "failed") & (entries.c.fault != ""))
-        query = select(entries.c.state, entries.c.fault, entries.c.said)
-        query = query.where(entries.c.account == work.account, entries.c.lane == lane, counts)
-        query = query.order_by(entries.c.settled_at.desc(), entries.c.id.desc()).limit(IN_A_ROW)
-        last = work.conn.execute(query).all()
-        if len(last) == IN_A_ROW and len({(row.state, row.fault) for row in last}) == 1:
-            put_brake(work, "", lane, "worker", f"failed {IN_A_ROW} times in a row: {last[0].said}")
 
 
 def put_brake(work: UnitOfWork, rule: str, lane: str, who: str, because: str) -> None:

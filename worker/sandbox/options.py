@@ -42,6 +42,7 @@ class SandboxOptions(Struct, frozen=True):
     phishguard: bool = True
     unsubscribed: Literal["403", "empty"] = "403"  # reports in an account without PhishGuard
     integration: Literal["on", "off", "refused"] = "on"  # without it moves fail one by one, or are refused as a whole
+    out_of_reach: tuple[str, ...] = ()  # mailboxes that the integration does not reach
     precedence: Literal["block", "allow"] = "block"  # which of two entries wins that both match a message
     auto_moves: tuple[tuple[str, str], ...] = ()  # (disposition, folder) that Cloudflare moves after delivery
     auto_move_after: float = 60.0

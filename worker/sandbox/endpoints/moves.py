@@ -11,6 +11,7 @@ from worker.sandbox.account.mail import (
     DESTINATIONS,
     DONE,
     NO_INTEGRATION,
+    NO_MAILBOX,
     NO_SOFT_DELETE,
     NOT_FOUND,
     NOT_HELD,
@@ -89,7 +90,8 @@ def move(account: AccountState, call: Call, mail: Mail, destination: str, only: 
     """
     before, everybody = mail.now, mail.read_fixed().client_recipients
     tried = only or everybody
-    statuses = {one: _find_hindrance(account, mail, destination) or _draw_luck(account) for one in tried}
+    hindrance = _find_hindrance(account, mail, destination)
+    statuses = {one: hindrance or _find_in_reach(account, one) or _draw_luck(account) for one in tried}
     log = tuple(log_entry("MOVE", call.now, status, call.by, destination) for status in statuses.values())
     came = {"moved" if status == DONE else "move_failed" for status in statuses.values()}
     delivery = tuple(sorted(came | {"moved"} if len(tried) < len(everybody) else came))
@@ -113,6 +115,10 @@ def _find_hindrance(account: AccountState, mail: Mail, destination: str) -> str 
     if account.options.google and destination == "RecoverableItemsDeletions":
         return NO_SOFT_DELETE
     return NOT_FOUND if mail.now.folder == PURGED else None
+
+
+def _find_in_reach(account: AccountState, mailbox: str) -> str | None:
+    return NO_MAILBOX if mailbox in account.options.out_of_reach else None
 
 
 def _draw_luck(account: AccountState) -> str:
