@@ -16,7 +16,7 @@ from worker.judging.people import People, read_people
 from worker.judging.refusals import address, refuse
 from worker.judging.waiting import split
 from worker.language.actions import BlockSender, Keep
-from worker.language.models import Report, Submission
+from worker.language.models import URGENT, Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
 from worker.ledger.doubts import BlockDoubt, find_doubt
@@ -31,7 +31,6 @@ HOURLY = 3600.0
 GIVEN_UP = 86400.0
 PATIENCE = 300.0
 """Seconds for which what is wanted of malicious mail waits for rules that cannot answer yet."""
-URGENT = frozenset({"MALICIOUS", "MALICIOUS-BEC"})
 NAMING: dict[str, type[Report | Submission]] = {"Report": Report, "Submission": Submission}
 """Events that name a message without being one."""
 NAMED = "needs the message it names"

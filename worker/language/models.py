@@ -31,6 +31,9 @@ Destination = Literal["Inbox", "JunkEmail", "DeletedItems", "RecoverableItemsDel
 PatternType = Literal["EMAIL", "DOMAIN", "IP"]
 
 DISPOSITIONS: tuple[str, ...] = get_args(Disposition)
+"""The worst first."""
+URGENT = frozenset({"MALICIOUS", "MALICIOUS-BEC"})
+"""Verdicts on mail that does harm while it waits."""
 
 
 class Validation(Noun, frozen=True, kw_only=True):

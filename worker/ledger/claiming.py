@@ -144,7 +144,10 @@ def next_look(conn: Connection, account: str) -> float | None:
 
 
 def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:
-    """Claim entries in key order; what may not be carried out now waits for a person, or stays as it is."""
+    """Claim entries, in key order but where a limit is scarce.
+
+    What may not be carried out now waits for a person, or stays as it is.
+    """
     looks = {claim.id: claim.look for claim in claims}
     ready = [
         entry
@@ -154,7 +157,7 @@ def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached
     room = Room(work, standing.rules, ready)
     brake = find_braked(work.conn, work.account)
     claimed = []
-    for entry in (entry for entry in ready if not brake.holds(entry)):
+    for entry in room.put_in_turn([entry for entry in ready if not brake.holds(entry)]):
         granted = _grant(work, entry, standing, room)
         if granted is not None:
             counted = granted if entry.attempts == 0 else ()

@@ -1,6 +1,6 @@
 """Limits: how many distinct targets a rule may still touch in its sliding window."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import func, select
@@ -9,6 +9,7 @@ from worker.language.rules import Limit, RuleInfo
 from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import counts, entries
 from worker.ledger.entries import Entry
+from worker.ledger.turns import count_kept, count_shares, find_urgent, is_urgent, put_in_turn
 from worker.ledger.unit_of_work import UnitOfWork
 
 UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
@@ -21,6 +22,8 @@ class Room:
         """Read what these entries' rules have touched in their windows."""
         self._conn, self._account, self._now = work.conn, work.account, work.now
         self._limits = {name: info.limit for name, info in rules.items()}
+        self._kept = {name: count_kept(info) for name, info in rules.items()}
+        self._urgent: dict[tuple[str, str], set[str]] = {}
         self._touched: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._queues: dict[str, str] = {}
         self._new: dict[tuple[str, str, str], None] = {}
@@ -31,17 +34,52 @@ class Room:
         for rule, whos in wanted.items():
             self._read(rule, whos)
 
+    def put_in_turn(self, ready: Sequence[Entry]) -> Sequence[Entry]:
+        """Order entries by who comes first, where a limit does not let all of them through."""
+        scarce = {rule for entry in ready for rule in entry.rules if rule in self._limits} - self._list_ample(ready)
+        if not scarce:
+            return ready
+        touched = {target for (rule, _), targets in self._touched.items() if rule in scarce for target in targets}
+        return put_in_turn(ready, count_shares(self._conn, self._account, touched))
+
+    def _list_ample(self, ready: Sequence[Entry]) -> set[str]:
+        """Return the rules whose limits let through whatever is ready."""
+        wanted = Counter(
+            (rule, who) for entry in ready for rule in entry.rules for who in self._names_counted(entry, rule)
+        )
+        short = {rule for (rule, who), more in wanted.items() if more > self._count_left(rule, who)}
+        return {rule for rule, _ in wanted} - short
+
+    def _count_left(self, rule: str, who: str) -> int:
+        limit = self._limits.get(rule, Limit(0)).count
+        return limit - self._kept.get(rule, 0) - len(self._touched[rule, who])
+
     def has(self, entry: Entry, rule: str) -> bool:
         """Tell whether a rule may touch this entry's target; one that was touched already counts once."""
-        most = self._limits[rule].count
-        touched = (self._touched[rule, who] for who in self._names_counted(entry, rule))
-        return entry.attempts > 0 or all(entry.target in targets or len(targets) < most for targets in touched)
+        return entry.attempts > 0 or all(self._lets(entry, rule, who) for who in self._names_counted(entry, rule))
+
+    def _lets(self, entry: Entry, rule: str, who: str) -> bool:
+        """Tell whether there is room under one name; what is kept for urgent mail is none for any other."""
+        touched, most, kept = self._touched[rule, who], self._limits[rule].count, self._kept[rule]
+        if entry.target in touched or len(touched) >= most:
+            return entry.target in touched
+        if len(touched) < most - kept or is_urgent(entry):
+            return True
+        return len(touched - self._find_urgent(rule, who)) < most - kept
+
+    def _find_urgent(self, rule: str, who: str) -> set[str]:
+        """Return what of a rule's touched targets is urgent mail; most of the time nobody has to know."""
+        if (rule, who) not in self._urgent:
+            self._urgent[rule, who] = find_urgent(self._conn, self._account, self._touched[rule, who])
+        return self._urgent[rule, who]
 
     def take(self, entry: Entry, rules: Iterable[str]) -> None:
         """Count this entry's target for some rules."""
         for rule in rules:
             for who in self._names_counted(entry, rule):
                 self._touched[rule, who].add(entry.target)
+                if is_urgent(entry) and (rule, who) in self._urgent:
+                    self._urgent[rule, who].add(entry.target)
                 self._new[rule, who, entry.target] = None
 
     def write(self) -> None:
