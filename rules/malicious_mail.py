@@ -25,8 +25,8 @@ def malicious_mail(message: Message) -> Move | None:
     return Move("DeletedItems", because=f"judged {message.final_disposition} and delivered")
 
 
-# Anybody can write a customer's address into From, so the worker asks a person about a sender that the mail does not
-# prove.
+# Anybody can write a customer's address into From. So the worker asks a person before it blocks a sender that the mail
+# does not prove, or that wrote clean mail before: one who was forged, or whose account was taken over.
 @rule(mode=ENFORCE, limit=per_hour(500), dispositions=("MALICIOUS", "MALICIOUS-BEC"))
 @example(ours_forged, sample.policies(), gives=None)
 @example(two_senders, sample.policies(), gives=None)

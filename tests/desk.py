@@ -9,7 +9,7 @@ from worker.executor.executor import Executor
 from worker.executor.hooks import Hooks
 from worker.judging.services import Timing
 from worker.language.actions import AnyAction
-from worker.language.policies import Policies
+from worker.language.policies import Policies, Registry
 from worker.language.rules import ENFORCE, Limit, Mode, RuleInfo
 from worker.ledger.entries import Draft, Entry, Standing
 from worker.ledger.values import Page, Reading
@@ -29,6 +29,7 @@ class Desk(Account):
     def __init__(self, *, lag: float = 0.0, who: str = TOKEN, **options: Any) -> None:  # noqa: ANN401
         super().__init__(lag=lag, token=who, submission_delay=0.5, **options)
         self.settle, self.busy, self.policies = SETTLE, False, Policies(domains=("corp.example",))
+        self.registry = Registry.of([("Ada Cole", "ada@home.example")])
         self.heard: list[tuple[str, str]] = []
         self.news: list[tuple[str, str]] = []
         self.ceiling: Mode = ENFORCE
@@ -46,6 +47,7 @@ class Desk(Account):
         """Whom the executor asks and tells: what the test sets."""
         return Hooks(
             standing=self.standing, is_reading=lambda: self.busy, policies=policies or self.lists,
+            registry=self.people,
             on_contradiction=self.hear, notify=self.channel,
         )  # fmt: skip
 
@@ -60,6 +62,10 @@ class Desk(Account):
     async def lists(self) -> Policies:
         """The account's own lists."""
         return self.policies
+
+    async def people(self) -> Registry:
+        """The impersonation registry."""
+        return self.registry
 
     async def notify(self, channel: str, text: str) -> None:
         """A channel that takes everything."""

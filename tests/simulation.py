@@ -46,6 +46,8 @@ EVENING = 4 * 3600.0
 """Quiet hours after the day: no more mail, faults or kills, but time to prove and to find what is late."""
 SETTLE = 120.0
 LABEL = "authorization"
+TAKEN_OVER, REGULAR = 0.2, "mina.roth@customer.example"
+"""The share of waves with which suspicious mail comes from an account that wrote clean mail three days before."""
 NEW_DOMAINS = 0.3
 """The share of waves with which somebody writes from a domain of his own, which is trusted for a while."""
 
@@ -198,6 +200,8 @@ class Day:
             ),
         )
 
+        self.world.add_message(disposition="NONE", sender=REGULAR, scanned=DAWN - 3 * DAY)
+
     def now(self) -> float:
         """Return the mailbox's time."""
         return DAWN + (self.loop.moment if self.loop else self.moment)
@@ -276,6 +280,8 @@ class Day:
             await asyncio.sleep(rng.expovariate(1 / 9000.0))
             for _ in range(rng.choice((1, 1, 2, 3, 12))):
                 self.world.arrive(1, rng.choice(("phish", "phish", "partner_held", "suspicious", "spam", "phish_held")))
+            if rng.random() < TAKEN_OVER:
+                self.world.add_message(disposition="SUSPICIOUS", sender=REGULAR, validation={"dmarc": "pass"})
             if rng.random() < NEW_DOMAINS:
                 domain = f"new-{self.world.next_number()}.example"
                 for _ in range(rng.choice((1, 2))):
@@ -357,7 +363,8 @@ def _forbidden(day: Day) -> Iterator[tuple[str, str]]:
         if _meets_unproved_block(message):
             yield "move", mail.id
         (proved if message.authenticated else blocked).add(f"email:{message.sender.lower()}")
-    yield from (("block_senders.create", target) for target in blocked - proved)
+    known = {f"email:{REGULAR}"}
+    yield from (("block_senders.create", target) for target in (blocked - proved) | known)
 
 
 def _read(mail: Mail) -> Message:
@@ -384,7 +391,7 @@ def _required(day: Day, others: dict[str, set[str]]) -> Iterator[tuple[str, str]
             if day.unheard[mail.id] < Reclassify.tries:  # else a person is asked
                 yield "reclassify", mail.id
             yield "allow_policies.create", f"email:{sender.lower()}"
-        if first.disposition == "SUSPICIOUS" and message.authenticated:
+        if first.disposition == "SUSPICIOUS" and message.authenticated and sender != REGULAR:
             yield "block_senders.create", f"email:{sender.lower()}"
         if first.disposition == "SPOOF":
             yield "trusted_domains.create", sender.rpartition("@")[2]

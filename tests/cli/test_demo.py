@@ -50,7 +50,8 @@ async def test_the_demo_proves_everything_it_did() -> None:
     hold("--json", {"worker demo": HELD["--json"]["worker demo"]}, {"worker demo": list_keys(figures)})
     assert 1000 < figures["new messages"] < 1500 < figures["messages read"]  # a granted verdict is news
     assert (process.returncode, err) == (0, b"")
-    assert min(figures["senders blocked"], figures["unproved senders waiting"]) > 20
+    left = figures["unproved senders waiting"], figures["known senders waiting"]
+    assert min(figures["senders blocked"], *left) >= 4
     assert (figures["repeated effects"], figures["left in inboxes"], figures["open gaps"]) == (0, 0, 0)
     assert {kind for kind, states in figures["entries"].items() if "done" in states} == {
         "AllowSender",
@@ -95,7 +96,7 @@ async def test_the_sandbox_tells_the_settings_that_reach_it() -> None:
     settings = Settings.load(await read_exports(process))
     url = settings.base_url.removesuffix("/client/v4")
     async with ClientSession() as web, web.get(f"{url}/_sandbox/messages") as answer:
-        assert len(await answer.json()) == 7
+        assert sum(bool(mail["kind"]) for mail in await answer.json()) == 7
     process.send_signal(signal.SIGTERM)
     await process.communicate()
     assert process.returncode == 0

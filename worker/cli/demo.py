@@ -153,7 +153,9 @@ def list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
     yield "messages and reports read, with repeats", f"{f.messages_read:,}"
     yield "of which new (clean mail is not read)", f"{f.new_messages:,}"
     yield "decisions", f.decisions
-    yield "senders of malicious mail", f"{f.senders_blocked} blocked, {f.unproved_senders_waiting} left to a person"
+    yield "senders of malicious mail that were blocked", f.senders_blocked
+    yield "left to a person: nothing proves who sent it", f.unproved_senders_waiting
+    yield "left to a person: wrote clean mail before", f.known_senders_waiting
     asked = f"{f.verdicts_granted} granted, {f.verdicts_rejected} rejected, {f.verdicts_undecided} not decided yet"
     yield "other verdicts that were asked for", asked
     yield "API calls", f.api_calls

@@ -22,15 +22,15 @@ HISTORY, LATENCY, LAG = 1000, 0.05, 0.3
 REVIEW = 15.0
 """Seconds for which Cloudflare decides about a request for another verdict; it takes hours outside of the demo."""
 WAVES, PAUSE = 40, 0.5
-PER_WAVE = {"outbreak": 5, "outbreak_forged": 1, "outbreak_spoof": 1, "": 3}
-"""What arrives every half second: phishing from new domains and in the name of customers, and ordinary mail."""
+PER_WAVE = {"outbreak": 4, "outbreak_forged": 1, "outbreak_taken_over": 1, "outbreak_spoof": 1, "": 3}
+"""What arrives every half second: phishing from new domains and from customers, forged or taken over; ordinary mail."""
 ARRIVALS = WAVES * sum(PER_WAVE.values())
 PATIENCE = 60.0
 UNPROVED = ("failed", "unsure", "waiting", "held", "claimed", "sent")
 """States of an entry that failed or is not settled yet, unless that is Cloudflare's decision."""
-LEFT = frozenset[Why]({"unproved"})
+LEFT = frozenset[Why]({"unproved", "wrote_before"})
 """Why blocks are left to a person."""
-CAUGHT = ("outbreak", "outbreak_forged", "outbreak_spoof", "phish")
+CAUGHT = ("outbreak", "outbreak_forged", "outbreak_taken_over", "outbreak_spoof", "phish")
 """Kinds of mail that none of the shipped rules leaves in an inbox."""
 
 
@@ -54,6 +54,7 @@ class Figures(Struct, kw_only=True, rename=lambda name: name.replace("_", " ")):
     unproved: int
     senders_blocked: int
     unproved_senders_waiting: int
+    known_senders_waiting: int
     verdicts_granted: int
     verdicts_rejected: int
     verdicts_undecided: int
@@ -69,6 +70,7 @@ async def serve_account(folder: Path, rules: Path, listen: str) -> AsyncIterator
     """Serve an account with an hour of mail; yield it with the settings of a worker that enforces its rules there."""
     options = SandboxOptions(lag=LAG, report_after=5.0, review_delay=REVIEW)
     world = World(seed=1, now=time.time, mail_flow=MailFlow(messages=HISTORY), options=options)
+    world.add_regulars()
     async with serve(world, latency=LATENCY) as url:
         yield world, Settings.load({
             "CLOUDFLARE_BASE_URL": f"{url}/client/v4",
@@ -150,6 +152,7 @@ async def measure(app: App, world: World, since: float) -> Figures:
         unproved=sum(_is_unproved(entry) for entry in entries),
         senders_blocked=sum(isinstance(entry.action, BlockSender) and entry.state == "done" for entry in entries),
         unproved_senders_waiting=sum(entry.why == "unproved" for entry in entries),
+        known_senders_waiting=sum(entry.why == "wrote_before" for entry in entries),
         verdicts_granted=reviews["granted"],
         verdicts_rejected=sum(reviews[review] for review in DENIED),
         verdicts_undecided=reviews["accepted"],

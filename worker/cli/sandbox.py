@@ -109,6 +109,8 @@ async def _serve(build: "Callable[[], World]", *, port: int, latency: float, eml
 
     stop = _stop_by_signal()
     world = build()
+    if world.mails:
+        world.add_regulars()
     if eml is not None:
         _seed(world, eml)
     try:

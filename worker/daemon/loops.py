@@ -43,6 +43,7 @@ def build_loops(
         standing=standing,
         is_reading=lambda: any(intake.walking for intake in intakes),
         policies=facts.policies,
+        registry=facts.registry,
         on_contradiction=intakes[0].enter_readings,
         notify=notify,
     )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from worker.executor.handlers import Notifier
-from worker.language.policies import Policies
+from worker.language.policies import Policies, Registry
 from worker.ledger.entries import Standing
 from worker.ledger.values import Reading
 
@@ -19,6 +19,8 @@ class Hooks(Struct, frozen=True, kw_only=True):
     """Returns whether a source is being read right now: more entries may become ready in a moment."""
     policies: Callable[[], Awaitable[Policies]]
     """Returns the account's own lists."""
+    registry: Callable[[], Awaitable[Registry]]
+    """Returns the impersonation registry."""
     on_contradiction: Callable[[Sequence[Reading]], Awaitable[None]]
     """Is called with readings that contradict what was judged, to have them judged anew."""
     notify: Notifier | None = None

@@ -6,8 +6,9 @@ from math import inf
 from msgspec import Struct, field
 
 from worker.api import Urgency
-from worker.errors import NotFound, WorkerError
+from worker.errors import NotFound, Permanent, WorkerError
 from worker.executor.breaker import SENSELESS
+from worker.executor.guard import BlockGuard, NotYet
 from worker.executor.hooks import Hooks
 from worker.executor.lists import (
     ListReading,
@@ -37,6 +38,7 @@ TOLD_FOR = 86400.0
 UNREADABLE_AGAIN, UNREADABLE_FOR = 300.0, 3600.0
 """Seconds between looks at a message that only gets answers without sense, and until a person is told."""
 SENSELESS_ANSWERS = "the API gives no usable answer about this message"
+NO_DOMAINS = "the account's own domains are not known, so nobody can tell whether a block would hit one of them"
 UNTOLD = "the API does not tell what was done to this message by others"
 
 
@@ -81,6 +83,16 @@ class Prepared(Struct):
         else:
             self.claims[entry.id] = Claim(entry.id)
 
+    def ask(self, question: Question) -> None:
+        """Let an entry wait for a person that was to be claimed."""
+        del self.claims[question.id]
+        self.questions.append(question)
+
+    def put_off(self, entry: Entry, until: float) -> None:
+        """Take an entry up again later that was to be claimed."""
+        del self.claims[entry.id]
+        self.later[entry.id] = until
+
     def take_removal(self, entry: Entry, own: OwnLine, again: float) -> None:
         """Take down which list entry is to be removed, or why none is; ``again`` is set when one may still show."""
         if own.remote:
@@ -100,7 +112,9 @@ class Preflight:
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._observer, self._settle = observer, timing.settle
         self._policies, self._on_contradiction = hooks.policies, hooks.on_contradiction
+        self._guard = BlockGuard(services.client, services.clock, hooks)
         self._told: dict[str, float] = {}
+        self._unlisted_since = 0.0
         self._prepare: dict[str, Callable[[Sequence[Entry]], Awaitable[Prepared]]] = {
             "placement": self._messages,
             "verdict": self._verdicts,
@@ -268,7 +282,7 @@ class Preflight:
         ours = await self._ours(lane, entries)
         against = await self._against([entry for entry in entries if isinstance(entry.action, Adding)])
         adding = any(isinstance(entry.action, Adding) for entry in entries)
-        policies = await self._policies() if adding else Policies()  # whatever is removed protects nobody
+        policies = await self._read_policies(lane) if adding else Policies()  # whatever is removed protects nobody
         prepared = Prepared()
         for entry in entries:
             tried = ours.get(entry.target, ())
@@ -278,7 +292,50 @@ class Preflight:
                 prepared.take_addition(entry, no_addition(entry, listed, policies, tried), against.get(entry.target))
             else:
                 prepared.take_removal(entry, find_own(entry, listed, tried), self._again(listed, tried))
+        if lane == "block":
+            blocks = [one for one in entries if one.id in prepared.claims and isinstance(one.action, Adding)]
+            await self._guard_blocks(blocks, policies, prepared)
         return prepared
+
+    async def _read_policies(self, lane: str) -> Policies:
+        """Return the account's own lists; none when nobody could read them for an hour, so that blocks are a person's.
+
+        Raises what the API raises, until then and for everything else.
+        """
+        try:
+            policies = await self._policies()
+        except WorkerError:
+            self._unlisted_since = self._unlisted_since or self._clock.now()
+            if lane != "block" or self._clock.now() - self._unlisted_since < UNREADABLE_FOR:
+                raise
+            return Policies()
+        self._unlisted_since = 0.0
+        return policies
+
+    async def _guard_blocks(self, blocks: Sequence[Entry], policies: Policies, prepared: Prepared) -> None:
+        """Ask a person about blocks that may hit somebody known; put off those of which that is not known yet."""
+        for entry in blocks:
+            if not policies.domains and entry.why != "domains_unknown":
+                prepared.ask(Question(id=entry.id, said=NO_DOMAINS, why="domains_unknown"))
+            elif prepared.trouble:
+                prepared.put_off(entry, self._clock.now() + UNKNOWN_AGAIN)
+            else:
+                await self._guard_block(entry, prepared)
+
+    async def _guard_block(self, entry: Entry, prepared: Prepared) -> None:
+        now = self._clock.now()
+        try:
+            question = await self._guard.find_question(entry)
+        except NotYet as turn:
+            prepared.put_off(entry, now + turn.after)
+        except Permanent:  # the API does not search for this one; when it has grown stale, a person is asked
+            prepared.put_off(entry, now + UNREADABLE_AGAIN)
+        except WorkerError as problem:
+            prepared.trouble = problem
+            prepared.put_off(entry, now + UNKNOWN_AGAIN)
+        else:
+            if question:
+                prepared.ask(question)
 
     def _again(self, listed: ListReading, tried: Sequence[Entry]) -> float:
         """Return when a list is to be looked at again that does not show what we put on it, 0 when it never will.

@@ -131,6 +131,8 @@ class Registry(Noun, frozen=True, kw_only=True):
     """The people whom impostors may impersonate: addresses by name, all in lower case; a fact."""
 
     people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    emails: tuple[str, ...] = ()
+    """All addresses that are known, also of people of whom others are not."""
 
     @classmethod
     def of(cls, people: Iterable[tuple[str, str | None]]) -> Self:
@@ -138,11 +140,16 @@ class Registry(Noun, frozen=True, kw_only=True):
         found: dict[str, list[str | None]] = defaultdict(list)
         for name, address in people:
             found[fold(name)].append(address)
-        return cls(people={name: _all_or_none(addresses) for name, addresses in found.items()})
+        known = {one.lower(): None for addresses in found.values() for one in addresses if one is not None}
+        return cls(people={name: _all_or_none(of) for name, of in found.items()}, emails=tuple(known))
 
     def knows(self, name: str) -> bool:
         """Return whether a person with this name is registered; case, spaces and hidden characters do not matter."""
         return fold(name) in self.people
+
+    def is_registered(self, address: str) -> bool:
+        """Return whether an address is one of the registry; regular expressions are not compared."""
+        return address.lower() in self.emails
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return the addresses that people with this name write from, in lower case.

@@ -86,12 +86,15 @@ Why = Literal[
     "unreadable",  # waits: nobody could read the record of it while it was swept
     "unproved",  # waits: nothing proves that the mail which asks for a block comes from whom it would hit
     "too_wide",  # waits: a whole mail provider, a public suffix or a wide network would be blocked
+    "registered",  # waits: the impersonation registry has whom a block would hit
+    "wrote_before",  # waits: whom a block would hit wrote clean mail before
+    "domains_unknown",  # waits: nobody knows the account's own domains, which no block may hit
     "met_our_block",  # waits: the mail is judged so because of a block of ours, and does not prove to be from it
     "answer_unclear",  # sent: the answer named failures, or did not name this message
 ]
 
 
-LASTING: frozenset[Why] = frozenset({"too_wide", "met_our_block"})
+LASTING: frozenset[Why] = frozenset({"too_wide", "registered", "wrote_before", "domains_unknown", "met_our_block"})
 """Questions that no further event answers: one that asks for the same does not let such an entry go."""
 
 

@@ -40,6 +40,12 @@ class Activity(AccountState):
         if flow.arrivals > 0:
             self.schedule(begun + 1 / flow.arrivals, partial(self._keep_arriving, 1 / flow.arrivals))
 
+    def add_regulars(self) -> None:
+        """Let those have written clean mail three days ago whose accounts are taken over in an outbreak."""
+        for domain in traffic.KINDS["outbreak_taken_over"].domains:
+            for name in traffic.REGULARS:
+                self.add_message(disposition="NONE", sender=f"{name}@{domain}", scanned=self.clock() - 3 * DAY)
+
     def arrive(self, count: int, kind: str = "") -> list[Mail]:
         """Let messages arrive now; without a kind (see traffic.KINDS) they are drawn by weight."""
         now = self.advance()

@@ -33,6 +33,8 @@ PEOPLE = (
     "noor",
 )
 ADDRESSES = tuple(f"{name}@{domain}" for domain in OUR_DOMAINS for name in PEOPLE)
+REGULARS = ("mina.roth", "ola.berg")
+"""Those of customers and suppliers who have written clean mail for long."""
 ALPHABET = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
 CHECKS = ("comment", "dkim", "dmarc", "spf")
 PASS = (None, "pass", "pass", "pass")
@@ -55,8 +57,8 @@ class Kind(Struct, frozen=True):
     links: tuple[str, ...] = ()
     quarantined: bool = False
     body: str = "Please see below."
-    crowd: int = 97
-    """How many numbers the names of its senders have: the more, the rarer somebody writes twice."""
+    senders: tuple[str, ...] = ()
+    """The names of those who write, before the @; anybody when there are none."""
     shown: str = "Open the page"
     files: tuple[str, ...] = ()
 
@@ -98,14 +100,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
         FAIL, ("https://tax-refund.test/form",), quarantined=True,
         body="Open the attached form to receive your refund.", files=("refund.html",)),
     "outbreak": Kind(
-        5, "MALICIOUS", ("c0rp.example", "invoice-desk.example"), ("Ada Cole",),
+        4, "MALICIOUS", ("c0rp.example", "invoice-desk.example"), ("Ada Cole",),
         ("Urgent payment {n}", "Please handle invoice {n} today"),
         ("Display name of a protected person", "Look-alike domain"), NEW_DOMAIN, ("https://pay.c0rp.example/invoice",),
-        body="I am in a meeting. Pay this today and tell nobody.", shown="https://corp.example/invoice", crowd=9999),
+        body="I am in a meeting. Pay this today and tell nobody.", shown="https://corp.example/invoice",
+        senders=("billing", "invoice", "office")),
     "outbreak_forged": Kind(
         1, "MALICIOUS", ("customer.example", "supplier.example"), ("Mina Roth", "Ola Berg"),
         ("Changed bank details {n}",), ("Header from fails DMARC", "Envelope and header differ"), FAIL,
         ("https://pay.c0rp.example/invoice",), body="From now on, please pay to this account."),
+    "outbreak_taken_over": Kind(
+        1, "MALICIOUS-BEC", ("customer.example", "supplier.example"), ("Mina Roth", "Ola Berg"),
+        ("Re: order {n}",), ("Unusual request for payment", "Link to a recently registered site"), PASS,
+        ("https://pay.c0rp.example/invoice",), body="Please use our new account.", senders=REGULARS),
     "outbreak_spoof": Kind(
         2, "SPOOF", ("c0rp.example",), ("Ada Cole", "Ben Osei"), ("Are you at your desk? ({n})",),
         ("Display name of a protected person", "Look-alike domain"), FAIL, ("https://pay.c0rp.example/invoice",),
@@ -167,7 +174,9 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
     domain, n = rng.choice(kind.domains), rng.randrange(1, 9999)
     recipients = [rng.choice(ADDRESSES)] if rng.random() < ONE_RECIPIENT else rng.sample(ADDRESSES, 3)
     subjects = kind.subjects if rng.random() < PLAIN_SUBJECT else ODD_SUBJECTS
-    sender = f"{rng.choice(PEOPLE)}{n % kind.crowd}@{domain}"
+    checks = dict(zip(CHECKS, kind.validation, strict=True))
+    name = f"{rng.choice(PEOPLE)}{n % 97}"
+    sender = f"{rng.choice(kind.senders) if kind.senders else name}@{domain}"
     fields |= {
         "client_recipients": recipients,
         "detection_reasons": kind.reasons,
@@ -187,9 +196,11 @@ def compose(rng: Random, scanned: int, kind: Kind) -> Json:
         "threat_categories": ["IPReputation", "DomainAge"] if kind.reasons else None,
         "to": recipients,
         "to_name": [one.partition("@")[0].title() for one in recipients],
-        "validation": dict(zip(CHECKS, kind.validation, strict=True)),
+        "validation": checks,
     }
     _thin_out(rng, fields)
+    if kind.validation is NEW_DOMAIN or kind.senders:  # what senders proved is what these kinds are about
+        fields["validation"] = checks
     return fields
 
 
