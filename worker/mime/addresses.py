@@ -66,8 +66,8 @@ def find_addresses(word: str) -> Iterator[Mention]:
     begin = SCHEME.search(word)
     word = word[begin.start() if begin else 0 :][:LONGEST]
     found = _linkify().match(word)
-    if begin and not found:
-        bare = word.rstrip(PUNCTUATION)
+    bare = word.rstrip(PUNCTUATION)
+    if begin and not found and resolve(bare):
         yield Mention(bare, bare)
     for one in found or ():
         if one.schema or is_named(AFTER_HOST.split(one.raw, maxsplit=1)[0]):

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LIKELY = re.compile(
-    rb"^--([^\r\n]{1,200}?)[ \t]{0,100}\r{0,2}\n(?=content-[\w-]{1,40}[ \t]{0,100}:|\r{0,2}\n)",
-    re.MULTILINE | re.IGNORECASE,
+    rb"^--([^\r\n]{1,200}+)\r{0,2}\n(?=content-[\w-]{1,40}[ \t]{0,100}:|\r{0,2}\n)", re.MULTILINE | re.IGNORECASE
 )
 """A line that looks like a boundary: headers of a part, or an empty line, come after it."""
+SEARCHED = 1 << 16
+"""Bytes at the beginning that are searched for such a line."""
 
 
 class Span(NamedTuple):
@@ -32,36 +33,30 @@ class Segment(NamedTuple):
 
 def split_pieces(body: Span, boundary: bytes) -> Iterator[Segment]:
     """Yield what is between the lines with this boundary. The end of the line before a boundary belongs to it."""
-    data, mark, start = body.data, b"--" + boundary.rstrip(), -1
-    for at, following, is_last in _find_marks(body, mark):
+    data, start = body.data, -1
+    for found in _find_marks(body, boundary.rstrip()):
         if start >= 0:
-            yield Segment(Span(data, start, _step_back(data, start, at)), ends=True)
-        start = following
-        if is_last:
+            yield Segment(Span(data, start, max(start, _step_back(data, found))), ends=True)
+        start = min(found.end() + 1, body.end)
+        if found[2]:
             return
     if start >= 0:
         yield Segment(Span(data, start, body.end), ends=False)
 
 
-def _find_marks(body: Span, mark: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Yield where each boundary begins, where the next line does, and whether it is the last one."""
-    data, at = body.data, body.data.find(mark, body.start, body.end)
-    while at >= 0:
-        following = data.find(b"\n", at, body.end) + 1 or body.end
-        if at in {0, body.start} or data[at - 1] in b"\r\n":
-            rest = data[at + len(mark) : following].strip()
-            if rest in {b"", b"--"}:  # another boundary may begin with this one
-                yield at, following, rest == b"--"
-        at = data.find(mark, following, body.end)
+def _find_marks(body: Span, boundary: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield the lines with a boundary, and the break before each; another boundary may begin with this one."""
+    mark = re.compile(rb"(\A|[\r\n])--" + re.escape(boundary) + rb"(--)?[ \t\r]*+(?=\n|\Z)")
+    return mark.finditer(body.data, max(0, body.start - 1), body.end)
 
 
-def _step_back(data: bytes, start: int, at: int) -> int:
+def _step_back(data: bytes, mark: re.Match[bytes]) -> int:
     """Return where a piece ends, before the line break that leads to the boundary."""
-    at -= at > start and data[at - 1] == 10  # noqa: PLR2004 (a line feed)
-    return at - (at > start and data[at - 1] == 13)  # noqa: PLR2004 (a carriage return)
+    at = mark.start()
+    return at - (mark[1] == b"\n" and data[max(0, at - 1) : at] == b"\r")
 
 
 def guess_boundary(body: Span) -> bytes:
     """Return what looks like a boundary, empty if nothing does."""
-    found = LIKELY.search(*body)
-    return found[1] if found else b""
+    found = LIKELY.search(body.data, body.start, min(body.end, body.start + SEARCHED))
+    return found[1].rstrip() if found else b""

@@ -31,6 +31,8 @@ def decode_text(data: bytes, label: str = "") -> Decoded:
     if encoding is None:
         known = not label or label in ASCII
         return _guess(data, "" if known else f"the charset {escape(label, NAMED)} is unknown")
+    if encoding.name.startswith("utf-16") and data.isascii() and b"\0" not in data:
+        return _guess(data, f"a text is not {encoding.name}, although it says so")
     if encoding.name == "utf-8" and not _has_multibyte(data):
         return _guess(data, "")
     text = clean(webencodings.decode(data, encoding)[0])

@@ -22,6 +22,7 @@ MARK = b"\xef\xbb\xbf"
 NULS = "the headers have NUL characters"
 NO_HEADER = "a line among the headers is none"
 NO_BLANK = "no empty line is between headers and body"
+NO_BODY = "the mail or a part ends among its headers"
 EMPTY = re.compile(rb"\n\r*\n")
 TOO_LONG = f"only the first {LONGEST:,} bytes and {MOST_LINES:,} lines of the headers of a part were read"
 
@@ -86,6 +87,7 @@ def _split_lines(data: bytes, start: int, end: int) -> Iterator[Line]:
 def _look_further(data: bytes, start: int, end: int, reading: "_Reading") -> int:
     """Return where the body begins behind the headers that are read."""
     if start == end:
+        reading.problems.append(NO_BODY)
         return end
     reading.problems.append(TOO_LONG)
     found = EMPTY.search(data, start - 1, end)

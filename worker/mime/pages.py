@@ -14,6 +14,8 @@ MOST_FOUND = 2_000
 """Links of a page that are kept at most."""
 MOST_COMMENTS = 200
 """Comments that Outlook shows, and that are read, at most."""
+MOST_TAGS = 100_000
+"""Tags of a page that are read at most."""
 LONGEST_TEXT = 1_000
 """Characters of the visible text of a link at most."""
 UNSEEN = frozenset({"script", "style", "title", "template", "noframes", "noembed", "iframe", "head"})
@@ -27,6 +29,7 @@ CONDITION = re.compile(r"\[if [^\]]{0,200}\]>(.*)<!\[endif\]\Z", re.DOTALL)
 """A comment that Outlook shows."""
 TOO_DEEP = f"a page with more than {DEEPEST} tags in tags was not read to its end"
 LATE = "a page was not read to its end, which would take too long"
+TAGS = f"only the first {MOST_TAGS:,} tags of a page were read"
 TOO_MANY = f"only the first {MOST_FOUND:,} links of a page were read"
 COMMENTS = f"only the first {MOST_COMMENTS} comments for Outlook were read"
 
@@ -94,7 +97,7 @@ class _PageReader:
     def __init__(self) -> None:
         self.anchors, self.texts, self.comments = list[Anchor](), list[str](), list[str]()
         self.base, self.problems = "", dict[str, None]()
-        self._depth, self._unseen = 0, 0
+        self._tags, self._depth, self._unseen = 0, 0, 0
         self._open: list[_Open] = []
 
     def stop(self, problem: str) -> None:
@@ -106,8 +109,11 @@ class _PageReader:
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Hear of a tag."""
+        self._tags += 1
         self._depth += 1
         self._unseen += tag in UNSEEN
+        if self._tags > MOST_TAGS:
+            self.stop(TAGS)
         if self._depth > DEEPEST:
             self.stop(TOO_DEEP)
         if tag == "a" and self._open and self._open[-1].href:

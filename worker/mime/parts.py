@@ -10,16 +10,30 @@ from worker.mime.headers import HeaderBlock, read_head
 from worker.mime.transfer import IDENTITY, decode_transfer
 from worker.mime.values import Value, parse_value
 
-MOST_PARTS, DEEPEST = 200, 20
-INNER_MAIL = frozenset({"message/rfc822", "message/global"})
+MOST_PARTS, DEEPEST = 200, 10
+PLAIN = frozenset({"text/plain", "text/html"})
+NO_MAIL = frozenset(
+    {"delivery-status", "disposition-notification", "external-body", "feedback-report", "headers", "partial"}
+    | {"global-delivery-status", "global-disposition-notification", "global-headers", "tracking-status"}
+)
+"""What a message/… may be besides a mail."""
 ONCE = ("content-type", "content-transfer-encoding", "content-disposition")
 """Headers that a part has once."""
-KIND = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}\Z")
+KIND = re.compile(
+    r"(?:text|image|audio|video|application|message|multipart|font|model|chemical|x-[\w-]{1,40})/[\w.+-]{1,80}\Z"
+)
+STRAY = re.compile(rb"^content-(?:type|transfer-encoding|disposition)[ \t]{0,100}:", re.MULTILINE | re.IGNORECASE)
+"""A header that only a part has."""
+ENCODED = re.compile(rb"\s{0,99}[A-Za-z0-9+/=\r\n]{40,}+\s{0,99}\Z|[^\n]{0,200}?(?:=\r?\n|=3D)")
+"""What begins like base64 or quoted-printable."""
 PAGE = re.compile(rb"<(?:html|body|head|table|div|p|a)[\s>]", re.IGNORECASE)
 TOO_MANY = f"only the first {MOST_PARTS} parts were read"
 TOO_DEEP = f"parts in more than {DEEPEST} other parts were not read"
 GUESSED = "the parts are not divided by the boundary that the headers name"
 NO_PARTS = "the headers promise parts, and there are none"
+HIDDEN = "before the first boundary stands what looks like a part, and is not shown"
+SWALLOWED = "in a text stand the headers of a part"
+LOOKS_ENCODED = "a text looks encoded, and no header says how"
 UNCLOSED = "the mail ends before its last part does"
 LONG = "a header with parameters was cut"
 WRAPPED = "a part that contains others is encoded as a whole"
@@ -62,7 +76,7 @@ class Walk:
             yield from self._walk_pieces(part, depth)
         else:
             yield part
-            if part.kind in INNER_MAIL:
+            if _is_mail(part.kind):
                 yield from self._walk_next(Segment(self._unwrap(part), part.ends), depth)
 
     def _walk_next(self, piece: Segment, depth: int) -> Iterator[MailPart]:
@@ -93,6 +107,7 @@ class Walk:
         pieces = split_pieces(inside, boundary) if boundary.strip() else iter(())
         first = next(pieces, None)
         if first is not None:
+            self.note(HIDDEN if STRAY.search(inside.data, inside.start, first.span.start) else "")
             yield first
             yield from pieces
         elif guess := guess_boundary(inside):
@@ -123,5 +138,18 @@ class Walk:
         return "multipart/mixed" if guess_boundary(begin) else "text/plain"
 
 
+def _is_mail(kind: str) -> bool:
+    main, _, sub = kind.partition("/")
+    return main == "message" and sub not in NO_MAIL
+
+
 def _guess_kind(body: Span) -> str:
     return "text/html" if PAGE.search(*body) else "text/plain"
+
+
+def find_oddities(part: MailPart) -> Iterator[str]:
+    """Yield what is odd in a text as it was sent: a person may see it, and it may hide something all the same."""
+    if part.kind in PLAIN and STRAY.search(*part.body):
+        yield SWALLOWED
+    if part.encoding in IDENTITY and ENCODED.match(*part.body):
+        yield LOOKS_ENCODED

@@ -1,5 +1,6 @@
 """The reader: takes a mail apart as mail programs do, in bounded time, and says what it could not read."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ from worker.mime.headers import HeaderBlock, read_head
 from worker.mime.letter import Enclosure, Letter, MailHeader, enclose
 from worker.mime.links import LinkList
 from worker.mime.octets import Octets
-from worker.mime.parts import MailPart, Walk
+from worker.mime.parts import PLAIN, MailPart, Walk, find_oddities
 from worker.mime.transfer import IDENTITY, decode_transfer
 from worker.mime.values import decode_words
 
@@ -20,17 +21,25 @@ LONGEST = 40 << 20
 LONGEST_TEXT = 2 << 20
 """Bytes of all texts and pages that are read at most."""
 MOST_HEADERS, LONGEST_NAME = 200, 1_000
-SECONDS = 9.0
+SECONDS = 8.0
 """Seconds of CPU time after which no further part is begun."""
+PAGE = re.compile(r"\s{0,99}<(?:!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 PAGES = frozenset({"text/html", "text/x-amp-html", "application/xhtml+xml"})
-PLAIN = frozenset({"text/plain", "text/html"})
 SEALED = frozenset(
-    {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted", "application/ms-tnef"}
+    {
+        "application/pkcs7-mime",
+        "application/x-pkcs7-mime",
+        "application/pgp-encrypted",
+        "application/ms-tnef",
+        "message/partial",
+        "message/external-body",
+    }
 )
 """Types of parts that may hide a whole mail."""
 CUT = f"only the first {LONGEST:,} bytes were read"
 LATE = f"taking the mail apart took longer than {SECONDS:g} s: the rest was not read"
 GUESSED = "it is unknown which bytes a file had that came as text: its size and hashes are a guess"
+MARKUP = "a text is written in HTML, and its type does not say so"
 NUL = "a text has NUL characters"
 
 
@@ -81,6 +90,9 @@ class _MailReader:
             links.read_page(page)
         for text in self._texts:
             links.read_text(text)
+            if PAGE.match(text):
+                self._walk.note(MARKUP)
+                links.read_page(text)
         self._walk.note(*links.problems)
         return replace(self._letter, links=links.take(), problems=self._list_problems())
 
@@ -106,6 +118,7 @@ class _MailReader:
 
     def _take_text(self, part: MailPart, data: bytes) -> None:
         """Add a text that is shown, up to the limit for all of them."""
+        self._walk.note(*find_oddities(part))
         if len(data) > self._left:
             self._walk.note(f"only the first {LONGEST_TEXT:,} bytes of texts were read")
         data, self._left = data[: self._left], max(0, self._left - len(data))
