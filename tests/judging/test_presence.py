@@ -123,6 +123,15 @@ def test_a_field_that_has_gone_is_missed_within_a_minute_although_mail_often_pau
     assert feed.lost == ["from"]
 
 
+def test_a_field_is_learnt_from_older_records_that_are_read_later() -> None:
+    feed = Feed("Message")
+    feed.bring(feed.whole, 2)
+    feed.now -= USUAL * PACE
+    feed.bring(feed.whole, USUAL)
+    feed.bring(change(feed.whole, "from", "renamed"), MISSED)
+    assert feed.lost == ["from"]
+
+
 def test_a_field_that_goes_little_by_little_is_missed_when_it_has_gone() -> None:
     feed = feed_of("Message")
     for _ in range(50):

@@ -159,22 +159,29 @@ class Presence:
         self.group, self.memory = group, FieldMemory()
         self._shape = describe_shape(kind)
         self._saved, self._counted = SAVED, 0.0
+        self._before = self._newest = 0.0
 
     def choose(self, came: Sequence[T], now: float) -> Sequence[T]:
         """Return as many of these as may be looked at by now, spread over all of them."""
         self._saved = min(SAVED, self._saved + max(0.0, now - self._counted) * A_SECOND)
         self._counted = now
-        if not came or not (allowed := min(int(self._saved), OF_A_PAGE)):
-            return ()
-        chosen = came[:: -(-len(came) // allowed)]
-        self._saved -= len(chosen)
-        return chosen
+        chosen = min(len(came), int(self._saved), OF_A_PAGE)
+        self._saved -= chosen
+        return [came[number * len(came) // chosen] for number in range(chosen)]
 
     def note(self, record: Record, at: float) -> None:
         """Note the fields of a record that came at a time."""
+        pause = self._find_pause(at)
         for path, is_there, is_filled in look(self._shape, record):
-            note_field(self.memory.there.setdefault(path, Track()), at, had=is_there)
-            note_field(self.memory.filled.setdefault(path, Track()), at, had=is_filled)
+            note_field(self.memory.there.setdefault(path, Track()), at, pause, had=is_there)
+            note_field(self.memory.filled.setdefault(path, Track()), at, pause, had=is_filled)
+
+    def _find_pause(self, at: float) -> float:
+        """Return the seconds since the record before; 0 where reading has gone on elsewhere, as at the head."""
+        before, self._before = self._before, at
+        follows = before == self._newest or at <= self._newest
+        self._newest = max(self._newest, at)
+        return max(0.0, at - before) if before and follows else 0.0
 
     def find_losses(self, now: float) -> Iterator[Loss]:
         """Yield each field that has gone; not what was in one that has gone itself."""
@@ -234,18 +241,17 @@ def note_all(track: Track, at: float, share: float, *, entries: int, stay: bool)
     return Track(last=at, looked=entries)
 
 
-def note_field(track: Track, at: float, *, had: bool) -> None:
-    """Note whether a record that came at a time had a field."""
-    at = max(at, track.last)
+def note_field(track: Track, at: float, pause: float, *, had: bool) -> None:
+    """Note whether a record had a field that came at a time, after a pause; an older one may be noted after newer."""
     if had:
-        pause = at - track.last if track.last and not track.missed else 0.0
-        track.pause, track.missed, track.since = max(pause, track.pause * FADES), 0, 0.0
+        track.pause = track.pause * FADES if track.missed else max(pause, track.pause * FADES)
+        track.missed, track.since = 0, 0.0
     else:
-        track.missed, track.since = track.missed + 1, track.since or at
-    track.began, track.last = track.began or at, at
+        track.missed, track.since = track.missed + 1, min(track.since or at, at)
+    track.began, track.last = min(track.began or at, at), max(track.last, at)
     _count(track, had=had)
-    if track.looked >= USUAL and track.lacked <= SHARE * track.looked and at - track.began >= SPAN and had:
-        track.usual_at = at
+    if had and track.looked >= USUAL and track.lacked <= SHARE * track.looked and track.last - track.began >= SPAN:
+        track.usual_at = track.last
 
 
 def _count(track: Track, *, had: bool) -> None:
