@@ -111,6 +111,7 @@ def test_one_campaign_that_lacks_a_field_is_no_change_of_the_api() -> None:
     assert feed.lost == ["from_name"]
 
 
+@pytest.mark.slow
 @each("how", ["renamed", "absent", "null"])
 @each("every", [0.5, 5.0])
 def test_a_field_that_has_gone_is_missed_within_a_minute_although_mail_often_pauses(how: str, every: float) -> None:
@@ -142,6 +143,7 @@ def test_a_field_that_goes_little_by_little_is_missed_when_it_has_gone() -> None
     assert feed.lost == ["from"]
 
 
+@pytest.mark.slow
 def test_a_field_that_only_some_have_is_never_missed() -> None:
     feed = Feed("Message")
     for _ in range(20):
