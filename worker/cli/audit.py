@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from worker.cli import context, output
+from worker.cli.audit_key import key
 from worker.cli.audit_verify import verify
 from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
 from worker.cli.help import WithArguments
@@ -86,6 +87,7 @@ def query(
 
 
 app.command(cls=WithArguments)(verify)
+app.command(cls=WithArguments)(key)
 
 
 def _check_name(what: str, name: str, names: Collection[str]) -> None:
