@@ -178,6 +178,10 @@ class Metrics:
         )  # fmt: skip
         self.head = Gauge("worker_audit_head_number", "Number of the newest audit record", ["account"], registry=one)
         self.head_age = Gauge("worker_audit_head_age_seconds", "Age of that record", ["account"], registry=one)
+        self.signed = Gauge(
+            "worker_audit_signed_number", "Number of the newest audit record that is signed", ["account"], registry=one
+        )
+        self.unsigned = Counter("worker_audit_signing_failures", "Heads that could not be signed or sent", registry=one)
         self.rule_failures = Counter("worker_rule_failures", "Events a rule had no say on", ["rule"], registry=one)
         self.failed_at = dict[str, float]()
         """By rule: when it last failed on an event, in monotonic time."""

@@ -15,6 +15,7 @@ from worker import daemon
 from worker.api import Request
 from worker.daemon import App, maintenance
 from worker.daemon.account import UNHEARD
+from worker.daemon.signing import Signing
 from worker.errors import Unsure
 from worker.language.models import TRIGGERS
 from worker.ledger.values import Page, Slice
@@ -133,7 +134,7 @@ def no_descriptors() -> Iterator[None]:
 
 async def test_without_descriptors_each_loop_waits_and_says_why(bench: Bench) -> None:
     async with bench.api(), bench.app() as app:
-        loops = [*app.workers[0].list_loops(), *maintenance.list_loops(app, maintenance.Records(app))]
+        loops = [*app.workers[0].list_loops(), *maintenance.list_loops(app, maintenance.Records(app), Signing(app))]
         with no_descriptors():
             pauses = [await app.take_turn(loop) for loop in loops]
             assert "rules: too many files are open" in "; ".join(app.check_readiness().why)

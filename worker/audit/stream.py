@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from errno import EAGAIN
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -11,6 +11,16 @@ from worker.ledger.ledger import Ledger
 
 STDOUT = "stdout"
 AT_ONCE = 1000
+
+
+class Writable(Protocol):
+    """A stream that may take only a part of what it is given, or nothing (None)."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Take a part; return how many bytes."""
+
+    def flush(self) -> None:
+        """Let go of what is buffered."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -47,7 +57,7 @@ class Stream:
         handed = 0
         last = await self._ledger.cursor(self._account, self._name)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
-            _write_whole(self._stream, b"".join(line + b"\n" for line in lines))
+            write_whole(self._stream, b"".join(line + b"\n" for line in lines))
             for line in lines:
                 self._on_record(line)
             handed += len(lines)
@@ -57,7 +67,7 @@ class Stream:
         return handed
 
 
-def _write_whole(stream: BinaryIO, lines: bytes) -> None:
+def write_whole(stream: Writable, lines: bytes) -> None:
     """Write every byte: an unbuffered stdout takes only a part when a signal comes while its reader is slow."""
     left = memoryview(lines)
     while left:

@@ -12,6 +12,7 @@ from worker.daemon.app import App
 from worker.daemon.once import Summary, run_once
 from worker.daemon.opening import open_app
 from worker.daemon.scheduler import Scheduler
+from worker.daemon.signing import Signing
 from worker.errors import WorkerError
 from worker.settings import Settings
 from worker.telemetry import Outlets
@@ -75,12 +76,12 @@ async def run_loops(app: App) -> AsyncIterator[None]:
     When a part dies, all others end and its error is raised; the next start resumes from the ledger.
     """
     await app.begin()
-    records, clock = maintenance.Records(app), asyncio.get_running_loop().time
+    records, signing, clock = maintenance.Records(app), Signing(app), asyncio.get_running_loop().time
     ends = clock() + app.services.settings.drain
     try:
         async with Scheduler(app.stopping, app.report_oversleep) as scheduler, asyncio.TaskGroup() as group:
             loops = [loop for worker in app.workers for loop in worker.list_loops()]
-            loops += maintenance.list_loops(app, records)
+            loops += maintenance.list_loops(app, records, signing)
             keeping = [group.create_task(app.run_loop(loop, scheduler), name=loop.name) for loop in loops]
             acting = [group.create_task(worker.executor.run(), name="executor") for worker in app.workers]
             yield
@@ -93,6 +94,7 @@ async def run_loops(app: App) -> AsyncIterator[None]:
         raise cause from None
     await app.end()
     await records.end(ends - clock())
+    await signing.end()
 
 
 async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Sequence[asyncio.Task[None]]") -> None:

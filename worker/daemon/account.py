@@ -13,6 +13,7 @@ from worker.api import Budget, Client, Clock, HttpTransport, Urgency
 from worker.audit.announcements import Terms
 from worker.audit.announcer import Announcer
 from worker.audit.deliveries import Deliveries
+from worker.audit.signers import Signer
 from worker.daemon.fields import Fields
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
@@ -65,6 +66,8 @@ class Services(NamedTuple):
     timing: Timing
     deliveries: Deliveries
     opener: LetterOpener
+    signer: Signer | None
+    """What signs the audit records, None when nothing does."""
 
 
 class ApiConnection(NamedTuple):

@@ -60,6 +60,8 @@ class App:
         """By account: what waits in the ledger without anybody working on it."""
         self.heads = dict[str, Head]()
         """By account: the newest audit record that went to stdout."""
+        self.unsigned = ""
+        """Why audit records that are to be signed are not, or where heads do not arrive; empty while all is well."""
         self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
@@ -242,6 +244,8 @@ class App:
         if self.refused:
             problems = "; ".join(self.refused.splitlines())
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"
+        if self.unsigned:
+            yield f"audit records are not signed, and the worker goes on: {self.unsigned}"
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)

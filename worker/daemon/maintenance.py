@@ -12,6 +12,7 @@ from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
 from worker.daemon.readiness import KINDS
 from worker.daemon.reload import RuleWatch
+from worker.daemon.signing import Signing
 from worker.errors import StoreError
 from worker.intake import coverage
 from worker.intake.reader import Intake
@@ -28,7 +29,7 @@ SWEPT_TOO = 7 * 86400.0
 """Seconds beyond the sweep for which sights are kept."""
 
 
-def list_loops(app: App, records: "Records") -> list[Loop]:
+def list_loops(app: App, records: "Records", signing: Signing) -> list[Loop]:
     """Return the maintenance loops."""
     return [
         Loop("orders", lambda: take_orders(app)),
@@ -37,6 +38,7 @@ def list_loops(app: App, records: "Records") -> list[Loop]:
         Loop("rules", RuleWatch(app).step),
         Loop("records", records.step),
         Loop("audit head", records.log_heads),
+        Loop("signing", signing.step),
         Loop("figures", lambda: update_gauges(app)),
         Loop("entries", lambda: count_entries(app)),
         Loop("retention", lambda: apply_retention(app)),

@@ -10,6 +10,7 @@ from worker.daemon import maintenance
 from worker.daemon.account import AccountWorker
 from worker.daemon.app import App
 from worker.daemon.opening import open_app
+from worker.daemon.signing import Signing
 from worker.errors import Temporary, Unsure
 from worker.intake.coverage import BACK
 from worker.ledger.entries import Entry
@@ -52,6 +53,7 @@ async def run_once(settings: Settings, outlets: Outlets) -> Summary:
         summary.unreadable = sum(still.unreadable for still in app.standstill.values())
         summary.reasons = app.find_reasons()
         await app.end()
+        await Signing(app, streams=False).end()
     return summary
 
 

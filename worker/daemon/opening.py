@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from worker.api import ApiClock, Budget, Clock, Credential, HttpTransport
 from worker.api.pacing import UNDATED
 from worker.audit.deliveries import Deliveries
+from worker.audit.signers import open_signer
 from worker.daemon.account import AccountWorker, ApiConnection, Services
 from worker.daemon.app import App
 from worker.judging.services import Timing
@@ -30,6 +31,8 @@ async def open_app(
     Raises SettingsError, RuleError or StoreError.
     """
     accounts, channels = settings.accounts(), _open_channels(settings, outlets)
+    # Before any rule runs: no file of a key is opened again.
+    signer = open_signer(settings.audit_key.get_secret_value() if settings.audit_key else "", settings.audit_signer)
     timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
     async with AsyncExitStack() as stack:
         owner = secrets.token_hex(8)
@@ -52,7 +55,7 @@ async def open_app(
         clock = clock or ApiClock()
         deliveries = Deliveries(channels, clock, outlets.log)
         opener = stack.enter_context(LetterOpener(on_start=lambda standing: _log_walls(outlets.log, standing)))
-        services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries, opener)
+        services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries, opener, signer)
         connections = await _open_connections(stack, services, accounts)
         prefixes = {one.id: f"{one.id} " if len(accounts) > 1 else "" for one in accounts}
         workers = [AccountWorker(id_, connections[id_], services, prefix=prefix) for id_, prefix in prefixes.items()]

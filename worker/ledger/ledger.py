@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from worker.errors import StoreError
 from worker.ledger import (
     claiming,
+    heads,
     integrations,
     orders,
     pages,
@@ -32,6 +33,7 @@ from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
 from worker.ledger.db.tables import meta
 from worker.ledger.entries import Answered, Brake, Claim, Entry, Order, Outcome, Question, Standing
+from worker.ledger.heads import KeptHead
 from worker.ledger.presence import Memories
 from worker.ledger.reader import LedgerReader
 from worker.ledger.records import NewRecord
@@ -275,6 +277,14 @@ class Ledger(LedgerReader):
         """Write down the last audit record that a sink has taken."""
         row = {"name": views.cursor_name(account, sink), "value": str(number)}
         await self._put(upsert, meta, [row], ("value",))
+
+    async def keep_head(self, account: str, head: KeptHead) -> None:
+        """Keep a signed head until it is handed on."""
+        await self._put(heads.keep_head, account, head)
+
+    async def forget_heads(self, account: str, before: int) -> None:
+        """Forget the signed heads before a number."""
+        await self._put(heads.forget_heads, account, before)
 
     async def _write(
         self,

@@ -8,12 +8,13 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import decided, lives, pages, queue, unreadable, views
+from worker.ledger import decided, heads, lives, pages, queue, unreadable, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.decided import Decided
 from worker.ledger.entries import Entry, Review
 from worker.ledger.evidence import Evidence, list_chains
+from worker.ledger.heads import KeptHead, Newest
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
@@ -121,6 +122,14 @@ class LedgerReader:
     async def list_chains(self) -> tuple[str, ...]:
         """Return every account that has audit records."""
         return await self._runner.read(list_chains)
+
+    async def find_newest(self, account: str) -> Newest | None:
+        """Return the newest audit record of an account, None when there is none."""
+        return await self._read(heads.find_newest, account)
+
+    async def list_heads(self, account: str) -> tuple[KeptHead, ...]:
+        """Return the signed heads that are kept: the last one, and what is not handed on everywhere yet."""
+        return await self._read(heads.list_heads, account)
 
     async def accounts(self) -> tuple[str, ...]:
         """Return every account that the ledger knows."""

@@ -20,6 +20,7 @@ from worker.settings.values import (
     RequestQuota,
     check_account_id,
     check_base_url,
+    check_heads,
     check_store_url,
     parse_ceiling,
     parse_hosts,
@@ -143,6 +144,21 @@ class Settings(BaseSettings):
         "WORKER_LOG_LEVEL", "info", "least severe messages to log: debug, info, warning or error"
     )
     drain: SomeTime = _declare("WORKER_DRAIN", "20s", "how long an orderly shutdown may take")
+    audit_key: SecretStr | None = _declare(
+        "WORKER_AUDIT_KEY",
+        None,
+        "what signs the audit records: the file of a key from `worker audit key`, or in WORKER_SECRETS the key itself",
+    )
+    audit_signer: str = _declare(
+        "WORKER_AUDIT_SIGNER",
+        "",
+        "instead of a key: a command that reads bytes and writes their Ed25519 signature within 5 s",
+    )
+    audit_heads: Annotated[str, AfterValidator(check_heads)] = _declare(
+        "WORKER_AUDIT_HEADS",
+        "",
+        "where signed heads go besides stdout: a file, syslog://host:514 (UDP) or syslog+tcp://host:601",
+    )
     actor: str = _declare(
         "WORKER_ACTOR", "", "your name in the audit records, for a command without --as; the daemon does not use it"
     )
@@ -212,7 +228,7 @@ class SettingRow(NamedTuple):
     meaning: str
 
 
-SECRET = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
+SECRET = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "WORKER_AUDIT_KEY")
 HIDDEN = frozenset({*SECRET, "CLOUDFLARE_BASE_URL", "WORKER_STORE_URL", "CLOUDFLARE_ACCOUNT_ID"})
 """Settings whose values errors never show: a URL may hold a password, and tokens get pasted as account IDs."""
 NAMES = {str(field.validation_alias): field for field in Settings.model_fields.values()}

@@ -130,6 +130,13 @@ def check_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def check_heads(text: str) -> str:
+    """Refuse an address that is neither a file nor a syslog server."""
+    if "://" in text and not re.fullmatch(r"syslog(\+tcp)?://(\[[0-9a-fA-F:]+\]|[^\s:/@]+)(:\d{1,5})?", text):
+        raise ValueError("write the path of a file, syslog://host:514 (UDP) or syslog+tcp://host:601")
+    return text
+
+
 def check_store_url(text: str) -> str:
     """Refuse what names no file of SQLite."""
     if not text.startswith("sqlite:///"):
