@@ -1,11 +1,12 @@
 """Text from strangers is shown without controlling the terminal."""
 
+import re
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.escaping import escape
+from worker.escaping import defang, escape, refang
 
 anything = st.text(st.characters(exclude_categories=[]))
 
@@ -33,3 +34,30 @@ def test_what_is_too_long_says_so_and_no_number_is_cut_in_two() -> None:
     assert escape("abcdef", 5) == "abcd…"
     assert escape("ab\x1bcdef", 7) == "ab…"
     assert len(escape("x" * 5_000_000)) == 300
+
+
+LIVE = re.compile(r"(https?|ftp)://(?!one\.dash\.cloudflare\.com/)|www\.\w", re.IGNORECASE)
+names = st.from_regex(r"[a-z0-9-]{1,9}(\.[a-z]{2,9}){1,3}", fullmatch=True)
+addresses = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(
+        ["http://", "HTTPS://", "ftp://", "hTTp://", "www.", "https://user@", "http://one.dash.cloudflare.com@"]
+    ),
+    names,
+    st.sampled_from(["", ":8080", ".", "#"]),
+    st.sampled_from(["", "/", "/a.b?c=http://d.example", " https://one.dash.cloudflare.com.evil.example"]),
+)
+
+
+@given(st.lists(st.one_of(addresses, anything), max_size=5).map(" ".join))
+def test_no_web_address_stays_a_link(text: str) -> None:
+    shown = defang(text)
+    assert not LIVE.search(shown)
+    assert refang(shown) == refang(text)
+    assert defang(shown) == shown
+
+
+def test_a_link_to_the_dashboard_stays_one() -> None:
+    assert defang("see https://one.dash.cloudflare.com/a/email-security") == (
+        "see https://one.dash.cloudflare.com/a/email-security"
+    )

@@ -1,6 +1,7 @@
 """Notifiers, with a real receiver behind apprise."""
 
 import asyncio
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -10,9 +11,11 @@ from io import StringIO
 import msgspec
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.errors import SettingsError, Temporary
-from worker.notifiers import Channels, open_channels
+from worker.notifiers import MARKDOWN, Channels, disarm, open_channels
 from worker.telemetry import open_log
 
 Notices = list[tuple[str, str]]
@@ -72,7 +75,48 @@ async def test_a_subject_neither_calls_everybody_nor_hides_a_link() -> None:
         await channels.notify(
             "soc", "- 06HX '[open](https://x.example) @Everyone <!channel> @here.' from a@here.example"
         )
-    assert told == ["- 06HX '[open] (https://x.example) @ Everyone < !channel> @ here.' from a@here.example"]
+    assert told == ["- 06HX '[open] (https[:]//x[.]example) @ Everyone < !channel> @ here.' from a@ here[.]example"]
+
+
+LINK = re.compile(r"(?<![\w.@-])(?:https?:|www\.|[\w-]+\.[a-z]{2,})", re.IGNORECASE)
+CALL = re.compile(r"@(everyone|here|(channel|all)(?![a-z0-9]))|<[@#!]", re.IGNORECASE)
+pieces = st.sampled_from(
+    ["http://evil.example/a", "[click](", ")", "<https://evil.example|pay>", "@everyone", "@HERE", "<!channel>",
+     "<@U1>", "evil.example", "a@evil.example", "**", "__", "~~", "||", "`", "# ", "> ", "-", " ", "x",
+     "WWW.evil.example"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["json", "slack", "gchat", *sorted(MARKDOWN)])
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_no_channel_is_given_a_live_link_a_call_or_formatting_of_a_stranger(scheme: str, text: str) -> None:
+    shown = disarm(text, scheme)
+    assert not LINK.search(shown.replace("\\", ""))
+    assert not CALL.search(shown)
+    assert "](" not in shown
+    if scheme in MARKDOWN:
+        assert not re.search(r"(?<!\\)(?:\\\\)*[*_~|`>#]", shown)
+
+
+@pytest.mark.slow
+async def test_a_service_that_formats_is_given_backslashes() -> None:
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append(str(await request.json()))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = f"mmost://127.0.0.1:{runner.addresses[0][1]}/{'t' * 26}"
+    await open_channels({"soc": address}, nowhere).notify("soc", "*pay* ~~not~~ http://evil.example")
+    await runner.cleanup()
+    assert r"\\*pay\\*" in told[0]
+    assert "http://" not in told[0]
 
 
 @pytest.mark.slow

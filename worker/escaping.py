@@ -1,11 +1,31 @@
 """Make text that strangers wrote safe to show."""
 
+import re
 import unicodedata
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that control a terminal or are invisible: controls, bidi, zero-width, line separators."""
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that are drawn as nothing, although their category does not say so."""
+
+
+ADDRESS = re.compile(r"\b(https?|ftp)://(?!one\.dash\.cloudflare\.com/)([\w.-]*)|\bwww\.(?=\w)", re.IGNORECASE)
+"""A web address of which programs make a link; those of Cloudflare's dashboard may stay one."""
+
+
+def defang(text: str) -> str:
+    """Write web addresses so that no program makes links of them: ``https[:]//evil[.]example``."""
+    return ADDRESS.sub(_defang, text)
+
+
+def refang(name: str) -> str:
+    """Return a name as it was before it was shown without links; people copy it from there."""
+    return name.replace("[.]", ".").replace("[:]", ":")
+
+
+def _defang(address: re.Match[str]) -> str:
+    scheme, host = address.groups()
+    return f"{scheme}[:]//{host.replace('.', '[.]')}" if scheme else f"{address[0][:-1]}[.]"
 
 
 def escape(text: str, limit: int = 300) -> str:

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from worker.errors import SettingsError, Temporary
+from worker.escaping import defang
 
 Send = Callable[[str], Awaitable[None]]
 """Delivers one notice; raises Temporary when it was not taken."""
@@ -20,8 +21,15 @@ DEADLINE = 30.0
 """Seconds that a channel has to take a notice."""
 HANGS = "did not answer in time: check that its server does"
 REFUSES = "did not take the notice: check that its address still works"
-STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=(?:everyone|here|channel|all)(?![\w-]|\.\w)))", re.IGNORECASE)
+STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=everyone|here|(?:channel|all)(?![a-z0-9])))", re.IGNORECASE)
 """What some chats take for a link under another text, or for a call to everybody; strangers write it in subjects."""
+
+
+NAME = re.compile(r"(?<=[^\W\d_])\.(?=\w)|(?<=\w)\.(?=[^\W\d_])")
+"""The dot in a name of a host, of which chats make a link even without a scheme."""
+MARKDOWN = frozenset({"discord", "mmost", "mmosts", "revolt", "rocket", "rockets"})
+"""Services by their scheme that format what they are given, and take a backslash for: not this character."""
+FORMATTING = re.compile(r"([\\`*_~|>#\[\]()])")
 
 
 class Channels:
@@ -54,6 +62,15 @@ def open_channels(
     return Channels(opened)
 
 
+def disarm(text: str, scheme: str = "") -> str:
+    """Return a notice that calls nobody, links nowhere and is not formatted, whatever strangers wrote into it.
+
+    ``scheme`` is that of the channel's address.
+    """
+    plain = NAME.sub("[.]", defang(STEERING.sub(r"\1 ", text)))
+    return FORMATTING.sub(r"\\\1", plain) if scheme in MARKDOWN else plain
+
+
 def _open_channel(channel: str, address: str, log: Callable[[str, str], None], deadline: float) -> Send:
     """Open one channel."""
     if address == LOG:
@@ -62,7 +79,8 @@ def _open_channel(channel: str, address: str, log: Callable[[str, str], None], d
             log(channel, _join_lines(text))
 
         return to_log
-    return _AppriseChannel(channel, _open_apprise(channel, address), deadline).send
+    service, scheme = _open_apprise(channel, address), address.partition("://")[0].lower()
+    return _AppriseChannel(channel, service, deadline, partial(disarm, scheme=scheme)).send
 
 
 def _join_lines(text: str) -> str:
@@ -94,8 +112,14 @@ def _open_apprise(channel: str, address: str) -> Any:  # noqa: ANN401 (the libra
 class _AppriseChannel:
     """A channel behind apprise, which blocks, and may hang: one call at a time, in a thread that nobody waits for."""
 
-    def __init__(self, channel: str, service: Any, deadline: float) -> None:  # noqa: ANN401 (the library has no types)
-        self._channel, self._service, self._deadline = channel, service, deadline
+    def __init__(
+        self,
+        channel: str,
+        service: Any,  # noqa: ANN401 (the library has no types)
+        deadline: float,
+        prepare: Callable[[str], str],
+    ) -> None:
+        self._channel, self._service, self._deadline, self._prepare = channel, service, deadline, prepare
         self._turn = asyncio.Lock()
         self._call: asyncio.Future[bool | Exception] | None = None
 
@@ -103,7 +127,7 @@ class _AppriseChannel:
         """Deliver a notice; raises Temporary when it was not taken in time, at once while an earlier call hangs."""
         async with self._turn:
             if self._call is None or self._call.done():
-                self._call = _call_in_thread(partial(self._notify, STEERING.sub(r"\1 ", text)))
+                self._call = _call_in_thread(partial(self._notify, self._prepare(text)))
                 await asyncio.wait({self._call}, timeout=self._deadline)
             taken = self._call.result() if self._call.done() else None
         if isinstance(taken, Exception):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.errors import SettingsError
+from worker.escaping import refang
 
 if TYPE_CHECKING:
     from worker.ledger.matching import MailFilter
@@ -30,7 +31,7 @@ def make_filter(rule: str, sender: str, recipient: str, subject: str) -> "MailFi
     """Make a filter of what was typed."""
     from worker.ledger.matching import MailFilter
 
-    return MailFilter(rule=rule, sender=sender, recipient=recipient, subject=subject)
+    return MailFilter(rule=rule, sender=refang(sender), recipient=refang(recipient), subject=subject)
 
 
 def parse_since(since: str, takes: str = "--since takes ") -> float:

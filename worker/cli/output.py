@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from worker.cli import layout
-from worker.escaping import escape, is_hidden
+from worker.escaping import defang, escape, is_hidden
 from worker.wording import name_state
 
 LONGEST = 120
@@ -82,12 +82,12 @@ def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(each) for each in value)
-    return "" if value is None else escape(str(value), LONGEST)
+    return "" if value is None else defang(escape(str(value), LONGEST))
 
 
 def format_line(text: str) -> str:
     """Write a line of a text for a person."""
-    return escape(text, LONGEST_LINE)
+    return defang(escape(text, LONGEST_LINE))
 
 
 def to_datetime(seconds: float) -> datetime | None:

@@ -10,6 +10,7 @@ from worker.cli import context, output
 from worker.cli.filters import Since, Subject, parse_since
 from worker.cli.layout import print_card
 from worker.errors import SettingsError
+from worker.escaping import refang
 from worker.wording import count, name_state
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def _make_search(message: str, sender: str, recipient: str, subject: str, since:
     whole = message.strip()
     return MailSearch(
         id=message,
-        sender=sender,
-        recipient=recipient,
+        sender=refang(sender),
+        recipient=refang(recipient),
         subject=subject,
         since=parse_since(since),
         limit=MOST_LISTED + 1,
