@@ -102,6 +102,7 @@ class Announcer:
         for new in group(entry for entry in alike.entries if _telling(entry) not in self._taken[channel]):
             if await self._deliveries.deliver(channel, announce(new, self._terms)):
                 self._taken[channel].update(map(_telling, new.entries))
+                self._unheard[channel] = 0
                 self._announced[channel][alike.name] = self._clock.monotonic()
 
     def _choose_channels(self, rules: Iterable[str]) -> tuple[str, ...]:
