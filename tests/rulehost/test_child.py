@@ -13,7 +13,7 @@ from tests.rule_files import GOOD, mail, rule_files
 from worker.rulehost.child import Stopwatch, send, serve
 from worker.rulehost.evaluation import NOBODY
 from worker.rulehost.loader import Sources, read
-from worker.rulehost.protocol import HEAD, NOTE, EventPage, Loaded, Parsed, Verdicts
+from worker.rulehost.protocol import HEAD, MORE, NOTE, Declared, EventPage, Loaded, Parsed, Verdicts
 
 
 @contextmanager
@@ -33,14 +33,15 @@ def served(sources: Sources, memory: mmap) -> Iterator[socket.socket]:
 
 def answer(link: socket.socket) -> bytes:
     """Read one frame."""
-    size = HEAD.unpack(link.recv(HEAD.size, socket.MSG_WAITALL))[0]
+    size = HEAD.unpack(link.recv(HEAD.size, socket.MSG_WAITALL))[0] & ~MORE
     return link.recv(size, socket.MSG_WAITALL)
 
 
 def test_sources_are_answered_with_rules_and_pages_with_what_was_said(tmp_path: Path) -> None:
     with mmap(-1, NOTE.size) as memory, served(read(rule_files(tmp_path, good=GOOD)), memory) as link:
         assert decode(answer(link), type=Parsed).fingerprints.keys() == {"good.py"}
-        loaded = decode(answer(link), type=Loaded)
+        declared, loaded = decode(answer(link), type=Declared), decode(answer(link), type=Loaded)
+        assert (declared.file, declared.rules) == ("good.py", loaded.rules)
         assert [rule.name for rule in loaded.rules] == ["good"]
         for keys in (["1", "2"], ["3"]):
             send(link.fileno(), EventPage(tuple(mail(key) for key in keys)))

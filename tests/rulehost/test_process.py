@@ -37,7 +37,7 @@ async def start(rules: Path) -> Child:
     child = await Child.start(sys.executable)
     await child.hear(Patience(10, 20))  # which walls stand
     await child.ask(read(rules), Patience(10, 20))  # the fingerprints of the files
-    await child.hear(Patience(10, 20))  # the rules
+    await child.hear(Patience(10, 20), 2)  # the rules
     return child
 
 

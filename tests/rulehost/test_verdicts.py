@@ -16,7 +16,7 @@ from worker.language.rules import APPROVE, OBSERVE, OFF, Ask, Limit, Mode, Propo
 from worker.rulehost.evaluation import NOBODY, Event, Failure, Said, Skip
 from worker.rulehost.fingerprints import identify_bundle, identify_rule
 from worker.rulehost.loader import Sources
-from worker.rulehost.protocol import ANSWER_LIMIT, Loaded, Verdicts, pack_verdicts
+from worker.rulehost.protocol import ANSWER_LIMIT, Declared, Loaded, Verdicts, pack_verdicts
 from worker.rulehost.validation import Problem
 from worker.rulehost.verdicts import Untrue, describe_asked, read_loaded, read_verdicts
 
@@ -206,16 +206,37 @@ OWN = tuple(msgspec.structs.replace(one, fingerprint=identify_rule(one.name, one
 LOADED = Loaded(OWN, ((), ("it differs",)), identify_bundle((one.name, one.fingerprint) for one in OWN))
 
 
+def loading(result: object, *declared: object) -> list[bytes]:
+    """Return the frames of a result, and before it what the files declared: by default the rules of the result."""
+    plain = decode(encode(result))
+    own = (
+        [{"file": one.get("file", "").rpartition("/")[2], "rules": [one]} for one in plain["rules"]]
+        if isinstance(plain.get("rules"), list)
+        else []
+    )
+    return [encode(one) for one in (*(declared or own), result)]
+
+
 def test_what_can_be_in_the_files_is_taken() -> None:
-    assert read_loaded(encode(LOADED), SOURCES, CODE) == LOADED
+    assert read_loaded(loading(LOADED), SOURCES, CODE) == LOADED
     with pytest.raises(Untrue, match="examples of other rules"):
-        read_loaded(encode(Loaded(OWN, ((),), LOADED.fingerprint)), SOURCES, CODE)
+        read_loaded(loading(Loaded(OWN, ((),), LOADED.fingerprint)), SOURCES, CODE)
     with pytest.raises(Untrue, match="the fingerprint of others"):
-        read_loaded(encode(msgspec.structs.replace(LOADED, fingerprint=OWN[0].fingerprint)), SOURCES, CODE)
+        read_loaded(loading(msgspec.structs.replace(LOADED, fingerprint=OWN[0].fingerprint)), SOURCES, CODE)
     with pytest.raises(Untrue, match="the fingerprint of other code"):
-        read_loaded(encode(LOADED), SOURCES, CODE | {"_common.py": "changed"})
+        read_loaded(loading(LOADED), SOURCES, CODE | {"_common.py": "changed"})
+    moves, asks = OWN
+    for declared in (
+        (Declared("moves.py", (moves,)),),
+        (Declared("moves.py", OWN),),
+        (Declared("moves.py", (moves,)), Declared("moves.py", (asks,))),
+        (Declared("asks.py", (asks,)), Declared("moves.py", (moves,))),
+        (Declared("moves.py", (msgspec.structs.replace(moves, mode=APPROVE),)), Declared("asks.py", (asks,))),
+    ):
+        with pytest.raises(Untrue, match="declare"):
+            read_loaded(loading(LOADED, *declared), SOURCES, CODE)
     refused = Loaded(fingerprint=identify_bundle(()), problems=(Problem("no rule", "/rules/moves.py", 1),))
-    assert read_loaded(encode(refused), SOURCES, CODE) == refused
+    assert read_loaded(loading(refused), SOURCES, CODE) == refused
 
 
 def list_impossible() -> Iterator[tuple[str, object]]:
@@ -239,7 +260,7 @@ def list_impossible() -> Iterator[tuple[str, object]]:
 def test_a_rule_that_no_file_can_have_is_not_taken(field: str, value: object) -> None:
     forged = change(decode(encode(LOADED)), ("rules", 0, field), value)
     with pytest.raises(Untrue):
-        read_loaded(encode(forged), SOURCES, CODE)
+        read_loaded(loading(forged), SOURCES, CODE)
 
 
 def test_a_long_answer_comes_in_frames_that_are_read_quickly() -> None:

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from io import BufferedIOBase
 from mmap import mmap
@@ -16,13 +16,14 @@ import msgspec
 from msgspec.msgpack import Decoder
 
 import worker
-from worker.rulehost.evaluation import NOBODY, judge
+from worker.rulehost.evaluation import NOBODY, LoadedRule, judge
 from worker.rulehost.loader import Sources, build
 from worker.rulehost.protocol import (
     HEAD,
     MEMORY,
     NOTE,
     OUT_OF_MEMORY,
+    Declared,
     EventPage,
     Loaded,
     Parsed,
@@ -98,11 +99,17 @@ def serve(link: int, memory: mmap) -> None:
         NOTE.pack_into(memory, 0, calls, first, second)
         stopwatch.begin(second)
 
+    def tell(fingerprints: dict[str, str]) -> None:
+        send(link, Parsed(fingerprints))
+
+    def declare(file: str, rules: Sequence[LoadedRule]) -> None:
+        write(link, pack_frame(Declared(file, tuple(rule.info for rule in rules)), more=True))
+
     with open(link, "rb", closefd=False) as asked:
         sources = receive(asked, Decoder(Sources))
         if sources is None:
             return
-        bundle, problems = build(sources, note, lambda fingerprints: send(link, Parsed(fingerprints)))
+        bundle, problems = build(sources, note, tell, declare)
         infos, outcomes = (tuple(rule.info for rule in bundle.rules), tuple(rule.outcomes for rule in bundle.rules))
         send(link, Loaded(infos, outcomes, bundle.fingerprint, problems))
         gc.freeze()

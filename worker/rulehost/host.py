@@ -19,8 +19,9 @@ from worker.language.rules import OBSERVE, Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import Event, Failure, Said, Skip
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Patience, Stopped
-from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage, Loaded
-from worker.rulehost.starting import Launch, start
+from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage
+from worker.rulehost.starting import Launch, start, start_twice
+from worker.rulehost.validation import Problem
 from worker.rulehost.verdicts import Untrue, describe_asked, list_places, read_verdicts
 from worker.walls import SANDBOXES, Sandbox, Standing
 
@@ -30,6 +31,7 @@ STRIKES, HOUR = 3, 3600.0
 """A rule that stops the child three times within an hour only observes until its code changes; on one page, it is not
 asked about the other events any more."""
 SPARED = "it stopped the rule process on {} other events of the same page: {}"
+CHANGED = "its rules are not those that were loaded from the same files, so a file behaves differently each time"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
 OnCalls = Callable[[str, int, float], None]
@@ -69,8 +71,8 @@ class Host:
         self.bundle = BundleInfo()
         self.standing: Standing = {}
         """Which walls stand around the rules, as the newest child said before it was given any."""
-        self._folder, self._channels, self._python, self._clock = rules, channels, python, clock
-        self._deadlines, self._sandbox, self._on_calls = deadlines, sandbox, on_calls
+        self._folder, self._channels, self._clock = rules, channels, clock
+        self._launch, self._deadline, self._on_calls = Launch(python, deadlines.load, sandbox), deadlines.call, on_calls
         self._sources = Sources("", {})
         self._child: Child | None = None
         self._turn = asyncio.Lock()
@@ -100,7 +102,7 @@ class Host:
         sources = read(self._folder, self._channels)
         if self.bundle.generation and sources == self._sources:
             return self.bundle
-        child, loaded = await self._start(sources)
+        child, loaded, self.standing = await start_twice(sources, self._launch)
         if loaded.problems:
             child.end()
             raise to_error(loaded.problems)
@@ -111,11 +113,6 @@ class Host:
             running = {rule.fingerprint for rule in loaded.rules}
             self._spared = {name: one for name, one in self._spared.items() if one.failure.fingerprint in running}
         return self.bundle
-
-    async def _start(self, sources: Sources) -> tuple[Child, Loaded]:
-        """Start a child that loads the sources, and note which walls stand around it."""
-        child, loaded, self.standing = await start(sources, Launch(self._python, self._deadlines.load, self._sandbox))
-        return child, loaded
 
     def _end(self) -> None:
         """End the child, if there is one."""
@@ -232,18 +229,18 @@ class Host:
     def _find_patience(self, page: EventPage) -> Patience:
         """Return how long a page may take: the less, the fewer calls there are to make."""
         calls = 1 + len(page.events) * len(self.bundle.rules)
-        call = self._deadlines.call
+        call = self._deadline
         return Patience(call, max(10 * call, min(PAGE_SECONDS, calls * call)))
 
     async def _restart(self) -> Child:
         """Start a child with the rules that were running; raise Temporary when that fails."""
         try:
-            child, loaded = await self._start(self._sources)
+            child, loaded, self.standing = await start(self._sources, self._launch)
         except (SettingsError, OSError) as error:
             raise _wait_for_child(error) from None
-        if loaded.problems:
+        if loaded.problems or loaded.rules != self.bundle.rules:
             child.end()
-            raise _wait_for_child(to_error(loaded.problems))
+            raise _wait_for_child(to_error(loaded.problems or [Problem(CHANGED, str(self._folder))]))
         return child
 
     def _blame(self, stop: Stopped) -> Failure:

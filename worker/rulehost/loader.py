@@ -48,6 +48,8 @@ class Sources(Struct, frozen=True):
     channels: frozenset[str] | None = None
     deadly: frozenset[str] = frozenset()
     """Files that must not be run again, because each stopped the process that loaded it."""
+    backwards: bool = False
+    """Whether the last file is run first."""
 
 
 class _Parsed(Struct, frozen=True):
@@ -133,11 +135,12 @@ def build(
     sources: Sources,
     note: Callable[[int], None] = lambda _number: None,
     tell: Callable[[dict[str, str]], None] = lambda _fingerprints: None,
+    declare: Callable[[str, Sequence[LoadedRule]], None] = lambda _name, _rules: None,
 ) -> tuple[Bundle, tuple[Problem, ...]]:
     """Run the files and check their rules; the bundle may only be used when there is no problem.
 
     ``tell`` is called with the fingerprint of each file's code before any of them is run, ``note`` with the number of
-    each file before that one is.
+    each file before that one is, ``declare`` with its rules after that.
     """
     problems: list[Problem] = []
     runnable = [name for name in sources.files if name not in sources.deadly]
@@ -146,10 +149,13 @@ def build(
     rules: list[LoadedRule] = []
     shared = [one for name, one in parsed.items() if is_neighbour(name)]
     with _make_importable(parsed, sources.files.keys() - parsed):
-        for number, name in enumerate(sources.files):
+        numbered = list(enumerate(sources.files))
+        for number, name in reversed(numbered) if sources.backwards else numbered:
             if name in parsed and not is_neighbour(name):
                 note(number)
-                rules += _load_rules(parsed[name], shared, sources.channels, problems)
+                found = _load_rules(parsed[name], shared, sources.channels, problems)
+                declare(name, found)
+                rules += found
     problems += _find_duplicates(rules)
     # A broken neighbour is a problem of each file that imports it, and is reported once.
     distinct = tuple(dict.fromkeys(problems))

@@ -1,9 +1,9 @@
 """The protocol between the daemon and a rule process: frames on a socket, and a note in shared memory.
 
 A frame is four bytes of length, then msgpack. The process says ``Ready``. The daemon sends ``Sources`` and receives
-``Parsed`` and ``Loaded``; then it sends one ``EventPage`` after another and receives ``Verdicts``, in several frames if
-they are long. A process that hangs or dies writes its traceback to the same socket as bare text: its first four
-letters, read as a length, are far above ``ANSWER_LIMIT``.
+``Parsed``, a ``Declared`` for each file, and ``Loaded``; then it sends one ``EventPage`` after another and receives
+``Verdicts``, in several frames if they are long. A process that hangs or dies writes its traceback to the same socket
+as bare text: its first four letters, read as a length, are far above ``ANSWER_LIMIT``.
 """
 
 from collections.abc import Iterator
@@ -54,6 +54,13 @@ class Parsed(Struct, frozen=True):
     fingerprints: dict[str, str]
 
 
+class Declared(Struct, frozen=True):
+    """The rules of one file, told before the next one is run."""
+
+    file: str
+    rules: tuple[RuleInfo, ...]
+
+
 class Loaded(Struct, frozen=True, omit_defaults=True):
     """The result of loading the sources: rules, or problems.
 
@@ -73,10 +80,10 @@ class Verdicts(Struct, frozen=True, omit_defaults=True):
     calls: dict[int, tuple[int, float]] = {}
 
 
-def pack_frame(message: object) -> bytes:
-    """Encode a message with its length in front."""
+def pack_frame(message: object, *, more: bool = False) -> bytes:
+    """Encode a message with its length in front; ``more`` says that another frame of the same answer follows."""
     body = encode(message)
-    return HEAD.pack(len(body)) + body
+    return HEAD.pack(len(body) | MORE * more) + body
 
 
 def pack_verdicts(verdicts: Verdicts) -> bytes:

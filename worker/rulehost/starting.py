@@ -1,14 +1,16 @@
 """Starting: a process behind walls that has loaded a folder of rules, whatever their files do meanwhile."""
 
+import asyncio
 import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec.msgpack import Decoder
+from msgspec.msgpack import Decoder, encode
 from msgspec.structs import replace
 
 from worker.errors import SettingsError
+from worker.language.rules import RuleInfo
 from worker.rulehost.loader import Sources, read
 from worker.rulehost.process import Child, Patience, Stopped
 from worker.rulehost.protocol import Loaded, Parsed, Ready
@@ -16,6 +18,9 @@ from worker.rulehost.validation import Problem
 from worker.rulehost.verdicts import Untrue, list_places, read_loaded
 from worker.walls import SANDBOXES, Sandbox, Standing, Wall, explain_missing, is_hidden
 
+BOOT = Patience(10.0, 60.0)
+"""Until a child has begun: it runs nothing of a stranger yet, and the machine may be busy."""
+INTERFERES = "it is not the same when the files are run in another order, so one of them interferes with others"
 _READY, _PARSED = Decoder(Ready), Decoder(Parsed)
 
 
@@ -45,6 +50,48 @@ async def examine(folder: Path, launch: Launch = Launch()) -> Loaded:  # noqa: B
     return started.loaded
 
 
+async def start_twice(sources: Sources, launch: Launch) -> Started:
+    """Start a child whose rules another one confirms, which runs the files the other way round.
+
+    A file can say anything of those that run after it in its process, but what was run before has been told. So of any
+    two files, each is told of without the other's doing by one of the children.
+    """
+    other = asyncio.create_task(start(replace(sources, backwards=True), launch))
+    started: Started | None = None
+    try:
+        started = await start(sources, launch)
+        if started.loaded.problems:
+            return started
+        confirming = await other
+    except BaseException:
+        if started:
+            started.child.end()
+        raise
+    finally:
+        await _end_other(other)
+    return started._replace(loaded=_confirm(started.loaded, confirming.loaded))
+
+
+async def _end_other(other: asyncio.Task[Started]) -> None:
+    """End a child that is still starting, or has started."""
+    other.cancel()
+    await asyncio.wait({other})
+    if not other.cancelled() and not other.exception():
+        other.result().child.end()
+
+
+def _confirm(loaded: Loaded, other: Loaded) -> Loaded:
+    """Add what only the other child has to say against the rules, or where it came to others."""
+    confirmed = set(map(_freeze, other.rules))
+    wrong = [rule for rule in loaded.rules if _freeze(rule) not in confirmed]
+    told = tuple(Problem(f"{rule.name}: {INTERFERES}", rule.file, rule.line) for rule in wrong)
+    return replace(loaded, problems=other.problems or told)
+
+
+def _freeze(rule: RuleInfo) -> bytes:
+    return encode(rule)
+
+
 async def start(sources: Sources, launch: Launch) -> Started:
     """Start a child that loads the sources, without the files that stop it, which are problems.
 
@@ -72,15 +119,15 @@ async def start(sources: Sources, launch: Launch) -> Started:
 
 async def _load(child: Child, sources: Sources, launch: Launch) -> Started:
     """Let a child load the sources; raise Stopped when it does not come to an end of that."""
-    patience = Patience(launch.deadline, launch.deadline * (len(sources.files) + 1))
-    (frame,) = await child.hear(patience)
+    (frame,) = await child.hear(BOOT)
     standing = _READY.decode(frame).standing
     _require(launch.sandbox.required, standing)
+    patience = Patience(launch.deadline, launch.deadline * max(10, len(sources.files) + 1))
     (frame,) = await child.ask(sources, patience)
     parsed = _PARSED.decode(frame)  # no rule has run yet
-    (frame,) = await child.hear(patience)
+    frames = await child.hear(patience, len(sources.files) + 1)
     try:
-        return Started(child, read_loaded(frame, sources, parsed.fingerprints), standing)
+        return Started(child, read_loaded(frames, sources, parsed.fingerprints), standing)
     except Untrue as problem:
         raise child.blame(str(problem)) from problem
 

@@ -18,7 +18,7 @@ from worker.language.rules import Ask, Proposal, RuleInfo
 from worker.rulehost.evaluation import ACTIONS_LIMIT, REASON_LIMIT, Event, Failure, Said, Skip, is_triggered
 from worker.rulehost.fingerprints import identify_bundle, identify_rule
 from worker.rulehost.loader import Sources, is_neighbour
-from worker.rulehost.protocol import Loaded, Verdicts
+from worker.rulehost.protocol import Declared, Loaded, Verdicts
 from worker.rulehost.validation import LONGEST, READABLE, SHORTEST
 
 UNREAD_LIMIT, NAME_LIMIT = 1000, 200
@@ -26,7 +26,7 @@ UNREAD_LIMIT, NAME_LIMIT = 1000, 200
 LINES = 10_000_000
 DAY = 86400.0
 """Seconds that the calls of one page last at most."""
-_LOADED, _VERDICTS = Decoder(Loaded), Decoder(Verdicts)
+_DECLARED, _LOADED, _VERDICTS = Decoder(Declared), Decoder(Loaded), Decoder(Verdicts)
 
 
 class Untrue(Exception):
@@ -164,13 +164,14 @@ def _is_name(text: str) -> bool:
     return 0 < len(text) <= NAME_LIMIT and text == escape(text, NAME_LIMIT)
 
 
-def read_loaded(frame: bytes, sources: Sources, code: Mapping[str, str]) -> Loaded:
+def read_loaded(frames: Sequence[bytes], sources: Sources, code: Mapping[str, str]) -> Loaded:
     """Return the result of loading; raise Untrue for rules that the sources cannot have.
 
-    ``code`` is the fingerprint of each file's code, as it was told before the first file ran.
+    The frames are what each file declared after it ran, and the result. ``code`` is the fingerprint of each file's
+    code, as it was told before the first file ran.
     """
     try:
-        loaded = _LOADED.decode(frame)
+        *declared, loaded = *map(_DECLARED.decode, frames[:-1]), _LOADED.decode(frames[-1])
     except HOSTILE as problem:
         raise Untrue(f"its answer cannot be read: {escape(str(problem))}") from None
     _demand(len(loaded.outcomes) == len(loaded.rules), "it tells of examples of other rules")
@@ -181,8 +182,16 @@ def read_loaded(frame: bytes, sources: Sources, code: Mapping[str, str]) -> Load
         _demand(rule.file in own and 0 < rule.line <= LINES, "a rule is in no file")
         for wrong in _find_impossible(rule):
             raise Untrue(f"a rule has an impossible {wrong}")
+    _check_declared(declared, loaded)
     _check_fingerprints(loaded, code)
     return loaded
+
+
+def _check_declared(declared: Sequence[Declared], loaded: Loaded) -> None:
+    """Raise Untrue unless the rules are those that their files declared, each before the next file ran."""
+    _demand(loaded.rules == tuple(rule for one in declared for rule in one.rules), "a rule was declared otherwise")
+    own = all(rule.file.rpartition("/")[2] == one.file for one in declared for rule in one.rules)
+    _demand(own and len({one.file for one in declared}) == len(declared), "a file declares the rules of another")
 
 
 def _check_fingerprints(loaded: Loaded, code: Mapping[str, str]) -> None:
