@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -18,6 +19,11 @@ SENDS = (
     "pack = enum.sys.modules['msgspec.msgpack'].encode; "
     "link = int(enum.sys.argv[1]); "
     "send = lambda body: os.write(link, len(body).to_bytes(4, 'little') + body); "
+)
+NOTES = (
+    "frame = enum.sys._getframe()\n"
+    "            while 'memory' not in frame.f_locals: frame = frame.f_back\n"
+    "            notes = frame.f_locals['memory']\n            "
 )
 PATIENT = "\n            while True: pass"
 
@@ -78,10 +84,7 @@ async def test_a_rule_that_always_says_that_it_goes_on_is_ended_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosting, "PAGE_SECONDS", 2.0)
-    bumps = (
-        "notes = next(one for one in enum.sys.modules['gc'].get_objects() if type(one).__name__ == 'mmap')\n"
-        "            while True: notes[0:8] = (int.from_bytes(notes[0:8], 'little') + 1).to_bytes(8, 'little')"
-    )
+    bumps = f"{NOTES}while True: notes[0:8] = (int.from_bytes(notes[0:8], 'little') + 1).to_bytes(8, 'little')"
     async with host_with(tmp_path, bumps) as host:
         begun = time.monotonic()
         assert await propose(host) == ONLY_THE_BAD_ONE
@@ -90,12 +93,8 @@ async def test_a_rule_that_always_says_that_it_goes_on_is_ended_all_the_same(
 
 @pytest.mark.parametrize(("event", "rule"), [(99, 0), (0, 99), (2**32 - 1, 2**32 - 1), (2**32 - 1, 0)])
 async def test_a_forged_note_names_nobody_else(tmp_path: Path, event: int, rule: int) -> None:
-    forges = (
-        "import struct\n            "
-        "notes = next(one for one in enum.sys.modules['gc'].get_objects() if type(one).__name__ == 'mmap')\n"
-        f"            notes[8:16] = struct.pack('<II', {event}, {rule}); os._exit(3)"
-    ).replace("import struct\n            ", "struct = enum.sys.modules['_struct']\n            ")
-    async with host_with(tmp_path, forges) as host:
+    numbers = pack("<II", event, rule)
+    async with host_with(tmp_path, f"{NOTES}notes[8:16] = {numbers!r}; os._exit(3)") as host:
         assert await propose(host) == ONLY_THE_BAD_ONE
 
 
