@@ -48,9 +48,9 @@ class TestClock:
         """Our time is the sandbox's own; its Date tells nothing new."""
 
 
-async def open_mail(mail: str) -> Letter:
+async def open_mail(mail: str, *, is_cut: bool = False) -> Letter:
     """Take a mail apart in this process."""
-    return read_letter(restore_bytes(mail))
+    return read_letter(restore_bytes(mail)._replace(is_cut=is_cut))
 
 
 class LoopClock(TestClock):

@@ -41,7 +41,7 @@ def test_pictures_raw_text_and_the_way_of_a_mail() -> None:
         api = client(desk).investigate
         for picture in (await api.preview(mail.id), await api.preview_clean(clean.id)):
             assert picture.png.startswith(b"\x89PNG\r\n")
-        assert "\n" in await api.raw(mail.id)
+        assert "\n" in ((await api.raw(mail.id)).raw or "")
         assert (await api.trace(mail.id)).inbound.lines
         with pytest.raises(NotFound):
             await api.raw(clean.id)

@@ -127,7 +127,7 @@ MAIL_ROWS = (
     Row(
         "investigate.raw",
         lambda s: said(s.mail.id),
-        lambda text, s: str(s.mail.read_fixed().message_id) in text,
+        lambda found, s: str(s.mail.read_fixed().message_id) in found.raw,
         "investigate.raw.get",
         lambda s: said(s.mail.id),
     ),

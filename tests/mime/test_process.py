@@ -44,7 +44,7 @@ def answer(*frames: bytes, standing: Standing | None = None) -> _Exchange:
     writer = threading.Thread(target=write)
     writer.start()
     with ours:
-        found.run(ours, "mail")
+        found.run(ours, b"mail")
     writer.join()
     return found
 

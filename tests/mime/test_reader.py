@@ -180,10 +180,11 @@ def test_what_may_hide_a_whole_mail_is_told(kind: str) -> None:
         ("charset=iso-8859-1\n\nü", b"charset=iso-8859-1\n\n\xfc", True),
         ("charset=UTF-8\n\nü", "charset=UTF-8\n\nü".encode(), True),
         ("\ud800", b"?", False),
+        ("a\ufffd", "a\ufffd".encode(), True),
     ],
 )
 def test_the_bytes_of_a_mail_that_came_as_text_are_restored(mail: str, data: bytes, is_guess: bool) -> None:  # noqa: FBT001
-    assert restore_bytes(mail) == (data, is_guess)
+    assert restore_bytes(mail) == Octets(data, is_guess)
 
 
 def test_a_file_of_which_the_bytes_are_a_guess_is_told() -> None:

@@ -75,6 +75,7 @@ class Calls:
         query: Iterable[tuple[str, str]] = (),
         body: object = None,
         writes: bool = False,
+        cut_at: int | None = None,
     ) -> Answer[T]:
         """Request ``path`` below ``/accounts/{account}/email-security``, with ``{names}`` filled from ``where``.
 
@@ -86,7 +87,7 @@ class Calls:
             raise Unsent(f"{method} {path}: an id that is empty or made of dots would name something else")
         filled = path.format_map({name: quote(value, safe="") for name, value in (where or {}).items()})
         encoded = None if body is None else msgspec.json.encode(body)
-        request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded)
+        request = Request(method=method, path=self._root + filled, query=tuple(query), body=encoded, cut_at=cut_at)
         return await self._ask(Endpoint(method, path, writes), request, read, urgency)
 
     async def poll(self, answer: Answer[T], read: Reader[T], *, urgency: Urgency) -> Answer[T]:

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from worker.api.brackets import LIST, find_list, tell_apart
+from worker.api.long_mail import close_mail
 from worker.api.refusals import NULL, UNREADABLE, Refusal, read_page, read_refusal
 from worker.api.retry_after import read_retry_after
 from worker.api.transport import Response
@@ -290,6 +291,7 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: floa
 
     ``now`` is the time in seconds since the epoch, for answers that ask to wait until a time and have no Date.
     """
+    response = replace(response, body=close_mail(response.body)) if response.is_cut else response
     exchange = Exchange(endpoint, response, now)
     if response.status == TOO_MANY:
         raise Paced(exchange.describe(_read_refusal(response)))

@@ -25,7 +25,8 @@ from worker.api.envelope import (
     records,
     show,
 )
-from worker.api.models import Preview
+from worker.api.long_mail import LONGEST
+from worker.api.models import LoadedMail, Preview, read_mail
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
 from worker.api.submissions import SubmissionKind, SubmissionsResource
@@ -117,13 +118,7 @@ class Named(Noun, frozen=True):
     id: str
 
 
-class RawMail(Noun, frozen=True):
-    """A raw mail."""
-
-    raw: str
-
-
-named, raw_mail = partial(read, Named), partial(read, RawMail)
+named = partial(read, Named)
 detection, trace, preview = partial(read, Detection), partial(read, Trace), partial(read, Preview)
 lines = partial(read_all, WireLogEntry)
 moved, released = partial(read_all, MoveItem), partial(read_all, Released)
@@ -237,9 +232,10 @@ class Investigate:
         """Return why a message was detected; raise NotFound for one that was not."""
         return await self._read(id, "/detections", show(detection, on_raw), urgency)
 
-    async def raw(self, id: str, urgency: Urgency = Urgency.FACTS) -> str:  # noqa: A002
-        """Return the raw text of a detected mail (EML); raise NotFound for one that was not detected."""
-        return (await self._read(id, "/raw", raw_mail, urgency)).raw
+    async def raw(self, id: str, urgency: Urgency = Urgency.FACTS) -> LoadedMail:  # noqa: A002
+        """Return the raw text of a detected mail (EML), of one over 40 MB the beginning; raise NotFound."""
+        path, where = "/investigate/{id}/raw", {"id": id}
+        return (await self._calls.call("GET", path, read_mail, where=where, urgency=urgency, cut_at=LONGEST)).result
 
     async def trace(self, id: str, urgency: Urgency = Urgency.FACTS, *, on_raw: Reader[object] = nothing) -> Trace:  # noqa: A002
         """Return the log of the mail servers about a message; more may come while a part is pending."""

@@ -3,10 +3,34 @@
 from base64 import b64decode
 from typing import Any
 
+from msgspec import Raw
+
 from worker.language.base import Flag, Noun, Nullable, Number, Text, Texts
 from worker.language.models import Message
 from worker.language.policies import ListEntry
+from worker.language.reading import Unreadable, read
 from worker.language.times import Time
+
+
+class RawMail(Noun, frozen=True):
+    """A raw mail."""
+
+    raw: str
+
+
+class LoadedMail(Noun, frozen=True):
+    """A raw mail as far as it was loaded. What is no text in it is U+FFFD, and takes nothing else away."""
+
+    raw: str | None = None
+    is_cut: Flag = False
+
+
+def read_mail(result: Raw) -> LoadedMail:
+    """Read a raw mail; raise Unreadable when there is none."""
+    found = read(LoadedMail, result)
+    if found.raw is None:
+        raise Unreadable("its raw is missing")
+    return LoadedMail(raw=found.raw, is_cut=found.is_cut)
 
 
 class TrustedDomain(ListEntry, frozen=True, kw_only=True):

@@ -39,21 +39,29 @@ MOST_BYTES = 128 << 20
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """A request; ``path`` is below the base URL and already quoted."""
+    """A request; ``path`` is below the base URL and already quoted.
+
+    Of an answer longer than ``cut_at`` bytes, only the beginning is read; without it, such an answer may be none.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    cut_at: int | None = None
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """A whole answer; header names are in lower case, ``url`` is the requested one (empty without a network)."""
+    """An answer; header names are in lower case, ``url`` is the requested one (empty without a network).
+
+    It is whole, unless ``is_cut`` says that only the beginning was asked for.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str = ""
+    is_cut: bool = False
 
 
 class Transport(Protocol):
@@ -132,7 +140,7 @@ class HttpTransport:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers, allow_redirects=False
             ) as response:
-                body = await _read_body(response)
+                body, is_cut = await _read_body(response, request.cut_at)
         except _Failed as failed:
             return failed.why
         except TooLong as error:
@@ -140,18 +148,20 @@ class HttpTransport:
         except (ClientError, OSError, TimeoutError) as error:
             return _make_unsure(error)
         received = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status, headers=received, body=body, url=str(url))
+        return Response(status=response.status, headers=received, body=body, url=str(url), is_cut=is_cut)
 
 
-async def _read_body(response: ClientResponse) -> bytes:
-    """Read a body up to the limit; raise TooLong for a longer one."""
+async def _read_body(response: ClientResponse, cut_at: int | None) -> tuple[bytes, bool]:
+    """Read a body up to the limit; a longer one is cut there if that was asked for, else raise TooLong."""
     chunks, size = list[bytes](), 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
         size += len(chunk)
+        if cut_at is not None and size > cut_at:
+            return b"".join(chunks)[:cut_at], True
         if size > MOST_BYTES:
             raise TooLong(f"the answer of the API is longer than {MOST_BYTES >> 20} MB")
-    return b"".join(chunks)
+    return b"".join(chunks), False
 
 
 class _Failed(Exception):

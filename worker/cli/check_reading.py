@@ -11,8 +11,8 @@ from msgspec import Raw
 from worker import wording
 from worker.api import Client, Urgency
 from worker.api.clock import format_time
-from worker.api.investigate import RawMail, WireLogEntry
-from worker.api.models import AccountDomain, TrustedDomain
+from worker.api.investigate import WireLogEntry
+from worker.api.models import AccountDomain, RawMail, TrustedDomain
 from worker.cli.findings import Finding, Refusals, ask
 from worker.daemon.usage import OWN, is_own, may_use
 from worker.errors import NotEntitled, NotFound

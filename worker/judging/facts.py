@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from math import inf
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -34,10 +34,18 @@ LONGEST_ADDRESS, SUBJECT = 320, 500
 """Characters of an address, and of a subject, that a search takes."""
 
 Known = TypeVar("Known", bound=Noun)
-OpenMail = Callable[[str], Awaitable[Letter]]
-"""Takes apart the text of a mail."""
+MAILS = 2
+"""Mails that are loaded and taken apart at the same time, because each may have 40 MB."""
 OnRead = Callable[[str, Sequence[msgspec.Raw], float], None]
 """Is shown what a fact came as: its name, the API's results, and when its mail was scanned."""
+
+
+class OpenMail(Protocol):
+    """Takes apart the text of a mail, of which ``is_cut`` says that only the beginning is there."""
+
+    def __call__(self, mail: str, *, is_cut: bool = False) -> Awaitable[Letter]:
+        """Take it apart."""
+        ...
 
 
 class MissingMessage(NotFound):
@@ -129,6 +137,7 @@ class Facts:
 
     def __init__(self, client: Client, clock: Clock, open_mail: OpenMail, on_read: OnRead = lambda *_: None) -> None:
         self._client, self._open_mail = client, open_mail
+        self._places = asyncio.Semaphore(MAILS)
         self._clock = clock
         self._on_read = on_read
         self._said: dict[str, tuple[Noun, bytes]] = {}
@@ -167,11 +176,12 @@ class Facts:
 
     async def raw(self, message: Message) -> Raw:
         """Return the mail itself, taken apart; empty for clean mail."""
-        try:
-            eml = await self._client.investigate.raw(message.id)
-        except NotFound:
-            return Raw()
-        return make_raw(await self._open_mail(eml))
+        async with self._places:
+            try:
+                mail = await self._client.investigate.raw(message.id)
+            except NotFound:
+                return Raw()
+            return make_raw(await self._open_mail(mail.raw or "", is_cut=mail.is_cut))
 
     async def trace(self, message: Message) -> Trace:
         """Return how a message came in and was passed on."""

@@ -76,8 +76,8 @@ def confine(mail: int, parent: int) -> None:
 def serve(asked: BinaryIO) -> None:
     """Read a mail, and send it as far as it is taken apart, twice."""
     (size,) = HEAD.unpack(asked.read(HEAD.size))
-    mail = decode(asked.read(size), type=str)
-    for letter in read_stages(restore_bytes(mail)):
+    mail, is_cut = decode(asked.read(size), type=tuple[str, bool])
+    for letter in read_stages(restore_bytes(mail)._replace(is_cut=is_cut)):
         send(3, without_data(letter))
 
 

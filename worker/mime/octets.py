@@ -4,14 +4,17 @@ import re
 from typing import NamedTuple
 
 CHARSET = re.compile(r"""charset\s{0,9}=\s{0,9}"?([\w.:+-]{1,40})|(binary)""", re.IGNORECASE)
+DAMAGED = "\ufffd"
+"""What stands for bytes that were no text."""
 UNICODE = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 class Octets(NamedTuple):
-    """Bytes; ``is_guess`` if a file that is sent as it is may have had others."""
+    """Bytes; ``is_guess`` if a file that is sent as it is may have had others, ``is_cut`` if more of them follow."""
 
     data: bytes
     is_guess: bool = False
+    is_cut: bool = False
 
 
 def restore_bytes(mail: str) -> Octets:
@@ -23,7 +26,7 @@ def restore_bytes(mail: str) -> Octets:
     try:
         data = mail.encode("latin-1")
     except UnicodeEncodeError:
-        return Octets(mail.encode("utf-8", "replace"))
+        return Octets(mail.encode("utf-8", "replace"), is_guess=DAMAGED in mail)
     if _is_utf8(data):
         return Octets(data)
     named = {(found[1] or found[2]).lower() for found in CHARSET.finditer(mail)}

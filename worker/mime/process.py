@@ -48,16 +48,17 @@ class LetterOpener:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    async def open(self, mail: str) -> Letter:
+    async def open(self, mail: str, *, is_cut: bool = False) -> Letter:
         """Take a mail apart, as far as that goes within 12 s of CPU time; ``problems`` says what is missing."""
+        asked = encode((mail, is_cut))
         async with self._places:
-            found = await self._exchange(mail)
+            found = await self._exchange(asked)
             if not found.standing:  # the process had ended before, so that the mail is not to blame
                 self._end()
-                found = await self._exchange(mail)
+                found = await self._exchange(asked)
         return found.choose()
 
-    async def _exchange(self, mail: str) -> "_Exchange":
+    async def _exchange(self, asked: bytes) -> "_Exchange":
         """Give a new process its end of a socket, and the mail; what starts it is started when it is first needed."""
         if self._starter is None:
             self._starter, is_first = _Starter(self._python), True
@@ -65,7 +66,7 @@ class LetterOpener:
             is_first = False
         found = _Exchange()
         with self._starter.start() as link:
-            await asyncio.to_thread(found.run, link, mail)
+            await asyncio.to_thread(found.run, link, asked)
         if is_first and found.standing:
             self._on_start(found.standing)
         return found
@@ -122,14 +123,13 @@ class _Exchange:
         self.standing: Standing = {}
         self._letters: list[Letter] = []
 
-    def run(self, link: socket.socket, mail: str) -> None:
-        """Send the mail and hear the answer, until the process ends or its time is over."""
+    def run(self, link: socket.socket, asked: bytes) -> None:
+        """Send what is asked, and hear the answer, until the process ends or its time is over."""
         with suppress(OSError, EOFError, msgspec.MsgspecError):
             answer = _Answer(link)
             self.standing = cast("Standing", _STANDING.decode(answer.read()))
-            body = encode(mail)
             link.settimeout(WALL)
-            link.sendall(HEAD.pack(len(body)) + body)
+            link.sendall(HEAD.pack(len(asked)) + asked)
             while len(self._letters) < STAGES:
                 self._letters.append(_LETTER.decode(answer.read()))
 

@@ -1,7 +1,7 @@
 """The protocol between the daemon and the processes that take mail apart: frames of four bytes of length and msgpack.
 
-A socket per mail: the daemon sends the text of the mail, and is sent which walls stand, the mail without its links, and
-the mail whole.
+A socket per mail: the daemon sends the text of the mail and whether it is cut, and is sent which walls stand, the mail
+without its links, and the mail whole.
 """
 
 from struct import Struct as Layout

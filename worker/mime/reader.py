@@ -36,7 +36,6 @@ SEALED = frozenset(
     }
 )
 """Types of parts that may hide a whole mail."""
-CUT = f"only the first {LONGEST:,} bytes were read"
 LATE = f"taking the mail apart took longer than {SECONDS:g} s: the rest was not read"
 GUESSED = "it is unknown which bytes a file had that came as text: its size and hashes are a guess"
 MARKUP = "a text is written in HTML, and its type does not say so"
@@ -61,7 +60,8 @@ class _MailReader:
     """A mail while it is being read."""
 
     def __init__(self, octets: Octets, is_late: Callable[[], bool]) -> None:
-        self._data, self._cut, self._is_guess = octets.data[:LONGEST], len(octets.data) > LONGEST, octets.is_guess
+        self._data, self._is_guess = octets.data[:LONGEST], octets.is_guess
+        self._cut = octets.is_cut or len(octets.data) > LONGEST
         self._is_late = is_late
         self._walk = Walk()
         self._texts, self._pages, self._files = list[str](), list[str](), list[Enclosure]()
@@ -71,7 +71,7 @@ class _MailReader:
     def read_parts(self) -> Letter:
         """Read headers, texts and files."""
         if self._cut:
-            self._walk.note(CUT)
+            self._walk.note(f"only the first {len(self._data):,} bytes were read")
         data = self._data if b"\n" in self._data else self._data.replace(b"\r", b"\n")
         head = read_head(data, *_skip_blank_lines(data))
         for part in self._walk.walk(head, Segment(Span(data, head.body, len(data)), ends=not self._cut)):
