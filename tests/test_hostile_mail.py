@@ -1,10 +1,14 @@
 """Hostile mail against the shipped rules: whatever a rule trusts is forged, the exact forgery of our domain first."""
 
+from random import Random
+
 from rules.executive_lookalike import executive_lookalike
 from rules.first_invoice import first_invoice
 from rules.malicious_mail import malicious_sender
 from rules.partner_release import partner_gateway, partner_release
+from tests.cells import each
 from tests.hostile import forge
+from tests.language.test_lookalikes import NAMES
 from worker import sample
 from worker.ledger.doubts import covers
 
@@ -38,3 +42,13 @@ def test_no_block_of_a_forged_sender_goes_without_a_person() -> None:
         wanted = malicious_sender(mail, sample.policies(domains=("corp.example", "corp-eu.example")))
         assert wanted is None or not covers(mail.authenticated, wanted.on), mail
         assert mail.sender.lower() not in OURS or wanted is None, mail
+
+
+@each("kind", NAMES)
+def test_no_disguise_of_a_registered_name_passes(kind: str) -> None:
+    rng = Random(kind)
+    for _ in range(100):
+        mail = sample.message(
+            sender="x@evil.example", from_name=NAMES[kind](rng, "Ada Cole"), final_disposition="SPOOF"
+        )
+        assert executive_lookalike(mail, people, sample.detection()), mail.from_name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.json import encode
 
-from rules.executive_lookalike import executive_lookalike, forged
+from rules.executive_lookalike import alike, executive_lookalike, forged
 from rules.malicious_mail import malicious_mail, malicious_sender
 from rules.partner_release import partner_release
 from rules.phishguard_reports import phishguard_report
@@ -55,7 +55,10 @@ def test_equal_rules_never_want_two_places_for_one_mail(
 def test_reasons_name_what_was_seen() -> None:
     said = executive_lookalike(forged, sample.registry(), sample.detection())
     assert said is not None
-    assert said[0].because == "'Ada Cole' wrote from ada@c0rp.example, dmarc fail"
+    assert said[0].because == "'Ada Cole' wrote from ada@stranger.example, dmarc fail"
+    imitated = executive_lookalike(alike, sample.registry(), sample.detection())
+    assert imitated is not None
+    assert imitated[0].because == "'Payroll' wrote from pay@c0rp.example, dmarc pass, which looks like corp.example"
     moved = malicious_mail(sample.message(final_disposition="MALICIOUS-BEC"))
     assert moved is not None
     assert moved.because == "judged MALICIOUS-BEC and delivered"

@@ -15,6 +15,7 @@ from worker.language.actions import (
     TrustDomain,
     Unblock,
 )
+from worker.language.lookalikes import lookalike
 from worker.language.models import ActionLog, Detection, History, Message, Now, Raw, Report, Submission, Trace
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, Registry
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE, OFF, example, limit, per_hour, rule
@@ -51,6 +52,7 @@ __all__ = [
     "Unblock",
     "example",
     "limit",
+    "lookalike",
     "per_hour",
     "rule",
     "sample",

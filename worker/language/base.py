@@ -99,11 +99,13 @@ def get_older(kind: type[Noun]) -> dict[str, str]:
 def domain_of(address: str) -> str:
     """Return the lower-case domain of one plain address; empty for several, for a damaged one, and for none."""
     found = PLAIN_ADDRESS.fullmatch(address)
-    return found[1].lower() if found and (address.isascii() or _is_plain(address)) else ""
+    return found[1].lower() if found and (is_plain(address)) else ""
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Return whether a text has no sign that nobody sees, none of another form, and none for what was damaged."""
+    if text.isascii():
+        return True
     seen = DAMAGED not in text and not any(category(one)[0] in "CZ" or one in BLANKS for one in text)
     return seen and normalize("NFKC", text) == text
 
@@ -113,9 +115,16 @@ def fold(name: str) -> str:
 
     What was mended or cut in it does not matter, so that nobody hides a name by spoiling it.
     """
+    seen = drop_unseen(name).casefold()
+    return " ".join((seen if seen.isascii() else normalize("NFKC", seen)).split())
+
+
+def drop_unseen(name: str) -> str:
+    """Return a name without what nobody sees of it, in one form for each letter; case and spaces stay."""
+    if name.isascii() and name.isprintable():  # as most are
+        return name
     whole = normalize("NFKC", name.removesuffix(CUT).replace(DAMAGED, ""))
-    seen = "".join(one for one in whole if one.isspace() or not _is_unseen(one))
-    return " ".join(normalize("NFKC", seen.casefold()).split())
+    return "".join(one for one in whole if one.isspace() or not _is_unseen(one))
 
 
 def _is_unseen(character: str) -> bool:

@@ -36,6 +36,18 @@ def to_ascii(domain: str) -> str:
         return plain
 
 
+def to_unicode(domain: str) -> str:
+    """Return a domain as people see it; what cannot be decoded stays as it is."""
+    if ACE not in domain:
+        return domain
+    import idna  # noqa: PLC0415
+
+    try:
+        return idna.decode(domain, uts46=True)
+    except idna.IDNAError:
+        return domain
+
+
 @lru_cache(maxsize=4096)
 def registrable(domain: str) -> str:
     """Return the part of a domain that somebody registered, in ASCII: ``b.co.uk`` of ``a.b.co.uk``.

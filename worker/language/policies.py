@@ -10,6 +10,7 @@ from msgspec import field
 
 from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
 from worker.language.domains import lies_within
+from worker.language.lookalikes import find_alike
 from worker.language.times import Time
 
 
@@ -146,6 +147,24 @@ class Registry(Noun, frozen=True, kw_only=True):
     def knows(self, name: str) -> bool:
         """Return whether a person with this name is registered; case, spaces and hidden characters do not matter."""
         return fold(name) in self.people
+
+    def resembles(self, name: str) -> str:
+        """Return the registered name, in lower case, that people take a name for; empty when there is none.
+
+        Other letters that look alike, accents, hidden characters, titles, the order of words and an address in the
+        place of a name do not matter.
+        """
+        folded = fold(name)
+        if folded in self.people:
+            return folded
+        if "@" in folded and (owner := self._find_owner(folded)):
+            return owner
+        return find_alike(name, tuple(self.people))
+
+    def _find_owner(self, text: str) -> str:
+        """Return whose address stands in a text."""
+        owned = ((name, one) for name, addresses in self.people.items() for one in addresses)
+        return next((name for name, address in owned if address in text), "")
 
     def is_registered(self, address: str) -> bool:
         """Return whether an address is one of the registry; regular expressions are not compared."""
