@@ -12,11 +12,28 @@ from worker.mime.reader import read_letter
 from worker.sandbox import ACCOUNT, World
 from worker.sandbox import IncomingRequest as Asked
 from worker.sandbox.wire import refuse
+from worker.telemetry.writer import Nowhere, Written
 
 BEGIN = 1_790_000_000.0
 """When virtual time begins, in seconds since the epoch."""
 TOKEN = "a-token"  # noqa: S105 (the sandbox takes any)
 BASE = "/client/v4"
+
+
+class Memory(Nowhere):
+    """An outlet that takes all lines at once, and keeps them."""
+
+    def __init__(self) -> None:
+        self._lines = b""
+
+    def offer(self, lines: bytes) -> Written | None:
+        """Take lines."""
+        self._lines += lines
+        return super().offer(lines)
+
+    def getvalue(self) -> bytes:
+        """Return all lines."""
+        return self._lines
 
 
 class TestClock:

@@ -44,9 +44,9 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
     """Give a shell in a place where no worker answers."""
-    shell = Shell(monkeypatch, capsys, tmp_path)
+    shell = Shell(monkeypatch, capfd, tmp_path)
     shell.set(WORKER_LISTEN="127.0.0.1:1")
     return shell
 

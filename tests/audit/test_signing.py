@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.desk import ME, T0, Desk
+from tests.support import Memory
 from worker.audit.heads import BrokenHeadError, SignedHead, hash_head, open_head
 from worker.audit.keys import KeyPair
 from worker.audit.signers import KeySigner, Signer
@@ -33,8 +34,8 @@ class Bench:
     """A ledger in memory, and what signs it."""
 
     def __init__(self, signer: Signer | None = None, **more: Sink) -> None:
-        self.desk, self.out = Desk(), list[bytes]()
-        self.sinks: dict[str, Sink] = {ON_STDOUT: StreamSink(self.out.append), **more}
+        self.desk, self.memory = Desk(), Memory()
+        self.sinks: dict[str, Sink] = {ON_STDOUT: StreamSink(self.memory), **more}
         self.begin(signer or KeySigner(PAIR))
 
     def begin(self, signer: Signer) -> None:
@@ -44,6 +45,11 @@ class Bench:
     async def write(self, count: int = 1) -> None:
         """Write some records."""
         await self.desk.ledger.write(ME, [NewRecord("started", {"n": n}) for n in range(count)], T0)
+
+    @property
+    def out(self) -> list[bytes]:
+        """The lines that came to stdout."""
+        return self.memory.getvalue().splitlines(keepends=True)
 
     @property
     def heads(self) -> list[SignedHead]:

@@ -11,9 +11,9 @@ from worker.sandbox import MailFlow
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
     """Give a shell."""
-    return Shell(monkeypatch, capsys, tmp_path)
+    return Shell(monkeypatch, capfd, tmp_path)
 
 
 @pytest.fixture

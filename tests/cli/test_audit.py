@@ -5,7 +5,6 @@ import os
 import re
 import time
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, event
 from tests.audit.test_verify import forged
 from tests.cli.shell import Shell
 from tests.cli.test_approvals import draft, waits
+from tests.support import Memory
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import Json, NewRecord, Verb
@@ -286,7 +286,7 @@ def hand_out(shell: Shell) -> None:
 
     async def hand_on() -> None:
         async with open_ledger(f"sqlite:///{shell.folder / 'worker.db'}", owner="test", exclusive=True) as ledger:
-            await Stream(ledger, ME, BytesIO()).step()
+            await Stream(ledger, ME, Memory()).step()
 
     asyncio.run(hand_on())
 

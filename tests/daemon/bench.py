@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.rule_files import rule_files
+from tests.support import Memory
 from worker import daemon
 from worker.api import ApiClock
 from worker.daemon import App
@@ -58,7 +59,7 @@ class Bench:
         self.world = World(now=time.time)
         self.ahead = 0.0
         """Seconds by which the clock of the workers is moved on."""
-        self.log, self.records = io.StringIO(), io.BytesIO()
+        self.log, self.records = io.StringIO(), Memory()
         self.environment = {
             "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
             "CLOUDFLARE_API_TOKEN": TOKEN,

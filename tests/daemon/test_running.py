@@ -1,6 +1,5 @@
 """The daemon at work: mail, restarts, orders, rules that change."""
 
-import io
 import socket
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from tests.daemon.bench import MOVES, Bench, until
 from tests.ledger.db.revision_0001 import OLD_LEDGER
 from tests.ledger.desk import reading
 from tests.rule_files import rule_files
+from tests.support import Memory
 from worker import daemon
 from worker.daemon import maintenance, reload
 from worker.daemon.reload import stamp
@@ -58,7 +58,7 @@ async def test_a_restart_goes_on_where_the_last_one_stopped(bench: Bench) -> Non
     async with bench.api():
         async with bench.worker() as app:
             await until(lambda: app.check_readiness().ready)
-        before, bench.records = bench.records.getvalue(), io.BytesIO()
+        before, bench.records = bench.records.getvalue(), Memory()
         bench.world.arrive(3, "outbreak")
         async with bench.worker() as app:
             await until(lambda: len(bench.world.effects) == 3)

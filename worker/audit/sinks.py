@@ -3,13 +3,15 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from contextlib import closing
+from errno import EAGAIN
+from io import RawIOBase
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from worker.audit.stream import write_whole
+from worker.audit.stream import is_out
+from worker.telemetry.writer import TAKES_NOTHING, Outlet, Written
 
 PATIENCE = 5.0
 """Seconds that a syslog server may take."""
@@ -32,13 +34,19 @@ class Sink(Protocol):
 class StreamSink:
     """Writes heads to the stream of the records, as lines of their own kind."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        """Take what writes lines whole."""
-        self._write = write
+    def __init__(self, out: Outlet) -> None:
+        """Write to where the records go."""
+        self._out = out
+        self._under_way: tuple[bytes, Written] | None = None
 
     async def write(self, line: bytes) -> None:
-        """Write a head."""
-        self._write(line + b"\n")
+        """Write a head; one that is being written already is only waited for."""
+        if not self._under_way or self._under_way[0] != line:
+            written = self._out.offer(line + b"\n")
+            self._under_way = (line, written) if written else None
+        if not self._under_way or not await is_out(self._under_way[1]):
+            raise BlockingIOError(EAGAIN, self._out.problem or TAKES_NOTHING)
+        self._under_way = None
 
 
 class FileSink(NamedTuple):
@@ -55,8 +63,15 @@ class FileSink(NamedTuple):
         with os.fdopen(descriptor, "rb+", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"  # a process was killed while it wrote
-            write_whole(file, b"\n" + line if torn else line)
+            _write_whole(file, b"\n" + line if torn else line)
             os.fsync(descriptor)
+
+
+def _write_whole(file: RawIOBase, lines: bytes) -> None:
+    """Write every byte, however few are taken at once."""
+    left = memoryview(lines)
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 def open_sink(place: str) -> Sink:

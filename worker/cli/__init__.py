@@ -64,7 +64,6 @@ def main() -> None:
 
     What the environment and the settings hold is no other process's business, from before they are read.
     """
+    context.occupy_descriptors()
     hide()
-    code = context.run(app, sys.argv[1:])
-    context.flush_output()
-    sys.exit(code)
+    context.end(context.run(app, sys.argv[1:]))

@@ -4,11 +4,12 @@ import asyncio
 import getpass
 import os
 import sys
+import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar
 
 import typer
 from typer.exceptions import TyperException
@@ -32,6 +33,8 @@ As = Annotated[
     ),
 ]
 LONGEST_NAME = 200
+SAYING, LAST_WORDS = "last words", 2.0
+"""The thread that says why a command ends, and the seconds that it has."""
 PICKED_UP = "A running worker picks it up within a second, otherwise at its next start."
 
 
@@ -145,6 +148,15 @@ def exit_on_failure(failure: object) -> None:
         raise typer.Exit(COULD_NOT)
 
 
+def occupy_descriptors() -> None:
+    """Open nothing where stdin, stdout or stderr was closed, so that no file of ours takes its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
 def run(app: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; an error is one sentence on stderr."""
     try:
@@ -153,16 +165,32 @@ def run(app: Callable[..., object], arguments: Sequence[str]) -> int:
         return DONE
     except Exception as error:  # noqa: BLE001 (else Python would exit with 1, which means a finding)
         sentence, code = _explain(error)
-        typer.echo(f"worker: {sentence}", err=True)
+        _tell(f"worker: {sentence}")
     return code if isinstance(code, int) else DONE
 
 
-def flush_output() -> None:
-    """Write out what is left; a failure was told already, and Python must not tell it again at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _tell(sentence: str) -> None:
+    """Say why a command ends; a stderr that takes nothing must not keep it from that."""
+
+    def say() -> None:
+        with suppress(OSError):
+            typer.echo(sentence, err=True)
+
+    saying = threading.Thread(target=say, name=SAYING, daemon=True)
+    saying.start()
+    saying.join(LAST_WORDS)
+
+
+def end(code: int) -> NoReturn:
+    """Write out what is left, and end. A failure was told already, and Python must not tell it again."""
+    if any(thread.name == SAYING for thread in threading.enumerate()):
+        os._exit(code)  # Python itself would wait for what it has not written
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:

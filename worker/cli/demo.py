@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -79,10 +78,11 @@ async def _play(folder: Path, rules: Path, listen: str, *, on: bool, quietly: bo
 async def _run_daemon(settings: "Settings") -> "AsyncIterator[tuple[App, str]]":
     """Run the daemon while the block runs; yield it with the address it listens at."""
     from worker import daemon
+    from worker.telemetry.writer import Nowhere
 
     with run.open_outlets(settings) as outlets:
         async with (
-            daemon.open_app(settings, outlets._replace(records=BytesIO()), gather_notices=GATHER_NOTICES) as app,
+            daemon.open_app(settings, outlets._replace(records=Nowhere()), gather_notices=GATHER_NOTICES) as app,
             daemon.stop_on_signals(app),
             daemon.serve(app) as url,
             daemon.run_loops(app),

@@ -3,20 +3,26 @@
 import logging
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
 from worker import wording
 from worker.cli import context, output
+from worker.errors import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from worker.daemon import Summary
     from worker.settings import Settings
     from worker.telemetry import Outlets
+
+
+T = TypeVar("T")
+LAST_WORDS = 2.0
+"""Seconds that the last lines of the log have to leave."""
 
 
 class WithSettings(TyperCommand):
@@ -52,25 +58,42 @@ def run(
     settings = context.read_settings()
     with open_outlets(settings) as outlets:
         if not once:
-            context.wait(daemon.run(settings, outlets))
+            context.wait(_name_broken_pipe(daemon.run(settings, outlets)))
             return
-        summary = context.wait(daemon.run_once(settings, outlets))
+        summary = context.wait(_name_broken_pipe(daemon.run_once(settings, outlets)))
     _print_summary(summary, as_json=as_json)
     context.exit_on_finding(summary.open_gaps or summary.unsettled or bool(summary.reasons))
+
+
+async def _name_broken_pipe(work: "Coroutine[Any, Any, T]") -> T:
+    """Let a broken pipe be an error: for a command that prints, it only means that its reader has seen enough."""
+    try:
+        return await work
+    except BrokenPipeError as error:
+        raise WorkerError("the worker ends, because a pipe to another process broke: start it again") from error
 
 
 @contextmanager
 def open_outlets(settings: "Settings") -> "Iterator[Outlets]":
     """Open the two streams: no secret gets into either, not even from libraries that log by themselves."""
-    from worker.telemetry import Libraries, Metrics, Outlets, open_log
+    from worker.telemetry import Libraries, LogLines, Metrics, Outlets, open_log
+    from worker.telemetry.writer import Writer
 
-    log = open_log(sys.stderr, level=settings.log_level, secrets=_list_secrets(settings))
+    records, written = Writer(_find_descriptor(sys.stdout)), Writer(_find_descriptor(sys.stderr))
+    lines = LogLines(written, sys.stderr)
+    log = open_log(lines, level=settings.log_level, secrets=_list_secrets(settings))
     libraries = Libraries(log)
     logging.getLogger().addHandler(libraries)
     try:
-        yield Outlets(log, sys.stdout.buffer, Metrics())
+        yield Outlets(log, records, Metrics(), lines)
     finally:
         logging.getLogger().removeHandler(libraries)
+        written.flush(LAST_WORDS)
+
+
+def _find_descriptor(stream: "TextIO | None") -> int | None:
+    """Return where a stream leads; None when it was closed before the process began."""
+    return stream.fileno() if stream else None
 
 
 def _list_secrets(settings: "Settings") -> set[str]:

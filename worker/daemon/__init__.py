@@ -21,6 +21,8 @@ __all__ = ["App", "Summary", "open_app", "run", "run_loops", "run_once", "serve"
 
 ENDED_AT_ONCE = 3
 """Exit code after a second signal."""
+LAST_WORD = 0.5
+"""Seconds that the log line about a second signal has to leave."""
 
 
 async def run(settings: Settings, outlets: Outlets) -> None:
@@ -56,6 +58,8 @@ async def stop_on_signals(app: App) -> AsyncIterator[None]:
     def stop() -> None:
         if app.stopping.is_set():
             app.log.error("ended at once by a second signal; the next start goes on from the ledger")
+            if lines := app.services.outlets.lines:
+                lines.out.flush(LAST_WORD)
             os._exit(ENDED_AT_ONCE)
         app.stopping.set()
 

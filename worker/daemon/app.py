@@ -22,10 +22,13 @@ from worker.daemon.readiness import (
     find_reasons,
     find_silence,
     find_standstill,
+    find_stuck,
     judge_readiness,
     warn_of_held,
     warn_of_records,
     warn_of_spending,
+    warn_of_stuck,
+    warn_of_stuck_log,
 )
 from worker.daemon.scheduler import Scheduler
 from worker.errors import NotEntitled, Permanent, Temporary, WorkerError
@@ -212,6 +215,8 @@ class App:
         yield from (Reason("field_missing", one.about, one.says) for one in fields if one.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             yield from find_silence(connection.credential, connection.transport.silent)
+        records = self.services.outlets.records
+        yield from find_stuck(records.stuck, records.problem)
 
     def _find_missing(self, now: float) -> Iterator[MissingField]:
         """Yield the fields that have gone from what the accounts bring."""
@@ -246,6 +251,7 @@ class App:
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"
         if self.unsigned:
             yield f"audit records are not signed, and the worker goes on: {self.unsigned}"
+        yield from self._warn_of_outlets()
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)
@@ -260,6 +266,13 @@ class App:
         for name in (rule.name for rule in self.services.host.bundle.rules if rule.name in failed_at):
             if now - failed_at[name] < FAILED_LATELY:
                 yield f"rule {name} failed in the last hour and had no say on an event: worker status shows why"
+
+    def _warn_of_outlets(self) -> Iterator[str]:
+        """Yield that stdout or stderr takes nothing."""
+        records, lines = self.services.outlets.records, self.services.outlets.lines
+        yield from warn_of_stuck(records.stuck, records.problem)
+        if lines:
+            yield from warn_of_stuck_log(lines.out.stuck, lines.out.problem, lines.left_out)
 
     def _list_sources(self, worker: AccountWorker) -> Iterable[SourceProgress]:
         """Yield how far each needed source is read."""

@@ -6,14 +6,13 @@ from functools import partial
 
 from worker.audit.alerts import Alerts
 from worker.audit.outcomes import Outcomes
-from worker.audit.stream import Stream
+from worker.audit.stream import Follower, Stream
 from worker.daemon import figures
 from worker.daemon.account import AccountWorker, Loop
 from worker.daemon.app import App
 from worker.daemon.readiness import KINDS
 from worker.daemon.reload import RuleWatch
 from worker.daemon.signing import Signing
-from worker.errors import StoreError
 from worker.intake import coverage
 from worker.intake.reader import Intake
 from worker.language.rules import OBSERVE
@@ -37,6 +36,7 @@ def list_loops(app: App, records: "Records", signing: Signing) -> list[Loop]:
         Loop("readiness", lambda: log_readiness(app)),
         Loop("rules", RuleWatch(app).step),
         Loop("records", records.step),
+        Loop("alerts", records.follow),
         Loop("audit head", records.log_heads),
         Loop("signing", signing.step),
         Loop("figures", lambda: update_gauges(app)),
@@ -91,35 +91,55 @@ async def log_readiness(app: App) -> float:
 
 
 class Records:
-    """Streams audit records to stdout, in order and at least once, and alerts people."""
+    """Streams audit records to stdout, in order and at least once, and alerts people: neither waits for the other."""
 
     def __init__(self, app: App) -> None:
-        """Continue after the last record that the ledger knows to be out."""
-        services = app.services
-        self._app, self._log = app, app.log
+        """Continue after the last records that the ledger knows to be out, and told of."""
+        services, accounts = app.services, [worker.account for worker in app.workers]
+        self._app, self._log, self._out = app, app.log, services.outlets.records
         self._alerts = Alerts(app.log, services.outlets.metrics, services.channels)
         self._outcomes = Outcomes(services.outlets.metrics)
-        self._streams = [
-            Stream(services.ledger, worker.account, services.outlets.records, on_record=self._take)
-            for worker in app.workers
-        ]
+        self._streams = [Stream(services.ledger, account, self._out) for account in accounts]
+        self._followers = [Follower(services.ledger, account, self._take) for account in accounts]
+        self._torn = self._out.torn
 
     async def step(self) -> float:
-        """Stream every new record."""
-        try:
-            for stream in self._streams:
-                await stream.step()
-        except OSError as error:
-            raise StoreError(f"audit records cannot be written to stdout ({error.strerror})") from None
+        """Stream every new record, for a second at most where stdout does not take them."""
+        if self._torn:
+            await self._finish_torn()
+        for stream in self._streams:
+            await stream.step()
         self._app.heads = {stream.head.account: stream.head for stream in self._streams if stream.head}
         return RECORDS_EVERY
 
+    async def _finish_torn(self) -> None:
+        """Finish the line that the last process left torn, or else begin a new one, so that ours are whole."""
+        torn, self._torn = self._torn, b""
+        for stream in self._streams:
+            if await stream.finish(torn):
+                return
+        self._out.offer(b"\n")
+
+    async def follow(self) -> float:
+        """Take note of every new record."""
+        for follower in self._followers:
+            await follower.step()
+        return RECORDS_EVERY
+
     async def end(self, seconds: float) -> None:
-        """Stream the last records, and send what notices channels take in so many seconds."""
-        await self.step()
+        """Stream the last records, and send what notices channels take, in so many seconds."""
+        await self.follow()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._alerts.send_all()
+                await asyncio.gather(self._stream_all(), self._alerts.send_all())
+        if any(stream.is_behind for stream in self._streams):
+            self._log.warning("audit records are not out yet; the next start hands them on", problem=self._out.problem)
+
+    async def _stream_all(self) -> None:
+        """Stream until everything is out."""
+        await self.step()
+        while any(stream.is_behind for stream in self._streams):
+            await self.step()
 
     def list_alerts(self) -> list[Loop]:
         """Return a loop for each channel, which sends it notices of what records say."""

@@ -22,6 +22,7 @@ Kind = Literal[
     "rule_lowered",
     "integration_lost",
     "api_silent",
+    "records_stuck",
 ]
 """Why the worker is not ready, as programs read it: the table in docs/operations.md lists each."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -35,6 +36,8 @@ SPENT = 5.0
 """Seconds for which reading may wait for the budget before anybody is told."""
 REFUSED_LATELY = 60.0
 """Seconds for which a refusal for a spent quota (429) is told after it."""
+STUCK_SOON, STUCK = 5.0, 60.0
+"""Seconds for which stdout or stderr may take nothing: until it is a warning, and for records until it is a reason."""
 TOLD = 30.0
 """Seconds for which a reason is told after it is gone, so that one that comes and goes is seen."""
 KEEPERS: dict[Keeper, str] = {
@@ -71,6 +74,31 @@ def find_silence(account: str, silent: float) -> Iterator[Reason]:
     if silent >= SILENT:
         says = f"the API has answered no request for {silent:.0f} s: check the network and Cloudflare's status"
         yield Reason("api_silent", account, says)
+
+
+def find_stuck(stuck: float, problem: str) -> Iterator[Reason]:
+    """Yield that audit records do not get out."""
+    if stuck >= STUCK:
+        yield Reason("records_stuck", "stdout", _describe_stuck(stuck, problem))
+
+
+def warn_of_stuck(stuck: float, problem: str) -> Iterator[str]:
+    """Yield that audit records do not get out, until it is a reason."""
+    if STUCK_SOON <= stuck < STUCK:
+        yield _describe_stuck(stuck, problem)
+
+
+def warn_of_stuck_log(stuck: float, problem: str, left_out: int) -> Iterator[str]:
+    """Yield that the operations log does not get out."""
+    if stuck >= STUCK_SOON:
+        lost = f", and {count(left_out, 'line')} had to be left out" if left_out else ""
+        yield f"the operations log has not left for {stuck:.0f} s ({problem}){lost}: see who reads stderr"
+
+
+def _describe_stuck(stuck: float, problem: str) -> str:
+    """Say for how long records have been stuck, and that none is lost."""
+    kept = "the ledger keeps them and hands them on from there; see who reads stdout"
+    return f"audit records have not left for {stuck:.0f} s ({problem}): {kept}"
 
 
 def warn_of_spending(wait: float, since_refusal: float) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from worker.audit.signing import HeadChain
 from worker.audit.sinks import ELSEWHERE, ON_STDOUT, Sink, StreamSink, open_sink
-from worker.audit.stream import write_whole
 from worker.daemon.app import App
 from worker.errors import Temporary
 
@@ -55,5 +54,5 @@ class Signing:
 
 def _open_sinks(app: App, *, streams: bool) -> dict[str, Sink]:
     stream, place = app.services.outlets.records, app.services.settings.audit_heads
-    sinks: dict[str, Sink] = {ON_STDOUT: StreamSink(lambda line: write_whole(stream, line))} if streams else {}
+    sinks: dict[str, Sink] = {ON_STDOUT: StreamSink(stream)} if streams else {}
     return sinks | ({ELSEWHERE: open_sink(place)} if place else {})

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable
 from itertools import product
-from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO, cast
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ from prometheus_client import (
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from worker.escaping import escape
+from worker.telemetry.writer import Outlet
 
 Log = FilteringBoundLogger
 LONGEST = 2000
@@ -51,7 +52,41 @@ class Harmless:
         return escape(text, LONGEST)
 
 
-def open_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
+class LogStream(Protocol):
+    """Where the operations log goes: a text stream, or lines that leave from a thread of their own."""
+
+    def isatty(self) -> bool:
+        """Tell whether a person reads along."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line."""
+
+    def flush(self) -> object:
+        """Hand on what was written."""
+
+
+class LogLines:
+    """Log lines on their way out. Nobody waits for them: those that there is no room for are left out, and counted."""
+
+    def __init__(self, out: Outlet, stream: TextIO | None) -> None:
+        """``stream`` tells whether ``out`` leads to a terminal."""
+        self.out, self.left_out = out, 0
+        self._is_terminal = bool(stream and stream.isatty())
+
+    def isatty(self) -> bool:
+        """Tell whether a person reads along."""
+        return self._is_terminal
+
+    def write(self, text: str, /) -> None:
+        """Take a line."""
+        if self.out.offer(text.encode("utf-8", "backslashreplace")) is None:
+            self.left_out += 1
+
+    def flush(self) -> None:
+        """Do nothing: lines leave by themselves."""
+
+
+def open_log(stream: LogStream, *, level: str = "INFO", secrets: Collection[str] = ()) -> Log:
     """Open the operations log: ``key=value`` on a terminal, a JSON object per line anywhere else."""
     render = (
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
@@ -59,7 +94,7 @@ def open_log(stream: TextIO, *, level: str = "INFO", secrets: Collection[str] = 
         else structlog.processors.JSONRenderer(serializer=_json)
     )
     log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        structlog.WriteLogger(cast("TextIO", stream)),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -93,8 +128,10 @@ class Outlets(NamedTuple):
     """Where the worker writes: the operations log, the audit stream, and the metrics."""
 
     log: Log
-    records: BinaryIO
+    records: Outlet
     metrics: "Metrics"
+    lines: LogLines | None = None
+    """What carries the log, when it can get stuck."""
 
 
 class Observer(Protocol):
