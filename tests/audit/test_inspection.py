@@ -11,7 +11,7 @@ from tests.cells import each
 from tests.every_record import write_every_record
 from tests.ledger.desk import ME, T0
 from worker.audit.inspection import inspect
-from worker.audit.verify import Verdict
+from worker.audit.verify import Age, Verdict
 from worker.ledger.evidence import Evidence
 from worker.ledger.records import hash_record, instant
 
@@ -34,7 +34,7 @@ def tamper(ledger: Engine, *statements: str, values: tuple[object, ...] = ()) ->
     with ledger.connect() as conn:
         for statement in statements:
             assert conn.exec_driver_sql(statement, values if "?" in statement else ()).rowcount
-        found = inspect(Evidence(conn, ME), KEEP)
+        found = inspect(Evidence(conn, ME), Age(KEEP))
         conn.rollback()
     return found
 

@@ -16,6 +16,10 @@ from tests.audit.test_verify import forged
 from tests.cli.shell import Shell
 from tests.cli.test_approvals import draft, waits
 from tests.support import Memory
+from worker.audit.keys import read_pair
+from worker.audit.signers import KeySigner
+from worker.audit.signing import HeadChain
+from worker.audit.sinks import ON_STDOUT, FileSink, Sink
 from worker.audit.stream import Stream
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import Json, NewRecord, Verb
@@ -217,7 +221,7 @@ def test_files_are_verified_as_one_stream_the_older_first(kept: Shell) -> None:
     older, newer = files(kept, 5, 4)
     code, out, _ = kept.type("audit", "verify", older, newer)
     assert (code, out.splitlines()[0]) == (0, f"account {ME}: records 1 to 9 are intact")
-    assert len(out.splitlines()) == 2
+    assert "hash of record 9" in out.splitlines()[1]
     code, out, _ = kept.type("audit", "verify", newer, older)
     assert (code, "record 1 does not follow record 9" in out) == (1, True)
 
@@ -365,3 +369,67 @@ def test_a_ledger_is_not_taken_for_a_file_of_records(kept: Shell) -> None:
     ledger = kept.folder / "worker.db"
     code, out, err = kept.type("audit", "verify", str(ledger))
     assert (code, out, f"set WORKER_STORE_URL to sqlite:///{ledger}, and name no file" in err) == (2, "", True)
+
+
+def keep_heads(shell: Shell, *records: dict[str, Any]) -> None:
+    """Write records and sign them, as a daemon does, with a key whose public half is kept as well."""
+    shell.type("audit", "key", str(shell.folder / "audit.key"))
+    pair = read_pair((shell.folder / "audit.key").read_text(), "it")
+    (shell.folder / "audit.pub").write_text(pair.public.to_pem())
+
+    async def sign() -> None:
+        async with open_ledger(f"sqlite:///{shell.folder / 'worker.db'}", owner="test", exclusive=True) as ledger:
+            sinks: dict[str, Sink] = {ON_STDOUT: FileSink(shell.folder / "heads.jsonl")}
+            await HeadChain(ledger, ME, KeySigner(pair), sinks, lambda: NIGHT).step(0, at_once=True)
+
+    write(shell, *records)
+    asyncio.run(sign())
+
+
+def proof(shell: Shell, heads: str = "heads.jsonl", key: str = "audit.pub") -> tuple[str, ...]:
+    """Name what was kept elsewhere."""
+    return "--heads", str(shell.folder / heads), "--key", str(shell.folder / key)
+
+
+def test_signed_heads_prove_what_the_chain_alone_cannot(kept: Shell) -> None:
+    write(kept, *[{"verb": "started", "n": n} for n in range(3)])
+    code, out, _ = kept.type("audit", "verify")
+    assert (code, "\n  nothing is signed\nNot proved: that nobody who can write this wrote it anew" in out) == (0, True)
+    keep_heads(kept, {"verb": "started", "n": 3})
+    write(kept, {"verb": "stopped"})
+    assert "\n  records up to 4 were signed on 2026-11-20T03:00:00.000Z by key " in kept.type("audit", "verify")[1]
+    code, out, _ = kept.type("audit", "verify", *proof(kept))
+    assert (
+        code,
+        "Up to record 4, nothing was changed, removed or put in since it was signed\n  on 2026-11-20T03:00" in out,
+    ) == (0, True)
+    assert "Records 5 to 5 are signed by no head here, so they are not proved." in out
+    assert (max(map(len, out.splitlines())) <= 100, "Not proved: that nobody" in out) == (True, False)
+    (kept.folder / "records.jsonl").write_text(kept.type("audit", "query", "--json")[1])
+    assert kept.json("audit", "verify", str(kept.folder / "records.jsonl"), *proof(kept))[0]["signed"] == 4
+
+
+def test_a_ledger_that_was_made_anew_is_found_with_signed_heads_only(kept: Shell) -> None:
+    keep_heads(kept, *[{"verb": "started", "n": n} for n in range(3)])
+    (kept.folder / "worker.db").unlink()
+    write(kept, *[{"verb": "started", "n": n, "who": "the ciso"} for n in range(7)])
+    assert kept.type("audit", "verify")[0] == 0
+    code, out, _ = kept.type("audit", "verify", *proof(kept))
+    assert (code, "record 3 is not what head 1 signed on" in out) == (1, True)
+    (kept.folder / "worker.db").unlink()
+    write(kept)
+    code, out, _ = kept.type("audit", "verify", *proof(kept))
+    assert (code, "record 1 is missing: head 1 signed record 3 on" in out) == (1, True)
+
+
+def test_heads_and_their_key_are_named_together_and_must_be_what_they_are_called(kept: Shell) -> None:
+    keep_heads(kept, {"verb": "started"})
+    for words, problem in (
+        (proof(kept)[:2], "name --heads and --key"),
+        (proof(kept)[2:], "name --heads and --key"),
+        (proof(kept, key="none.pub"), "--key cannot be read (No such file or directory): name the file"),
+        (proof(kept, key="audit.key"), "audit.key holds no Ed25519 public key: name the file with what"),
+        (proof(kept, heads="none.jsonl"), "none.jsonl cannot be read: No such file or directory"),
+    ):
+        code, _, err = kept.type("audit", "verify", *words)
+        assert (code, problem in err) == (2, True), err

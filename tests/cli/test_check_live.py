@@ -14,13 +14,14 @@ from worker.sandbox.edge.faults import Fault
 pytestmark = pytest.mark.slow  # it starts a server
 
 WALLS = "walls around the rules: "
+UNSIGNED = "nothing signs the audit records"
 
 
 def live(shell: Shell, serving: Serving, **more: str) -> tuple[int, str]:
-    """Check against the account; leave out what is said of the machine."""
+    """Check against the account; leave out what is said of the machine, and that nothing signs."""
     shell.set(**serving.environment(shell.folder, **more))
     code, out, _ = shell.type("check", "--live")
-    return code, "".join(line for line in out.splitlines(keepends=True) if not line.startswith(WALLS))
+    return code, "".join(line for line in out.splitlines(keepends=True) if not line.startswith((WALLS, UNSIGNED)))
 
 
 def test_the_walls_that_stand_around_the_rules_are_named(shell: Shell, account: Serving) -> None:
@@ -30,6 +31,17 @@ def test_the_walls_that_stand_around_the_rules_are_named(shell: Shell, account: 
     assert {"landlock_files", "seccomp", "no_new_privileges"} <= set(told.removeprefix(WALLS).split(", "))
     shell.set(WORKER_RULES_SANDBOX="off")
     assert "the rules run without walls, because WORKER_RULES_SANDBOX is off" in shell.type("check", "--live")[1]
+
+
+def test_that_nothing_signs_the_records_is_told_and_a_signer_is_tried(shell: Shell, account: Serving) -> None:
+    shell.set(**account.environment(shell.folder))
+    assert UNSIGNED in shell.type("check", "--live")[1]
+    shell.type("audit", "key", str(shell.folder / "audit.key"))
+    shell.set(WORKER_AUDIT_KEY=str(shell.folder / "audit.key"))
+    assert "signed heads go to stdout only: keep it where the worker's user" in shell.type("check", "--live")[1]
+    shell.set(WORKER_AUDIT_KEY="", WORKER_AUDIT_SIGNER="false")
+    code, out, _ = shell.type("check", "--live")
+    assert (code, "WORKER_AUDIT_SIGNER ended with exit code 1: try the command by hand" in out) == (1, True)
 
 
 def test_a_good_token_passes_and_nothing_is_changed(shell: Shell, account: Serving) -> None:
@@ -102,7 +114,7 @@ def test_to_observe_a_token_that_only_reads_is_enough(shell: Shell, account: Ser
     remark, summary = out.splitlines()
     assert (code, "Write before WORKER_CEILING is approve or enforce" in remark) == (0, True)
     assert summary.endswith("WORKER_CEILING=observe needs")
-    assert shell.json("check", "--live")["remarks"][1:] == [remark]
+    assert shell.json("check", "--live")["remarks"][2:] == [remark]
 
 
 NOWHERE = {"CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4", "WORKER_REQUEST_TIMEOUT": "100ms"}

@@ -60,7 +60,7 @@ def test_what_matters_comes_first(worked: Shell) -> None:
     out = worked.type("status")[1]
     head = out[out.index("account ") :].split("\n\n")[0].splitlines()
     names = [line.split()[0] for line in head if line[0] != " "]
-    assert names == ["account", "ceiling", "brakes", "waiting", "held", "unreadable", "version", "rules"]
+    assert names == ["account", "ceiling", "brakes", "waiting", "held", "unreadable", "signed", "version", "rules"]
     told = " ".join(" ".join(head).split())
     assert all(rule["rule"] in told for rule in worked.json("rules"))
     assert all(word in told for word in ("ceiling approve", "brakes rule malicious_mail, by ada", "held none"))

@@ -2,12 +2,14 @@
 
 import base64
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
 from worker.audit.keys import SIGNATURE, Succession
+from worker.ledger.heads import KeptHead
 
 SIGNED = re.compile(rb',"signature":"([A-Za-z0-9+/=]{88})"\}\Z')
 """How every head ends."""
@@ -62,6 +64,14 @@ def open_head(line: bytes) -> tuple[SignedHead, bytes, bytes]:
     if head.to_body() != body or len(signature) != SIGNATURE:
         raise BrokenHeadError("it is not written as the worker writes heads")
     return head, body, signature
+
+
+def find_last(heads: Sequence[KeptHead]) -> SignedHead | None:
+    """Return the last of the heads that a ledger keeps; None when there is none, or when somebody has changed it."""
+    try:
+        return open_head(heads[-1].line)[0] if heads else None
+    except BrokenHeadError:
+        return None
 
 
 def hash_head(line: bytes) -> str:

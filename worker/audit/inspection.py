@@ -4,27 +4,35 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from worker.audit.heads import find_last
 from worker.audit.lines import RecordLine
+from worker.audit.proof import Proof
 from worker.audit.rebuilding import find_difference, find_loss
 from worker.audit.stream import STDOUT
-from worker.audit.verify import ChainVerifier, Verdict
+from worker.audit.verify import Age, ChainVerifier, Verdict
 from worker.ledger.evidence import Evidence, RecordRow
 from worker.ledger.reader import LedgerReader
 from worker.ledger.records import instant
 
 
-async def inspect_ledger(ledger: LedgerReader, account: str, keep: float = 0.0) -> Verdict:
-    """Inspect what a ledger holds of an account, as of one moment; records are kept for ``keep`` seconds."""
-    return await ledger.examine(account, lambda evidence: inspect(evidence, keep))
+async def inspect_ledger(
+    ledger: LedgerReader, account: str, age: Age | None = None, proof: Proof | None = None
+) -> Verdict:
+    """Inspect what a ledger holds of an account, as of one moment; hold it against signed heads if there are any."""
+    return await ledger.examine(account, lambda evidence: inspect(evidence, age or Age(), proof))
 
 
-def inspect(evidence: Evidence, keep: float) -> Verdict:
+def inspect(evidence: Evidence, age: Age, proof: Proof | None = None) -> Verdict:
     """Verify an account's chain, the columns beside its lines, and its entries, which are rebuilt from the records."""
-    verifier = ChainVerifier(reaching=evidence.read_cursor(STDOUT), keep=keep)
+    known = find_last(evidence.list_heads())
+    reaching = max(evidence.read_cursor(STDOUT), known.number if known else 0)
+    verifier = ChainVerifier(reaching=reaching, age=age, proof=proof)
     newest = 0.0
     for row in evidence.list_records():
         newest = max(newest, row.at or 0.0)
         _take(verifier, row, evidence.account)
+        if known and row.number == known.number and row.hash != known.hash:
+            verifier.reject(f"is not what head {known.head} signed on {known.at}, which the ledger keeps", known.number)
         if verifier.is_broken:
             break
     verdict = verifier.finish()
@@ -32,7 +40,7 @@ def inspect(evidence: Evidence, keep: float) -> Verdict:
         return verdict
     if not verdict.records:
         return _miss_all(verdict) if evidence.was_used() else verdict
-    return _compare(verdict, evidence, verifier.pruned_before, max(verifier.pruned_before, newest - keep))
+    return _compare(verdict, evidence, verifier.pruned_before, max(verifier.pruned_before, newest - age.keep))
 
 
 def _take(verifier: ChainVerifier, row: RecordRow, account: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from worker.audit.heads import SignedHead, hash_head, open_head, seal
+from worker.audit.heads import SignedHead, find_last, hash_head, seal
 from worker.audit.signers import Signer
 from worker.audit.sinks import ON_STDOUT, Sink
 from worker.errors import Temporary
@@ -41,7 +41,8 @@ class HeadChain:
     async def _recall(self) -> list[KeptHead]:
         if self._kept is None:
             self._kept = list(await self._ledger.list_heads(self._account))
-            self.signed = open_head(self._kept[-1].line)[0].number if self._kept else 0
+            last = find_last(self._kept)
+            self.signed = last.number if last else 0
         return self._kept
 
     def _is_due(self, newest: Newest, now: float, *, at_once: bool) -> bool:
@@ -58,8 +59,7 @@ class HeadChain:
         return at_once or behind >= AT_MOST or now - self._since >= EVERY
 
     async def _sign(self, kept: list[KeptHead], newest: Newest) -> None:
-        last = kept[-1] if kept else None
-        before = open_head(last.line)[0] if last else None
+        last, before = (kept[-1] if kept else None), find_last(kept)
         head = SignedHead(
             account=self._account,
             at=instant(self._clock()),

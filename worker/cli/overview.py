@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
     """Describe for programs how an account stands."""
+    from worker.audit.heads import find_last
     from worker.ledger.queue import WaitingQuery
 
     started, stopped, taken = [
@@ -24,6 +25,7 @@ async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
     ]
     waiting = await ledger.find_waiting(WaitingQuery(account), limit=1)
     standstill = await ledger.find_standstill(account, time.time())
+    signed = find_last(await ledger.list_heads(account))
     return {
         "ceiling": started.get("ceiling", ""),
         "version": started.get("version", ""),
@@ -37,6 +39,9 @@ async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
         "held because": standstill.why,
         "unreadable records": standstill.unreadable,
         "unknown verdicts": standstill.half_heard,
+        "signed": signed.number if signed else 0,
+        "signed at": datetime.fromisoformat(signed.at) if signed else None,
+        "signed by": signed.key if signed else "",
     }
 
 
@@ -53,6 +58,7 @@ def tell_overview(account: Mapping[str, Any]) -> dict[str, str | list[str]]:
         "waiting": _tell_since(wording.count(waiting, "decision"), account["waiting since"]),
         "held": _tell_since(wording.count(held, "event"), account["held since"], account["held because"]),
         "unreadable": _tell_unreadable(account["unreadable records"], account["unknown verdicts"]),
+        "signed": _tell_signed(account),
         "version": _tell_version(account),
         "rules": _tell_rules(account["rules"]),
     }
@@ -81,6 +87,13 @@ def _tell_since(amount: str, since: datetime | None, why: str = "") -> str:
 def _tell_unreadable(records: int, verdicts: int) -> str:
     told = wording.count(records, "record")
     return f"{told}, and {wording.count(verdicts, 'message')} with an unknown verdict" if verdicts else told
+
+
+def _tell_signed(account: Mapping[str, Any]) -> str:
+    """Say up to which record the audit records are signed."""
+    if not account["signed"]:
+        return "nothing: `worker audit key` makes a key for WORKER_AUDIT_KEY"
+    return f"records up to {account['signed']}, {_ago(account['signed at'])} ago, by key {account['signed by']}"
 
 
 def _tell_version(account: Mapping[str, Any]) -> str:

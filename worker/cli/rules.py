@@ -97,9 +97,11 @@ def _find_unreviewable(rules: "Iterable[RuleInfo]") -> "Iterator[str]":
 def _ask_api(settings: "Settings", rules: "tuple[RuleInfo, ...]", found: Findings) -> None:
     """Add what the API and the channels say."""
     from worker.cli.check_live import check_calling, probe
+    from worker.cli.check_signing import check_signing
 
     found["problems"] += _check_channels(settings)
-    for kind, sentence in filter(None, [check_calling(settings, rules), *context.wait(probe(settings, rules))]):
+    beside = [check_calling(settings, rules), check_signing(settings)]
+    for kind, sentence in filter(None, [*beside, *context.wait(probe(settings, rules))]):
         found[kind].append(sentence)
 
 

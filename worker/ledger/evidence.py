@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
 
+from worker.ledger.heads import KeptHead, list_heads
 from worker.ledger.views import read_cursor
 
 AT_ONCE = 200
@@ -72,6 +73,10 @@ class Evidence:
             return read_cursor(self._conn, self.account, sink)
         except ValueError:
             return 0
+
+    def list_heads(self) -> tuple[KeptHead, ...]:
+        """Return the signed heads that the ledger itself keeps, in order."""
+        return list_heads(self._conn, self.account)
 
     def was_used(self) -> bool:
         """Tell whether anything was ever read or entered for the account, which is on record from its first moment."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, LargeBinary, cast, delete, select
 
 from worker.ledger.db.dialects import upsert
 from worker.ledger.db.tables import meta, records
@@ -33,13 +33,10 @@ def find_newest(conn: Connection, account: str) -> Newest | None:
 
 def list_heads(conn: Connection, account: str) -> tuple[KeptHead, ...]:
     """Return the heads that are kept, in order."""
-    first = _name(account, 0)
-    rows = conn.execute(
-        select(meta.c.name, meta.c.value)
-        .where(meta.c.name >= first, meta.c.name < f"{_prefix(account)}:")
-        .order_by(meta.c.name)
-    )
-    return tuple(KeptHead(int(row.name.removeprefix(_prefix(account))), row.value.encode()) for row in rows)
+    query = select(meta.c.name, cast(meta.c.value, LargeBinary)).order_by(meta.c.name)
+    rows = conn.execute(query.where(meta.c.name >= _name(account, 0), meta.c.name < f"{_prefix(account)}:"))
+    found = ((name.removeprefix(_prefix(account)), line) for name, line in rows)
+    return tuple(KeptHead(int(number), line) for number, line in found if number.isdecimal())
 
 
 def keep_head(conn: Connection, account: str, head: KeptHead) -> None:
