@@ -3,13 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BUILD := requirements-build.txt
+# They look at dependencies from outside, in an environment of their own.
+TOOLS := 'cyclonedx-bom>=7.5.0' 'pip-audit>=2.10.1'
 COVERAGE := 95
 PARTS := --dist worksteal --tenth --cov --cov-report=
 
 # Kept bytecode saves each run of the tests, and each process that they start, some seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test matrix check bench drift install install-dev requirements
+.PHONY: help demo test matrix check bench drift audit image install install-dev requirements
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +42,21 @@ bench: install-dev ## measure this worker beside two scripts on the official SDK
 drift: install-dev ## compare the API that is known with the one of Cloudflare's newest SDK
 	$(BIN)/python -m tests.contract.drift
 
+# Where no database answers, pip-audit finds nothing wrong; so it is asked first about a version that is known to be.
+audit: .venv/tools ## look for known vulnerabilities in what the worker needs to run
+	@echo 'jinja2==2.10' > .venv/known-bad.txt
+	@if .venv/tools/bin/pip-audit -r .venv/known-bad.txt --no-deps --disable-pip 2>&1 | grep -Eq 'PYSEC|GHSA|CVE'; \
+	then .venv/tools/bin/pip-audit -r requirements.txt --require-hashes --disable-pip; \
+	else echo "SKIPPED: no database of advisories can be reached, so nobody looked for known vulnerabilities" >&2; fi
+
+image: ## build the image, with an SBOM and provenance attached (needs docker buildx)
+	docker buildx build --sbom=true --provenance=mode=max --build-arg REVISION=$$(git rev-parse HEAD) --tag worker .
+
+.venv/tools: requirements-tools.txt
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # A .venv is complete when it was filled from these very files. Their content is compared, not their time, so that a
 # fresh clone beside a kept .venv starts at once.
 define fill
@@ -66,3 +83,5 @@ requirements: install-dev ## pin anew after a change of dependencies in pyprojec
 	$(BIN)/pip-compile --constraint $(BUILD) --output-file requirements.txt pyproject.toml
 	$(BIN)/pip-compile --extra dev --constraint $(BUILD) --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml
+	printf '%s\n' $(TOOLS) | $(BIN)/pip-compile --constraint requirements.txt \
+		--output-file requirements-tools.txt -

@@ -13,13 +13,17 @@ import pytest
 import yaml
 
 from tests.cells import each
+from tests.licences import PAGE, list_licences, write_table
 from tests.serving import passed_on
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "worker").rglob("*.py"))
 EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
 PIN = re.compile(rf"([a-z0-9.-]+){EXTRAS}==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
-each_pins = pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-tools.txt")
+each_pins = pytest.mark.parametrize("name", PINNED)
+PERMISSIVE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
+"""Licences that ask to be named; MPL-2.0 also for changes to its own files, of which there are none."""
 each_source = each("path", SOURCES)
 
 
@@ -77,9 +81,19 @@ def test_the_image_is_built_from_what_is_let_through() -> None:
 
 
 def test_the_base_of_the_image_can_be_chosen() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert lines[0] == "ARG BASE_IMAGE=docker.io/library/python:3.13-slim"
-    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE_IMAGE}"}
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^ARG BASE_IMAGE=(\S+)$", text, re.MULTILINE)
+    assert {name for name in re.findall(r"^FROM (\S+)", text, re.MULTILINE) if name != "venv"} == {"${BASE_IMAGE}"}
+
+
+def test_the_base_of_the_image_is_named_by_digest() -> None:
+    assert re.search(r"^ARG BASE_IMAGE=\S+@sha256:[0-9a-f]{64}$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_every_package_that_is_shipped_is_listed_with_a_licence_that_allows_it() -> None:
+    assert PAGE.read_text().endswith(f"\n\n{write_table()}")
+    licences = {name: re.split(r" AND | OR ", licence) for name, licence in list_licences()}
+    assert {name for name, parts in licences.items() if not PERMISSIVE.issuperset(parts)} == set()
 
 
 def test_a_commit_is_checked_by_what_make_check_runs() -> None:
