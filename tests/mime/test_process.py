@@ -1,19 +1,21 @@
 """Mail is taken apart in a process that knows nothing else, and no mail keeps the next one waiting."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from msgspec.msgpack import encode
+from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 
 from tests.support import open_mail
-from worker.mime.child import without_data
+from worker.mime.child import OOM_SCORE, serve, warm_up, without_data
 from worker.mime.letter import Letter, enclose
 from worker.mime.process import UNLINKED, UNREAD, LetterOpener, _Exchange
 from worker.mime.protocol import FRAME_LIMIT, HEAD
@@ -77,6 +79,28 @@ async def test_a_process_that_has_gone_is_started_again(opener: LetterOpener) ->
     await opener.open(MAIL)
     os.kill(children()[0], signal.SIGKILL)
     assert await opener.open(MAIL) == await open_mail(MAIL)
+
+
+@pytest.mark.slow
+async def test_where_memory_ends_what_takes_mail_apart_ends_first(opener: LetterOpener) -> None:
+    await opener.open(MAIL)
+    assert (Path("/proc") / str(children()[0]) / OOM_SCORE.name).read_text() == "1000\n"
+
+
+def test_a_mail_is_sent_without_its_links_and_then_whole() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as answer:
+        ours.sendall(frame((MAIL, True)))
+        serve(theirs.fileno())
+        half, whole = (decode(answer.read(HEAD.unpack(answer.read(HEAD.size))[0]), type=Letter) for _ in range(2))
+    assert (len(half.links), len(whole.links)) == (0, 2)
+    assert half.problems == whole.problems == (f"only the first {len(MAIL)} bytes were read",)
+
+
+def test_all_that_mail_needs_is_loaded_before_the_walls_are_up() -> None:
+    warm_up()
+    gc.unfreeze()
+    assert {"encodings.cp874", "encodings.gbk", "encodings.euc_jp"} <= sys.modules.keys()
 
 
 @pytest.mark.slow

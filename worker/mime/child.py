@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import socket
-from typing import BinaryIO
+from pathlib import Path
 
 import webencodings.labels
 from msgspec.msgpack import decode, encode
@@ -17,6 +17,7 @@ from worker.mime.protocol import CPU, HEAD, MEMORY, TOKEN, WALL
 from worker.mime.reader import read_letter, read_stages
 from worker.walls import Limits, die_with, hide, seal
 
+OOM_SCORE = Path("/proc/self/oom_score_adj")
 WARM = (
     "Content-Type: text/html\n\n<a href='https://xn--bcher-kva.example'>https://a.com</a> "
     "b\u00fccher.com ftp://a.com mailto:a@a.com 192.0.2.1"
@@ -30,6 +31,7 @@ def main(link: int, daemon: int) -> None:
     os.closerange(link + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     die_with(daemon)
     hide()
+    OOM_SCORE.write_text("1000")  # where memory ends, what takes mail apart ends before the daemon does
     warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a child ended
     with socket.socket(fileno=link) as asked:
@@ -68,17 +70,17 @@ def confine(mail: int, parent: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, WALL)  # the walls refuse to take this back
     resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
     standing = seal((), Limits(MEMORY, 8))
-    with open(3, "rb", closefd=False) as asked:
-        send(3, standing)
-        serve(asked)
+    send(3, standing)
+    serve(3)
 
 
-def serve(asked: BinaryIO) -> None:
+def serve(link: int) -> None:
     """Read a mail, and send it as far as it is taken apart, twice."""
-    (size,) = HEAD.unpack(asked.read(HEAD.size))
-    mail, is_cut = decode(asked.read(size), type=tuple[str, bool])
+    with open(link, "rb", closefd=False) as asked:
+        (size,) = HEAD.unpack(asked.read(HEAD.size))
+        mail, is_cut = decode(asked.read(size), type=tuple[str, bool])
     for letter in read_stages(restore_bytes(mail)._replace(is_cut=is_cut)):
-        send(3, without_data(letter))
+        send(link, without_data(letter))
 
 
 def without_data(letter: Letter) -> Letter:

@@ -41,6 +41,7 @@ class LetterOpener:
         self._python, self._on_start = python, on_start
         self._places = asyncio.Semaphore(AT_ONCE)
         self._starter: _Starter | None = None
+        self._told = False
 
     def __enter__(self) -> Self:
         return self
@@ -60,14 +61,12 @@ class LetterOpener:
 
     async def _exchange(self, asked: bytes) -> "_Exchange":
         """Give a new process its end of a socket, and the mail; what starts it is started when it is first needed."""
-        if self._starter is None:
-            self._starter, is_first = _Starter(self._python), True
-        else:
-            is_first = False
+        self._starter = self._starter or _Starter(self._python)
         found = _Exchange()
         with self._starter.start() as link:
             await asyncio.to_thread(found.run, link, asked)
-        if is_first and found.standing:
+        if found.standing and not self._told:
+            self._told = True
             self._on_start(found.standing)
         return found
 
