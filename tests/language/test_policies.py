@@ -23,14 +23,35 @@ from worker.language.policies import Registry, owns
         ("198.51.100.1", ""),
         ("2001:db8::1", "allow policies"),
         ("x@trusted.example", "trusted"),
-        ("x@sub.trusted.example", ""),
+        ("x@sub.trusted.example", "trusted"),
+        ("sub.trusted.example", "trusted"),
+        ("x@untrusted.example", ""),
+        ("x@deep.b\u00fccher.test", "trusted"),
         ("", ""),
     ],
 )
 def test_the_accounts_own_lists_protect(pattern: str, says: str) -> None:
     allowed = ("pal@friend.example", "192.0.2.0/24", "2001:db8::/32", "1.not.an.ip")
-    lists = Policies(domains=("corp.example",), allowed=allowed, trusted=("trusted.test", "trusted.example"))
+    lists = Policies(domains=("corp.example",), allowed=allowed, trusted=("trusted.example", "xn--bcher-kva.test"))
     assert lists.protects(pattern) == says
+
+
+@each(
+    ("expression", "pattern", "says"),
+    [
+        (r".*@friend\.example", "pal@friend.example", True),
+        (r".*@friend\.example", "friend.example", True),
+        (r".*@friend\.example", "pal@other.example", False),
+        (r"^PAL[0-9]++@(?:a|b)\.example$", "pal7@b.example", True),
+        (r"^10\.0\.", "10.0.0.1", True),
+        (r"(", "anybody@else.example", True),
+        (r"^(a|aa)+$", "a" * 60 + "!@else.example", True),
+    ],
+)
+def test_a_policy_that_is_a_regular_expression_protects_whom_it_finds_and_everybody_where_it_cannot_be_tried(
+    expression: str, pattern: str, *, says: bool
+) -> None:
+    assert bool(Policies(expressions=(expression,)).protects(pattern)) is says
 
 
 @each("own", ["bücher.example", "xn--bcher-kva.example"])

@@ -253,11 +253,15 @@ class Facts:
         settings = self._client.settings
         domains, allowed = await settings.domains.all(), await settings.allow_policies.all()
         trusted = await settings.trusted_domains.all()
-        spared = (one.pattern for one in allowed.entries if _spares_sender(one))
+        spared = [one for one in allowed.entries if _spares_sender(one)]
         return Policies(
             domains=_name_all((one.domain for one in domains.entries), domains.unread),
-            allowed=_name_all(spared, allowed.unread),
+            allowed=_name_all((one.pattern for one in spared if not one.is_regex), allowed.unread),
             trusted=_name_all((one.pattern for one in trusted.entries if not one.is_regex), trusted.unread),
+            expressions=(
+                *(one.pattern for one in spared if one.is_regex),
+                *(one.pattern for one in trusted.entries if one.is_regex),
+            ),
         )
 
     async def _read_registry(self) -> Registry:

@@ -1,17 +1,21 @@
 """An account's own lists: blocked senders, allow policies, trusted domains and the impersonation registry."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Self
 
 from msgspec import field
 
 from worker.language.base import Flag, Noun, Number, Text, domain_of, fold
-from worker.language.domains import lies_within
+from worker.language.domains import lies_within, to_ascii
 from worker.language.lookalikes import find_alike
 from worker.language.times import Time
+
+PATIENCE = 0.05
+"""Seconds for which a regular expression is tried on a pattern."""
 
 
 class ListEntry(Noun, frozen=True, kw_only=True):
@@ -62,19 +66,21 @@ class Policies(Noun, frozen=True, kw_only=True):
     domains: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()
+    """Allow policies and trusted domains that are regular expressions, as they are written."""
 
     def protects(self, pattern: str) -> str:
         """Return which list protects an address, a domain or an IP, or a part of it; empty when none does.
 
-        A domain above or below one of the account's own counts as its own, because Cloudflare does not document whether
-        blocking a domain also blocks its subdomains.
+        Domains above and below a listed one count as listed, because Cloudflare does not document whether blocking a
+        domain also blocks its subdomains. A regular expression that cannot be tried protects everybody.
         """
         if owns(self.domains, pattern):
             return "domains"
         for name, listed in (("allow policies", self.allowed), ("trusted", self.trusted)):
             if _speaks(listed, pattern.lower()):
                 return name
-        return ""
+        return "allow policies" if any(_matches(one, pattern.lower()) for one in self.expressions) else ""
 
 
 def owns(domains: Iterable[str], pattern: str) -> bool:
@@ -84,14 +90,37 @@ def owns(domains: Iterable[str], pattern: str) -> bool:
 
 
 def _speaks(listed: Iterable[str], pattern: str) -> bool:
-    """Return whether a list has the pattern, its domain, an address in it, or an overlapping network."""
+    """Return whether a list has the pattern, a domain above it, what lies within it, or an overlapping network."""
+    if (network := _network(pattern)) is not None:
+        return any(_overlap(network, other) for one in listed if (other := _network(one)))
     domain = domain_of(pattern)
+    above = {pattern, *_list_above(domain or pattern), *_list_above(to_ascii(domain or pattern))}
     if domain:
-        return not {pattern, domain}.isdisjoint(listed)
-    network = _network(pattern)
-    if network is None:
-        return any(one == pattern or one.endswith("@" + pattern) for one in listed)
-    return any(_overlap(network, other) for one in listed if (other := _network(one)))
+        return not above.isdisjoint(listed)
+    return any(one in above or one.endswith((f"@{pattern}", f".{pattern}")) for one in listed)
+
+
+def _list_above(domain: str) -> Iterator[str]:
+    """Yield a domain and those above it."""
+    while domain:
+        yield domain
+        domain = domain.partition(".")[2]
+
+
+@lru_cache(maxsize=4096)
+def _matches(expression: str, pattern: str) -> bool:
+    """Return whether an expression finds a pattern, or an address at it; true also when that cannot be told.
+
+    Expressions are Java's, and patterns may be written by strangers: the library knows more of that syntax than the
+    standard one, and gives up in time.
+    """
+    import regex  # noqa: PLC0415 (few accounts have such policies)
+
+    texts = [pattern] if "@" in pattern else [pattern, f"x@{pattern}"]
+    try:
+        return any(regex.search(expression, text, regex.IGNORECASE, timeout=PATIENCE) for text in texts)
+    except (regex.error, TimeoutError):
+        return True
 
 
 Network = IPv4Network | IPv6Network

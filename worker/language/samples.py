@@ -263,9 +263,12 @@ def policies(
     domains: Sequence[str] = ("corp.example",),
     allowed: Sequence[str] = (),
     trusted: Sequence[str] = (),
+    expressions: Sequence[str] = (),
 ) -> Policies:
     """Return an account's lists; it owns corp.example."""
-    return Policies(domains=tuple(domains), allowed=tuple(allowed), trusted=tuple(trusted))
+    return Policies(
+        domains=tuple(domains), allowed=tuple(allowed), trusted=tuple(trusted), expressions=tuple(expressions)
+    )
 
 
 def now(at: datetime = NOON) -> Now:
