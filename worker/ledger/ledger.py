@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from worker.errors import StoreError
 from worker.ledger import (
+    block_review,
     claiming,
     heads,
     integrations,
@@ -102,6 +103,10 @@ class Ledger(LedgerReader):
     ) -> None:
         """Write down what came of sending; raises LeaseLost when another process has taken over."""
         await self._write(account, now, settling.answer, answers, tuple(spent))
+
+    async def review_blocks(self, account: str, now: float) -> int:
+        """Put blocks from before it was kept what a mail proved before a person, once; return how many."""
+        return await self._write(account, now, block_review.review_blocks)
 
     async def open(
         self, account: str, now: float, states: Sequence[str] = ("sent", "unsure"), *, due: bool = True
