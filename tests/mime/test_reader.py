@@ -165,6 +165,19 @@ def test_parts_too_deep_in_other_parts_are_told() -> None:
     assert f"parts in more than {DEEPEST} other parts were not read" in found.problems
 
 
+@each(
+    ("type", "shown"),
+    [
+        ("text/plain; format=flowed", "a b\n-- \nhttps://evil.example/ x"),
+        ("text/plain; Format=Flowed; DelSp=yes", "ab\n-- \nhttps://evil.example/x"),
+        ("text/plain", "a \nb\n-- \nhttps://evil.example/ \nx"),
+    ],
+)
+def test_lines_that_flow_are_put_together(type: str, shown: str) -> None:  # noqa: A002
+    found = read(f"Content-Type: {type}\n\na \nb\n-- \nhttps://evil.example/ \nx")
+    assert found.text == shown
+
+
 @each("kind", ["application/pkcs7-mime", "application/ms-tnef"])
 def test_what_may_hide_a_whole_mail_is_told(kind: str) -> None:
     assert read(f"Content-Type: {kind}; name=a\n\nx").problems == (f"a part was not opened: {kind}",)

@@ -9,6 +9,8 @@ from worker.escaping import escape
 
 ASCII = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us"})
 """Labels that promise nothing about bytes from 128 on."""
+BLANKS = " \t\r\n\"';"
+"""What stands around labels of charsets, and means nothing."""
 PRESCAN = 4096
 """Bytes at the beginning of a page in which it may name its charset."""
 META = re.compile(rb"""<meta[^>]{1,500}?charset\s{0,9}=\s{0,9}["']?([\w.:+-]{1,40})""", re.IGNORECASE)
@@ -26,7 +28,7 @@ class Decoded(NamedTuple):
 
 def decode_text(data: bytes, label: str = "") -> Decoded:
     """Decode a text. Without a charset, or with an unknown one, it is UTF-8 if it can be, else windows-1252."""
-    label = label.strip().lower()
+    label = label.strip(BLANKS).lower()
     encoding = None if label in ASCII else webencodings.lookup(label)
     if encoding is None:
         known = not label or label in ASCII
@@ -42,7 +44,7 @@ def decode_text(data: bytes, label: str = "") -> Decoded:
 
 def decode_page(data: bytes, label: str = "") -> Decoded:
     """Decode HTML. A page says itself which charset it has, if its header does not."""
-    found = META.search(data, 0, PRESCAN) if label.strip().lower() in {"", *ASCII} else None
+    found = META.search(data, 0, PRESCAN) if label.strip(BLANKS).lower() in {"", *ASCII} else None
     if found is None:
         return decode_text(data, label)
     named = found[1].decode("ascii", "replace")

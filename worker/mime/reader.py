@@ -38,6 +38,8 @@ SEALED = frozenset(
 """Types of parts that may hide a whole mail."""
 LATE = f"taking the mail apart took longer than {SECONDS:g} s: the rest was not read"
 GUESSED = "it is unknown which bytes a file had that came as text: its size and hashes are a guess"
+FLOWING = re.compile(r"(?<!\n--) \n")
+"""The end of a line that goes on; the mark of a signature does not."""
 MARKUP = "a text is written in HTML, and its type does not say so"
 NUL = "a text has NUL characters"
 
@@ -125,7 +127,8 @@ class _MailReader:
         is_page = part.kind in PAGES
         text, problem = (decode_page if is_page else decode_text)(data, part.type.get("charset"))
         self._walk.note(problem, NUL if "\0" in text else "")
-        (self._pages if is_page else self._texts).append(text.replace("\0", "").replace("\r\n", "\n"))
+        text = text.replace("\0", "").replace("\r\n", "\n")
+        (self._pages if is_page else self._texts).append(join_lines(text, part))
 
     def _take_file(self, part: MailPart, data: bytes) -> None:
         """Add a file; one whose end is missing would have the size and the hashes of another."""
@@ -136,6 +139,13 @@ class _MailReader:
         if self._is_guess and part.encoding in IDENTITY and not data.isascii():
             self._walk.note(GUESSED)
         self._files.append(enclose(name, part.kind, data) if part.ends else Enclosure(name, part.kind))
+
+
+def join_lines(text: str, part: MailPart) -> str:
+    """Put together the lines of a text that flows: a blank at the end says that it goes on (RFC 3676)."""
+    if part.kind != "text/plain" or part.type.get("format").lower() != "flowed":
+        return text
+    return FLOWING.sub("" if part.type.get("delsp").lower() == "yes" else " ", text)
 
 
 def _skip_blank_lines(data: bytes) -> tuple[int, int]:

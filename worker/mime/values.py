@@ -10,7 +10,7 @@ from worker.mime.charsets import clean, decode_line, decode_text
 from worker.mime.transfer import decode_base64
 
 LONGEST = 16_384
-"""Bytes of a value that are decoded at most."""
+"""Bytes of a value that are searched for parameters."""
 MOST_PARAMETERS = 200
 COMMENT = re.compile(r"\([^()\"]{0,1000}\)")
 PARAMETER = re.compile(r"""(?<=[;\s])([^\s=;"]{1,100}+)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))""", re.DOTALL)
@@ -20,8 +20,9 @@ PIECE = re.compile(r"(.{1,80}?)(?:\*(\d{1,3}))?(\*)?\Z", re.DOTALL)
 EXTENDED = re.compile(r"([\w.:+-]{0,40})'[\w-]{0,40}'(.*)\Z", re.DOTALL)
 """A charset, a language, and the value."""
 PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
-WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)\?=")
-"""An encoded word: its charset, how it is encoded, and what (RFC 2047; RFC 2231 adds a language)."""
+WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?")
+"""The beginning of an encoded word: its charset, and how it is encoded (RFC 2047; RFC 2231 adds a language)."""
+WORD_END = "?="
 
 
 class Value(NamedTuple):
@@ -79,34 +80,52 @@ def _join(parts: dict[int, tuple[str, bool]]) -> bytes:
 def decode_words(value: bytes) -> str:
     """Return a value as mail programs show it: encoded words are decoded, and so are bytes that should not be there."""
     text = decode_line(value)
-    if "=?" not in text or len(value) > LONGEST:
+    if "=?" not in text:
         return text
     shown, last, words = list[str](), 0, _Words()
-    for found in WORD.finditer(text):
-        between = text[last : found.start()]
+    for start, end, word in _find_words(text):
+        between = text[last:start]
         if between.strip() or not words.pending:
             shown += [words.take(), between]
-        words.add(*found.groups())
-        last = found.end()
+        words.add(*word)
+        last = end
     return clean("".join((*shown, words.take(), text[last:])))
 
 
+def _find_words(text: str) -> Iterator[tuple[int, int, tuple[str, str, str]]]:
+    """Yield where encoded words begin and end, with their charset, how they are encoded, and what they hold."""
+    at = 0
+    while (begin := WORD.search(text, at)) and (end := text.find(WORD_END, begin.end())) >= 0:
+        at = end + len(WORD_END)
+        yield begin.start(), at, (begin[1], begin[2], text[begin.end() : end])
+
+
 class _Words:
-    """Encoded words that follow each other: a letter may be split between two of them."""
+    """Encoded words that follow each other: a letter, or a group of base64, may be split between two of them."""
 
     def __init__(self) -> None:
-        self.pending: list[tuple[str, bytes]] = []
+        self.pending: list[tuple[str, list[tuple[bool, list[str]]]]] = []
 
     def add(self, charset: str, how: str, text: str) -> None:
         """Add a word."""
-        data = text.encode("utf-8")
-        data = decode_base64(data).data if how in "bB" else a2b_qp(data, header=True)
-        if self.pending and self.pending[-1][0] == charset.lower():
-            data = self.pending.pop()[1] + data
-        self.pending.append((charset.lower(), data))
+        is_base64 = how in "bB"
+        if not self.pending or self.pending[-1][0] != charset.lower():
+            self.pending.append((charset.lower(), []))
+        pieces = self.pending[-1][1]
+        if not pieces or pieces[-1][0] != is_base64:
+            pieces.append((is_base64, []))
+        pieces[-1][1].append(text)
 
     def take(self) -> str:
         """Return the words as text, and forget them."""
-        text = "".join(decode_text(data, charset).text for charset, data in self.pending)
+        text = "".join(
+            decode_text(b"".join(_decode_word(is_base64, "".join(texts)) for is_base64, texts in pieces), charset).text
+            for charset, pieces in self.pending
+        )
         self.pending.clear()
         return text
+
+
+def _decode_word(is_base64: bool, text: str) -> bytes:  # noqa: FBT001 (it is one of two)
+    data = text.encode("utf-8")
+    return decode_base64(data).data if is_base64 else a2b_qp(data, header=True)
