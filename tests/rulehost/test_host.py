@@ -198,6 +198,26 @@ async def test_an_event_that_kills_the_child_by_itself_is_told_as_unreadable(tmp
     assert "the rule process cannot read it" in answers[1].unreadable
 
 
+REMEMBERS = """
+    SEEN = []
+
+    @rule
+    @example(sample.message(subject="magic"), gives=None)
+    def remembers(message: Message) -> Move | None:
+        'It remembers.'
+        SEEN.append(message.subject)
+        return Move("Inbox") if "magic" in SEEN and message.subject != "magic" else None
+"""
+
+
+async def test_an_example_that_no_fingerprint_covers_leaves_nothing_where_rules_judge(tmp_path: Path) -> None:
+    async with Host(rule_files(tmp_path, remembers=REMEMBERS)) as host:
+        assert heard(await host.propose([mail()])) == [[]]
+        os.kill(host.pid, signal.SIGKILL)
+        assert heard(await host.propose([mail()])) == [[]]
+        assert heard(await host.propose([mail("2", subject="magic"), mail("3")])) == [[], ["remembers"]]
+
+
 async def test_a_broken_bundle_leaves_the_running_one(tmp_path: Path) -> None:
     async with hosting(tmp_path) as host:
         first, child = host.bundle, host.pid

@@ -226,11 +226,13 @@ def test_what_can_be_in_the_files_is_taken() -> None:
     with pytest.raises(Untrue, match="the fingerprint of other code"):
         read_loaded(loading(LOADED), SOURCES, CODE | {"_common.py": "changed"})
     moves, asks = OWN
+    backwards = Declared("asks.py", (asks,)), Declared("moves.py", (moves,))
+    assert read_loaded(loading(LOADED, *backwards), SOURCES, CODE) == LOADED
     for declared in (
         (Declared("moves.py", (moves,)),),
         (Declared("moves.py", OWN),),
         (Declared("moves.py", (moves,)), Declared("moves.py", (asks,))),
-        (Declared("asks.py", (asks,)), Declared("moves.py", (moves,))),
+        (Declared("moves.py", (moves,)), Declared("none.py", (asks,))),
         (Declared("moves.py", (msgspec.structs.replace(moves, mode=APPROVE),)), Declared("asks.py", (asks,))),
     ):
         with pytest.raises(Untrue, match="declare"):

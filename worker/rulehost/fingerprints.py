@@ -52,11 +52,16 @@ def take_docstrings(tree: ast.Module) -> dict[str, str]:
 
 def normalise(tree: ast.Module) -> str:
     """Write a file's code without examples and line numbers; this changes the tree."""
+    return ast.dump(drop_examples(tree))
+
+
+def drop_examples(tree: ast.Module) -> ast.Module:
+    """Remove the examples that run no code of the file, and return the tree."""
     names = _Names(tree)
     for node in tree.body:  # inside a function or a class, a name may mean something else
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [one for one in node.decorator_list if not names.is_example(one)]
-    return ast.dump(tree)
+    return tree
 
 
 class _Names:

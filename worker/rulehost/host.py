@@ -235,7 +235,7 @@ class Host:
     async def _restart(self) -> Child:
         """Start a child with the rules that were running; raise Temporary when that fails."""
         try:
-            child, loaded, self.standing = await start(self._sources, self._launch)
+            child, loaded, self.standing = await start(replace(self._sources, judging=True), self._launch)
         except (SettingsError, OSError) as error:
             raise _wait_for_child(error) from None
         if loaded.problems or loaded.rules != self.bundle.rules:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -23,7 +24,14 @@ from worker.language.actions import AnyAction, Keep, Notify, describe_action
 from worker.language.models import FACTS, TRIGGERS
 from worker.language.rules import ENFORCE, Ask, Example, Mark, Proposal, RuleInfo, read_examples, read_mark
 from worker.rulehost.evaluation import Bundle, Failure, LoadedRule, call_rule, describe_error, locate
-from worker.rulehost.fingerprints import fingerprint, identify_bundle, identify_rule, normalise, take_docstrings
+from worker.rulehost.fingerprints import (
+    drop_examples,
+    fingerprint,
+    identify_bundle,
+    identify_rule,
+    normalise,
+    take_docstrings,
+)
 from worker.rulehost.validation import (
     Misread,
     Problem,
@@ -48,8 +56,8 @@ class Sources(Struct, frozen=True):
     channels: frozenset[str] | None = None
     deadly: frozenset[str] = frozenset()
     """Files that must not be run again, because each stopped the process that loaded it."""
-    backwards: bool = False
-    """Whether the last file is run first."""
+    judging: bool = False
+    """Whether to load them for judging: the last file runs first, and examples that no fingerprint covers do not."""
 
 
 class _Parsed(Struct, frozen=True):
@@ -146,16 +154,15 @@ def build(
     runnable = [name for name in sources.files if name not in sources.deadly]
     parsed = {name: one for name in runnable if (one := _parse(sources, name, problems))}
     tell({name: one.fingerprint for name, one in parsed.items()})
-    rules: list[LoadedRule] = []
     shared = [one for name, one in parsed.items() if is_neighbour(name)]
     with _make_importable(parsed, sources.files.keys() - parsed):
-        numbered = list(enumerate(sources.files))
-        for number, name in reversed(numbered) if sources.backwards else numbered:
+        numbered, found = list(enumerate(sources.files)), dict[str, list[LoadedRule]]()
+        for number, name in reversed(numbered) if sources.judging else numbered:
             if name in parsed and not is_neighbour(name):
                 note(number)
-                found = _load_rules(parsed[name], shared, sources.channels, problems)
-                declare(name, found)
-                rules += found
+                found[name] = _load_rules(parsed[name], shared, sources, problems)
+                declare(name, found[name])
+    rules = [rule for name in sources.files for rule in found.get(name, ())]
     problems += _find_duplicates(rules)
     # A broken neighbour is a problem of each file that imports it, and is reported once.
     distinct = tuple(dict.fromkeys(problems))
@@ -175,7 +182,8 @@ def _parse(sources: Sources, name: str, problems: list[Problem]) -> _Parsed | No
         neighbours = {f".{one.removesuffix('.py')}" for one in sources.files if is_neighbour(one)}
         found += (Problem(text, file, line) for text, line in check_source(tree, neighbours))
         docs = take_docstrings(tree)
-        code = compile(tree, file, "exec", dont_inherit=True)
+        ran = tree if not sources.judging else drop_examples(deepcopy(tree))
+        code = compile(ran, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError) as problem:
         line = getattr(problem, "lineno", None) or 1
         problems.append(Problem(f"this is not Python: {getattr(problem, 'msg', problem)}", file, line))
@@ -237,7 +245,7 @@ class _Finder:
 
 
 def _load_rules(
-    parsed: _Parsed, shared: Sequence[_Parsed], channels: frozenset[str] | None, problems: list[Problem]
+    parsed: _Parsed, shared: Sequence[_Parsed], sources: Sources, problems: list[Problem]
 ) -> list[LoadedRule]:
     """Run one file and return its rules; every problem is added to ``problems``."""
     functions, found = _run_file(parsed)
@@ -246,8 +254,9 @@ def _load_rules(
     for function in functions:
         line = parsed.lines.get(function.__name__, 1)
         rule, wrong = _check_rule(function, parsed, line, shared)
-        rule = replace(rule, outcomes=_try_examples(rule)) if rule else None
-        wrong = [*wrong, *_check_examples(rule, channels)] if rule else wrong
+        if rule and not sources.judging:
+            rule = replace(rule, outcomes=_try_examples(rule))
+            wrong = [*wrong, *_check_examples(rule, sources.channels)]
         problems += (Problem(f"{function.__name__}: {text}", parsed.file, line) for text in wrong)
         loaded += [rule] if rule else []
     return loaded

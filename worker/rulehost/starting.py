@@ -51,41 +51,37 @@ async def examine(folder: Path, launch: Launch = Launch()) -> Loaded:  # noqa: B
 
 
 async def start_twice(sources: Sources, launch: Launch) -> Started:
-    """Start a child whose rules another one confirms, which runs the files the other way round.
+    """Start a child to judge, whose rules another one confirms, which tries their examples.
 
-    A file can say anything of those that run after it in its process, but what was run before has been told. So of any
-    two files, each is told of without the other's doing by one of the children.
+    The two run the files in opposite orders: a file can say anything of those that run after it in its process, but
+    what was run before has been told. So of any two files, each is told of without the other's doing by one child.
     """
-    other = asyncio.create_task(start(replace(sources, backwards=True), launch))
-    started: Started | None = None
+    judging = asyncio.create_task(start(replace(sources, judging=True), launch))
+    trying = asyncio.create_task(start(sources, launch))
     try:
-        started = await start(sources, launch)
-        if started.loaded.problems:
-            return started
-        confirming = await other
+        tried, started = await trying, await judging
     except BaseException:
-        if started:
-            started.child.end()
+        await _end(judging)
         raise
     finally:
-        await _end_other(other)
-    return started._replace(loaded=_confirm(started.loaded, confirming.loaded))
+        await _end(trying)
+    return started._replace(loaded=_confirm(started.loaded, tried.loaded))
 
 
-async def _end_other(other: asyncio.Task[Started]) -> None:
+async def _end(starting: asyncio.Task[Started]) -> None:
     """End a child that is still starting, or has started."""
-    other.cancel()
-    await asyncio.wait({other})
-    if not other.cancelled() and not other.exception():
-        other.result().child.end()
+    starting.cancel()
+    await asyncio.wait({starting})
+    if not starting.cancelled() and not starting.exception():
+        starting.result().child.end()
 
 
-def _confirm(loaded: Loaded, other: Loaded) -> Loaded:
-    """Add what only the other child has to say against the rules, or where it came to others."""
-    confirmed = set(map(_freeze, other.rules))
+def _confirm(loaded: Loaded, tried: Loaded) -> Loaded:
+    """Add what is wrong with the rules, and where the other child came to other rules."""
+    confirmed = set(map(_freeze, tried.rules))
     wrong = [rule for rule in loaded.rules if _freeze(rule) not in confirmed]
     told = tuple(Problem(f"{rule.name}: {INTERFERES}", rule.file, rule.line) for rule in wrong)
-    return replace(loaded, problems=other.problems or told)
+    return replace(loaded, problems=tried.problems or loaded.problems or told)
 
 
 def _freeze(rule: RuleInfo) -> bytes:

@@ -182,14 +182,17 @@ def read_loaded(frames: Sequence[bytes], sources: Sources, code: Mapping[str, st
         _demand(rule.file in own and 0 < rule.line <= LINES, "a rule is in no file")
         for wrong in _find_impossible(rule):
             raise Untrue(f"a rule has an impossible {wrong}")
-    _check_declared(declared, loaded)
+    _check_declared(declared, loaded, sources)
     _check_fingerprints(loaded, code)
     return loaded
 
 
-def _check_declared(declared: Sequence[Declared], loaded: Loaded) -> None:
+def _check_declared(declared: Sequence[Declared], loaded: Loaded, sources: Sources) -> None:
     """Raise Untrue unless the rules are those that their files declared, each before the next file ran."""
-    _demand(loaded.rules == tuple(rule for one in declared for rule in one.rules), "a rule was declared otherwise")
+    names = list(sources.files)
+    _demand(all(one.file in names for one in declared), "a file declares rules that there is not")
+    ordered = sorted(declared, key=lambda one: names.index(one.file))
+    _demand(loaded.rules == tuple(rule for one in ordered for rule in one.rules), "a rule was declared otherwise")
     own = all(rule.file.rpartition("/")[2] == one.file for one in declared for rule in one.rules)
     _demand(own and len({one.file for one in declared}) == len(declared), "a file declares the rules of another")
 
