@@ -5,7 +5,7 @@ import pytest
 from tests.cells import each
 from tests.desk import Desk
 from tests.support import BEGIN
-from worker.errors import ServerFault
+from worker.errors import ServerFault, Unauthorised
 from worker.executor.guard import PER_MINUTE
 from worker.language.actions import BlockSender
 from worker.language.policies import Policies, Registry
@@ -133,3 +133,17 @@ async def test_a_block_is_tried_again_for_an_hour_while_our_lists_cannot_be_read
     await desk.approve()
     await desk.run(120)
     assert await desk.states() == ["done"]
+
+
+async def test_a_registry_that_may_not_be_read_is_told_and_no_block_goes_past_it() -> None:
+    desk = Desk()
+
+    async def refuse() -> Registry:
+        raise Unauthorised("the token may not read the impersonation registry")
+
+    desk.people = refuse  # type: ignore[method-assign]
+    desk.restart()
+    await desk.enter(STRANGER)
+    await desk.run(20)
+    assert await desk.states() == ["ready"]
+    assert "impersonation registry" in " ".join(desk.executor.problems.values())

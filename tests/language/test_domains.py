@@ -34,7 +34,7 @@ def test_the_registrable_part_of_a_domain_is_what_somebody_bought(domain: str, p
 
 def test_public_suffixes_and_mail_providers_are_known_in_any_writing() -> None:
     assert all(map(is_public_suffix, ["com", "CO.UK", "github.io", "公司.cn"]))
-    assert not any(map(is_public_suffix, ["corp.example", "192.0.2.1", ""]))
+    assert not any(map(is_public_suffix, ["corp.example", "192.0.2.1", "2001:db8::1", ""]))
     assert all(map(is_freemail, ["gmail.com", "GMX.de", "tuta.com", "mail.yahoo.com"]))
     assert not any(map(is_freemail, ["corp.example", "com", ""]))
 

@@ -12,6 +12,7 @@ from worker.api.models import TrustedDomain
 from worker.escaping import escape
 from worker.language.actions import Adding
 from worker.language.base import domain_of
+from worker.language.domains import is_freemail, is_public_suffix
 from worker.language.policies import AllowPolicy, BlockedSender, Policies, owns
 from worker.ledger.entries import OPEN, Entry
 
@@ -21,26 +22,6 @@ PROTECTED = {
     "allow policies": "is allowed by an allow policy, whole or in part",
     "trusted": "is a trusted domain",
 }
-ANYBODYS = frozenset(
-    {
-        *("126.com", "163.com", "aol.com", "fastmail.com", "gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de"),
-        *("gmx.net", "googlemail.com", "hotmail.co.uk", "hotmail.com", "hotmail.fr", "icloud.com", "laposte.net"),
-        *("libero.it", "live.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr", "outlook.com"),
-        *(
-            "outlook.de",
-            "outlook.fr",
-            "pm.me",
-            "proton.me",
-            "protonmail.com",
-            "qq.com",
-            "rediffmail.com",
-            "t-online.de",
-        ),
-        *("tuta.com", "tutanota.com", "web.de", "wp.pl", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.de"),
-        *("yahoo.fr", "yandex.com", "yandex.ru", "ymail.com", "zoho.com"),
-    }
-)
-"""Domains at which anybody gets an address within a minute. A list of this kind is never complete."""
 ADDRESS = 2
 """Parts of an address around its @; nothing else has as many."""
 IDENTITY = frozenset({"id", "comments", "pattern_type"})
@@ -152,27 +133,29 @@ def _is_unedited(comments: str, written: str) -> bool:
 
 def no_addition(entry: Entry, listed: ListReading, policies: Policies, ours: Sequence[Entry]) -> str:
     """Say why a pattern is not to be listed; empty when nothing speaks against it."""
-    if why := _never(entry.lane == "block", entry.target.partition(":")[2], policies):
+    if why := _never(entry, policies):
         return why
     if line := _standing(entry.target, listed, ours):
         return f"listed already as entry {line.id}, {say_whose(line, ours)}"
     return ""
 
 
-def _never(blocks: bool, pattern: str, policies: Policies) -> str:  # noqa: FBT001 (one of two meanings)
+def _never(entry: Entry, policies: Policies) -> str:
     """Say why nobody may want this pattern listed.
 
     Whoever forges mail writes in the name of the account's own domains, and where anybody gets an address strangers
     have one too: letting these through would let everybody through.
     """
+    kind, _, pattern = entry.target.partition(":")
     if _may_mean_another(pattern):
         return f"{escape(pattern, 100)} is not a plain address, domain or IP: never listed"
-    if blocks:
+    if entry.lane == "block":
         protected = policies.protects(pattern)
         return f"{_name_protected(pattern, protected)}: never blocked" if protected else ""
     if owns(policies.domains, pattern):
         return f"{_name_protected(pattern, 'domains')}, in whose name strangers write: never let through"
-    return f"anybody can have an address at {pattern}: never let through as a whole" if pattern in ANYBODYS else ""
+    anybodys = kind == "DOMAIN" and (is_freemail(pattern) or is_public_suffix(pattern))
+    return f"anybody can have an address at {pattern}: never let through as a whole" if anybodys else ""
 
 
 def _name_protected(pattern: str, protected: str) -> str:

@@ -6,7 +6,7 @@ from math import inf
 from msgspec import Struct, field
 
 from worker.api import Urgency
-from worker.errors import NotFound, Permanent, WorkerError
+from worker.errors import NotFound, Rejected, WorkerError
 from worker.executor.breaker import SENSELESS
 from worker.executor.guard import BlockGuard, NotYet
 from worker.executor.hooks import Hooks
@@ -328,7 +328,7 @@ class Preflight:
             question = await self._guard.find_question(entry)
         except NotYet as turn:
             prepared.put_off(entry, now + turn.after)
-        except Permanent:  # the API does not search for this one; when it has grown stale, a person is asked
+        except Rejected:  # the API does not search for this one; when it has grown stale, a person is asked
             prepared.put_off(entry, now + UNREADABLE_AGAIN)
         except WorkerError as problem:
             prepared.trouble = problem

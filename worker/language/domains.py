@@ -63,7 +63,8 @@ def registrable(domain: str) -> str:
 def is_public_suffix(domain: str) -> bool:
     """Tell whether a domain is one below which strangers register their own, such as ``co.uk`` or ``github.io``."""
     plain = to_ascii(domain)
-    return bool(plain) and not registrable(plain) and not plain.rpartition(".")[2].isdigit()
+    is_address = ":" in plain or plain.rpartition(".")[2].isdigit()
+    return bool(plain) and not is_address and not registrable(plain)
 
 
 def is_freemail(domain: str) -> bool:
