@@ -47,8 +47,8 @@ def test_a_read_that_fails_five_times_says_what_happened_last(error: WorkerError
 
 
 def test_a_list_that_is_longer_than_is_read_counts_as_cut_short_and_a_write_as_unsure() -> None:
-    line = Line(*[TooLong("longer than 128 MB")] * 3)
-    with pytest.raises(CutShort, match="GET /investigate: longer than 128 MB"):
+    line = Line(*[TooLong("longer than 16 MB")] * 2)
+    with pytest.raises(CutShort, match="GET /investigate: longer than 16 MB"):
         quickly(lambda: read(line))
     with pytest.raises(Unsure):
         quickly(lambda: write(line))
@@ -301,3 +301,17 @@ async def test_on_a_real_wire_a_sandbox_is_searched_through_both_kinds_of_locati
             assert len(found.records) == 30
     assert asking.calls["GET /investigate", 202] == 2
     assert abs(clock.now() - time.time()) < 2
+
+
+@pytest.mark.slow
+async def test_pages_that_are_too_long_are_asked_for_in_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.api.transport.MOST_BYTES", 1 << 20)
+    world = World(ACCOUNT, now=time.time)
+    names = [f"{'x' * 40}{number}@corp.example" for number in range(300)]
+    sent = [world.add_message(client_recipients=names).id for _ in range(120)]
+    clock = ApiClock(sleep=lambda _: asyncio.sleep(0))
+    async with serve(world) as url, transport(url + "/client/v4") as line:
+        asking = Client(line, Budget(clock), clock, ACCOUNT)
+        pages = asking.investigate.walk(start=time.time() - 600, end=time.time() + 1, urgency=HEAD)
+        found = [message.id async for page in pages for message in page.read().entries]
+    assert sorted(found) == sorted(sent)

@@ -11,7 +11,7 @@ from tests.contract.scene import Scene
 from tests.contract.wires import ROWS, Instead, ask
 from worker.api import Budget, Client, RecordPage
 from worker.api.collection import ListPage
-from worker.api.investigate import SearchPage
+from worker.api.search import SearchPage
 from worker.language.base import Noun
 from worker.language.models import Message, Report
 from worker.language.reading import read

@@ -35,7 +35,7 @@ def overflowing(*messages: str) -> Meddle:
 
     def meddle(request: Request, answer: Response) -> Response:
         if request.path.endswith("/investigate") and any(one.encode() in answer.body for one in messages):
-            raise TooLong("the answer of the API is longer than 128 MB")
+            raise TooLong("the answer of the API is longer than 16 MB")
         return answer
 
     return meddle

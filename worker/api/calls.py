@@ -12,7 +12,18 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from worker.api.clock import Clock
-from worker.api.envelope import Answer, CutShort, Endpoint, Reader, T, interpret, is_json, make_fault, read_location
+from worker.api.envelope import (
+    Answer,
+    CutShort,
+    Endpoint,
+    Oversized,
+    Reader,
+    T,
+    interpret,
+    is_json,
+    make_fault,
+    read_location,
+)
 from worker.api.pacing import Budget, Urgency
 from worker.api.transport import Request, Response, Transport
 from worker.errors import NotFound, Paced, Rejected, ServerFault, Temporary, TooLong, Unreachable, Unsent, Unsure
@@ -150,7 +161,7 @@ class Calls:
             except Paced:
                 continue
             except TooLong as error:
-                raise CutShort(str(error)) from None
+                raise Oversized(str(error)) from None
             except Unsure as error:
                 raise ServerFault(str(error)) from None
 
@@ -195,5 +206,9 @@ def _make_stop() -> Callable[[RetryCallState], bool]:
 
 
 def _may_retry(error: BaseException) -> bool:
-    """Return whether a read is retried here."""
-    return isinstance(error, (Unreachable, ServerFault)) and error.after <= LONGEST_ASKED
+    """Return whether a read is retried here; what is too long now is so again."""
+    return (
+        isinstance(error, (Unreachable, ServerFault))
+        and not isinstance(error, Oversized)
+        and error.after <= LONGEST_ASKED
+    )

@@ -40,7 +40,11 @@ EMPTY = Raw(b"[]")
 
 
 class CutShort(ServerFault):
-    """The answer came whole and ends in the middle, or is too long to be read: half of the list may be answered."""
+    """The answer came whole and ends in the middle: half of the list may be answered."""
+
+
+class Oversized(CutShort):
+    """The answer is longer than anybody reads: a smaller page may be answered."""
 
 
 class Endpoint(Struct, frozen=True):

@@ -11,7 +11,6 @@ from worker.api.bodies import WhereMessage
 from worker.api.bulk import Bulk, BulkSearch
 from worker.api.calls import Calls
 from worker.api.clock import format_time
-from worker.api.collection import ListPage, read_page
 from worker.api.envelope import (
     Answer,
     Reader,
@@ -22,17 +21,17 @@ from worker.api.envelope import (
     next_cursor,
     nothing,
     read_total,
-    records,
     show,
 )
 from worker.api.long_mail import LONGEST
 from worker.api.models import LoadedMail, Preview, read_mail
 from worker.api.pacing import Urgency
 from worker.api.paging import walk_pages
+from worker.api.search import SearchPage, ask_for_page
 from worker.api.submissions import SubmissionKind, SubmissionsResource
 from worker.errors import NotFound, Rejected, ServerFault, Unsent
 from worker.language.base import Noun
-from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Message, Trace
+from worker.language.models import ActionLog, AskedDisposition, Destination, Detection, LogEntry, Trace
 from worker.language.reading import read, read_all
 from worker.language.times import Time, epoch
 
@@ -124,14 +123,6 @@ lines = partial(read_all, WireLogEntry)
 moved, released = partial(read_all, MoveItem), partial(read_all, Released)
 
 
-class SearchPage(RecordPage, frozen=True):
-    """A page of a search with its raw records; ``next`` is a cursor."""
-
-    def read(self) -> ListPage[Message]:
-        """Decode the records of the page; ``broken`` counts those that cannot be decoded."""
-        return read_page(self, Message)
-
-
 class Investigate:
     """``/investigate``: mail, and operations on it."""
 
@@ -169,11 +160,9 @@ class Investigate:
             "end": format_time(end),
             "detections_only": format_flag(detections_only),
         }
-        query = [*interval.items(), ("per_page", str(per_page)), *(where.to_query() if where else ())]
-        query += [("cursor", cursor)] if cursor else []
-        answer = await self._calls.call("GET", "/investigate", records, query=query, urgency=urgency)
-        found = await self._calls.poll(answer, records, urgency=urgency)
-        return SearchPage(tuple(found.result), next_cursor("GET /investigate", found, cursor), answer.begun)
+        query = [*interval.items(), *(where.to_query() if where else ()), *([("cursor", cursor)] if cursor else [])]
+        found = await ask_for_page(self._calls, query, per_page, urgency)
+        return SearchPage(tuple(found.result), next_cursor("GET /investigate", found, cursor), found.begun)
 
     def walk(
         self,

@@ -34,8 +34,8 @@ from worker.errors import SettingsError, TooLong, Unreachable, Unsure, WorkerErr
 from worker.escaping import escape
 from worker.loopback import is_loopback
 
-MOST_BYTES = 128 << 20
-"""Bytes of a body at most: fifty times a page of a thousand ordinary messages."""
+MOST_BYTES = 16 << 20
+"""Bytes of a body at most: a dozen times a page of a thousand ordinary messages. Decoding takes several times that."""
 
 
 class Request(Struct, frozen=True, kw_only=True):

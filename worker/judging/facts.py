@@ -12,7 +12,7 @@ import msgspec
 
 from worker.api import Client, Clock, Urgency
 from worker.api.bodies import WhereMessage
-from worker.api.investigate import SearchPage
+from worker.api.search import SearchPage
 from worker.errors import NotFound, Permanent, ServerFault, Temporary, WorkerError
 from worker.escaping import escape
 from worker.judging.raw import make_raw
