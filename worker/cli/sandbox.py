@@ -78,7 +78,7 @@ def sandbox(
     With --era seeds, entries of lists have numbers as ids, fields have their older names, and mail is named by postfix
     ids in paths and bodies.
 
-    With --eml, each file DIR/*.eml (the first 10,000 by name; up to 25 MB each, 1 GB together) is a delivered message,
+    With --eml, each file DIR/*.eml (the first 10,000 by name; up to 64 MB each, 1 GB together) is a delivered message,
     scanned at its Date if that is within the last 30 days, otherwise now.
 
     A header X-Sandbox-Disposition with one of the ten dispositions sets the verdict. Without it, the first match does.

@@ -219,7 +219,7 @@ def test_a_folder_is_taken_in_by_name_and_what_is_not_is_named(tmp_path: Path) -
         "folder.eml": "it is not a file",
         "pipe.eml": "it is not a file",
         "secret.eml": "it is not a file",
-        "vast.eml": "it is larger than 25 MB",
+        "vast.eml": "it is larger than 64 MB",
     }
     again = Sandbox()
     seed_folder(again.world, tmp_path)

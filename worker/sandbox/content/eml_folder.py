@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from worker.sandbox.wire import Json
 
 MB = 1024 * 1024
-MOST_FILES, LARGEST, LARGEST_TOGETHER = 10_000, 25 * MB, 1024 * MB
+MOST_FILES, LARGEST, LARGEST_TOGETHER = 10_000, 64 * MB, 1024 * MB
 RECENT = 30 * 86400.0
 LONGEST = 8000
 """Characters of a header that are searched."""
