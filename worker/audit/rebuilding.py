@@ -81,7 +81,7 @@ def _read_people(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield who approved, and that nobody has any more once it waits again."""
     if record["verb"] == "approved":
         yield "approved_by", record["who"]
-    elif "waiting" in {record.get("from"), record.get("to")}:
+    elif record.get("to") == "waiting" or record["verb"] == "lapsed":
         yield "approved_by", ""
 
 
