@@ -15,6 +15,7 @@ from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 
 from tests.support import open_mail
+from worker.errors import Temporary
 from worker.mime.child import OOM_SCORE, serve, warm_up, without_data
 from worker.mime.letter import Letter, enclose
 from worker.mime.process import UNLINKED, UNREAD, LetterOpener, _Exchange
@@ -78,7 +79,8 @@ async def test_every_wall_stands_around_a_mail_and_is_told_once() -> None:
 async def test_a_process_that_has_gone_is_started_again(opener: LetterOpener) -> None:
     await opener.open(MAIL)
     os.kill(children()[0], signal.SIGKILL)
-    assert await opener.open(MAIL) == await open_mail(MAIL)
+    whole = await open_mail(MAIL)
+    assert await asyncio.gather(*(opener.open(MAIL) for _ in range(4))) == [whole] * 4
 
 
 @pytest.mark.slow
@@ -120,6 +122,13 @@ def children() -> list[int]:
 async def test_without_a_process_a_mail_is_told_to_be_unread() -> None:
     with LetterOpener(python="/bin/false") as opener:
         assert await opener.open(MAIL) == Letter(problems=(UNREAD,))
+
+
+@pytest.mark.slow
+async def test_where_no_process_can_be_started_a_mail_is_tried_again_later() -> None:
+    why = "cannot start a process that takes mail apart"
+    with LetterOpener(python="/no/python") as opener, pytest.raises(Temporary, match=why):
+        await opener.open(MAIL)
 
 
 def test_a_mail_that_ends_its_process_is_given_as_far_as_it_was_read() -> None:

@@ -8,25 +8,26 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self, cast
 
-import ada_url
-import linkify_it
-import lxml
 import msgspec
-import publicsuffixlist
-import webencodings
 from msgspec.msgpack import Decoder, encode
 from msgspec.structs import replace
 
+from worker.errors import Temporary
 from worker.mime.letter import Letter
 from worker.mime.protocol import FRAME_LIMIT, HEAD, STAGES, TOKEN, WALL
 from worker.walls import Standing
 
+AGAIN = 5.0
+"""Seconds until it is tried again to start a process."""
 AT_ONCE = 2
 """Mails that are taken apart at the same time."""
 BOOT = "import sys; sys.path[:0] = sys.argv[3:]; from worker.mime.child import main; main(*map(int, sys.argv[1:3]))"
+PACKAGES = ("msgspec", "ada_url", "linkify_it", "lxml", "publicsuffixlist", "webencodings")
+"""What the processes import; the daemon only looks where they are."""
 UNREAD = "the mail could not be taken apart: its process ended, as a mail can provoke"
 UNLINKED = "the links of the mail were not found: its process ended, as a mail can provoke"
 _STANDING, _LETTER = Decoder(dict[str, str]), Decoder(Letter)
@@ -50,21 +51,29 @@ class LetterOpener:
         self._end()
 
     async def open(self, mail: str, *, is_cut: bool = False) -> Letter:
-        """Take a mail apart, as far as that goes within 12 s of CPU time; ``problems`` says what is missing."""
+        """Take a mail apart, as far as that goes within 12 s of CPU time; ``problems`` says what is missing.
+
+        Raises Temporary when this machine starts no process now.
+        """
         asked = encode((mail, is_cut))
         async with self._places:
             found = await self._exchange(asked)
-            if not found.standing:  # the process had ended before, so that the mail is not to blame
-                self._end()
+            if not found.standing:  # no process was started any more, so that the mail is not to blame
                 found = await self._exchange(asked)
         return found.choose()
 
     async def _exchange(self, asked: bytes) -> "_Exchange":
         """Give a new process its end of a socket, and the mail; what starts it is started when it is first needed."""
-        self._starter = self._starter or _Starter(self._python)
         found = _Exchange()
-        with self._starter.start() as link:
+        try:
+            starter = self._starter = self._starter or _Starter(self._python)
+            ours = starter.start()
+        except OSError as problem:
+            raise Temporary(f"cannot start a process that takes mail apart: {problem}", after=AGAIN) from None
+        with ours as link:
             await asyncio.to_thread(found.run, link, asked)
+        if not found.standing and self._starter is starter:  # another mail may have found out already
+            self._end()
         if found.standing and not self._told:
             self._told = True
             self._on_start(found.standing)
@@ -82,7 +91,11 @@ class _Starter:
     def __init__(self, python: str) -> None:
         self._link, theirs = socket.socketpair()
         with theirs:
-            self._process = _spawn(python, theirs.fileno())
+            try:
+                self._process = _spawn(python, theirs.fileno())
+            except OSError:
+                self._link.close()
+                raise
 
     def start(self) -> socket.socket:
         """Start a process, and return a socket to it; one that cannot be started has closed its end."""
@@ -100,9 +113,7 @@ class _Starter:
 
 def _spawn(python: str, link: int) -> subprocess.Popen[bytes]:
     """Start an isolated interpreter; its arguments say where the packages are that it needs."""
-    packages = (msgspec, ada_url, linkify_it, lxml, publicsuffixlist, webencodings)
-    files = (Path(__file__).parent, *(Path(module.__file__ or "") for module in packages))
-    paths = dict.fromkeys(str(file.parents[1]) for file in files)
+    paths = dict.fromkeys((str(Path(__file__).parents[2]), *map(_find_folder, PACKAGES)))
     return subprocess.Popen(  # noqa: S603 (every argument is ours)
         [python, "-I", "-S", "-c", BOOT, str(link), str(os.getpid()), *paths],
         env={},
@@ -113,6 +124,12 @@ def _spawn(python: str, link: int) -> subprocess.Popen[bytes]:
         pass_fds=(link,),
         start_new_session=True,
     )
+
+
+def _find_folder(package: str) -> str:
+    """Return the folder that a package is in."""
+    spec = find_spec(package)
+    return str(Path(spec.origin).parents[1]) if spec and spec.origin else ""
 
 
 class _Exchange:
