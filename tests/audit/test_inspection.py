@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -9,8 +10,9 @@ from sqlalchemy import Engine, create_engine
 from tests.audit.test_verify import sealed
 from tests.cells import each
 from tests.every_record import write_every_record
-from tests.ledger.desk import ME, T0
-from worker.audit.inspection import inspect
+from tests.ledger.desk import ME, T0, Desk
+from tests.ledger.plans import explain, listened
+from worker.audit.inspection import inspect, inspect_ledger
 from worker.audit.verify import Age, Verdict
 from worker.ledger.evidence import Evidence
 from worker.ledger.records import hash_record, instant
@@ -119,3 +121,14 @@ def test_young_entries_show_that_a_forged_checkpoint_cut_off_young_records(ledge
     row = (ME, last + 1, T0, told, sealed(body, told))
     found = tamper(ledger, f"DELETE FROM records WHERE number <= {through}", put_in, values=row)  # noqa: S608 (a number)
     assert "is in the ledger, and no record says that it was entered" in found.problem
+
+
+async def test_the_records_of_entries_are_found_by_entry_and_not_by_reading_all() -> None:
+    desk = Desk()
+    await desk.wish()
+    with listened(desk) as heard:
+        assert (await inspect_ledger(desk.ledger, ME)).problem == ""
+    plans = [partial(explain, statement=one, given=given) for one, given in heard]
+    steps = desk.runner.transact(lambda conn: [list(plan(conn)) for plan in plans])
+    assert ["SEARCH records USING INDEX records_entry (account=? AND entry=?)", "USE TEMP B-TREE FOR ORDER BY"] in steps
+    assert ["SCAN entries USING INDEX sqlite_autoindex_entries_1"] in steps
