@@ -230,3 +230,15 @@ def test_a_file_of_accounts_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_table_names_every_variable() -> None:
     assert {row.name for row in describe()} == set(NAMES)
     assert "WORKER_NOTIFY_<CHANNEL>" in NAMES
+
+
+def test_heads_go_to_a_file_or_to_a_syslog_server() -> None:
+    for place in ("heads.jsonl", "/var/log/heads", "syslog://collector.example", "syslog+tcp://[::1]:601"):
+        assert Settings.load({"WORKER_AUDIT_HEADS": place}).audit_heads == place
+    for place in ("https://collector.example", "syslog://", "syslog://me@collector.example", "syslog+tcp://host:port"):
+        assert "write the path of a file, syslog://host:514 (UDP) or" in refusal(WORKER_AUDIT_HEADS=place)
+
+
+def test_a_key_that_signs_is_never_shown() -> None:
+    settings = Settings.load({"WORKER_AUDIT_KEY": "-----BEGIN PRIVATE KEY-----"})
+    assert "BEGIN" not in repr(settings)
