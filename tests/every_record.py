@@ -86,6 +86,9 @@ async def _enter_pages(desk: Desk) -> None:
     gap = Slice(source="messages", kind="gap", start=T0 - 90, end=T0 - 60, why="downtime", opened=T0)
     for read in (gap, Slice(source="messages", kind="head", start=T0 - 30, end=T0)):
         await desk.ledger.enter(page(slice=read, closes=True))
+    ahead = Slice(source="reports", kind="head", start=T0 - 30, end=T0 + DAY)
+    await desk.ledger.enter(page(source="reports", slice=ahead, closes=True))
+    await desk.ledger.mend_future(ME, "reports", T0)
 
 
 async def _let_wishes_meet(desk: Desk) -> None:

@@ -52,6 +52,12 @@ class TestClock:
         """The same."""
         return self.time
 
+    def past(self) -> float:
+        """The same."""
+        return self.now()
+
+    is_known, off, doubted = True, 0.0, 0.0
+
     async def sleep(self, seconds: float) -> None:
         """Let time pass at once."""
         self.advance(max(0.0, seconds))

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cells import each
 from worker.api import ApiClock
 from worker.api.clock import format_time
 
-EPOCH = 1_790_000_000.0
+EPOCH, DAY = 1_790_000_000.0, 86400.0
 
 
 class Hands:
@@ -18,6 +19,16 @@ class Hands:
 
     def __init__(self, wall: float = EPOCH) -> None:
         self.time, self.wall = 50.0, wall
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.time += seconds
+        self.wall += seconds
+
+    def answer(self, clock: ApiClock, wrong: float = 0.0) -> None:
+        """Let the API answer at once, with a Date that is wrong by so many seconds."""
+        stamp = EPOCH + (self.time - 50) + wrong
+        clock.sync(formatdate(stamp, usegmt=True), sent=self.time, received=self.time)
 
     def clock(self) -> ApiClock:
         """Make a clock on them."""
@@ -33,11 +44,15 @@ def test_until_the_first_answer_it_is_the_wall_clock_whose_jumps_do_not_count() 
 
 
 @pytest.mark.parametrize("wrong", [3600.0, -3600.0])
-def test_the_first_answer_puts_it_right_and_never_ahead_of_its_date(wrong: float) -> None:
+def test_a_wall_clock_that_is_wrong_is_not_believed_once_two_answers_half_a_minute_apart_say_so(wrong: float) -> None:
     hands = Hands(wall=EPOCH + wrong)
     clock = hands.clock()
-    clock.sync(formatdate(EPOCH, usegmt=True), sent=49.0, received=50.0)
-    assert clock.now() == EPOCH
+    hands.answer(clock)
+    assert (clock.now(), clock.is_known) == (EPOCH, False)
+    hands.let_pass(30)
+    hands.answer(clock)
+    assert (clock.now(), clock.is_known, clock.off) == (EPOCH + 30, True, wrong)
+    assert clock.past() == EPOCH + 30 + min(0.0, wrong)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Sep 2026 14:13:20 GMT"])
@@ -85,14 +100,54 @@ def test_it_moves_no_further_than_an_answer_proves() -> None:
     assert clock.now() == EPOCH + 1.25
 
 
-def test_a_machine_that_slept_catches_up_as_soon_as_two_answers_agree() -> None:
+def test_a_machine_that_slept_catches_up_with_the_first_answer() -> None:
     hands = Hands()
     clock = hands.clock()
-    clock.sync(formatdate(EPOCH, usegmt=True), sent=49.9, received=50.0)
-    clock.sync(formatdate(EPOCH + 7200, usegmt=True), sent=50.9, received=51.0)
-    assert clock.now() == EPOCH
-    clock.sync(formatdate(EPOCH + 7205, usegmt=True), sent=55.9, received=56.0)
-    assert 7199 <= clock.now() - EPOCH <= 7206.1
+    hands.answer(clock)
+    hands.wall += 7200  # the monotonic clock stands still meanwhile
+    hands.answer(clock, 7200)
+    assert abs(clock.now() - EPOCH - 7200) <= 1
+
+
+WRONG = (600.0, -600.0, 3600.0, -3600.0, 40 * DAY, -40 * DAY, -11 * 365 * DAY)
+
+
+@each("wrong", WRONG)
+def test_a_date_that_is_wrong_for_twenty_seconds_moves_nothing(wrong: float) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.answer(clock)
+    for second in range(1, 60):
+        hands.let_pass(1)
+        hands.answer(clock, wrong if 10 <= second < 30 else 0.0)
+        assert abs(clock.now() - EPOCH - second) <= 1
+        assert abs(clock.past() - EPOCH - second) <= 1
+        assert (abs(clock.doubted) > 60) == (10 <= second < 30)
+
+
+@each("wrong", [wrong for wrong in WRONG if abs(wrong) > 600])
+def test_a_first_date_that_is_wrong_for_twenty_seconds_is_not_believed(wrong: float) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    for second in range(60):
+        hands.answer(clock, wrong if second < 20 else 0.0)
+        assert clock.past() <= EPOCH + second + 1
+        assert clock.is_known == (second >= 20)
+        hands.let_pass(1)
+    assert abs(clock.now() - EPOCH - 60) <= 1
+
+
+@each("wrong", WRONG)
+def test_ten_answers_over_five_minutes_move_the_time_but_end_nothing_early(wrong: float) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.answer(clock)
+    for second in range(0, 301, 10):
+        assert abs(clock.now() - EPOCH - second) <= 1
+        hands.answer(clock, wrong)
+        hands.let_pass(10)
+    assert abs(clock.now() - EPOCH - 310 - wrong) <= 1
+    assert clock.past() <= EPOCH + 311
 
 
 @pytest.mark.parametrize("wrong", [30 * 86400, -30 * 86400, 120])

@@ -46,6 +46,10 @@ class MovedClock(ApiClock):
         """Return that time."""
         return super().now() + self._bench.ahead
 
+    def past(self) -> float:
+        """Return that time: both clocks are moved on."""
+        return super().past() + self._bench.ahead
+
 
 class Bench:
     """A folder, an account, and the streams of the workers that run there."""

@@ -12,9 +12,13 @@ from worker.daemon.readiness import (
     find_reasons,
     find_silence,
     find_standstill,
+    find_stuck,
     judge_readiness,
+    warn_of_clock,
     warn_of_held,
     warn_of_spending,
+    warn_of_stuck,
+    warn_of_stuck_log,
 )
 from worker.ledger.standstill import KeptBack, Standstill
 
@@ -141,3 +145,30 @@ def test_a_refusal_for_a_spent_quota_is_told_for_a_minute(ago: float, told: int)
 def test_what_is_kept_back_is_counted_by_what_keeps_it(kept: tuple[str, str, int], kind: str, says: str) -> None:
     still = Standstill(kept_back=(KeptBack(*kept),))  # type: ignore[arg-type]
     assert [(one.kind, one.says) for one in find_standstill("a", still, NOW)] == [(kind, says)]
+
+
+@pytest.mark.parametrize(("off", "way"), [(3600.0, "ahead of"), (-61.0, "behind")])
+def test_a_clock_of_the_machine_that_is_off_is_a_warning(off: float, way: str) -> None:
+    (told,) = warn_of_clock(off, 0.0)
+    assert told.startswith(f"the clock of this machine is {abs(off):.0f} s {way} the API's time: set it")
+    assert list(warn_of_clock(off / 61, 0.0)) == []
+
+
+def test_a_date_that_is_not_believed_is_a_warning() -> None:
+    (told,) = warn_of_clock(0.0, -3600.0)
+    assert told.startswith("the API's answers name a time 3600 s behind the one so far: it is not believed")
+
+
+def test_records_that_do_not_get_out_are_a_warning_and_after_a_minute_a_reason() -> None:
+    assert [*warn_of_stuck(4.0, "it is closed"), *find_stuck(59.0, "it is closed")] == []
+    (warning,), (reason,) = warn_of_stuck(5.0, "it is closed"), find_stuck(60.0, "it is closed")
+    assert warning.startswith("audit records have not left for 5 s (it is closed): the ledger keeps them")
+    assert (reason.kind, list(warn_of_stuck(60.0, ""))) == ("records_stuck", [])
+
+
+def test_log_lines_that_had_to_be_left_out_are_counted_in_the_warning() -> None:
+    (told,) = warn_of_stuck_log(6.0, "Broken pipe", 3)
+    assert (
+        told
+        == "the operations log has not left for 6 s (Broken pipe), and 3 lines had to be left out: see who reads stderr"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.bench import Bench, until
+from tests.daemon.bench import Bench, hasten, until
 from worker import daemon
 from worker.api import ApiClock
 from worker.daemon import App
@@ -34,7 +34,7 @@ class Wall:
 @asynccontextmanager
 async def worker(bench: Bench, wall: Wall) -> AsyncIterator[App]:
     """Run a worker that has such a clock on its wall."""
-    settings, clock = Settings.load(bench.environment), ApiClock(wall=wall)
+    settings, clock = Settings.load(bench.environment), ApiClock(wall=wall, sleep=hasten, apart=0.0)
     outlets = Outlets(open_log(bench.log), bench.records, Metrics())
     async with daemon.open_app(settings, outlets, clock=clock) as app, daemon.run_loops(app):
         yield app

@@ -4,7 +4,9 @@ import pytest
 
 from tests.ledger.desk import JUNK, ME, T0, Desk, reading
 from worker.errors import Temporary
-from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
+from worker.ledger.values import Broken, Coverage, Held, Mishap, Page, Sight, Slice
+
+DAY = 86400.0
 
 
 def slice_(start: float, end: float, **change: object) -> Slice:
@@ -132,3 +134,22 @@ async def test_what_the_budget_spent_is_there_at_the_next_start() -> None:
     await ledger.keep_spent("credential", [(T0, 1)], T0)
     assert await ledger.read_spent("credential") == ((T0, 1),)
     assert await ledger.read_spent("unknown") == ()
+
+
+@pytest.mark.parametrize("begun", [0.0, T0 - 9 * DAY, T0 - DAY / 2])
+async def test_a_future_that_was_noted_as_read_is_taken_back_with_the_day_before_it(begun: float) -> None:
+    desk = Desk()
+    await desk.ledger.enter(page(slice=slice_(begun, T0 + 40 * DAY), closes=True, since=begun))
+    await desk.ledger.enter(page(slice=slice_(T0, T0 + 41 * DAY, cursor="abc")))
+    assert await desk.ledger.mend_future(ME, "messages", T0)
+    coverage = await desk.ledger.coverage(ME, "messages")
+    assert coverage.closed == (((begun, T0 - DAY),) if begun < T0 - DAY else ())
+    assert (coverage.open, await desk.verbs()) == ((), ["future mended"])
+    assert not await desk.ledger.mend_future(ME, "messages", T0)
+
+
+async def test_a_first_start_in_the_future_is_forgotten() -> None:
+    desk = Desk()
+    await desk.ledger.enter(page(slice=slice_(T0 + DAY, T0 + 2 * DAY), closes=True, since=T0 + DAY))
+    assert await desk.ledger.mend_future(ME, "messages", T0)
+    assert await desk.ledger.coverage(ME, "messages") == Coverage()

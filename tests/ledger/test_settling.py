@@ -152,6 +152,9 @@ async def test_what_is_listed_for_a_time_gets_its_end(action: Adding) -> None:
     assert await desk.ledger.due(ME, T0 + 3599) == ()
     assert [one.id for one in await desk.ledger.due(ME, T0 + 3600)] == [end.id]
     assert await desk.ledger.next_due(ME, T0) == T0 + 3600
+    assert await desk.ledger.due(ME, T0 + 40 * 86_400, past=T0 + 3599) == ()
+    assert await desk.ledger.due_kinds(ME, T0 + 40 * 86_400, past=T0 + 3599) == frozenset()
+    assert await desk.ledger.due_kinds(ME, T0 + 3600) == {type(end.action).__name__}
 
 
 @each("action", FOR_AN_HOUR)

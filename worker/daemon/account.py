@@ -17,6 +17,7 @@ from worker.audit.signers import Signer
 from worker.daemon.fields import Fields
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
+from worker.errors import Temporary
 from worker.intake.reader import Intake
 from worker.intake.slices import Pace
 from worker.intake.sources import WHEN_NEEDED, Messages, Source, Submissions
@@ -45,6 +46,14 @@ UNHEARD = 5.0
 
 
 OnList = Callable[[str, Sequence[Raw]], None]
+
+
+TIME_AGAIN = 16.0
+"""Seconds until the API is asked again for its time: by then it answers on a new connection."""
+UNKNOWN_TIME = (
+    "nobody knows what time it is: the answers of the API and the clock of this machine are more than 10 min apart, "
+    "and the answers do not agree with each other; set the clock of this machine, and see what proxy answers"
+)
 
 
 class Loop(NamedTuple):
@@ -194,11 +203,21 @@ class AccountWorker:
         return turn
 
     async def _contact(self) -> None:
-        """Make one small request, once: the answer carries the API's time."""
+        """Make one small request, once: the answer carries the API's time. Ask again while that is not believed.
+
+        Raises Temporary when the API and this machine still say different times after a while.
+        """
+        clock = self._services.clock
         async with self._contacting:
-            if not self._contacted:
-                await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
-                self._contacted = True
+            for again in (True, True, True, False):
+                if not self._contacted:
+                    await self.client.settings.domains.list(per_page=1, urgency=Urgency.HEAD)
+                self._contacted = clock.is_known
+                if self._contacted:
+                    return
+                if again:
+                    await clock.sleep(TIME_AGAIN)
+        raise Temporary(UNKNOWN_TIME)
 
     def _wants_clean(self) -> bool:
         """Return whether any rule wants clean mail."""

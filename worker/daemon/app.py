@@ -24,6 +24,7 @@ from worker.daemon.readiness import (
     find_standstill,
     find_stuck,
     judge_readiness,
+    warn_of_clock,
     warn_of_held,
     warn_of_records,
     warn_of_spending,
@@ -252,6 +253,7 @@ class App:
         if self.unsigned:
             yield f"audit records are not signed, and the worker goes on: {self.unsigned}"
         yield from self._warn_of_outlets()
+        yield from warn_of_clock(self.services.clock.off, self.services.clock.doubted)
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)

@@ -241,14 +241,14 @@ async def _find_missing(app: App, worker: AccountWorker, source: str) -> tuple[f
 async def apply_retention(app: App) -> float:
     """End what has waited too long, delete what is old, and measure the tables."""
     services, settings = app.services, app.services.settings
-    now = services.clock.now()
+    now, past = services.clock.now(), services.clock.past()
     for worker in app.workers:
-        if await services.ledger.lapse(worker.account, now, settings.lapse):
+        if await services.ledger.lapse(worker.account, past, settings.lapse):
             worker.wake.set()
         # A first read may reach back further than the sweep and begin again, so its sights are kept, too.
         swept = {one.source.kind: max(settings.sweep, settings.lookback, one.source.swept) for one in worker.intakes}
-        sights_before = {kind: now - back - SWEPT_TOO for kind, back in swept.items()}
-        await services.ledger.prune(worker.account, now, sights_before, now - settings.keep)
+        sights_before = {kind: past - back - SWEPT_TOO for kind, back in swept.items()}
+        await services.ledger.prune(worker.account, now, sights_before, past - settings.keep)
     for table, size in (await services.ledger.sizes()).items():
         services.outlets.metrics.store_bytes.labels(table).set(size)
     return HOURLY

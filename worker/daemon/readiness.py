@@ -36,6 +36,8 @@ SPENT = 5.0
 """Seconds for which reading may wait for the budget before anybody is told."""
 REFUSED_LATELY = 60.0
 """Seconds for which a refusal for a spent quota (429) is told after it."""
+CLOCKS_APART = 60.0
+"""Seconds by which the clock of this machine may differ from the API's time before anybody is told."""
 STUCK_SOON, STUCK = 5.0, 60.0
 """Seconds for which stdout or stderr may take nothing: until it is a warning, and for records until it is a reason."""
 TOLD = 30.0
@@ -99,6 +101,18 @@ def _describe_stuck(stuck: float, problem: str) -> str:
     """Say for how long records have been stuck, and that none is lost."""
     kept = "the ledger keeps them and hands them on from there; see who reads stdout"
     return f"audit records have not left for {stuck:.0f} s ({problem}): {kept}"
+
+
+def warn_of_clock(off: float, doubted: float) -> Iterator[str]:
+    """Yield that the clocks disagree: the one of this machine with the API, or the API with itself."""
+    if abs(off) > CLOCKS_APART:
+        way = "ahead of" if off > 0 else "behind"
+        then = "set it; until then blocks, allowances and decisions end only when both are past their end"
+        yield f"the clock of this machine is {abs(off):.0f} s {way} the API's time: {then}"
+    if doubted:
+        way = "ahead of" if doubted > 0 else "behind"
+        then = "it is not believed until ten answers over five minutes agree; see what proxy answers"
+        yield f"the API's answers name a time {abs(doubted):.0f} s {way} the one so far: {then}"
 
 
 def warn_of_spending(wait: float, since_refusal: float) -> Iterator[str]:

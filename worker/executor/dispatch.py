@@ -138,10 +138,11 @@ class Dispatcher:
         ready: list[Entry] = []
         if not self._deferral.is_due(await self._ledger.next_claim(self._account)):
             return ready
-        due = await self._ledger.due_kinds(self._account, now)
+        past = self._clock.past()
+        due = await self._ledger.due_kinds(self._account, now, past)
         for handler, kinds in KINDS.items():
             if handler not in but and not due.isdisjoint(kinds):
-                ready += await self._ledger.due(self._account, now, handler.round, kinds)
+                ready += await self._ledger.due(self._account, now, handler.round, kinds, past=past)
         return ready
 
     def _wait(self) -> float:

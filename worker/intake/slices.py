@@ -23,6 +23,8 @@ from worker.intake.sources import SECOND, Source
 from worker.judging.services import AccountServices
 from worker.ledger.values import Broken, Coverage, Page, Slice
 
+FUTURE = 60.0
+"""Seconds by which coverage may be ahead of the time before it is taken for a wrong clock's."""
 SLOW_AGAIN, FAULT_AGAIN = 300.0, 60.0
 """Seconds until a slice is tried again: one that is too slow to answer, and one that the API fails."""
 
@@ -78,6 +80,10 @@ class SlicePlan:
         if not self._begun:
             await self._contact()
         coverage = await self._ledger.coverage(self._account, self._source.name)
+        now = self._clock.now()
+        if max(find_end(coverage), coverage.since) > now + FUTURE:
+            await self._ledger.mend_future(self._account, self._source.name, now)
+            coverage = await self._ledger.coverage(self._account, self._source.name)
         if not self._begun and coverage.closed:  # a worker that dies every minute must still read the overlap
             self._overlap_at = self._clock.monotonic()
         self._begun = True

@@ -42,9 +42,10 @@ NEXT_LOOK = select(func.min(_at)).where(_mine, entries.c.state.in_(("sent", "uns
 NEXT_HELD = select(func.min(held.c.next_at)).where(held.c.account == ACCOUNT)
 ASKING = entries.c.lane == "verdict"
 NOW: BindParameter[float] = bindparam("now")
+PAST: BindParameter[float] = bindparam("past")
 DUE_KINDS = (
     select(entries.c.kind)
-    .where(_mine, entries.c.state == "ready", entries.c.next_at <= NOW, entries.c.ready_at <= NOW)
+    .where(_mine, entries.c.state == "ready", entries.c.next_at <= NOW, entries.c.ready_at <= PAST)
     .distinct()
 )
 OPEN_ENTRIES = SELECT_ENTRIES.where(_mine, entries.c.state.in_(bindparam("states", expanding=True)))
@@ -81,14 +82,18 @@ def find_braked(conn: Connection, account: str) -> Braked:
     )
 
 
-def due_kinds(conn: Connection, account: str, now: float) -> frozenset[str]:
+def due_kinds(conn: Connection, account: str, now: float, past: float | None) -> frozenset[str]:
     """Return the kinds of actions of which something may be claimed now: most of the time, none."""
-    return frozenset(conn.scalars(DUE_KINDS, {"account": account, "now": now}))
+    times = {"now": now, "past": now if past is None else past}
+    return frozenset(conn.scalars(DUE_KINDS, {"account": account, **times}))
 
 
-def due(conn: Connection, account: str, now: float, limit: int, kinds: Collection[str]) -> tuple[Entry, ...]:
+def due(
+    conn: Connection, account: str, now: float, limit: int, kinds: Collection[str], *, past: float | None
+) -> tuple[Entry, ...]:
     """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
-    query = SELECT_ENTRIES.where(_claimable(conn, account), entries.c.next_at <= now, entries.c.ready_at <= now)
+    begun = entries.c.ready_at <= (now if past is None else past)
+    query = SELECT_ENTRIES.where(_claimable(conn, account), entries.c.next_at <= now, begun)
     query = query.where(entries.c.kind.in_(kinds)) if kinds else query
     return tuple(map(entry_of, conn.execute(query.order_by(entries.c.scanned_at, entries.c.id).limit(limit))))
 

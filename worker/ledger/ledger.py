@@ -41,7 +41,7 @@ from worker.ledger.records import NewRecord
 from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.unreadable import UnreadableRecord
-from worker.ledger.values import Coverage, Entered, Held, NewSights, Page, Reading, Spent
+from worker.ledger.values import Entered, Held, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -56,10 +56,6 @@ class Ledger(LedgerReader):
         self.owner = owner
         self._mint = Mint(owner)
 
-    async def coverage(self, account: str, source: str) -> Coverage:
-        """Return what is read of a source, and what is being read."""
-        return await self._read(pages.coverage, account, source)
-
     async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> NewSights:
         """Tell what readings hold that the ledger has not seen; nothing is written."""
         return await self._read(sights.news, account, readings, now, settle)
@@ -67,6 +63,10 @@ class Ledger(LedgerReader):
     async def enter(self, page: Page) -> Entered:
         """Enter a page; raises Temporary, with nothing written, when another page told of the same things first."""
         return await self._write(page.account, page.now, pages.enter, page)
+
+    async def mend_future(self, account: str, source: str, now: float) -> bool:
+        """Take back what was noted as read of a time that is still to come; return whether there was any."""
+        return await self._write(account, now, pages.mend_future, source)
 
     async def due_held(self, account: str, now: float) -> tuple[Held, ...]:
         """Return at most 50 held events that are to be tried again."""
@@ -76,13 +76,15 @@ class Ledger(LedgerReader):
         """Let all held events be tried again now."""
         await self._put(pages.hasten_held, account, now)
 
-    async def due_kinds(self, account: str, now: float) -> frozenset[str]:
-        """Return the kinds of actions of which entries are ready to be carried out."""
-        return await self._read(claiming.due_kinds, account, now)
+    async def due_kinds(self, account: str, now: float, past: float | None = None) -> frozenset[str]:
+        """Return the kinds of actions of which entries are ready to be carried out; ``past`` as for ``due``."""
+        return await self._read(claiming.due_kinds, account, now, past)
 
-    async def due(self, account: str, now: float, limit: int = 5000, kinds: Collection[str] = ()) -> tuple[Entry, ...]:
-        """Return the entries that may be claimed now, of some kinds of actions or of all, in key order."""
-        return await self._read(claiming.due, account, now, limit, kinds)
+    async def due(
+        self, account: str, now: float, limit: int = 5000, kinds: Collection[str] = (), *, past: float | None = None
+    ) -> tuple[Entry, ...]:
+        """Return the entries that may be claimed now, in key order; list entries end by ``past``, or else by now."""
+        return await self._read(claiming.due, account, now, limit, kinds, past=past)
 
     async def claim(
         self, account: str, wanted: Sequence[Claim], standing: Standing, now: float, reached_by: float

@@ -31,6 +31,8 @@ FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
 AT_ONCE = 50
 """Held events handed out at a time."""
+SOON, DAY = 60.0, 86400.0
+"""Seconds by which coverage may be ahead of the time, and which are read again when it was further."""
 READING = frozenset({"head", "gap"})
 """The kinds of slices that make coverage grow."""
 
@@ -58,6 +60,26 @@ def coverage(conn: Connection, account: str, source: str) -> Coverage:
         since=float(since or 0.0),
         unread=list_unread(conn, account, source),
     )
+
+
+def mend_future(work: UnitOfWork, source: str) -> bool:
+    """Take back what was noted as read of a time to come, with the day before it: nobody knows how far it was read."""
+    mine = (intervals.c.account == work.account, intervals.c.source == source, intervals.c.end > work.now + SOON)
+    ahead = work.conn.execute(select(intervals.c.start, intervals.c.end).where(*mine)).all()
+    key = {"account": work.account, "source": source}
+    since = float(work.conn.scalar(SINCE, {"name": _since(work.account, source)}) or 0.0)
+    if not ahead and since <= work.now + SOON:
+        return False
+    kept = [{**key, "start": one.start, "end": work.now - DAY} for one in ahead if one.start < work.now - DAY]
+    work.conn.execute(delete(intervals).where(*mine))
+    begun = (slices.c.account == work.account, slices.c.source == source, slices.c.end > work.now + SOON)
+    work.conn.execute(delete(slices).where(*begun))
+    if kept:
+        work.conn.execute(insert(intervals), kept)
+    if since > work.now + SOON:
+        work.conn.execute(delete(meta).where(meta.c.name == _since(work.account, source)))
+    work.chain.add("future mended", source=source, until=instant(max([since, *(one.end for one in ahead)])))
+    return True
 
 
 def enter(work: UnitOfWork, page: Page) -> Entered:

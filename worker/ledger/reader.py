@@ -19,7 +19,7 @@ from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
 from worker.ledger.unreadable import OpenRecord
-from worker.ledger.values import Broken, Held, Mishap
+from worker.ledger.values import Broken, Coverage, Held, Mishap
 from worker.ledger.views import RecordQuery
 
 T = TypeVar("T")
@@ -32,6 +32,10 @@ class LedgerReader:
     def __init__(self, runner: Runner) -> None:
         """Keep the runner."""
         self._runner = runner
+
+    async def coverage(self, account: str, source: str) -> Coverage:
+        """Return what is read of a source, and what is being read."""
+        return await self._read(pages.coverage, account, source)
 
     async def entries(
         self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000

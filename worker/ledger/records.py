@@ -47,6 +47,7 @@ Verb = Literal[
     "rule failed",
     "broken record",
     "drift",
+    "future mended",
     "gap closed",
     "overtaken",
     "given up",
