@@ -18,7 +18,7 @@ def bound(seconds: float) -> float:
 
 
 @given(st.integers(0, 10**40))
-def test_seconds_are_believed_up_to_an_hour(seconds: int) -> None:
+def test_seconds_are_believed_up_to_a_quarter_of_an_hour(seconds: int) -> None:
     assert read_retry_after({"retry-after": f" {seconds} "}, NOW) == bound(seconds)
 
 

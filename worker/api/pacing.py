@@ -19,8 +19,8 @@ PER_SECOND = 100
 """Requests in any second; the API allows 200 per IP address, which others may share."""
 PROBE = 5.0
 """Seconds to wait for the answer of the single request that tests whether the quota is available again."""
-LONGEST_RESET = 3600.0
-"""A header that names a longer time until the quota resets is wrong."""
+LONGEST_RESET = 900.0
+"""Seconds that are waited at once for the quota to reset, whatever a header names: then a single request tests it."""
 SERVER_FAULT = 500
 WITHIN = 0.999
 """When in its second a predecessor's request counts: at the end, but never so late that restarts shift it."""

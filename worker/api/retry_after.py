@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from worker.api.clock import read_date
 
-LONGEST_RETRY_AFTER = 3600.0
-"""A header that names a longer wait is wrong."""
+LONGEST_RETRY_AFTER = 900.0
+"""Seconds that are waited at once, whatever a header names: then the API is asked again."""
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds in a Retry-After header, 0 to an hour; None when it names no time.
+    """Return the seconds in a Retry-After header, 0 to 15 minutes; None when it names no time.
 
     An HTTP date counts from the answer's own Date, because its clock is the one that the API goes by; without one from
     ``now``, in seconds since the epoch.
