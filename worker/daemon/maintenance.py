@@ -16,6 +16,8 @@ from worker.daemon.signing import Signing
 from worker.intake import coverage
 from worker.intake.reader import Intake
 from worker.language.rules import OBSERVE
+from worker.ledger.db.lock import LedgerFile
+from worker.ledger.db.place import place_of
 
 ORDERS_EVERY = READINESS_EVERY = 1.0
 RECORDS_EVERY = 2.0
@@ -32,6 +34,7 @@ def list_loops(app: App, records: "Records", signing: Signing) -> list[Loop]:
     """Return the maintenance loops."""
     return [
         Loop("orders", lambda: take_orders(app)),
+        Loop("ledger file", partial(check_file, LedgerFile(place_of(app.services.settings.store_url)))),
         Loop("standstill", lambda: read_standstill(app)),
         Loop("readiness", lambda: log_readiness(app)),
         Loop("rules", RuleWatch(app).step),
@@ -44,6 +47,12 @@ def list_loops(app: App, records: "Records", signing: Signing) -> list[Loop]:
         Loop("retention", lambda: apply_retention(app)),
         *records.list_alerts(),
     ]
+
+
+async def check_file(file: LedgerFile) -> float:
+    """End the worker if its ledger is not the file of its name any more."""
+    file.check()
+    return ORDERS_EVERY
 
 
 async def take_orders(app: App) -> float:

@@ -13,9 +13,11 @@ from worker.errors import StoreError
 def hold_lock(ledger: Path) -> Iterator[None]:
     """Hold the lock of this ledger; raise StoreError naming the process that holds it.
 
-    The system lets go of it when the process ends, however it ends; the file itself stays.
+    It lies beside the file itself, so that two links to one ledger have one lock. The system
+    lets go of it when the process ends, however it ends; the file itself stays.
     """
-    path = ledger.with_name(ledger.name + ".lock")
+    file = Path(os.path.realpath(ledger))
+    path = file.with_name(file.name + ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -28,6 +30,31 @@ def hold_lock(ledger: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+class LedgerFile:
+    """The file that a daemon has open. Under its name there must be no other one, or orders would reach nobody."""
+
+    def __init__(self, ledger: Path | None) -> None:
+        """Remember which file it is; None is a ledger in memory."""
+        self._ledger, self._known = ledger, _identify(ledger)
+
+    def check(self) -> None:
+        """Raise StoreError if the file was removed or replaced."""
+        if _identify(self._ledger) != self._known:
+            raise StoreError(
+                f"the ledger {self._ledger} was removed or replaced while this worker had it open, so the worker ends: "
+                "find out who did that, put back the file that WORKER_STORE_URL is to name, and start the worker again"
+            )
+
+
+def _identify(ledger: Path | None) -> tuple[int, int] | None:
+    """Return which file has this name now; the file is not opened, as closing it would undo SQLite's locks."""
+    try:
+        state = ledger.stat() if ledger else None
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state else None
 
 
 def _take(handle: int, path: Path) -> None:
