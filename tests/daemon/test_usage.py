@@ -15,7 +15,7 @@ from tests.reading import Room
 from tests.rule_files import rule_files
 from tests.support import Meddle, open_mail
 from worker.api import Request, Response
-from worker.daemon.usage import find_users
+from worker.daemon.usage import find_users, is_own
 from worker.errors import ServerFault
 from worker.judging.facts import Facts
 from worker.judging.presence import describe_shape
@@ -149,3 +149,10 @@ async def test_whatever_changes_a_fact_that_is_made_of_lists_is_needed_by_who_as
         users = find_users(rules, kind, path)
         silent += [(field, fact) for fact in await find_changed(room, whole) if fact.lower() not in users]
     assert silent == []
+
+
+def test_what_tells_who_really_wrote_and_who_is_registered_is_the_workers_own() -> None:
+    proof = ("sender", "envelope_from", "validation", "validation.dmarc", "smtp_helo_server_ip", "properties")
+    assert all(is_own("Message", path) for path in proof)
+    assert is_own("Registrant", "email")
+    assert is_own("AllowPolicy", "is_regex")

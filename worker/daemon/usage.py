@@ -6,6 +6,7 @@ from functools import cache
 from msgspec.structs import fields
 
 from worker.intake.sources import ReportKey, SubmissionKey
+from worker.judging.people import People
 from worker.judging.presence import describe_shape
 from worker.judging.watches import KINDS
 from worker.language.base import Noun, get_keys
@@ -22,7 +23,7 @@ def _name_fields(*kinds: type[Noun]) -> frozenset[str]:
 LISTED = frozenset({"id", "comments", "pattern", "pattern_type", "is_regex"})
 """What the worker reads of a list that it changes: what an entry stands for, and whose it is."""
 OWN: dict[str, frozenset[str]] = {
-    "Message": _name_fields(MessageKey, NamesKey),
+    "Message": _name_fields(MessageKey, NamesKey, People) | {"validation.spf", "validation.dmarc"},
     "Report": _name_fields(ReportKey),
     "Submission": _name_fields(SubmissionKey),
     "BlockedSender": _name_fields(ListEntry) | LISTED,
@@ -34,7 +35,9 @@ OWN: dict[str, frozenset[str]] = {
 MADE_OF: dict[str, dict[str, frozenset[str]]] = {
     "Policies": {
         "AccountDomain": frozenset({"domain"}),
-        "AllowPolicy": frozenset({"pattern", "is_acceptable_sender", "is_trusted_sender", "is_exempt_recipient"}),
+        "AllowPolicy": frozenset(
+            {"pattern", "is_regex", "is_acceptable_sender", "is_trusted_sender", "is_exempt_recipient"}
+        ),
         "TrustedDomain": frozenset({"pattern", "is_regex"}),
     },
     "Registry": {"Registrant": frozenset({"name", "email", "is_email_regex"})},
@@ -45,7 +48,7 @@ MADE_OF: dict[str, dict[str, frozenset[str]]] = {
 @cache
 def is_own(kind: str, path: str) -> bool:
     """Tell whether the worker itself needs a field: to judge what is read, or to look at lists before it acts."""
-    protecting = MADE_OF["Policies"].get(kind, frozenset())
+    protecting = MADE_OF["Policies"].get(kind, frozenset()) | MADE_OF["Registry"].get(kind, frozenset())
     keys = get_keys(KINDS[kind]) if kind in OWN else ()
     return path in OWN.get(kind, frozenset()) | protecting | {*keys}
 
