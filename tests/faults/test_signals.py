@@ -1,5 +1,7 @@
 """Being told to stop in the middle of something: what is in hand is finished, the rest is the next one's."""
 
+import os
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -78,3 +80,17 @@ async def test_a_second_signal_does_not_wait_and_still_nothing_is_lost(tmp_path:
         async with rig.daemon() as daemon:
             await until(lambda: states(rig) == Counter(done=5), lambda: daemon.log)
     assert sorted(Counter(rig.ours()).values()) == [1] * 5
+
+
+async def test_a_hangup_loads_the_rules_anew_and_ends_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    async with rig.api(), rig.daemon() as daemon:
+        await daemon.logged('"event":"ready"')
+        changed = next(rig.rules.glob("*.py"))
+        before = changed.stat()
+        changed.write_bytes(changed.read_bytes().replace(b"Move what is malicious", b"Push what is malicious"))
+        os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+        daemon.process.send_signal(signal.SIGHUP)
+        await daemon.logged('"event":"rules taken"|"generation":2')
+        daemon.stop()
+        assert await daemon.ended() == 0

@@ -52,7 +52,7 @@ async def serve(app: App) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def stop_on_signals(app: App) -> AsyncIterator[None]:
-    """Stop in order on SIGTERM or Ctrl-C, and end the process on a second one."""
+    """Stop in order on SIGTERM or Ctrl-C, end the process on a second one, and load the rules anew on SIGHUP."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -63,13 +63,16 @@ async def stop_on_signals(app: App) -> AsyncIterator[None]:
             os._exit(ENDED_AT_ONCE)
         app.stopping.set()
 
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
+    def reload() -> None:
+        app.reload_asked = True
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, handle in handlers.items():
+        loop.add_signal_handler(number, handle)
     try:
         yield
     finally:
-        for number in numbers:
+        for number in handlers:
             loop.remove_signal_handler(number)
 
 

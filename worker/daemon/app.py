@@ -56,6 +56,8 @@ class App:
         """Take what is open already; the caller closes it."""
         self.services, self.workers = services, tuple(workers)
         self.stopping = asyncio.Event()
+        self.reload_asked = False
+        """Whether the rule files are to be loaded although they have not changed (SIGHUP)."""
         self.missing: dict[str, tuple[float, str]] = {}
         """By source: the seconds not read yet, and why when something is in the way."""
         self.refused = ""

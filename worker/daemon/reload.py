@@ -1,6 +1,7 @@
 """Reloading: changed rule files come into force together or not at all."""
 
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from worker.daemon.app import App
@@ -10,16 +11,18 @@ from worker.ledger.records import NewRecord
 RULES_EVERY = 1.0
 
 
-Stamp = tuple[tuple[str, int, int], ...]
+Stamp = tuple[tuple[str, bytes], ...]
 
 
 def stamp(folder: Path) -> Stamp:
-    """Return what changes when a rule file does. Links are followed: a ConfigMap swaps one to change its files."""
+    """Return what changes when a rule file does: its content, as some tools keep time and size.
+
+    Links are followed: a ConfigMap swaps one to change its files.
+    """
     found = []
     for path in sorted(folder.glob("*.py")):
         with suppress(OSError):  # gone since it was listed
-            state = path.stat()
-            found.append((path.name, state.st_mtime_ns, state.st_size))
+            found.append((path.name, sha256(path.read_bytes()).digest()))
     return tuple(found)
 
 
@@ -37,8 +40,8 @@ class RuleWatch:
         """Look at the files, and load them when they have changed and are not changing any more."""
         now = stamp(self._folder)
         settled, self._seen = now == self._seen, now
-        if settled and now != self._taken:
-            self._taken = now
+        if settled and (now != self._taken or self._app.reload_asked):
+            self._taken, self._app.reload_asked = now, False
             await self._take_up()
         return RULES_EVERY
 
