@@ -22,7 +22,7 @@ EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
 PIN = re.compile(rf"([a-z0-9.-]+){EXTRAS}==([^ ;]+)(?: ; [^/]+)? \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
 PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-tools.txt")
 each_pins = pytest.mark.parametrize("name", PINNED)
-PERMISSIVE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
+PERMISSIVE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CNRI-Python", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 """Licences that ask to be named; MPL-2.0 also for changes to its own files, of which there are none."""
 each_source = each("path", SOURCES)
 

@@ -66,7 +66,7 @@ FROM = "sender@example.com"
 SAID: dict[Era, dict[str, str]] = {
     "seeds": {
         "Message": "2019-11-20 23:22:01+00:00 2019-11-21 00:22:01+00:00 quarantine_release name "
-        f"{AT} {AT} {AT} {FROM} 0 example.com x name",  # the trusted domain is a regular expression
+        f"{AT} {AT} {AT} {FROM} 0 example.com name",  # the trusted domain is a regular expression, and none by itself
         "Report": f"{AT} {AT} postfix_id value",
         "Submission": f"{AT} escalated original_postfix_id",
         "BlockedSender": f"2402 x {AT}",

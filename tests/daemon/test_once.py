@@ -98,7 +98,7 @@ async def hang(bench: Bench) -> None:
 
 CASES: Mapping[str, tuple[Callable[[Bench], Awaitable[None]], str]] = MappingProxyType({
     "unreadable": (spoil, "records of the last hour could not be read"),
-    "field": (lack, "from (in rules: sender) is missing in the last 20 records of messages"),
+    "field": (lack, "from (in rules: sender) is missing in the last 5 records of messages"),
     "held": (hold, "1 event waits to be judged, the oldest for 6 min"),
     "brake": (brake, "the brake on everything keeps back 2 entries"),
     "lowered": (lower, "which only observes until it is fixed, keeps back 2 entries"),

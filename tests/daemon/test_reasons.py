@@ -25,13 +25,14 @@ from tests.test_helm import GIVEN, container
 from tests.test_readme import OPERATIONS, named
 from worker import daemon
 from worker.daemon import App, maintenance
-from worker.daemon.readiness import KINDS
+from worker.daemon.readiness import KINDS, STUCK
 from worker.judging.presence import MISSED
 from worker.ledger.ledger import Ledger
 from worker.ledger.presence import FieldMemory, Track, encode
 from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
+from worker.telemetry.writer import TAKES_NOTHING
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
 
@@ -113,6 +114,11 @@ def lacking_so_far() -> Track:
     return Track(began=since - 86400, usual_at=since - 1, missed=MISSED - 1, since=since, last=since + 10)
 
 
+async def stall(bench: Bench, _: App) -> None:
+    """Let a reader of stdout have taken nothing for a minute."""
+    bench.records.stuck, bench.records.problem = STUCK, TAKES_NOTHING
+
+
 async def hold_event(_: Bench, app: App) -> None:
     """Let an event wait for a fact for five minutes in a second."""
     now, sight = app.services.clock.now(), Sight(reading("m1"), 1)
@@ -156,7 +162,7 @@ BREAKS: Mapping[str, Break] = MappingProxyType({
     "stopping": stop, "loop_failing": refuse_all, "nothing_read": hear_reports, "reading_late": keep_searching,
     "search_slow": leave_a_gap, "actions_delayed": refuse_moves, "records_unreadable": garble,
     "field_missing": rename_field, "event_held": hold_event, "brake": brake, "rule_lowered": lower_rule,
-    "integration_lost": revoke, "api_silent": hang,
+    "integration_lost": revoke, "api_silent": hang, "records_stuck": stall,
 })  # fmt: skip
 EXAMPLES = """@rule(mode=ENFORCE, limit=per_hour(9))
     @example(sample.message(final_disposition="MALICIOUS"), gives=Move("DeletedItems"))

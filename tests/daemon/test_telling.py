@@ -90,13 +90,14 @@ async def test_each_failing_rule_is_named(bench: Bench) -> None:
             for n, name in enumerate(("one", "other", "one"))
         ]
         await app.services.ledger.enter(Page(account=ACCOUNT, now=1.0, source="messages", mishaps=tuple(mishaps)))
-        await maintenance.Records(app).step()
+        await maintenance.Records(app).follow()
     assert [told["rule"] for told in bench.told() if told["event"] == "a rule failed"] == ["one", "other"]
 
 
 async def test_a_channel_that_cannot_be_reached_ends_nothing_and_its_address_is_not_told(bench: Bench) -> None:
     bench.world = Account(now=bench.world.clock, options=SandboxOptions(integration="off"))
-    bench.world.arrive(25, "outbreak")
+    for number in range(25):
+        bench.world.add_message(client_recipients=[f"user{number}@corp.example"])
     async with bench.api(), bench.worker(WORKER_NOTIFY_SOC="json://127.0.0.1:1/secret-part"):
         await until(lambda: any(told["event"] == "a notice was not taken" for told in bench.told()))
     assert "secret-part" not in bench.log.getvalue()
