@@ -132,7 +132,7 @@ IN_A_MINUTE = formatdate(NOW + 60, usegmt=True)
 
 
 @each(
-    ("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), (IN_A_MINUTE, 60.0), ("9" * 5000, 3600.0)]
+    ("told", "after"), [("17", 17.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), (IN_A_MINUTE, 60.0), ("9" * 5000, 900.0)]
 )
 def test_a_fault_that_names_a_wait_keeps_it(told: str, after: float) -> None:
     with pytest.raises(ServerFault) as fault:

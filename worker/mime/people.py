@@ -9,7 +9,8 @@ from worker.mime.values import LONGEST, decode_words
 
 MOST = 100
 """People of a header at most."""
-ONE = re.compile(r"""((?:"(?:[^"\\]|\\.)*+"|\([^()]*+\)|[^",<(])*+)(?:<([^<>]*+)>)?([^,]*+),?""", re.DOTALL)
+# Not possessive as a whole: Python before 3.11.5 matches too little then. It never goes back, as the rest always fits.
+ONE = re.compile(r"""((?:"(?:[^"\\]|\\.)*+"|\([^()]*+\)|[^",<(])*)(?:<([^<>]*+)>)?([^,]*+),?""", re.DOTALL)
 """A name, an address in angle brackets, and whatever is before the next comma."""
 GROUP = re.compile(r"^[^:@<\"]*:|;\s*$")
 COMMENT = re.compile(r"\(([^()]*)\)")
