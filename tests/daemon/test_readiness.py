@@ -127,6 +127,12 @@ def test_a_spent_budget_is_told_when_reading_waits_for_it(wait: float, told: int
     assert [f"nothing is read for another {wait:.0f} s" in one for one in warned] == [True] * told
 
 
+def test_a_pause_that_the_api_asks_for_is_no_spent_budget() -> None:
+    (warned,) = warn_of_spending(240.0, inf, 240.0)
+    assert "the API has asked for a pause" in warned
+    assert "WORKER_BUDGET" not in warned
+
+
 @pytest.mark.parametrize(("ago", "told"), [(0.0, 1), (59.0, 1), (60.0, 0), (inf, 0)])
 def test_a_refusal_for_a_spent_quota_is_told_for_a_minute(ago: float, told: int) -> None:
     warned = list(warn_of_spending(0.0, ago))

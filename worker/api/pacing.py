@@ -316,6 +316,11 @@ class Budget:
         return self._clock.monotonic() - self._refused
 
     @property
+    def asked_to_wait(self) -> float:
+        """Seconds for which the API has asked with a 429 that nothing is sent; 0 when it has not."""
+        return max(0.0, self._shut - self._clock.monotonic())
+
+    @property
     def left(self) -> int:
         """How many requests fit in the window now."""
         self._all.opens(self._clock.monotonic())

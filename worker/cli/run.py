@@ -112,10 +112,20 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
     typer.echo("\nrequests of this round:")
     output.print_table(("operation", "calls"), list(summary.calls.items()))
     typer.echo()
-    unsettled = wording.count(summary.unsettled, "entry is", "entries are") + " not settled yet"
-    typer.echo(f"{_say_missing(summary)}; {unsettled if summary.unsettled else 'all entries are settled'}")
+    typer.echo(f"{_say_missing(summary)}; {_say_unsettled(summary)}")
     for reason in summary.reasons:
         typer.echo(reason)
+
+
+def _say_unsettled(summary: "Summary") -> str:
+    """Say what is under way still, and what waits for people, which ends no round with a finding."""
+    waiting = sum(states.get("waiting", 0) for states in summary.entries.values())
+    told = (
+        [wording.count(summary.unsettled, "entry is", "entries are") + " not settled yet"] if summary.unsettled else []
+    )
+    waits = wording.count(waiting, "entry waits", "entries wait")
+    told += [f"{waits} for a person: see worker waiting"] if waiting else []
+    return "; ".join(told) or "all entries are settled"
 
 
 def _say_missing(summary: "Summary") -> str:

@@ -262,7 +262,8 @@ class App:
         yield from (field.says for field in fields if not field.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             budget = connection.budget
-            yield from warn_of_spending(budget.estimate_wait(Urgency.HEAD), budget.since_refusal)
+            wait = budget.estimate_wait(Urgency.HEAD)
+            yield from warn_of_spending(wait, budget.since_refusal, budget.asked_to_wait)
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"

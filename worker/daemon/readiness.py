@@ -115,12 +115,14 @@ def warn_of_clock(off: float, doubted: float) -> Iterator[str]:
         yield f"the API's answers name a time {abs(doubted):.0f} s {way} the one so far: {then}"
 
 
-def warn_of_spending(wait: float, since_refusal: float) -> Iterator[str]:
+def warn_of_spending(wait: float, since_refusal: float, asked_to_wait: float = 0.0) -> Iterator[str]:
     """Yield that reading the newest mail would wait for the budget, or that others spend the quota."""
     if since_refusal < REFUSED_LATELY:
         then = "somebody else spends its quota: see who uses this credential or this address, or lower WORKER_BUDGET"
         yield f"the API answered 429 (too many requests) {since_refusal:.0f} s ago; {then}"
-    if wait > SPENT:
+    if asked_to_wait > SPENT:
+        yield f"the API has asked for a pause, so nothing is read or done for another {asked_to_wait:.0f} s"
+    elif wait > SPENT:
         then = "see who else uses this credential, or raise WORKER_BUDGET if the API allows more"
         yield f"the request budget is spent, and nothing is read for another {wait:.0f} s: {then}"
 

@@ -255,9 +255,11 @@ class Facts:
         trusted = await settings.trusted_domains.all()
         spared = [one for one in allowed.entries if _spares_sender(one)]
         return Policies(
-            domains=_name_all((one.domain for one in domains.entries), domains.unread),
-            allowed=_name_all((one.pattern for one in spared if not one.is_regex), allowed.unread),
-            trusted=_name_all((one.pattern for one in trusted.entries if not one.is_regex), trusted.unread),
+            domains=_name_all("domains", (one.domain for one in domains.entries), domains.unread),
+            allowed=_name_all("allow policies", (one.pattern for one in spared if not one.is_regex), allowed.unread),
+            trusted=_name_all(
+                "trusted domains", (one.pattern for one in trusted.entries if not one.is_regex), trusted.unread
+            ),
             expressions=(
                 *(one.pattern for one in spared if one.is_regex),
                 *(one.pattern for one in trusted.entries if one.is_regex),
@@ -306,11 +308,11 @@ class _Listed(msgspec.Struct):
     pattern: str = ""
 
 
-def _name_all(known: Iterable[str], unread: Iterable[msgspec.Raw]) -> tuple[str, ...]:
+def _name_all(what: str, known: Iterable[str], unread: Iterable[msgspec.Raw]) -> tuple[str, ...]:
     """Return what list entries name, in lower case; raise ServerFault if one names nothing, as a renamed field does."""
     names = (*known, *map(_read_name, unread))
     if not all(names):
-        raise ServerFault("cannot read an entry of the account's own lists, so it is unknown whom it protects")
+        raise ServerFault(f"cannot read an entry of the account's {what}, so it is unknown whom it protects")
     return tuple(name.lower() for name in names)
 
 
