@@ -148,7 +148,8 @@ def say(rule: RuleInfo, **changes: object) -> tuple[str, str]:
 def test_an_account_of_either_era_is_read_whole_and_not_changed(shell: Shell, era: Era) -> None:
     with sandbox(mail_flow=MailFlow(messages=120), options=SandboxOptions(era=era, reports=1.0)) as serving:
         code, out = live(shell, serving)
-    assert (code, out.splitlines()[:-1]) == (0, [])
+    read = [line for line in out.splitlines()[:-1] if not line.startswith(("walls around", "nothing signs"))]
+    assert (code, read) == (0, [])
     assert serving.world.effects == []
     facts = {f"GET investigate/{{id}}/{name}" for name in ("detections", "raw", "trace", "action_log")}
     assert facts <= serving.world.requests.keys()

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
@@ -92,8 +92,10 @@ def open_outlets(settings: "Settings") -> "Iterator[Outlets]":
 
 
 def _find_descriptor(stream: "TextIO | None") -> int | None:
-    """Return where a stream leads; None when it was closed before the process began."""
-    return stream.fileno() if stream else None
+    """Return where a stream leads; None when it was closed before the process began, or leads nowhere."""
+    with suppress(OSError, ValueError):
+        return stream.fileno() if stream else None
+    return None
 
 
 def _list_secrets(settings: "Settings") -> set[str]:
