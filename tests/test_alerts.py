@@ -68,6 +68,7 @@ class Worker:
         await self._rules.step()
         await maintenance.read_standstill(self.app)
         await self._records.step()
+        await self._records.follow()
         await maintenance.update_gauges(self.app)
         return self.app.services.outlets.metrics.render().decode()
 

@@ -66,8 +66,19 @@ async def test_a_first_follower_goes_on_where_an_older_version_stopped() -> None
     desk, shown = Desk(), list[bytes]()
     await chain(desk, 3)
     await Stream(desk.ledger, ME, Memory()).step()
+    follower = Follower(desk.ledger, ME, shown.append)
+    await follower.begin()
     await desk.wish()
-    assert await Follower(desk.ledger, ME, shown.append).step() == 1
+    assert await follower.step() == 1
+
+
+async def test_a_follower_that_has_begun_misses_nothing_that_the_stream_passes() -> None:
+    desk, shown = Desk(), list[bytes]()
+    follower = Follower(desk.ledger, ME, shown.append)
+    await follower.begin()
+    await chain(desk, 3)
+    await Stream(desk.ledger, ME, Memory()).step()
+    assert await follower.step() == 3
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])

@@ -51,8 +51,8 @@ async def open_with(app: App, memory: dict[str, FieldMemory]) -> App:
     [
         ("from_name", "from_name", "which names needs"),
         ("x_originating_ip", "from_name", ""),
-        ("dmarc", "validation.dmarc", "which names needs"),
-        ("dmarc", "validation", "which names needs"),
+        ("dmarc", "validation.dmarc", "which the worker itself and names needs"),
+        ("dmarc", "validation", "which the worker itself and names needs"),
         ("domain", "sender", "which the worker itself and names needs"),
         ("spf", "is_quarantined", "which the worker itself needs"),
     ],
@@ -143,7 +143,7 @@ async def ask_for_fact(bench: Bench, app: App) -> None:
 @pytest.mark.parametrize(
     ("name", "field", "needing"),
     [
-        ("impersonation_registry", "is_email_regex", "looks"),
+        ("impersonation_registry", "is_email_regex", "the worker itself and looks"),
         ("allow_policies", "is_acceptable_sender", "the worker itself and looks"),
         ("trusted_domains", "comments", "the worker itself"),
         ("domains", "authorization", "the worker itself"),

@@ -13,7 +13,8 @@ from random import Random
 
 import pytest
 
-from tests.faults.rig import MOVES, Daemon, Rig, Trapped, until, until_it
+from tests.faults.rig import MOVES, PATIENCE, Daemon, Rig, Trapped, until, until_it
+from worker.executor.guard import MINUTE, PER_MINUTE
 from worker.sandbox import Faults, IncomingRequest, MailFlow, OutgoingResponse, SandboxOptions
 from worker.sandbox.edge.faults import TABLES, FaultKind
 
@@ -144,7 +145,9 @@ async def settled(rig: Rig) -> None:
     rig.world.faults.use("none")
     async with rig.daemon() as daemon:
         await until_it(daemon.is_ready, lambda: daemon.log[-3000:])
-        await until(lambda: not judged(rig.world)[0] and not rig.unsettled(), lambda: str(judged(rig.world)))
+        senders = sum(operation == "block_senders.create" for operation, _ in set(wanted(rig.world)))
+        patience = PATIENCE + MINUTE * senders / PER_MINUTE  # each is looked up before it is blocked
+        await until(lambda: not judged(rig.world)[0] and not rig.unsettled(), lambda: str(judged(rig.world)), patience)
         await until_it(rig.has_read_all, lambda: daemon.log[-3000:])
         daemon.stop()
         assert await daemon.ended() == 0

@@ -97,11 +97,15 @@ class Follower:
         """Continue after the last record that was shown to ``take``."""
         self._ledger, self._account, self._take = ledger, account, take
 
+    async def begin(self) -> None:
+        """Begin behind the stream in a ledger from before followers had a cursor; call it before the stream goes on."""
+        if not await self._ledger.cursor(self._account, ALERTS):
+            streamed = await self._ledger.cursor(self._account, STDOUT)
+            await self._ledger.keep_cursor(self._account, ALERTS, streamed)
+
     async def step(self) -> int:
         """Show the new records; return how many."""
-        shown = 0
-        # A ledger from before followers had a cursor of their own has only that of the stream.
-        last = await self._ledger.cursor(self._account, ALERTS) or await self._ledger.cursor(self._account, STDOUT)
+        shown, last = 0, await self._ledger.cursor(self._account, ALERTS)
         while lines := await self._ledger.records(self._account, after=last, limit=AT_ONCE):
             for line in lines:
                 self._take(line)

@@ -111,9 +111,19 @@ class Records:
         self._streams = [Stream(services.ledger, account, self._out) for account in accounts]
         self._followers = [Follower(services.ledger, account, self._take) for account in accounts]
         self._torn = self._out.torn
+        self._beginning, self._begun = asyncio.Lock(), False
+
+    async def _begin(self) -> None:
+        """Let followers begin before the stream goes on."""
+        async with self._beginning:
+            if not self._begun:
+                for follower in self._followers:
+                    await follower.begin()
+                self._begun = True
 
     async def step(self) -> float:
         """Stream every new record, for a second at most where stdout does not take them."""
+        await self._begin()
         if self._torn:
             await self._finish_torn()
         for stream in self._streams:
@@ -131,6 +141,7 @@ class Records:
 
     async def follow(self) -> float:
         """Take note of every new record."""
+        await self._begin()
         for follower in self._followers:
             await follower.step()
         return RECORDS_EVERY
