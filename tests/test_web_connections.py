@@ -56,6 +56,7 @@ async def test_a_request_that_drips_is_closed_in_time(monkeypatch: pytest.Monkey
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
         dripping.cancel()
+        writer.close()
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:

@@ -1,8 +1,6 @@
 """Connections to the web server: a bounded number, each with one request that must come soon."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,23 +11,34 @@ HEAD_WITHIN = 5.0
 """Seconds until the head of a request must have come."""
 ALL_WITHIN = 30.0
 """Seconds until its answer must have been taken."""
-LOOK_EVERY = 0.5
-"""Seconds between two looks for connections that take too long."""
 CLIENT_ERRORS = range(400, 500)
 
 
 class Connection(web.RequestHandler):
-    """The protocol of one connection, which has to be done at ``closes_at`` by the clock of the event loop."""
+    """The protocol of one connection, which is closed when it takes too long.
+
+    Half a request, or an answer that nobody takes, would otherwise hold a file descriptor for ever.
+    """
 
     def __init__(self, server: web.Server) -> None:
         """Serve it with this server."""
-        self._clock = asyncio.get_running_loop()
-        super().__init__(server, loop=self._clock, access_log=None, lingering_time=0.0)  # type: ignore[arg-type]
-        self.closes_at = self._clock.time() + HEAD_WITHIN
+        self._events = asyncio.get_running_loop()
+        super().__init__(server, loop=self._events, access_log=None, lingering_time=0.0)  # type: ignore[arg-type]
+        self._deadline = self._events.call_later(HEAD_WITHIN, self._give_up)
 
     def note_head(self) -> None:
         """Give the answer time, now that the head of the request has come."""
-        self.closes_at = self._clock.time() + ALL_WITHIN
+        self._deadline.cancel()
+        self._deadline = self._events.call_later(ALL_WITHIN, self._give_up)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Watch it no longer."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.transport:
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -45,10 +54,7 @@ class Connection(web.RequestHandler):
 
 
 class Connections:
-    """Makes the protocol of each new connection, and closes those that take too long.
-
-    Half a request, or an answer that nobody takes, would otherwise hold a file descriptor for ever.
-    """
+    """Makes the protocol of each new connection."""
 
     def __init__(self, server: web.Server) -> None:
         """Serve connections with this server."""
@@ -57,25 +63,6 @@ class Connections:
     def __call__(self) -> asyncio.BaseProtocol:
         """Return the protocol of a new connection."""
         return Connection(self._server) if len(self._server.connections) < MOST else _Refusal()
-
-    @asynccontextmanager
-    async def watch(self) -> AsyncIterator[None]:
-        """Close what takes too long, while the block runs."""
-        task = asyncio.create_task(self._close_late())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def _close_late(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            for one in self._server.connections:
-                if isinstance(one, Connection) and one.transport and one.closes_at <= loop.time():
-                    one.transport.abort()
-            await asyncio.sleep(LOOK_EVERY)
 
 
 class _Refusal(asyncio.Protocol):

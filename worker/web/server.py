@@ -61,8 +61,7 @@ async def serve(
         with _name_setting(host, port):
             listening = await asyncio.get_running_loop().create_server(connections, host, port)
         with closing(listening):
-            async with connections.watch():
-                yield _format_address(*listening.sockets[0].getsockname()[:2])
+            yield _format_address(*listening.sockets[0].getsockname()[:2])
     finally:
         await runner.cleanup()
 
