@@ -154,15 +154,15 @@ def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached
     What may not be carried out now waits for a person, or stays as it is.
     """
     looks = {claim.id: claim.look for claim in claims}
+    brake = find_braked(work.conn, work.account)
     ready = [
         entry
         for entry in work.fetch(looks)
         if entry.state == "ready" and entry.ready_at <= work.now and _was_looked_at(work, entry, looks[entry.id])
     ]
-    room = Room(work, standing.rules, ready)
-    brake = find_braked(work.conn, work.account)
+    room = Room(work, standing.rules, [entry for entry in ready if not brake.holds(entry)])
     claimed = []
-    for entry in room.put_in_turn([entry for entry in ready if not brake.holds(entry)]):
+    for entry in room.put_in_turn():
         granted = _grant(work, entry, standing, room)
         if granted is not None:
             counted = granted if entry.attempts == 0 else ()

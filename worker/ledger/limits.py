@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 
 from sqlalchemy import func, select
 
@@ -27,32 +28,28 @@ class Room:
         self._touched: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._queues: dict[str, str] = {}
         self._new: dict[tuple[str, str, str], None] = {}
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for entry in ready:
-            for rule in entry.rules:
-                wanted[rule].update(self._names_counted(entry, rule))
-        for rule, whos in wanted.items():
-            self._read(rule, whos)
-
-    def put_in_turn(self, ready: Sequence[Entry]) -> Sequence[Entry]:
-        """Order entries by who comes first, where a limit does not let all of them through."""
-        scarce = {rule for entry in ready for rule in entry.rules if rule in self._limits} - self._list_ample(ready)
-        if not scarce:
-            return ready
-        touched = {target for (rule, _), targets in self._touched.items() if rule in scarce for target in targets}
-        return put_in_turn(ready, count_shares(self._conn, self._account, touched))
-
-    def _list_ample(self, ready: Sequence[Entry]) -> set[str]:
-        """Return the rules whose limits let through whatever is ready."""
-        wanted = Counter(
+        self._ready = ready
+        self._wanted = Counter(
             (rule, who) for entry in ready for rule in entry.rules for who in self._names_counted(entry, rule)
         )
-        short = {rule for (rule, who), more in wanted.items() if more > self._count_left(rule, who)}
-        return {rule for rule, _ in wanted} - short
+        by_rule: dict[str, list[str]] = defaultdict(list)
+        for rule, who in self._wanted:
+            by_rule[rule].append(who)
+        for rule, whos in by_rule.items():
+            self._read(rule, whos)
 
-    def _count_left(self, rule: str, who: str) -> int:
-        limit = self._limits.get(rule, Limit(0)).count
-        return limit - self._kept.get(rule, 0) - len(self._touched[rule, who])
+    def put_in_turn(self) -> Sequence[Entry]:
+        """Order the entries by who comes first, where a limit does not let all of them through."""
+        scarce = {rule for (rule, who), more in self._wanted.items() if more > self._count_left(rule, who)}
+        if not scarce:
+            return self._ready
+        touched = {target for (rule, _), targets in self._touched.items() if rule in scarce for target in targets}
+        return put_in_turn(self._ready, count_shares(self._conn, self._account, touched))
+
+    def _count_left(self, rule: str, who: str) -> float:
+        """Return how many more a rule may touch of any mail; a rule that has gone has no limit."""
+        most = self._limits[rule].count - self._kept[rule] if rule in self._limits else inf
+        return most - len(self._touched[rule, who])
 
     def has(self, entry: Entry, rule: str) -> bool:
         """Tell whether a rule may touch this entry's target; one that was touched already counts once."""
