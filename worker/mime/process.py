@@ -3,13 +3,10 @@
 import asyncio
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Self, cast
 
 import msgspec
@@ -20,13 +17,14 @@ from worker.errors import Temporary
 from worker.mime.letter import Letter
 from worker.mime.protocol import FRAME_LIMIT, HEAD, STAGES, TOKEN, WALL
 from worker.walls import Standing
+from worker.walls.isolation import start_isolated
 
 AGAIN = 5.0
 """Seconds until it is tried again to start a process."""
 AT_ONCE = 2
 """Mails that are taken apart at the same time."""
 BOOT = "import sys; sys.path[:0] = sys.argv[3:]; from worker.mime.child import main; main(*map(int, sys.argv[1:3]))"
-PACKAGES = ("msgspec", "ada_url", "linkify_it", "lxml", "publicsuffixlist", "webencodings")
+PACKAGES = ("worker", "msgspec", "ada_url", "linkify_it", "lxml", "publicsuffixlist", "webencodings")
 """What the processes import; the daemon only looks where they are."""
 UNREAD = "the mail could not be taken apart: its process ended, as a mail can provoke"
 UNLINKED = "the links of the mail were not found: its process ended, as a mail can provoke"
@@ -92,7 +90,9 @@ class _Starter:
         self._link, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = _spawn(python, theirs.fileno())
+                self._process = start_isolated(
+                    python, BOOT, (theirs.fileno(), os.getpid()), PACKAGES, (theirs.fileno(),)
+                )
             except OSError:
                 self._link.close()
                 raise
@@ -109,27 +109,6 @@ class _Starter:
         self._link.close()
         self._process.kill()
         self._process.wait()
-
-
-def _spawn(python: str, link: int) -> subprocess.Popen[bytes]:
-    """Start an isolated interpreter; its arguments say where the packages are that it needs."""
-    paths = dict.fromkeys((str(Path(__file__).parents[2]), *map(_find_folder, PACKAGES)))
-    return subprocess.Popen(  # noqa: S603 (every argument is ours)
-        [python, "-I", "-S", "-c", BOOT, str(link), str(os.getpid()), *paths],
-        env={},
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(link,),
-        start_new_session=True,
-    )
-
-
-def _find_folder(package: str) -> str:
-    """Return the folder that a package is in."""
-    spec = find_spec(package)
-    return str(Path(spec.origin).parents[1]) if spec and spec.origin else ""
 
 
 class _Exchange:

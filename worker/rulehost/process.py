@@ -12,9 +12,6 @@ from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import msgspec
-
-import worker
 from worker.rulehost.evaluation import NOBODY
 from worker.rulehost.protocol import (
     ANSWER_LIMIT,
@@ -27,6 +24,7 @@ from worker.rulehost.protocol import (
     pack_frame,
 )
 from worker.walls import WALLS, Wall
+from worker.walls.isolation import start_isolated
 
 LAST_WORDS = 0.5
 """Seconds that a child has to write its traceback before it is killed, and to end once it has closed its socket."""
@@ -36,6 +34,8 @@ BOOT = (
     "import sys; sys.path[:0] = sys.argv[5:]; from worker.rulehost.child import main; "
     "main(*map(int, sys.argv[1:4]), sys.argv[4])"
 )
+PACKAGES = ("worker", "msgspec")
+"""What the process imports."""
 TRACE_LINE = re.compile(r'  File "(.+)", line (\d{1,7}) in ')
 
 
@@ -83,7 +83,9 @@ class Child:
         os.truncate(shared, NOTE.size)
         with theirs, os.fdopen(shared, "rb+"):
             try:
-                process = _spawn(python, theirs.fileno(), shared, walls)
+                link = theirs.fileno()
+                arguments = (link, shared, os.getpid(), ",".join(walls))
+                process = start_isolated(python, BOOT, arguments, PACKAGES, (link, shared))
             except OSError:
                 ours.close()
                 raise
@@ -219,18 +221,3 @@ def _name_signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _spawn(python: str, link: int, shared: int, walls: Collection[Wall]) -> subprocess.Popen[bytes]:
-    """Start an isolated interpreter; its arguments say where the two packages are that it needs."""
-    paths = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (worker, msgspec))
-    return subprocess.Popen(  # noqa: S603 (every argument is ours)
-        [python, "-I", "-S", "-c", BOOT, str(link), str(shared), str(os.getpid()), ",".join(walls), *paths],
-        env={},
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(link, shared),
-        start_new_session=True,
-    )
