@@ -1,15 +1,11 @@
 """Whatever somebody changes in the ledger's file beside its chain shows, with the record that says otherwise."""
 
-import asyncio
-from collections.abc import Iterator
 from functools import partial
 
-import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from tests.audit.test_verify import sealed
 from tests.cells import each
-from tests.every_record import write_every_record
 from tests.ledger.desk import ME, T0, Desk
 from tests.ledger.plans import explain, listened
 from worker.audit.inspection import inspect, inspect_ledger
@@ -19,16 +15,6 @@ from worker.ledger.records import hash_record, instant
 
 DAY = 86_400.0
 KEEP = 400 * DAY
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Give a ledger with records of every verb; what a test changes in it is taken back."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'worker.db'}"
-    asyncio.run(write_every_record(url))
-    engine = create_engine(url)
-    yield engine
-    engine.dispose()
 
 
 def tamper(ledger: Engine, *statements: str, values: tuple[object, ...] = ()) -> Verdict:

@@ -1,16 +1,14 @@
 """The tampering matrix: every kind at a record of every verb, with heads that were kept elsewhere and without."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from tests.audit.forging import PAIR, STRANGER, Book, Kind, sign
-from tests.every_record import write_every_record
 from tests.ledger.desk import ME, T0
 from worker.audit.inspection import inspect
 from worker.audit.proof import Proof, verify_heads
@@ -206,16 +204,6 @@ KINDS = (
     Kind("a head is edited", edit_head, ANEW),
     Kind("written anew, signed by a stranger", sign_as_a_stranger, ANEW),
 )
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Give a ledger with records of every verb."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'worker.db'}"
-    asyncio.run(write_every_record(url))
-    engine = create_engine(url)
-    yield engine
-    engine.dispose()
 
 
 def find_places(book: Book) -> list[int]:
