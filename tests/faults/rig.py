@@ -72,6 +72,7 @@ class Daemon:
     def __init__(self, process: asyncio.subprocess.Process, out: Path, err: Path) -> None:
         """Remember where in the files its own part begins."""
         self.process, self._out, self._err = process, out, err
+        self.killed = False
         self._begins = (out.stat().st_size, err.stat().st_size)
 
     @property
@@ -111,9 +112,14 @@ class Daemon:
             return False
 
     def kill(self) -> None:
-        """Kill it, unless it has gone already."""
-        with suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
+        """Kill it, unless it has gone already.
+
+        Once only: a second signal would ask for the exit code of the dead, and take it away from whoever waits for it.
+        """
+        if not self.killed:
+            self.killed = True
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGKILL)
 
     def stop(self) -> None:
         """Ask it to stop."""
