@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from email.message import Message
-from typing import Generic, NamedTuple, NoReturn, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import msgspec
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Reader = Callable[[Raw], T]
 """Decodes the result in an envelope, such as ``msgspec.json.Decoder(list[Raw]).decode``; raises msgspec's errors."""
 
-REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING = 300, 401, 403, 404
+OK, REDIRECT, UNKNOWN_CREDENTIAL, FORBIDDEN, MISSING = 200, 300, 401, 403, 404
 DECISIONS = frozenset({2, 4})
 """The classes of statuses (2xx, 4xx) that say whether a request was carried out."""
 TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
@@ -92,6 +92,14 @@ class Envelope(Struct, frozen=True):
     result_info: Raw = NULL
 
 
+class Listing(Struct, frozen=True):
+    """The same, of a list."""
+
+    success: bool
+    result: list[Raw]
+    result_info: Raw = NULL
+
+
 class Answer(Struct, Generic[T], frozen=True):
     """A successful answer. Its request left at ``begun`` by the API's time, ``sent`` by the monotonic clock."""
 
@@ -123,6 +131,7 @@ class RecordPage(Struct, frozen=True):
 split_list: Reader[list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 nothing: Reader[None] = lambda _: None  # noqa: E731 (a reader like its neighbours)
 envelope = msgspec.json.Decoder(Envelope)
+listing = msgspec.json.Decoder(Listing)
 read_info = msgspec.json.Decoder(ResultInfo | None, strict=False).decode
 """Takes counts as text, too; a cursor is left as it came."""
 
@@ -277,6 +286,16 @@ class Exchange(NamedTuple):
         return f". {advice}" if advice else ""
 
 
+def open_list(response: Response) -> tuple[list[Raw], ResultInfo | None] | None:
+    """Return what a sound answer lists, in one pass over its bytes, because pages are long; None for any other."""
+    if response.status != OK or not is_json(response):
+        return None
+    with suppress(*UNREADABLE):
+        found = listing.decode(disarm(response.body))
+        return (found.result, read_info(found.result_info)) if found.success else None
+    return None
+
+
 def open_damaged(body: bytes) -> Envelope | None:
     """Decode an envelope that is not JSON: its texts are mended, and a list that still is none is left as it came."""
     with suppress(*UNREADABLE):
@@ -296,6 +315,8 @@ def interpret(endpoint: Endpoint, response: Response, read: Reader[T], now: floa
     ``now`` is the time in seconds since the epoch, for answers that ask to wait until a time and have no Date.
     """
     response = replace(response, body=close_mail(response.body)) if response.is_cut else response
+    if read is records and (found := open_list(response)):
+        return cast("tuple[T, ResultInfo | None]", found)
     exchange = Exchange(endpoint, response, now)
     if response.status == TOO_MANY:
         raise Paced(exchange.describe(_read_refusal(response)))
