@@ -9,7 +9,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import field
 
-from worker.language.base import Flag, Noun, Text, Texts
+from worker.language.base import Noun, Text, Texts
 from worker.language.reading import Unreadable, read
 from worker.language.times import Time, epoch
 from worker.ledger.entries import Look
@@ -20,14 +20,17 @@ REMEMBERED = 20_000
 
 
 class MessageKey(Noun, frozen=True):
-    """The fields of a message that the daemon itself reads; the record stays bytes otherwise."""
+    """The fields of a message that the daemon itself reads; the record stays bytes otherwise.
 
-    _keys = ("final_disposition", "is_quarantined")
+    No verdict is what clean mail has. That the quarantine is left out, or null, is documented nowhere.
+    """
+
+    _keys = ("final_disposition",)
     _older: ClassVar[dict[str, str]] = {"scanned_at": "ts"}
 
     id: str
+    is_quarantined: bool
     final_disposition: Text = ""
-    is_quarantined: Flag = False
     scanned_at: Time = None
     post_delivery_operations: Texts = ()
     delivery_status: Texts = ()

@@ -88,7 +88,7 @@ def test_a_field_that_a_rule_uses_is_a_problem_and_any_other_a_remark() -> None:
 
 
 def test_a_field_that_is_gone_from_every_record_is_a_remark_for_the_rule_that_reads_it_as_empty() -> None:
-    record = {"id": "a", "ts": "2026-11-29T10:00:00"}
+    record = {"id": "a", "ts": "2026-11-29T10:00:00", "is_quarantined": False}
     [found] = describe(
         MESSAGES, read_sample(MESSAGES, [Raw(encode(record))]), [rule(reads="subject scanned_at")], FieldMemory()
     )
@@ -119,7 +119,8 @@ def test_a_verdict_that_this_version_does_not_know_is_a_problem_for_rules_that_n
             "replyto=null",
             ("problems", "none of 5 messages has replyto but as null, which practically all had before"),
         ),
-        (5, "is_quarantined", ("problems", "none of 5 messages has is_quarantined, which the worker itself needs")),
+        (5, "is_quarantined", ("problems", "5 of 5 messages cannot be read (its is_quarantined is missing), which")),
+        (1, "is_quarantined=null", ("problems", "cannot be read (its is_quarantined cannot be read: it is null)")),
     ],
 )
 def test_a_field_that_has_gone_although_all_had_it_is_a_problem_for_whoever_needs_it(

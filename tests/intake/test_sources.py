@@ -17,7 +17,7 @@ ID = "4Njp3P0STMz2c02Q-2026-01-05T12:00:00-12345678"
 
 
 def record(**fields: object) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode({"id": ID, "final_disposition": "SPAM", **fields}))
+    return msgspec.Raw(msgspec.json.encode({"id": ID, "final_disposition": "SPAM", "is_quarantined": False, **fields}))
 
 
 def test_a_message_is_known_by_the_time_inside_its_id() -> None:
@@ -46,9 +46,12 @@ def test_a_record_with_an_empty_id_cannot_be_read(read: Callable[[msgspec.Raw, f
         read(record(**at, **{field: ""}), 5.0)
 
 
-def test_null_reads_as_clean_and_delivered() -> None:
-    nothing = record(final_disposition=None, is_quarantined=None, post_delivery_operations=None)
-    assert read_message(nothing, 5.0).state == "NONE|delivered"
+def test_a_verdict_may_be_null_and_a_quarantine_may_not() -> None:
+    assert read_message(record(final_disposition=None, post_delivery_operations=None), 5.0).state == "NONE|delivered"
+    with pytest.raises(Unreadable, match="its is_quarantined cannot be read: it is null"):
+        read_message(record(is_quarantined=None), 5.0)
+    with pytest.raises(Unreadable, match="its is_quarantined is missing"):
+        read_message(msgspec.Raw(b'{"id": "%s", "final_disposition": "SPAM"}' % ID.encode()), 5.0)
 
 
 def test_an_updated_report_is_a_new_state_of_the_same_thing() -> None:
@@ -68,7 +71,7 @@ def test_an_id_without_a_time_falls_back_to_the_scan_time() -> None:
 
 def test_a_broken_record_costs_only_itself() -> None:
     new = record(id=f"{ID}-2", final_disposition="NEW", scanned_at="2026-01-05T12:00:00Z")
-    records = (record(), msgspec.Raw(b'{"id": []}'), msgspec.Raw(b'{"id": "no time"}'), new)
+    records = (record(), msgspec.Raw(b'{"id": []}'), msgspec.Raw(b'{"id": "no time", "is_quarantined": false}'), new)
     page = read_records(records, None, 1.0, read_message)
     assert [reading.state for reading in page.readings] == ["SPAM|delivered", "NEW|delivered"]
     assert [broken.why[:20] for broken in page.broken] == [
@@ -151,14 +154,14 @@ def test_a_time_that_makes_no_sense_is_none(at: str) -> None:
         return msgspec.Raw(msgspec.json.encode(fields))
 
     for read, given in (
-        (read_message, record(id=f"p-{at[:-1]}-12345678", scanned_at=at)),
+        (read_message, record(id=f"p-{at[:-1]}-12345678", scanned_at=at, is_quarantined=False)),
         (read_report, record(id=7, created_at=at, updated_at=at)),
         (read_submission, record(submission_id="s", requested_at=at)),
         (partial(read_list_entry, "AllowPolicy"), record(id="e", created_at=at)),
     ):
         with pytest.raises(ValueError, match="no time"):
             read(given, 0.0)
-    sane = record(id=f"p-{at[:-1]}-12345678", scanned_at="2026-01-05T12:00:00Z")
+    sane = record(id=f"p-{at[:-1]}-12345678", scanned_at="2026-01-05T12:00:00Z", is_quarantined=False)
     assert read_message(sane, 0.0).thing.time == sample.NOON.timestamp()
 
 

@@ -33,6 +33,7 @@ from worker.language.models import (
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant
 from worker.language.reading import Unreadable, read
 from worker.ledger.presence import FieldMemory, Memories, Track
+from worker.observations import read_message
 
 if TYPE_CHECKING:
     from worker.language.rules import RuleInfo
@@ -148,6 +149,8 @@ def read_sample(part: Part, found: Sequence[Raw]) -> Sample:
     records, lost, sound = list[Noun](), list[str](), list[bytes]()
     for raw in found[:PAGE]:
         try:
+            if part is MESSAGES:
+                read_message(raw, 0.0)  # the worker needs more of mail than rules do
             records.append(read(part.kind, raw))
             sound.append(bytes(raw))
         except Unreadable as problem:

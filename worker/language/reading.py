@@ -122,6 +122,8 @@ def _read_struct(type_: StructType, value: object, path: str, flaws: _Flaws) -> 
         if given is None and not field.required:
             continue
         name = path + field.name
+        if given is None and field.encode_name not in value:
+            raise ValueError(f"its {name} is missing")
         try:
             values[field.name] = _read_value(field.type, given, name, flaws)
         except HOSTILE as problem:
