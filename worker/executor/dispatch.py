@@ -21,7 +21,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.executor.action_log import kind_of_failure
-from worker.executor.circuit import PROBE_EVERY, Circuit
+from worker.executor.circuit_breaker import PROBE_EVERY, CircuitBreaker
 from worker.executor.deferral import Deferral
 from worker.executor.handlers import (
     HANDLERS,
@@ -79,7 +79,7 @@ class Dispatcher:
         self._gathering: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, int]] = {}
         self._deferral = Deferral(services.clock)
-        self._circuit = Circuit(services.clock)
+        self._circuit = CircuitBreaker(services.clock)
         self.stopping = False
         self.began = inf
         """Since when this process follows the account, in API time: what is older had been waiting for it."""

@@ -14,8 +14,8 @@ from worker.api.collection import BatchCollection
 from worker.api.submissions import WhereSubmission
 from worker.errors import NotFound, WorkerError
 from worker.executor.action_log import ActionLogReading
-from worker.executor.breaker import SENSELESS, Breaker
 from worker.executor.lists import ListReading
+from worker.executor.poison_messages import SENSELESS, PoisonMessages
 from worker.executor.postconditions import TeamSubmissions
 from worker.language.actions import ACTIONS, Lane
 from worker.language.models import Submission
@@ -68,7 +68,7 @@ class TargetObserver:
         self._client = client
         self._looks = looks
         self._clock = clock
-        self._breaker = Breaker(clock)
+        self._poison = PoisonMessages(clock)
         self._listed: dict[Lane, ListReading] = {}
         self._asked = (0.0, TeamSubmissions(-1.0, ()))
 
@@ -128,7 +128,7 @@ class TargetObserver:
                 )
             except SlowSearch:
                 return found
-            self._breaker.note_answer()
+            self._poison.note_answer()
             pages, cursor = pages + 1, page.next
             read = self._read(page.records, page.begun)
             found |= {message: reading for message, reading in read.items() if message in wanted}
@@ -140,16 +140,16 @@ class TargetObserver:
     async def _get(self, message: str, urgency: Urgency) -> Reading | None:
         """Read one message; None when the answer makes no sense, which must not keep the others waiting."""
         begun = self._clock.now()
-        raw = await self._breaker.ask(("message", message), partial(self._client.investigate.get, message, urgency))
+        raw = await self._poison.ask(("message", message), partial(self._client.investigate.get, message, urgency))
         return self._read((raw,), begun).get(message) if raw is not None else None
 
     def is_suspected(self, message: str) -> bool:
         """Tell whether the last answer about a message made no sense; it is asked about after the others."""
-        return self._breaker.is_suspected(message)
+        return self._poison.is_suspected(message)
 
     def senseless_for(self, message: str) -> float:
         """Return for how many seconds no answer about this message alone has made sense."""
-        return self._breaker.lasts(message)
+        return self._poison.lasts(message)
 
     def _read(self, records: Iterable[msgspec.Raw], begun: float) -> dict[str, Reading]:
         """Read records and remember their looks; a broken record shows nothing."""
@@ -167,7 +167,7 @@ class TargetObserver:
     async def log(self, message: str, urgency: Urgency) -> ActionLogReading | None:
         """Read a message's action log; None when the answer makes no sense. Raises NotFound."""
         begun = self._clock.now()
-        log = await self._breaker.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
+        log = await self._poison.ask(("log", message), partial(self._client.investigate.action_log, message, urgency))
         return ActionLogReading(begun, log.entries) if log is not None else None
 
     async def read_list(self, lane: Lane, since: float, urgency: Urgency) -> ListReading:

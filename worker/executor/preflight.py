@@ -7,7 +7,6 @@ from msgspec import Struct, field
 
 from worker.api import Urgency
 from worker.errors import NotFound, Rejected, WorkerError
-from worker.executor.breaker import SENSELESS
 from worker.executor.guard import BlockGuard, NotYet
 from worker.executor.hooks import Hooks
 from worker.executor.lists import (
@@ -21,6 +20,7 @@ from worker.executor.lists import (
 )
 from worker.executor.observer import Seen, TargetObserver
 from worker.executor.own_acts import by_target, ours
+from worker.executor.poison_messages import SENSELESS
 from worker.executor.postconditions import deadline, find_added
 from worker.executor.preconditions import Advice, advise, base, describe_contradiction
 from worker.judging.refusals import ESCALATED, is_escalated

@@ -6,10 +6,10 @@ from typing import get_args
 from worker.api import Urgency
 from worker.api.bodies import MessageAction
 from worker.errors import NotFound, Permanent, Temporary, Unsure, WorkerError
-from worker.executor.breaker import SENSELESS
 from worker.executor.deferral import Deferral
 from worker.executor.observer import SINGLES, Seen, TargetObserver
 from worker.executor.own_acts import ours
+from worker.executor.poison_messages import SENSELESS
 from worker.executor.postconditions import (
     deadline,
     had_moved,

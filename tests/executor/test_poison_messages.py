@@ -9,7 +9,7 @@ from tests.desk import Desk
 from tests.support import TestClock, refusing, untouched
 from worker.api import Request, Response
 from worker.errors import ServerFault
-from worker.executor.breaker import AGAIN, Breaker, Question
+from worker.executor.poison_messages import AGAIN, PoisonMessages, Question
 from worker.language.actions import Move
 from worker.sandbox.account.mail import Mail
 
@@ -80,7 +80,7 @@ async def well() -> str:
 
 
 async def test_a_fault_is_raised_while_it_may_be_the_apis() -> None:
-    poison = Breaker(TestClock())
+    poison = PoisonMessages(TestClock())
     for name in "abab":
         with pytest.raises(ServerFault):
             await poison.ask(("log", name), sick)
@@ -96,7 +96,7 @@ async def test_a_fault_is_the_messages_own_once_anything_else_was_answered_after
         calls += 1
         return await sick()
 
-    poison, question = Breaker(clock), ("log", "a")
+    poison, question = PoisonMessages(clock), ("log", "a")
     with pytest.raises(ServerFault):
         await poison.ask(question, counted)
     assert other is None or await poison.ask(other, well) == "an answer"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.desk import Desk
 from tests.executor.test_handlers import entry
 from tests.support import TestClock
-from worker.executor.circuit import OPENS_AT, PROBE_EVERY, REMEMBERED, Circuit
+from worker.executor.circuit_breaker import OPENS_AT, PROBE_EVERY, REMEMBERED, CircuitBreaker
 from worker.language.actions import Move
 from worker.ledger.entries import Entry
 from worker.sandbox.account.mail import Mail
@@ -60,7 +60,10 @@ async def test_while_all_mailboxes_refuse_entries_are_kept_and_one_a_minute_is_t
 @pytest.mark.parametrize("seed", range(20))
 def test_an_open_circuit_tries_one_a_minute_and_closes_with_the_first_success(seed: int) -> None:
     rng, clock = random.Random(seed), TestClock()
-    circuit, entries = Circuit(clock), [entry(JUNK, number=number, recipients=draw(rng)) for number in range(300)]
+    circuit, entries = (
+        CircuitBreaker(clock),
+        [entry(JUNK, number=number, recipients=draw(rng)) for number in range(300)],
+    )
     circuit.note_refusal(entries, "no integration")
     tried = list[Entry]()
     for _ in range(600):
@@ -73,7 +76,7 @@ def test_an_open_circuit_tries_one_a_minute_and_closes_with_the_first_success(se
 
 def test_every_entry_has_its_turn_as_a_probe() -> None:
     clock = TestClock()
-    circuit, entries = Circuit(clock), [entry(JUNK, number=number) for number in range(10)]
+    circuit, entries = CircuitBreaker(clock), [entry(JUNK, number=number) for number in range(10)]
     circuit.open("20 requests in a row were refused", "no integration")
     probes = []
     for _ in entries:
@@ -83,7 +86,7 @@ def test_every_entry_has_its_turn_as_a_probe() -> None:
 
 
 def test_a_mailbox_that_has_not_refused_is_tried_at_once() -> None:
-    circuit = Circuit(TestClock())
+    circuit = CircuitBreaker(TestClock())
     refused = [entry(JUNK, number=number, recipients=(name,)) for number, name in enumerate(ODD)]
     circuit.note_refusal(refused, "not enabled")
     fresh = entry(JUNK, number=99, recipients=("ada@corp.example",))
@@ -94,7 +97,7 @@ def test_a_mailbox_that_has_not_refused_is_tried_at_once() -> None:
 
 def test_mailboxes_that_refused_before_a_success_count_for_nothing_for_a_day() -> None:
     clock = TestClock()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     refused = [entry(JUNK, number=number, recipients=(name,)) for number, name in enumerate(ODD)]
     for _ in range(3):
         circuit.note_refusal(refused[: OPENS_AT - 1], "not enabled")

@@ -1,4 +1,4 @@
-"""Breaker: tells single messages about which no answer makes sense from an API that answers nobody. No network."""
+"""Poison messages: those about which no answer makes sense, told from an API that answers nobody. No network."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
@@ -23,7 +23,7 @@ class Suspicion(NamedTuple):
     asked_at: float
 
 
-class Breaker:
+class PoisonMessages:
     """Asks about messages one by one. A fault is the message's own once anything else was answered after it."""
 
     def __init__(self, clock: Clock) -> None:

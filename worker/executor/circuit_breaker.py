@@ -1,4 +1,4 @@
-"""Circuit: stops moving mail while all mailboxes refuse it, and tries one mailbox now and then. No network."""
+"""Circuit breaker: stops moving mail while all mailboxes refuse it, and tries one mailbox now and then. No network."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +17,7 @@ REMEMBERED = 86400.0
 """Seconds for which a mailbox is known to refuse by itself."""
 
 
-class Circuit:
+class CircuitBreaker:
     """Tells mailboxes that refuse by themselves from an integration that is gone.
 
     Strangers choose whom they write to: however many odd mailboxes they find, the next mail to any other one shows
