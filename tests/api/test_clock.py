@@ -137,6 +137,21 @@ def test_a_first_date_that_is_wrong_for_twenty_seconds_is_not_believed(wrong: fl
     assert abs(clock.now() - EPOCH - 60) <= 1
 
 
+@each("wrong", [wrong for wrong in WRONG if abs(wrong) > 600])
+def test_a_first_date_before_what_has_been_read_is_never_believed_against_the_wall_clock(wrong: float) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    clock.remember(EPOCH)
+    for _ in range(60):
+        hands.answer(clock, wrong)
+        assert abs(clock.doubted - wrong) <= 1 or clock.is_known
+        hands.let_pass(1)
+    assert clock.is_known == (wrong > 0)
+    assert clock.latest() - EPOCH - 60 - max(wrong, 0.0) <= 1
+    hands.answer(clock)
+    assert clock.is_known
+
+
 @each("wrong", WRONG)
 def test_ten_answers_over_five_minutes_move_the_time_but_end_nothing_early(wrong: float) -> None:
     hands = Hands()

@@ -50,6 +50,10 @@ class MovedClock(ApiClock):
         """Return that time: both clocks are moved on."""
         return super().past() + self._bench.ahead
 
+    def latest(self) -> float:
+        """Return that time."""
+        return super().latest() + self._bench.ahead
+
 
 class Bench:
     """A folder, an account, and the streams of the workers that run there."""

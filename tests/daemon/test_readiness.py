@@ -165,6 +165,19 @@ def test_a_date_that_is_not_believed_is_a_warning() -> None:
     assert told.startswith("the API's answers name a time 3600 s behind the one so far: it is not believed")
 
 
+@pytest.mark.parametrize(("ahead", "way"), [(3600.0, "ahead of"), (-40 * 86400.0, "behind")])
+def test_a_first_date_that_is_not_believed_yet_is_a_warning(ahead: float, way: str) -> None:
+    (told,) = warn_of_clock(0.0, ahead, is_known=False)
+    named = f"a time {abs(ahead):.0f} s {way} the clock of this machine"
+    assert told.startswith(f"the API's first answer names {named}: nothing is read or done until")
+
+
+def test_list_entries_that_outlive_their_end_because_of_a_clock_are_a_reason() -> None:
+    (told,) = find_standstill("a", Standstill(overdue=2, overdue_since=NOW - 7200), NOW)
+    assert told.kind == "end_overdue"
+    assert told.says.startswith("2 list entries should have ended, the oldest 2 h ago, but not by the clock of")
+
+
 def test_records_that_do_not_get_out_are_a_warning_and_after_a_minute_a_reason() -> None:
     assert [*warn_of_stuck(4.0, "it is closed"), *find_stuck(59.0, "it is closed")] == []
     (warning,), (reason,) = warn_of_stuck(5.0, "it is closed"), find_stuck(60.0, "it is closed")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 
 from tests.daemon.bench import MOVES, Bench, until
 from tests.faults.rig import Trapped
-from tests.ledger.desk import reading
+from tests.ledger.desk import Desk, reading
 from tests.rule_files import BAD, rule_files
 from tests.serving import passed_on
 from tests.test_helm import GIVEN, container
@@ -27,7 +28,9 @@ from worker import daemon
 from worker.daemon import App, maintenance
 from worker.daemon.readiness import KINDS, STUCK
 from worker.judging.presence import MISSED
-from worker.ledger.ledger import Ledger
+from worker.language.actions import BlockSender
+from worker.ledger.entries import Outcome
+from worker.ledger.ledger import Ledger, open_ledger
 from worker.ledger.presence import FieldMemory, Track, encode
 from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
@@ -38,6 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
 
 SOON, HANGING = 15.0, 25.0
 """Seconds within which a reason is told after what shows it; a hanging API shows itself after 20."""
+HOUR = 3600.0
 Break = Callable[[Bench, App], Awaitable[None]]
 
 
@@ -143,6 +147,17 @@ async def lower_rule(bench: Bench, app: App) -> None:
     await app.services.ledger.order(ACCOUNT, "unbrake", "", "ada", "a test", app.services.clock.now())
 
 
+async def set_back(bench: Bench, app: App) -> None:
+    """Let a block have been made for an hour, three hours ago, while the clock of the machine was hours ahead."""
+    made, block = app.services.clock.now() - 3 * HOUR, BlockSender("evil@example.net", for_=timedelta(hours=1))
+    page = Page(account=ACCOUNT, now=made, source="messages", drafts=(Desk().draft(block),))
+    url = bench.environment["WORKER_STORE_URL"]
+    async with open_ledger(url, owner="another", exclusive=False, latest=lambda: made + 9 * HOUR) as ledger:
+        await ledger.enter(page)
+        (entry,) = await ledger.entries(ACCOUNT)
+        await ledger.settle(ACCOUNT, [Outcome(id=entry.id, state="done", remote="17")], made)
+
+
 async def revoke(bench: Bench, app: App) -> None:
     """Take the consent to the mailboxes back, and let the list of domains be read."""
     domains, now = bench.world.lists["domains"], time.time()
@@ -162,7 +177,7 @@ BREAKS: Mapping[str, Break] = MappingProxyType({
     "stopping": stop, "loop_failing": refuse_all, "nothing_read": hear_reports, "reading_late": keep_searching,
     "search_slow": leave_a_gap, "actions_delayed": refuse_moves, "records_unreadable": garble,
     "field_missing": rename_field, "event_held": hold_event, "brake": brake, "rule_lowered": lower_rule,
-    "integration_lost": revoke, "api_silent": hang, "records_stuck": stall,
+    "end_overdue": set_back, "integration_lost": revoke, "api_silent": hang, "records_stuck": stall,
 })  # fmt: skip
 EXAMPLES = """@rule(mode=ENFORCE, limit=per_hour(9))
     @example(sample.message(final_disposition="MALICIOUS"), gives=Move("DeletedItems"))

@@ -20,6 +20,7 @@ from worker.language.actions import (
     Unblock,
 )
 from worker.ledger.entries import Answered, Entry, Outcome, Question, State
+from worker.ledger.ledger import Ledger
 from worker.ledger.records import NewRecord
 from worker.ledger.values import Page
 
@@ -140,6 +141,19 @@ async def block(desk: Desk, action: Adding = BLOCK) -> Entry:
     await desk.ledger.answer(ME, [Answered(id=entry.id, state="sent", remote="17")], desk.now)
     await desk.settle(entry)
     return entry
+
+
+@each("wrong", (-7200.0, 0.0, 7200.0))
+async def test_what_is_made_for_a_time_ends_by_the_later_of_two_clocks(wrong: float) -> None:
+    desk = Desk()
+    desk.ledger = Ledger(desk.runner, "first", latest=lambda: desk.now + wrong)
+    await desk.carry_out(await desk.wish(BLOCK))
+    (end,) = await desk.ledger.entries(ME, states=["ready"])
+    assert (end.known_at, end.ready_at, end.next_at) == (T0 + 3600, T0 + 3600 + max(wrong, 0), end.ready_at)
+    desk.now += 60
+    await desk.wish(BLOCK, "m2")
+    assert (await desk.now_of(end)).known_at == T0 + 3660
+    assert (await desk.now_of(end)).ready_at == T0 + 3660 + max(wrong, 0)
 
 
 @pytest.mark.parametrize("action", FOR_AN_HOUR)

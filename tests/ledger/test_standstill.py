@@ -1,8 +1,12 @@
 """What stands still in the ledger, and what keeps it back."""
 
+from datetime import timedelta
+
 from tests.cells import each
 from tests.desk import RULE, Desk
-from worker.language.actions import Move
+from tests.ledger.desk import ME, T0
+from tests.ledger.desk import Desk as LedgerDesk
+from worker.language.actions import BlockSender, Move
 from worker.sandbox import ACCOUNT
 
 JUNK = Move(destination="JunkEmail")
@@ -46,6 +50,15 @@ async def test_what_waits_because_its_rule_was_lowered_is_kept_back_until_that_i
     found = await desk.ledger.find_standstill(ACCOUNT, desk.clock.now(), [RULE.name])
     assert found.kept_back == (("lowered", RULE.name, 2),)
     assert (await desk.ledger.find_standstill(ACCOUNT, desk.clock.now())).kept_back == ()
+
+
+@each(("late", "behind", "told"), [(3601.0, 3602.0, 1), (3601.0, 0.0, 0), (3599.0, 3602.0, 0)])
+async def test_an_end_is_overdue_when_a_clock_keeps_it_back_for_an_hour(late: float, behind: float, told: int) -> None:
+    desk = LedgerDesk()
+    await desk.carry_out(await desk.wish(BlockSender("evil@example.net", for_=timedelta(hours=1))))
+    due = T0 + 3600
+    found = await desk.ledger.find_standstill(ME, due + late, past=due + late - behind)
+    assert (found.overdue, found.overdue_since) == (told, due * told)
 
 
 async def test_nothing_stands_still_in_an_empty_ledger() -> None:

@@ -26,9 +26,17 @@ class Clock(Protocol):
         """Return the time that is past by the wall clock, too: what ends by time ends by this."""
         ...
 
+    def latest(self) -> float:
+        """Return the later of the API's time and the wall clock: from it the time of what is made for a time runs."""
+        ...
+
     @property
     def is_known(self) -> bool:
         """Whether an answer has told the time, and it is believed."""
+        ...
+
+    def remember(self, newest: float) -> None:
+        """Note up to when anything has been read: it is later than that."""
         ...
 
     @property
@@ -38,7 +46,10 @@ class Clock(Protocol):
 
     @property
     def doubted(self) -> float:
-        """Seconds by which the last answer was ahead of the time that goes on, because it is not believed; else 0."""
+        """Seconds by which the last answer was ahead of the time that goes on, because it is not believed; else 0.
+
+        While no time is known, the wall clock's goes on.
+        """
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -74,6 +85,7 @@ class ApiClock:
         self.monotonic, self._wall, self._sleep, self._apart = monotonic, wall, sleep, apart
         self._ahead = self._wall_ahead = self._read_wall()
         self._rival: Rival | None = None
+        self._newest = 0.0
         self.is_known = False
         """Whether an answer has told the time, and it is believed."""
 
@@ -85,6 +97,14 @@ class ApiClock:
         """Return the time that is past by the wall clock, too: what ends by time ends by this."""
         return self.monotonic() + min(self._ahead, self._read_wall())
 
+    def latest(self) -> float:
+        """Return the later of the API's time and the wall clock: from it the time of what is made for a time runs."""
+        return self.monotonic() + max(self._ahead, self._read_wall())
+
+    def remember(self, newest: float) -> None:
+        """Note up to when anything has been read: a first Date before that is not believed against the wall clock."""
+        self._newest = newest
+
     @property
     def off(self) -> float:
         """Seconds by which the wall clock is ahead of the API's time; 0 before that is known."""
@@ -93,7 +113,9 @@ class ApiClock:
     @property
     def doubted(self) -> float:
         """Seconds by which the last answer was ahead of the time that goes on, because it is not believed; else 0."""
-        return self._rival.ahead - self._ahead if self._rival and self.is_known else 0.0
+        if self._rival is None:
+            return 0.0
+        return self._rival.ahead - (self._ahead if self.is_known else self._read_wall())
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds of monotonic time."""
@@ -122,7 +144,8 @@ class ApiClock:
         guess = self._ahead if agrees else wall
         self._ahead = min(max(guess, least), most) if agrees or least <= wall <= most else least
         self._note_rival(least, received)
-        self.is_known = near or self._has_held(self._apart, answers=2)
+        is_later = least + received + JUMP >= self._newest
+        self.is_known = near or (is_later and self._has_held(self._apart, answers=2))
         self._rival = None if self.is_known else self._rival
 
     def _follow(self, said: float, received: float) -> None:

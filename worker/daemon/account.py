@@ -52,7 +52,8 @@ TIME_AGAIN = 16.0
 """Seconds until the API is asked again for its time: by then it answers on a new connection."""
 UNKNOWN_TIME = (
     "nobody knows what time it is: the answers of the API and the clock of this machine are more than 10 min apart, "
-    "and the answers do not agree with each other; set the clock of this machine, and see what proxy answers"
+    "and the answers do not agree with each other, or name a time before the end of what has been read; set the clock "
+    "of this machine, and see what proxy answers"
 )
 
 

@@ -255,7 +255,8 @@ class App:
         if self.unsigned:
             yield f"audit records are not signed, and the worker goes on: {self.unsigned}"
         yield from self._warn_of_outlets()
-        yield from warn_of_clock(self.services.clock.off, self.services.clock.doubted)
+        clock = self.services.clock
+        yield from warn_of_clock(clock.off, clock.doubted, is_known=clock.is_known)
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)

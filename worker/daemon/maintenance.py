@@ -72,7 +72,8 @@ async def read_standstill(app: App) -> float:
     """Read what waits in the ledger without anybody working on it."""
     services = app.services
     for worker in app.workers:
-        found = await services.ledger.find_standstill(worker.account, services.clock.now(), services.host.lowered)
+        now, past = services.clock.now(), services.clock.past()
+        found = await services.ledger.find_standstill(worker.account, now, services.host.lowered, past=past)
         app.standstill[worker.account] = found
         await _forgive_settled(app, worker)
     _measure_standstill(app)

@@ -33,6 +33,7 @@ async def open_app(
     accounts, channels = settings.accounts(), _open_channels(settings, outlets)
     # Before any rule runs: no file of a key is opened again.
     signer = open_signer(settings.audit_key.get_secret_value() if settings.audit_key else "", settings.audit_signer)
+    clock = clock or ApiClock()
     timing = Timing(settle=settings.settle, timeout=settings.request_timeout, gather_notices=gather_notices)
     async with AsyncExitStack() as stack:
         owner = secrets.token_hex(8)
@@ -50,9 +51,10 @@ async def open_app(
             owner=owner,
             exclusive=True,
             on_migration=lambda copy: outlets.log.warning("ledger migrated", copy=str(copy), back=WAY_BACK),
+            latest=clock.latest,
         )
         ledger = await stack.enter_async_context(opening)
-        clock = clock or ApiClock()
+        clock.remember(await ledger.find_newest_end())
         deliveries = Deliveries(channels, clock, outlets.log)
         opener = stack.enter_context(LetterOpener(on_start=lambda standing: _log_walls(outlets.log, standing)))
         services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries, opener, signer)

@@ -20,6 +20,7 @@ Kind = Literal[
     "event_held",
     "brake",
     "rule_lowered",
+    "end_overdue",
     "integration_lost",
     "api_silent",
     "records_stuck",
@@ -103,8 +104,13 @@ def _describe_stuck(stuck: float, problem: str) -> str:
     return f"audit records have not left for {stuck:.0f} s ({problem}): {kept}"
 
 
-def warn_of_clock(off: float, doubted: float) -> Iterator[str]:
+def warn_of_clock(off: float, doubted: float, *, is_known: bool = True) -> Iterator[str]:
     """Yield that the clocks disagree: the one of this machine with the API, or the API with itself."""
+    if doubted and not is_known:
+        way = "ahead of" if doubted > 0 else "behind"
+        then = "nothing is read or done until its answers have said so for half a minute; set the one that is wrong"
+        yield f"the API's first answer names a time {abs(doubted):.0f} s {way} the clock of this machine: {then}"
+        return
     if abs(off) > CLOCKS_APART:
         way = "ahead of" if off > 0 else "behind"
         then = "set it; until then blocks, allowances and decisions end only when both are past their end"
@@ -133,6 +139,8 @@ def find_standstill(account: str, still: Standstill, now: float) -> Iterator[Rea
         yield Reason("event_held", account, _describe_held(still, now))
     for kept in still.kept_back:
         yield Reason("rule_lowered" if kept.by == "lowered" else "brake", f"{account} {kept.of}", _describe(kept))
+    if still.overdue:
+        yield Reason("end_overdue", account, _describe_overdue(still, now))
 
 
 def warn_of_held(account: str, still: Standstill, now: float) -> Iterator[str]:
@@ -159,6 +167,14 @@ def _describe_held(still: Standstill, now: float) -> str:
     age = now - still.since
     oldest = f"{age / 60:.0f} min" if age >= OLDEST_HELD else f"{age:.0f} s"
     return f"{events} to be judged, the oldest for {oldest}: {still.why}"
+
+
+def _describe_overdue(still: Standstill, now: float) -> str:
+    """Say for how long list entries have stood too long, because a clock is or was wrong."""
+    late = f"{count(still.overdue, 'list entry', 'list entries')} should have ended"
+    then = "set that clock; if it is right now, remove in Cloudflare's dashboard what should not stand any more"
+    since = f"the oldest {(now - still.overdue_since) / 3600:.0f} h ago"
+    return f"{late}, {since}, but not by the clock of this machine as it is, or was when they were made: {then}"
 
 
 def _describe(kept: KeptBack) -> str:

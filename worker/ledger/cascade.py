@@ -31,9 +31,11 @@ class Fate(NamedTuple):
 
 
 @contextmanager
-def open_unit_of_work(conn: Connection, account: str, now: float, mint: Mint) -> Iterator[UnitOfWork]:
+def open_unit_of_work(
+    conn: Connection, account: str, now: float, mint: Mint, latest: float = 0.0
+) -> Iterator[UnitOfWork]:
     """Open a unit of work for one transaction, and see to everything that follows from what was written with it."""
-    work = UnitOfWork(conn, account, now, mint)
+    work = UnitOfWork(conn, account, now, mint, latest)
     yield work
     see_through(work)
     work.close()
@@ -112,9 +114,10 @@ def _meet_end(work: UnitOfWork, end: Entry, wish: Entry) -> Fate:
     if wish.action.for_ is None:
         work.move(end, "moot", "retired", said=f"listed without end, see {wish.id}")
         return Fate("moot", why="is listed already, and has no end now")
-    until = max(end.ready_at, work.now + wish.action.for_.total_seconds())
+    lasts = wish.action.for_.total_seconds()
+    until = max(end.ready_at, work.latest + lasts)
     if until > end.ready_at:
-        work.touch(replace(end, ready_at=until, next_at=until))
+        work.touch(replace(end, known_at=max(end.known_at, work.now + lasts), ready_at=until, next_at=until))
         work.chain.add(
             "extended", entry=end.id, target=end.target, until=instant(until), by=wish.id, rules=about(wish)["rules"]
         )
@@ -127,7 +130,8 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
         action = made.action
         if made.state != "done" or not isinstance(action, Adding) or action.for_ is None:
             continue
-        until = work.now + action.for_.total_seconds()
+        lasts = action.for_.total_seconds()
+        until = work.latest + lasts
         end = Entry(
             id=work.mint(work.now),
             account=work.account,
@@ -144,7 +148,7 @@ def _give_their_end(work: UnitOfWork, final: Iterable[Entry]) -> None:
             item_kind="end",
             item_of=made.id,
             created_at=work.now,
-            known_at=until,
+            known_at=work.now + lasts,
             ready_at=until,
             next_at=until,
             remote=made.remote,

@@ -146,7 +146,9 @@ class WantedEffect(Struct, frozen=True, kw_only=True):
     subject: str = ""
     scanned_at: float = 0.0
     known_at: float = 0.0
+    """From when its age counts; of the end of a list entry, when that is due by the API's time alone."""
     ready_at: float = 0.0
+    """Before this it is not claimed; of the end of a list entry, by the later of the API's time and the wall clock."""
     authenticated: str = ""
     """What the mail that asks for it proved to come from: a domain, an address at a mail provider, or an IP."""
 

@@ -21,7 +21,6 @@ from worker.ledger import (
     settling,
     sights,
     spending,
-    standstill,
     unreadable,
     views,
     waiting,
@@ -38,7 +37,6 @@ from worker.ledger.heads import KeptHead
 from worker.ledger.presence import Memories
 from worker.ledger.reader import LedgerReader
 from worker.ledger.records import NewRecord
-from worker.ledger.standstill import Standstill
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.unreadable import UnreadableRecord
 from worker.ledger.values import Entered, Held, NewSights, Page, Reading, Spent
@@ -50,10 +48,13 @@ P = ParamSpec("P")
 class Ledger(LedgerReader):
     """Everything that was seen, decided and done. All times are API time; StoreError when the database cannot."""
 
-    def __init__(self, runner: Runner, owner: str) -> None:
-        """Keep the runner; ``owner`` is a random token of this process."""
+    def __init__(self, runner: Runner, owner: str, latest: Callable[[], float] = lambda: 0.0) -> None:
+        """Keep the runner; ``owner`` is a random token of this process, ``latest`` the later of two clocks.
+
+        What is made for a time ends so long after the time of its transaction, or after ``latest`` if that is later.
+        """
         super().__init__(runner)
-        self.owner = owner
+        self.owner, self._latest = owner, latest
         self._mint = Mint(owner)
 
     async def news(self, account: str, readings: Sequence[Reading], now: float, settle: float) -> NewSights:
@@ -115,10 +116,6 @@ class Ledger(LedgerReader):
     ) -> tuple[Entry, ...]:
         """Return entries of some states in key order: those that are due, or all."""
         return await self._read(claiming.open_entries, account, states, now if due else None)
-
-    async def find_standstill(self, account: str, now: float, lowered: Collection[str] = ()) -> Standstill:
-        """Return what is held, and what a brake or a lowered rule keeps back."""
-        return await self._read(standstill.find_standstill, account, now, lowered)
 
     async def next_claim(self, account: str) -> float | None:
         """Return when the first entry that is ready may be claimed, None when none is."""
@@ -302,7 +299,7 @@ class Ledger(LedgerReader):
         **named: P.kwargs,
     ) -> T:
         def transaction(conn: Connection) -> T:
-            with open_unit_of_work(conn, account, now, self._mint) as work:
+            with open_unit_of_work(conn, account, now, self._mint, self._latest()) as work:
                 return fn(work, *args, **named)
 
         return await self._runner.run(transaction)
@@ -351,12 +348,17 @@ async def _open_read_only(place: Path, owner: str) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def open_ledger(
-    url: str, *, owner: str, exclusive: bool, on_migration: Callable[[Path], None] = lambda _: None
+    url: str,
+    *,
+    owner: str,
+    exclusive: bool,
+    on_migration: Callable[[Path], None] = lambda _: None,
+    latest: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[Ledger]:
     """Open the ledger at ``sqlite:///path`` or ``sqlite:///:memory:``; raise StoreError with what to do.
 
     The daemon is exclusive: a second one is refused, and only the daemon migrates a ledger of an older version, after
-    copying it beside itself; ``on_migration`` hears of the copy.
+    copying it beside itself; ``on_migration`` hears of the copy. ``latest`` is as for ``Ledger``.
     """
     place = place_of(url)
     if place:
@@ -370,7 +372,7 @@ async def open_ledger(
                     await runner.run(bring_up)
             elif stored != NEWEST:
                 await _migrate(runner, place, stored, exclusive=exclusive, on_migration=on_migration)
-            yield Ledger(runner, owner)
+            yield Ledger(runner, owner, latest)
         finally:
             await runner.close()
 

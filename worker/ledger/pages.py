@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, Text, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, Text, bindparam, delete, func, insert, select, update
 
 from worker.ledger.cascade import see_through
 from worker.ledger.db.dialects import chunks, upsert
@@ -60,6 +60,11 @@ def coverage(conn: Connection, account: str, source: str) -> Coverage:
         since=float(since or 0.0),
         unread=list_unread(conn, account, source),
     )
+
+
+def find_newest_end(conn: Connection) -> float:
+    """Return up to when anything has been read, of any account: it is later than that; 0 when nothing has."""
+    return float(conn.scalar(select(func.max(intervals.c.end))) or 0.0)
 
 
 def mend_future(work: UnitOfWork, source: str) -> bool:

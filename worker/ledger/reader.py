@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import decided, heads, lives, pages, queue, unreadable, views
+from worker.ledger import decided, heads, lives, pages, queue, standstill, unreadable, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.decided import Decided
@@ -18,6 +18,7 @@ from worker.ledger.heads import KeptHead, Newest
 from worker.ledger.lives import Life, MailSearch, SeenMail
 from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
+from worker.ledger.standstill import Standstill
 from worker.ledger.unreadable import OpenRecord
 from worker.ledger.values import Broken, Coverage, Held, Mishap
 from worker.ledger.views import RecordQuery
@@ -36,6 +37,16 @@ class LedgerReader:
     async def coverage(self, account: str, source: str) -> Coverage:
         """Return what is read of a source, and what is being read."""
         return await self._read(pages.coverage, account, source)
+
+    async def find_newest_end(self) -> float:
+        """Return up to when anything has been read, of any account; 0 when nothing has."""
+        return await self._read(pages.find_newest_end)
+
+    async def find_standstill(
+        self, account: str, now: float, lowered: Collection[str] = (), *, past: float | None = None
+    ) -> Standstill:
+        """Return what is held, and what a brake, a lowered rule or a clock keeps back; ``past`` is as for ``due``."""
+        return await self._read(standstill.find_standstill, account, now, lowered, now if past is None else past)
 
     async def entries(
         self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000

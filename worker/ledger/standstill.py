@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from worker.ledger.claiming import NOTHING_BRAKED, Braked, find_braked
 from worker.ledger.db.tables import entries, held
@@ -14,6 +14,17 @@ from worker.ledger.waiting import UNDECIDED
 
 Keeper = Literal["everything", "lane", "rule", "lowered"]
 """What keeps entries back: a brake on everything, on a lane or on a rule, or that the host has lowered the rule."""
+
+
+LATE = 3600.0
+"""Seconds by which the end of a list entry may be overdue because clocks disagree before anybody is told."""
+OVERDUE = select(func.count(), func.min(entries.c.known_at)).where(
+    entries.c.account == bindparam("account"),
+    entries.c.state == "ready",
+    entries.c.item_kind == "end",
+    entries.c.known_at <= bindparam("before"),
+    entries.c.ready_at > bindparam("past"),
+)
 
 
 class KeptBack(NamedTuple):
@@ -39,15 +50,19 @@ class Standstill(Struct, frozen=True, kw_only=True):
     """Records that nobody has judged."""
     half_heard: int = 0
     """Messages with a verdict that nobody knows, which rules that name dispositions did not hear."""
+    overdue: int = 0
+    """Ends of list entries that were due an hour ago by the API's time, and not by the clock of this machine."""
+    overdue_since: float = 0.0
 
 
-def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str]) -> Standstill:
+def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str], past: float) -> Standstill:
     """Return what stands still in an account."""
     mine = held.c.account == account
     count, braked = conn.scalar(select(func.count()).where(mine)) or 0, find_braked(conn, account)
     oldest = conn.execute(select(held.c.since, held.c.why).where(mine).order_by(held.c.since).limit(1)).first()
     waits = select(func.count(), func.min(entries.c.waits_since)).where(entries.c.account == account, UNDECIDED)
     waiting, waiting_since = conn.execute(waits).one()
+    overdue, overdue_since = conn.execute(OVERDUE, {"account": account, "before": now - LATE, "past": past}).one()
     return Standstill(
         held=count,
         since=oldest.since if oldest else 0.0,
@@ -58,6 +73,8 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
         waiting_since=waiting_since or 0.0,
         unreadable=count_open(conn, account),
         half_heard=count_half_heard(conn, account),
+        overdue=overdue,
+        overdue_since=overdue_since or 0.0,
     )
 
 

@@ -41,8 +41,8 @@ SELECT_ENTRIES = select(entries)
 """The beginning of every query for entries: naming forty columns anew takes longer than most of them run."""
 NAMES = tuple(entries.c.keys())
 FIXED = frozenset({*WantedEffect.__struct_fields__, "id", "account", "created_at"}) - {
-    *("state", "cause", "because", "mode", "rules", "fingerprints", "item", "item_kind", "item_of", "ready_at"),
-    "authenticated",
+    *("state", "cause", "because", "mode", "rules", "fingerprints", "item", "item_kind", "item_of"),
+    *("known_at", "ready_at", "authenticated"),
 }
 """What of an entry never changes."""
 CHANGING = tuple(name for name in Entry.__struct_fields__ if name not in FIXED)
@@ -136,11 +136,11 @@ def last_of(found: Iterable[Entry]) -> Entry | None:
 class UnitOfWork:
     """What one transaction knows and changes of an account's entries; ``flush`` writes it, in order."""
 
-    def __init__(self, conn: Connection, account: str, now: float, mint: Mint) -> None:
-        """Begin with nothing known."""
+    def __init__(self, conn: Connection, account: str, now: float, mint: Mint, latest: float = 0.0) -> None:
+        """Begin with nothing known; what is made for a time ends so long after ``latest``, and never before ``now``."""
         self.conn = conn
         self.account = account
-        self.now = now
+        self.now, self.latest = now, max(now, latest)
         self.mint = mint
         self.chain = Chain(conn, account, now)
         self.context: dict[str, Json] = {}
