@@ -91,3 +91,4 @@ async def test_verdicts_that_rules_cannot_name_are_told_once_an_hour_beside_them
         await office.take("broken record", at=f"2026-11-20T{at}:00.000Z", source="messages", gap=gap, why="unknown {0}")
     told = "acme: a record of messages has an unknown {0}; look at such mail, and update the worker"
     assert office.notices[1:] == [told, told]
+    assert [line["event"] for line in office.logged()][1:] == ["a record has an unknown verdict"] * 2

@@ -41,12 +41,20 @@ def test_single_records_page_by_page_add_up_to_three_in_a_row_until_one_is_sound
     source = Legibility(TestClock(), "messages")
     for number in range(3):
         source.note(0, broken(number), 1)
-    assert (
-        source.explain()
-        == "3 of 3 records of the last hour could not be read, the last because its subject cannot be read"
-    )
+    assert source.explain() == "3 of 3 records of the last hour could not be read, the last: its subject cannot be read"
     source.note(1, [], 0)
     assert source.explain() == ""
+
+
+def test_an_unknown_verdict_is_told_as_what_it_is() -> None:
+    source = Legibility(TestClock(), "messages")
+    unknown = [Broken(b"v%d" % number, "unknown final_disposition 'GRAYMAIL'", judged=True) for number in range(9)]
+    source.note(50, unknown, 3)
+    tells = "9 of 59 records of the last hour have a verdict that this version does not know, the last: unknown final_"
+    assert (source.explain().startswith(tells), "could not be read" in source.explain()) == (True, False)
+    source.note(0, broken(1), 1)
+    assert source.explain().startswith("1 of 60 records of the last hour could not be read, the last: its subject")
+    assert " and 9 of 60 records of the last hour have a verdict that" in source.explain()
 
 
 def test_after_an_hour_it_is_over() -> None:

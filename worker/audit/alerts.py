@@ -125,7 +125,11 @@ class Alerts:
         if self._unread.get(spot) == hour:
             return
         self._unread[spot] = hour
-        self._log.warning("a record cannot be read", account=record.account, source=record.source, why=record.why)
+        account, source, why = record.account, record.source, record.why
+        if record.gap:
+            self._log.warning("a record cannot be read", account=account, source=source, why=why)
+        else:
+            self._log.warning("a record has an unknown verdict", account=account, source=source, why=why)
         self._notify(f"{record.account}: {(LOST if record.gap else HALF_HEARD).format(record=record)}")
 
 

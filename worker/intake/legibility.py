@@ -1,4 +1,7 @@
-"""Legibility: how much of what a source brought in the last hour could not be read; each record counts once."""
+"""Legibility: how much of what a source brought in the last hour could not be read; each record counts once.
+
+So does mail whose verdict nobody knows, since rules that name verdicts cannot hear it.
+"""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
@@ -11,6 +14,8 @@ HOUR = 3600.0
 MANY, SHARE, IN_A_ROW = 10, 0.01, 3
 """Not ready: at least so many records and more than this share of an hour, or so many last ones in a row."""
 REMEMBERED = 10_000
+SAYS = {False: "could not be read", True: "{have} a verdict that this version does not know"}
+"""What is said of records, by whether rules get them all the same."""
 
 
 class _Page(NamedTuple):
@@ -21,6 +26,8 @@ class _Page(NamedTuple):
 class _Lost(NamedTuple):
     at: float
     why: str
+    is_judged: bool
+    """It could be read, and only its verdict is unknown."""
     times: int
     """How often it came at most on one page: records that say nothing may be equal, and are as many."""
 
@@ -40,7 +47,7 @@ class Legibility:
         times = Counter(one.digest(self._source) for one in broken)
         for one in broken:
             digest = one.digest(self._source)
-            lost = self._broken.setdefault(digest, _Lost(now, one.why, times[digest]))
+            lost = self._broken.setdefault(digest, _Lost(now, one.why, one.judged, times[digest]))
             self._broken[digest] = lost._replace(times=max(lost.times, times[digest]))
         new = self._count() - known
         if sound:
@@ -59,14 +66,21 @@ class Legibility:
             self._run = max(0, self._run - lost.times)
 
     def explain(self) -> str:
-        """Say how much could not be read, when that is too much; else return an empty text."""
+        """Say how much could not be read, or has an unknown verdict, when that is too much; else nothing."""
         self._forget(self._clock.monotonic())
         broken, sound = self._count(), sum(page.sound for page in self._sound)
         many = broken >= MANY and broken > SHARE * (broken + sound)
         if not many and self._run < IN_A_ROW:
             return ""
-        last = next(reversed(self._broken.values())).why if self._broken else "unknown"
-        return f"{broken} of {broken + sound} records of the last hour could not be read, the last because {last}"
+        told = filter(None, (self._tell(broken + sound, is_judged=is_judged) for is_judged in SAYS))
+        return " and ".join(told)
+
+    def _tell(self, total: int, *, is_judged: bool) -> str:
+        """Say how many records are lost in one way, and why the last is; empty when none is."""
+        lost = [one for one in self._broken.values() if one.is_judged == is_judged]
+        number = sum(one.times for one in lost)
+        says = SAYS[is_judged].format(have="has" if number == 1 else "have")
+        return f"{number} of {total} records of the last hour {says}, the last: {lost[-1].why}" if lost else ""
 
     @property
     def unreadable(self) -> int:
