@@ -232,3 +232,15 @@ def test_mail_with_an_unknown_verdict_is_listed_until_a_person_closes_it(read: S
     assert {"3 messages with an unknown verdict", "update the worker"} <= {one for one in WORDS if one in out}
     assert "no unreadable record" in read.type("gaps", "retry")[2]
     assert read.type("gaps", "close", gaps[0]["record"], "--because", "spam", "--as", "ada")[0] == 0
+
+
+def test_time_of_which_not_all_events_could_be_held_is_a_gap_with_a_reason_of_its_own(shell: Shell) -> None:
+    more = Slice(
+        source="messages", kind="unheard", start=10.0, end=20.0, why="10,000 are held", opened=1.0, next_at=99.0
+    )
+    read = Slice(source="messages", kind="head", start=1.0, end=50.0)
+    pages = [Page(account="a1", now=1.0, source="messages", slice=more)]
+    pages += [Page(account="a1", now=50.0, source="messages", slice=read, closes=True, since=1.0)]
+    asyncio.run(fill(*pages))
+    told = [(gap["reason"], gap["why"], gap["length"]) for gap in shell.json("gaps", code=1)]
+    assert ("too many held", "10,000 are held", "10s") in told

@@ -158,6 +158,13 @@ async def set_back(bench: Bench, app: App) -> None:
         await ledger.settle(ACCOUNT, [Outcome(id=entry.id, state="done", remote="17")], made)
 
 
+async def crowd(_: Bench, app: App) -> None:
+    """Let there have been too many held events to hold them all."""
+    now = app.services.clock.now()
+    more = Slice(source="messages", kind="unheard", start=now - 60, end=now, opened=now, next_at=now + 300)
+    await app.services.ledger.enter(Page(account=ACCOUNT, now=now, source="messages", slice=more))
+
+
 async def revoke(bench: Bench, app: App) -> None:
     """Take the consent to the mailboxes back, and let the list of domains be read."""
     domains, now = bench.world.lists["domains"], time.time()
@@ -177,7 +184,8 @@ BREAKS: Mapping[str, Break] = MappingProxyType({
     "stopping": stop, "loop_failing": refuse_all, "nothing_read": hear_reports, "reading_late": keep_searching,
     "search_slow": leave_a_gap, "actions_delayed": refuse_moves, "records_unreadable": garble,
     "field_missing": rename_field, "event_held": hold_event, "brake": brake, "rule_lowered": lower_rule,
-    "end_overdue": set_back, "integration_lost": revoke, "api_silent": hang, "records_stuck": stall,
+    "end_overdue": set_back, "events_crowded": crowd, "integration_lost": revoke, "api_silent": hang,
+    "records_stuck": stall,
 })  # fmt: skip
 EXAMPLES = """@rule(mode=ENFORCE, limit=per_hour(9))
     @example(sample.message(final_disposition="MALICIOUS"), gives=Move("DeletedItems"))

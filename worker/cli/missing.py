@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.ledger.values import Coverage
     from worker.settings import Settings
 
-UNREAD, UNREADABLE, UNKNOWN = "unread", "unreadable", "unknown verdict"
+UNREAD, UNREADABLE, UNKNOWN, CROWDED = "unread", "unreadable", "unknown verdict", "too many held"
 """Why something is missing: it was not read yet, could not be read, or not all rules could hear of it."""
 GROUP = re.compile(r"([0-9a-f]+)\+([1-9][0-9]{0,8})")
 """The id of a group: that of its newest record, and how many others it has."""
@@ -111,6 +111,9 @@ def _find_unread(coverage: "Coverage", late: float, source: "type[Source]") -> I
     for start, stop in find_gaps(coverage.closed, coverage.since, end):
         why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
         yield _describe_gap(start, stop, why[0] if why else "newer gaps are read first")
+    for slice_ in (one for one in coverage.open if one.kind == "unheard"):
+        again = {"reason": CROWDED, "next_try": output.to_datetime(slice_.next_at)}
+        yield _describe_gap(slice_.start, slice_.end, slice_.why) | again
     if end and time.time() - end > late:
         yield _describe_gap(end, time.time(), f"nothing was read since: is the worker running, and {needed}?")
     if source is Messages and not end:

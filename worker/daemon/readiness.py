@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
+from worker.ledger.crowding import MOST_HELD
 from worker.ledger.standstill import Keeper, KeptBack, Standstill
 from worker.web import Readiness
 from worker.wording import count
@@ -18,6 +19,7 @@ Kind = Literal[
     "records_unreadable",
     "field_missing",
     "event_held",
+    "events_crowded",
     "brake",
     "rule_lowered",
     "end_overdue",
@@ -137,6 +139,10 @@ def find_standstill(account: str, still: Standstill, now: float) -> Iterator[Rea
     """Yield what waits in the ledger without anybody working on it."""
     if still.held and now - still.since > OLDEST_HELD:
         yield Reason("event_held", account, _describe_held(still, now))
+    if still.crowded_since:
+        minutes = (now - still.crowded_since) / 60
+        told = f"{MOST_HELD:,} events were held when more came, {minutes:.0f} min ago"
+        yield Reason("events_crowded", account, f"{told}: worker held shows why, and worker gaps what is read again")
     for kept in still.kept_back:
         yield Reason("rule_lowered" if kept.by == "lowered" else "brake", f"{account} {kept.of}", _describe(kept))
     if still.overdue:

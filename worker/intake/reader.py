@@ -5,9 +5,8 @@ The head is a loop of its own: what lies behind it (overlap, gaps, sweep) and he
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -20,7 +19,7 @@ from worker.intake.paging import ENDLESS, Stuck, walk_pages
 from worker.intake.requests import follow_requests
 from worker.intake.slices import Pace, SlicePlan
 from worker.intake.sources import Fetched, Source
-from worker.judging.judge import Judge, Judged
+from worker.judging.judge import Judge, Judged, add_up
 from worker.judging.services import AccountServices, Timing
 from worker.judging.watches import FieldWatch
 from worker.language.models import DISPOSITIONS
@@ -52,6 +51,8 @@ class Intake:
         self._plan = SlicePlan(services, source, pace)
         self._pause = pace.soonest
         self._turn = asyncio.Lock()
+        self._is_crowded = False
+        """Whether not all events could be held when there were some to be held last."""
 
     @property
     def reached(self) -> float:
@@ -100,10 +101,12 @@ class Intake:
             async with aclosing(walk_pages(self.source, slice_)) as pages:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
-                    page = await self._enter_page(place(fetched, after), partial(self._plan.advance, after=after))
+                    page = await self._enter_page(place(fetched, after), after)
                     self.fields.note(page.news.sights, page.now)
                     new += len(page.news.sights)
                     slice_ = after
+                    if self._is_crowded and after.kind == "unheard":
+                        break
         except CutShort as error:
             if not self.source.divisible:
                 await self._plan.put_off(slice_, str(error))
@@ -125,9 +128,9 @@ class Intake:
 
     async def enter_again(self, fetched: Fetched) -> Page:
         """Judge and enter what was read beside all slices."""
-        return await self._enter_page(fetched, lambda page: page)
+        return await self._enter_page(fetched, None)
 
-    async def _enter_page(self, fetched: Fetched, advance: Callable[[Page], Page]) -> Page:
+    async def _enter_page(self, fetched: Fetched, after: Slice | None) -> Page:
         """Judge a page and enter it together with how far its slice is read."""
         for one in fetched.readings:
             if one.look is not None:
@@ -135,11 +138,13 @@ class Intake:
         async with self._turn:
             now = self._clock.now()
             news = await self._ledger.news(self.account, fetched.readings, now, self._settle)
-            judged = await self._judge.judge_new(news.sights)
+            judged = await self._judge_page(news, fetched, after)
             news = name_heard(_leave_out(news, judged), judged.rule_table)
             outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
-            page = advance(self._make_page(fetched, news, judged, outcomes))
+            page = self._make_page(fetched, news, judged, outcomes)
+            page = self._plan.advance(page, after) if after else page
             entered = await self._ledger.enter(page)
+            self._is_crowded = entered.left > 0 if page.held else self._is_crowded
         for digest in entered.read_again:
             self.legibility.forgive(digest)
         self._plan.note_page(page)
@@ -150,6 +155,14 @@ class Intake:
         lost = [*await self._list_lost(page), *unheard]
         self.legibility.note(len(news.sights) - len(unheard), lost, fetched.trailing)
         return page
+
+    async def _judge_page(self, news: NewSights, fetched: Fetched, after: Slice | None) -> Judged:
+        """Judge what is new, and in a stretch that is read again for it also what could not be held before."""
+        judged = await self._judge.judge_new(news.sights, is_crowded=self._is_crowded)
+        if after is None or after.kind != "unheard":
+            return judged
+        left = await self._ledger.find_unheard(self.account, fetched.readings, self._clock.now())
+        return add_up([judged, await self._judge.judge_unheard(left)], judged.rule_table)
 
     def _make_page(self, fetched: Fetched, news: NewSights, judged: Judged, outcomes: tuple[Outcome, ...]) -> Page:
         broken = (*fetched.broken, *judged.broken)

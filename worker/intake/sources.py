@@ -24,6 +24,7 @@ URGENCIES: dict[SliceKind, Urgency] = {
     "head": Urgency.HEAD,
     "overlap": Urgency.HEAD,
     "gap": Urgency.GAPS,
+    "unheard": Urgency.GAPS,
     "sweep": Urgency.SWEEP,
 }
 

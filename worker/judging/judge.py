@@ -1,6 +1,7 @@
 """The judge: hears the rules about sights, decides, and drafts entries; who cannot answer yet is heard again."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ from worker.language.actions import BlockSender, Keep
 from worker.language.models import URGENT, Report, Submission
 from worker.language.reading import read
 from worker.language.rules import APPROVE, OBSERVE, Mode
+from worker.ledger.crowding import UNHEARD
 from worker.ledger.doubts import BlockDoubt, find_doubt
 from worker.ledger.entries import Draft, State, Why
 from worker.ledger.values import Broken, Held, Judgement, Mishap, Pending, Reading, RuleAnswer, RuleTable, Sight
@@ -60,13 +62,24 @@ class Judge:
         self._hearing, self._facts, self._clock = Hearing(rules, facts), facts, clock
         self._ceiling, self._stale = ceiling, stale
 
-    async def judge_new(self, sights: Sequence[Sight]) -> Judged:
-        """Judge the sights of a page; rules that need an API call are heard later, so that the page need not wait."""
+    async def judge_new(self, sights: Sequence[Sight], *, is_crowded: bool = False) -> Judged:
+        """Judge the sights of a page; rules that need an API call are heard later, so that the page need not wait.
+
+        While too many events are held for more, nothing that is wanted of malicious mail waits for such rules.
+        """
         heard, now = await self._hearing.hear(sights, everything=False), self._clock.now()
         spoken_of = (sight for sight in sights if not heard.said[sight.key].is_nothing)
-        items = [Held(sight=sight, why="", since=now, tries=0, next_at=now) for sight in spoken_of]
+        waits = partial(Held, why="", since=now, tries=0, next_at=now, patient=not is_crowded)
+        items = [waits(sight=sight) for sight in spoken_of]
         naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
-        return _add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
+        return add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
+
+    async def judge_unheard(self, items: Sequence[Held]) -> Judged:
+        """Judge sights that could not be held, for the rules that have not answered."""
+        heard = await self._hearing.hear([item.sight for item in items], everything=False)
+        asked = [_add_entered(item, heard.said[item.sight.key], self._ceiling) for item in items]
+        naming = {item.sight.key: NAMED for item in asked if _is_about_named_message(item, heard.said[item.sight.key])}
+        return add_up([self._settle(item, heard, item.sight.reading, naming) for item in asked], heard.rule_table)
 
     async def judge_held(self, held: Sequence[Held]) -> Judged:
         """Judge held events for the rules that have not answered; hold longer what cannot be had, or give it up."""
@@ -82,7 +95,7 @@ class Judge:
             self._settle(self._try_again(item), heard, subjects.get(item.sight.key, item.sight.reading), problems)
             for item in held
         ]
-        return _add_up(settled, heard.rule_table)
+        return add_up(settled, heard.rule_table)
 
     async def _find_subject(self, item: Held, said: Said) -> Reading:
         """Return the message that the actions are about: the event itself, or the message it names."""
@@ -148,7 +161,7 @@ class Judge:
     def _has_waited(self, item: Held) -> bool:
         """Tell whether what rules want of an event waits no longer for those that have not answered."""
         urgent = item.sight.reading.verdict in URGENT
-        return item.last or (urgent and self._clock.now() >= item.since + PATIENCE)
+        return item.last or (urgent and (not item.patient or self._clock.now() >= item.since + PATIENCE))
 
     def _ask_person(self, item: Held, subject: Reading, rules: tuple[str, ...]) -> Draft:
         """Put an event before a person that rules could not judge in a day."""
@@ -161,7 +174,7 @@ class Judge:
             fingerprints=("",) * len(rules),
             because="look at it yourself: not every rule could judge it",
             why_waiting=item.why,
-            item=f"{item.sight.key}#unheard",
+            item=f"{item.sight.key}{UNHEARD}",
         )
 
     def _make_drafts(self, sight: Sight, subject: Reading, decided: Sequence[DecidedAction]) -> tuple[Draft, ...]:
@@ -189,7 +202,8 @@ def _give_up_reading(reading: Reading, problem: str) -> Broken:
     return Broken(reading.raw, problem, id=thing.id, start=thing.time, end=thing.time)
 
 
-def _add_up(judged: Sequence[Judged], rule_table: RuleTable) -> Judged:
+def add_up(judged: Sequence[Judged], rule_table: RuleTable) -> Judged:
+    """Return several results as one."""
     return Judged(
         drafts=tuple(draft for one in judged for draft in one.drafts),
         mishaps=tuple(mishap for one in judged for mishap in one.mishaps),
@@ -202,7 +216,14 @@ def _add_up(judged: Sequence[Judged], rule_table: RuleTable) -> Judged:
 
 def _judge(item: Held, answers: tuple[RuleAnswer, ...]) -> tuple[Judgement, ...]:
     """Return what goes on record of a sight; when it was held before, what it waited for is over even in silence."""
-    return (Judgement(item.sight, answers),) if answers or item.tries else ()
+    return (Judgement(item.sight, answers),) if answers or item.tries or item.pending.asks else ()
+
+
+def _add_entered(item: Held, said: Said, ceiling: Mode) -> Held:
+    """Add to what waits for some rules what the others say, which was entered when the event was seen."""
+    waited = {ask.rule for ask in item.pending.asks}
+    entered = tuple(lower_mode(one, ceiling) for one in said.proposals if one.rule not in waited)
+    return replace(item, pending=replace(item.pending, entered=entered))
 
 
 def _leave_out_answered(item: Held, said: Said) -> Said:

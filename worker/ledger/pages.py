@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Select, Text, bindparam, delete, func, insert, select, update
 
 from worker.ledger.cascade import see_through
+from worker.ledger.crowding import divide, leave_open
 from worker.ledger.db.dialects import chunks, upsert
 from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
 from worker.ledger.entering import place, retire
@@ -95,7 +96,8 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     keep_mails(work.conn, page)
     _overtake(work, page)
     see_through(work)  # before anything new is entered: it must meet what has its turn again
-    late = _hold(work, page)
+    fitting, left = divide(work, page.held)
+    late = _hold(work, replace(page, held=tuple(fitting)))
     place(work, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(work, page)
     read_again = end_legible(work, page.source, page.legible, page.legible_since)
@@ -103,9 +105,9 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     _keep_broken(work, page)
     note_drift(work, page.failing)
     settle(work, page.outcomes)
-    _advance(work, page)
+    _advance(work, leave_open(work, page, left))
     keep_spent(work.conn, page.account, page.spent, page.now)
-    return Entered(dict(work.entered), read_again)
+    return Entered(dict(work.entered), read_again, len(left))
 
 
 def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
@@ -251,6 +253,8 @@ def _advance(work: UnitOfWork, page: Page) -> None:
     upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
     if page.closes and not page.instead and done.kind in READING:
         _close(work, done)
+    elif page.closes and done.kind == "unheard":
+        _tell_closed(work, done)
 
 
 def _close(work: UnitOfWork, done: Slice) -> None:
@@ -263,8 +267,12 @@ def _close(work: UnitOfWork, done: Slice) -> None:
     row = {"account": work.account, "source": done.source, "start": start, "end": end}
     work.conn.execute(insert(intervals), [row])
     if done.kind == "gap":
-        told = {"start": instant(done.start), "end": instant(done.end), "opened": instant(done.opened)}
-        work.chain.add("gap closed", source=done.source, why=done.why, **told)
+        _tell_closed(work, done)
+
+
+def _tell_closed(work: UnitOfWork, done: Slice) -> None:
+    told = {"start": instant(done.start), "end": instant(done.end), "opened": instant(done.opened)}
+    work.chain.add("gap closed", source=done.source, why=done.why, **told)
 
 
 def _since(account: str, source: str) -> str:

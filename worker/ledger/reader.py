@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from worker.ledger import decided, heads, lives, pages, queue, standstill, unreadable, views
+from worker.ledger import crowding, decided, heads, lives, pages, queue, standstill, unreadable, views
 from worker.ledger.db.dialects import sizes
 from worker.ledger.db.runner import Runner
 from worker.ledger.decided import Decided
@@ -20,7 +20,7 @@ from worker.ledger.queue import WaitingQuery, WaitingSummary
 from worker.ledger.records import Verb
 from worker.ledger.standstill import Standstill
 from worker.ledger.unreadable import OpenRecord
-from worker.ledger.values import Broken, Coverage, Held, Mishap
+from worker.ledger.values import Broken, Coverage, Held, Mishap, Reading
 from worker.ledger.views import RecordQuery
 
 T = TypeVar("T")
@@ -47,6 +47,10 @@ class LedgerReader:
     ) -> Standstill:
         """Return what is held, and what a brake, a lowered rule or a clock keeps back; ``past`` is as for ``due``."""
         return await self._read(standstill.find_standstill, account, now, lowered, now if past is None else past)
+
+    async def find_unheard(self, account: str, readings: Sequence[Reading], now: float) -> tuple[Held, ...]:
+        """Return the sights about which rules have not been heard and that are not held, as they are to be held."""
+        return await self._read(crowding.find_unheard, account, readings, now)
 
     async def entries(
         self, account: str, *, states: Sequence[str] = (), rule: str = "", since: float = 0.0, limit: int = 1000

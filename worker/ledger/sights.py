@@ -67,7 +67,7 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
                 continue
             last = past[key][-1]
             doubt = doubts.get(key)
-            if _is_same(last.state, reading.state):
+            if is_same(last.state, reading.state):
                 cleared += [reading.thing] if doubt else []
                 # What an earlier version kept is kept whole from now on, and not judged again for that.
                 echoed += [Sight(reading, last.number + 1)] if last.state != reading.state else []
@@ -152,7 +152,7 @@ def _doubts(conn: Connection, account: str, kind: str, things: Iterable[Key]) ->
     return {(row.time, row.id): Doubt._make(row) for row in conn.execute(query)}
 
 
-def _is_same(kept: str, state: str) -> bool:
+def is_same(kept: str, state: str) -> bool:
     """Tell whether a state on record is this one; of submissions, earlier versions kept the first two parts only."""
     if kept == state:
         return True
@@ -162,8 +162,8 @@ def _is_same(kept: str, state: str) -> bool:
 def _is_unseen(past: Iterable[Past], reading: Reading) -> bool:
     """Tell whether a thing was never seen so; what is kept whole too does not count by its first parts."""
     states = [row.state for row in past]
-    known = [one for one in states if not any(one != other and _is_same(one, other) for other in states)]
-    return not any(_is_same(one, reading.state) for one in known)
+    known = [one for one in states if not any(one != other and is_same(one, other) for other in states)]
+    return not any(is_same(one, reading.state) for one in known)
 
 
 def _stands(doubt: Doubt | None, reading: Reading, now: float, settle: float) -> bool:

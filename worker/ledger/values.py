@@ -13,7 +13,8 @@ from worker.language.rules import Ask, Lowered, Proposal, RuleInfo
 from worker.language.times import epoch
 from worker.ledger.entries import Draft, Look, Outcome
 
-SliceKind = Literal["head", "gap", "overlap", "sweep"]
+SliceKind = Literal["head", "gap", "overlap", "sweep", "unheard"]
+"""An ``unheard`` slice was read, but too many events were held for all of its rules to be heard."""
 Spent = tuple[tuple[float, int], ...]
 """What a budget has spent lately: (second, requests)."""
 
@@ -234,6 +235,8 @@ class Held(Struct, frozen=True, kw_only=True):
     pending: Pending = Pending()
     last: bool = False
     """Given up: to be closed with a record."""
+    patient: bool = True
+    """Whether what is wanted of malicious mail waits a while for rules that cannot answer yet."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -283,3 +286,5 @@ class Entered(Struct, frozen=True):
     states: dict[str, int]
     read_again: tuple[str, ...] = ()
     """The digests of records of which the page showed other bytes, which could be read."""
+    left: int = 0
+    """Events that could not be held, because too many are: their time is read again."""
