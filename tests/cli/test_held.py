@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 
+import pytest
 from msgspec.structs import replace
 
 from tests.cli.shell import Shell
@@ -53,7 +54,7 @@ def test_the_mail_the_rules_and_what_they_wait_for_are_told(shell: Shell) -> Non
         "in ",
     )
     assert (code, [word for word in words if word not in out]) == (0, [])
-    assert "could not fetch Trace: 500" in " ".join(out.split())
+    assert "not tried yet: could not fetch Trace: 500" in " ".join(out.split())
     (row,) = shell.json("held")
     assert (row["rules"], row["facts"], row["tries"]) == (["traces", "follows"], ["ActionLog", "Trace"], 0)
 
@@ -68,3 +69,27 @@ def test_an_event_that_nobody_could_judge_waits_for_all_rules_and_the_newest_com
 def test_where_nothing_is_held_that_is_said(shell: Shell) -> None:
     hold(shell, pending=Pending())
     assert shell.type("held")[:2] == (0, "no event is held\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "tried"),
+    [
+        (("held", "retry"), "2 events"),
+        (("held", "retry", "m2"), "1 event"),
+        (("gaps", "retry"), "0 records and 2 held events"),
+        (("gaps", "retry", "m1"), "0 records and 1 held event"),
+    ],
+)
+def test_what_waits_for_a_field_is_tried_again_when_a_person_wants_it(
+    shell: Shell, words: tuple[str, ...], tried: str
+) -> None:
+    hold(shell, "m1", "m2", pending=Pending(asks=(Ask(rule="careful", unread=("subject",)),)))
+    code, out, _ = shell.type(*words, "--as", "ada")
+    assert (code, out.startswith(f"Tries again: {tried}. ")) == (0, True)
+
+
+def test_what_waits_for_a_fact_is_no_gap_and_tried_again_as_a_held_event(shell: Shell) -> None:
+    hold(shell, "m1", pending=Pending(asks=(Ask(rule="traces", facts=("Trace",)),)))
+    assert shell.type("held", "retry", "--as", "ada")[0] == 0
+    for words in (("gaps", "retry"), ("held", "retry", "m7"), ("held", "again")):
+        assert shell.type(*words, "--as", "ada")[0] == 2

@@ -1,8 +1,20 @@
-"""Events that were held for a fact: what is judged beside the sources counts like what is read."""
+"""Events that were held for a fact or a field: what is judged beside the sources counts like what is read."""
 
+from collections import Counter
+
+import pytest
+from msgspec.structs import replace
+
+from tests.cells import each
 from tests.reading import Room, fails, says
-from worker import BlockSender, Move
+from tests.support import untouched
+from worker import BlockSender, Move, Notify
+from worker.api import Request, Response
+from worker.intake.unreadable import SHARE
+from worker.language.models import TRIGGERS
+from worker.language.reading import read
 from worker.language.rules import ENFORCE, Ask
+from worker.ledger.values import Held
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
 
@@ -56,3 +68,131 @@ async def test_a_held_event_that_cannot_be_read_for_once_stays_held_with_what_ru
     room.clock.advance(61)
     await room.held.step()
     assert (await room.targets(), await room.ledger.list_held(ACCOUNT)) == ([mail.id], ())
+
+
+def looks_at_the_subject(event: Event) -> Said:
+    """Move what has a subject that can be read, and wait for one that cannot."""
+    noun = read(TRIGGERS[event.kind], event.raw)
+    if "subject" in noun.unread:
+        return Said(key=event.key, asks=(Ask(rule="careful", actions=("Move",), mode=ENFORCE, unread=("subject",)),))
+    return says(event, Move("DeletedItems"), rule="careful")
+
+
+async def hold_mail(mails: int = 1) -> tuple[Room, list[str]]:
+    """Return a room in which so many mails are held, because their subject could not be read, and their ids."""
+    room = Room(looks_at_the_subject)
+    ids = [room.world.add_message(subject="Pay now").id for _ in range(mails)]
+    room.meddle = spoil
+    await room.read()
+    await settle(room)
+    return room, sorted(ids)
+
+
+def spoil(_: Request, answer: Response) -> Response:
+    """Let no subject be a text."""
+    return replace(answer, body=answer.body.replace(b'"subject":"Pay now"', b'"subject":[{}]'))
+
+
+async def settle(room: Room) -> None:
+    """Judge held events until none is due."""
+    while await room.held.step() == 0.0:
+        pass
+
+
+async def held(room: Room) -> tuple[Held, ...]:
+    return await room.ledger.list_held(ACCOUNT)
+
+
+def count_reads(room: Room) -> int:
+    """Return how often mail was searched for or read by its id."""
+    return sum(room.world.requests.get(name, Counter()).total() for name in ("GET investigate", "GET investigate/{id}"))
+
+
+async def test_mail_held_for_a_field_is_read_again_by_its_id_and_judged_once_the_field_is_whole() -> None:
+    room, ids = await hold_mail()
+    (item,) = await held(room)
+    assert item.why.startswith("rule careful uses subject, which cannot be read: that is read again by itself")
+    room.meddle = untouched
+    before = count_reads(room)
+    room.clock.advance(301)
+    await settle(room)
+    assert (await room.targets(), await held(room), count_reads(room) - before) == (ids, (), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mails", [1, 40])
+async def test_what_stays_unread_is_read_again_after_5_and_30_minutes_and_hourly(mails: int) -> None:
+    room, _ = await hold_mail(mails)
+    read = list[int]()
+    for _ in range(22 * 12):
+        before = count_reads(room)
+        room.clock.advance(301)
+        await settle(room)
+        read += [count_reads(room) - before]
+    assert (len(await held(room)), max(read), sum(read[:7]), 20 <= sum(read) <= 24) == (mails, 1, 2, True)
+
+
+async def want(room: Room) -> str:
+    """Want all that is held to be tried again; return what is said to that."""
+    covers = [item.sight.key for item in await held(room)]
+    await room.ledger.order(ACCOUNT, "retry held", "", "ada", "", room.clock.now(), covers=covers)
+    (order,) = await room.ledger.take_orders(ACCOUNT, room.clock.now())
+    await settle(room)
+    return order.answer
+
+
+async def test_what_a_person_wants_is_read_again_at_once() -> None:
+    room, ids = await hold_mail(3)
+    room.meddle = untouched
+    assert (await want(room), await room.targets(), await held(room)) == ("3 to be tried again", ids, ())
+    assert (await want(room)).startswith("nothing of this is held any more")
+
+
+async def test_all_that_is_read_again_takes_a_hundredth_of_the_share_at_most() -> None:
+    room, _ = await hold_mail()
+    for pause, reads in ((0.0, 1), (0.0, 0), (0.9, 0), (0.2, 1)):
+        before = count_reads(room)
+        room.clock.advance(pause * room.budget.space_out(SHARE))
+        await want(room)
+        assert count_reads(room) - before == reads
+
+
+async def test_whatever_shows_a_held_mail_whole_lets_the_rules_judge_it() -> None:
+    room, ids = await hold_mail(3)
+    room.meddle = untouched
+    await room.read(61)  # the overlap
+    await room.held.step()
+    assert await room.targets() == ids
+
+
+async def test_a_record_with_another_state_is_news_and_judged_once() -> None:
+    room, ids = await hold_mail()
+    room.meddle = untouched
+    room.world.change_verdict(ids[0], "SPAM")
+    room.clock.advance(301)
+    await settle(room)
+    assert (await room.targets(), await held(room)) == (ids, ())
+
+
+def uses_all(event: Event) -> Said:
+    """Tell of what can be read whole, and wait for anything that cannot."""
+    unread = read(TRIGGERS[event.kind], event.raw).unread
+    ask = Ask(rule="uses", actions=("Notify",), mode=ENFORCE, unread=unread)
+    return Said(key=event.key, asks=(ask,)) if unread else says(event, Notify("soc"), rule="uses")
+
+
+@each("kind", ["reports", "submissions", "allowed"])
+async def test_what_has_no_address_of_its_own_is_read_again_by_its_moment(kind: str) -> None:
+    room = Room(uses_all)
+    mail = room.world.add_message(disposition="NONE")
+    room.world.add_report(mail, title="Pay now")
+    room.world.add_submission(subject="Pay now")
+    room.world.add_entry("allow_policies", pattern="a@b.example", pattern_type="EMAIL", comments="Pay now")
+    room.meddle = lambda _, answer: replace(answer, body=answer.body.replace(b':"Pay now"', b":[{}]"))
+    await getattr(room, kind).read_head()
+    await settle(room)
+    assert len(await held(room)) == 1
+    room.meddle = untouched
+    room.clock.advance(301)
+    await settle(room)
+    assert (await room.targets(), await held(room)) == (["soc"], ())

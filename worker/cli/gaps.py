@@ -8,6 +8,7 @@ import typer
 
 from worker import wording
 from worker.cli import context, missing, output
+from worker.cli.held import want_held
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def gaps(
     has been read. Ends with 1 if a stretch of time is missing, or if nothing has ever been read.
 
     A record that cannot be read is a gap of the reason unreadable; those of one source with the same problem are one
-    line, which its id opens. The worker tries them again by itself; retry does so now. Look at the message yourself,
+    line, which its id opens. The worker tries them again by itself; retry does so now, also for events that `worker
+    held` lists because a field cannot be read. Look at the message yourself,
     then close its gap, or that of a group, with a reason: the worker never tries it again. So does a message stay here
     whose verdict this version does not know: rules that name dispositions did not hear it. --json lists every gap.
 
@@ -112,15 +114,17 @@ async def _order(settings: "Settings", order: str, id_: str, person: context.Per
         found = {account: await missing.choose_records(ledger, account, id_) for account in accounts}
         if order == "retry":
             found = {account: [one for one in records if not one.is_half_heard] for account, records in found.items()}
+        again = [await want_held(ledger, one, id_, person, unread_only=True) for one in accounts if order == "retry"]
         count = sum(map(len, found.values()))
-        if not count:
+        if not count + sum(again):
             raise SettingsError(_explain_none(id_))
         for account, records in found.items():
             if covers := [record.digest for record in records]:
                 verb, now = f"{order} gap", time.time()
                 await ledger.order(account, verb, id_, person.who, person.because, now, covers=covers)
     done = "Tries again" if order == "retry" else "Closed"
-    typer.echo(f"{done}: {wording.count(count, 'record')}. {person.describe_order()}")
+    beside = f" and {wording.count(sum(again), 'held event')}" if any(again) else ""
+    typer.echo(f"{done}: {wording.count(count, 'record')}{beside}. {person.describe_order()}")
 
 
 def _explain_none(id_: str) -> str:

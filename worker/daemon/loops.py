@@ -8,6 +8,7 @@ from worker.executor.handlers import Notifier
 from worker.executor.hooks import Hooks
 from worker.intake.held import HeldEvents
 from worker.intake.reader import Intake
+from worker.intake.rereading import Rereading
 from worker.intake.slices import Pace
 from worker.intake.sources import Source
 from worker.judging.facts import Facts
@@ -47,4 +48,6 @@ def build_loops(
         on_contradiction=intakes[0].enter_readings,
         notify=notify,
     )
-    return AccountLoops(intakes, HeldEvents(services, judge), Executor(services, timing, hooks))
+    return AccountLoops(
+        intakes, HeldEvents(services, judge, Rereading(services, intakes)), Executor(services, timing, hooks)
+    )

@@ -177,6 +177,7 @@ class Intake:
             drafts=judged.drafts,
             mishaps=judged.mishaps,
             broken=broken,
+            readings=fetched.readings,
             legible=tuple(one.thing.id for one in fetched.readings if one.thing.id not in lost),
             verdicts={one.thing.id: one.verdict for one in fetched.readings if one.verdict in DISPOSITIONS},
             legible_since=fetched.began - self._settle,

@@ -67,7 +67,9 @@ class UnreadableRecords:
             calls = await self._ask_again(_choose(await self._ledger.list_unreadable(self._account, inf, AT_ONCE)))
             if await self._ledger.count_unreadable(self._account) >= before:
                 self._rests_until = self._clock.monotonic() + calls * REST
-            return calls * self._services.budget.space_out(SHARE)
+            pause = calls * self._services.budget.space_out(SHARE)
+            self._services.rereads.note(self._clock.monotonic(), pause)
+            return pause
         return IDLE
 
     def _find_limit(self) -> float:

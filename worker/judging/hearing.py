@@ -17,6 +17,7 @@ from worker.rulehost.host import BundleInfo
 
 AT_ONCE = 8
 """Facts fetched at the same time."""
+UNREAD = "which cannot be read: that is read again by itself, or at once by `worker held retry`; update the worker"
 
 
 class Rules(Protocol):
@@ -80,7 +81,7 @@ def explain(asks: Sequence[Ask], missing: Mapping[str, str]) -> str:
         [
             *([f"needs {', '.join(sorted(needed))}"] if needed else []),
             *(f"could not fetch {name}: {missing[name]}" for name in sorted(facts) if name in missing),
-            *(f"rule {ask.rule} uses {', '.join(ask.unread)}, unread" for ask in asks if ask.unread),
+            *(f"rule {ask.rule} uses {', '.join(ask.unread)}, {UNREAD}" for ask in asks if ask.unread),
             *(f"rule {ask.rule} has to be mended: {ask.stopped}" for ask in asks if ask.stopped),
         ]
     )

@@ -29,6 +29,8 @@ from worker.rulehost.evaluation import Failure, Said
 
 AGAIN = (60.0, 300.0, 1800.0)
 """Seconds until a held event is judged again; hourly after these."""
+FIELD_AGAIN = (300.0, 1500.0)
+"""The same of one that waits for nothing but fields: its record is read again before."""
 HOURLY = 3600.0
 GIVEN_UP = 86400.0
 PATIENCE = 300.0
@@ -109,8 +111,8 @@ class Judge:
 
     def _try_again(self, held: Held) -> Held:
         """Count one more attempt, and say when the next one is due, or that this was the last."""
-        now = self._clock.now()
-        at = now + (AGAIN[held.tries] if held.tries < len(AGAIN) else HOURLY)
+        now, pauses = self._clock.now(), FIELD_AGAIN if _waits_for_fields(held.pending) else AGAIN
+        at = now + (pauses[held.tries] if held.tries < len(pauses) else HOURLY)
         urgent = held.pending.late and held.sight.reading.verdict in URGENT and now < held.since + PATIENCE
         return replace(
             held,
@@ -194,6 +196,11 @@ class Judge:
             state, why, said = _choose_state(one, self._ceiling, refusal, find_doubt(draft), stale=stale)
             drafts.append(replace(draft, state=state, why=why, why_waiting=said))
         return tuple(drafts)
+
+
+def _waits_for_fields(pending: Pending) -> bool:
+    """Tell whether an event waits for nothing but fields that could not be read."""
+    return bool(pending.fields) and not any(ask.facts or ask.stopped for ask in pending.asks)
 
 
 def _give_up_reading(reading: Reading, problem: str) -> Broken:

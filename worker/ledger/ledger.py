@@ -73,9 +73,9 @@ class Ledger(LedgerReader):
         """Return at most 50 held events that are to be tried again."""
         return await self._read(pages.due_held, account, now)
 
-    async def hasten_held(self, account: str, now: float) -> None:
-        """Let all held events be tried again now."""
-        await self._put(pages.hasten_held, account, now)
+    async def hasten_held(self, account: str, now: float, keys: Sequence[str] = ()) -> None:
+        """Let all held events be tried again now, or only some, of which a person wanted it."""
+        await self._put(pages.hasten_held, account, now, keys)
 
     async def due_kinds(self, account: str, now: float, past: float | None = None) -> frozenset[str]:
         """Return the kinds of actions of which entries are ready to be carried out; ``past`` as for ``due``."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
-from worker.ledger import unreadable
+from worker.ledger import renewing, unreadable
 from worker.ledger.cascade import go_on
 from worker.ledger.db.dialects import add, chunks
 from worker.ledger.db.tables import brakes, covered, entries, orders, reasons
@@ -190,5 +190,6 @@ OBEY: dict[str, Callable[[UnitOfWork, Order], str]] = {
     "cancel": lambda _, wanted: wanted.answer,  # of a bulk job, which no entry is about: the API has answered already
     "retry gap": unreadable.retry,
     "close gap": unreadable.close,
+    "retry held": renewing.retry,
 }
 """What carries out an order, by its verb."""

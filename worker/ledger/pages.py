@@ -13,6 +13,7 @@ from worker.ledger.db.tables import broken, entries, held, intervals, meta, mish
 from worker.ledger.entering import place, retire
 from worker.ledger.mails import keep_mails
 from worker.ledger.records import about, instant
+from worker.ledger.renewing import WANTED, renew
 from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
 from worker.ledger.spending import keep_spent
@@ -95,6 +96,7 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     complete(work.conn, page)
     keep_mails(work.conn, page)
     _overtake(work, page)
+    renew(work, page.readings)
     see_through(work)  # before anything new is entered: it must meet what has its turn again
     fitting, left = divide(work, page.held)
     late = _hold(work, replace(page, held=tuple(fitting)))
@@ -112,8 +114,14 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
 
 def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
     """Return the held events that are to be tried again, longest waiting first."""
-    query = select(held).where(held.c.account == account, held.c.next_at <= now).order_by(held.c.next_at).limit(AT_ONCE)
-    return _read_held(conn, query)
+    due = held.c.account == account, held.c.next_at > WANTED, held.c.next_at <= now
+    return _read_held(conn, select(held).where(*due).order_by(held.c.next_at).limit(AT_ONCE))
+
+
+def find_wanted(conn: Connection, account: str) -> tuple[Held, ...]:
+    """Return held events of which a person wants the records to be read again, longest held first."""
+    mine = held.c.account == account, held.c.next_at == WANTED
+    return _read_held(conn, select(held).where(*mine).order_by(held.c.since).limit(AT_ONCE))
 
 
 def list_held(conn: Connection, account: str, limit: int) -> tuple[Held, ...]:
@@ -121,9 +129,13 @@ def list_held(conn: Connection, account: str, limit: int) -> tuple[Held, ...]:
     return _read_held(conn, select(held).where(held.c.account == account).order_by(held.c.since.desc()).limit(limit))
 
 
-def hasten_held(conn: Connection, account: str, now: float) -> None:
-    """Let all held events be tried again now."""
-    conn.execute(update(held).where(held.c.account == account, held.c.next_at > now).values(next_at=now))
+def hasten_held(conn: Connection, account: str, now: float, keys: Iterable[str] = ()) -> None:
+    """Let all held events be tried again now, or only some, whatever a person wanted."""
+    mine = held.c.account == account
+    if not keys:
+        conn.execute(update(held).where(mine, held.c.next_at > now).values(next_at=now))
+    for chunk in chunks(keys):
+        conn.execute(update(held).where(mine, held.c.key.in_(chunk)).values(next_at=now))
 
 
 def _read_held(conn: Connection, query: Select[*tuple[object, ...]]) -> tuple[Held, ...]:

@@ -106,6 +106,10 @@ class LedgerReader:
         """Return the last audit record of a kind that belongs to no entry, nothing when none is kept."""
         return await self._read(views.find_last, account, verb)
 
+    async def find_wanted(self, account: str) -> tuple[Held, ...]:
+        """Return at most 50 held events of which a person wants the records to be read again."""
+        return await self._read(pages.find_wanted, account)
+
     async def list_held(self, account: str, limit: int = -1) -> tuple[Held, ...]:
         """Return the events that are held, or the newest of them, newest first."""
         return await self._read(pages.list_held, account, limit)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from worker.language.models import Submission
+from worker.language.models import FACTS, Submission
 from worker.language.rules import Ask, Lowered, Proposal, RuleInfo
 from worker.language.times import epoch
 from worker.ledger.entries import Draft, Look, Outcome
@@ -185,6 +185,11 @@ class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
     late: tuple[Proposal, ...] = ()
     """What the others said that waits, because the rules that asked may speak against it."""
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of the event that could not be read and that rules wait for; those of facts come with these."""
+        return frozenset(name for ask in self.asks for name in ask.unread if name.partition(".")[0] not in FACTS)
+
 
 AnswerResult = Literal[
     "wanted",  # entered as the rule wants it, unless that joined an entry or was moot at once
@@ -252,8 +257,10 @@ class Page(Struct, frozen=True, kw_only=True):
     drafts: tuple[Draft, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
     broken: tuple[Broken, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    """All records that could be read, new or not."""
     legible: tuple[str, ...] = ()
-    """Ids of all records that could be read, new or not."""
+    """Their ids."""
     verdicts: dict[str, str] = {}
     """By the id of a message: its verdict, if that is known."""
     legible_since: float = 0.0
