@@ -149,6 +149,19 @@ def test_catching_up_leaves_a_quarter_to_the_urgent() -> None:
     assert quickly(day) == [0, 6, 301]
 
 
+@each(("status", "retry_after", "seconds"), [(503, "300", 300), (500, "9" * 5000, 900), (503, "", 0), (200, "300", 0)])
+def test_a_fault_that_names_a_time_puts_off_that_request_alone(status: int, retry_after: str, seconds: int) -> None:
+    async def day() -> list[float]:
+        budget = Budget(clock())
+        turn = await budget.turn(HEAD)
+        budget.update(status, {"retry-after": retry_after}, turn)
+        told, wait = budget.put_off, budget.estimate_wait(HEAD)
+        await asyncio.sleep(900)
+        return [told, wait, budget.put_off]
+
+    assert quickly(day) == [seconds, 0, 0]
+
+
 @pytest.mark.parametrize("retry_after", ["300", "7"])
 def test_a_429_stops_everybody_for_as_long_as_it_says(retry_after: str) -> None:
     async def day() -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Readiness: how far each source is read, and every reason why that is not enough."""
 
+from datetime import UTC, datetime
 from math import inf
 
 import pytest
@@ -16,6 +17,7 @@ from worker.daemon.readiness import (
     judge_readiness,
     warn_of_clock,
     warn_of_held,
+    warn_of_pauses,
     warn_of_spending,
     warn_of_stuck,
     warn_of_stuck_log,
@@ -127,10 +129,13 @@ def test_a_spent_budget_is_told_when_reading_waits_for_it(wait: float, told: int
     assert [f"nothing is read for another {wait:.0f} s" in one for one in warned] == [True] * told
 
 
-def test_a_pause_that_the_api_asks_for_is_no_spent_budget() -> None:
-    (warned,) = warn_of_spending(240.0, inf, 240.0)
-    assert "the API has asked for a pause" in warned
-    assert "WORKER_BUDGET" not in warned
+@pytest.mark.parametrize("of", ["all", "some"])
+def test_a_pause_that_the_api_asks_for_is_told_with_its_end(of: str) -> None:
+    (warned,) = warn_of_pauses(NOW, 240.0 * (of == "all"), 240.0 * (of == "some"))
+    ends = f"{datetime.fromtimestamp(NOW + 240, UTC):%H:%M:%S}"
+    assert f"until {ends} UTC, for another 240 s; after that it is asked again" in warned
+    assert ("nothing is read or done" in warned) == (of == "all")
+    assert list(warn_of_pauses(NOW, 5.0, 5.0)) == []
 
 
 @pytest.mark.parametrize(("ago", "told"), [(0.0, 1), (59.0, 1), (60.0, 0), (inf, 0)])

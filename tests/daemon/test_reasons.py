@@ -35,6 +35,7 @@ from worker.ledger.presence import FieldMemory, Track, encode
 from worker.ledger.standstill import Standstill
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT, Fault, IncomingRequest, OutgoingResponse
+from worker.sandbox.wire import refuse
 from worker.telemetry.writer import TAKES_NOTHING
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]  # it starts a server
@@ -275,6 +276,20 @@ def is_logged(bench: Bench, reason: str) -> bool:
     """Tell whether the log names a reason."""
     lines = [line for line in bench.told() if line["event"] == "not ready" and line["level"] == "warning"]
     return any(reason in line["reasons"].split(", ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(429, "so nothing is read or done"), (503, "of what it could not answer")]
+)
+async def test_a_pause_that_the_api_asks_for_is_told_with_its_end(bench: Bench, status: int, told: str) -> None:
+    async with working(bench, WORKER_DRAIN="1s") as (app, url):
+        refused = refuse(status, 10000, "later")
+        assert isinstance(bench.world, Trapped)
+        bench.world.trap = lambda *_: replace(refused, headers={**refused.headers, "retry-after": "99999"})
+        await until(lambda: any(told in one for one in app.check_readiness().warnings))
+        (warned,) = (one for one in app.check_readiness().warnings if told in one)
+        assert re.search(r"until \d\d:\d\d:\d\d UTC, for another (89\d|900) s; after that it is asked again", warned)
+        assert told in await print_status(bench, url)
 
 
 async def test_a_single_message_with_an_unknown_verdict_is_a_warning(bench: Bench) -> None:

@@ -168,7 +168,7 @@ class Budget:
         self._others = Others(quota, share)
         self._queues: dict[Urgency, deque[Waiter]] = {urgency: deque() for urgency in Urgency}
         self._turns = 0
-        self._shut = self._refused = -inf
+        self._shut = self._refused = self._put_off = -inf
         self._timer: asyncio.Task[None] | None = None
         self._rings = inf
         self._begun = clock.monotonic()
@@ -273,6 +273,8 @@ class Budget:
             self._shut = max(self._shut, now + self._choose_wait(headers))
             self._others.shut(self._shut, self._turns)
         else:
+            after = read_retry_after(headers, self._clock.now()) if status >= SERVER_FAULT else None
+            self._put_off = max(self._put_off, now + (after or 0.0))
             number = self._turns if turn is None else turn
             self._others.update(status, headers, now=now, turn=number, turns=self._turns)
         self._give_turns()
@@ -319,6 +321,11 @@ class Budget:
     def asked_to_wait(self) -> float:
         """Seconds for which the API has asked with a 429 that nothing is sent; 0 when it has not."""
         return max(0.0, self._shut - self._clock.monotonic())
+
+    @property
+    def put_off(self) -> float:
+        """Seconds for which the API has asked with a fault that the request is not sent again; 0 when it has not."""
+        return max(0.0, self._put_off - self._clock.monotonic())
 
     @property
     def left(self) -> int:

@@ -26,6 +26,7 @@ from worker.daemon.readiness import (
     judge_readiness,
     warn_of_clock,
     warn_of_held,
+    warn_of_pauses,
     warn_of_records,
     warn_of_spending,
     warn_of_stuck,
@@ -263,8 +264,9 @@ class App:
         yield from (field.says for field in fields if not field.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             budget = connection.budget
-            wait = budget.estimate_wait(Urgency.HEAD)
-            yield from warn_of_spending(wait, budget.since_refusal, budget.asked_to_wait)
+            yield from warn_of_pauses(self.services.clock.now(), budget.asked_to_wait, budget.put_off)
+            wait = 0.0 if budget.asked_to_wait else budget.estimate_wait(Urgency.HEAD)
+            yield from warn_of_spending(wait, budget.since_refusal)
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
             yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 
 from worker.ledger.crowding import MOST_HELD
@@ -123,14 +124,25 @@ def warn_of_clock(off: float, doubted: float, *, is_known: bool = True) -> Itera
         yield f"the API's answers name a time {abs(doubted):.0f} s {way} the one so far: {then}"
 
 
-def warn_of_spending(wait: float, since_refusal: float, asked_to_wait: float = 0.0) -> Iterator[str]:
+def warn_of_pauses(now: float, of_all: float, of_some: float) -> Iterator[str]:
+    """Yield that the API has asked for a pause, of everything or of what it could not answer, and until when."""
+    if of_all > SPENT:
+        yield f"the API has asked for a pause, so nothing is read or done {_say_until(now, of_all)}"
+    if of_some > SPENT:
+        yield f"the API has asked for a pause of what it could not answer, so that waits {_say_until(now, of_some)}"
+
+
+def _say_until(now: float, seconds: float) -> str:
+    end = datetime.fromtimestamp(now + seconds, UTC)
+    return f"until {end:%H:%M:%S} UTC, for another {seconds:.0f} s; after that it is asked again"
+
+
+def warn_of_spending(wait: float, since_refusal: float) -> Iterator[str]:
     """Yield that reading the newest mail would wait for the budget, or that others spend the quota."""
     if since_refusal < REFUSED_LATELY:
         then = "somebody else spends its quota: see who uses this credential or this address, or lower WORKER_BUDGET"
         yield f"the API answered 429 (too many requests) {since_refusal:.0f} s ago; {then}"
-    if asked_to_wait > SPENT:
-        yield f"the API has asked for a pause, so nothing is read or done for another {asked_to_wait:.0f} s"
-    elif wait > SPENT:
+    if wait > SPENT:
         then = "see who else uses this credential, or raise WORKER_BUDGET if the API allows more"
         yield f"the request budget is spent, and nothing is read for another {wait:.0f} s: {then}"
 
