@@ -144,6 +144,7 @@ class Rig:
         self.rules.mkdir()
         rule_files(self.rules, **(rules or {"moves": MOVES}))
         self.ledger = folder / "worker.db"
+        self.program: tuple[str, ...] = ("-m", "worker")
         self.environment = {
             **passed_on(),
             "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
@@ -169,7 +170,7 @@ class Rig:
         out, err = self.folder / "stdout", self.folder / "stderr"
         with out.open("ab") as to_out, err.open("ab") as to_err:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "worker", *(words or ("run",))),
+                *(sys.executable, *self.program, *(words or ("run",))),
                 env={**self.environment, **more},
                 cwd=ROOT,
                 stdout=to_out,
