@@ -27,7 +27,9 @@ PROBLEMS = {
     "full": "(No space left on device)",
     "closed": "(it is closed)",
 }
-CELLS = list(product(SAYS, PROBLEMS, ("buffered", "unbuffered")))
+UNBUFFERED: dict[str, dict[str, str]] = {"buffered": {}, "unbuffered": {"PYTHONUNBUFFERED": "1"}}
+CELLS = list(product(SAYS, PROBLEMS, UNBUFFERED))
+COMING_BACK = list(product(SAYS, ("stalled", "nonblocking"), UNBUFFERED))
 
 
 class Ends(NamedTuple):
@@ -57,6 +59,8 @@ class Bad(NamedTuple):
 
     process: asyncio.subprocess.Process
     url: str
+    read: int
+    """What the bad stream is read by, -1 when nobody can."""
 
     async def warns(self, *parts: str) -> bool:
         """Tell whether /readyz warns in words that hold all parts."""
@@ -65,6 +69,18 @@ class Bad(NamedTuple):
                 told = await answer.json()
             return any(all(part in one for part in parts) for one in (*told["warnings"], *told["why"]))
         return False
+
+    async def is_content(self, part: str) -> bool:
+        """Tell whether /readyz says nothing of a stream any more."""
+        return not await self.warns(part)
+
+    def drain(self) -> bytes:
+        """Read what the stream takes until the worker has ended. Blocks."""
+        parts = list[bytes]()
+        with suppress(OSError):
+            while part := os.read(self.read, 1 << 16):
+                parts.append(part)
+        return b"".join(parts)
 
     async def stop(self) -> int:
         """Ask it to stop; return its exit code."""
@@ -95,7 +111,7 @@ async def bad_worker(rig: Rig, stream: str, how: str, **more: str) -> AsyncItera
         )
     os.close(ends.given)
     try:
-        yield Bad(process, f"http://{address}")
+        yield Bad(process, f"http://{address}", ends.read)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -112,21 +128,40 @@ async def stream_the_rest(rig: Rig) -> None:
         assert await daemon.ended() == 0
 
 
-@pytest.mark.matrix("outlets")
+@pytest.mark.matrix("surroundings")
 @pytest.mark.parametrize(("stream", "how", "buffering"), CELLS)
 async def test_a_bad_stream_stops_nothing_and_loses_no_record(
     tmp_path: Path, stream: str, how: str, buffering: str
 ) -> None:
     rig = Rig(tmp_path)
     rig.world.arrive(MAILS, "outbreak")
-    more = {"PYTHONUNBUFFERED": "1"} if buffering == "unbuffered" else {}
     async with rig.api():
-        async with bad_worker(rig, stream, how, **more) as bad:
+        async with bad_worker(rig, stream, how, **UNBUFFERED[buffering]) as bad:
             await until(rig.moved(MAILS))
             await until_it(lambda: bad.warns(SAYS[stream], PROBLEMS[how]), patience=20.0)
             assert await bad.stop() == 0
         await stream_the_rest(rig)
     lines = (tmp_path / "stdout").read_bytes().splitlines()
+    assert (verify(lines).problem, lines[-1].count(b'"verb":"stopped"')) == ("", 1)
+    assert rig.world.repeats() == []
+
+
+@pytest.mark.matrix("surroundings")
+@pytest.mark.parametrize(("stream", "how", "buffering"), COMING_BACK)
+async def test_a_stream_that_comes_back_gets_every_record_without_a_restart(
+    tmp_path: Path, stream: str, how: str, buffering: str
+) -> None:
+    rig = Rig(tmp_path)
+    rig.world.arrive(MAILS, "outbreak")
+    async with rig.api(), bad_worker(rig, stream, how, **UNBUFFERED[buffering]) as bad:
+        await until(rig.moved(MAILS))
+        await until_it(lambda: bad.warns(SAYS[stream], PROBLEMS[how]), patience=20.0)
+        reading = asyncio.create_task(asyncio.to_thread(bad.drain))
+        await until_it(lambda: bad.is_content(SAYS[stream]))
+        assert await bad.stop() == 0
+        read = await reading
+    out = read if stream == "stdout" else (tmp_path / "stdout").read_bytes()
+    lines = [line for line in out.splitlines() if line]
     assert (verify(lines).problem, lines[-1].count(b'"verb":"stopped"')) == ("", 1)
     assert rig.world.repeats() == []
 
