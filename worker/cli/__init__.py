@@ -1,5 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that --help is quick."""
 
+import gc
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -11,6 +12,8 @@ from worker.cli import run as running
 from worker.cli.help import WithArguments
 from worker.walls import hide
 
+MANY = 50_000
+"""New objects after which Python looks for garbage: an import makes many and no garbage, and to look took a fifth."""
 app = typer.Typer(
     name="worker",
     help="Email Security worker: watches a Cloudflare Email Security account, carries out what your rules say, proves "
@@ -64,6 +67,7 @@ def main() -> None:
 
     What the environment and the settings hold is no other process's business, from before they are read.
     """
+    gc.set_threshold(MANY)
     context.occupy_descriptors()
     hide()
     context.end(context.run(app, sys.argv[1:]))
