@@ -4,25 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import Connection
 
 from tests.ledger.desk import Desk
+from tests.ledger.memory import Overheard
+from worker.ledger.db.dialects import driver
 
 
 @contextmanager
 def listened(desk: Desk) -> Iterator[list[tuple[str, object]]]:
     """Hear every statement while the block runs."""
-    heard: list[tuple[str, object]] = []
-
-    def hear(_c: Connection, _u: DBAPICursor, statement: str, parameters: object, _x: object, _m: bool) -> None:  # noqa: FBT001
-        heard.append((statement, parameters))
-
-    event.listen(desk.runner.engine, "before_cursor_execute", hear)
+    with desk.runner.engine.connect() as conn:
+        below = driver(conn)
+    assert isinstance(below, Overheard)
+    heard = below.heard = list[tuple[str, object]]()
     try:
         yield heard
     finally:
-        event.remove(desk.runner.engine, "before_cursor_execute", hear)
+        below.heard = None
 
 
 def explain(conn: Connection, statement: str, given: Any) -> Iterator[str]:  # noqa: ANN401 (whatever the driver takes)

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from worker.language.rules import APPROVE, ENFORCE, OBSERVE
 from worker.ledger.cascade import is_end
 from worker.ledger.db.dialects import chunks
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import brakes, entries, held
 from worker.ledger.doubts import find_doubt
 from worker.ledger.entries import FRESH, Claim, Entry, Look, Standing, Why
@@ -36,10 +37,12 @@ _mine, _at = entries.c.account == ACCOUNT, entries.c.next_at.label("at")
 _braked = exists().where(
     brakes.c.account == ACCOUNT, brakes.c.rule == "", or_(brakes.c.lane == entries.c.lane, brakes.c.lane == "")
 )
+_sent = or_(entries.c.state == "sent", entries.c.state == "unsure")
 # Written once, because these questions are asked all the time.
-NEXT_CLAIM = select(func.min(_at)).where(_mine, entries.c.state == "ready", ~_braked)
-NEXT_LOOK = select(func.min(_at)).where(_mine, entries.c.state.in_(("sent", "unsure")))
-NEXT_HELD = select(func.min(held.c.next_at)).where(held.c.account == ACCOUNT)
+NEXT_CLAIM = Statement[tuple[float | None]](select(func.min(_at)).where(_mine, entries.c.state == "ready", ~_braked))
+NEXT_LOOK = Statement[tuple[float | None]](select(func.min(_at)).where(_mine, _sent))
+NEXT_HELD = Statement[tuple[float | None]](select(func.min(held.c.next_at)).where(held.c.account == ACCOUNT))
+BRAKES = Statement[tuple[str, str]](select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == ACCOUNT))
 ASKING = entries.c.lane == "verdict"
 NOW: BindParameter[float] = bindparam("now")
 PAST: BindParameter[float] = bindparam("past")
@@ -74,11 +77,11 @@ NOTHING_BRAKED = Braked(everything=False, lanes=frozenset(), rules=frozenset())
 
 def find_braked(conn: Connection, account: str) -> Braked:
     """Read the brakes of an account."""
-    rows = conn.execute(select(brakes.c.rule, brakes.c.lane).where(brakes.c.account == account)).all()
+    on = BRAKES.run(conn, account=account)
     return Braked(
-        everything=any(not row.rule and not row.lane for row in rows),
-        lanes=frozenset(row.lane for row in rows if row.lane),
-        rules=frozenset(row.rule for row in rows if row.rule),
+        everything=any(not rule and not lane for rule, lane in on),
+        lanes=frozenset(lane for _, lane in on if lane),
+        rules=frozenset(rule for rule, _ in on if rule),
     )
 
 
@@ -132,20 +135,18 @@ def is_asking(conn: Connection, account: str) -> bool:
 
 def next_due(conn: Connection, account: str) -> float | None:
     """Return when the first entry or held event wants attention, brakes of single rules left aside."""
-    times = [conn.scalar(query, {"account": account}) for query in (NEXT_CLAIM, NEXT_LOOK, NEXT_HELD)]
+    times = [query.run(conn, account=account)[0][0] for query in (NEXT_CLAIM, NEXT_LOOK, NEXT_HELD)]
     return min((at for at in times if at is not None), default=None)
 
 
 def next_claim(conn: Connection, account: str) -> float | None:
     """Return when the first entry that is ready may be claimed, brakes of single rules left aside."""
-    found: float | None = conn.scalar(NEXT_CLAIM, {"account": account})
-    return found
+    return NEXT_CLAIM.run(conn, account=account)[0][0]
 
 
 def next_look(conn: Connection, account: str) -> float | None:
     """Return when the first entry that is sent or unsure is to be looked at."""
-    found: float | None = conn.scalar(NEXT_LOOK, {"account": account})
-    return found
+    return NEXT_LOOK.run(conn, account=account)[0][0]
 
 
 def claim(work: UnitOfWork, claims: Sequence[Claim], standing: Standing, reached_by: float) -> tuple[Entry, ...]:

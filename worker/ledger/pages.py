@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, delete, func, insert
 from worker.ledger.cascade import see_through
 from worker.ledger.crowding import divide, leave_open
 from worker.ledger.db.dialects import chunks, upsert
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import broken, entries, held, intervals, meta, mishaps, slices
 from worker.ledger.entering import place, retire
 from worker.ledger.mails import keep_mails
@@ -40,26 +41,30 @@ READING = frozenset({"head", "gap"})
 
 
 ACCOUNT, SOURCE = bindparam("account", type_=Text), bindparam("source", type_=Text)
-CLOSED = select(intervals.c.start, intervals.c.end).order_by(intervals.c.start)
-CLOSED = CLOSED.where(intervals.c.account == ACCOUNT, intervals.c.source == SOURCE)
-IN_HAND = select(*(slices.c[name] for name in Slice.__struct_fields__)).order_by(slices.c.start)
-IN_HAND = IN_HAND.where(slices.c.account == ACCOUNT, slices.c.source == SOURCE)
-SINCE = select(meta.c.value).where(meta.c.name == bindparam("name", type_=Text))
-DROP_SLICE = delete(slices).where(*(column == bindparam(column.name) for column in slices.primary_key))
-_met = (intervals.c.start <= bindparam("until"), intervals.c.end >= bindparam("since"))
 _mine = (intervals.c.account == ACCOUNT, intervals.c.source == SOURCE)
-READ_MET = select(intervals.c.start, intervals.c.end).where(*_mine, *_met)
-DROP_MET = delete(intervals).where(*_mine, *_met)
+CLOSED = Statement[tuple[float, float]](
+    select(intervals.c.start, intervals.c.end).where(*_mine).order_by(intervals.c.start)
+)
+PARTS = Slice.__struct_fields__
+_in_hand = select(*(slices.c[name] for name in PARTS)).order_by(slices.c.start)
+IN_HAND = Statement[tuple[object, ...]](_in_hand.where(slices.c.account == ACCOUNT, slices.c.source == SOURCE))
+SINCE = Statement[tuple[str]](select(meta.c.value).where(meta.c.name == bindparam("name", type_=Text)))
+DROP_SLICE = Statement[tuple[()]](
+    delete(slices).where(*(column == bindparam(column.name) for column in slices.primary_key))
+)
+_met = (intervals.c.start <= bindparam("until"), intervals.c.end >= bindparam("since"))
+READ_MET = Statement[tuple[float, float]](select(intervals.c.start, intervals.c.end).where(*_mine, *_met))
+DROP_MET = Statement[tuple[()]](delete(intervals).where(*_mine, *_met))
+CLOSE = Statement[tuple[()]](insert(intervals))
 
 
 def coverage(conn: Connection, account: str, source: str) -> Coverage:
     """Return what is read of a source, and what is being read."""
-    mine = {"account": account, "source": source}
-    since = conn.scalar(SINCE, {"name": _since(account, source)})
+    in_hand = [dict(zip(PARTS, row, strict=True)) for row in IN_HAND.run(conn, account=account, source=source)]
     return Coverage(
-        closed=tuple((row.start, row.end) for row in conn.execute(CLOSED, mine)),
-        open=tuple(Slice(**row._mapping) for row in conn.execute(IN_HAND, mine)),  # noqa: SLF001
-        since=float(since or 0.0),
+        closed=tuple(CLOSED.run(conn, account=account, source=source)),
+        open=msgspec.convert(in_hand, tuple[Slice, ...]),
+        since=read_since(conn, account, source),
         unread=list_unread(conn, account, source),
     )
 
@@ -74,7 +79,7 @@ def mend_future(work: UnitOfWork, source: str) -> bool:
     mine = (intervals.c.account == work.account, intervals.c.source == source, intervals.c.end > work.now + SOON)
     ahead = work.conn.execute(select(intervals.c.start, intervals.c.end).where(*mine)).all()
     key = {"account": work.account, "source": source}
-    since = float(work.conn.scalar(SINCE, {"name": _since(work.account, source)}) or 0.0)
+    since = read_since(work.conn, work.account, source)
     if not ahead and since <= work.now + SOON:
         return False
     kept = [{**key, "start": one.start, "end": work.now - DAY} for one in ahead if one.start < work.now - DAY]
@@ -259,7 +264,7 @@ def _advance(work: UnitOfWork, page: Page) -> None:
     done = page.slice
     if page.closes or page.instead:
         key = {"kind": done.kind, "start": done.start, "end": done.end, "account": page.account, "source": done.source}
-        work.conn.execute(DROP_SLICE, key)
+        DROP_SLICE.run(work.conn, **key)
     going_on = page.instead or (() if page.closes else (done,))
     rows = [{**msgspec.structs.asdict(slice_), "account": page.account} for slice_ in going_on]
     upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
@@ -271,13 +276,12 @@ def _advance(work: UnitOfWork, page: Page) -> None:
 
 def _close(work: UnitOfWork, done: Slice) -> None:
     """Merge an interval that is read to its end with those it meets; a gap's end is on record."""
-    met = {"account": work.account, "source": done.source, "since": done.start, "until": done.end}
-    rows = work.conn.execute(READ_MET, met).all()
-    work.conn.execute(DROP_MET, met)
-    start = min((done.start, *(row.start for row in rows)))
-    end = max((done.end, *(row.end for row in rows)))
-    row = {"account": work.account, "source": done.source, "start": start, "end": end}
-    work.conn.execute(insert(intervals), [row])
+    key = {"account": work.account, "source": done.source}
+    rows = READ_MET.run(work.conn, **key, since=done.start, until=done.end)
+    DROP_MET.run(work.conn, **key, since=done.start, until=done.end)
+    start = min((done.start, *(start for start, _ in rows)))
+    end = max((done.end, *(end for _, end in rows)))
+    CLOSE.run(work.conn, **key, start=start, end=end)
     if done.kind == "gap":
         _tell_closed(work, done)
 
@@ -285,6 +289,12 @@ def _close(work: UnitOfWork, done: Slice) -> None:
 def _tell_closed(work: UnitOfWork, done: Slice) -> None:
     told = {"start": instant(done.start), "end": instant(done.end), "opened": instant(done.opened)}
     work.chain.add("gap closed", source=done.source, why=done.why, **told)
+
+
+def read_since(conn: Connection, account: str, source: str) -> float:
+    """Return from when on a source is read, 0 when nothing of it is read yet."""
+    found = SINCE.run(conn, name=_since(account, source))
+    return float(found[0][0]) if found else 0.0
 
 
 def _since(account: str, source: str) -> str:

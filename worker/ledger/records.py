@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Text, bindparam, select
 
 from worker.escaping import escape
 from worker.ledger.db.dialects import add
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import records
 from worker.ledger.entries import Entry
 
@@ -173,10 +174,10 @@ def _encode_bounded(body: dict[str, Json]) -> bytes:
 
 _MINE = bindparam("account", type_=Text)
 _LAST = select(records.c.number, records.c.hash).where(records.c.account == _MINE)
-_LAST = _LAST.order_by(records.c.number.desc()).limit(1)
+LAST = Statement[tuple[int, str]](_LAST.order_by(records.c.number.desc()).limit(1))
 
 
 def head(conn: Connection, account: str) -> tuple[int, str]:
     """Return number and hash of an account's last record."""
-    row = conn.execute(_LAST, {"account": account}).first()
-    return (row.number, row.hash) if row else (0, NOTHING)
+    last = LAST.run(conn, account=account)
+    return last[0] if last else (0, NOTHING)

@@ -14,6 +14,7 @@ from worker.language.models import Message
 from worker.language.reading import Unreadable, read
 from worker.language.rules import APPROVE
 from worker.ledger.db.dialects import chunks
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import broken
 from worker.ledger.entering import place
 from worker.ledger.entries import Draft, Order
@@ -61,13 +62,15 @@ class UnreadableRecord(OpenRecord, frozen=True, kw_only=True):
     raw: bytes
 
 
-UNREAD = select(broken.c.start, broken.c.end).order_by(broken.c.start)
-UNREAD = UNREAD.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
-UNREAD = UNREAD.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
+_unread = select(broken.c.start, broken.c.end).order_by(broken.c.start)
+_unread = _unread.where(broken.c.state != "judged", broken.c.id == "", func.length(broken.c.raw) == 0)
+UNREAD = Statement[tuple[float, float]](
+    _unread.where(*(broken.c[name] == bindparam(name, type_=Text) for name in ("account", "source")))
+)
 OPEN = broken.c.state == "open"
 IS_HALF_HEARD = broken.c.state == HALF_HEARD
-ANY_OPEN = select(exists().where(broken.c.account == bindparam("account"), OPEN))
-ANY_HALF_HEARD = select(exists().where(broken.c.account == bindparam("account"), IS_HALF_HEARD))
+ANY_OPEN = Statement[tuple[int]](select(exists().where(broken.c.account == bindparam("account"), OPEN)))
+ANY_HALF_HEARD = Statement[tuple[int]](select(exists().where(broken.c.account == bindparam("account"), IS_HALF_HEARD)))
 UNFINISHED = broken.c.state.in_(("open", HALF_HEARD))
 COLUMNS = [broken.c[name] for name in UnreadableRecord.__struct_fields__]
 TOLD = [broken.c[name] for name in OpenRecord.__struct_fields__]
@@ -92,7 +95,7 @@ def list_open(conn: Connection, account: str) -> tuple[OpenRecord, ...]:
 
 def list_unread(conn: Connection, account: str, source: str) -> tuple[tuple[float, float], ...]:
     """Return the moments of a source of which nothing came, in order; those that a person has closed, too."""
-    return tuple((row.start, row.end) for row in conn.execute(UNREAD, {"account": account, "source": source}))
+    return tuple(UNREAD.run(conn, account=account, source=source))
 
 
 def count_open(conn: Connection, account: str) -> int:
@@ -132,7 +135,7 @@ def end(work: UnitOfWork, record: UnreadableRecord) -> None:
 
 def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float) -> tuple[str, ...]:
     """Note that what could not be read of these ids up to then was read after all; return the digests of it."""
-    if not work.conn.scalar(ANY_OPEN, {"account": work.account}):
+    if ANY_OPEN.run(work.conn, account=work.account) == [(0,)]:
         return ()
     ended: list[UnreadableRecord] = []
     for chunk in chunks(ids):
@@ -146,7 +149,7 @@ def end_legible(work: UnitOfWork, source: str, ids: Iterable[str], since: float)
 
 def end_half_heard(work: UnitOfWork, source: str, verdicts: Mapping[str, str], since: float) -> tuple[str, ...]:
     """Note that messages kept by then have other, known verdicts, which all rules could hear; return their digests."""
-    if not work.conn.scalar(ANY_HALF_HEARD, {"account": work.account}):
+    if ANY_HALF_HEARD.run(work.conn, account=work.account) == [(0,)]:
         return ()
     kept: list[UnreadableRecord] = []
     for chunk in chunks(verdicts):

@@ -63,7 +63,7 @@ def _run(conn: Connection, write: Writing, table: Table, rows: Sequence[Mapping[
     values = itemgetter(*names)
     for part in _parts(rows):
         shaped = [values({**row, **{name: shape(row[name]) for name, shape in shapes}}) for row in part]
-        conn.exec_driver_sql(write(table, names, len(part)), tuple(chain.from_iterable(shaped)))
+        driver(conn).execute(write(table, names, len(part)), tuple(chain.from_iterable(shaped)))
 
 
 def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -125,16 +125,17 @@ def begin(conn: Connection, *, reads: bool) -> None:
 
     Not by a listener: an engine that has any asks for listeners at every statement, which takes a tenth of its time.
     """
-    _driver(conn).execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+    driver(conn).execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def end(conn: Connection) -> None:
     """Let go of a transaction whose commit the database refused: the connection is kept for the next one."""
-    if (driver := _driver(conn)).in_transaction:
-        driver.rollback()
+    if (below := driver(conn)).in_transaction:
+        below.rollback()
 
 
-def _driver(conn: Connection) -> sqlite3.Connection:
+def driver(conn: Connection) -> sqlite3.Connection:
+    """Return the connection of SQLite's own module below one of SQLAlchemy."""
     return cast("sqlite3.Connection", conn.connection.driver_connection)
 
 
