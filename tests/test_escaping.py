@@ -36,12 +36,23 @@ def test_what_is_too_long_says_so_and_no_number_is_cut_in_two() -> None:
     assert len(escape("x" * 5_000_000)) == 300
 
 
-LIVE = re.compile(r"(https?|ftp)://(?!one\.dash\.cloudflare\.com/)|www\.\w", re.IGNORECASE)
+LIVE = re.compile(r"(https?|ftp|file|ssh)://(?!one\.dash\.cloudflare\.com/)|www[.\u3002]\w", re.IGNORECASE)
 names = st.from_regex(r"[a-z0-9-]{1,9}(\.[a-z]{2,9}){1,3}", fullmatch=True)
 addresses = st.builds(
     "{}{}{}{}".format,
     st.sampled_from(
-        ["http://", "HTTPS://", "ftp://", "hTTp://", "www.", "https://user@", "http://one.dash.cloudflare.com@"]
+        [
+            "http://",
+            "HTTPS://",
+            "ftp://",
+            "hTTp://",
+            "www.",
+            "https://user@",
+            "http://one.dash.cloudflare.com@",
+            "file://",
+            "ssh://a@",
+            "www\u3002",
+        ]
     ),
     names,
     st.sampled_from(["", ":8080", ".", "#"]),

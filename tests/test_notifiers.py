@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import SettingsError, Temporary
+from worker.escaping import DOTS
 from worker.notifiers import MARKDOWN, Channels, disarm, open_channels
 from worker.telemetry import open_log
 
@@ -78,12 +79,12 @@ async def test_a_subject_neither_calls_everybody_nor_hides_a_link() -> None:
     assert told == ["- 06HX '[open] (https[:]//x[.]example) @ Everyone < !channel> @ here.' from a@ here[.]example"]
 
 
-LINK = re.compile(r"(?<![\w.@-])(?:https?:|www\.|[\w-]+\.[a-z]{2,})", re.IGNORECASE)
+LINK = re.compile(rf"(?<![\w{DOTS}@-])(?:https?:|file:|www[{DOTS}]|[\w-]+[{DOTS}][a-z]{{2,}})", re.IGNORECASE)
 CALL = re.compile(r"@(everyone|here|(channel|all)(?![a-z0-9]))|<[@#!]", re.IGNORECASE)
 pieces = st.sampled_from(
     ["http://evil.example/a", "[click](", ")", "<https://evil.example|pay>", "@everyone", "@HERE", "<!channel>",
      "<@U1>", "evil.example", "a@evil.example", "**", "__", "~~", "||", "`", "# ", "> ", "-", " ", "x",
-     "WWW.evil.example"]
+     "WWW.evil.example", "evil\u3002example", "www\uff0eevil\uff61example", "file://evil.example/a"]
 )  # fmt: skip
 
 

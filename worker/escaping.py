@@ -9,8 +9,16 @@ BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that are drawn as nothing, although their category does not say so."""
 
 
-ADDRESS = re.compile(r"\b(https?|ftp)://(?!one\.dash\.cloudflare\.com/)([\w.-]*)|\bwww\.(?=\w)", re.IGNORECASE)
-"""A web address of which programs make a link; those of Cloudflare's dashboard may stay one."""
+DOTS = ".\u2024\u3002\ufe52\uff0e\uff61"
+"""The dot, and other signs that programs take for it in the name of a host."""
+SCHEMES = "https?|ftps?|sftp|file|smb|ssh|telnet|ldaps?|ircs?|webcal|news|nntp"
+"""What begins an address of which terminals and chats make a link."""
+ADDRESS = re.compile(
+    rf"\b({SCHEMES})://(?!one\.dash\.cloudflare\.com/)([\w{DOTS}-]*)|\bwww[{DOTS}](?=\w)", re.IGNORECASE
+)
+"""An address of which programs make a link; those of Cloudflare's dashboard may stay one."""
+DOT = re.compile(f"[{DOTS}]")
+BRACKETED = re.compile(rf"\[([{DOTS}:])\]")
 
 
 def defang(text: str) -> str:
@@ -20,12 +28,16 @@ def defang(text: str) -> str:
 
 def refang(name: str) -> str:
     """Return a name as it was before it was shown without links; people copy it from there."""
-    return name.replace("[.]", ".").replace("[:]", ":")
+    return BRACKETED.sub(r"\1", name)
 
 
 def _defang(address: re.Match[str]) -> str:
     scheme, host = address.groups()
-    return f"{scheme}[:]//{host.replace('.', '[.]')}" if scheme else f"{address[0][:-1]}[.]"
+    return f"{scheme}[:]//{DOT.sub(_bracket, host)}" if scheme else f"{address[0][:-1]}[{address[0][-1]}]"
+
+
+def _bracket(dot: re.Match[str]) -> str:
+    return f"[{dot[0]}]"
 
 
 def escape(text: str, limit: int = 300) -> str:

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 from worker.errors import SettingsError, Temporary
-from worker.escaping import defang
+from worker.escaping import DOTS, defang
 
 Send = Callable[[str], Awaitable[None]]
 """Delivers one notice; raises Temporary when it was not taken."""
@@ -25,7 +25,7 @@ STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=everyone|here|(?:channel|all)(?
 """What some chats take for a link under another text, or for a call to everybody; strangers write it in subjects."""
 
 
-NAME = re.compile(r"(?<=[^\W\d_])\.(?=\w)|(?<=\w)\.(?=[^\W\d_])")
+NAME = re.compile(rf"(?<=[^\W\d_])[{DOTS}](?=\w)|(?<=\w)[{DOTS}](?=[^\W\d_])")
 """The dot in a name of a host, of which chats make a link even without a scheme."""
 MARKDOWN = frozenset({"discord", "mmost", "mmosts", "revolt", "rocket", "rockets"})
 """Services by their scheme that format what they are given, and take a backslash for: not this character."""
@@ -67,7 +67,7 @@ def disarm(text: str, scheme: str = "") -> str:
 
     ``scheme`` is that of the channel's address.
     """
-    plain = NAME.sub("[.]", defang(STEERING.sub(r"\1 ", text)))
+    plain = NAME.sub(r"[\g<0>]", defang(STEERING.sub(r"\1 ", text)))
     return FORMATTING.sub(r"\\\1", plain) if scheme in MARKDOWN else plain
 
 

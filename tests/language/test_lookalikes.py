@@ -1,5 +1,6 @@
 """Lookalikes: no disguise hides a registered name or one of our domains, and hardly anybody ordinary resembles one."""
 
+import re
 from collections.abc import Callable
 from random import Random
 
@@ -34,6 +35,16 @@ def swap_words(_: Random, name: str) -> str:
     return f"{last}, {first}"
 
 
+def find_letters(name: str) -> list[int]:
+    """Return where letters stand."""
+    return [at for at, letter in enumerate(name) if letter.isalpha()]
+
+
+def find_inner(name: str) -> list[int]:
+    """Return where letters stand in words of four or more, but for their first and last."""
+    return [at for word in re.finditer(r"\w{4,}", name) for at in range(word.start() + 1, word.end() - 1)]
+
+
 NAMES: dict[str, Disguise] = {
     "case and spaces": lambda rng, name: rng.choice([name.upper(), name.lower(), name.replace(" ", " \u00a0 ")]),
     "signs that nobody sees": lambda rng, name: put_in(rng, name, UNSEEN),
@@ -45,6 +56,11 @@ NAMES: dict[str, Disguise] = {
         name
     ),
     "another order": swap_words,
+    "a letter twice": lambda rng, name: name[: (at := rng.choice(find_letters(name)))] + name[at] + name[at:],
+    "a letter too few": lambda rng, name: name[: (at := rng.choice(find_inner(name)))] + name[at + 1 :],
+    "letters swapped": lambda rng, name: (
+        name[: (at := rng.choice(find_inner(name)))] + name[at + 1] + name[at] + name[at + 2 :]
+    ),
     "no spaces, or other signs": lambda rng, name: rng.choice([name.replace(" ", ""), ".".join(name.split())]),
     "an address": lambda rng, name: rng.choice(["{}@corp.example", "<{}@corp.example>", "{}@evil.example"]).format(
         name.replace(" ", ".").lower()
@@ -130,6 +146,16 @@ def test_one_of_ours_imitates_nobody(ours: str) -> None:
 @each("shown", ["ada@\uff43orp.example", "co\u200brp.example", "c0rp.example", "x@y.corp.example.evil.test"])
 def test_ours_in_other_signs_is_not_ours(shown: str) -> None:
     assert lookalike(shown, ["corp.example"]) == "corp.example"
+
+
+@each("shown", ["Aada Cole", "Ada Coole", "Adaa Coolle (CEO)", "Ada Cle", "Ada Cloe", "Cloe, Ada", "Aad Cole"])
+def test_a_misspelt_name_is_found(shown: str) -> None:
+    assert sample.registry({"Ada Cole": ("ada@corp.example",)}).resembles(shown) == "ada cole"
+
+
+@each("shown", ["Adam Cole", "Ad Cole", "Ada Coles", "Ada Col", "Ida Cole", "Ada", "Cole", "Ada Colin", "a b c Cole"])
+def test_another_name_is_not_taken_for_a_misspelt_one(shown: str) -> None:
+    assert sample.registry({"Ada Cole": ("ada@corp.example",)}).resembles(shown) == ""
 
 
 def test_a_name_of_one_word_is_found_alone_or_with_a_title() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cells import each
+from worker.mime.addresses import resolve
 from worker.mime.letter import Letter, MailLink
 from worker.mime.octets import Octets
 from worker.mime.reader import read_letter
@@ -91,6 +92,9 @@ def test_what_nobody_can_click_is_no_link(html: str) -> None:
         ("https://[2001:db8::1]/x", "https://[2001:db8::1]/x"),
         ("192.0.2.1/x", "http://192.0.2.1/x"),
         ("http://localhost/x", "http://localhost/x"),
+        ("evil\u3002example/x", "http://evil.example/x"),
+        ("www\uff0eevil\uff61example", "http://www.evil.example/"),
+        ("evil\u2024click", "http://evil.click/"),
     ],
 )
 def test_addresses_in_texts_are_links_with_or_without_a_scheme(plain: str, href: str) -> None:
@@ -167,3 +171,39 @@ def test_text_in_html_that_does_not_say_so_has_the_links_of_a_page() -> None:
     found = text(f"<html><a href='{EVIL}&amp;y'>a</a>")
     assert f"{EVIL}&y" in hrefs(found)
     assert found.problems == ("a text is written in HTML, and its type does not say so",)
+
+
+@each("plain", ["https://evil\u3002example/x", "https://corp.example\u3002evil.example/x"])
+def test_an_address_with_another_sign_for_the_dot_is_read_in_both_ways(plain: str) -> None:
+    assert resolve(plain) in [resolve(href) for href in hrefs(text(plain))]
+
+
+ATTACHED = f"""Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/html
+
+<a href='https://shown.example'>a</a>
+--b
+Content-Type: {{kind}}
+Content-Disposition: attachment; filename="{{name}}"
+
+<html><form action='{EVIL}'></form></html>
+--b--
+"""
+
+
+@each(
+    ("kind", "name", "found"),
+    [
+        ("text/html", "x", [EVIL]),
+        ("application/octet-stream", "Invoice.SHTML", [EVIL]),
+        ("text/plain", "a.htm", [EVIL]),
+        ("image/svg+xml", "a.svg ", [EVIL]),
+        ("text/plain", "a.txt", []),
+    ],
+)
+def test_links_of_an_attached_page_belong_to_the_file(kind: str, name: str, found: list[str]) -> None:
+    mail = read_letter(Octets(ATTACHED.format(kind=kind, name=name).encode()))
+    assert hrefs(mail) == ["https://shown.example/"]
+    assert [link.href for file in mail.files for link in file.links] == found

@@ -26,6 +26,8 @@ CUT = "… [cut at 4,096 characters]"
 """What a cut string ends with: longer than any whole one, it equals none."""
 DAMAGED = "\ufffd"
 """What stands for a part of a text that is none."""
+OTHER_DOT = "\u3002"
+"""What programs take for a dot in a domain, and NFKC leaves as it is."""
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5" + "".join(map(chr, range(0xFE00, 0xFE10))))
 """Letters and marks that are drawn as nothing, or only vary the one before, as they are after NFKC."""
 
@@ -106,7 +108,11 @@ def is_plain(text: str) -> bool:
     """Return whether a text has no sign that nobody sees, none of another form, and none for what was damaged."""
     if text.isascii():
         return True
-    seen = DAMAGED not in text and not any(category(one)[0] in "CZ" or one in BLANKS for one in text)
+    seen = (
+        DAMAGED not in text
+        and OTHER_DOT not in text
+        and not any(category(one)[0] in "CZ" or one in BLANKS for one in text)
+    )
     return seen and normalize("NFKC", text) == text
 
 

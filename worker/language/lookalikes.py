@@ -5,7 +5,7 @@ What looks alike is told by Unicode's confusables (UTS 39), of which the package
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -33,15 +33,27 @@ ALIKE = {
 """What people read as another letter, in ASCII. Unicode's list has less: what may look the same in every font."""
 TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof", "ceo", "cfo", "coo", "cto", "cio"))
 WORD = re.compile(r"[^\W_]+")
+REPEATED = re.compile(r"(.)\1+")
+MISSPELT, MOST_WORDS = 4, 16
+"""Letters of a word of a name from which on one that lacks a letter counts as it; words of a name so looked at."""
 LONG, LONGER = 5, 7
 """Letters of the name in a domain from which on one that holds it imitates it, and one that differs by a letter."""
 
 
 class _NameWords(NamedTuple):
-    """A registered name: as a set of words, and in one."""
+    """A registered name, and its words as they look; ``plain`` are the same with their own letters."""
 
     name: str
     words: frozenset[str]
+    plain: frozenset[str]
+
+
+class _Index(NamedTuple):
+    """Registered names by their longest word, by all of their words in one, and by each word of several."""
+
+    longest: Mapping[str, Sequence[_NameWords]]
+    joined: Mapping[str, Sequence[_NameWords]]
+    each: Mapping[str, Sequence[_NameWords]]
 
 
 def make_skeleton(text: str) -> str:
@@ -62,23 +74,53 @@ def _see(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def split_words(name: str) -> frozenset[str]:
-    """Return the words of a name as they look, in no order."""
-    return frozenset(WORD.findall(make_skeleton(name)))
+    """Return the words of a name as they look, in no order; a doubled letter looks like one."""
+    return frozenset(WORD.findall(make_skeleton(_join_repeated(name))))
+
+
+def _split_plainly(name: str) -> frozenset[str]:
+    return frozenset(WORD.findall(_see(name)))
+
+
+def _join_repeated(name: str) -> str:
+    return REPEATED.sub(r"\1", _see(name))
 
 
 @lru_cache(maxsize=8192)
 def find_alike(name: str, names: tuple[str, ...]) -> str:
     """Return which of some names people take a name for, in any order and beside any other words; empty for none.
 
-    A name of one word is found only alone or beside a title.
+    A name of one word is found only alone or beside a title. Of a longer one, a word may lack a letter, or have two
+    beside each other swapped.
     """
     known, shown = _index(names), split_words(name)
     for word in shown:
-        for one in known.get(word, ()):
+        for one in known.longest.get(word, ()):
             if one.words <= shown and (len(one.words) > 1 or shown - _skeletons(TITLES) <= one.words):
                 return one.name
-    joined = known.get(_join_words(name), ())
-    return joined[0].name if joined else ""
+    joined = known.joined.get(_join_words(name), ())
+    return joined[0].name if joined else _find_misspelt(_split_plainly(name), known)
+
+
+def _find_misspelt(shown: frozenset[str], known: _Index) -> str:
+    """Return a name of which all words but one are shown, and that one is misspelt."""
+    if not 1 < len(shown) <= MOST_WORDS:
+        return ""
+    for one in (one for word in shown for one in known.each.get(word, ())):
+        missing, others = one.plain - shown, shown - one.plain
+        if len(missing) == 1 and any(_is_misspelt(other, *missing) for other in others):
+            return one.name
+    return ""
+
+
+def _is_misspelt(shown: str, word: str) -> bool:
+    """Tell whether a word lacks a letter that is neither its first nor its last, or has two swapped.
+
+    Words that differ in their last letter alone are mostly other names: Adam, Ada.
+    """
+    if len(shown) == len(word) - 1 and len(word) >= MISSPELT:
+        return shown[0] == word[0] and shown[-1] == word[-1] and _differs_by_one(shown, word)
+    return len(shown) == len(word) and sorted(shown) == sorted(word) and _differs_by_one(shown, word)
 
 
 def lookalike(domain: str, ours: Iterable[str]) -> str:
@@ -133,24 +175,26 @@ def _differs_by_one(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _index(names: tuple[str, ...]) -> Mapping[str, list[_NameWords]]:
-    """Return names by their longest word, and by all of their words in one."""
-    found: dict[str, list[_NameWords]] = defaultdict(list)
+def _index(names: tuple[str, ...]) -> _Index:
+    longest, joined, each = (defaultdict[str, list[_NameWords]](list) for _ in range(3))
     for name in names:
         if words := split_words(name):
-            found[max(words, key=len)].append(_NameWords(name, words))
-            found[_join_words(name)].append(_NameWords(name, words))
-    return found
+            one = _NameWords(name, words, _split_plainly(name))
+            longest[max(words, key=len)].append(one)
+            joined[_join_words(name)].append(one)
+            for word in one.plain if len(one.plain) > 1 else ():
+                each[word].append(one)
+    return _Index(longest, joined, each)
 
 
 def _join_words(name: str) -> str:
     """Return the words of a name in one, as that looks."""
-    return make_skeleton("".join(WORD.findall(drop_unseen(name))))
+    return make_skeleton(_join_repeated("".join(WORD.findall(drop_unseen(name)))))
 
 
 @cache
 def _skeletons(words: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(make_skeleton, words))
+    return frozenset(word for one in words for word in split_words(one))
 
 
 def _drop_marks(text: str) -> str:

@@ -291,6 +291,12 @@ class RawLink(Noun, frozen=True, kw_only=True):
     text_host: Text = ""
 
 
+class RawAttachment(Attachment, frozen=True, kw_only=True):
+    """A file in a mail that was taken apart. ``hyperlinks`` are those of a page, 300 at most of all files."""
+
+    hyperlinks: tuple[RawLink, ...] = ()
+
+
 class Raw(Noun, frozen=True, kw_only=True):
     """A detected mail itself, parsed (``GET investigate/{id}/raw``); empty for clean mail; a fact.
 
@@ -303,7 +309,7 @@ class Raw(Noun, frozen=True, kw_only=True):
     html: Text = ""
     links: Texts = ()
     hyperlinks: tuple[RawLink, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[RawAttachment, ...] = ()
     problems: Texts = ()
 
     def header(self, name: str) -> str:

@@ -19,6 +19,7 @@ from worker.language.models import (
     PatternType,
     Properties,
     Raw,
+    RawAttachment,
     RawLink,
     Report,
     ReportFields,
@@ -36,6 +37,7 @@ __all__ = [
     "NOON",
     "Attachment",
     "Properties",
+    "RawAttachment",
     "RawLink",
     "SenderInfo",
     "action_log",
@@ -283,17 +285,18 @@ def raw(
     html: str = "",
     links: Sequence[str] = (),
     hyperlinks: Sequence[RawLink] = (),
-    attachments: Sequence[str] = (),
+    attachments: Sequence[str | RawAttachment] = (),
     problems: Sequence[str] = (),
 ) -> Raw:
-    """Return a parsed mail; ``attachments`` are the names of its files, ``links`` come beside ``hyperlinks``."""
+    """Return a parsed mail; ``attachments`` are its files or their names, ``links`` come beside ``hyperlinks``."""
+    files = (RawAttachment(filename=one, size=1000) if isinstance(one, str) else one for one in attachments)
     return Raw(
         headers=tuple(Header(name=name, value=value) for name, value in (headers or {}).items()),
         text=text,
         html=html,
         links=(*links, *(one.href for one in hyperlinks)),
         hyperlinks=tuple(hyperlinks),
-        attachments=tuple(Attachment(filename=name, size=1000) for name in attachments),
+        attachments=tuple(files),
         problems=tuple(problems),
     )
 

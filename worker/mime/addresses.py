@@ -9,12 +9,15 @@ from ada_url import URL, idna_to_unicode
 from linkify_it import LinkifyIt
 from publicsuffixlist import PublicSuffixList
 
+from worker.escaping import DOTS
+
 LONGEST = 4_096
 """Characters of an address at most."""
 SCHEME = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
 ANY_END = r"[a-z\u00a1-\uffff][a-z0-9\u00a1-\uffff-]{1,62}"
 RESERVED = frozenset({"example", "test", "invalid"})
 """Ends of names that exist on paper only: in examples, and in sandboxes."""
+DOT = re.compile(f"[{DOTS}]")
 AFTER_HOST = re.compile(r"[/?#:]")
 PUNCTUATION = ".,;:!?)]}>'\""
 
@@ -58,11 +61,20 @@ def begins_with_host(href: str) -> bool:
 
 def list_words(text: str) -> list[str]:
     """Return the words of a text that may hold an address, each once."""
-    return list(dict.fromkeys(word for word in text.split() if "://" in word or "." in word[1:-1]))
+    return list(dict.fromkeys(word for word in text.split() if "://" in word or DOT.search(word[1:-1])))
 
 
 def find_addresses(word: str) -> Iterator[Mention]:
-    """Yield the addresses in a word; those without a scheme lead to http, as mail programs have it."""
+    """Yield the addresses in a word; those without a scheme lead to http, as mail programs have it.
+
+    One with another sign than the dot is read in both ways: for some programs that sign ends it.
+    """
+    yield from _find_written(word)
+    if not word.isascii() and (dotted := DOT.sub(".", word)) != word:
+        yield from _find_written(dotted)
+
+
+def _find_written(word: str) -> Iterator[Mention]:
     begin = SCHEME.search(word)
     word = word[begin.start() if begin else 0 :][:LONGEST]
     found = _linkify().match(word)

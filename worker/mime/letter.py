@@ -32,7 +32,10 @@ class MailLink(Struct, frozen=True):
 
 
 class Enclosure(Struct, frozen=True):
-    """A file. One whose end is missing has size 0 and no hashes, since those would be of another file."""
+    """A file. One whose end is missing has size 0 and no hashes, since those would be of another file.
+
+    ``links`` are those of a page, which a person sees who opens it.
+    """
 
     name: str
     kind: str
@@ -42,6 +45,7 @@ class Enclosure(Struct, frozen=True):
     sha256: str = ""
     encrypted: bool = False
     data: bytes = b""
+    links: tuple[MailLink, ...] = ()
 
 
 class Letter(Struct, frozen=True):

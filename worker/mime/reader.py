@@ -25,6 +25,8 @@ SECONDS = 8.0
 """Seconds of CPU time after which no further part is begun."""
 PAGE = re.compile(r"\s{0,99}<(?:!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 PAGES = frozenset({"text/html", "text/x-amp-html", "application/xhtml+xml"})
+OPENS = re.compile(r"\.(?:[sx]?html?|svg)\s*\Z", re.IGNORECASE)
+"""The end of the name of a file that opens as a page."""
 SEALED = frozenset(
     {
         "application/pkcs7-mime",
@@ -67,7 +69,9 @@ class _MailReader:
         self._is_late = is_late
         self._walk = Walk()
         self._texts, self._pages, self._files = list[str](), list[str](), list[Enclosure]()
-        self._left = LONGEST_TEXT
+        self._attached = dict[int, str]()
+        """The pages among the files, by their places."""
+        self._left = self._left_attached = LONGEST_TEXT
         self._letter = Letter()
 
     def read_parts(self) -> Letter:
@@ -96,7 +100,17 @@ class _MailReader:
                 self._walk.note(MARKUP)
                 links.read_page(text)
         self._walk.note(*links.problems)
-        return replace(self._letter, links=links.take(), problems=self._list_problems())
+        files = tuple(self._add_links(at, file) for at, file in enumerate(self._files))
+        return replace(self._letter, links=links.take(), files=files, problems=self._list_problems())
+
+    def _add_links(self, at: int, file: Enclosure) -> Enclosure:
+        """Find the links of a page that is attached: whoever opens it sees them."""
+        if at not in self._attached:
+            return file
+        links = LinkList(self._is_late)
+        links.read_page(self._attached[at])
+        self._walk.note(*links.problems)
+        return replace(file, links=links.take())
 
     def _list_problems(self) -> tuple[str, ...]:
         return tuple(self._walk.problems)
@@ -136,9 +150,20 @@ class _MailReader:
         if len(name) > LONGEST_NAME:
             self._walk.note("the name of a file was cut")
         name = name[:LONGEST_NAME]
+        if part.disposition.main == "attachment" or part.kind not in PAGES:
+            self._keep_page(part, name, data)
         if self._is_guess and part.encoding in IDENTITY and not data.isascii():
             self._walk.note(GUESSED)
         self._files.append(enclose(name, part.kind, data) if part.ends else Enclosure(name, part.kind))
+
+    def _keep_page(self, part: MailPart, name: str, data: bytes) -> None:
+        """Keep a file that opens as a page, up to the limit for all of them."""
+        if part.kind not in PAGES and not OPENS.search(name):
+            return
+        if len(data) > self._left_attached:
+            self._walk.note(f"only the first {LONGEST_TEXT:,} bytes of attached pages were searched for links")
+        page, _ = decode_page(data[: self._left_attached], part.type.get("charset"))
+        self._attached[len(self._files)], self._left_attached = page, max(0, self._left_attached - len(data))
 
 
 def join_lines(text: str, part: MailPart) -> str:
