@@ -5,6 +5,7 @@ from worker import ENFORCE, Detection, Message, Move, Notify, Registry, example,
 from ._common import OUR_DOMAINS, is_ours
 
 people = sample.registry({"Ada Cole": ("ada@corp.example", "ada.cole@home.example")})
+anywhere = sample.registry(expressions={"Ada Cole": r"ada(\.cole)?@(corp|home)\.example"})
 ours_forged = sample.message(sender="ada@corp.example", from_name="Ada Cole", dmarc="fail")
 home_forged = sample.message(sender="ada.cole@home.example", from_name="Ada Cole", dmarc="fail")
 reordered = sample.message(sender="ada@stranger.example", from_name="Cole, Ada (CEO)")
@@ -33,16 +34,18 @@ aside = (Move("JunkEmail"), Notify("soc"))
 @example(genuine, people, sample.detection(), gives=None)
 @example(at_home, people, sample.detection(), gives=None)
 @example(stranger, people, sample.detection(), gives=None)
-@example(forged, sample.registry({"Ada Cole": ()}), pay, gives=None)
+@example(forged, anywhere, sample.detection(), gives=aside)
+@example(at_home, anywhere, sample.detection(), gives=None)
+@example(reordered, sample.registry({"Ada Cole": ()}), sample.detection(), gives=None)
 def executive_lookalike(message: Message, registry: Registry, detection: Detection) -> tuple[Move, Notify] | None:
     """A stranger writes under an executive's name, or from a domain that looks like ours."""
     if message.is_quarantined or is_ours(message):
         return None
-    known = registry.addresses(registry.resembles(message.from_name))
+    borrowed = registry.resembles(message.from_name)
     imitated = lookalike(message.sender, OUR_DOMAINS)
-    if message.sender.lower() in known and message.dmarc == "pass":
+    if borrowed and registry.owns(borrowed, message.sender) and message.dmarc == "pass":
         return None
-    if not known and not imitated:
+    if not borrowed and not imitated:
         return None
     why = f"{message.from_name!r} wrote from {message.sender}, dmarc {message.dmarc or 'unknown'}"
     why += f", which looks like {imitated}" if imitated else ""

@@ -62,6 +62,15 @@ async def test_who_is_registered_is_left_to_a_person_without_a_search(action: Bl
     assert ((await desk.only()).why, searches(desk)) == ("registered", 0)
 
 
+@each("action", [BlockSender("Ada@home.example"), BlockSender("home.example", "DOMAIN")])
+async def test_whom_a_registered_expression_finds_is_left_to_a_person(action: BlockSender) -> None:
+    desk = Desk()
+    desk.registry = Registry.of([], [("Ada Cole", r"ada@(corp|home)\.example")])
+    await desk.enter(action)
+    await desk.run(5)
+    assert (await desk.only()).why == "registered"
+
+
 async def test_a_person_may_block_whom_the_worker_does_not() -> None:
     desk = Desk()
     desk.world.add_message(disposition="NONE", sender="x@evil.example", scanned=BEGIN - 3 * DAY)

@@ -79,3 +79,44 @@ def test_a_name_that_looks_like_one_of_the_registry_is_found_there(shown: str) -
     registry = Registry.of([("José Núñez", "jose@corp.example")])
     assert registry.addresses(shown) == ("jose@corp.example",)
     assert not registry.knows("Jose Nunez")
+
+
+@each(
+    ("expression", "address", "says"),
+    [
+        (r"ada(\.cole)?@(corp|home)\.example", "Ada.Cole@home.example", True),
+        (r"ada(\.cole)?@(corp|home)\.example", "ada@stranger.example", False),
+        (r"(", "anybody@else.example", True),
+        (r"^(a|aa)+$", "a" * 60 + "!@else.example", True),
+    ],
+)
+def test_a_registered_address_that_is_a_regular_expression_is_compared(
+    expression: str, address: str, *, says: bool
+) -> None:
+    registry = Registry.of([("Max Roe", "max@corp.example")], [("Ada Cole", expression)])
+    assert registry.is_registered(address) is registry.owns("ADA COLE", address) is says
+    assert not registry.owns("Max Roe", address)
+    assert registry.addresses("Ada Cole") == ()
+
+
+@each(
+    ("expression", "domain", "says"),
+    [
+        (r"ada@corp\.example", "corp.example", True),
+        (r"ada@corp[.]example$", "example", True),
+        (r"^ada@(corp|home)\.example$", "home.example", True),
+        (r"^ada@.*\.corp\.example", "mail.corp.example", True),
+        (r"ada@corp\.example", "evil.example", False),
+        (r"ada.*", "evil.example", True),
+        (r"ada@(", "evil.example", True),
+    ],
+)
+def test_a_domain_holds_a_registered_expression_unless_it_cannot(expression: str, domain: str, *, says: bool) -> None:
+    assert Registry.of([], [("Ada Cole", expression)]).has_within(domain) is says
+
+
+def test_whose_address_nobody_knows_may_write_from_any() -> None:
+    registry = Registry.of([("Ada Cole", None)])
+    assert registry.owns("Ada Cole", "x@evil.example")
+    assert not registry.owns("Nobody Else", "x@evil.example")
+    assert not registry.is_registered("x@evil.example")

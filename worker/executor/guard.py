@@ -11,7 +11,6 @@ from worker.api.bodies import WhereMessage
 from worker.errors import Temporary
 from worker.escaping import escape
 from worker.executor.hooks import Hooks
-from worker.language.base import domain_of
 from worker.language.domains import lies_within
 from worker.language.models import Message
 from worker.language.rules import ENFORCE
@@ -70,7 +69,7 @@ class BlockGuard:
         kind, _, pattern = target.partition(":")
         if kind == "EMAIL":
             return registry.is_registered(pattern)
-        return kind == "DOMAIN" and any(lies_within(domain_of(one), pattern) for one in registry.emails)
+        return kind == "DOMAIN" and registry.has_within(pattern)
 
     async def _wrote_clean_mail(self, entry: Entry) -> bool:
         """Tell whether clean mail came from a pattern between a month and a day before what asks for its block."""

@@ -273,7 +273,8 @@ class Facts:
         lacks = entries and not (any(one.name for one in entries) and any(one.email for one in entries))
         if known.unread or lacks:
             raise ServerFault("cannot read an entry of the impersonation registry, so it is unknown who is in it")
-        return Registry.of((one.name, one.email if one.email and not one.is_email_regex else None) for one in entries)
+        plain = [(one.name, one.email or None) for one in entries if not one.is_email_regex or not one.email]
+        return Registry.of(plain, [(one.name, one.email) for one in entries if one.is_email_regex and one.email])
 
 
 SHARED: dict[str, Callable[[Facts], Awaitable[Noun]]] = {

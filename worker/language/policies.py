@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Self
 
@@ -123,6 +123,13 @@ def _matches(expression: str, pattern: str) -> bool:
         return True
 
 
+def _may_lie_within(expression: str, domain: str) -> bool:
+    """Return whether an expression may find an address at a domain or below: by what it says behind the last @."""
+    _, at, end = expression.rpartition("@")
+    plain = end.replace("\\", "").replace("[.]", ".").rstrip("$)").lower()
+    return not at or lies_within(plain, domain) or _matches(end, domain)
+
+
 Network = IPv4Network | IPv6Network
 
 
@@ -163,15 +170,25 @@ class Registry(Noun, frozen=True, kw_only=True):
     people: dict[str, tuple[str, ...]] = field(default_factory=dict)
     emails: tuple[str, ...] = ()
     """All addresses that are known, also of people of whom others are not."""
+    expressions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Addresses by name that are regular expressions, as they are written."""
 
     @classmethod
-    def of(cls, people: Iterable[tuple[str, str | None]]) -> Self:
-        """Group addresses by name. A name with an unknown address (None) gets none at all."""
+    def of(cls, people: Iterable[tuple[str, str | None]], expressions: Iterable[tuple[str, str]] = ()) -> Self:
+        """Group addresses by name. A name with an unknown address (None), or an expression, gets none at all."""
         found: dict[str, list[str | None]] = defaultdict(list)
+        written: dict[str, list[str]] = defaultdict(list)
         for name, address in people:
             found[fold(name)].append(address)
+        for name, expression in expressions:
+            found[fold(name)].append(None)
+            written[fold(name)].append(expression)
         known = {one.lower(): None for addresses in found.values() for one in addresses if one is not None}
-        return cls(people={name: _all_or_none(of) for name, of in found.items()}, emails=tuple(known))
+        return cls(
+            people={name: _all_or_none(of) for name, of in found.items()},
+            emails=tuple(known),
+            expressions={name: tuple(of) for name, of in written.items()},
+        )
 
     def knows(self, name: str) -> bool:
         """Return whether a person with this name is registered; case, spaces and hidden characters do not matter."""
@@ -196,14 +213,32 @@ class Registry(Noun, frozen=True, kw_only=True):
         return next((name for name, address in owned if address in text), "")
 
     def is_registered(self, address: str) -> bool:
-        """Return whether an address is one of the registry; regular expressions are not compared."""
-        return address.lower() in self.emails
+        """Return whether an address is one of the registry; one that cannot be tried counts as any address."""
+        return address.lower() in self.emails or any(map(partial(self._finds, address), self.expressions))
+
+    def has_within(self, domain: str) -> bool:
+        """Return whether an address of the registry lies within a domain, or may."""
+        written = (one for of in self.expressions.values() for one in of)
+        known = any(lies_within(domain_of(one), domain) for one in self.emails)
+        return known or any(_may_lie_within(one, domain.lower()) for one in written)
+
+    def owns(self, name: str, address: str) -> bool:
+        """Return whether people with this name write from an address, also by a regular expression.
+
+        True also when that cannot be told: no address is known, or what cannot be tried may be any address.
+        """
+        folded = fold(name)
+        known, written = self.people.get(folded), self.expressions.get(folded)
+        is_known = bool(known or written or known is None)
+        return not is_known or address.lower() in (known or ()) or self._finds(address, folded)
+
+    def _finds(self, address: str, folded: str) -> bool:
+        return any(_matches(one, address.lower()) for one in self.expressions.get(folded, ()))
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return the addresses that people with this name write from, in lower case.
 
-        Empty when nobody has this name, and when one of the addresses is a regular expression: its syntax is Java's, so
-        Python cannot say what it matches.
+        Empty when nobody has this name, and when one of the addresses is a regular expression: ask ``owns`` then.
         """
         return self.people.get(fold(name), ())
 

@@ -313,10 +313,13 @@ def trace(*, inbound: Sequence[str] = (), outbound: Sequence[str] = (), pending:
     return Trace(inbound=there, outbound=back)
 
 
-def registry(people: Mapping[str, Sequence[str]] | None = None) -> Registry:
-    """Return a registry of these names, or of Ada Cole; a name without addresses stands for a regular expression."""
-    given = {"Ada Cole": ("ada@corp.example",)} if people is None else people
-    return Registry.of((name, address) for name, addresses in given.items() for address in addresses or (None,))
+def registry(
+    people: Mapping[str, Sequence[str]] | None = None, *, expressions: Mapping[str, str] | None = None
+) -> Registry:
+    """Return a registry of these names, or of Ada Cole; ``expressions`` are by name, and a name may have no address."""
+    given = {"Ada Cole": ("ada@corp.example",)} if people is None and expressions is None else people or {}
+    plain = ((name, address) for name, addresses in given.items() for address in addresses or (None,))
+    return Registry.of(plain, (expressions or {}).items())
 
 
 def history(*dispositions: Disposition, more: bool = False) -> History:
