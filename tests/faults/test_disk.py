@@ -103,27 +103,3 @@ async def test_a_ledger_that_another_daemon_holds_is_left_to_it(tmp_path: Path) 
         for words in (("run",), ("run", "--once")):
             assert f"another worker (process {daemon.process.pid})" in refused(await rig.command(*words))
         assert (await rig.command("status")).code == 0
-
-
-@pytest.mark.parametrize("replaced", [False, True])
-async def test_a_ledger_that_is_taken_away_under_a_running_worker_ends_it_loudly(
-    tmp_path: Path, *, replaced: bool
-) -> None:
-    rig = Rig(tmp_path)
-    async with rig.api(), rig.daemon() as daemon:
-        await daemon.logged('"event":"ready"')
-        rig.ledger.rename(tmp_path / "taken.db")
-        if replaced:
-            (tmp_path / "other.db").write_bytes((tmp_path / "taken.db").read_bytes())
-            (tmp_path / "other.db").rename(rig.ledger)
-        assert await daemon.ended() == 3
-        assert "was removed or replaced while this worker had it open" in daemon.log.splitlines()[-1]
-
-
-async def test_a_ledger_reached_through_two_links_has_one_worker(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    (tmp_path / "link.db").symlink_to(rig.ledger)
-    async with rig.api(), rig.daemon() as daemon:
-        await daemon.logged('"event":"ready"')
-        second = await rig.command("run", WORKER_STORE_URL=f"sqlite:///{tmp_path / 'link.db'}")
-    assert "one ledger has one worker" in refused(second)

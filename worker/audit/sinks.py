@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from worker.audit.stream import is_out
 from worker.telemetry.writer import TAKES_NOTHING, Outlet, Written
+from worker.walls.private_files import open_private
 
 PATIENCE = 5.0
 """Seconds that a syslog server may take."""
 AUDIT_INFO = 13 * 8 + 6
 """The priority of a line: facility log audit, severity informational."""
-NEW_FILE = 0o600
 SYSLOG = 514
 """The port of a server that names none."""
 ON_STDOUT, ELSEWHERE = "stdout (heads)", "WORKER_AUDIT_HEADS"
@@ -59,7 +59,7 @@ class FileSink(NamedTuple):
         await asyncio.to_thread(self._append, line + b"\n")
 
     def _append(self, line: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, NEW_FILE)
+        descriptor = open_private(self.path, os.O_APPEND)
         with os.fdopen(descriptor, "rb+", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"  # a process was killed while it wrote

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.errors import SettingsError
-
-PRIVATE = 0o600
+from worker.walls.private_files import make_private
 
 
 def key(
@@ -30,7 +29,7 @@ def key(
 
     pair = KeyPair.make(load_pair(str(after), "--after") if after else None)
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        descriptor = make_private(file, shared=False)
     except FileExistsError:
         raise SettingsError(
             f"{file} is there already, and a lost key cannot be made again: name another file"

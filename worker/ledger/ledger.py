@@ -27,7 +27,7 @@ from worker.ledger import (
 )
 from worker.ledger.cascade import open_unit_of_work
 from worker.ledger.db.dialects import upsert
-from worker.ledger.db.lock import hold_lock
+from worker.ledger.db.lock import hold_lock, prepare_file
 from worker.ledger.db.place import check_rights, choose_reading, may_write, place_of
 from worker.ledger.db.runner import MEMORY, AsyncRunner, Runner
 from worker.ledger.db.schema import NEWEST, bring_up, copy_beside, version
@@ -363,6 +363,7 @@ async def open_ledger(
     place = place_of(url)
     if place:
         check_rights(place, writes=True)
+        prepare_file(place, exclusive=exclusive)
     with _lock(place if exclusive else None):
         runner = AsyncRunner.at(str(place or MEMORY))
         try:

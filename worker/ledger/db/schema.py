@@ -1,5 +1,6 @@
 """Bringing a ledger up: which version it has, and its tables, made or migrated under the lock."""
 
+import os
 import re
 import shutil
 import sqlite3
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
+from worker.walls.private_files import make_private
 
 NEWEST = "0011"
 """The revision that the tables of this code are; revisions sort as text."""
@@ -61,7 +63,7 @@ def copy_beside(ledger: Path, stored: str) -> Path:
     try:
         _need_space(ledger)
         half.unlink(missing_ok=True)
-        half.touch(mode=0o600)
+        os.close(make_private(half))
         with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(half)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode=DELETE")  # one file is the whole copy
