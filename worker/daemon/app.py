@@ -11,6 +11,7 @@ from worker.api.pacing import Urgency
 from worker.audit.stream import Head
 from worker.daemon import figures
 from worker.daemon.account import BEHIND, AccountWorker, Loop, Services
+from worker.daemon.exposure import find_exposed
 from worker.daemon.fields import MissingField, find_missing
 from worker.daemon.readiness import (
     SILENT,
@@ -69,6 +70,8 @@ class App:
         """By account: the newest audit record that went to stdout."""
         self.unsigned = ""
         """Why audit records that are to be signed are not, or where heads do not arrive; empty while all is well."""
+        self.exposed: tuple[str, ...] = ()
+        """Which files of the worker others can read or write, in sentences."""
         self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
@@ -90,10 +93,17 @@ class App:
             await worker.fields.recall()
         if settings.sends_unencrypted:
             self.log.warning(UNENCRYPTED)
+        self.look_at_files()
+        for exposed in self.exposed:
+            self.log.warning(exposed)
         self.log.info("started", rules=len(bundle.rules), ceiling=ceiling, pid=os.getpid())
         self._log_walls()
         await self.write(NewRecord("started", {"ceiling": ceiling, "version": version("worker")}))
         await self.write_bundle()
+
+    def look_at_files(self) -> None:
+        """Find out which files of the worker others can read or write."""
+        self.exposed = tuple(find_exposed(self.services.settings))
 
     def _log_walls(self) -> None:
         """Log which walls stand around the rules, as a warning if not all do."""
@@ -250,6 +260,7 @@ class App:
         """Yield what a person has to fix while the worker continues."""
         if self.services.settings.sends_unencrypted:
             yield UNENCRYPTED
+        yield from self.exposed
         if self.refused:
             problems = "; ".join(self.refused.splitlines())
             yield f"the rule files on disk are refused, and the rules loaded before stay in force: {problems}"

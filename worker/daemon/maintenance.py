@@ -35,6 +35,7 @@ def list_loops(app: App, records: "Records", signing: Signing) -> list[Loop]:
     return [
         Loop("orders", lambda: take_orders(app)),
         Loop("ledger file", partial(check_file, LedgerFile(place_of(app.services.settings.store_url)))),
+        Loop("file modes", lambda: look_at_files(app)),
         Loop("standstill", lambda: read_standstill(app)),
         Loop("readiness", lambda: log_readiness(app)),
         Loop("rules", RuleWatch(app).step),
@@ -53,6 +54,12 @@ async def check_file(file: LedgerFile) -> float:
     """End the worker if its ledger is not the file of its name any more."""
     file.check()
     return ORDERS_EVERY
+
+
+async def look_at_files(app: App) -> float:
+    """Look at the modes of the worker's files."""
+    app.look_at_files()
+    return ENTRIES_EVERY
 
 
 async def take_orders(app: App) -> float:
