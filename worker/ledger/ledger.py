@@ -1,7 +1,7 @@
 """The ledger as the loops see it: each method is one transaction, committed when it returns."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -364,12 +364,12 @@ async def open_ledger(
     if place:
         check_rights(place, writes=True)
         prepare_file(place, exclusive=exclusive)
-    with _lock(place if exclusive else None):
+    with hold_lock(place if exclusive else None):
         runner = AsyncRunner.at(str(place or MEMORY))
         try:
             stored = await runner.run(version)
             if stored is None:
-                with _lock(None if exclusive else place):
+                with hold_lock(None if exclusive else place):
                     await runner.run(bring_up)
             elif stored != NEWEST:
                 await _migrate(runner, place, stored, exclusive=exclusive, on_migration=on_migration)
@@ -395,7 +395,3 @@ def _refuse_older(place: Path | None, stored: str) -> StoreError:
         f"the ledger {place} was written by an older version of worker (revision {stored}, this one needs {NEWEST}): "
         "start `worker run` in this version once, which copies the ledger beside itself and migrates it"
     )
-
-
-def _lock(place: Path | None) -> AbstractContextManager[None]:
-    return hold_lock(place) if place else nullcontext()

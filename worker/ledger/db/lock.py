@@ -22,12 +22,15 @@ Identity = tuple[int, int]
 
 
 @contextmanager
-def hold_lock(ledger: Path) -> Iterator[None]:
-    """Hold the lock of this ledger; raise StoreError naming the process that holds it.
+def hold_lock(ledger: Path | None) -> Iterator[None]:
+    """Hold the lock of this ledger; raise StoreError naming the process that holds it. None needs no lock.
 
     It lies beside the file itself, so that two links to one ledger have one lock. The system
     lets go of it when the process ends, however it ends; the file itself stays.
     """
+    if ledger is None:
+        yield
+        return
     path = find_lock(ledger)
     try:
         handle = open_private(path)
