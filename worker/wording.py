@@ -7,10 +7,15 @@ from datetime import timedelta
 from worker.errors import WorkerError
 from worker.escaping import escape
 from worker.language.actions import AnyAction
+from worker.ledger.standstill import HeldCause
 from worker.ledger.values import EventKey
 
 WORDS = 100
 """Characters of one text that a stranger wrote."""
+CAUSES, CAUSE = 3, 300
+"""Causes that are named, and characters of one."""
+MINUTES = 300.0
+"""Seconds from which on an age is told in minutes."""
 NAMED = 2
 """People who are named."""
 NOUNS = {
@@ -35,6 +40,31 @@ def count_events(causes: Iterable[str]) -> str:
     keys = [EventKey.parse(cause) for cause in causes]
     counts = Counter(kind for kind, _ in dict.fromkeys((key.kind, key.id) for key in keys if key))
     return ", ".join(count(number, *NOUNS.get(kind, (kind,))) for kind, number in counts.items())
+
+
+def tell_causes(causes: Sequence[HeldCause], now: float) -> str:
+    """Say why events are held, a clause for each of the first causes with how many there are and since when."""
+    if len(causes) == 1:
+        return _tell_cause(causes[0])
+    told = [f"{_tell_cause(one)} ({_tell_extent(one.events, now - one.since)})" for one in causes[:CAUSES]]
+    if others := causes[CAUSES:]:
+        extent = _tell_extent(sum(one.events for one in others), now - min(one.since for one in others))
+        told.append(f"and {count(len(others), 'other cause')} ({extent})")
+    return "; ".join(told)
+
+
+def _tell_cause(cause: HeldCause) -> str:
+    why = escape(cause.why, CAUSE) or "nobody could judge it yet"
+    return f"not tried yet: {why}" if cause.is_new else why
+
+
+def _tell_extent(events: int, age: float) -> str:
+    return f"{count(events, 'event')}, {'the oldest ' * (events > 1)}for {format_age(age)}"
+
+
+def format_age(seconds: float) -> str:
+    """Write for how long something waits, to the second for five minutes and to the minute from then on."""
+    return f"{seconds / 60:.0f} min" if seconds >= MINUTES else f"{max(0.0, seconds):.0f} s"
 
 
 def name_state(state: str) -> str:

@@ -71,7 +71,7 @@ def test_what_is_held_is_told_with_since_when_and_why(shell: Shell) -> None:
     shell.set(CLOUDFLARE_ACCOUNT_ID="a1")
     aside = Held(sight=Sight(reading(), 1), why="needs Trace", since=time.time() - 300, tries=0, next_at=0.0)
     enter_pages(Page(account="a1", now=time.time(), source="messages", held=(aside,)))
-    assert "held        1 event, the oldest for 5m: needs Trace" in shell.type("status")[1]
+    assert "held        1 event, the oldest for 5m: not tried yet: needs Trace" in shell.type("status")[1]
 
 
 def test_only_events_are_called_held_and_entries_queued(shell: Shell) -> None:

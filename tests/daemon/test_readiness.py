@@ -22,7 +22,7 @@ from worker.daemon.readiness import (
     warn_of_stuck,
     warn_of_stuck_log,
 )
-from worker.ledger.standstill import KeptBack, Standstill
+from worker.ledger.standstill import HeldCause, KeptBack, Standstill
 
 NOW = 1_000_000.0
 
@@ -105,7 +105,7 @@ def test_a_reason_whose_figures_change_is_told_once_as_it_is_now() -> None:
 
 @pytest.mark.parametrize(("age", "told"), [(299.0, False), (301.0, True)])
 def test_an_event_may_be_held_for_five_minutes(age: float, told: bool) -> None:  # noqa: FBT001
-    still = Standstill(held=2, since=NOW - age, why="could not fetch Detection: no")
+    still = Standstill(causes=(HeldCause("could not fetch Detection: no", 2, NOW - age),))
     found = list(find_standstill("a", still, NOW))
     assert [one.kind for one in found] == (["event_held"] if told else [])
     assert not told or "2 events wait to be judged, the oldest for 5 min: could not fetch" in found[0].says
@@ -113,7 +113,7 @@ def test_an_event_may_be_held_for_five_minutes(age: float, told: bool) -> None: 
 
 @pytest.mark.parametrize(("age", "told"), [(30.0, 0), (31.0, 1), (300.0, 1), (301.0, 0)])
 def test_an_event_that_is_held_for_half_a_minute_is_a_warning_until_it_is_a_reason(age: float, told: int) -> None:
-    still = Standstill(held=1, since=NOW - age, why="it needs from_name, which cannot be read")
+    still = Standstill(causes=(HeldCause("it needs from_name, which cannot be read", 1, NOW - age),))
     warned = list(warn_of_held("a", still, NOW))
     assert ["1 event waits to be judged" in one and "from_name" in one for one in warned] == [True] * told
 

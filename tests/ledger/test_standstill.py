@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from tests.cells import each
 from tests.desk import RULE, Desk
-from tests.ledger.desk import ME, T0
+from tests.ledger.desk import ME, T0, reading
 from tests.ledger.desk import Desk as LedgerDesk
 from worker.language.actions import BlockSender, Move
+from worker.ledger.values import Held, Page, Sight
 from worker.sandbox import ACCOUNT
 
 JUNK = Move(destination="JunkEmail")
@@ -64,4 +67,20 @@ async def test_an_end_is_overdue_when_a_clock_keeps_it_back_for_an_hour(late: fl
 async def test_nothing_stands_still_in_an_empty_ledger() -> None:
     desk = Desk()
     found = await desk.ledger.find_standstill(ACCOUNT, desk.clock.now())
-    assert (found.held, found.since, found.kept_back) == (0, 0.0, ())
+    assert (found.held, found.since, found.causes, found.kept_back) == (0, 0.0, (), ())
+
+
+async def test_causes_are_the_one_of_the_oldest_event_and_then_what_holds_most() -> None:
+    desk, now = Desk(), 1000.0
+    held = [("a", 1, 5.0), ("b", 0, 3.0), ("c", 1, 4.0), ("c", 2, 6.0), ("c", 0, 7.0)]
+    items = [
+        Held(sight=Sight(reading(f"m{place}"), 1), why=why, since=since, tries=0, next_at=now)
+        for place, (why, _, since) in enumerate(held)
+    ]
+    await desk.ledger.enter(Page(account=ACCOUNT, now=now, source="messages", held=tuple(items)))
+    tried = tuple(replace(item, tries=tries) for item, (_, tries, _) in zip(items, held, strict=True) if tries)
+    await desk.ledger.enter(Page(account=ACCOUNT, now=now, source="messages", held=tried))
+    found = await desk.ledger.find_standstill(ACCOUNT, now)
+    told = [(one.why, one.events, one.since, one.is_new) for one in found.causes]
+    assert told == [("b", 1, 3.0, True), ("c", 2, 4.0, False), ("a", 1, 5.0, False), ("c", 1, 7.0, True)]
+    assert (found.held, found.since) == (5, 3.0)

@@ -12,6 +12,10 @@ from worker.cli import output
 
 if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
+    from worker.ledger.standstill import HeldCause
+
+CAUSES = 20
+"""Causes for which events are held that are told to programs: the first ones."""
 
 
 async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
@@ -36,13 +40,19 @@ async def describe_overview(ledger: "Ledger", account: str) -> dict[str, Any]:
         "waiting since": output.to_datetime(waiting.oldest),
         "held": standstill.held,
         "held since": output.to_datetime(standstill.since),
-        "held because": standstill.why,
+        "held because": wording.tell_causes(standstill.causes, time.time()),
+        "held causes": [_describe_cause(cause) for cause in standstill.causes[:CAUSES]],
         "unreadable records": standstill.unreadable,
         "unknown verdicts": standstill.half_heard,
         "signed": signed.number if signed else 0,
         "signed at": datetime.fromisoformat(signed.at) if signed else None,
         "signed by": signed.key if signed else "",
     }
+
+
+def _describe_cause(cause: "HeldCause") -> output.Row:
+    since = output.to_datetime(cause.since)
+    return {"why": cause.why, "events": cause.events, "since": since, "is new": cause.is_new}
 
 
 def _read_time(record: Mapping[str, Any]) -> datetime | None:

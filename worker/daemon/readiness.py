@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from worker.ledger.crowding import MOST_HELD
 from worker.ledger.standstill import Keeper, KeptBack, Standstill
 from worker.web import Readiness
-from worker.wording import count
+from worker.wording import count, format_age, tell_causes
 
 Kind = Literal[
     "stopping",
@@ -182,9 +182,7 @@ def warn_of_records(account: str, still: Standstill) -> Iterator[str]:
 
 def _describe_held(still: Standstill, now: float) -> str:
     events = "1 event waits" if still.held == 1 else f"{still.held:,} events wait"
-    age = now - still.since
-    oldest = f"{age / 60:.0f} min" if age >= OLDEST_HELD else f"{age:.0f} s"
-    return f"{events} to be judged, the oldest for {oldest}: {still.why}"
+    return f"{events} to be judged, the oldest for {format_age(now - still.since)}: {tell_causes(still.causes, now)}"
 
 
 def _describe_overdue(still: Standstill, now: float) -> str:

@@ -36,12 +36,20 @@ class KeptBack(NamedTuple):
     entries: int
 
 
-class Standstill(Struct, frozen=True, kw_only=True):
-    """How many events are held, since when and why the oldest is; and how many ready entries what keeps back."""
+class HeldCause(NamedTuple):
+    """How many events are held for one cause, since when the oldest is, and whether none of them was tried yet."""
 
-    held: int = 0
-    since: float = 0.0
-    why: str = ""
+    why: str
+    events: int
+    since: float
+    is_new: bool = False
+
+
+class Standstill(Struct, frozen=True, kw_only=True):
+    """How many events are held and why; and how many ready entries what keeps back."""
+
+    causes: tuple[HeldCause, ...] = ()
+    """Why events are held: first the cause of the oldest, then what holds most."""
     braked: Braked = NOTHING_BRAKED
     kept_back: tuple[KeptBack, ...] = ()
     waiting: int = 0
@@ -57,19 +65,25 @@ class Standstill(Struct, frozen=True, kw_only=True):
     crowded_since: float = 0.0
     """Since when there are events that could not be held, because too many are; 0 when there are none."""
 
+    @property
+    def held(self) -> int:
+        """How many events are held."""
+        return sum(cause.events for cause in self.causes)
+
+    @property
+    def since(self) -> float:
+        """Since when the oldest event is held, 0 when none is."""
+        return min((cause.since for cause in self.causes), default=0.0)
+
 
 def find_standstill(conn: Connection, account: str, now: float, lowered: Collection[str], past: float) -> Standstill:
     """Return what stands still in an account."""
-    mine = held.c.account == account
-    count, braked = conn.scalar(select(func.count()).where(mine)) or 0, find_braked(conn, account)
-    oldest = conn.execute(select(held.c.since, held.c.why).where(mine).order_by(held.c.since).limit(1)).first()
+    braked = find_braked(conn, account)
     waits = select(func.count(), func.min(entries.c.waits_since)).where(entries.c.account == account, UNDECIDED)
     waiting, waiting_since = conn.execute(waits).one()
     overdue, overdue_since = conn.execute(OVERDUE, {"account": account, "before": now - LATE, "past": past}).one()
     return Standstill(
-        held=count,
-        since=oldest.since if oldest else 0.0,
-        why=oldest.why if oldest else "",
+        causes=_find_causes(conn, account),
         braked=braked,
         kept_back=_count_kept_back(conn, account, now, braked, lowered),
         waiting=waiting,
@@ -80,6 +94,18 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
         overdue_since=overdue_since or 0.0,
         crowded_since=find_crowded_since(conn, account),
     )
+
+
+def _find_causes(conn: Connection, account: str) -> tuple[HeldCause, ...]:
+    """Return why events are held: first the cause of the oldest, then what holds most."""
+    is_new = (held.c.tries == 0).label("is_new")
+    query = select(held.c.why, func.count(), func.min(held.c.since), is_new).where(held.c.account == account)
+    found = [
+        HeldCause(why, events, since, bool(new))
+        for why, events, since, new in conn.execute(query.group_by(held.c.why, is_new))
+    ]
+    oldest = min((cause.since for cause in found), default=0.0)
+    return tuple(sorted(found, key=lambda cause: (cause.since > oldest, -cause.events, cause.why)))
 
 
 def _count_kept_back(
