@@ -27,6 +27,7 @@ from worker.daemon.readiness import (
     judge_readiness,
     warn_of_clock,
     warn_of_held,
+    warn_of_notices,
     warn_of_pauses,
     warn_of_records,
     warn_of_spending,
@@ -272,6 +273,7 @@ class App:
         for account, still in self.standstill.items():
             yield from warn_of_held(account, still, self.services.clock.now())
             yield from warn_of_records(account, still)
+            yield from warn_of_notices(account, still, self.services.clock.now())
         yield from (field.says for field in fields if not field.is_needed)
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             budget = connection.budget

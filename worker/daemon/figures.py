@@ -51,6 +51,8 @@ def measure_standstill(metrics: Metrics, account: str, found: Standstill, now: f
     metrics.waiting_age.labels(account).set(max(0.0, now - found.waiting_since) if found.waiting else 0.0)
     metrics.unreadable.labels(account).set(found.unreadable)
     metrics.half_heard.labels(account).set(found.half_heard)
+    for channel in found.untaken:
+        metrics.untaken.labels(account, channel.channel).set(channel.notices)
     metrics.brakes.labels(account, "everything").set(found.braked.everything)
     metrics.brakes.labels(account, "lane").set(len(found.braked.lanes))
     metrics.brakes.labels(account, "rule").set(len(found.braked.rules))

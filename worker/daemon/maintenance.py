@@ -97,6 +97,7 @@ async def _forgive_settled(app: App, worker: AccountWorker) -> None:
 
 def _measure_standstill(app: App) -> None:
     """Measure what was last read of what waits, by how old that is now."""
+    app.services.outlets.metrics.untaken.clear()
     for account, found in app.standstill.items():
         figures.measure_standstill(app.services.outlets.metrics, account, found, app.services.clock.now())
 

@@ -180,6 +180,17 @@ def warn_of_records(account: str, still: Standstill) -> Iterator[str]:
         yield f"account {account}: {count(still.half_heard, 'message')} {heard}; {look}"
 
 
+def warn_of_notices(account: str, still: Standstill, now: float) -> Iterator[str]:
+    """Yield that a channel does not take what rules tell people."""
+    for one in still.untaken:
+        notices = (
+            f"{count(one.notices, 'notice')}, {'the oldest ' * (one.notices > 1)}for {format_age(now - one.since)}"
+        )
+        given_up = f", and {one.given_up:,} of them are given up" if one.given_up else ""
+        then = f"check WORKER_NOTIFY_{one.channel.upper()} and what stands behind it"
+        yield f"account {account}: channel {one.channel} has not taken {notices}{given_up} ({one.said}): {then}"
+
+
 def _describe_held(still: Standstill, now: float) -> str:
     events = "1 event waits" if still.held == 1 else f"{still.held:,} events wait"
     return f"{events} to be judged, the oldest for {format_age(now - still.since)}: {tell_causes(still.causes, now)}"

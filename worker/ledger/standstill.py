@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from worker.ledger.claiming import NOTHING_BRAKED, Braked, find_braked
 from worker.ledger.crowding import find_crowded_since
 from worker.ledger.db.tables import entries, held
+from worker.ledger.notices import Untaken, find_untaken
 from worker.ledger.unreadable import count_half_heard, count_open
 from worker.ledger.waiting import UNDECIDED
 
@@ -62,6 +63,8 @@ class Standstill(Struct, frozen=True, kw_only=True):
     overdue: int = 0
     """Ends of list entries that were due an hour ago by the API's time, and not by the clock of this machine."""
     overdue_since: float = 0.0
+    untaken: tuple[Untaken, ...] = ()
+    """Notices that channels do not take."""
     crowded_since: float = 0.0
     """Since when there are events that could not be held, because too many are; 0 when there are none."""
 
@@ -92,6 +95,7 @@ def find_standstill(conn: Connection, account: str, now: float, lowered: Collect
         half_heard=count_half_heard(conn, account),
         overdue=overdue,
         overdue_since=overdue_since or 0.0,
+        untaken=find_untaken(conn, account, now),
         crowded_since=find_crowded_since(conn, account),
     )
 

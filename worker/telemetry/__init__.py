@@ -235,6 +235,9 @@ class Metrics:
         self.overslept = Counter(
             "worker_overslept", "Pauses that the watchdog ended because the scheduler did not", registry=one
         )
+        self.untaken = Gauge(
+            "worker_untaken_notices", "Notices that a channel does not take", ["account", "channel"], registry=one
+        )
         self.held = Gauge("worker_held_events", "Events that rules cannot judge yet", ["account"], registry=one)
         self.held_age = Gauge("worker_held_oldest_seconds", "How long the oldest waits", ["account"], registry=one)
         self.unreadable = Gauge(
