@@ -89,3 +89,13 @@ async def test_a_key_is_a_file_or_its_own_text_and_never_both_a_key_and_a_comman
         open_signer("a", "b")
     with pytest.raises(SettingsError, match=r"WORKER_AUDIT_KEY cannot be read \(No such file"):
         open_signer(str(file), "")
+
+
+@pytest.mark.slow
+async def test_a_command_that_ends_while_it_is_ended_leaves_its_exit_code_to_whoever_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in range(60):
+        with pytest.raises(Temporary):
+            await CommandSigner("sleep 0.02", 0.02 + 0.0001 * number).sign(b"x")
+    assert caplog.messages == []  # asyncio would say: Unknown child process pid

@@ -83,10 +83,7 @@ class CommandSigner:
                 f"WORKER_AUDIT_SIGNER has not answered within {self._deadline:g} s: try the command by hand"
             ) from None
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
-            transport.close()
-            await answer.gone.wait()
+            await _end(transport, answer)
         return _check(answer.told, transport.get_returncode())
 
 
@@ -107,6 +104,19 @@ class _SignerOutput(asyncio.SubprocessProtocol):
         """Note that the command has ended and all pipes are closed."""
         self.whole.set()
         self.gone.set()
+
+
+async def _end(transport: asyncio.SubprocessTransport, answer: _SignerOutput) -> None:
+    """End the command and what it has started, and wait for that.
+
+    The pipes are closed one by one: to close the transport would ask for the exit code, which its watcher waits for.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    for pipe in filter(None, map(transport.get_pipe_transport, (0, 1))):
+        pipe.close()
+    await answer.gone.wait()
+    transport.close()
 
 
 def _give(transport: asyncio.SubprocessTransport, body: bytes) -> None:
