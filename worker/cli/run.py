@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from worker import wording
 from worker.cli import context, output
+from worker.cli.init import be_init
 from worker.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def run(
 
     Example: WORKER_CEILING=approve worker run
     """
+    be_init()  # before anything is imported that the first process does not need
     from worker import daemon
 
     settings = context.read_settings()
