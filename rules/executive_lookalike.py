@@ -7,6 +7,7 @@ from ._common import OUR_DOMAINS, is_ours
 people = sample.registry({"Ada Cole": ("ada@corp.example", "ada.cole@home.example")})
 anywhere = sample.registry(expressions={"Ada Cole": r"ada(\.cole)?@(corp|home)\.example"})
 ours_forged = sample.message(sender="ada@corp.example", from_name="Ada Cole", dmarc="fail")
+payroll_forged = sample.message(sender="pay@corp.example", from_name="Payroll", dmarc="fail")
 home_forged = sample.message(sender="ada.cole@home.example", from_name="Ada Cole", dmarc="fail")
 reordered = sample.message(sender="ada@stranger.example", from_name="Cole, Ada (CEO)")
 disguised = sample.message(
@@ -28,6 +29,7 @@ aside = (Move("JunkEmail"), Notify("soc"))
 @example(home_forged, people, sample.detection(), gives=aside)
 @example(reordered, people, sample.detection(), gives=aside)
 @example(disguised, people, sample.detection(), gives=aside)
+@example(payroll_forged, people, sample.detection(), gives=aside)
 @example(addressed, people, sample.detection(), gives=aside)
 @example(alike, people, sample.detection(), gives=aside)
 @example(forged, people, pay, gives=(Move("DeletedItems"), Notify("soc")))
@@ -42,11 +44,12 @@ def executive_lookalike(message: Message, registry: Registry, detection: Detecti
     if message.is_quarantined or is_ours(message):
         return None
     borrowed = registry.resembles(message.from_name)
-    imitated = lookalike(message.sender, OUR_DOMAINS)
+    is_forged = message.domain in OUR_DOMAINS and message.dmarc == "fail"
+    imitated = message.domain if is_forged else lookalike(message.sender, OUR_DOMAINS)
     if borrowed and registry.owns(borrowed, message.sender) and message.dmarc == "pass":
         return None
     if not borrowed and not imitated:
         return None
     why = f"{message.from_name!r} wrote from {message.sender}, dmarc {message.dmarc or 'unknown'}"
-    why += f", which looks like {imitated}" if imitated else ""
+    why += f", which looks like {imitated}" if imitated and not is_forged else ""
     return Move("DeletedItems" if detection.links else "JunkEmail", because=why), Notify("soc", because=why)
