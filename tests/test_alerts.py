@@ -23,6 +23,7 @@ from tests.rule_files import rule_files
 from tests.test_readme import OPERATIONS, blocks
 from worker.daemon import App, maintenance
 from worker.daemon.reload import RuleWatch
+from worker.daemon.signing import Signing
 from worker.language.actions import Move
 from worker.ledger.values import Page
 from worker.sandbox import ACCOUNT, Fault, SandboxOptions
@@ -296,6 +297,13 @@ async def be_paced(bench: Bench) -> Pages:
         return [well, await worker.turn()]
 
 
+async def sign_nothing(bench: Bench) -> Pages:
+    """Let what signs the records fail."""
+    async with working(bench, WORKER_AUDIT_SIGNER="false") as (worker, well):
+        await Signing(worker.app).end()
+        return [well, await worker.turn()]
+
+
 async def set_the_clock_back(bench: Bench) -> Pages:
     """Let the watchdog wake a loop."""
     async with working(bench) as (worker, well):
@@ -312,7 +320,7 @@ FAULTS: Mapping[str, Callable[[Bench], Awaitable[Pages]]] = MappingProxyType({
     "WorkerSlow": act_late, "WorkerRuleFails": fail_to_judge, "WorkerRuleSlow": ponder,
     "WorkerRulesRefused": refuse_rules, "WorkerLedgerOlder": put_an_older_ledger_in_place,
     "WorkerRecordsStopped": record_nothing, "WorkerGap": leave_a_gap, "WorkerDrift": contradict,
-    "WorkerPaced": be_paced, "WorkerClockSetBack": set_the_clock_back,
+    "WorkerSigningFails": sign_nothing, "WorkerPaced": be_paced, "WorkerClockSetBack": set_the_clock_back,
 })  # fmt: skip
 
 

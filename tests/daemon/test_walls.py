@@ -29,3 +29,13 @@ async def test_the_walls_that_stand_are_told_and_measured(
     measured = {str(labels): value for (name, labels), value in page.items() if name == "worker_rules_sandbox_wall"}
     assert len(measured) == len(WALLS)
     assert set(measured.values()) == {stands}
+
+
+async def test_the_walls_around_mail_are_measured_from_the_first_mail_on(bench: Bench) -> None:
+    async with bench.app() as app:
+        assert "worker_mail_sandbox_wall{" not in app.services.outlets.metrics.render().decode()
+        await app.services.opener.open("Subject: a\n\nb")
+        page = read_page(app.services.outlets.metrics.render().decode())
+    measured = [value for (name, _), value in page.items() if name == "worker_mail_sandbox_wall"]
+    assert measured == [1.0] * len(WALLS)
+    assert [line["event"] for line in bench.told() if "walls" in line["event"]] == ["mail is taken apart behind walls"]

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from typing import get_args
 
+from prometheus_client import Gauge
+
 from worker.language.actions import ENDED_BY
 from worker.language.rules import OFF, Mode, RuleInfo
 from worker.ledger.entries import FINAL
@@ -23,10 +25,10 @@ def describe_process(metrics: Metrics, ceiling: Mode, now: float) -> None:
             metrics.ceiling.labels(mode.name.lower()).set(mode is ceiling)
 
 
-def describe_walls(metrics: Metrics, standing: Standing) -> None:
-    """Say which walls stand around the rules."""
+def describe_walls(gauge: Gauge, standing: Standing) -> None:
+    """Say which walls stand around the rules, or around mail that is taken apart."""
     for wall in WALLS:
-        metrics.walls.labels(wall).set(standing.get(wall) == "")
+        gauge.labels(wall).set(standing.get(wall) == "")
 
 
 def declare_sources(metrics: Metrics, sources: Iterable[str]) -> None:

@@ -198,7 +198,7 @@ async def update_gauges(app: App) -> float:
     _measure_heads(app)
     app.log_problems()
     metrics.generation.set(app.services.host.bundle.generation)
-    figures.describe_walls(metrics, app.services.host.standing)
+    figures.describe_walls(metrics.walls, app.services.host.standing)
     for worker in app.workers:
         await _measure_budget(app, worker)
         for intake in worker.resting:  # a source that nobody needs has no gap

@@ -10,13 +10,14 @@ from worker.audit.deliveries import Deliveries
 from worker.audit.signers import open_signer
 from worker.daemon.account import AccountWorker, ApiConnection, Services
 from worker.daemon.app import App
+from worker.daemon.figures import describe_walls
 from worker.judging.services import Timing
 from worker.ledger.ledger import Ledger, open_ledger
 from worker.mime.process import LetterOpener
 from worker.notifiers import Channels, open_channels
 from worker.rulehost.host import Host
 from worker.settings import Account, Settings
-from worker.telemetry import Log, Outlets
+from worker.telemetry import Outlets
 from worker.walls import Standing, explain_missing
 
 WAY_BACK = "stop this version, put the copy in the ledger's place, and start the version before"
@@ -56,7 +57,7 @@ async def open_app(
         ledger = await stack.enter_async_context(opening)
         clock.remember(await ledger.find_newest_end())
         deliveries = Deliveries(channels, clock, outlets.log)
-        opener = stack.enter_context(LetterOpener(on_start=lambda standing: _log_walls(outlets.log, standing)))
+        opener = stack.enter_context(LetterOpener(on_start=lambda standing: _tell_walls(outlets, standing)))
         services = Services(settings, outlets, clock, ledger, host, channels, timing, deliveries, opener, signer)
         connections = await _open_connections(stack, services, accounts)
         prefixes = {one.id: f"{one.id} " if len(accounts) > 1 else "" for one in accounts}
@@ -64,13 +65,14 @@ async def open_app(
         yield App(services, workers)
 
 
-def _log_walls(log: Log, standing: Standing) -> None:
-    """Log which walls stand around the first mail that is taken apart, as a warning if not all do."""
+def _tell_walls(outlets: Outlets, standing: Standing) -> None:
+    """Log and measure which walls stand around the first mail that is taken apart; a warning if not all do."""
+    describe_walls(outlets.metrics.mail_walls, standing)
     walls = ", ".join(wall for wall, why in standing.items() if not why)
     if missing := explain_missing(standing):
-        log.warning("mail is taken apart without some walls around it", walls=walls, missing=missing)
+        outlets.log.warning("mail is taken apart without some walls around it", walls=walls, missing=missing)
     else:
-        log.info("mail is taken apart behind walls", walls=walls)
+        outlets.log.info("mail is taken apart behind walls", walls=walls)
 
 
 def _open_channels(settings: Settings, outlets: Outlets) -> Channels:

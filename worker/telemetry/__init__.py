@@ -231,6 +231,7 @@ class Metrics:
         self.generation = Gauge("worker_bundle_generation", "How often rules were taken", registry=one)
         self.refused = Gauge("worker_bundle_refused", "1 while the rule files on disk cannot be taken", registry=one)
         self.walls = Gauge("worker_rules_sandbox_wall", "1 if it stands around the rules", ["wall"], registry=one)
+        self.mail_walls = Gauge("worker_mail_sandbox_wall", "1 if it stands around mail", ["wall"], registry=one)
         self.drift = Counter("worker_drift", "Effects that were proved and are contradicted now", registry=one)
         self.overslept = Counter(
             "worker_overslept", "Pauses that the watchdog ended because the scheduler did not", registry=one
