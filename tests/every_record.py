@@ -22,7 +22,7 @@ from worker import (
 from worker.ledger.entries import DENIED, Answered, Entry, Outcome, Proof, Question, Review
 from worker.ledger.ledger import open_ledger
 from worker.ledger.records import NewRecord
-from worker.ledger.values import Broken, Held, Mishap, Page, Sight, Slice
+from worker.ledger.values import Absence, Broken, Held, Mishap, Page, Sight, Slice
 
 DAY = 86_400.0
 BLOCK = BlockSender("evil@example.net", for_=timedelta(hours=1))
@@ -89,6 +89,8 @@ async def _enter_pages(desk: Desk) -> None:
     ahead = Slice(source="reports", kind="head", start=T0 - 30, end=T0 + DAY)
     await desk.ledger.enter(page(source="reports", slice=ahead, closes=True))
     await desk.ledger.mend_future(ME, "reports", T0)
+    absence = Absence(kind="Message", field="from_name", start=T0 - 60, end=T0 - 30)
+    await desk.ledger.end_absences(ME, "messages", 3600.0, [absence], T0)
 
 
 async def _let_wishes_meet(desk: Desk) -> None:

@@ -42,6 +42,16 @@ def test_an_account_of_whose_mail_nothing_was_read_has_a_gap_without_ends(shell:
     )
 
 
+def test_what_is_to_be_judged_again_is_a_gap_with_a_reason_of_its_own(shell: Shell) -> None:
+    again = Slice(source="messages", kind="again", start=10.0, end=20.0, why="judged while from_name was missing")
+    read = Slice(source="messages", kind="head", start=1.0, end=time.time())
+    closed = Page(account="a1", now=30.0, source="messages", slice=read, closes=True, since=1.0)
+    asyncio.run(fill(closed, Page(account="a1", now=30.0, source="messages", slice=again)))
+    (gap,) = shell.json("gaps", code=1)
+    assert (gap["reason"], gap["why"], gap["length"]) == ("judged without a field", again.why, "10s")
+    assert "1 stretch of time to be judged again" in shell.type("gaps")[1]
+
+
 WORDS = ("3 messages with an unknown verdict", "update the worker")
 
 

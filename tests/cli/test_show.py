@@ -16,7 +16,7 @@ from tests.surface import HELD, hold, list_keys
 from worker import APPROVE, OFF
 from worker.ledger.entries import Answered, Outcome, State
 from worker.ledger.ledger import open_ledger
-from worker.ledger.values import Broken, Held, Judgement, MailNames, Mishap, Page, RuleAnswer, RuleTable, Sight
+from worker.ledger.values import Absence, Broken, Held, Judgement, MailNames, Mishap, Page, RuleAnswer, RuleTable, Sight
 
 NOW = time.time() - 3600
 ID = "4NzZ0G2lk8zHk1-2026-11-14T22:13:20-1a2b3c4d"
@@ -96,6 +96,25 @@ def test_what_has_to_be_tried_again_is_not_shown_as_proved(shell: Shell) -> None
     enter(ends=("unsure", "ready"))
     out = shell.type("show", ID)[1]
     assert ("Move JunkEmail: ready" in out, "proof " in out) == (True, False)
+
+
+def test_a_judgement_without_a_field_and_the_one_that_followed_are_both_shown(shell: Shell) -> None:
+    enter()
+    asyncio.run(_judge_again())
+    shown = shell.json("show", ID)["mail"]["sights"]
+    assert [one["judged_without"] for one in shown] == [["from_name"], []]
+    flat = " ".join(shell.type("show", ID)[1].split())
+    assert f"{SEEN}; judged without from_name" in flat
+    assert "2. MALICIOUS at" in flat
+
+
+async def _judge_again() -> None:
+    """Let a field be back that was missing when the mail was judged."""
+    absence = Absence(kind="Message", field="from_name", start=NOW - 1, end=NOW + 1)
+    async with open_ledger(os.environ["WORKER_STORE_URL"], owner="test", exclusive=False) as ledger:
+        await ledger.end_absences(ME, "messages", 3600.0, [absence], NOW + 2)
+        news = await ledger.news(ME, [reading(ID, time=NOW)], NOW + 3, 120.0)
+        await ledger.enter(Page(account=ME, now=NOW + 3, source="messages", news=news, rule_table=RULES))
 
 
 def test_programs_find_every_key_where_it_was(shell: Shell) -> None:

@@ -11,6 +11,8 @@ from tests.faults.rig import Trapped
 from tests.rule_files import rule_files
 from worker.daemon import App
 from worker.judging.presence import FORGOTTEN, MISSED
+from worker.judging.watches import UNDER_WAY
+from worker.ledger.lives import MailSearch
 from worker.ledger.presence import FieldMemory, Track, encode
 from worker.sandbox import ACCOUNT
 
@@ -105,6 +107,31 @@ async def test_mail_that_comes_with_the_field_again_ends_it(bench: Bench) -> Non
         bench.world.add_message(sender="ada@c0rp.example")
         await app.workers[0].intakes[0].read_head()
         assert list(app.workers[0].intakes[0].fields.find_losses(time.time())) == []
+
+
+async def test_mail_that_was_judged_without_a_field_is_judged_by_it_after_a_restart(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    rule_files(bench.rules, moves=NAMES.format(name="sender"))
+    async with bench.api(), bench.app() as app:
+        await reasons.lack_field(bench, app.services.ledger)
+        await app.begin()
+        await app.workers[0].intakes[0].read_head()
+        bench.world.trap = None
+        bench.world.add_message(sender="ada@c0rp.example")
+        await app.workers[0].intakes[0].read_head()
+        assert len(await app.services.ledger.entries(ACCOUNT)) == 1
+        await app.end()
+    bench.ahead = UNDER_WAY + 1
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        await app.workers[0].fields.keep()
+        while not await app.workers[0].intakes[0].read_behind():
+            pass
+        assert len(await app.services.ledger.entries(ACCOUNT)) == 2
+        (mail, *_) = await app.services.ledger.find_mails(ACCOUNT, MailSearch(id=next(iter(bench.world.by_id))))
+        seen = (await app.services.ledger.read_life(mail)).sights
+        assert [one.lacked for one in seen] == [("sender",), ()]
+        assert mail.sender == "ada@c0rp.example"
 
 
 @pytest.mark.parametrize(

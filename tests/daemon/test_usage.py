@@ -15,7 +15,7 @@ from tests.reading import Room
 from tests.rule_files import rule_files
 from tests.support import Meddle, open_mail
 from worker.api import Request, Response
-from worker.daemon.usage import find_users, is_own
+from worker.daemon.usage import find_judged, find_users, is_own
 from worker.errors import ServerFault
 from worker.judging.facts import Facts
 from worker.judging.presence import describe_shape
@@ -91,6 +91,14 @@ USED = {
 def test_a_rule_uses_what_it_takes_from_the_facts_that_it_asks_for(fact: str, path: str, tmp_path: Path) -> None:
     rules = [rule.info for rule in load(rule_files(tmp_path, asks=ASKS)).rules]
     assert find_users(rules, fact, path) == (("asks",) if USED[fact, path] else ())
+
+
+def test_what_is_judged_by_a_field_is_what_the_rules_hear_that_use_it_and_what_the_worker_reads(tmp_path: Path) -> None:
+    asks = ASKS_FOR.format(name="knows", fact="Policies").replace("message: Message", "report: Report")
+    rules = [rule.info for rule in load(rule_files(tmp_path, knows=asks, looks=ASKS)).rules]
+    fields = [("AllowPolicy", "pattern"), ("Detection", "links"), ("Detection", "headers"), ("Message", "sender")]
+    found = [set(find_judged(rules, *field)) for field in fields]
+    assert found == [{"AllowPolicy", "Report"}, {"Message"}, set(), {"Message"}]
 
 
 LISTS = {

@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from tests.cells import each
 from worker.judging.presence import MISSED, OF_A_PAGE, SAVED, USUAL, Presence, Shape, describe_shape
-from worker.judging.watches import KINDS, LISTS, FactWatch, FieldWatch, ListWatch
-from worker.ledger.presence import Track
+from worker.judging.watches import HEARD, KINDS, LISTS, FactWatch, FieldWatch, ListWatch
+from worker.ledger.presence import FieldMemory, Track
 from worker.ledger.values import Reading, Sight, Thing
 
 BEGIN, PACE = 1_790_000_000.0, 10.0
@@ -200,6 +200,24 @@ def test_a_field_that_people_leave_empty_has_not_gone(others: bool) -> None:  # 
     bare = [change(entry, "comments", "null") | {"id": "new" if others else entry["id"]} for entry in listing.whole]
     assert listing.read(*bare[:2], *listing.whole[: not others]) == []
     assert listing.read(*bare) == []
+
+
+def test_what_was_judged_without_a_fact_or_a_list_is_told_for_as_long_as_that_may_have_been() -> None:
+    listing, fact = Listing("TrustedDomain"), FactWatch("Detection")
+    track = Track(began=BEGIN - 9000, usual_at=BEGIN, read_at=BEGIN, missed=MISSED, since=BEGIN + 10, last=BEGIN + 50)
+    fact.recall({"Detection": FieldMemory(there={"links": track})})
+    fact.note([Raw(b'{"links":[]}')], BEGIN + 60, BEGIN + 60)
+    assert (fact.list_returns(BEGIN + 119), fact.list_returns(BEGIN + 120)) == (
+        {},
+        {"links": (BEGIN - HEARD, BEGIN + 120)},
+    )
+    listing.read(*listing.whole)
+    listing.read(change(listing.whole[0], "pattern", "null"))
+    listing.read(listing.whole[0])
+    (found,) = listing.watch.list_returns(listing.now + 360).items()
+    assert found == ("pattern", (listing.now - 600, listing.now + 360))
+    listing.watch.forget_returns(["pattern"])
+    assert listing.watch.list_returns(listing.now + 360) == {}
 
 
 def sight(number: int = 1, at: float = BEGIN, verdict: str = "SPAM", **record: object) -> Sight:

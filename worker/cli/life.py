@@ -70,6 +70,8 @@ class ShownSight(Struct, frozen=True, kw_only=True):
     rules_known: bool
     spoke: tuple[SpokenAnswer, ...]
     silent: tuple[SilentRule, ...]
+    judged_without: tuple[str, ...]
+    """Fields that were missing then; it is judged again since they are back."""
     held_for: str
     """What is in the way of rules that have not answered."""
     next_try_at: datetime | None
@@ -165,6 +167,7 @@ def _describe_sight(life: "Life", sight: "SeenSight") -> ShownSight:
         rules_known=table is not None,
         spoke=tuple(_describe_answer(life, sight, answer) for answer in sight.answers),
         silent=tuple(_describe_silence(rule, sight.verdict) for rule in silent),
+        judged_without=sight.lacked,
         held_for=held.why if held else "",
         next_try_at=to_datetime(held.next_at) if held else None,
     )

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from worker.ledger.values import Coverage
     from worker.settings import Settings
 
-UNREAD, UNREADABLE, UNKNOWN, CROWDED = "unread", "unreadable", "unknown verdict", "too many held"
+UNREAD, UNREADABLE, UNKNOWN = "unread", "unreadable", "unknown verdict"
 """Why something is missing: it was not read yet, could not be read, or not all rules could hear of it."""
+CROWDED, LACKED = "too many held", "judged without a field"
+"""Why something that was read is to be read again: it could not be held, or was judged while a field was missing."""
+REASONS = {"unheard": CROWDED, "again": LACKED}
 GROUP = re.compile(r"([0-9a-f]+)\+([1-9][0-9]{0,8})")
 """The id of a group: that of its newest record, and how many others it has."""
 NAMED = 2
@@ -46,8 +49,10 @@ class Missing(Struct, frozen=True, kw_only=True):
     def sum_up(self) -> str:
         """Say how much is missing."""
         found = [record.is_half_heard for records in self.records.values() for record in records]
-        stretches, records, verdicts = len(self.stretches), found.count(False), found.count(True)
-        told = [f"{wording.count(stretches, 'stretch', 'stretches')} of time not read"] if stretches else []
+        reasons, records, verdicts = [gap["reason"] for gap in self.stretches], found.count(False), found.count(True)
+        ends = {UNREAD: "not read", CROWDED: "not heard by all rules", LACKED: "to be judged again"}
+        counted = [(reasons.count(reason), end) for reason, end in ends.items()]
+        told = [f"{wording.count(number, 'stretch', 'stretches')} of time {end}" for number, end in counted if number]
         told += [f"{wording.count(records, 'record')} that nobody could read"] if records else []
         told += [f"{wording.count(verdicts, 'message')} with an unknown verdict"] if verdicts else []
         return ", ".join(told)
@@ -109,10 +114,11 @@ def _find_unread(coverage: "Coverage", late: float, source: "type[Source]") -> I
 
     end, needed = find_horizon(coverage), "ready" if source is Messages else "does a rule use it"
     for start, stop in find_gaps(coverage.closed, coverage.since, end):
-        why = [slice_.why for slice_ in coverage.open if slice_.start < stop and slice_.end > start and slice_.why]
+        met = (slice_ for slice_ in coverage.open if slice_.kind not in REASONS)
+        why = [slice_.why for slice_ in met if slice_.start < stop and slice_.end > start and slice_.why]
         yield _describe_gap(start, stop, why[0] if why else "newer gaps are read first")
-    for slice_ in (one for one in coverage.open if one.kind == "unheard"):
-        again = {"reason": CROWDED, "next_try": output.to_datetime(slice_.next_at)}
+    for slice_ in (one for one in coverage.open if one.kind in REASONS):
+        again = {"reason": REASONS[slice_.kind], "next_try": output.to_datetime(slice_.next_at)}
         yield _describe_gap(slice_.start, slice_.end, slice_.why) | again
     if end and time.time() - end > late:
         yield _describe_gap(end, time.time(), f"nothing was read since: is the worker running, and {needed}?")

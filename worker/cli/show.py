@@ -233,8 +233,9 @@ def _describe_sight(sight: "ShownSight") -> str:
     where = ", in quarantine" if sight.quarantined else ""
     unknown = "" if sight.rules_known or sight.spoke else "; which rules were asked is not on record"
     held = f"; held: {sight.held_for}" if sight.held_for else ""
+    lacked = f"; judged without {', '.join(sight.judged_without)}" if sight.judged_without else ""
     seen = f" at {output.format_cell(sight.seen_at)}" if sight.seen_at else ""
-    return f"{sight.number}. {sight.verdict}{seen}{where}{unknown}{held}"
+    return f"{sight.number}. {sight.verdict}{seen}{where}{unknown}{lacked}{held}"
 
 
 def _describe_spoken(sight: "ShownSight") -> Iterator[str]:

@@ -14,7 +14,7 @@ from worker.audit.announcements import Terms
 from worker.audit.announcer import Announcer
 from worker.audit.deliveries import Deliveries
 from worker.audit.signers import Signer
-from worker.daemon.fields import Fields
+from worker.daemon.fields import Fields, Needs
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
 from worker.errors import Temporary
@@ -123,7 +123,7 @@ class AccountWorker:
 
         self.unreadable = UnreadableRecords(own, self.intakes)
         watches = (*(intake.fields for intake in self.intakes), *self._facts.values(), *self._lists.values())
-        self.fields = Fields(own, watches, services.outlets.log)
+        self.fields = Fields(own, watches, self._find_needs, services.outlets.log)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
     @property
@@ -165,6 +165,9 @@ class AccountWorker:
         kinds = {Messages.kind, *(rule.trigger for rule in self._services.host.bundle.rules if rule.mode is not OFF)}
         kinds |= {Submissions.kind} if self._asking else set()
         return tuple(intake for intake in self.intakes if intake.source.kind in kinds)
+
+    def _find_needs(self) -> Needs:
+        return Needs(self._services.host.bundle.rules, [intake.source for intake in self.needed])
 
     @property
     def resting(self) -> tuple[Intake, ...]:

@@ -1,15 +1,17 @@
 """The fields of what is read: remembered across restarts, and told with those who need them when they have gone."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from worker.daemon.usage import find_users, is_own
+from worker.daemon.usage import find_judged, find_users, is_own
+from worker.intake.sources import Source
 from worker.judging.presence import Loss
 from worker.judging.services import AccountServices
 from worker.judging.watches import GroupWatch
 from worker.language.rules import RuleInfo
-from worker.ledger.presence import encode
+from worker.ledger.presence import Return, encode
+from worker.ledger.values import Absence
 from worker.telemetry import Log
 from worker.wording import count
 
@@ -26,11 +28,21 @@ class MissingField(NamedTuple):
     is_needed: bool
 
 
-class Fields:
-    """Remembers which fields the records of an account have."""
+class Needs(NamedTuple):
+    """Who may need a field now: the rules that are loaded, and the sources that are read for them."""
 
-    def __init__(self, services: AccountServices, watches: Sequence[GroupWatch], log: Log) -> None:
+    rules: Sequence[RuleInfo]
+    sources: Sequence[Source]
+
+
+class Fields:
+    """Remembers which fields the records of an account have, and lets what was judged without one be judged again."""
+
+    def __init__(
+        self, services: AccountServices, watches: Sequence[GroupWatch], find_needs: Callable[[], Needs], log: Log
+    ) -> None:
         """Begin without a memory; it is in the ledger."""
+        self._find_needs = find_needs
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._watches, self._log = watches, log
         self._begun, self._kept = False, ""
@@ -43,18 +55,45 @@ class Fields:
         self._begun, self._kept = True, self._encode()
 
     async def keep(self) -> float:
-        """Let the ledger remember, and give up what has been gone for long; return the seconds until the next time."""
+        """Let the ledger remember, and what has lacked a field that is back be judged again.
+
+        Give up what has been gone for long. Return the seconds until the next time.
+        """
         if not self._begun:
             await self.recall()
         for field in [field for watch in self._watches for field in watch.forget_lost(self._clock.now())]:
             self._log.warning("a field is given up: it has been missing for 7 days", field=field)
+        await self._see_to_returns()
         if (now := self._encode()) != self._kept:
             await self._ledger.keep_presence(self._account, now)
             self._kept = now
         return EVERY
 
+    async def _see_to_returns(self) -> None:
+        """Let be judged again what was judged while a field was missing that is back, where it is judged by that."""
+        now, needs = self._clock.now(), self._find_needs()
+        returns = [(watch, path, one) for watch in self._watches for path, one in watch.list_returns(now).items()]
+        for source in needs.sources if returns else ():
+            if ended := [_describe_absence(source.kind, *one) for one in returns if _concerns(source, needs, *one)]:
+                await self._ledger.end_absences(self._account, source.name, source.stride, ended, now)
+                fields = ", ".join(dict.fromkeys(one.field for one in ended))
+                self._log.info("what was judged without a field is judged again", source=source.name, field=fields)
+        for watch, path, _ in returns:
+            watch.forget_returns([path])
+
     def _encode(self) -> str:
         return encode({group: one for watch in self._watches for group, one in watch.memories.items()})
+
+
+def _concerns(source: Source, needs: Needs, watch: GroupWatch, path: str, _: Return) -> bool:
+    """Tell whether what a source brings is judged by a field of what is watched."""
+    return source.kind in find_judged(needs.rules, watch.kind, path)
+
+
+def _describe_absence(kind: str, watch: GroupWatch, path: str, missing: Return) -> Absence:
+    """Say when a field was missing; one of a fact or a list has its name before it."""
+    name = path if watch.kind == kind else f"{watch.kind}.{path}"
+    return Absence(kind=kind, field=name, start=missing.start, end=missing.end)
 
 
 def find_missing(watch: GroupWatch, name: str, rules: Iterable[RuleInfo], now: float) -> Iterator[MissingField]:

@@ -67,8 +67,9 @@ async def _take_round(summary: Summary, app: App, worker: AccountWorker) -> None
 
 
 async def _read_account(worker: AccountWorker, clock: Clock) -> None:
-    """Read the head of each source, then what is missing behind it, then judge held events and what was unreadable."""
+    """Read the head of each source, what is missing or to be judged again, held events, and what was unreadable."""
     await worker.look_for_requests()
+    await worker.fields.keep()
     for intake in worker.needed:
         begun = clock.now()
         await intake.read_head()

@@ -59,6 +59,13 @@ def find_users(rules: Iterable[RuleInfo], kind: str, path: str) -> tuple[str, ..
     return tuple(rule.name for rule in running if _reads(rule, kind, path))
 
 
+def find_judged(rules: Iterable[RuleInfo], kind: str, path: str) -> frozenset[str]:
+    """Return the kinds of events that are judged by a field: by a rule, or by the worker itself."""
+    running = (rule for rule in rules if rule.mode is not OFF)
+    own = {kind} if kind in TRIGGERS and is_own(kind, path) else set[str]()
+    return frozenset({rule.trigger for rule in running if _reads(rule, kind, path)} | own)
+
+
 def _reads(rule: RuleInfo, kind: str, path: str) -> bool:
     is_part = any(path in MADE_OF.get(fact, {}).get(kind, ()) for fact in rule.facts)
     return is_part or (kind in {rule.trigger, *rule.facts} and may_use(rule, KINDS[kind], path))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from worker.ledger.values import Coverage, Slice, SliceKind
+from worker.ledger.values import REREAD, Coverage, Slice, SliceKind
 
 Interval = tuple[float, float]
 
@@ -91,14 +91,15 @@ def choose_gap(source: str, coverage: Coverage, now: float, stride: float) -> Sl
     return Slice(source=source, kind="gap", start=max(start, end - stride), end=end, why=why, opened=now)
 
 
-def choose_unheard(coverage: Coverage, now: float) -> Slice | None:
-    """Return a stretch that is due to be read again because not all of its events could be held."""
-    return next((one for one in coverage.open if one.kind == "unheard" and one.next_at <= now), None)
+def choose_reread(coverage: Coverage, now: float) -> Slice | None:
+    """Return the newest stretch that is due to be read again because not all was judged, or not by all fields."""
+    due = (one for one in coverage.open if one.kind in REREAD and one.next_at <= now)
+    return max(due, key=lambda one: one.end, default=None)
 
 
 def halve(slice_: Slice, next_at: float, why: str, shortest: float = SHORTEST) -> tuple[Slice, ...]:
     """Split a slice that cannot be read whole, newest half first; a short one stays whole until ``next_at``."""
-    kind: SliceKind = "unheard" if slice_.kind == "unheard" else "gap"
+    kind: SliceKind = slice_.kind if slice_.kind in REREAD else "gap"
     whole = Slice(source=slice_.source, kind=kind, start=slice_.start, end=slice_.end, why=why, opened=slice_.opened)
     middle = (slice_.start + slice_.end) / 2
     if middle - slice_.start < shortest / 2:

@@ -25,4 +25,4 @@ def _name(sight: Sight, heard: set[str]) -> Sight:
     reading = sight.reading
     if reading.thing.kind != "Message" or reading.verdict not in heard:
         return sight
-    return Sight(replace(reading, names=try_names(reading.raw)), sight.number)
+    return replace(sight, reading=replace(reading, names=try_names(reading.raw)))

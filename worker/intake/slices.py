@@ -11,8 +11,8 @@ from worker.intake.coverage import (
     advance_sweep,
     choose_gap,
     choose_head,
+    choose_reread,
     choose_sweep,
-    choose_unheard,
     find_end,
     find_gaps,
     find_horizon,
@@ -22,7 +22,7 @@ from worker.intake.coverage import (
 )
 from worker.intake.sources import SECOND, Source
 from worker.judging.services import AccountServices
-from worker.ledger.values import Broken, Coverage, Page, Slice
+from worker.ledger.values import REREAD, Broken, Coverage, Page, Slice
 
 FUTURE = 60.0
 """Seconds by which coverage may be ahead of the time before it is taken for a wrong clock's."""
@@ -69,12 +69,12 @@ class SlicePlan:
         return choose_head(self._source.name, coverage, self._clock.now())
 
     async def choose_behind(self) -> Slice | None:
-        """Return the next slice behind the head: the overlap, a gap, what was not heard, or the sweep, if it is due."""
+        """Return the next slice behind the head: the overlap, a gap, what is read again, or the sweep, if it is due."""
         coverage, now = await self.read_coverage(), self._clock.now()
         if not find_horizon(coverage):
             return None
         gap = choose_gap(self._source.name, coverage, now, self._source.stride)
-        first = self._choose_overlap(coverage, now) or gap or choose_unheard(coverage, now)
+        first = self._choose_overlap(coverage, now) or gap or choose_reread(coverage, now)
         return first or await self._choose_sweep(coverage, now)
 
     async def read_coverage(self) -> Coverage:
@@ -146,7 +146,7 @@ class SlicePlan:
     async def put_off(self, slice_: Slice, why: str) -> None:
         """Put a failing gap behind the older ones, and let the sweep step over what fails."""
         now = self._clock.now()
-        if slice_.kind in {"gap", "unheard"}:
+        if slice_.kind in {"gap", *REREAD}:
             await self._replace(slice_, replace(slice_, why=why, next_at=now + FAULT_AGAIN))
         elif slice_.kind == "sweep":
             await self._replace(slice_, self._after_sweep(slice_, now))
@@ -178,7 +178,7 @@ class SlicePlan:
             return None
         lost = Broken(b"", why, start=slice_.start, end=slice_.end)
         page = Page(account=self._account, now=now, source=self._source.name, broken=(lost,), since=self._since)
-        closes = slice_.kind in {"head", "gap", "unheard"}
+        closes = slice_.kind in {"head", "gap", *REREAD}
         await self._ledger.enter(
             replace(page, slice=None if slice_.kind == "overlap" else slice_, closes=closes, instead=instead)
         )

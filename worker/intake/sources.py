@@ -25,6 +25,7 @@ URGENCIES: dict[SliceKind, Urgency] = {
     "overlap": Urgency.HEAD,
     "gap": Urgency.GAPS,
     "unheard": Urgency.GAPS,
+    "again": Urgency.GAPS,
     "sweep": Urgency.SWEEP,
 }
 

@@ -185,8 +185,8 @@ class Judge:
         if not to_do:
             return ()
         now, people, submission = self._clock.now(), read_people(subject), _read_submission(sight.reading)
-        known_at = sight.reading.thing.time if sight.number == 1 else now
-        common = _make_common(sight, subject, people, known_at)
+        known_at = sight.known_at or (sight.reading.thing.time if sight.number == 1 else now)
+        common = replace(_make_common(sight, subject, people, known_at), again=bool(sight.lacked))
         stale, drafts = now - known_at > self._stale, list[Draft]()
         for one in to_do:
             refusal = refuse(one.action, submission, subject, sent_in=people.is_phish_submission)

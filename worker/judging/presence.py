@@ -7,6 +7,7 @@ is that it was always there before. A few records are looked at, which costs nex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple, TypeVar, cast
 
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from worker.language.base import Noun, get_older
 from worker.language.reading import HOSTILE, describe, find_struct
-from worker.ledger.presence import FieldMemory, Track
+from worker.ledger.presence import FieldMemory, Return, Track
 
 A_SECOND, SAVED, OF_A_PAGE = 1.0, 200.0, 100
 """Records of a group that are looked at in a second, how many are saved up, and of how many of a page at most."""
@@ -169,12 +170,21 @@ class Presence:
         self._saved -= chosen
         return [came[number * len(came) // chosen] for number in range(chosen)]
 
-    def note(self, record: Record, at: float) -> None:
-        """Note the fields of a record that came at a time."""
+    def note(self, record: Record, at: float, read_at: float = 0.0) -> None:
+        """Note the fields of a record that came at a time, and was read then or at another one."""
         pause = self._find_pause(at)
         for path, is_there, is_filled in look(self._shape, record):
-            note_field(self.memory.there.setdefault(path, Track()), at, pause, had=is_there)
-            note_field(self.memory.filled.setdefault(path, Track()), at, pause, had=is_filled)
+            for tracks, had in ((self.memory.there, is_there), (self.memory.filled, is_filled)):
+                track = tracks.setdefault(path, Track())
+                self._note_return(path, track, read_at or at, had=had)
+                note_field(track, at, pause, read_at or at, had=had)
+
+    def _note_return(self, path: str, track: Track, read_at: float, *, had: bool) -> None:
+        """Note that a field is back which had gone, and from when to when it was missing."""
+        if had and self._is_lost(track):
+            known = self.memory.returns.get(path)
+            start = min(track.read_at or track.usual_at, known.start if known else inf)
+            self.memory.returns[path] = Return(start, read_at)
 
     def _find_pause(self, at: float) -> float:
         """Return the seconds since the record before; 0 where reading has gone on elsewhere, as at the head."""
@@ -221,6 +231,7 @@ class ListPresence(Presence):
             had = Counter(one.path for one in glimpses if has(one))
             for path, looked in Counter(one.path for one in glimpses).items():
                 track = tracks.setdefault(path, Track())
+                self._note_return(path, track, at, had=had[path] > 0)
                 tracks[path] = note_all(track, at, had[path] / looked, entries=looked, stay=stay)
         self.memory.known = tuple(ids[:KNOWN])
 
@@ -241,7 +252,7 @@ def note_all(track: Track, at: float, share: float, *, entries: int, stay: bool)
     return Track(last=at, looked=entries)
 
 
-def note_field(track: Track, at: float, pause: float, *, had: bool) -> None:
+def note_field(track: Track, at: float, pause: float, read_at: float, *, had: bool) -> None:
     """Note whether a record had a field that came at a time, after a pause; an older one may be noted after newer."""
     if had:
         track.pause = track.pause * FADES if track.missed else max(pause, track.pause * FADES)
@@ -251,7 +262,7 @@ def note_field(track: Track, at: float, pause: float, *, had: bool) -> None:
     track.began, track.last = min(track.began or at, at), max(track.last, at)
     _count(track, had=had)
     if had and track.looked >= USUAL and track.lacked <= SHARE * track.looked and track.last - track.began >= SPAN:
-        track.usual_at = track.last
+        track.usual_at, track.read_at = track.last, read_at
 
 
 def _count(track: Track, *, had: bool) -> None:

@@ -1,21 +1,26 @@
 """Watches: look at the fields of what sources, facts and lists bring, in groups of records that have the same ones."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, product
 
 from msgspec import Raw
 
 from worker.api.investigate import WireLogEntry
 from worker.api.models import AccountDomain, TrustedDomain
+from worker.judging.facts import CACHED
 from worker.judging.presence import ListPresence, Loss, Presence, Record, list_records
 from worker.language.base import Noun
 from worker.language.models import TRIGGERS, Detection, Trace
 from worker.language.policies import AllowPolicy, BlockedSender, Registrant
-from worker.ledger.presence import Memories
+from worker.ledger.presence import Memories, Return
 from worker.ledger.values import Sight
 
 FRESH = 3600.0
 """Seconds since it came for which a record counts: an old one has been through more, and may have other fields."""
+UNDER_WAY = 60.0
+"""Seconds for which a page may be judged after another that was asked for later."""
+HEARD = 300.0
+"""Seconds after which an event has been heard with its facts, unless they could not be had."""
 CLEAN = "clean {}"
 JUDGED = ("detection_reasons", "threat_categories")
 """What only mail has that was judged to be more than clean."""
@@ -37,6 +42,10 @@ OPERATIONS = ("MOVE", "PREVIEW", "QUARANTINE_RELEASE", "RECLASSIFY", "RELEASE", 
 class GroupWatch:
     """Watches the fields of what a source or a fact brings."""
 
+    early = 0.0
+    late = UNDER_WAY
+    """Seconds before and after the reads that showed it for which events may have been judged without a field."""
+
     def __init__(self, kind: str, groups: Iterable[Presence]) -> None:
         """Begin without a memory."""
         self.kind = kind
@@ -45,6 +54,20 @@ class GroupWatch:
     def find_losses(self, now: float) -> list[Loss]:
         """Return each field that all records had and none has any more."""
         return [loss for presence in self._groups.values() for loss in presence.find_losses(now)]
+
+    def list_returns(self, now: float) -> dict[str, Return]:
+        """Return from when to when what was judged may have lacked each field that is back, where that is over."""
+        found = dict[str, Return]()
+        for path, one in chain.from_iterable(group.memory.returns.items() for group in self._groups.values()):
+            start, end = one.start - self.early, one.end + self.late
+            known = found.get(path, Return(start, end))
+            found[path] = Return(min(start, known.start), max(end, known.end))
+        return {path: one for path, one in found.items() if one.end <= now}
+
+    def forget_returns(self, paths: Iterable[str]) -> None:
+        """Forget that fields were missing that are back."""
+        for group, path in product(self._groups.values(), tuple(paths)):
+            group.memory.returns.pop(path, None)
 
     def forget_lost(self, now: float) -> list[str]:
         """Forget what has been gone for long, and return what that was."""
@@ -79,20 +102,22 @@ class FieldWatch(GroupWatch):
         fresh.sort(key=lambda sight: sight.reading.thing.time)
         for group, presence in self._groups.items():
             for sight in presence.choose([one for one in fresh if self._name_group(one) == group], now):
-                self._note(group, sight)
+                self._note(group, sight, now)
 
     def _name_group(self, sight: Sight) -> str:
         return CLEAN.format(self._source) if sight.reading.verdict == "NONE" else self._source
 
-    def _note(self, group: str, sight: Sight) -> None:
+    def _note(self, group: str, sight: Sight, now: float) -> None:
         """Note the fields of a record; mail without a verdict, but with reasons for one, is not clean."""
         for record in list_records(sight.reading.raw)[:1]:
             is_judged = any(record.get(name) for name in JUDGED)
-            self._groups[self._source if is_judged else group].note(record, sight.reading.thing.time)
+            self._groups[self._source if is_judged else group].note(record, sight.reading.thing.time, now)
 
 
 class FactWatch(GroupWatch):
     """Watches the fields of one fact; lines of action logs by their operations."""
+
+    early = HEARD
 
     def __init__(self, fact: str) -> None:
         """Begin without a memory."""
@@ -112,6 +137,8 @@ class FactWatch(GroupWatch):
 
 class ListWatch(GroupWatch):
     """Watches the fields of one of the account's lists."""
+
+    late = UNDER_WAY + CACHED
 
     def __init__(self, kind: str) -> None:
         """Begin without a memory."""

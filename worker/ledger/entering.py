@@ -1,11 +1,11 @@
 """Entering what was decided: a wish joins an equal one, waits behind a different one, or finds its effect done."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from msgspec.structs import replace
-from sqlalchemy import delete, select
+from sqlalchemy import Row, delete, select
 
 from worker.language.actions import Adding, Move
 from worker.language.models import PatternType
@@ -14,13 +14,13 @@ from worker.ledger.cascade import choose_fate, go_on, is_end, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
 from worker.ledger.doubts import choose_proof, covers
-from worker.ledger.entries import LASTING, OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
+from worker.ledger.entries import FINAL, LASTING, OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
 from worker.ledger.records import harmless
+from worker.ledger.repeats import RETIRED, find_same, stands_on
 from worker.ledger.unit_of_work import UnitOfWork, last_of
-from worker.ledger.values import thing_of
+from worker.ledger.values import Sight, thing_of
 
 WRITTEN_BY_STRANGERS = frozenset({"because", "subject", "sender", "authenticated"})
-RETIRED = frozenset({"waiting", "ready", "held"})
 
 
 def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
@@ -36,19 +36,26 @@ def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
             _place_notice(work, draft, pending[draft.cause])
 
 
-def retire(work: UnitOfWork, sights: dict[str, str]) -> None:
-    """Take back what older sights of these things asked for; ``sights`` names the newest one of each thing.
+def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft]) -> None:
+    """Take back what older sights of these things asked for; ``sights`` has the newest one of each thing.
 
-    What others asked for as well stands on their word alone. What is on its way runs to its end.
+    What others asked for as well stands on their word alone. What is on its way runs to its end. What a thing that is
+    judged again asks for again, by these drafts, stands.
     """
-    asked: dict[str, set[str]] = defaultdict(set)
+    asked: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
     for chunk in chunks(sights):
         query = select(reasons).where(reasons.c.account == work.account, reasons.c.thing.in_(chunk))
         for row in work.conn.execute(query):
-            asked[row.entry].add(row.thing)
+            asked[row.entry].append(row)
+    again: dict[str, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        if draft.again:
+            again[thing_of(draft.cause)].append(draft)
     for entry in work.fetch(asked):
-        if entry.state in RETIRED:
-            _withdraw(work, entry, asked[entry.id], sights)
+        stay = {row.thing for row in asked[entry.id] if any(stands_on(entry, row, one) for one in again[row.thing])}
+        things = {row.thing for row in asked[entry.id]} - stay
+        if entry.state in RETIRED and things:
+            _withdraw(work, entry, things, sights)
 
 
 def _judge_by_our_blocks(work: UnitOfWork, drafts: Sequence[Draft]) -> list[Draft]:
@@ -93,6 +100,8 @@ def _is_from(draft: Draft, block: str) -> bool:
 
 def _stands(work: UnitOfWork, draft: Draft) -> bool:
     """Enter a draft; tell whether it is still to be settled."""
+    if draft.again and (same := find_same(work, draft)):
+        return _join_again(work, same, draft)
     twin = None if draft.state in {"observed", "moot"} else _twin(work, draft)
     if twin:
         _join(work, twin, draft)
@@ -112,6 +121,9 @@ def _stands(work: UnitOfWork, draft: Draft) -> bool:
 
 def _place_notice(work: UnitOfWork, draft: Draft, pending: Sequence[Draft]) -> None:
     """Enter a notice; it is held while something that its rules said with it is pending, under whosever name."""
+    if draft.again and (same := find_same(work, draft)):
+        _join_again(work, same, draft)
+        return
     notice = _entry(work, draft)
     others = [other for other in pending if not set(draft.rules).isdisjoint(other.rules)]
     if others and draft.state in {"ready", "waiting"}:
@@ -167,6 +179,17 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
     _note_reason(work, entry, draft)
 
 
+def _join_again(work: UnitOfWork, entry: Entry, draft: Draft) -> bool:
+    """Note that an event which is judged again wants what it has got before; tell whether that is to be settled."""
+    rules = [list(pair) for pair in zip(draft.rules, draft.fingerprints, strict=True)]
+    told = {"because": draft.because, "cause": draft.cause, "rules": rules}
+    work.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
+    if entry.state in FINAL:
+        return False
+    _note_reason(work, entry, draft)
+    return not is_accepted(entry)
+
+
 def _is_done(work: UnitOfWork, wish: Entry) -> bool:
     """Tell whether asking a person would be for nothing: the last effect on the target is this very one."""
     on = work.on(wish.lane, wish.target)
@@ -208,9 +231,9 @@ def _note_reason(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
     )
 
 
-def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str, str]) -> None:
+def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: Mapping[str, Sight]) -> None:
     """Take the word of some things away from an entry, which falls when no other stands for it."""
-    why = f"verdict changed, see {', '.join(sorted(sights[thing] for thing in things))}"
+    why = ", ".join(_explain_newer([sights[thing] for thing in sorted(things)]))
     rows = work.conn.execute(select(reasons).where(reasons.c.entry == entry.id).order_by(reasons.c.cause)).all()
     rest = [row for row in rows if row.thing not in things]
     if not rest:
@@ -237,3 +260,12 @@ def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: dict[str
     work.chain.add(
         "withdrawn", entry=entry.id, target=entry.target, why=why, rules=[list(pair) for pair in rules.items()]
     )
+
+
+def _explain_newer(newer: Sequence[Sight]) -> Iterator[str]:
+    """Yield why what older sights asked for does not stand."""
+    if changed := [sight.key for sight in newer if not sight.lacked]:
+        yield f"verdict changed, see {', '.join(changed)}"
+    for lacked in sorted({sight.lacked for sight in newer if sight.lacked}):
+        keys = [sight.key for sight in newer if sight.lacked == lacked]
+        yield f"judged again, as {' and '.join(lacked)} was missing, see {', '.join(keys)}"

@@ -160,6 +160,8 @@ class Draft(WantedEffect, frozen=True, kw_only=True):
     why: Why = ""
     met: str = ""
     """The pattern of the block list that the mail met."""
+    again: bool = False
+    """Whether its event was judged before in the same state, so that what was entered for that stands."""
 
 
 class Entry(WantedEffect, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from worker.errors import StoreError
 from worker.ledger import (
+    absences,
     block_review,
     claiming,
     heads,
@@ -39,7 +40,7 @@ from worker.ledger.reader import LedgerReader
 from worker.ledger.records import NewRecord
 from worker.ledger.unit_of_work import Mint, UnitOfWork, chain_records
 from worker.ledger.unreadable import UnreadableRecord
-from worker.ledger.values import Entered, Held, NewSights, Page, Reading, Spent
+from worker.ledger.values import Absence, Entered, Held, NewSights, Page, Reading, Spent
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -64,6 +65,10 @@ class Ledger(LedgerReader):
     async def enter(self, page: Page) -> Entered:
         """Enter a page; raises Temporary, with nothing written, when another page told of the same things first."""
         return await self._write(page.account, page.now, pages.enter, page)
+
+    async def end_absences(self, account: str, source: str, stride: float, over: Sequence[Absence], now: float) -> None:
+        """Let what was seen of a source while fields were missing be read and judged again, each once."""
+        await self._write(account, now, absences.end_absences, source, stride, over)
 
     async def mend_future(self, account: str, source: str, now: float) -> bool:
         """Take back what was noted as read of a time that is still to come; return whether there was any."""
@@ -128,10 +133,7 @@ class Ledger(LedgerReader):
     async def find_tried(
         self, account: str, lane: str, targets: Sequence[str], *, ready: bool = False
     ) -> tuple[Entry, ...]:
-        """Return what was ever claimed of a lane on some targets, oldest first: our own hands there.
-
-        With ``ready`` also what is about to be.
-        """
+        """Return what was ever claimed of a lane on some targets, oldest first, and what is ``ready``, if wanted."""
         return await self._read(claiming.find_tried, account, lane, targets, ready=ready)
 
     async def find_asked(self, account: str, remotes: Collection[str]) -> tuple[Entry, ...]:
@@ -168,11 +170,8 @@ class Ledger(LedgerReader):
     ) -> int:
         """Order something as a person; the daemon takes it up: it obeys ``orders.OBEY``.
 
-        With ``covers``, ids of entries or digests of unreadable records, it is about these; else about all that the
-        subject names by then.
-
-        A cancel, of a bulk job, is carried out by who orders it, whether or not a daemon runs, and only recorded here,
-        with what the API answered.
+        With ``covers``, ids of entries or digests of unreadable records, it is about these; else about its subject.
+        A cancel of a bulk job is carried out by who orders it, and only recorded here, with what the API answered.
         """
         wanted = Order(
             id=0, verb=verb, subject=subject, who=who, because=because, at=now, answer=answer, covers=frozenset(covers)

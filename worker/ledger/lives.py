@@ -11,6 +11,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import entries, held, mails, mishaps, names, reasons, records, rule_tables, sights
 from worker.ledger.entries import Entry
 from worker.ledger.mails import day_of, normalize
+from worker.ledger.sights import find_lacked, list_absences
 from worker.ledger.unit_of_work import SELECT_ENTRIES, entry_of
 from worker.ledger.values import RuleAnswer, RuleTable, Thing, thing_of, write_key
 
@@ -62,6 +63,8 @@ class SeenSight(Struct, frozen=True, kw_only=True):
     seen_at: float
     rule_table: int
     answers: tuple[RuleAnswer, ...]
+    lacked: tuple[str, ...] = ()
+    """Fields that were missing when it was judged; once they are back, it is judged again."""
 
 
 class RuleProblem(Struct, frozen=True, kw_only=True):
@@ -97,7 +100,7 @@ class Life(Struct, frozen=True, kw_only=True):
 
 
 _MAIL = [mails.c[name] for name in SeenMail.__struct_fields__]
-_SIGHT = [sights.c[name] for name in SeenSight.__struct_fields__]
+_SIGHT = [sights.c[name] for name in SeenSight.__struct_fields__ if name != "lacked"]
 _CALLED = select(*_MAIL).join_from(names, mails, mails.c.number == names.c.mail)
 _CALLED = _CALLED.order_by(names.c.day.desc(), mails.c.time.desc())
 
@@ -202,8 +205,9 @@ def _read_mails(conn: Connection, query: Select[*tuple[object, ...]]) -> Iterato
 
 def _read_sights(conn: Connection, mail: SeenMail) -> Iterator[SeenSight]:
     mine = sights.c.account == mail.account, sights.c.kind == "Message", sights.c.time == mail.time
+    absences = list_absences(conn, mail.account, "Message")
     for row in conn.execute(select(*_SIGHT).where(*mine, sights.c.id == mail.id).order_by(sights.c.number)):
-        yield SeenSight(**row._mapping)  # noqa: SLF001
+        yield SeenSight(**row._mapping, lacked=find_lacked(absences, row.seen_at) if row.rule_table else ())  # noqa: SLF001
 
 
 def _read_tables(conn: Connection, numbers: set[int]) -> dict[int, RuleTable]:

@@ -1,13 +1,13 @@
 """Mails: what each can be found by, from its ids to its recipients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from worker.escaping import escape
 from worker.ledger.db.dialects import add, chunks, upsert
 from worker.ledger.db.tables import entries, mails, meta, names
-from worker.ledger.values import MailNames, Page, Thing
+from worker.ledger.values import MailNames, Page, Sight, Thing
 
 ROLES = ("id", "message_id", "sender", "recipient")
 DAY = 86_400.0
@@ -35,14 +35,29 @@ def keep_mails(conn: Connection, page: Page) -> None:
     named = [sight for sight in page.news.sights if sight.reading.names]
     kept = _find_kept(conn, page.account, [sight.reading.thing for sight in named if sight.number > 1])
     readings = [sight.reading for sight in named if sight.reading.thing.id not in kept]
+    _complete(conn, page.account, [sight for sight in named if sight.lacked])
     found = [(one.thing, _bound(one.names)) for one in readings if one.names]
     if not found:
         return
     first = (conn.scalar(select(func.max(mails.c.number))) or 0) + 1
     add(conn, mails, [_make_row(number, page.account, *mail) for number, mail in enumerate(found, first)])
-    called = {row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)}
-    rows = sorted(called)  # beside each other in the table, too
-    add(conn, names, [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in rows])
+    add(conn, names, _make_rows(row for number, mail in enumerate(found, first) for row in _list_names(number, *mail)))
+
+
+def _complete(conn: Connection, account: str, sights: Sequence[Sight]) -> None:
+    """Write down anew what is kept of messages of which something was missing before."""
+    for thing, mail in ((one.reading.thing, _bound(one.reading.names)) for one in sights if one.reading.names):
+        mine = mails.c.account == account, mails.c.time == thing.time, mails.c.id == thing.id
+        if number := conn.scalar(select(mails.c.number).where(*mine)):
+            row = _make_row(number, account, thing, mail)
+            conn.execute(update(mails).where(mails.c.number == number).values(row))
+            upsert(conn, names, _make_rows(_list_names(number, thing, mail)))
+
+
+def _make_rows(called: Iterable[NameRow]) -> list[dict[str, object]]:
+    """Return the rows of names, each once, and those beside each other that are so in the table."""
+    rows = sorted(set(called))
+    return [{"role": role, "day": day, "name": name, "mail": mail} for role, day, name, mail in rows]
 
 
 def _find_kept(conn: Connection, account: str, things: Sequence[Thing]) -> set[str]:

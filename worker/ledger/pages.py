@@ -28,7 +28,7 @@ from worker.ledger.unreadable import (
     list_unread,
     name_gap,
 )
-from worker.ledger.values import Coverage, Entered, Held, Page, Sight, Slice, thing_of
+from worker.ledger.values import REREAD, Coverage, Entered, Held, Page, Sight, Slice, thing_of
 
 FAILED = "move_failed"
 WHY = "the API shows a failed move of this message, after it had shown that it was moved"
@@ -159,12 +159,12 @@ def _read_held(conn: Connection, query: Select[*tuple[object, ...]]) -> tuple[He
 
 def _overtake(work: UnitOfWork, page: Page) -> None:
     """Let newer sights take the place of what older sights of the same things asked for, or were held for."""
-    newest = {thing_of(sight.key): sight.key for sight in page.news.sights if sight.number > 1}
-    retire(work, newest)
+    newest = {thing_of(sight.key): sight for sight in page.news.sights if sight.number > 1}
+    retire(work, newest, page.drafts)
     for chunk in chunks(newest):
         mine = (held.c.account == page.account, held.c.thing.in_(chunk))
         for row in work.conn.execute(select(held.c.key, held.c.thing, held.c.why).where(*mine)):
-            work.chain.add("overtaken", cause=row.key, by=newest[row.thing], why=row.why)
+            work.chain.add("overtaken", cause=row.key, by=newest[row.thing].key, why=row.why)
         work.conn.execute(delete(held).where(*mine))
 
 
@@ -270,7 +270,7 @@ def _advance(work: UnitOfWork, page: Page) -> None:
     upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
     if page.closes and not page.instead and done.kind in READING:
         _close(work, done)
-    elif page.closes and done.kind == "unheard":
+    elif page.closes and not page.instead and done.kind in REREAD:
         _tell_closed(work, done)
 
 

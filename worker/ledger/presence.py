@@ -1,5 +1,7 @@
 """What is remembered of the fields that records have, so that one that has gone is missed after a restart, too."""
 
+from typing import NamedTuple
+
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
@@ -20,12 +22,21 @@ class Track(Struct, omit_defaults=True):
     """How many were looked at, and how many of them lacked it: lately, as both are halved now and then."""
     usual_at: float = 0.0
     """The last record until which practically all had it; 0 when there was none."""
+    read_at: float = 0.0
+    """When that record was read."""
     pause: float = 0.0
     """The longest pause in seconds between two records that had it; it fades with each one that comes."""
     missed: int = 0
     """Records in a row that lacked it; 0 when the last one had it. Of a list, its entries."""
     since: float = 0.0
     """The first of these."""
+
+
+class Return(NamedTuple):
+    """A field that had gone and is back: from when to when it was missing, as records were read."""
+
+    start: float
+    end: float
 
 
 class FieldMemory(Struct):
@@ -35,6 +46,8 @@ class FieldMemory(Struct):
     filled: dict[str, Track] = {}
     known: tuple[str, ...] = ()
     """Of a list: the ids of some entries that the last read showed."""
+    returns: dict[str, Return] = {}
+    """By path: what is back, until it has been seen to that what was judged without it is judged again."""
 
 
 Memories = dict[str, FieldMemory]

@@ -49,6 +49,7 @@ Verb = Literal[
     "broken record",
     "drift",
     "future mended",
+    "field back",
     "gap closed",
     "overtaken",
     "given up",

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 from sqlalchemy import Select, delete, func, select
 
-from worker.ledger.db.tables import broken, counts, entries, maybes, mishaps, orders, records, rule_tables, sights
+from worker.ledger.db.tables import (
+    absences,
+    broken,
+    counts,
+    entries,
+    maybes,
+    mishaps,
+    orders,
+    records,
+    rule_tables,
+    sights,
+)
 from worker.ledger.entries import FINAL, STATES
 from worker.ledger.mails import forget_mails
 from worker.ledger.records import head, instant
@@ -19,6 +30,8 @@ def prune(work: UnitOfWork, sights_before: Mapping[str, float], keep_before: flo
         for table in (sights, maybes):
             old = (table.c.account == work.account, table.c.kind == kind, table.c.time < before)
             work.conn.execute(delete(table).where(*old))
+        over = (absences.c.account == work.account, absences.c.kind == kind, absences.c.end < before)
+        work.conn.execute(delete(absences).where(*over))
     work.conn.execute(delete(rule_tables).where(rule_tables.c.number.not_in(select(sights.c.rule_table))))
     # What was final from the first has never settled.
     settled = (entries.c.state.in_(FINAL), entries.c.settled_at < keep_before, entries.c.created_at < keep_before)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from worker.errors import Temporary
 from worker.language.actions import Escalate
 from worker.ledger.db.dialects import add, chunks, upsert
-from worker.ledger.db.tables import entries, maybes, rule_tables, sights
-from worker.ledger.values import Judgement, NewSights, Page, Reading, RuleAnswer, RuleTable, Sight, Thing
+from worker.ledger.db.tables import absences, entries, maybes, rule_tables, sights
+from worker.ledger.values import Absence, Judgement, NewSights, Page, Reading, RuleAnswer, RuleTable, Sight, Thing
 
 Key = tuple[float, str]
 NOT_JUDGED = (RuleAnswer(result="not_judged"),)
@@ -27,6 +27,8 @@ class Past(NamedTuple):
     state: str
     verdict: str
     quarantined: int
+    rule_table: int
+    seen_at: float
 
 
 # Written once, because this is asked with each page. The time range lets few rows be touched.
@@ -34,6 +36,9 @@ SEEN = select(*(sights.c[name] for name in Past._fields)).order_by(sights.c.time
 SEEN = SEEN.where(*(sights.c[name] == bindparam(name) for name in ("account", "kind")))
 SEEN = SEEN.where(sights.c.time.between(bindparam("first"), bindparam("last")))
 SEEN = SEEN.where(sights.c.id.in_(bindparam("ids", expanding=True)))
+
+
+ABSENCE = [absences.c[name] for name in Absence.__struct_fields__]
 
 
 class Doubt(NamedTuple):
@@ -58,7 +63,7 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
     cleared: list[Thing] = []
     echoed: list[Sight] = []
     for kind, latest in by_kind.items():
-        past = _history(conn, account, kind, sorted(latest))
+        past, missed = _history(conn, account, kind, sorted(latest)), list_absences(conn, account, kind)
         doubts = _doubts(conn, account, kind, latest)
         again: list[tuple[Past, Sight]] = []
         for key, reading in latest.items():
@@ -69,6 +74,9 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
             doubt = doubts.get(key)
             if is_same(last.state, reading.state):
                 cleared += [reading.thing] if doubt else []
+                if lacked := find_lacked(missed, _find_judged(past[key]).seen_at):
+                    fresh.append(_judge_again(past[key], reading, lacked))
+                    continue
                 # What an earlier version kept is kept whole from now on, and not judged again for that.
                 echoed += [Sight(reading, last.number + 1)] if last.state != reading.state else []
             elif _is_unseen(past[key], reading) or _stands(doubt, reading, now, settle):
@@ -79,6 +87,17 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
         for _, sight in again:
             (echoed if sight.reading.thing.id in ours else fresh).append(sight)
     return NewSights(tuple(fresh), tuple(echoed), tuple(doubtful), tuple(cleared))
+
+
+def list_absences(conn: Connection, account: str, kind: str) -> tuple[Absence, ...]:
+    """Return when fields were missing from what events of a kind were judged by, all over by now."""
+    mine = absences.c.account == account, absences.c.kind == kind
+    return tuple(Absence(**row._mapping) for row in conn.execute(select(*ABSENCE).where(*mine)))  # noqa: SLF001
+
+
+def find_lacked(known: Sequence[Absence], seen_at: float) -> tuple[str, ...]:
+    """Return the fields that were missing at a time."""
+    return tuple(sorted({one.field for one in known if one.start <= seen_at <= one.end}))
 
 
 def keep(conn: Connection, page: Page) -> None:
@@ -164,6 +183,22 @@ def _is_unseen(past: Iterable[Past], reading: Reading) -> bool:
     states = [row.state for row in past]
     known = [one for one in states if not any(one != other and is_same(one, other) for other in states)]
     return not any(is_same(one, reading.state) for one in known)
+
+
+def _find_judged(past: Sequence[Past]) -> Past:
+    """Return the last sight that rules were asked about; after it, only our own acts came back."""
+    return next((one for one in reversed(past) if one.rule_table), past[-1])
+
+
+def _judge_again(past: Sequence[Past], reading: Reading, lacked: tuple[str, ...]) -> Sight:
+    """Return a state once more that was judged without some fields, and has been known since it was new."""
+    first = past[-1]
+    for one in reversed(past):
+        if one.state != first.state:
+            break
+        first = one
+    known_at = reading.thing.time if first.number == 1 else first.seen_at
+    return Sight(reading, past[-1].number + 1, lacked=lacked, known_at=known_at)
 
 
 def _stands(doubt: Doubt | None, reading: Reading, now: float, settle: float) -> bool:

@@ -13,8 +13,13 @@ from worker.language.rules import Ask, Lowered, Proposal, RuleInfo
 from worker.language.times import epoch
 from worker.ledger.entries import Draft, Look, Outcome
 
-SliceKind = Literal["head", "gap", "overlap", "sweep", "unheard"]
-"""An ``unheard`` slice was read, but too many events were held for all of its rules to be heard."""
+SliceKind = Literal["head", "gap", "overlap", "sweep", "unheard", "again"]
+"""An ``unheard`` slice was read, but too many events were held for all of its rules to be heard.
+
+An ``again`` one was read and judged while a field was missing that is back.
+"""
+REREAD: frozenset[SliceKind] = frozenset({"unheard", "again"})
+"""The kinds of slices that are read once more; coverage has them already."""
 Spent = tuple[tuple[float, int], ...]
 """What a budget has spent lately: (second, requests)."""
 
@@ -89,12 +94,16 @@ def thing_of(key: str) -> str:
 
 
 class Sight(Struct, frozen=True):
-    """A state of a thing as it was seen for the first time, numbered from 1."""
+    """A state of a thing as it was seen for the first time, or is judged again, numbered from 1."""
 
     reading: Reading
     number: int
     key: str = ""
     """The event's key, which begins with its time; written once, because it is asked for often."""
+    lacked: tuple[str, ...] = ()
+    """Fields that were missing when the same state was judged before; none for a state that is new."""
+    known_at: float = 0.0
+    """When a state became known that is judged again."""
 
     def __post_init__(self) -> None:
         """Write the key."""
@@ -110,6 +119,15 @@ def write_key(thing: Thing, number: int) -> str:
 def _write_time(time: float) -> str:
     """Write whole seconds in UTC; remembered, because mail shares its seconds."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Absence(Struct, frozen=True, kw_only=True):
+    """A time during which a field was missing from what events of a kind were judged by, as they were read."""
+
+    kind: str
+    field: str
+    start: float
+    end: float
 
 
 class NewSights(Struct, frozen=True):

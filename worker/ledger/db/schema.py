@@ -13,7 +13,7 @@ from worker.errors import StoreError
 from worker.ledger.db.tables import metadata
 from worker.walls.private_files import make_private
 
-NEWEST = "0011"
+NEWEST = "0012"
 """The revision that the tables of this code are; revisions sort as text."""
 REVISION = re.compile(r"(?!0000)\d{4}", re.ASCII)
 MEGABYTE = 1 << 20

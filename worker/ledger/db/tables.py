@@ -168,6 +168,18 @@ names = Table(
     sqlite_with_rowid=False,
 )
 
+# When a field was missing from what events were judged by; what was seen then is judged again.
+absences = Table(
+    "absences",
+    metadata,
+    _text("account", key=True),
+    _text("kind", key=True),
+    _text("field", key=True),
+    _time("start", key=True),
+    _time("end"),
+    sqlite_with_rowid=False,
+)
+
 maybes = Table(
     "maybes",
     metadata,
