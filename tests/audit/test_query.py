@@ -11,6 +11,7 @@ from tests.ledger.desk import ME, T0, TRASH, Desk
 from worker.audit.query import query
 from worker.language.actions import AllowSender, BlockSender, Notify, TrustDomain
 from worker.ledger.records import NewRecord
+from worker.ledger.values import Broken, Page
 
 
 @each(
@@ -80,3 +81,15 @@ async def test_messages_and_channels_are_found_by_their_very_name(target: str) -
     desk = Desk()
     await desk.enter(desk.draft(TRASH, "m1"), desk.draft(Notify("soc")))
     assert [line async for line in query(desk.ledger, ME, target=target)] == []
+
+
+@pytest.mark.parametrize("by", ["id", "gap"])
+async def test_what_became_of_a_record_that_cannot_be_read_is_found_by_its_id_and_its_gap(by: str) -> None:
+    desk = Desk()
+    lost = Broken(b'{"id": "m7"}', "its id cannot be read", id="m7", start=T0, end=T0)
+    await desk.ledger.enter(Page(account=ME, now=T0, source="messages", broken=(lost,)))
+    (record,) = await desk.ledger.list_open_records(ME)
+    (kept,) = await desk.ledger.list_unreadable(ME, T0 + 9999, 9)
+    await desk.ledger.end_unreadable(ME, kept, T0)
+    lines = [line async for line in query(desk.ledger, ME, target=getattr(record, by))]
+    assert [msgspec.json.decode(line)["verb"] for line in lines] == ["broken record", "record read"]

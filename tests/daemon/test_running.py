@@ -18,6 +18,8 @@ from worker.daemon import maintenance, reload
 from worker.daemon.reload import stamp
 from worker.errors import RuleError, SettingsError, StoreError
 from worker.intake.coverage import find_end
+from worker.ledger.db.lock import hold_lock
+from worker.ledger.db.place import place_of
 from worker.ledger.values import Held, Page, Sight, Slice
 from worker.sandbox import ACCOUNT
 from worker.settings import Settings
@@ -90,6 +92,14 @@ async def test_rules_that_cannot_be_loaded_keep_it_from_starting(bench: Bench) -
         async with bench.app():
             pass
     assert not (bench.folder / "worker.db").exists()
+
+
+async def test_a_second_worker_is_told_of_the_ledger_before_the_address(bench: Bench) -> None:
+    held = hold_lock(place_of(bench.environment["WORKER_STORE_URL"]))
+    with socket.create_server(("127.0.0.1", 0)) as taken, held:
+        settings = Settings.load({**bench.environment, "WORKER_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"})
+        with pytest.raises(StoreError, match="another worker"):
+            await daemon.run(settings, Outlets(open_log(bench.log), bench.records, Metrics()))
 
 
 async def test_an_address_that_is_taken_is_refused_before_a_ledger_is_made(bench: Bench) -> None:

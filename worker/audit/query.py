@@ -31,7 +31,8 @@ async def query(
     """Yield an account's records as canonical JSON, in order or the newest first, that match every filter given.
 
     ``after`` is the number of a record and ``since`` a time in seconds; both are exclusive. A ``target`` is the id of a
-    message, a channel, or a pattern of a list, in any case, with its type before it (``EMAIL:a@b.example``) or without.
+    message, also of one that could not be read, of its gap, a channel, or a pattern of a list, in any case, with its
+    type before it (``EMAIL:a@b.example``) or without.
     ``mail`` lets through what entries about such mail led to, as long as these are kept.
     """
     wanted = RecordQuery(account, entry, mail, after, since, newest_first)
@@ -51,7 +52,12 @@ def list_rules(record: Mapping[str, Any]) -> list[str]:
 
 
 def _is_about(record: Mapping[str, Any], target: str) -> bool:
-    """Tell whether a record names a target; people know patterns of lists without their type, and in any case."""
+    """Tell whether a record names a target, or something that could not be read.
+
+    People know patterns of lists without their type, and in any case.
+    """
+    if target in {record.get("id"), record.get("gap")}:
+        return True
     on = str(record.get("target", ""))
     kind, _, pattern = on.partition(":")
     return on == target or (kind in PATTERN_TYPES and target.lower() in {on.lower(), pattern.lower()})

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 app = typer.Typer(help="Search the audit records: what was done, by whom and why.")
+ELSEWHERE = (
+    "check the spelling; no rule may have acted on it: worker show tells what is known of a mail, worker held what "
+    "waits, and worker gaps what cannot be read"
+)
 COLUMNS = ("number", "at", "verb", "what")
 AFTER = "Only records after this number, this time ago (2h) or this UTC time (2026-11-20T17:22)."
 DIGITS = 18
@@ -141,7 +145,7 @@ async def _check_ids(ledger: "Ledger", accounts: Iterable[str], ids: Mapping[str
     # The nearest id is not suggested: it would be another mail's.
     for what, id_ in ids.items():
         if not await _query(ledger, accounts, **{what: id_}):
-            raise SettingsError(f"no record names the {what} {id_!r}: check the spelling, or no rule has acted on it")
+            raise SettingsError(f"no record names the {what} {id_!r}: {ELSEWHERE}")
 
 
 async def _list_rules(ledger: "Ledger", accounts: Iterable[str]) -> set[str]:
@@ -158,7 +162,7 @@ def _describe_record(record: dict[str, Any]) -> output.Row:
 
     verb, to = record["verb"], record.get("to")
     why = record.get("because") or record.get("why") or record.get("said")
-    on = record.get("target") or record.get("subject") or record.get("in_lane")
+    on = record.get("target") or record.get("id") or record.get("subject") or record.get("in_lane")
     rules, who = ", ".join(list_rules(record)), f"by {record['who']}" if "who" in record else ""
     return {
         **record,

@@ -170,7 +170,8 @@ def _read_verdict(raw: bytes) -> str:
 
 
 def _record_end(work: UnitOfWork, record: UnreadableRecord) -> None:
-    work.chain.add("record read", source=record.source, digest=record.digest, why=record.why, gap=record.gap)
+    named = {"source": record.source, "digest": record.digest, "id": record.id, "gap": record.gap}
+    work.chain.add("record read", why=record.why, **named)
 
 
 def put_off(work: UnitOfWork, record: UnreadableRecord, leaves_at: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cells import each
 from worker.errors import StoreError
-from worker.ledger.db.lock import LedgerFile, find_lock, hold_lock, prepare_file
+from worker.ledger.db.lock import LedgerFile, find_lock, hold_lock, prepare_file, refuse_held
 
 
 def test_the_lock_file_names_the_process_and_the_file_that_it_has(tmp_path: Path) -> None:
@@ -61,3 +61,15 @@ def test_a_ledger_with_two_names_is_opened_by_that_of_its_daemon_only(tmp_path: 
                 prepare_file(name, exclusive=exclusive)
     other.unlink()
     prepare_file(ledger, exclusive=True)
+
+
+def test_a_ledger_that_another_worker_has_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+    ledger = tmp_path / "worker.db"
+    for free in (None, ledger):
+        refuse_held(free)
+    assert list(tmp_path.iterdir()) == []
+    with hold_lock(ledger), pytest.raises(StoreError, match=rf"another worker \(process {os.getpid()}\) holds"):
+        refuse_held(ledger)
+    refuse_held(ledger)
+    with hold_lock(ledger):
+        pass

@@ -46,6 +46,23 @@ def hold_lock(ledger: Path | None) -> Iterator[None]:
         os.close(handle)
 
 
+def refuse_held(ledger: Path | None) -> None:
+    """Raise StoreError if a worker holds the lock of this ledger; nothing is made, and a free lock stays free."""
+    with suppress(FileNotFoundError, PermissionError):
+        if ledger and (path := find_lock(ledger)).exists():
+            with path.open("rb") as file:
+                _refuse_held(file.fileno(), path)
+
+
+def _refuse_held(handle: int, path: Path) -> None:
+    """Raise StoreError, naming the process, if somebody else holds the lock of an open file; let go of it again."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _name_holder(handle, path) from error
+    fcntl.flock(handle, fcntl.LOCK_UN)
+
+
 def find_lock(ledger: Path) -> Path:
     """Return where the lock file of a ledger lies."""
     file = Path(os.path.realpath(ledger))
@@ -113,17 +130,21 @@ def _take(handle: int, path: Path, ledger: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write_holder(handle, ledger)
     except BlockingIOError as error:
-        holder = os.read(handle, HOLDER).decode("ascii", "replace").strip() or "unknown"
-        raise StoreError(
-            f"another worker (process {holder}) holds {path}: one ledger has one worker, so stop that one first; "
-            "WORKER_STORE_URL names the ledger"
-        ) from error
+        raise _name_holder(handle, path) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreError(f"the disk that holds {path} is full: free some space or move WORKER_STORE_URL") from error
         raise StoreError(
             f"{path} cannot be locked ({error.strerror}): WORKER_STORE_URL must lie on a disk that knows file locks"
         ) from error
+
+
+def _name_holder(handle: int, path: Path) -> StoreError:
+    holder = os.read(handle, HOLDER).decode("ascii", "replace").strip() or "unknown"
+    return StoreError(
+        f"another worker (process {holder}) holds {path}: one ledger has one worker, so stop that one first; "
+        "WORKER_STORE_URL names the ledger"
+    )
 
 
 def _write_holder(handle: int, ledger: Path) -> None:
