@@ -69,3 +69,9 @@ def sandbox(**world: Any) -> Iterator[Serving]:  # noqa: ANN401 (what World take
 def passed_on() -> dict[str, str]:
     """Return what a process needs of our environment: where programs are, and how its coverage is measured."""
     return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+
+
+def find_children(pid: int) -> list[int]:
+    """Return the processes that a process has started, in any of its threads."""
+    lists = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for children in lists for child in children]

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.daemon.bench import PATIENCE, TOKEN, Bench, until
-from tests.serving import passed_on
+from tests.serving import find_children, passed_on
 from tests.test_notifiers import silence
 from worker.errors import StoreError
 from worker.ledger.records import NewRecord
@@ -112,8 +112,8 @@ async def test_a_second_signal_ends_it_at_once(bench: Bench) -> None:
 
 def shown_by_children(pid: int) -> list[bytes]:
     """Return environment and arguments of every child of a process."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [Path(f"/proc/{child}/{what}").read_bytes() for child in children for what in ("environ", "cmdline")]
+    paths = [Path(f"/proc/{child}/{what}") for child in find_children(pid) for what in ("environ", "cmdline")]
+    return [path.read_bytes() for path in paths]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.faults.rig import TOKEN, Rig, Told, until, until_it
+from tests.serving import find_children
 from worker.sandbox import Faults, SandboxOptions
 
 pytestmark = pytest.mark.slow
@@ -15,7 +16,7 @@ ADDRESS = "json://ann:T0KEN-B@127.0.0.1:9/hook"
 
 def children(pid: int) -> list[Path]:
     """Return the processes that a process has started."""
-    return [Path("/proc") / child for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [Path("/proc") / str(child) for child in find_children(pid)]
 
 
 def known_to(process: Path) -> bytes:

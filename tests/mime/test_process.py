@@ -14,6 +14,7 @@ import pytest
 from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 
+from tests.serving import find_children
 from tests.support import open_mail
 from worker.errors import Temporary
 from worker.mime.child import OOM_SCORE, serve, warm_up, without_data
@@ -115,7 +116,7 @@ async def test_no_process_is_left_behind(opener: LetterOpener) -> None:
 
 def children() -> list[int]:
     """Return the processes that this one has started."""
-    return [int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return find_children(os.getpid())
 
 
 @pytest.mark.slow

@@ -67,7 +67,8 @@ def test_fifty_hostile_pull_requests_come_to_nothing() -> None:
 def find_stalls(outcomes: Iterable[Outcome]) -> list[tuple[str, float]]:
     """Return the attacks that stall the loop, and for how long, each time they are tried.
 
-    To start a process, the loop waits until that has a processor. On a busy machine this takes long once in a while.
+    A process is started in a thread, but Python goes on only when that process has had a processor. On a busy machine
+    this may take long once in a while.
     """
     names = [one.name for one in outcomes if one.stalled > STALL]
     again = attack(WALLS, names).values() if names else ()

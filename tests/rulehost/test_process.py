@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rule_files import BAD, GOOD, mail, rule_files
+from tests.serving import find_children
 from worker.rulehost.loader import read
 from worker.rulehost.process import Child, Patience, Stopped
 from worker.rulehost.protocol import EventPage
@@ -49,7 +50,7 @@ async def test_a_child_that_was_not_given_any_cpu_is_waited_for_ten_times_as_lon
     with pytest.raises(Stopped, match=r"did not end within 0\.05 s"):
         await child.ask(EventPage((mail(),)), Patience(0.05, 10))
     assert clock() - begun >= 0.5
-    child.end()
+    await child.end()
 
 
 async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Path) -> None:
@@ -59,7 +60,16 @@ async def test_a_page_may_take_longer_than_the_deadline_of_one_call(tmp_path: Pa
     begun = clock()
     await child.ask(EventPage(tuple(mail(str(number), subject="bad") for number in range(40))), Patience(0.25, 20))
     assert clock() - begun > 0.25
-    child.end()
+    await child.end()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
+    before = find_children(os.getpid())
+    starting = asyncio.create_task(Child.start(sys.executable))
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert (starting.cancelled(), find_children(os.getpid())) == (True, before)
 
 
 def test_a_looping_child_dies_with_a_daemon_that_is_killed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class LetterOpener:
 
     def __init__(self, python: str = sys.executable, on_start: OnStart = lambda _: None) -> None:
         self._python, self._on_start = python, on_start
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places, self._starting = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
         self._starter: _Starter | None = None
         self._told = False
 
@@ -64,7 +64,7 @@ class LetterOpener:
         """Give a new process its end of a socket, and the mail; what starts it is started when it is first needed."""
         found = _Exchange()
         try:
-            starter = self._starter = self._starter or _Starter(self._python)
+            starter = await self._begin()
             ours = starter.start()
         except OSError as problem:
             raise Temporary(f"cannot start a process that takes mail apart: {problem}", after=AGAIN) from None
@@ -76,6 +76,13 @@ class LetterOpener:
             self._told = True
             self._on_start(found.standing)
         return found
+
+    async def _begin(self) -> "_Starter":
+        """Return what starts processes; that is started in a thread of the pool, because it may take long."""
+        async with self._starting:
+            if self._starter is None:
+                self._starter = await asyncio.to_thread(_Starter, self._python)
+            return self._starter
 
     def _end(self) -> None:
         if self._starter:

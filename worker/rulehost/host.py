@@ -85,7 +85,7 @@ class Host:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._end()
+        await self._end()
 
     @property
     def lowered(self) -> frozenset[str]:
@@ -104,21 +104,21 @@ class Host:
             return self.bundle
         child, loaded, self.standing = await start_twice(sources, self._launch)
         if loaded.problems:
-            child.end()
+            await child.end()
             raise to_error(loaded.problems)
         async with self._turn:
-            self._end()
+            await self._end()
             self._child, self._sources = child, sources
             self.bundle = BundleInfo(self.bundle.generation + 1, loaded.fingerprint, loaded.rules)
             running = {rule.fingerprint for rule in loaded.rules}
             self._spared = {name: one for name, one in self._spared.items() if one.failure.fingerprint in running}
         return self.bundle
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         """End the child, if there is one."""
-        if self._child:
-            self._child.end()
-            self._child = None
+        child, self._child = self._child, None
+        if child:
+            await child.end()
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Return what the rules say, one answer per event in the order given.
@@ -206,10 +206,10 @@ class Host:
             return await self._read_frames(frames, page)
         except Untrue as problem:
             stop = self._child.blame(f"its process answered what cannot be: {problem}")
-            self._end()
+            await self._end()
             raise stop from problem
         except BaseException:
-            self._end()
+            await self._end()
             raise
 
     async def _read_frames(self, frames: Sequence[bytes], page: EventPage) -> list[Said]:
@@ -239,7 +239,7 @@ class Host:
         except (SettingsError, OSError) as error:
             raise _wait_for_child(error) from None
         if loaded.problems or loaded.rules != self.bundle.rules:
-            child.end()
+            await child.end()
             raise _wait_for_child(to_error(loaded.problems or [Problem(CHANGED, str(self._folder))]))
         return child
 

@@ -78,19 +78,16 @@ class Child:
 
         It puts up the walls, and its first frame says which of them stand.
         """
-        ours, theirs = socket.socketpair()
-        shared = os.memfd_create("notes")
-        os.truncate(shared, NOTE.size)
-        with theirs, os.fdopen(shared, "rb+"):
-            try:
-                link = theirs.fileno()
-                arguments = (link, shared, os.getpid(), ",".join(walls))
-                process = start_isolated(python, BOOT, arguments, PACKAGES, (link, shared))
-            except OSError:
-                ours.close()
-                raise
-            notes = mmap(shared, NOTE.size)
-        return cls(process, notes, await asyncio.open_unix_connection(sock=ours))
+        # In a thread, because on a busy machine it takes long. It is one of the pool, which lasts: a child dies with
+        # the thread that has started it.
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, python, walls))
+        try:
+            process, notes, link = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            process, notes, link = await starting
+            await cls(process, notes, await asyncio.open_unix_connection(sock=link)).end()
+            raise
+        return cls(process, notes, await asyncio.open_unix_connection(sock=link))
 
     async def ask(self, frame: object, patience: Patience, frames: int = 1) -> list[bytes]:
         """Send a frame and return the answer, in so many frames at most.
@@ -166,8 +163,7 @@ class Child:
         """Wait for the child's end and describe it, with the rule that was running."""
         # A child that lost its socket may still be running a rule, so the note is read once the process has ended.
         await self._wait_for_end()
-        self._kill()
-        code = self._process.wait()
+        code = await self._reap()
         words = end.partial.decode(errors="replace") if isinstance(end, asyncio.IncompleteReadError) else ""
         lines = [(file, int(line)) for file, line in TRACE_LINE.findall(words)]
         return Stopped(self._describe_end(code), *self._read_note()[1:], lines)
@@ -179,8 +175,17 @@ class Child:
         while clock() < until and not self._has_ended():  # noqa: ASYNC110 (no event tells of it)
             await asyncio.sleep(LOOK_AGAIN)
 
+    async def _reap(self) -> int:
+        """Kill the child and return its exit status, once it has ended: one with much memory does not at once."""
+        self._kill()
+        while not self._has_ended():  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(LOOK_AGAIN)
+        return self._process.wait()
+
     def _has_ended(self) -> bool:
         """Tell whether the child has ended, and leave its number taken."""
+        if self._process.returncode is not None:
+            return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _kill(self) -> None:
@@ -207,12 +212,29 @@ class Child:
         fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()  # its name may be any bytes
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Kill the child and free its socket and memory."""
         self._writer.transport.abort()
-        self._kill()
-        self._process.wait()
-        self._notes.close()
+        try:
+            await self._reap()
+        finally:
+            self._notes.close()
+
+
+def _start(python: str, walls: Collection[Wall]) -> "tuple[subprocess.Popen[bytes], mmap, socket.socket]":
+    """Start a process; return it with its note and our end of its socket. Blocks."""
+    ours, theirs = socket.socketpair()
+    shared = os.memfd_create("notes")
+    os.truncate(shared, NOTE.size)
+    with theirs, os.fdopen(shared, "rb+"):
+        try:
+            link = theirs.fileno()
+            arguments = (link, shared, os.getpid(), ",".join(walls))
+            process = start_isolated(python, BOOT, arguments, PACKAGES, (link, shared))
+        except OSError:
+            ours.close()
+            raise
+        return process, mmap(shared, NOTE.size), ours
 
 
 def _name_signal(number: int) -> str:

@@ -46,7 +46,7 @@ async def examine(folder: Path, launch: Launch = Launch()) -> Loaded:  # noqa: B
     Raises RuleError when the folder cannot be read.
     """
     started = await start(read(folder), launch)
-    started.child.end()
+    await started.child.end()
     return started.loaded
 
 
@@ -73,7 +73,7 @@ async def _end(starting: asyncio.Task[Started]) -> None:
     starting.cancel()
     await asyncio.wait({starting})
     if not starting.cancelled() and not starting.exception():
-        starting.result().child.end()
+        await starting.result().child.end()
 
 
 def _confirm(loaded: Loaded, tried: Loaded) -> Loaded:
@@ -99,14 +99,14 @@ async def start(sources: Sources, launch: Launch) -> Started:
         try:
             started = await _load(child, sources, launch)
         except Stopped as stop:
-            child.end()
+            await child.end()
             cause = _find_cause(stop, sources)
             if cause in stops:  # even without that file
                 return Started(child, Loaded(problems=tuple(stops)), {})
             stops.append(cause)
             sources = replace(sources, deadly=sources.deadly | {Path(cause.file).name})
         except BaseException:
-            child.end()
+            await child.end()
             raise
         else:
             loaded = started.loaded
