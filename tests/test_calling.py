@@ -247,7 +247,7 @@ async def test_a_channel_that_fails_is_tried_again_after_growing_pauses_and_told
     pauses = [later - earlier for earlier, later in itertools.pairwise(office.tries)]
     assert pauses == sorted(pauses)
     assert (pauses[-1] >= LONGEST_PAUSE, 5 <= len(office.tries) <= 9) == (True, True)
-    assert "2 decisions wait for a person, and nobody is told: channel soc" in office.announcer.explain_unheard()
+    assert "2 decisions wait for a person, and nobody is told: channel 'soc'" in office.announcer.explain_unheard()
     office.broken.clear()
     assert len(await office.live(LONGEST_PAUSE)) == 1
     assert (office.told()[1:], office.announcer.explain_unheard()) == (["a channel takes announcements again"], "")

@@ -19,8 +19,8 @@ LOG = "log://"
 TITLE = "Email Security worker"
 DEADLINE = 30.0
 """Seconds that a channel has to take a notice."""
-HANGS = "did not answer in time: check that its server does"
-REFUSES = "did not take the notice: check that its address still works"
+HANGS = "did not answer whole in {seconds:g} s: see what its server does"
+REFUSES = "did not take the notice: check that its address still works and its server answers"
 STEERING = re.compile(r"(\](?=\()|<(?=[@#!])|@(?=everyone|here|(?:channel|all)(?![a-z0-9])))", re.IGNORECASE)
 """What some chats take for a link under another text, or for a call to everybody; strangers write it in subjects."""
 
@@ -133,7 +133,8 @@ class _AppriseChannel:
         if isinstance(taken, Exception):
             raise taken
         if not taken:
-            raise Temporary(f"channel {self._channel!r} {HANGS if taken is None else REFUSES}")
+            how = HANGS.format(seconds=self._deadline) if taken is None else REFUSES
+            raise Temporary(f"channel {self._channel!r} {how}")
 
     def _notify(self, text: str) -> bool:
         return bool(self._service.notify(body=text, title=TITLE, body_format="text"))

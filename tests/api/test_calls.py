@@ -281,7 +281,7 @@ async def test_on_a_real_wire_a_read_survives_and_a_lost_write_is_unsure() -> No
         asking = Client(line, Budget(clock), clock, "a")
         for _ in range(2):
             assert len((await asking.call("GET", "/investigate", records, urgency=HEAD)).result) == 1
-        with pytest.raises(Unsure, match=r"^POST /x: the API was asked, but its answer did not come whole") as lost:
+        with pytest.raises(Unsure, match=r"^POST /x: the API was asked, but no answer came") as lost:
             await asking.call("POST", "/x", nothing, urgency=Urgency.ACT, body=[], writes=True)
     assert len(server.heard) == 5
     shown = traceback.TracebackException.from_exception(lost.value, capture_locals=True).format()

@@ -58,26 +58,35 @@ async def test_a_redirect_is_an_answer_and_not_followed(status: str) -> None:
 
 @pytest.mark.parametrize("request_", [READ, WRITE, DELETE], ids=["read", "write", "delete"])
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "told"),
     [
-        b"",
-        http("200 OK", b'{"result":', length=99) + b"close",
-        http("200 OK", b"no gzip", "Content-Encoding: gzip"),
-        b"SSH-2.0-nonsense close\r\n\r\n",
+        (b"", "but no answer came: "),
+        (http("200 OK", b'{"result":', length=99) + b"close", "its answer did not come whole: "),
+        (http("200 OK", b"no gzip", "Content-Encoding: gzip"), "its answer did not come whole: "),
+        (b"SSH-2.0-nonsense close\r\n\r\n", "but no answer came: "),
     ],
     ids=["reset", "cut", "garbled", "not http"],
 )
-async def test_a_request_whose_answer_is_lost_was_sent_once_and_is_unsure(request_: Request, answer: bytes) -> None:
+async def test_a_request_whose_answer_is_lost_was_sent_once_and_is_unsure(
+    request_: Request, answer: bytes, told: str
+) -> None:
     async with serving(REUSED, answer, REUSED, REUSED) as server:
-        with pytest.raises(Unsure, match="did not come whole"):
+        with pytest.raises(Unsure, match=told):
             await sent(server, READ, request_)
     assert len(server.heard) == 2
 
 
 async def test_a_deadline_that_passes_is_unsure() -> None:
     async with serving(http("200 OK", b"half", length=99), REUSED) as server:
-        with pytest.raises(Unsure, match="the deadline passed"):
+        with pytest.raises(Unsure, match=r"its answer did not come whole within 0\.2 s$"):
             await sent(server, WRITE, deadline=0.2)
+
+
+async def test_where_nothing_comes_in_time_that_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        async with transport(f"http://127.0.0.1:{deaf.getsockname()[1]}", 0.2) as line:
+            with pytest.raises(Unsure, match=r"but no answer came within 0\.2 s$"):
+                await line.send(WRITE)
 
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
@@ -217,7 +226,7 @@ async def test_no_error_knows_the_credential_not_even_in_its_causes() -> None:
             assert caught.__cause__ is None
             assert caught.__context__ is None
             shown = "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
-            assert "did not come whole" in shown or "could not connect" in shown
+            assert "no answer came" in shown or "could not connect" in shown
             assert SECRET not in shown + repr(line) + repr(vars(line)["_credential"])
 
 

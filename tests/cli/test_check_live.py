@@ -138,7 +138,7 @@ def test_an_address_without_its_path_is_named_beside_the_account(shell: Shell, a
 def test_an_answer_that_is_lost_is_no_answer(shell: Shell, account: Serving) -> None:
     account.world.faults.script([Fault("lost", "POST", "settings/block_senders/batch")])
     code, out = live(shell, account)
-    assert (code, "did not come whole" in out) == (3, True)
+    assert (code, "no answer came" in out) == (3, True)
 
 
 def test_a_search_that_the_api_takes_its_time_for_is_waited_for(shell: Shell, account: Serving) -> None:

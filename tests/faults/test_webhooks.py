@@ -25,11 +25,11 @@ def asks(message: Message) -> Move | None:
     return Move("JunkEmail") if message.subject == "ask" else None
 """
 WAITS = "asks: 1 decision waits for a person"
-UNTOLD = "1 decision waits for a person, and nobody is told: channel soc does not take"
+UNTOLD = "1 decision waits for a person, and nobody is told: channel 'soc' did not "
 PROBLEMS = {
-    "dead": "channel 'soc' did not take the notice: check that its address still works",
-    "hanging": "channel 'soc' did not take the notice: check that its address still works",
-    "dripping": "channel 'soc' did not answer in time: check that its server does",
+    "dead": "channel 'soc' did not take the notice: check that its address still works and its server answers",
+    "hanging": "channel 'soc' did not take the notice: check that its address still works and its server answers",
+    "dripping": "channel 'soc' did not answer whole in 30 s: see what its server does",
 }
 
 

@@ -135,18 +135,21 @@ class HttpTransport:
 
     async def _exchange(self, request: Request, url: URL) -> Response | WorkerError:
         """Return the answer, or the error."""
-        headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        headers, has_begun = {"Content-Type": "application/json"} if request.body is not None else {}, False
         try:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers, allow_redirects=False
             ) as response:
+                has_begun = True
                 body, is_cut = await _read_body(response, request.cut_at)
         except _Failed as failed:
             return failed.why
         except TooLong as error:
             return error
-        except (ClientError, OSError, TimeoutError) as error:
-            return _make_unsure(error)
+        except TimeoutError:
+            return _make_unsure(f" within {self._timeout:g} s", has_begun=has_begun)
+        except (ClientError, OSError) as error:
+            return _make_unsure(f": {_describe_error(error)}", has_begun=has_begun)
         received = {name.lower(): value for name, value in response.headers.items()}
         return Response(status=response.status, headers=received, body=body, url=str(url), is_cut=is_cut)
 
@@ -179,12 +182,15 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
         raise _Failed(Unreachable(_describe_no_connection(request, error))) from None
     except InvalidURL:  # its text is the address, which may have a password
         raise _Failed(Unreachable("nothing was sent: the address of the API or of the proxy is invalid")) from None
+    except TimeoutError:  # which repeats nothing
+        raise
     except (ClientError, OSError) as error:
-        raise _Failed(_make_unsure(error)) from None
+        raise _Failed(_make_unsure(f": {_describe_error(error)}", has_begun=False)) from None
 
 
-def _make_unsure(error: BaseException) -> Unsure:
-    return Unsure(f"the API was asked, but its answer did not come whole: {_describe_error(error)}")
+def _make_unsure(how: str, *, has_begun: bool) -> Unsure:
+    """Say that no answer came, or only a part of one, and how that was."""
+    return Unsure(f"the API was asked, but {'its answer did not come whole' if has_begun else 'no answer came'}{how}")
 
 
 def _describe_no_connection(request: ClientRequest, error: BaseException) -> str:

@@ -79,8 +79,8 @@ class Announcer:
         if not unheard:
             return ""
         waits = f"{count(unheard, 'decision')} {'waits' if unheard == 1 else 'wait'} for a person"
-        failing = ", ".join(sorted(self._deliveries.failing))
-        why = f"channel {failing} does not take announcements: check its address" if failing else SET_ONE
+        failing = self._deliveries.failing
+        why = "; ".join(failing[channel] for channel in sorted(failing)) or SET_ONE
         return f"account {self._terms.account}: {waits}, and nobody is told: {why}"
 
     async def _announce(self, channel: str, waiting: Sequence[Waiting]) -> None:

@@ -23,10 +23,11 @@ class NoticeChannels(Protocol):
 
 
 class Pause(NamedTuple):
-    """Until when, in monotonic time, a channel is left alone, and after how many failures in a row."""
+    """Until when, in monotonic time, a channel is left alone, after how many failures in a row, and why it failed."""
 
     until: float
     failures: int
+    problem: str
 
 
 class Deliveries:
@@ -43,9 +44,9 @@ class Deliveries:
         return self._channels.names
 
     @property
-    def failing(self) -> frozenset[str]:
-        """The channels that did not take the last text."""
-        return frozenset(self._pauses)
+    def failing(self) -> dict[str, str]:
+        """The channels that did not take the last text, and why."""
+        return {channel: pause.problem for channel, pause in self._pauses.items()}
 
     def is_paused(self, channel: str) -> bool:
         """Tell whether a channel is left alone for now, because it did not take the last text."""
@@ -69,7 +70,7 @@ class Deliveries:
         """Leave a channel alone for longer than the last time; log when it begins to fail, not at each try."""
         failures = self._pauses[channel].failures + 1 if channel in self._pauses else 1
         pause = min(PAUSE * 4 ** min(failures - 1, 9), LONGEST_PAUSE)
-        self._pauses[channel] = Pause(self._clock.monotonic() + pause, failures)
+        problem = explain_refusal(channel, error)
+        self._pauses[channel] = Pause(self._clock.monotonic() + pause, failures, problem)
         if failures == 1:
-            problem = explain_refusal(channel, error)
             self._log.warning("a channel did not take an announcement; tries again", channel=channel, problem=problem)
