@@ -1,12 +1,17 @@
 """Events that are no mail: what people send in, and what somebody writes on a list."""
 
 from collections.abc import Callable
+from math import inf
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from tests.cells import each
 from tests.reading import DAY, Room, says
+from tests.support import Meddle, untouched
 from worker import AllowPolicy, BlockSender, Move, Notify, Release
+from worker.api import Request, Response
 from worker.api.bodies import AllowChange, BlockChange
 from worker.intake.reader import Intake
 from worker.judging.facts import SENT_IN
@@ -40,6 +45,39 @@ async def read(room: Room, intake: Intake, seconds: float = 0.0) -> None:
 async def heard(room: Room) -> list[str]:
     """The events that entries came from."""
     return [entry.cause for entry in await room.entries()]
+
+
+@each("how", ["null", "absent", "empty"])
+async def test_a_list_entry_without_its_pattern_is_a_gap_and_is_judged_when_it_is_whole(how: str) -> None:
+    room, lost = Room(about("AllowPolicy", Notify("soc"))), {"null": None, "absent": ..., "empty": ""}[how]
+    room.world.add_entry("allow_policies", pattern="a.example", pattern_type="DOMAIN", is_acceptable_sender=True)
+    await read(room, room.allowed)
+    room.clock.advance(60)
+    bare = room.world.add_entry("allow_policies", pattern="b.example", pattern_type="DOMAIN", is_trusted_sender=True)
+    room.meddle = without_pattern(bare, lost)
+    await read(room, room.allowed)
+    (record,) = await room.ledger.list_unreadable(ACCOUNT, inf, 9)
+    assert (record.id, record.why) == (bare, "the entry has no pattern, or none that can be read")
+    assert bare not in "".join(await heard(room))
+    room.meddle = untouched
+    room.clock.advance(121)
+    await room.allowed.read_head()
+    await read(room, room.allowed, 3600)
+    assert (len(await heard(room)), await room.ledger.count_unreadable(ACCOUNT)) == (2, 0)
+
+
+def without_pattern(bare: str, lost: object) -> Meddle:
+    """Let one entry of a list have another pattern, or none at all."""
+
+    def meddle(_: Request, answer: Response) -> Response:
+        body = msgspec.json.decode(answer.body)
+        for entry in (one for one in body["result"] if one.get("id") == bare):
+            entry["pattern"] = lost
+            if lost is ...:
+                del entry["pattern"]
+        return replace(answer, body=msgspec.json.encode(body))
+
+    return meddle
 
 
 async def test_a_submission_is_judged_when_it_is_sent_in_and_when_something_came_of_it() -> None:

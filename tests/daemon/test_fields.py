@@ -196,3 +196,16 @@ async def test_a_field_that_has_gone_from_a_list_is_told_at_its_next_read_and_af
         told = app.check_readiness()
         assert f"which {needing} needs" in "".join(told.warnings if needing == "no rule" else app.find_reasons())
         assert ("field_missing" in told.reasons) == (needing != "no rule")
+
+
+async def test_an_entry_of_a_list_that_does_not_say_whom_it_is_about_is_a_warning_until_it_does(bench: Bench) -> None:
+    bench.world = Trapped(now=time.time)
+    bench.world.add_entry("trusted_domains", pattern="b.example", is_recent=True, is_similarity=True, is_regex=False)
+    bench.world.trap = lambda _, answer: replace(answer, body=answer.body.replace(b'"b.example"', b"null"))
+    async with bench.api(), bench.app() as app:
+        await app.begin()
+        await app.workers[0].client.settings.trusted_domains.all()
+        told = "".join(app.check_readiness().warnings)
+        bench.world.trap = None
+        await app.workers[0].client.settings.trusted_domains.all()
+        assert ("has no pattern, so nobody knows whom it is about" in told, app.workers[0].list_unnamed()) == (True, [])

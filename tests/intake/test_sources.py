@@ -130,7 +130,9 @@ def test_a_submission_is_news_when_its_status_its_outcome_or_its_triage_changes(
 
 def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
     def entry(**fields: str) -> msgspec.Raw:
-        return msgspec.Raw(msgspec.json.encode({"id": "e", "created_at": "2020-01-05T12:00:00Z"} | fields))
+        return msgspec.Raw(
+            msgspec.json.encode({"id": "e", "pattern": "p", "created_at": "2020-01-05T12:00:00Z"} | fields)
+        )
 
     made, changed, old_name = (
         read_list_entry("AllowPolicy", entry(**fields), 0.0)
@@ -143,7 +145,7 @@ def test_each_change_of_an_entry_is_as_old_as_itself() -> None:
     assert changed.thing == old_name.thing == Thing("AllowPolicy", sample.NOON.timestamp(), "e")
     assert made.thing.time < changed.thing.time
     assert (changed.state, changed.verdict) == ("2026-01-05T12:00:00.000000Z", "")
-    for nothing in (b'{"id":"e"}', b'{"created_at":"2020-01-05T12:00:00Z"}'):
+    for nothing in (b'{"id":"e"}', b'{"created_at":"2020-01-05T12:00:00Z"}', bytes(entry(pattern=""))):
         with pytest.raises(ValueError, match="the entry has no"):
             read_list_entry("AllowPolicy", msgspec.Raw(nothing), 0.0)
 

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from tests.cells import each
 from worker.judging.presence import MISSED, OF_A_PAGE, SAVED, USUAL, Presence, Shape, describe_shape
-from worker.judging.watches import HEARD, KINDS, LISTS, FactWatch, FieldWatch, ListWatch
+from worker.judging.watches import HEARD, KINDS, LISTS, NAMING, FactWatch, FieldWatch, ListWatch
 from worker.ledger.presence import FieldMemory, Track
 from worker.ledger.values import Reading, Sight, Thing
 
@@ -191,6 +191,17 @@ def test_a_field_that_has_gone_from_a_whole_list_is_missed_at_the_next_read_unti
         found = calm, gone, stays, back
         silent += [] if found == ([], [(path, how == "null")], [(path, how == "null")], []) else [(path, found)]
     assert silent == []
+
+
+@each("kind", LISTS)
+@each("how", ["renamed", "absent", "null"])
+def test_a_single_entry_that_does_not_say_whom_it_is_about_is_told_until_it_does(kind: str, how: str) -> None:
+    listing = Listing(kind)
+    for field in NAMING[kind]:
+        listing.read(change(listing.whole[0], field, how), *listing.whole[1:])
+        assert listing.watch.unnamed.startswith(f"{LISTS[kind][0]}: entry 0 has no {field}, so nobody knows whom")
+        listing.read(*listing.whole)
+        assert listing.watch.unnamed == ""
 
 
 @each("others", [False, True])

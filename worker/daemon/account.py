@@ -183,6 +183,10 @@ class AccountWorker:
         yield from ((self._prefix + fact, watch) for fact, watch in self._facts.items() if fact in asked)
         yield from ((self._prefix + watch.name, watch) for watch in self._lists.values())
 
+    def list_unnamed(self) -> list[str]:
+        """Return which entries of the account's lists do not say whom they are about."""
+        return [self._prefix + watch.unnamed for watch in self._lists.values() if watch.unnamed]
+
     def _note_fact(self, fact: str, results: Sequence[Raw], scanned: float) -> None:
         """Look at the fields of a fact that has been read."""
         self._facts[fact].note(results, scanned, self._services.clock.now())

@@ -275,6 +275,7 @@ class App:
             yield from warn_of_records(account, still)
             yield from warn_of_notices(account, still, self.services.clock.now())
         yield from (field.says for field in fields if not field.is_needed)
+        yield from (says for worker in self.workers for says in worker.list_unnamed())
         for connection in dict.fromkeys(worker.connection for worker in self.workers):
             budget = connection.budget
             yield from warn_of_pauses(self.services.clock.now(), budget.asked_to_wait, budget.put_off)

@@ -115,6 +115,12 @@ class SubmissionKey(Noun, frozen=True):
     escalated_submission_id: Text = ""
 
 
+class PolicyKey(ListEntry, frozen=True):
+    """The fields of a list entry that the worker itself reads."""
+
+    pattern: Text = ""
+
+
 class Messages:
     """Scanned mail (``GET investigate``)."""
 
@@ -275,10 +281,12 @@ def read_submission(raw: msgspec.Raw, _began: float) -> Reading:
 
 def read_list_entry(kind: str, raw: msgspec.Raw, _began: float) -> Reading:
     """Read the key fields of a list entry; each change of it is a thing of its own, as old as the change."""
-    entry = read(ListEntry, raw)
+    entry = read(PolicyKey, raw)
     if not entry.id:
         raise Unreadable("the entry has no id")
     at = _require_time(epoch(entry.changed_at), "entry")
+    if not entry.pattern:
+        raise Unreadable("the entry has no pattern, or none that can be read")
     return Reading(thing=Thing(kind, at, entry.id), state=_write_state(at), raw=bytes(raw))
 
 

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from worker.api.investigate import WireLogEntry
 from worker.api.models import AccountDomain, TrustedDomain
+from worker.escaping import escape
 from worker.judging.facts import CACHED
 from worker.judging.presence import ListPresence, Loss, Presence, Record, list_records
 from worker.language.base import Noun
@@ -35,6 +36,14 @@ LISTS: dict[str, tuple[str, type[Noun]]] = {
 }
 """The lists of the account that are read, by the type of their entries: what people call them, and that type."""
 KINDS: dict[str, type[Noun]] = TRIGGERS | FACTS | {name: kind for name, (_, kind) in LISTS.items()}
+NAMING: dict[str, tuple[str, ...]] = {
+    "BlockedSender": ("pattern",),
+    "AllowPolicy": ("pattern",),
+    "TrustedDomain": ("pattern",),
+    "AccountDomain": ("domain",),
+    "Registrant": ("name", "email"),
+}
+"""By the type of a list's entries: the fields that say whom an entry is about, without which it stands for nothing."""
 OPERATIONS = ("MOVE", "PREVIEW", "QUARANTINE_RELEASE", "RECLASSIFY", "RELEASE", "SUBMISSION")
 """Lines of an action log are watched by these, as they decide which fields a line has."""
 
@@ -145,7 +154,20 @@ class ListWatch(GroupWatch):
         self.name, entry = LISTS[kind]
         self._list = ListPresence(self.name, entry)
         super().__init__(kind, [self._list])
+        self.unnamed = ""
+        """Which entry does not say whom it is about, in a sentence; empty when none."""
 
     def note(self, entries: Sequence[Raw], now: float) -> None:
         """Look at the entries of the list as they were read just now."""
-        self._list.note_list([record for entry in entries for record in list_records(entry)[:1]], now)
+        records = [record for entry in entries for record in list_records(entry)[:1]]
+        self._list.note_list(records, now)
+        bare = [(one, name) for one in records for name in NAMING[self.kind] if not one.get(name)]
+        self.unnamed = _describe_bare(self.name, *bare[0], others=len(bare) - 1) if bare else ""
+
+
+def _describe_bare(listed: str, record: Record, field: str, *, others: int) -> str:
+    """Say that an entry of a list lacks a field, and what to do."""
+    more = f", and {others} more lack something" if others else ""
+    named = escape(str(record.get("id", "without an id")), 100)
+    lacks = f"entry {named} has no {field}{more}"
+    return f"{listed}: {lacks}, so nobody knows whom it is about: look at it in the dashboard"
