@@ -9,7 +9,9 @@ from contextlib import suppress
 import pytest
 
 from tests.api.desk import Server, http, serving
+from tests.cells import each
 from worker.api import Credential, HttpTransport, Request, Response
+from worker.api.transport import _find_proxy
 from worker.errors import SettingsError, TooLong, Unreachable, Unsure, WorkerError
 
 pytestmark = pytest.mark.slow  # it starts a server
@@ -241,6 +243,24 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
         async with serving(http("200 OK", b"{}")) as direct:
             await sent(direct, READ)
             assert len(direct.heard) == 1
+
+
+@each(
+    ("named", "spared", "used"),
+    [
+        ({"https_proxy": "http://p:1"}, "", "http://p:1"),
+        ({"all_proxy": "http://p:1"}, "", None),
+        ({"https_proxy": "http://p:1"}, "10.0.0.0/8", "http://p:1"),
+        ({"https_proxy": "http://p:1"}, "10.1.2.3", None),
+    ],
+)
+def test_proxies_are_chosen_as_the_documentation_says(named: dict[str, str], spared: str, used: str | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            patch.delenv(name, raising=False)
+        for name, value in {**named, "no_proxy": spared}.items():
+            patch.setenv(name, value)
+        assert _find_proxy("https://10.1.2.3/v4") == used
 
 
 async def test_no_proxy_stands_between_the_worker_and_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:

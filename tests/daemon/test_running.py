@@ -135,6 +135,15 @@ async def test_a_changed_rule_file_is_taken_up_while_running(bench: Bench) -> No
     assert {rule.name for rule in app.services.host.bundle.rules} == {"moves", "more"}
 
 
+async def test_a_folder_that_is_emptied_leaves_the_running_rules_acting(bench: Bench) -> None:
+    async with bench.api(), bench.worker() as app:
+        (bench.rules / "moves.py").unlink()
+        await until(lambda: b'"bundle refused"' in bench.records.getvalue())
+        assert "this folder has no rule file" in app.check_readiness().warnings[0]
+        bench.world.arrive(1, "outbreak")
+        await until(lambda: len(bench.world.effects) == 1)
+
+
 async def test_a_bad_rule_file_leaves_the_running_rules_and_says_so_loudly(bench: Bench) -> None:
     async with bench.api(), bench.worker() as app, daemon.serve(app) as url, ClientSession() as web:
         rule_files(bench.rules, broken="def f(:\n")
