@@ -32,18 +32,21 @@ async def order(desk: Desk, verb: str, subject: str) -> None:
 async def test_standing_blocks_that_nothing_proves_come_up_once_as_one_item_with_their_senders() -> None:
     desk = Desk()
     await block(desk, "a@one.example", "b@two.example")
-    assert await desk.ledger.review_blocks(ME, desk.now) == 2
+    assert [one.sender for one in await desk.ledger.review_blocks(ME, desk.now, {})] == [
+        "a@one.example",
+        "b@two.example",
+    ]
     asked = await waiting(desk)
     assert asked.keys() == {"a@one.example", "b@two.example"}
     assert {(one.item, one.why) for one in asked.values()} == {("review/blocks", "unproved")}
     assert asked["a@one.example"].action == Unblock("a@one.example")
-    assert await desk.ledger.review_blocks(ME, desk.now) == 0
+    assert await desk.ledger.review_blocks(ME, desk.now, {}) == ()
 
 
 async def test_a_person_takes_one_back_and_keeps_the_rest() -> None:
     desk = Desk()
     await block(desk, "a@one.example", "b@two.example")
-    await desk.ledger.review_blocks(ME, desk.now)
+    await desk.ledger.review_blocks(ME, desk.now, {})
     taken = (await waiting(desk))["a@one.example"]
     await order(desk, "approve", taken.id)
     await order(desk, "refuse", "review/blocks")
@@ -63,4 +66,13 @@ async def test_what_is_proved_or_gone_or_approved_is_not_asked_about() -> None:
     await order(desk, "approve", asks.id)
     await desk.carry_out(asks)
     await desk.carry_out(await desk.wish(BlockSender("c@three.example"), cause="d/1"))
-    assert await desk.ledger.review_blocks(ME, desk.now) == 0
+    assert await desk.ledger.review_blocks(ME, desk.now, {}) == ()
+
+
+async def test_what_a_mail_proves_that_is_still_there_is_not_asked_about() -> None:
+    desk = Desk()
+    await block(desk, "a@one.example", "b@two.example")
+    first, second = await desk.ledger.review_blocks(ME, desk.now)
+    assert await waiting(desk) == {}
+    await desk.ledger.review_blocks(ME, desk.now, {first.id: "one.example", second.id: "other.example"})
+    assert (await waiting(desk)).keys() == {"b@two.example"}

@@ -14,6 +14,7 @@ from worker.audit.announcements import Terms
 from worker.audit.announcer import Announcer
 from worker.audit.deliveries import Deliveries
 from worker.audit.signers import Signer
+from worker.daemon.block_review import BlockReview
 from worker.daemon.fields import Fields, Needs
 from worker.daemon.integration import Integration
 from worker.daemon.loops import build_loops
@@ -124,6 +125,7 @@ class AccountWorker:
         self.unreadable = UnreadableRecords(own, self.intakes)
         watches = (*(intake.fields for intake in self.intakes), *self._facts.values(), *self._lists.values())
         self.fields = Fields(own, watches, self._find_needs, services.outlets.log)
+        self.block_review = BlockReview(own)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 
     @property
@@ -146,6 +148,7 @@ class AccountWorker:
             ("unreadable records", self.unreadable.step),
             ("domains", self.integration.check),
             ("fields", self.fields.keep),
+            ("block review", self.block_review.step),
         )
         announcing = [
             Loop(f"{self._prefix}announcements {name}".rstrip(), partial(self.announcer.take_turn, name))

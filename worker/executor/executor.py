@@ -79,7 +79,6 @@ class Executor:
         self._unanswered = {}
         now = self._clock.now()
         await self._ledger.abandon(self._account, now, now + self._timeout)
-        await self._ledger.review_blocks(self._account, now)
         self._recovered, self._dispatcher.began = True, now
         return True
 

@@ -1,8 +1,9 @@
 """The review of blocks: those from before it was kept what a mail proved come up once, to be taken back or kept."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from worker.language.actions import BlockSender
@@ -18,16 +19,25 @@ ITEM = "review/blocks"
 """The decision that all of them are: approved, they are taken back, refused, they stay. Each may be decided alone."""
 
 
-def review_blocks(work: UnitOfWork) -> int:
-    """Ask, once for an account, about the blocks of ours that stand and that no mail is known to prove; count them."""
+def review_blocks(work: UnitOfWork, proofs: Mapping[str, str] | None) -> tuple[Entry, ...]:
+    """Return the blocks of ours that stand and that no mail is known to prove; none once they were asked about.
+
+    With ``proofs``, which are by entry what the mail proves that asked for it, ask about those that are left.
+    """
     mark = f"blocks reviewed/{work.account}"
     if work.conn.scalar(select(meta.c.value).where(meta.c.name == mark)):
-        return 0
-    upsert(work.conn, meta, [{"name": mark, "value": repr(work.now)}])
-    doubted = [(*standing, doubt) for standing in _list_standing(work) if (doubt := find_doubt(standing[0]))]
-    for made, block, doubt in doubted:
-        _ask(work, made, block, doubt)
-    return len(doubted)
+        return ()
+    known = proofs or {}
+    doubted = [
+        (made, block, doubt)
+        for made, block in _list_standing(work)
+        if (doubt := find_doubt(replace(made, authenticated=known.get(made.id) or made.authenticated)))
+    ]
+    if proofs is not None:
+        upsert(work.conn, meta, [{"name": mark, "value": repr(work.now)}])
+        for made, block, doubt in doubted:
+            _ask(work, made, block, doubt)
+    return tuple(made for made, _, _ in doubted)
 
 
 def _list_standing(work: UnitOfWork) -> Iterator[tuple[Entry, BlockSender]]:

@@ -112,9 +112,11 @@ class Ledger(LedgerReader):
         """Write down what came of sending; raises LeaseLost when another process has taken over."""
         await self._write(account, now, settling.answer, answers, tuple(spent))
 
-    async def review_blocks(self, account: str, now: float) -> int:
-        """Put blocks from before it was kept what a mail proved before a person, once; return how many."""
-        return await self._write(account, now, block_review.review_blocks)
+    async def review_blocks(
+        self, account: str, now: float, proofs: Mapping[str, str] | None = None
+    ) -> tuple[Entry, ...]:
+        """Return the standing blocks that no mail is known to prove; with ``proofs`` by entry, ask about them once."""
+        return await self._write(account, now, block_review.review_blocks, proofs)
 
     async def open(
         self, account: str, now: float, states: Sequence[str] = ("sent", "unsure"), *, due: bool = True
