@@ -33,7 +33,7 @@ class RuleWatch:
         """Begin without a stamp: the files may have changed since they were loaded at the start."""
         self._app = app
         self._folder = app.services.settings.rules
-        self._taken: Stamp = ()
+        self._taken: Stamp | None = None
         self._seen: Stamp = ()
 
     async def step(self) -> float:
