@@ -130,3 +130,8 @@ def test_the_first_rule_is_where_the_demo_says() -> None:
     (page, anchor) = re.findall(r"(\S+\.md)#(\S+)", "\n".join(explain_next()))[0]
     headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
     assert anchor in {re.sub(r"\W+", "-", heading.lower()) for heading in headings}
+
+
+def test_what_had_nothing_to_do_is_counted_and_explained() -> None:
+    figures = replace(make_figures(), entries={"BlockSender": {"done": 6, "moot": 147}, "Move": {"moot": 7}})
+    assert ("moot: done before, or the mail met a block of ours", 154) in list(list_figures(figures))

@@ -155,6 +155,10 @@ def test_nothing_found_is_a_finding_that_says_where_to_look_next(shell: Shell, w
     [
         (("nothing",), "of that name: check the spelling; --live"),
         (("--sender", "vo@example.net", "--since", "2026-01-05"), "like that, scanned since 2026-01-05 00:00:00 UTC: "),
+        (
+            ("--sender", "example.net"),
+            "; --sender takes a whole address here, and a domain in worker waiting and worker",
+        ),
         (("--sender", "vo@example.net", "--since", "9999999d"), "like that: check the spelling, or look further back"),
     ],
 )

@@ -157,6 +157,8 @@ def list_figures(f: "Figures") -> Iterator[tuple[str, object]]:
     yield "left to a person: nothing proves who sent it", f.unproved_senders_waiting
     yield "left to a person: wrote clean mail before", f.known_senders_waiting
     asked = f"{f.verdicts_granted} granted, {f.verdicts_rejected} rejected, {f.verdicts_undecided} not decided yet"
+    moot = sum(states.get("moot", 0) for states in f.entries.values())
+    yield "moot: done before, or the mail met a block of ours", moot
     yield "other verdicts that were asked for", asked
     yield "API calls", f.api_calls
     yield "API calls per 1,000 messages read", f.calls_per_1000_messages

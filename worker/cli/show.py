@@ -51,9 +51,11 @@ def show(
         typer.Argument(metavar="MESSAGE", help="Its id, the beginning of it up to a dash, or its Message-ID."),
     ] = "",
     *,
-    sender: Annotated[str, typer.Option("--sender", metavar="ADDRESS", help="Only mail from this very address.")] = "",
+    sender: Annotated[
+        str, typer.Option("--sender", metavar="ADDRESS", help="Only mail from this very address, no domain.")
+    ] = "",
     recipient: Annotated[
-        str, typer.Option("--recipient", metavar="ADDRESS", help="Only mail to this very address.")
+        str, typer.Option("--recipient", metavar="ADDRESS", help="Only mail to this very address, no domain.")
     ] = "",
     subject: Subject = "",
     since: Since = "7d",
@@ -145,11 +147,21 @@ def _explain_unreadable(search: "MailSearch", records: "list[OpenRecord]") -> st
     return f"{told} {gaps[0]}" if gaps else ""
 
 
+def _explain_domain(search: "MailSearch") -> str:
+    """Say what takes a domain, where one was given; nothing otherwise."""
+    given = {"--sender": search.sender, "--recipient": search.recipient}
+    option = next((option for option, name in given.items() if name and "@" not in name), "")
+    if not option:
+        return ""
+    return f"; {option} takes a whole address here, and a domain in worker waiting and worker audit query"
+
+
 def _explain_nothing(search: "MailSearch", unreadable: int, *, asked: bool) -> str:
     since = f", scanned since {output.format_cell(output.to_datetime(search.since))} UTC" if search.since else ""
     where = "of that name" if search.id else f"like that{since}"
     further = "" if search.id else ", or look further back with --since"
     maybe = f"; {count(unreadable, 'record')} cannot be read and may be of it: see worker gaps" if unreadable else ""
+    further += _explain_domain(search)
     if asked:
         return f"worker: neither the ledger nor the API knows a mail {where}: check the spelling{further}{maybe}"
     return (
