@@ -66,8 +66,10 @@ def spend(data: bytes) -> tuple[Letter, float]:
 @pytest.mark.parametrize("name", PIECES)
 def test_a_megabyte_costs_a_second_at_most(name: str) -> None:
     data = fill(*PIECES[name])
-    assert any(spend(data)[1] < 1 for _ in range(3))  # on a machine with other work, all takes longer at times
-    assert len(spend(data)[0].files) <= MOST_PARTS
+    tries = (spend(data) for _ in range(3))  # on a machine with other work, all takes longer at times
+    read = next((mail for mail, seconds in tries if seconds < 1), None)
+    assert read
+    assert len(read.files) <= MOST_PARTS
 
 
 @pytest.mark.slow

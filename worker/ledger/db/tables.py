@@ -257,27 +257,13 @@ entries = Table(
     _later_text("review"),
     _later_time("announced_at"),
     _later_text("authenticated"),
-    Index(
-        "entries_open",
-        "account",
-        "lane",
-        "target",
-        unique=True,
-        sqlite_where=text(OPEN_ROWS),
-        postgresql_where=text(OPEN_ROWS),
-    ),
+    Index("entries_open", "account", "lane", "target", unique=True, sqlite_where=text(OPEN_ROWS)),
     Index("entries_due", "account", "state", "next_at"),
     Index("entries_target", "account", "target"),
     Index("entries_item", "account", "item"),
     Index("entries_settled", "account", "lane", "settled_at"),
     Index("entries_cause", "account", "cause"),
-    Index(
-        "entries_behind",
-        "account",
-        "behind",
-        sqlite_where=text(BEHIND_ROWS),
-        postgresql_where=text(BEHIND_ROWS),
-    ),
+    Index("entries_behind", "account", "behind", sqlite_where=text(BEHIND_ROWS)),
 )
 
 # Why an entry that is not settled yet stands: a row for each thing, and decision, that asked for it, until it settles.
