@@ -13,7 +13,7 @@ PARTS := --dist worksteal --tenth --cov --cov-report=
 # Kept bytecode saves each run of the tests, and each process that they start, some seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test matrix check bench drift audit image install install-dev requirements
+.PHONY: help demo test test-fast matrix check bench drift audit image install install-dev requirements
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,11 +22,14 @@ help: ## this list
 demo: install ## watch an outbreak arrive in a sandbox and be dealt with
 	$(BIN)/worker demo
 
-test: check ## everything: check, fast and slow tests, branch coverage, a tenth of each matrix, a thousand days
-	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not slow" -n 2 $(PARTS)
+test: ## everything: check, fast and slow tests, branch coverage, a tenth of each matrix, a thousand days
+	@$(MAKE) --jobs=2 --no-print-directory check test-fast # mypy keeps one core busy
 	$(BIN)/pytest -m slow -n 4 $(PARTS) --cov-append # more than there are cores: many wait for a process or a clock
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
+
+test-fast: install-dev ## the fast tests, with what they cover
+	$(BIN)/coverage erase
+	$(BIN)/pytest -m "not slow" -n 2 $(PARTS)
 
 matrix: install-dev ## all cells of all matrices, or of one: make matrix ONLY=kills
 	$(BIN)/pytest -m matrix -n 2 --dist worksteal $(if $(ONLY),--only $(ONLY))
