@@ -99,7 +99,7 @@ async def settle(room: Room) -> None:
         pass
 
 
-async def held(room: Room) -> tuple[Held, ...]:
+async def list_held(room: Room) -> tuple[Held, ...]:
     return await room.ledger.list_held(ACCOUNT)
 
 
@@ -110,13 +110,13 @@ def count_reads(room: Room) -> int:
 
 async def test_mail_held_for_a_field_is_read_again_by_its_id_and_judged_once_the_field_is_whole() -> None:
     room, ids = await hold_mail()
-    (item,) = await held(room)
+    (item,) = await list_held(room)
     assert item.why.startswith("rule careful uses subject, which cannot be read: that is read again by itself")
     room.meddle = untouched
     before = count_reads(room)
     room.clock.advance(301)
     await settle(room)
-    assert (await room.targets(), await held(room), count_reads(room) - before) == (ids, (), 1)
+    assert (await room.targets(), await list_held(room), count_reads(room) - before) == (ids, (), 1)
 
 
 @pytest.mark.slow
@@ -129,12 +129,12 @@ async def test_what_stays_unread_is_read_again_after_5_and_30_minutes_and_hourly
         room.clock.advance(301)
         await settle(room)
         read += [count_reads(room) - before]
-    assert (len(await held(room)), max(read), sum(read[:7]), 20 <= sum(read) <= 24) == (mails, 1, 2, True)
+    assert (len(await list_held(room)), max(read), sum(read[:7]), 20 <= sum(read) <= 24) == (mails, 1, 2, True)
 
 
 async def want(room: Room) -> str:
     """Want all that is held to be tried again; return what is said to that."""
-    covers = [item.sight.key for item in await held(room)]
+    covers = [item.sight.key for item in await list_held(room)]
     await room.ledger.order(ACCOUNT, "retry held", "", "ada", "", room.clock.now(), covers=covers)
     (order,) = await room.ledger.take_orders(ACCOUNT, room.clock.now())
     await settle(room)
@@ -144,7 +144,7 @@ async def want(room: Room) -> str:
 async def test_what_a_person_wants_is_read_again_at_once() -> None:
     room, ids = await hold_mail(3)
     room.meddle = untouched
-    assert (await want(room), await room.targets(), await held(room)) == ("3 to be tried again", ids, ())
+    assert (await want(room), await room.targets(), await list_held(room)) == ("3 to be tried again", ids, ())
     assert (await want(room)).startswith("nothing of this is held any more")
 
 
@@ -155,6 +155,8 @@ async def test_all_that_is_read_again_takes_a_hundredth_of_the_share_at_most() -
         room.clock.advance(pause * room.budget.space_out(SHARE))
         await want(room)
         assert count_reads(room) - before == reads
+        (item,) = await list_held(room)
+        assert (item.next_at > room.clock.now()) == (reads == 1)  # what could not be read yet is still wanted
 
 
 async def test_whatever_shows_a_held_mail_whole_lets_the_rules_judge_it() -> None:
@@ -171,7 +173,7 @@ async def test_a_record_with_another_state_is_news_and_judged_once() -> None:
     room.world.change_verdict(ids[0], "SPAM")
     room.clock.advance(301)
     await settle(room)
-    assert (await room.targets(), await held(room)) == (ids, ())
+    assert (await room.targets(), await list_held(room)) == (ids, ())
 
 
 def uses_all(event: Event) -> Said:
@@ -191,8 +193,8 @@ async def test_what_has_no_address_of_its_own_is_read_again_by_its_moment(kind: 
     room.meddle = lambda _, answer: replace(answer, body=answer.body.replace(b':"Pay now"', b":[{}]"))
     await getattr(room, kind).read_head()
     await settle(room)
-    assert len(await held(room)) == 1
+    assert len(await list_held(room)) == 1
     room.meddle = untouched
     room.clock.advance(301)
     await settle(room)
-    assert (await room.targets(), await held(room)) == (["soc"], ())
+    assert (await room.targets(), await list_held(room)) == (["soc"], ())

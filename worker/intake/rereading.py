@@ -37,7 +37,7 @@ class Rereading:
         """Read again the first of these events, and those that one search finds with it; return the keys of all."""
         near = [item for item in items if _is_near(item, items[0])]
         thing = items[0].sight.reading.thing
-        intake, beyond = self._intakes[thing.kind], near
+        intake, beyond = self._intakes[thing.kind], list(near)
         if len(near) > 1 or thing.kind != "Message":
             beyond = await self._search(intake, near)
         if beyond and thing.kind == "Message":
