@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from tests.cells import each
 from worker import sample
-from worker.language.domains import authenticate, is_freemail, is_public_suffix, lies_within, registrable, to_ascii
+from worker.language.domains import (
+    _providers,
+    _suffixes,
+    authenticate,
+    is_freemail,
+    is_public_suffix,
+    lies_within,
+    load_lists,
+    registrable,
+    to_ascii,
+)
 
 RESULTS = ("pass", "neutral", "fail", "error", "none", "", "FAIL")
 WORD = st.from_regex(r"[a-z0-9]{1,12}", fullmatch=True)
@@ -82,3 +92,10 @@ def test_a_message_tells_what_it_proves() -> None:
     assert sample.message(sender="x@new.example", dmarc="none", spf="pass").authenticated == "new.example"
     assert sample.message(sender="ada@corp.example", dmarc="fail", spf="pass").authenticated == ""
     assert sample.message(sender="a@co.uk", dmarc="pass").authenticated == ""
+
+
+def test_the_kept_lists_are_loaded_before_anybody_waits_for_them() -> None:
+    _suffixes.cache_clear()
+    _providers.cache_clear()
+    load_lists()
+    assert (_suffixes.cache_info().currsize, _providers.cache_info().currsize) == (1, 1)

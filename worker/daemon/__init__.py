@@ -14,6 +14,7 @@ from worker.daemon.opening import open_app
 from worker.daemon.scheduler import Scheduler
 from worker.daemon.signing import Signing
 from worker.errors import WorkerError
+from worker.language.domains import load_lists
 from worker.ledger.db.lock import refuse_held
 from worker.ledger.db.place import place_of
 from worker.settings import Settings
@@ -30,6 +31,7 @@ LAST_WORD = 0.5
 async def run(settings: Settings, outlets: Outlets) -> None:
     """Run until a signal asks to stop. Raises the first error when a part dies."""
     memory.give_back()
+    load_lists()
     refuse_held(place_of(settings.store_url))  # whoever has the ledger mostly has the address, too
     await web.check_address(*settings.listen)
     async with open_app(settings, outlets) as app, stop_on_signals(app), serve(app), run_loops(app):

@@ -92,6 +92,12 @@ def authenticate(sender: str, envelope_from: str, spf: str, dmarc: str) -> str:
     return domain if aligned and spf.lower() == "pass" and dmarc.lower() != "fail" else ""
 
 
+def load_lists() -> None:
+    """Load the kept lists now: whoever must not be kept waiting later calls it when a process begins."""
+    _suffixes()
+    _providers()
+
+
 @cache
 def _suffixes() -> "PublicSuffixList":
     """Load the list when it is needed first, which takes some 70 ms."""
