@@ -159,7 +159,11 @@ async def test_all_that_is_read_again_takes_a_hundredth_of_the_share_at_most() -
         assert (item.next_at > room.clock.now()) == (reads == 1)  # what could not be read yet is still wanted
 
 
-async def test_whatever_shows_a_held_mail_whole_lets_the_rules_judge_it() -> None:
+@pytest.mark.parametrize("few", [200, 1])
+async def test_whatever_shows_a_held_mail_whole_lets_the_rules_judge_it(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.ledger.renewing.FEW", few)
     room, ids = await hold_mail(3)
     room.meddle = untouched
     await room.read(61)  # the overlap

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import bindparam, select, update
 
 from worker.language.models import TRIGGERS
 from worker.language.reading import Unreadable, read
@@ -16,7 +16,9 @@ from worker.ledger.values import Reading, Sight, thing_of, write_key
 
 WANTED = 0.0
 """When an event is tried again of which a person wants the record to be read first."""
-ANY = select(exists().where(held.c.account == bindparam("account")))
+FEW = 200
+"""Held events of which the ids are looked for in a page, before the keys of all its records are written."""
+SOME = select(held.c.thing).where(held.c.account == bindparam("account")).limit(FEW + 1)
 
 
 def renew(work: UnitOfWork, readings: Iterable[Reading]) -> None:
@@ -24,9 +26,10 @@ def renew(work: UnitOfWork, readings: Iterable[Reading]) -> None:
 
     A record that tells of another state is news, and overtakes what is held.
     """
-    if not work.conn.scalar(ANY, {"account": work.account}):
-        return
-    by_thing = {thing_of(write_key(one.thing, 1)): one for one in readings}
+    some = work.conn.scalars(SOME, {"account": work.account}).all()
+    ids = {thing.split("/", 2)[2] for thing in some}
+    met = (one for one in readings if len(some) > FEW or one.thing.id in ids)
+    by_thing = {thing_of(write_key(one.thing, 1)): one for one in met}
     for chunk in chunks(by_thing):
         mine = held.c.account == work.account, held.c.thing.in_(chunk)
         for row in work.conn.execute(select(held.c.key, held.c.thing, held.c.sight, held.c.pending).where(*mine)):
