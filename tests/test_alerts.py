@@ -35,6 +35,14 @@ ALERTS = {one["alert"]: Alert(one["alert"], one["expr"], read_minutes(one.get("f
 PROMTOOL = shutil.which("promtool")
 Pages = list[str]
 """What a worker exposed: while it was well, and after each thing that happened to it."""
+TELLS = """
+    @rule(mode=ENFORCE)
+    @example(sample.message(final_disposition="MALICIOUS"), gives=Notify("soc"))
+    @example(sample.message(), gives=None)
+    def tells(message: Message) -> Notify | None:
+        "Tell of what is malicious."
+        return Notify("soc") if message.final_disposition == "MALICIOUS" else None
+"""
 SLOW = '''
     import enum
     clock = enum.sys.modules["time"].perf_counter
@@ -197,6 +205,15 @@ async def lose_a_field(bench: Bench) -> Pages:
         return [well, await worker.turn()]
 
 
+async def deafen_a_channel(bench: Bench) -> Pages:
+    """Let a rule notify a channel where nobody listens."""
+    rule_files(bench.rules, tells=TELLS)
+    async with working(bench, WORKER_NOTIFY_SOC="json://127.0.0.1:1/hook") as (worker, well):
+        bench.world.arrive(1, "outbreak")
+        await worker.turn()
+        return [well, await worker.turn()]
+
+
 async def fail_to_act(bench: Bench) -> Pages:
     """Switch off the integration with the mailboxes."""
     async with working(bench) as (worker, well):
@@ -315,6 +332,7 @@ FAULTS: Mapping[str, Callable[[Bench], Awaitable[Pages]]] = MappingProxyType({
     "WorkerGone": go_away, "WorkerRestarts": restart, "WorkerNotReady": hold_an_event,
     "WorkerOnlyObserves": only_observe, "WorkerBrakeOn": forget_a_brake, "WorkerKeepsBack": keep_back,
     "WorkerWaitingMany": let_many_wait, "WorkerWaitingLong": let_one_wait_long, "WorkerHoldsEvents": hold_an_event,
+    "WorkerChannelDeaf": deafen_a_channel,
     "WorkerUnreadable": spoil_a_record, "WorkerUnknownVerdict": learn_a_verdict, "WorkerFieldMissing": lose_a_field,
     "WorkerActionsFail": fail_to_act, "WorkerDecisionsLapse": let_one_lapse,
     "WorkerSlow": act_late, "WorkerRuleFails": fail_to_judge, "WorkerRuleSlow": ponder,
