@@ -47,6 +47,16 @@ async def test_a_field_that_is_missing_again_is_another_time() -> None:
     assert await see(desk, T0 + 400, "m1") == []
 
 
+async def test_a_field_that_is_back_later_elsewhere_but_went_before_is_judged_again_from_then_on() -> None:
+    desk = Desk()
+    for at, message in ((T0 + 30, "early"), (T0 + 90, "meanwhile"), (T0 + 150, "late")):
+        await see(desk, at, message)
+    await bring_back(desk)
+    await desk.ledger.end_absences(ME, "messages", HOUR, [replace(FROM, start=T0 + 20, end=T0 + 160)], T0 + 170)
+    assert await see(desk, T0 + 200, "early", "meanwhile", "late") == ["early/2", "meanwhile/2", "late/2"]
+    assert await see(desk, T0 + 300, "early", "meanwhile", "late") == []
+
+
 async def test_each_stretch_that_holds_such_mail_is_open_until_it_is_read() -> None:
     desk = Desk()
     old, desk.now = T0 - 50 * HOUR, T0 + 90

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from msgspec.structs import asdict, replace
-from sqlalchemy import Integer, cast, func, insert, select
+from sqlalchemy import Integer, cast, func, select
 
 from worker.ledger.db.dialects import upsert
 from worker.ledger.db.tables import absences, sights, slices
 from worker.ledger.records import instant
+from worker.ledger.sights import list_absences
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Absence, Slice
 
@@ -19,21 +20,20 @@ def end_absences(work: UnitOfWork, source: str, stride: float, ended: Sequence[A
     All are about the events of that source. What is known of already is left out. A stretch that is read again lasts
     at most about ``stride`` seconds.
     """
-    new = [one for one in (_cut_known(work, one) for one in ended) if one.start < one.end]
+    new = [one for one in ended if not _is_known(work, one)]
     stretches = _list_stretches(work, source, stride, new) if new else []
     for one in new:
-        work.conn.execute(insert(absences), [{"account": work.account, **asdict(one)}])
+        upsert(work.conn, absences, [{"account": work.account, **asdict(one)}], ("end",))
         told = {"start": instant(one.start), "end": instant(one.end)}
         work.chain.add("field back", source=source, kind=one.kind, field=one.field, **told)
     rows = [{**asdict(one), "account": work.account} for one in stretches]
     upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
 
 
-def _cut_known(work: UnitOfWork, absence: Absence) -> Absence:
-    """Leave out what has been noted of the same field before, so that nothing is judged again twice."""
-    same = absences.c.kind == absence.kind, absences.c.field == absence.field
-    known = work.conn.scalar(select(func.max(absences.c.end)).where(absences.c.account == work.account, *same))
-    return replace(absence, start=max(absence.start, known or 0.0))
+def _is_known(work: UnitOfWork, absence: Absence) -> bool:
+    """Tell whether the whole of an absence has been noted before; what was judged again since was seen later."""
+    known = list_absences(work.conn, work.account, absence.kind)
+    return any(one.field == absence.field and one.start <= absence.start and absence.end <= one.end for one in known)
 
 
 def _list_stretches(work: UnitOfWork, source: str, stride: float, new: Sequence[Absence]) -> list[Slice]:
