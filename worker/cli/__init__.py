@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import approvals, audit, brakes, bulk, context, demo, gaps, held, rules, sandbox, show, status, waiting
+from worker.cli import (
+    approvals,
+    audit,
+    brakes,
+    bulk,
+    context,
+    demo,
+    gaps,
+    held,
+    locales,
+    rules,
+    sandbox,
+    show,
+    status,
+    waiting,
+)
 from worker.cli import run as running
 from worker.cli.help import WithArguments
 from worker.walls import hide
@@ -68,6 +83,8 @@ def main() -> None:
     What the environment and the settings hold is no other process's business, from before they are read.
     """
     gc.set_threshold(MANY)
+    locales.use_utf8()
     context.occupy_descriptors()
     hide()
-    context.end(context.run(app, sys.argv[1:]))
+    locales.escape_streams()
+    context.end(context.run(app, [locales.read_text(word) for word in sys.argv[1:]]))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar
 import typer
 from typer.exceptions import TyperException
 
+from worker.cli.locales import read_environment
 from worker.errors import RuleError, SettingsError, WorkerError
 from worker.escaping import escape
 
@@ -81,7 +82,7 @@ def read_settings() -> "Settings":
     """Read the settings and remove every secret from the environment, so that no child process inherits one."""
     from worker.settings import NOTIFY, SECRET, Settings
 
-    settings = Settings.load(os.environ)
+    settings = Settings.load(read_environment(os.environ))
     for name in [name for name in os.environ if name in SECRET or name.startswith(NOTIFY)]:
         del os.environ[name]
     return settings
