@@ -7,7 +7,7 @@ import pytest
 from tests.cells import each
 from worker import BlockSender, Move, Reclassify
 from worker.language.actions import AnyAction
-from worker.ledger.standstill import HeldCause
+from worker.ledger.values import HeldCause
 from worker.wording import count_events, describe_action, format_duration, tell_causes
 
 

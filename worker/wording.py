@@ -7,8 +7,7 @@ from datetime import timedelta
 from worker.errors import WorkerError
 from worker.escaping import escape
 from worker.language.actions import AnyAction
-from worker.ledger.standstill import HeldCause
-from worker.ledger.values import EventKey
+from worker.ledger.values import EventKey, HeldCause
 
 WORDS = 100
 """Characters of one text that a stranger wrote."""

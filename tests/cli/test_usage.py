@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from tests.cli.shell import Shell
+from tests.serving import passed_on
 from worker.cli import app, context
 from worker.errors import RuleError, SettingsError, StoreError, Unreachable
 from worker.settings import NAMES
@@ -146,6 +147,12 @@ def test_a_full_disk_below_the_output_is_one_sentence(words: tuple[str, ...]) ->
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)  # noqa: S603 (ours)
     assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
     assert done.stderr.startswith(b"worker: cannot go on: No space left on device; check")
+
+
+@pytest.mark.slow
+def test_a_command_loads_no_database_before_it_needs_one() -> None:
+    loaded = "import sys, worker.cli; print(*{'sqlalchemy', 'aiohttp', 'pydantic'} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True, env=passed_on()) == "\n"  # noqa: S603 (ours)
 
 
 @pytest.mark.slow

@@ -22,7 +22,8 @@ from worker.daemon.readiness import (
     warn_of_stuck,
     warn_of_stuck_log,
 )
-from worker.ledger.standstill import HeldCause, KeptBack, Standstill
+from worker.ledger.standstill import KeptBack, Standstill
+from worker.ledger.values import HeldCause
 
 NOW = 1_000_000.0
 

@@ -12,7 +12,7 @@ from worker.cli import output
 
 if TYPE_CHECKING:
     from worker.ledger.ledger import Ledger
-    from worker.ledger.standstill import HeldCause
+    from worker.ledger.values import HeldCause
 
 CAUSES = 20
 """Causes for which events are held that are told to programs: the first ones."""

@@ -12,6 +12,7 @@ from worker.ledger.crowding import find_crowded_since
 from worker.ledger.db.tables import entries, held
 from worker.ledger.notices import Untaken, find_untaken
 from worker.ledger.unreadable import count_half_heard, count_open
+from worker.ledger.values import HeldCause
 from worker.ledger.waiting import UNDECIDED
 
 Keeper = Literal["everything", "lane", "rule", "lowered"]
@@ -35,15 +36,6 @@ class KeptBack(NamedTuple):
     by: Keeper
     of: str
     entries: int
-
-
-class HeldCause(NamedTuple):
-    """How many events are held for one cause, since when the oldest is, and whether none of them was tried yet."""
-
-    why: str
-    events: int
-    since: float
-    is_new: bool = False
 
 
 class Standstill(Struct, frozen=True, kw_only=True):

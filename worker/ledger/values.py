@@ -247,6 +247,15 @@ class RuleTable(Struct, frozen=True):
     rules: tuple[RuleInfo, ...] = ()
 
 
+class HeldCause(NamedTuple):
+    """How many events are held for one cause, since when the oldest is, and whether none of them was tried yet."""
+
+    why: str
+    events: int
+    since: float
+    is_new: bool = False
+
+
 class Held(Struct, frozen=True, kw_only=True):
     """An event that some rules cannot judge yet, or nobody can; given up at ``since`` + 24 h."""
 
