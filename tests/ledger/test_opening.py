@@ -149,7 +149,7 @@ async def test_a_disk_that_was_full_before_the_start_is_named(tmp_path: Path) ->
     async with small_disk(tmp_path, "size=64k") as disk:
         with pytest.raises(OSError, match="No space left"):
             (disk / "ballast").write_bytes(b"x" * 100_000)
-        with pytest.raises(StoreError, match=r"worker.db.lock cannot be locked \(No space left.*WORKER_STORE_URL"):
+        with pytest.raises(StoreError, match=r"the disk that holds .*worker.db.lock is full.*WORKER_STORE_URL"):
             await open_once(f"sqlite:///{disk}/worker.db")
 
 
