@@ -111,6 +111,18 @@ def test_one_campaign_that_lacks_a_field_is_no_change_of_the_api() -> None:
     assert feed.lost == ["from_name"]
 
 
+@each("how", ["renamed", "absent", "null"])
+@each("every", [1.0, 60.0])
+def test_what_lacked_a_field_for_too_short_to_be_told_is_judged_again_all_the_same(how: str, every: float) -> None:
+    feed = Feed("Message")
+    feed.bring(feed.whole, USUAL, every=900)
+    last = feed.now
+    feed.bring(change(feed.whole, "from_name", how), MISSED, every=every)
+    assert (feed.lost, feed.presence.memory.returns) == ([], {})
+    feed.bring(feed.whole)
+    assert feed.presence.memory.returns == {"from_name": (last, feed.now)}
+
+
 @pytest.mark.slow
 @each("how", ["renamed", "absent", "null"])
 @each("every", [0.5, 5.0])

@@ -180,8 +180,8 @@ class Presence:
                 note_field(track, at, pause, read_at or at, had=had)
 
     def _note_return(self, path: str, track: Track, read_at: float, *, had: bool) -> None:
-        """Note that a field is back which had gone, and from when to when it was missing."""
-        if had and self._is_lost(track):
+        """Note from when to when a field was missed that is back, also when that was too short to be told."""
+        if had and self._is_missed(track):
             known = self.memory.returns.get(path)
             start = min(track.read_at or track.usual_at, known.start if known else inf)
             self.memory.returns[path] = Return(start, read_at)
@@ -214,6 +214,10 @@ class Presence:
         """Tell whether practically all records had a field, and the last ones lack it."""
         return has_gone(track)
 
+    def _is_missed(self, track: Track) -> bool:
+        """Tell whether enough of the last records lack a field to judge them again once it is back."""
+        return is_missed(track)
+
 
 class ListPresence(Presence):
     """What the entries of a list have, and what has gone from all of them since it was last read.
@@ -238,6 +242,8 @@ class ListPresence(Presence):
     def _is_lost(self, track: Track) -> bool:
         """Tell whether all entries had a field, and none has it any more."""
         return track.missed > 0
+
+    _is_missed = _is_lost
 
 
 def note_all(track: Track, at: float, share: float, *, entries: int, stay: bool) -> Track:
@@ -275,15 +281,18 @@ def _count(track: Track, *, had: bool) -> None:
 
 
 def has_gone(track: Track) -> bool:
-    """Tell whether records in a row lack what was usual: enough, and for longer than other records stay away.
+    """Tell whether records in a row lack what was usual, and for longer than other records stay away."""
+    return is_missed(track) and track.last - track.since >= min(PAUSES * track.pause, LATEST)
+
+
+def is_missed(track: Track) -> bool:
+    """Tell whether enough records in a row lack what was usual.
 
     What was usual is expected for as long as it had been so, and for a week at most.
     """
     if not track.usual_at or track.missed < MISSED:
         return False
-    known = min(track.usual_at - track.began, FORGOTTEN)
-    lasts = track.last - track.since >= min(PAUSES * track.pause, LATEST)
-    return lasts and track.since - track.usual_at <= known
+    return track.since - track.usual_at <= min(track.usual_at - track.began, FORGOTTEN)
 
 
 def is_over(track: Track, now: float) -> bool:
