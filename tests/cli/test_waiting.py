@@ -68,6 +68,23 @@ def test_the_list_is_narrowed_by_options(shell: Shell, words: tuple[str, ...], f
     assert ("nothing is waiting" in shell.type("waiting", *words)[1]) == (not found)
 
 
+@pytest.mark.parametrize("words", [("--rule", "typo"), ("--sender", "evil.exmple"), ("--since", "1m")])
+def test_a_list_narrowed_to_nothing_says_how_much_waits_besides(shell: Shell, words: tuple[str, str]) -> None:
+    waits(draft("m1", "one"), draft("m2", "two"))
+    code, out, _ = shell.type("waiting", *words)
+    name = f"{words[0].removeprefix('--')} "
+    assert (code, out.startswith(f"nothing is waiting for {name}")) == (0, True)
+    assert out.endswith("; in all, 2 decisions waiting for a person\n")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--rule", "r")])
+def test_an_id_that_names_nothing_is_not_told_as_an_empty_list(shell: Shell, more: tuple[str, ...]) -> None:
+    waits(draft("m1", "one"))
+    code, out, err = shell.type("waiting", "nonsense", *more)
+    assert (code, out) == (2, "")
+    assert err == "worker: nothing is waiting for 'nonsense': `worker waiting` lists what is\n"
+
+
 def test_a_time_before_any_calendar_lets_everything_through(shell: Shell) -> None:
     waits(draft("m1", "one"))
     words = ("--rule", "r", "--since", "9999999d")

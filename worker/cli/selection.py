@@ -150,7 +150,7 @@ async def choose(
         elif waiting:
             said = await _explain_order(ledger, account, orders, waiting)
     if not meant:
-        raise NothingDone(said) if said else await _explain_end(ledger, accounts, selection)
+        raise NothingDone(said) if said else await explain_end(ledger, accounts, selection)
     return meant
 
 
@@ -201,7 +201,7 @@ async def _explain_order(ledger: "Ledger", account: str, orders: "Iterable[Order
     return f"this is decided: {said}, and it takes place once another action on the same target has ended"
 
 
-async def _explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> WorkerError:
+async def explain_end(ledger: "Ledger", accounts: Iterable[str], selection: Selection) -> WorkerError:
     """Say that nothing is waiting, and what became of it: who decided about it, and when."""
     for account in accounts:
         if ended := await ledger.find_decided(account, selection.entry or selection.subject):

@@ -10,7 +10,7 @@ import typer
 from worker import wording
 from worker.cli import context, output
 from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
-from worker.cli.selection import Selection, find_chosen
+from worker.cli.selection import Selection, explain_end, find_chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +28,7 @@ GROUPS, DECISIONS = 4, 20
 """Rows without --limit: what a screen holds."""
 COLUMNS = ("id", "what")
 EVERYTHING = -1
+NOTHING = "nothing is waiting for a person"
 NARROW = "--rule, --sender, --recipient, --subject and --since narrow the list"
 
 
@@ -62,7 +63,19 @@ def waiting(
         print_decisions(entries, limit or DECISIONS, settings.lapse)
     else:
         found = context.wait(_find_groups(settings, selection, limit or GROUPS))
-        _print_groups(found, limit or GROUPS, settings.lapse)
+        if any(each.groups for each in found):
+            _print_groups(found, limit or GROUPS, settings.lapse)
+        else:
+            typer.echo(context.wait(_explain_none(settings, selection)))
+
+
+async def _explain_none(settings: "Settings", selection: Selection) -> str:
+    """Say that nothing waits; of a list that was narrowed, how much waits besides."""
+    if not selection.subject:
+        return NOTHING
+    found = await _find_groups(settings, Selection("", make_filter("", "", "", "")), 1)
+    others = wording.count(sum(each.decisions for each in found), "decision")
+    return f"nothing is waiting for {output.format_cell(selection.name)}; in all, {others} waiting for a person"
 
 
 async def _find_groups(settings: "Settings", selection: Selection, limit: int) -> "list[WaitingSummary]":
@@ -74,6 +87,8 @@ async def _list_entries(settings: "Settings", selection: Selection, limit: int) 
     async with context.read_ledger(settings) as (ledger, accounts):
         if selection.id:
             chosen = [await find_chosen(ledger, account, selection) for account in accounts]
+            if not any(chosen):
+                raise await explain_end(ledger, accounts, selection)
             return [entry for each in chosen for entry in each][: limit if limit > 0 else None]
         asked = [await ledger.list_waiting(selection.ask(account), limit) for account in accounts]
     return [entry for each in asked for entry in each]
@@ -83,9 +98,6 @@ def _print_groups(found: "Sequence[WaitingSummary]", limit: int, lapse: float) -
     """Print how much waits, and the groups with the newest decisions of all accounts."""
     groups = [group for each in found for group in each.newest_groups]
     groups.sort(key=lambda group: group.examples[0].waits_since, reverse=True)
-    if not groups:
-        typer.echo("nothing is waiting for a person")
-        return
     decisions, number = sum(each.decisions for each in found), sum(each.groups for each in found)
     oldest = _describe_wait(min(each.oldest for each in found if each.decisions))
     typer.echo(
@@ -129,7 +141,7 @@ def print_decisions(entries: "Iterable[Entry]", limit: int, lapse: float, more: 
     """Print decisions one by one, the newest first, and how many there are beyond a limit."""
     decisions = split_decisions(entries)
     rows = [_describe_decision(same, lapse) for same in decisions[:limit]]
-    output.print_rows(rows, COLUMNS, as_json=False, empty="nothing is waiting for a person")
+    output.print_rows(rows, COLUMNS, as_json=False, empty=NOTHING)
     if len(decisions) > limit:
         typer.echo(f"\n{len(decisions) - limit:,} more of {len(decisions):,}: {more}")
 
