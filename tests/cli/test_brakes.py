@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli.shell import Shell
+from tests.cli.test_approvals import draft, waits
 from tests.rule_files import GOOD, rule_files
 
 
@@ -85,3 +86,22 @@ def test_broken_rule_files_keep_nobody_from_braking(worked: Shell) -> None:
 def test_a_brake_is_on_or_off(shell: Shell) -> None:
     code, _, err = shell.type("brake", "sideways")
     assert (code, "`worker brake on` or `worker brake off`" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("brakes", "told"),
+    [
+        ([()], "everything (worker brake off)"),
+        ([("--lane", "placement")], "lane placement (worker brake off --lane placement)"),
+        ([("--lane", "block"), ("--lane", "placement"), ()], "everything (worker brake off), lane placement (worker"),
+        ([("--lane", "block")], ""),
+        ([], ""),
+    ],
+)
+def test_an_approval_names_the_brakes_that_keep_it_back(shell: Shell, brakes: list[tuple[str, ...]], told: str) -> None:
+    waits(draft("m1", "one"), draft("m2", "two"))
+    for words in brakes:
+        assert shell.type("brake", "on", *words)[0] == 0
+    code, out, _ = shell.type("approve", "--rule", "r", "--as", "ada")
+    assert (code, "Kept back until you release the brakes that are on: " + told in out) == (0, bool(told))
+    assert ("Kept back" in out) == bool(told)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import context
+from worker.cli.brakes import explain_release
 from worker.cli.filters import Recipient, Rule, Sender, Since, Subject, make_filter, parse_since
 from worker.cli.selection import Selection, choose, keep_unchanged, require_ceiling
 from worker.cli.waiting import print_decisions
@@ -15,6 +16,7 @@ from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.ledger.entries import Entry
+    from worker.ledger.ledger import Ledger
     from worker.settings import Settings
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a decision or a group, as `worker waiting` lists it.")]
@@ -94,8 +96,22 @@ async def _decide(settings: "Settings", verb: str, selection: Selection, person:
             alone = selection.id and not selection.is_group
             subject, covers = entries[0].item if alone else selection.subject, [entry.id for entry in entries]
             await ledger.order(account, verb, subject, person.who, person.because, time.time(), covers=covers)
+        kept = await _list_brakes(ledger, meant) if verb == "approve" else set[str]()
     done = f"{verb.capitalize()}d {selection.describe(count)}" if count > 1 else f"{verb.capitalize()}d"
     typer.echo(f"{done}. {person.describe_order()}")
+    if kept:
+        typer.echo(f"Kept back until you release the brakes that are on: {explain_release(sorted(kept))}")
+
+
+async def _list_brakes(ledger: "Ledger", meant: "Mapping[str, Sequence[Entry]]") -> set[str]:
+    """Return the brakes, also such as are ordered only, that keep back something of what was approved."""
+    on = {account: await ledger.list_braked(account) for account in meant}
+    return {brake for account, entries in meant.items() for entry in entries for brake in on[account] & _name(entry)}
+
+
+def _name(entry: "Entry") -> set[str]:
+    """Return the brakes that would keep back an entry: not that of a rule with which others agree."""
+    return {"", f"lane:{entry.lane}", *(f"rule:{rule}" for rule in entry.rules if len(entry.rules) == 1)}
 
 
 def _require_choice(verb: str, selection: Selection) -> None:

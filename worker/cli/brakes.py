@@ -96,18 +96,18 @@ async def _release(settings: "Settings", subject: str, person: context.Person) -
             await ledger.order(account, "unbrake", subject, person.who, person.because, time.time())
     others = sorted(frozenset[str]().union(*on.values()) - {subject})
     if not meant:
-        rest = f"brakes that are on: {_explain_release(others)}" if others else "no brake is on"
+        rest = f"brakes that are on: {explain_release(others)}" if others else "no brake is on"
         raise context.NothingDone(f"there is no brake on {_describe(subject)} to release; {rest}")
     typer.echo(f"Released the brake on {_describe(subject)}. {person.describe_order()}")
     if others:
-        typer.echo(f"Still on: {_explain_release(others)}")
+        typer.echo(f"Still on: {explain_release(others)}")
 
 
 def _describe(subject: str) -> str:
     return output.format_cell(" ".join(subject.partition(":")[::2])) if subject else "everything"
 
 
-def _explain_release(subjects: Iterable[str]) -> str:
+def explain_release(subjects: Iterable[str]) -> str:
     """List brakes, each with the command that releases it."""
     return ", ".join(f"{_describe(subject)} (worker brake off{_write_option(subject)})" for subject in subjects)
 
