@@ -2,7 +2,6 @@
 
 import gc
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -46,6 +45,8 @@ app = typer.Typer(
 def print_version(wanted: bool) -> None:  # noqa: FBT001 (as typer calls it)
     """Print the version and end, when that is wanted."""
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"worker {version('worker')}")
         raise typer.Exit
 

@@ -7,7 +7,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 from unicodedata import category, normalize
 
@@ -208,9 +209,11 @@ def _translate(text: str) -> str:
 @cache
 def _prototypes() -> dict[str, str]:
     """Make Unicode's table of prototypes from the pairs in the package; it is loaded when it is needed first."""
-    return dict(
-        _pair(json.decode(files("confusable_homoglyphs").joinpath("confusables.json").read_bytes(), type=_Pairs))
-    )
+    spec = find_spec("confusable_homoglyphs")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("confusable_homoglyphs is not installed")
+    pairs = Path(spec.origin).with_name("confusables.json").read_bytes()
+    return dict(_pair(json.decode(pairs, type=_Pairs)))
 
 
 def _pair(pairs: "_Pairs") -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Annotated
 
 import msgspec
@@ -56,6 +55,8 @@ def _from_text(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 (slow to import, rarely needed)
+
         return parsedate_to_datetime(text)
 
 
