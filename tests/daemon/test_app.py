@@ -193,6 +193,10 @@ async def test_a_rule_that_stopped_the_process_too_often_is_a_warning(bench: Ben
         await app.take_turn(app.workers[0].list_loops()[0])
         lowered, failed = app.check_readiness().warnings
         assert ("rule bad only observes" in lowered, "rule bad failed in the last hour" in failed) == (True, True)
+        for _ in range(2):
+            await maintenance.log_readiness(app)
+    (told,) = [line for line in bench.told() if line["event"] == "a rule only observes until it is fixed"]
+    assert (told["rule"], told["level"]) == ("bad", "warning")
 
 
 async def test_a_source_works_again_as_soon_as_it_is_let(bench: Bench) -> None:

@@ -48,6 +48,7 @@ NOT_ENTITLED_AGAIN = 3600.0
 UNENCRYPTED = "the credential is sent unencrypted, because WORKER_PLAIN_HTTP is yes and CLOUDFLARE_BASE_URL http://"
 OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 NO_DESCRIPTORS = "too many files are open: raise the limit of open files (ulimit -n), or find out who opens so many"
+STOPS = "it stopped the rule process too often"
 FAILED_LATELY = 3600.0
 """Seconds for which it is told that a rule has failed on an event."""
 
@@ -76,6 +77,7 @@ class App:
         self._reasons = Reasons()
         self._troubles: dict[str, WorkerError] = {}
         self._held_up: dict[str, str] = {}
+        self._lowered = frozenset[str]()
         self._told: frozenset[str] | None = None
         self._been_ready = False
 
@@ -183,6 +185,13 @@ class App:
             self.log.info("effects go on again", kind=name)
         self._held_up = now
 
+    def log_lowered(self) -> None:
+        """Log which rules only observe from now on, once for each until it is fixed."""
+        now = self.services.host.lowered
+        for name in sorted(now - self._lowered):
+            self.log.warning("a rule only observes until it is fixed", rule=name, problem=STOPS)
+        self._lowered = now
+
     def log_readiness(self) -> None:
         """Log when readiness ends or returns, and each kind of reason that is added to others.
 
@@ -283,7 +292,7 @@ class App:
             yield from warn_of_spending(wait, budget.since_refusal)
         yield from filter(None, (worker.announcer.explain_unheard() for worker in self.workers))
         for name in sorted(self.services.host.lowered):
-            yield f"rule {name} only observes until it is fixed: it stopped the rule process too often"
+            yield f"rule {name} only observes until it is fixed: {STOPS}"
         failed_at, now = self.services.outlets.metrics.failed_at, time.monotonic()
         for name in (rule.name for rule in self.services.host.bundle.rules if rule.name in failed_at):
             if now - failed_at[name] < FAILED_LATELY:

@@ -104,6 +104,7 @@ def _measure_standstill(app: App) -> None:
 
 async def log_readiness(app: App) -> float:
     """Log changes of readiness, so that the log knows as soon as /readyz does."""
+    app.log_lowered()
     app.log_readiness()
     return READINESS_EVERY
 
