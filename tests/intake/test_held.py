@@ -14,6 +14,7 @@ from worker.intake.unreadable import SHARE
 from worker.language.models import TRIGGERS
 from worker.language.reading import read
 from worker.language.rules import ENFORCE, Ask
+from worker.ledger.lives import MailSearch
 from worker.ledger.values import Held
 from worker.rulehost.evaluation import Event, Said
 from worker.sandbox import ACCOUNT
@@ -146,6 +147,15 @@ async def test_what_a_person_wants_is_read_again_at_once() -> None:
     room.meddle = untouched
     assert (await want(room), await room.targets(), await list_held(room)) == ("3 to be tried again", ids, ())
     assert (await want(room)).startswith("nothing of this is held any more")
+
+
+async def test_mail_is_found_by_what_could_not_be_read_at_first() -> None:
+    room, ids = await hold_mail()
+    (before,) = await room.ledger.find_mails(ACCOUNT, MailSearch(id=ids[0]))
+    room.meddle = untouched
+    await want(room)
+    (after,) = await room.ledger.find_mails(ACCOUNT, MailSearch(id=ids[0]))
+    assert (before.subject, after.subject) == ("", "Pay now")
 
 
 async def test_all_that_is_read_again_takes_a_hundredth_of_the_share_at_most() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from worker.intake.mails import name_renewed
 from worker.intake.rereading import Rereading
 from worker.judging.judge import Judge
 from worker.judging.services import AccountServices
@@ -43,7 +44,7 @@ class HeldEvents:
                 mishaps=judged.mishaps,
                 broken=judged.broken,
                 held=judged.held,
-                judgements=judged.judgements,
+                judgements=name_renewed(judged.judgements, due),
                 rule_table=judged.rule_table,
                 judged=tuple(item.sight.key for item in due if item.sight.key not in still),
                 spent=tuple(self._spent()),

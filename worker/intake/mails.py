@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from worker.language.rules import RuleInfo
-from worker.ledger.values import NewSights, RuleTable, Sight
+from worker.ledger.values import Held, Judgement, NewSights, RuleTable, Sight
 from worker.observations import try_names
 from worker.rulehost.evaluation import is_triggered
 
@@ -17,6 +17,12 @@ def name_heard(news: NewSights, table: RuleTable) -> NewSights:
     return replace(news, sights=tuple(_name(sight, heard) for sight in news.sights)) if heard else news
 
 
+def name_renewed(judgements: Sequence[Judgement], items: Sequence[Held]) -> tuple[Judgement, ...]:
+    """Give the mail its names once more that waited for fields which could not be read, as they may be among them."""
+    waited = {item.sight.key for item in items if item.pending.fields and item.sight.reading.thing.kind == "Message"}
+    return tuple(replace(one, sight=_give_names(one.sight)) if one.sight.key in waited else one for one in judgements)
+
+
 def _is_heard(rules: Sequence[RuleInfo], verdict: str) -> bool:
     return any(is_triggered(rule, "Message", verdict) for rule in rules)
 
@@ -25,4 +31,8 @@ def _name(sight: Sight, heard: set[str]) -> Sight:
     reading = sight.reading
     if reading.thing.kind != "Message" or reading.verdict not in heard:
         return sight
-    return replace(sight, reading=replace(reading, names=try_names(reading.raw)))
+    return _give_names(sight)
+
+
+def _give_names(sight: Sight) -> Sight:
+    return replace(sight, reading=replace(sight.reading, names=try_names(sight.reading.raw)))

@@ -35,7 +35,8 @@ def keep_mails(conn: Connection, page: Page) -> None:
     named = [sight for sight in page.news.sights if sight.reading.names]
     kept = _find_kept(conn, page.account, [sight.reading.thing for sight in named if sight.number > 1])
     readings = [sight.reading for sight in named if sight.reading.thing.id not in kept]
-    _complete(conn, page.account, [sight for sight in named if sight.lacked])
+    again = [sight for sight in named if sight.lacked] + [judgement.sight for judgement in page.judgements]
+    _complete(conn, page.account, again)
     found = [(one.thing, _bound(one.names)) for one in readings if one.names]
     if not found:
         return
