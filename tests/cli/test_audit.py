@@ -409,6 +409,18 @@ def test_signed_heads_prove_what_the_chain_alone_cannot(kept: Shell) -> None:
     assert kept.json("audit", "verify", str(kept.folder / "records.jsonl"), *proof(kept))[0]["signed"] == 4
 
 
+@pytest.mark.parametrize("heads", ["", "{", "some other log\n"])
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_heads_that_are_about_no_record_prove_nothing_which_is_a_finding(
+    kept: Shell, heads: str, more: tuple[str, ...]
+) -> None:
+    keep_heads(kept, {"verb": "started"})
+    (kept.folder / "cut.jsonl").write_text(heads)
+    code, out, _ = kept.type("audit", "verify", *proof(kept, heads="cut.jsonl"), *more)
+    assert (code, "Nothing is proved: no trusted head" in out) == (1, not more)
+    assert kept.type("audit", "verify", *proof(kept), *more)[0] == 0
+
+
 def test_a_ledger_that_was_made_anew_is_found_with_signed_heads_only(kept: Shell) -> None:
     keep_heads(kept, *[{"verb": "started", "n": n} for n in range(3)])
     (kept.folder / "worker.db").unlink()

@@ -78,7 +78,8 @@ def verify(
     Checks the ledger, its entries included, or files of records such as collected logs. By itself it finds what does
     not fit together; it cannot find that whoever can write the ledger wrote it anew or cut off its end, and says so.
     With signed heads that were kept elsewhere, and the public half of their key, it proves that no record that they
-    cover was changed, removed or put in. Ends with 1 if something is wrong or the last line of a file is incomplete.
+    cover was changed, removed or put in. Ends with 1 if something is wrong, if the heads cover no record of an account,
+    or if the last line of a file is incomplete.
 
     Example: worker audit verify --heads heads.jsonl --key audit.pub
     """
@@ -88,7 +89,9 @@ def verify(
         _print_json(found)
     else:
         _print_verdicts(found, proves=bool(trust.heads))
-    context.exit_on_finding([*found.torn, *(verdict for verdict in found.verdicts.values() if verdict.problem)])
+    verdicts = found.verdicts.values()
+    unproved = [verdict for verdict in verdicts if trust.heads and verdict.records and not verdict.signed]
+    context.exit_on_finding([*found.torn, *unproved, *(verdict for verdict in verdicts if verdict.problem)])
 
 
 def _read_trust(heads: Sequence[Path], keys: Sequence[Path]) -> Trust:
