@@ -41,6 +41,15 @@ def test_what_rules_want_together_is_told_together_and_harmlessly(shell: Shell) 
     assert all(character.isprintable() for character in out.replace("\n", ""))
 
 
+@pytest.mark.parametrize("differs", [True, False])
+def test_a_reason_that_names_one_mail_is_not_told_as_that_of_all(shell: Shell, *, differs: bool) -> None:
+    said = [f"anybody can write a{n if differs else 0}@evil.example" for n in range(3)]
+    waits(*(draft(f"m{n}", f"i{n}", why_waiting=why, why="unproved") for n, why in enumerate(said)))
+    out = shell.type("waiting")[1]
+    assert out.startswith("3 decisions in 1 group waiting for a person")
+    assert (out.count("anybody can write"), "(the others likewise)" in out) == (1, differs)
+
+
 def test_more_groups_than_a_screen_holds_are_counted(shell: Shell) -> None:
     waits(*(draft(f"m{n}", f"i{n}", rules=(f"r{n}",), subject=HOSTILE) for n in range(8)))
     out = shell.type("waiting")[1]

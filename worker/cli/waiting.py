@@ -29,6 +29,8 @@ GROUPS, DECISIONS = 4, 20
 COLUMNS = ("id", "what")
 EVERYTHING = -1
 NOTHING = "nothing is waiting for a person"
+LIKEWISE = "(the others likewise)"
+"""Told of a group in which the reason to wait names what differs from mail to mail."""
 NARROW = "--rule, --sender, --recipient, --subject and --since narrow the list"
 
 
@@ -123,6 +125,7 @@ def _describe_group(group: "WaitingGroup", lapse: float) -> output.Row:
         ],
         "what": [
             *_describe_actions(newest, whole=False),
+            *([LIKEWISE] if len({entry.said for entry in group.examples}) > 1 else []),
             _describe_senders(group),
             _list_some("to", [name for entry in group.examples for name in entry.recipients]),
             _list_some("about", [entry.subject for entry in group.examples], most=1),
