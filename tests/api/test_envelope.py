@@ -67,6 +67,12 @@ def test_what_makes_no_sense_is_a_fault_of_a_read_and_leaves_a_write_unsure(give
         interpret(WRITE, given, records, NOW)
 
 
+@each("given", [page(502, "<html>Bad Gateway</html>"), answer("down for repair", 503), page(520, "", "text/plain")])
+def test_a_fault_of_the_api_says_where_to_look_if_it_goes_on(given: Response) -> None:
+    with pytest.raises(ServerFault, match="If it goes on, look at Cloudflare's status page"):
+        interpret(READ, given, records, NOW)
+
+
 @given(st.binary(max_size=200), st.integers(100, 599), st.sampled_from(["application/json", "text/html", "", ";;/"]))
 def test_nothing_but_our_errors_comes_out_of_any_bytes(body: bytes, status: int, kind: str) -> None:
     for operation in (READ, WRITE):

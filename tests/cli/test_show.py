@@ -92,6 +92,14 @@ def test_a_screen_has_everything_that_is_on_record(shell: Shell) -> None:
     assert (code, len(out.splitlines()) <= 50) == (0, True)
 
 
+def test_the_address_of_the_dashboard_is_a_line_that_can_be_copied(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    enter()
+    assert shell.type("show", ID)[1].splitlines()[-1] == f"https://one.dash.cloudflare.com/{ME}/email-security"
+
+
 def test_what_has_to_be_tried_again_is_not_shown_as_proved(shell: Shell) -> None:
     enter(ends=("unsure", "ready"))
     out = shell.type("show", ID)[1]

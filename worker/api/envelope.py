@@ -267,8 +267,8 @@ class Exchange(NamedTuple):
         """Make the error of an answer that is not the API's; a page of Cloudflare's edge says more than ``problem``."""
         page = read_page(self.response)
         if page.edge:
-            return self.make_fault(f"answered {self.response.status} with {page.words}", page)
-        return self.make_fault(problem)
+            problem = f"answered {self.response.status} with {page.words}"
+        return self.make_fault(problem, page)
 
     def find_cut(self, body: bytes) -> WorkerError | None:
         """Return the error of a list that ends in the middle; None for anything else."""

@@ -58,10 +58,12 @@ ADVICE: Mapping[int, str] = {
     10502: "Check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY: they were refused too often",
 }
 """What to do next, by the codes of Cloudflare's API as a whole; those of Email Security are not documented."""
+FAILS = "If it goes on, look at Cloudflare's status page"
 ADVICE_BY_STATUS: Mapping[int, str] = {
     401: "Check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; it may have expired",
     FORBIDDEN: 'The credential needs the permission "{permission}" for this account',
     429: "The request quota is spent; waiting for as long as the API says",
+    **dict.fromkeys(range(500, 600), FAILS),
 }
 """The same where no code is known."""
 UNSUBSCRIBED = "The account's subscription does not include this"

@@ -197,10 +197,11 @@ def _print_life(life: "ShownLife") -> None:
         "entries": [line for entry in life.entries for line in _describe_entry(entry)],
         "proof": [line for entry in life.entries for line in _describe_proof(entry)],
         "people": [f"{one.at[:19].replace('T', ' ')} {_describe_act(one)} {one.because}" for one in life.people],
-        "dashboard": [f"{life.dashboard}, Investigation: search for {life.postfix_id or life.id}"],
     }
     told = {name: _bound(lines) for name, lines in sections.items() if lines}
     print_card(list(told), ["\n".join(lines) for lines in told.values()])
+    typer.echo(f"In the dashboard, search in Investigation for {output.format_cell(life.postfix_id or life.id)}:")
+    typer.echo(life.dashboard)  # a line of its own, so that no narrow terminal breaks it
 
 
 def _print_live(answer: "LiveAnswer") -> None:
