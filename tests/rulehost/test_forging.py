@@ -139,3 +139,9 @@ async def test_the_loop_does_not_wait_for_a_child_that_has_cut_the_line(tmp_path
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
         assert judging.result() == ONLY_THE_BAD_ONE
         assert longest < 0.3
+
+
+async def test_a_rule_that_names_a_call_which_was_not_made_does_not_keep_the_page_for_ever(tmp_path: Path) -> None:
+    async with host_with(tmp_path, NOTES + "notes[8:16] = bytes(8); os._exit(1)") as host:
+        async with asyncio.timeout(30):
+            assert (await propose(host))[2] == (["good"], [])

@@ -164,7 +164,7 @@ class Host:
             try:
                 return await self._ask_child(EventPage(tuple(events), skip))
             except Stopped as stop:
-                if stop.rule < len(self.bundle.rules) and stop.event < len(events):
+                if self._is_explained(stop, events, skip):
                     skip += _spare(self._blame(stop), events[stop.event], events, skip)
                 else:
                     unexplained.append(stop)
@@ -172,6 +172,13 @@ class Host:
             return [await self._judge_singly(events[0], skip, unexplained[-1])]
         half = len(events) // 2
         return [*await self._judge_page(events[:half], skip), *await self._judge_page(events[half:], skip)]
+
+    def _is_explained(self, stop: Stopped, events: Sequence[Event], skip: Sequence[Skip]) -> bool:
+        """Tell whether a child can have ended in the call that it noted: a rule can write anything there."""
+        if stop.rule >= len(self.bundle.rules) or stop.event >= len(events):
+            return False
+        noted = events[stop.event].key, self.bundle.rules[stop.rule].name
+        return all((one.key, one.failure.rule) != noted for one in skip)
 
     async def _judge_singly(self, event: Event, skip: Sequence[Skip], stop: Stopped) -> Said:
         """Judge an event by one rule after the other, because nobody knows which of them stops the child."""
