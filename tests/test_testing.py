@@ -31,7 +31,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_each_example_is_a_test_and_a_failing_one_says_why(tmp_path: Path) -> None:
@@ -59,6 +59,20 @@ def test_other_folders_are_named_in_a_setting(tmp_path: Path) -> None:
     status, told = run(tmp_path)
     assert status == 0
     assert "2 passed" in told
+
+
+TELLING = 'open("told", "w").write("it ran")\n'
+
+
+@pytest.mark.parametrize("name", ["conftest.py", "test/conftest.py", "test_x.py", "__init__.py", "more/test_x.py"])
+def test_pytest_itself_runs_no_file_of_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "rules" / name).parent.mkdir(parents=True)
+    (tmp_path / "rules" / name).write_text(TELLING)
+    rule_files(tmp_path / "rules", moves=RULES)
+    _, told = run(tmp_path, "rules")
+    assert not (tmp_path / "told").exists()
+    assert ("take it out of the folder of rules" in told) == ("conftest" in name)
 
 
 HOSTILE = """

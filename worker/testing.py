@@ -5,12 +5,12 @@ The rules run in a process of their own, behind walls: a rule that hangs fails i
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from worker.escaping import escape
+from worker.escaping import escape, is_hidden
 from worker.language.rules import RuleInfo
 from worker.rulehost.loader import to_error
 from worker.rulehost.protocol import Loaded
@@ -20,6 +20,8 @@ from worker.walls import hide
 
 LONGEST = 1000
 """Characters of one difference."""
+FOLLOWED = ("conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg")
+"""Files from which pytest takes code or orders."""
 _LOADED = pytest.StashKey[dict[Path, Loaded]]()
 
 
@@ -34,13 +36,45 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LOADED] = {}
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the rule files in the folders of the setting, and no other files."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Refuse what pytest itself would run or follow in a folder of rules, in its own process."""
+    for folder in _find_folders(early_config):
+        for found in sorted(one for name in FOLLOWED for one in folder.rglob(name)):
+            raise pytest.UsageError(
+                f"{escape(str(found), LONGEST)}: pytest would take it for its own and run it where the secrets of this "
+                "build are; take it out of the folder of rules"
+            )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over folders within a folder of rules: no rule is in there."""
+    return True if collection_path.is_dir() and collection_path.parent in _find_folders(config) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect a folder of rules as a plain folder, never as a package, which pytest would import."""
+    return pytest.Dir.from_parent(parent, path=path) if path in _find_folders(parent.config) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Collect the rule files in the folders of the setting, which nothing else may: others would import them."""
+    found = yield
+    if file_path.parent not in _find_folders(parent.config):
+        return found
     if file_path.suffix != ".py" or file_path.name[0] in "._":
-        return None
-    if file_path.parent not in [parent.config.rootpath / name for name in parent.config.getini("worker_rules")]:
-        return None
-    return RuleFile.from_parent(parent, path=file_path)
+        return []
+    if any(map(is_hidden, file_path.name)):
+        raise pytest.UsageError(f"rename {escape(str(file_path), LONGEST)}: its name has characters that nobody sees")
+    return [RuleFile.from_parent(parent, path=file_path)]
+
+
+def _find_folders(config: pytest.Config) -> list[Path]:
+    return [config.rootpath / name for name in config.getini("worker_rules")]
 
 
 class RuleFile(pytest.File):

@@ -262,6 +262,26 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     assert list(read(rule_files(tmp_path, fine=FINE)).files) == ["fine.py"]
 
 
+@pytest.mark.parametrize("target", ["/proc/self/environ", "../secrets/token", "more/environ"])
+def test_a_link_that_leads_out_of_the_folder_is_refused_and_not_read(tmp_path: Path, target: str) -> None:
+    for name in ("rules", "secrets"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "secrets/token").write_text("s3cret = 1")
+    rules = rule_files(tmp_path / "rules", fine=FINE)
+    (rules / "more").symlink_to("/proc/self")
+    (rules / "_words.py").symlink_to(target)
+    with pytest.raises(RuleError, match=r"_words\.py: this is a link to a file outside of the rules folder"):
+        read(rules)
+
+
+@pytest.mark.parametrize("sign", ["\x1b[31m", "\n::error::x", "\u202e", "\u200b"])
+def test_a_name_with_hidden_characters_is_refused_and_escaped(tmp_path: Path, sign: str) -> None:
+    (rule_files(tmp_path, fine=FINE) / f"a{sign}.py").write_text("x = (")
+    with pytest.raises(RuleError, match="rename the file; its name has control") as caught:
+        read(tmp_path)
+    assert sign not in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "problem"), [("my-rule.py", "rename the file"), ("nul.py", "this is not Python")])
 def test_odd_files_are_told(name: str, problem: str) -> None:
     _, problems = build(Sources("rules", {name: b"x = 1" if name == "my-rule.py" else b"x = 1\0"}))

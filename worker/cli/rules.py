@@ -165,7 +165,7 @@ def load(settings: "Settings", folder: Path, channels: frozenset[str] | None = N
 
     Raises SettingsError when it cannot be read, RuleError when its rules cannot be taken.
     """
-    from worker.rulehost.loader import list_files
+    from worker.rulehost.folder import list_files
 
     try:
         list_files(folder)

@@ -4,7 +4,6 @@ Reading and building are separate, because the daemon reads files and only its r
 """
 
 import ast
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from copy import deepcopy
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from stat import S_ISREG
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -32,6 +30,7 @@ from worker.rulehost.fingerprints import (
     normalise,
     take_docstrings,
 )
+from worker.rulehost.folder import list_files, read_files
 from worker.rulehost.validation import (
     Misread,
     Problem,
@@ -93,50 +92,14 @@ def read(folder: Path, channels: frozenset[str] | None = None) -> Sources:
 
     A mounted ConfigMap shows each file twice, once below ``..data``.
     """
-    files = _read_files(list_files(folder))
+    files, unread = read_files(list_files(folder))
+    if unread:
+        raise to_error(unread)
     if all(is_neighbour(name) for name in files):
         raise RuleError(
             "this folder has no rule file; add one, or set WORKER_RULES to another folder", file=str(folder)
         )
     return Sources(str(folder), files, channels)
-
-
-def list_files(folder: Path) -> list[Path]:
-    """Return what a folder has for rule files, by name; raise RuleError when it cannot be read."""
-    try:
-        os.stat(f"{folder}/.")  # noqa: PTH116 (pathlib drops the dot, which only who may search the folder can look up)
-        return [path for path in sorted(folder.iterdir()) if path.suffix == ".py" and path.name[0] != "."]
-    except OSError as problem:
-        raise RuleError(_explain_closed(folder, problem), file=str(folder)) from problem
-
-
-def _explain_closed(folder: Path, problem: OSError) -> str:
-    """Say why a folder cannot be read, and what to do."""
-    advice = "set WORKER_RULES to a folder of rule files"
-    if isinstance(problem, NotADirectoryError):
-        return (
-            f"this is not a folder, and rules are loaded by the folder; try `worker check {folder.parent}`, or {advice}"
-        )
-    if isinstance(problem, PermissionError):
-        advice = f"let this user (uid {os.geteuid()}) read and search it, or {advice}"
-    return f"cannot read the rules folder ({problem.strerror}); {advice}"
-
-
-def _read_files(paths: Iterable[Path]) -> dict[str, bytes]:
-    """Read what is a file, and no folder, and no link to nothing; raise RuleError for all that cannot be read."""
-    files, problems = dict[str, bytes](), list[Problem]()
-    for path in paths:
-        try:
-            if S_ISREG(path.stat().st_mode):
-                files[path.name] = path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as problem:
-            advice = f"let this user (uid {os.geteuid()}) read it, or take it out of the folder"
-            problems.append(Problem(f"this rule file cannot be read ({problem.strerror}); {advice}", str(path)))
-    if problems:
-        raise to_error(problems)
-    return files
 
 
 def build(
