@@ -1,5 +1,6 @@
 """Events that were held for a fact or a field: what is judged beside the sources counts like what is read."""
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -7,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.cells import each
 from tests.reading import Room, fails, says
-from tests.support import untouched
+from tests.support import TestClock, untouched
 from worker import BlockSender, Move, Notify
 from worker.api import Request, Response
 from worker.intake.unreadable import SHARE
@@ -46,6 +47,53 @@ async def test_what_is_decided_about_held_events_is_counted() -> None:
     assert (room.messages.totals["decisions"], room.held.totals["decisions"]) == (0, 0)
     await room.held.step()
     assert room.held.totals["decisions"] == 3
+
+
+class HangingClock(TestClock):
+    """A clock by which no pause ends, as between the attempts of a request."""
+
+    async def sleep(self, _: float) -> None:
+        """Sleep for ever."""
+        await asyncio.Event().wait()
+
+
+def hang_with_one_detection() -> tuple[Room, str]:
+    """Return a room where two of three mails wait for nothing, and the id of the one whose detection never comes."""
+
+    def moves_with_a_detection(event: Event) -> Said:
+        ask = Ask(rule="asks", actions=("Move",), mode=ENFORCE, facts=("Detection",))
+        return replace(says(event, Move("DeletedItems")), asks=() if event.facts else (ask,))
+
+    room = Room(moves_with_a_detection, clock=HangingClock())
+    hung, *_ = [room.world.add_message().id for _ in range(3)]
+    name = hung.partition("-")[0]
+    room.meddle = lambda asked, answer: replace(answer, status=500) if name in asked.path else answer
+    return room, hung
+
+
+async def test_a_fact_that_does_not_come_delays_no_other_event_and_is_asked_for_once() -> None:
+    room, hung = hang_with_one_detection()
+    await room.read()
+    for _ in range(3):
+        await room.held.step()
+    moved = await room.targets()
+    assert (len(moved), hung in moved) == (2, False)
+    assert [item.sight.reading.thing.id for item in await room.ledger.list_held(ACCOUNT)] == [hung]
+    assert room.world.requests["GET investigate/{id}/detections"].total() == 3
+    room.held.drop()
+
+
+async def test_what_is_wanted_of_malicious_mail_waits_five_minutes_for_a_fact_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.judging.judge.ATTEMPT", 0.1)
+    room, hung = hang_with_one_detection()
+    await room.read()
+    room.clock.advance(300)
+    await room.held.step()
+    (item,) = await room.ledger.list_held(ACCOUNT)
+    assert (item.sight.reading.thing.id, item.why, item.tries) == (hung, "needs Detection", 1)
+    assert len(await room.targets()) == 3
 
 
 async def test_a_held_event_that_cannot_be_read_for_once_stays_held_with_what_rules_wanted() -> None:

@@ -377,5 +377,5 @@ async def test_a_submission_that_an_earlier_version_set_aside_is_known_by_its_re
     (held,) = await room.ledger.due_held(ACCOUNT, room.clock.now())
     old = replace(held.sight, reading=replace(held.sight.reading, submission=None))
     judge = Judge(rules=room.rules, facts=room.facts, clock=room.clock, ceiling=ENFORCE, stale=DAY)
-    judged = await judge.judge_held([replace(held, sight=old)])
+    judged = await judge.judge_held(replace(held, sight=old))
     assert [draft.state for draft in judged.drafts] == ["ready"]

@@ -117,6 +117,8 @@ async def _drain(app: App, keeping: "Sequence[asyncio.Task[None]]", acting: "Seq
     app.log.info("stopping")
     drain = app.services.settings.drain
     await asyncio.wait(keeping, timeout=drain / 2)
+    for worker in app.workers:
+        worker.held.drop()
     drains = [asyncio.ensure_future(worker.executor.drain()) for worker in app.workers]
     _, late = await asyncio.wait(drains, timeout=drain / 2)
     if late:

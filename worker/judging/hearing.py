@@ -15,8 +15,8 @@ from worker.ledger.values import RuleTable, Sight
 from worker.rulehost.evaluation import Event, Said
 from worker.rulehost.host import BundleInfo
 
-AT_ONCE = 8
-"""Facts fetched at the same time."""
+AT_ONCE = 32
+"""Facts fetched at the same time: the budget paces them, and a few that hang must not keep the others waiting."""
 UNREAD = "which cannot be read: that is read again by itself, or at once by `worker held retry`; update the worker"
 
 

@@ -1,5 +1,6 @@
 """The judge: hears the rules about sights, decides, and drafts entries; who cannot answer yet is heard again."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -35,6 +36,8 @@ HOURLY = 3600.0
 GIVEN_UP = 86400.0
 PATIENCE = 300.0
 """Seconds for which what is wanted of malicious mail waits for rules that cannot answer yet."""
+ATTEMPT = 20.0
+"""Seconds that facts of such mail have at least when they are fetched."""
 NAMING: dict[str, type[Report | Submission]] = {"Report": Report, "Submission": Submission}
 """Events that name a message without being one."""
 NAMED = "needs the message it names"
@@ -83,21 +86,28 @@ class Judge:
         naming = {item.sight.key: NAMED for item in asked if _is_about_named_message(item, heard.said[item.sight.key])}
         return add_up([self._settle(item, heard, item.sight.reading, naming) for item in asked], heard.rule_table)
 
-    async def judge_held(self, held: Sequence[Held]) -> Judged:
-        """Judge held events for the rules that have not answered; hold longer what cannot be had, or give it up."""
-        heard = await self._hearing.hear([item.sight for item in held], everything=True)
-        problems: dict[str, str] = {}
-        subjects: dict[str, Reading] = {}
-        for item in held:
-            try:
-                subjects[item.sight.key] = await self._find_subject(item, heard.said[item.sight.key])
-            except WorkerError as problem:
-                problems[item.sight.key] = str(problem)
-        settled = [
-            self._settle(self._try_again(item), heard, subjects.get(item.sight.key, item.sight.reading), problems)
-            for item in held
-        ]
-        return add_up(settled, heard.rule_table)
+    async def judge_held(self, item: Held) -> Judged:
+        """Judge a held event for the rules that have not answered; hold it longer if they still cannot, or give up."""
+        heard, problems = await self._hear_held(item), dict[str, str]()
+        subject = item.sight.reading
+        try:
+            subject = await self._find_subject(item, heard.said[item.sight.key])
+        except WorkerError as problem:
+            problems[item.sight.key] = str(problem)
+        return add_up([self._settle(self._try_again(item), heard, subject, problems)], heard.rule_table)
+
+    async def _hear_held(self, item: Held) -> Heard:
+        """Hear the rules with all facts; without them if what is wanted of malicious mail may not wait any longer."""
+        try:
+            async with asyncio.timeout(self._find_patience(item)):
+                return await self._hearing.hear([item.sight], everything=True)
+        except TimeoutError:
+            return await self._hearing.hear([item.sight], everything=False)
+
+    def _find_patience(self, item: Held) -> float | None:
+        """Return for how many seconds facts of an event may be waited for; None for any time."""
+        urgent = item.pending.late and item.sight.reading.verdict in URGENT
+        return max(ATTEMPT, item.since + PATIENCE - self._clock.now()) if urgent else None
 
     async def _find_subject(self, item: Held, said: Said) -> Reading:
         """Return the message that the actions are about: the event itself, or the message it names."""

@@ -74,9 +74,9 @@ class Ledger(LedgerReader):
         """Take back what was noted as read of a time that is still to come; return whether there was any."""
         return await self._write(account, now, pages.mend_future, source)
 
-    async def due_held(self, account: str, now: float) -> tuple[Held, ...]:
-        """Return at most 50 held events that are to be tried again."""
-        return await self._read(pages.due_held, account, now)
+    async def due_held(self, account: str, now: float, in_hand: Collection[str] = ()) -> tuple[Held, ...]:
+        """Return at most 50 held events that are to be tried again and are not being tried."""
+        return await self._read(pages.due_held, account, now, in_hand)
 
     async def hasten_held(self, account: str, now: float, keys: Sequence[str] = ()) -> None:
         """Let all held events be tried again now, or only some, of which a person wanted it."""

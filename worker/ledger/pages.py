@@ -1,6 +1,6 @@
 """Entering a page: its sights, entries and records, and how far the slice is read, in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -117,9 +117,10 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     return Entered(dict(work.entered), read_again, len(left))
 
 
-def due_held(conn: Connection, account: str, now: float) -> tuple[Held, ...]:
-    """Return the held events that are to be tried again, longest waiting first."""
-    due = held.c.account == account, held.c.next_at > WANTED, held.c.next_at <= now
+def due_held(conn: Connection, account: str, now: float, in_hand: Collection[str] = ()) -> tuple[Held, ...]:
+    """Return the held events that are to be tried again and are not being tried, longest waiting first."""
+    mine = held.c.account == account, held.c.key.not_in(in_hand)
+    due = *mine, held.c.next_at > WANTED, held.c.next_at <= now
     return _read_held(conn, select(held).where(*due).order_by(held.c.next_at).limit(AT_ONCE))
 
 
