@@ -99,12 +99,14 @@ class Case:
         """Let another process take over, which knows only what the ledger knows."""
         self.room.restart()
         rule = replace(RULE, trigger=self.kind, reads=(self.path,))
-        return Fields(
+        fields = Fields(
             self.room.services(self.room.facts.policies),
             [self.intake.fields],
             lambda: Needs([rule], [self.intake.source]),
             open_log(self.log),
         )
+        self.intake.keep_fields = fields.keep_missed
+        return fields
 
     async def learn(self) -> None:
         """Let it be known which fields records have."""
@@ -118,11 +120,15 @@ class Case:
 
     async def bring(self, times: int) -> None:
         """Let something happen every minute, and be read."""
+        await self.bring_only(times)
+        await self.fields.keep()
+
+    async def bring_only(self, times: int) -> None:
+        """The same, while the ledger is not told of the fields from time to time."""
         for _ in range(times):
             self.room.clock.advance(60)
             ADDING[self.kind](self.room.world)
         await self.intake.read_head()
-        await self.fields.keep()
 
     async def read_all(self) -> None:
         """Read all that there is to read now."""
@@ -172,4 +178,25 @@ class Case:
 async def test_everything_that_came_while_a_field_was_missing_is_judged_by_it(kind: str, path: str, how: str) -> None:
     case = Case(kind, path, how)
     await case.live()
+    assert await case.list_wrong() == []
+
+
+@pytest.mark.parametrize("lives", [(MISSED,), (2, MISSED - 2)])
+async def test_what_came_without_a_field_just_before_the_process_was_killed_is_judged_again(
+    lives: tuple[int, ...],
+) -> None:
+    case = Case("Message", "subject", "absent")
+    await case.learn()
+    await case.bring(1)
+    case.is_broken = True
+    for records in lives:
+        await case.bring_only(records)
+        case.fields = case.restart()
+        await case.fields.recall()
+    case.is_broken = False
+    await case.bring(3)
+    for seconds in (UNDER_WAY, SETTLE):
+        case.room.clock.advance(seconds)
+        await case.fields.keep()
+        await case.read_all()
     assert await case.list_wrong() == []

@@ -125,6 +125,9 @@ class AccountWorker:
         self.unreadable = UnreadableRecords(own, self.intakes)
         watches = (*(intake.fields for intake in self.intakes), *self._facts.values(), *self._lists.values())
         self.fields = Fields(own, watches, self._find_needs, services.outlets.log)
+        self.held.keep_fields = self.fields.keep_missed
+        for intake in self.intakes:
+            intake.keep_fields = self.fields.keep_missed
         self.block_review = BlockReview(own)
         self.announcer = _open_announcer(account, services, lambda: self.read_standing().rules)
 

@@ -1,12 +1,13 @@
 """The fields of what is read: remembered across restarts, and told with those who need them when they have gone."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from worker.daemon.usage import find_judged, find_users, is_own
 from worker.intake.sources import Source
-from worker.judging.presence import Loss
+from worker.judging.presence import MISSED, Loss
 from worker.judging.services import AccountServices
 from worker.judging.watches import GroupWatch
 from worker.language.rules import RuleInfo
@@ -46,13 +47,14 @@ class Fields:
         self._account, self._ledger, self._clock = services.account, services.ledger, services.clock
         self._watches, self._log = watches, log
         self._begun, self._kept = False, ""
+        self._missed = Counter[str]()
 
     async def recall(self) -> None:
         """Go on with what the ledger remembers."""
         memories = await self._ledger.read_presence(self._account)
         for watch in self._watches:
             watch.recall(memories)
-        self._begun, self._kept = True, self._encode()
+        self._begun, self._kept, self._missed = True, self._encode(), self._count_missed()
 
     async def keep(self) -> float:
         """Let the ledger remember, and what has lacked a field that is back be judged again.
@@ -64,10 +66,30 @@ class Fields:
         for field in [field for watch in self._watches for field in watch.forget_lost(self._clock.now())]:
             self._log.warning("a field is given up: it has been missing for 7 days", field=field)
         await self._see_to_returns()
-        if (now := self._encode()) != self._kept:
-            await self._ledger.keep_presence(self._account, now)
-            self._kept = now
+        await self._remember()
         return EVERY
+
+    async def keep_missed(self) -> None:
+        """Let the ledger remember at once that more records lack what is usual: the process may end any time."""
+        if self._begun and not self._count_missed() <= self._missed:
+            await self._remember()
+
+    async def _remember(self) -> None:
+        now, missed = self._encode(), self._count_missed()
+        if now != self._kept:
+            await self._ledger.keep_presence(self._account, now)
+        self._kept, self._missed = now, missed
+
+    def _count_missed(self) -> Counter[str]:
+        """Count by field the records in a row that lack what was usual, as far as that makes a difference."""
+        memories = [one for watch in self._watches for one in watch.memories.items()]
+        tracks = (
+            (f"{group} {kind} {path}", track)
+            for group, memory in memories
+            for kind, known in (("there", memory.there), ("filled", memory.filled))
+            for path, track in known.items()
+        )
+        return Counter({name: min(track.missed, MISSED) for name, track in tracks if track.usual_at and track.missed})
 
     async def _see_to_returns(self) -> None:
         """Let be judged again what was judged while a field was missing that is back, where it is judged by that."""

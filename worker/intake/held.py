@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from worker.intake.mails import name_renewed
+from worker.intake.reader import keep_nothing
 from worker.intake.rereading import Rereading
 from worker.judging.judge import Judge, Judged, add_up
 from worker.judging.services import AccountServices
@@ -35,6 +36,8 @@ class HeldEvents:
         self._observer = services.observer
         self._in_hand: dict[str, asyncio.Task[Judged]] = {}
         self._items: dict[str, Held] = {}
+        self.keep_fields: Callable[[], Awaitable[None]] = keep_nothing
+        """Lets it be remembered that fields of facts are missing, before what was judged without them is entered."""
 
     async def step(self) -> float:
         """Begin to judge what is due, and enter what has been judged; return the seconds until the next check."""
@@ -47,6 +50,7 @@ class HeldEvents:
         keys = [key for key, task in self._in_hand.items() if task in done]
         try:
             if keys:
+                await self.keep_fields()
                 await self._enter([self._items[key] for key in keys], [self._in_hand[key].result() for key in keys])
         finally:  # what could not be entered is still due
             for key in keys:

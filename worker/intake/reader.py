@@ -5,7 +5,7 @@ The head is a loop of its own: what lies behind it (overlap, gaps, sweep) and he
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
@@ -45,6 +45,8 @@ class Intake:
         """Counts since the start: read, new, decisions."""
         self.legibility = Legibility(services.clock, source.name)
         self.fields = FieldWatch(source.name, source.kind)
+        self.keep_fields: Callable[[], Awaitable[None]] = keep_nothing
+        """Lets it be remembered that fields are missing, before what was judged without them is entered."""
         self._services, self._judge = services, judge
         self._ledger, self._clock = services.ledger, services.clock
         self._pace, self._settle = pace, timing.settle
@@ -102,7 +104,6 @@ class Intake:
                 async for after, fetched in pages:
                     self.walking = fetched.next is not None
                     page = await self._enter_page(place(fetched, after), after)
-                    self.fields.note(page.news.sights, page.now)
                     new += len(page.news.sights)
                     slice_ = after
                     if self._is_crowded and after.kind == "unheard":
@@ -142,7 +143,10 @@ class Intake:
             news = name_heard(_leave_out(news, judged), judged.rule_table)
             outcomes = await follow_requests(self._ledger, self.account, fetched.readings, fetched.began)
             page = self._make_page(fetched, news, judged, outcomes)
-            page = self._plan.advance(page, after) if after else page
+            if after:
+                page = self._plan.advance(page, after)
+                self.fields.note(page.news.sights, page.now)
+                await self.keep_fields()
             entered = await self._ledger.enter(page)
             self._is_crowded = entered.left > 0 if page.held else self._is_crowded
         for digest in entered.read_again:
@@ -201,6 +205,10 @@ class Intake:
         self._services.observer.on_page(self.source.name, read, broken, len(news.sights))
         for mishap in judged.mishaps:
             self._services.observer.on_rule_failure(mishap.rule)
+
+
+async def keep_nothing() -> None:
+    """Keep nothing in mind, where nobody watches the fields."""
 
 
 def place(fetched: Fetched, slice_: Slice) -> Fetched:
