@@ -172,7 +172,7 @@ def sign_as_a_stranger(book: Book, at: int) -> None:
     book.heads = sign(book.lines(), STRANGER, key=PAIR.public.id if at % 2 else "")
 
 
-CHANGES = ("state = 'x'", "target = 'x'", "approved_by = 'ciso'", "action = '{}'", "rules = '[]'")
+CHANGES = ("state = 'x'", "target = 'x'", "approved_by = 'ciso'", "action = '{}'", "rules = '[]'", "account = 'other'")
 KINDS = (
     # What a review tried.
     Kind("a line is edited", edit_line),

@@ -62,7 +62,7 @@ class Evidence:
     def list_lost(self) -> Iterator[tuple[str, list[bytes]]]:
         """Yield the lines of each entry that is on record and not in the ledger, with its id."""
         query = "SELECT DISTINCT CAST(entry AS BLOB) FROM records WHERE account = ? AND entry != '' AND NOT EXISTS "
-        query += "(SELECT 1 FROM entries WHERE entries.id = records.entry)"
+        query += "(SELECT 1 FROM entries WHERE entries.id = records.entry AND +entries.account = records.account)"
         found = (_decode(row[0]) for row in self._conn.exec_driver_sql(query, self._mine))
         while ids := list(islice(found, AT_ONCE)):
             yield from self._find_lines(ids).items()
