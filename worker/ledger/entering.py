@@ -18,7 +18,7 @@ from worker.ledger.entries import FINAL, LASTING, OPEN, Draft, Entry, WantedEffe
 from worker.ledger.records import harmless
 from worker.ledger.repeats import RETIRED, find_same, stands_on
 from worker.ledger.unit_of_work import UnitOfWork, last_of
-from worker.ledger.values import Sight, thing_of
+from worker.ledger.values import Held, Sight, thing_of
 
 WRITTEN_BY_STRANGERS = frozenset({"because", "subject", "sender", "authenticated"})
 
@@ -36,12 +36,13 @@ def place(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
             _place_notice(work, draft, pending[draft.cause])
 
 
-def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft]) -> None:
+def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft], held: Sequence[Held] = ()) -> None:
     """Take back what older sights of these things asked for; ``sights`` has the newest one of each thing.
 
     What others asked for as well stands on their word alone. What is on its way runs to its end. What a thing that is
-    judged again asks for again, by these drafts, stands.
+    judged again asks for again, by these drafts, stands, and so does what it may still ask for, since it is held.
     """
+    still = {thing_of(item.sight.key): item.pending for item in held if item.sight.lacked}
     asked: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
     for chunk in chunks(sights):
         query = select(reasons).where(reasons.c.account == work.account, reasons.c.thing.in_(chunk))
@@ -53,6 +54,8 @@ def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft
             again[thing_of(draft.cause)].append(draft)
     for entry in work.fetch(asked):
         stay = {row.thing for row in asked[entry.id] if any(stands_on(entry, row, one) for one in again[row.thing])}
+        stay |= {row.thing for row in asked[entry.id] if row.cause == sights[row.thing].key}
+        stay |= {row.thing for row in asked[entry.id] if row.thing in still and still[row.thing].may_want(row.rules)}
         things = {row.thing for row in asked[entry.id]} - stay
         if entry.state in RETIRED and things:
             _withdraw(work, entry, things, sights)

@@ -105,6 +105,7 @@ def enter(work: UnitOfWork, page: Page) -> Entered:
     see_through(work)  # before anything new is entered: it must meet what has its turn again
     fitting, left = divide(work, page.held)
     late = _hold(work, replace(page, held=tuple(fitting)))
+    _conclude(work, page, late)
     place(work, [draft for draft in page.drafts if draft.cause not in late])
     _keep_mishaps(work, page)
     read_again = end_legible(work, page.source, page.legible, page.legible_since)
@@ -161,12 +162,19 @@ def _read_held(conn: Connection, query: Select[*tuple[object, ...]]) -> tuple[He
 def _overtake(work: UnitOfWork, page: Page) -> None:
     """Let newer sights take the place of what older sights of the same things asked for, or were held for."""
     newest = {thing_of(sight.key): sight for sight in page.news.sights if sight.number > 1}
-    retire(work, newest, page.drafts)
+    retire(work, newest, page.drafts, page.held)
     for chunk in chunks(newest):
         mine = (held.c.account == page.account, held.c.thing.in_(chunk))
         for row in work.conn.execute(select(held.c.key, held.c.thing, held.c.why).where(*mine)):
             work.chain.add("overtaken", cause=row.key, by=newest[row.thing].key, why=row.why)
         work.conn.execute(delete(held).where(*mine))
+
+
+def _conclude(work: UnitOfWork, page: Page, late: Collection[str]) -> None:
+    """Take back what is not wanted any more of things that are judged again, once the last rule has answered."""
+    open_ = {*late, *(item.sight.key for item in page.held), *(sight.key for sight in page.news.sights)}
+    over = [one.sight for one in page.judgements if one.sight.lacked and one.sight.key not in open_]
+    retire(work, {thing_of(sight.key): sight for sight in over}, page.drafts)
 
 
 def _hold(work: UnitOfWork, page: Page) -> set[str]:

@@ -1,5 +1,6 @@
 """What is handed to and from the ledger: frozen values, no rows. All times are API time in seconds since the epoch."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -202,6 +203,11 @@ class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was entered of what the others said."""
     late: tuple[Proposal, ...] = ()
     """What the others said that waits, because the rules that asked may speak against it."""
+
+    def may_want(self, rules: Iterable[str]) -> bool:
+        """Tell whether what these rules want of the event is still to be entered."""
+        waits = {*(ask.rule for ask in self.asks), *(one.rule for one in self.late)}
+        return not self.asks or not waits.isdisjoint(rules)
 
     @property
     def fields(self) -> frozenset[str]:
