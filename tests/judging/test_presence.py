@@ -123,6 +123,21 @@ def test_what_lacked_a_field_for_too_short_to_be_told_is_judged_again_all_the_sa
     assert feed.presence.memory.returns == {"from_name": (last, feed.now)}
 
 
+@each("sound", [1, 20, 3 * USUAL])
+def test_what_had_a_field_after_it_was_back_is_not_judged_again_when_it_goes_once_more(sound: int) -> None:
+    feed = feed_of("Message")
+    feed.bring(change(feed.whole, "from", "renamed"), 10 * MISSED)
+    feed.bring(feed.whole)
+    back = feed.now
+    feed.presence.memory.returns.clear()
+    feed.bring(feed.whole, sound)
+    last = feed.now
+    feed.bring(change(feed.whole, "from", "renamed"), MISSED)
+    feed.bring(feed.whole)
+    ((start, end),) = feed.presence.memory.returns.values()
+    assert (start, end) == (last if sound >= USUAL else back, feed.now)
+
+
 @pytest.mark.slow
 @each("how", ["renamed", "absent", "null"])
 @each("every", [0.5, 5.0])

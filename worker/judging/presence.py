@@ -185,6 +185,7 @@ class Presence:
             known = self.memory.returns.get(path)
             start = min(track.read_at or track.usual_at, known.start if known else inf)
             self.memory.returns[path] = Return(start, read_at)
+            track.read_at = read_at  # all before is seen to
 
     def _find_pause(self, at: float) -> float:
         """Return the seconds since the record before; 0 where reading has gone on elsewhere, as at the head."""
@@ -266,7 +267,10 @@ def note_field(track: Track, at: float, pause: float, read_at: float, *, had: bo
     else:
         track.missed, track.since = track.missed + 1, min(track.since or at, at)
     track.began, track.last = min(track.began or at, at), max(track.last, at)
+    track.had = track.had + 1 if had else 0
     _count(track, had=had)
+    if track.usual_at and track.had >= USUAL:
+        track.read_at = read_at
     if had and track.looked >= USUAL and track.lacked <= SHARE * track.looked and track.last - track.began >= SPAN:
         track.usual_at, track.read_at = track.last, read_at
 

@@ -23,7 +23,9 @@ class Track(Struct, omit_defaults=True):
     usual_at: float = 0.0
     """The last record until which practically all had it; 0 when there was none."""
     read_at: float = 0.0
-    """When that record was read."""
+    """When that record was read, or a later one before which nothing that lacked it is still to be judged again."""
+    had: int = 0
+    """Records in a row that had it."""
     pause: float = 0.0
     """The longest pause in seconds between two records that had it; it fades with each one that comes."""
     missed: int = 0
