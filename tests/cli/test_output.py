@@ -8,7 +8,9 @@ import sys
 import msgspec
 import pytest
 
-from worker.cli.output import format_cell, print_json, print_table
+from worker.cli.output import format_cell, print_card, print_json, print_rows, print_table
+from worker.judging.hearing import explain
+from worker.language.rules import Ask
 
 
 def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
@@ -43,3 +45,10 @@ def test_a_terminal_that_does_not_know_its_width_is_shown_the_whole_table() -> N
     assert b"something" in os.read(ours, 4096)
     os.close(ours)
     os.close(theirs)
+
+
+def test_what_the_worker_says_is_shown_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    advice = explain([Ask(rule="r", unread=("subject", "from_name", "sender"))], {})
+    print_card({"held": f"40 events: {advice}"})
+    print_rows([{"why": advice}], ["why"], as_json=False, empty="")
+    assert " ".join(capsys.readouterr().out.split()).count("or at once by `worker held retry`; update the worker") == 2

@@ -17,10 +17,14 @@ LONGEST = 120
 """Most characters of one cell; longer text is cut."""
 LONGEST_LINE = 400
 """Most characters of one line of a card."""
+LONGEST_SENTENCE = 1000
+"""Most characters of what the worker itself says: it ends with what to do."""
 WHOLE = frozenset({"id", "rule", "number", "at", "verb"})
 """Columns that are never wrapped: people copy from them."""
 STACKED = WHOLE | {"what", "trigger", "facts", "actions"}
 """Columns that show several values on a line each."""
+SENTENCES = frozenset({"why"})
+"""Columns of what the worker itself says."""
 NOT_PLAIN = re.compile(r"[^\n -~]")
 """Characters that may have to be escaped; line breaks are the JSON document's own."""
 Row = Mapping[str, Any]
@@ -67,22 +71,22 @@ def print_entries(counts: Mapping[str, Mapping[str, int]]) -> None:
 
 def print_card(row: Row) -> None:
     """Print one row as a card; long values go on in the next line."""
-    layout.print_card(list(row), list(map(format_cell, row.values())))
+    layout.print_card(list(row), [format_cell(value, LONGEST_SENTENCE) for value in row.values()])
 
 
 def _format_for(column: str, value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
     if column in STACKED and isinstance(value, list | tuple):
         return "\n".join(map(format_cell, value))
-    return format_cell(value)
+    return format_cell(value, LONGEST_SENTENCE if column in SENTENCES else LONGEST)
 
 
-def format_cell(value: Any) -> str:  # noqa: ANN401 (whatever a row holds)
+def format_cell(value: Any, limit: int = LONGEST) -> str:  # noqa: ANN401 (whatever a row holds)
     """Write a value for a person, on one line."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
-        return ", ".join(format_cell(each) for each in value)
-    return "" if value is None else defang(escape(str(value), LONGEST))
+        return ", ".join(format_cell(each, limit) for each in value)
+    return "" if value is None else defang(escape(str(value), limit))
 
 
 def format_line(text: str) -> str:
