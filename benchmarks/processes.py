@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -42,10 +43,10 @@ class Running:
         self.process = process
 
     def family(self) -> tuple[int, ...]:
-        """Return the process and its children."""
+        """Return the process and its children, of whichever thread."""
         mine = self.process.pid
-        children = Path(f"/proc/{mine}/task/{mine}/children").read_text().split()
-        return (mine, *map(int, children))
+        children = [one.read_text().split() for one in Path(f"/proc/{mine}/task").glob("*/children")]
+        return (mine, *map(int, chain.from_iterable(children)))
 
     def cpu(self) -> list[float]:
         """Return the seconds of CPU used by the process, and by each of its children."""
