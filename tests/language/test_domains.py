@@ -35,6 +35,11 @@ WORD = st.from_regex(r"[a-z0-9]{1,12}", fullmatch=True)
         ("example", ""),
         ("192.0.2.1", ""),
         ("a..example", ""),
+        ("_dmarc.corp.example", "corp.example"),
+        ("customer.example/evil.example", ""),
+        ("customer.example evil.example", ""),
+        (f"{'a' * 64}.example", ""),
+        (f"{'a.' * 124}example", ""),
         ("", ""),
     ],
 )
@@ -62,6 +67,13 @@ def test_any_text_can_be_asked_about(text: str) -> None:
     assert isinstance(registrable(text), str)
     assert not (is_public_suffix(text) and registrable(text))
     assert is_freemail(text) in {True, False}
+
+
+@given(WORD, WORD, st.text(st.characters(max_codepoint=0x7F, exclude_categories=["L", "N"], exclude_characters="-_.")))
+def test_a_name_with_a_sign_that_no_host_has_proves_nothing(ours: str, theirs: str, signs: str) -> None:
+    domain = f"{ours}.example{signs}{theirs}.example"
+    assert bool(registrable(domain)) == (signs == "")
+    assert sample.message(sender=f"x@{domain}", dmarc="pass").authenticated == registrable(domain)
 
 
 @given(WORD, WORD, WORD, st.sampled_from(RESULTS), st.sampled_from(RESULTS))

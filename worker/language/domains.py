@@ -17,6 +17,8 @@ MISSING = frozenset({"tuta.com", "tutanota.com"})
 ACE = "xn--"
 DOTS = re.compile("[\u3002\uff0e\uff61]")
 """Other signs that browsers and mail programs take for the dot of a domain."""
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+"""The name of a host, in ASCII and lower case: what a mail server can look up."""
 
 
 @lru_cache(maxsize=4096)
@@ -52,16 +54,19 @@ def to_unicode(domain: str) -> str:
 def registrable(domain: str) -> str:
     """Return the part of a domain that somebody registered, in ASCII: ``b.co.uk`` of ``a.b.co.uk``.
 
-    Empty for a public suffix, an IP, and what is no domain.
+    Empty for a public suffix, an IP, and what is no name of a host.
     """
     plain = to_ascii(domain)
-    if not plain.isascii() or plain.rpartition(".")[2].isdigit() or "" in plain.split("."):
+    if not HOST_NAME.fullmatch(plain) or plain.rpartition(".")[2].isdigit():
         return ""
     return _suffixes().privatesuffix(plain) or ""
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Tell whether a domain is one below which strangers register their own, such as ``co.uk`` or ``github.io``."""
+    """Tell whether a domain is one below which strangers register their own, such as ``co.uk`` or ``github.io``.
+
+    What is no name of a host counts as one, because nobody registered it either.
+    """
     plain = to_ascii(domain)
     is_address = ":" in plain or plain.rpartition(".")[2].isdigit()
     return bool(plain) and not is_address and not registrable(plain)
