@@ -31,6 +31,16 @@ def test_one_rule_is_not_called_several(shell: Shell, tmp_path: Path) -> None:
     assert shell.type("check", str(rule_files(one, good=GOOD)))[:2] == (0, "1 rule loaded; all examples pass\n")
 
 
+def test_a_check_without_walls_says_so_on_stderr_also_of_a_bad_file(shell: Shell, tmp_path: Path) -> None:
+    told = "worker: the rules run without walls, because WORKER_RULES_SANDBOX is off\n"
+    assert shell.type("check")[2] == ""
+    shell.set(WORKER_RULES_SANDBOX="off")
+    for name, code, text in (("good", 0, GOOD), ("broken", 1, "def f(:\n")):
+        (folder := tmp_path / name).mkdir()
+        found, _, err = shell.type("check", str(rule_files(folder, **{name: text})))
+        assert (found, err) == (code, told)
+
+
 def test_a_bad_rule_file_is_named_with_its_line_and_is_a_finding(shell: Shell, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()

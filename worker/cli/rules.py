@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.language.rules import Limit, RuleInfo
     from worker.rulehost.host import Host
     from worker.settings import Settings
-    from worker.walls import Standing
+    from worker.walls import Sandbox, Standing
 
 LONGEST = 1000
 """Characters of one problem."""
@@ -81,6 +81,12 @@ def describe_walls(standing: "Standing") -> str:
     stand = f"walls around the rules: {', '.join(wall for wall, why in standing.items() if not why)}"
     missing = explain_missing(standing)
     return f"{stand}; missing: {missing}" if missing else stand
+
+
+def _warn_of_walls(sandbox: "Sandbox", standing: "Standing") -> None:
+    """Say on stderr which walls are missing around the rules, as the daemon's log does when it starts."""
+    if not sandbox.walls or (standing and explain_missing(standing)):
+        typer.echo(f"worker: {describe_walls(standing)}", err=True)
 
 
 def _find_unreviewable(rules: "Iterable[RuleInfo]") -> "Iterator[str]":
@@ -178,8 +184,13 @@ async def _load_in_child(settings: "Settings", folder: Path, channels: frozenset
     """Load it as the daemon does: in a child process behind walls, so that not even a hostile rule does harm."""
     from worker.rulehost.host import Host
 
-    async with Host(folder, channels=channels, sandbox=settings.sandbox) as host:
-        return host
+    host = Host(folder, channels=channels, sandbox=settings.sandbox)
+    try:
+        async with host:
+            return host
+    finally:
+        if channels is None:  # else the remarks of check --live say it
+            _warn_of_walls(settings.sandbox, host.standing)
 
 
 def _describe_rule(rule: "RuleInfo") -> output.Row:
