@@ -36,7 +36,10 @@ def test_what_is_too_long_says_so_and_no_number_is_cut_in_two() -> None:
     assert len(escape("x" * 5_000_000)) == 300
 
 
-LIVE = re.compile(r"(https?|ftp|file|ssh)://(?!one\.dash\.cloudflare\.com/)|www[.\u3002]\w", re.IGNORECASE)
+LIVE = re.compile(
+    r"(?<=[a-z0-9+.-])://(?!(?<=https://)one\.dash\.cloudflare\.com/)|www[.\u3002]\w|\bms-[a-z-]+:\w", re.IGNORECASE
+)
+schemes = st.from_regex(r"[A-Za-z][A-Za-z0-9+.-]{0,12}", fullmatch=True)
 names = st.from_regex(r"[a-z0-9-]{1,9}(\.[a-z]{2,9}){1,3}", fullmatch=True)
 addresses = st.builds(
     "{}{}{}{}".format,
@@ -52,8 +55,13 @@ addresses = st.builds(
             "file://",
             "ssh://a@",
             "www\u3002",
+            "tg://",
+            "ms-word:ofe|u|https://",
+            "ms-msdt:id",
+            "slack://one.dash.cloudflare.com/",
         ]
-    ),
+    )
+    | schemes.map("{}://".format),
     names,
     st.sampled_from(["", ":8080", ".", "#"]),
     st.sampled_from(["", "/", "/a.b?c=http://d.example", " https://one.dash.cloudflare.com.evil.example"]),
@@ -66,6 +74,11 @@ def test_no_web_address_stays_a_link(text: str) -> None:
     assert not LIVE.search(shown)
     assert refang(shown) == refang(text)
     assert defang(shown) == shown
+
+
+def test_settings_of_our_own_stay_as_they_are_and_nothing_that_ends_like_them() -> None:
+    assert defang("sqlite:///worker.db log://") == "sqlite:///worker.db log://"
+    assert defang("x-log://a.example") == "x-log[:]//a[.]example"
 
 
 def test_a_link_to_the_dashboard_stays_one() -> None:

@@ -79,12 +79,16 @@ async def test_a_subject_neither_calls_everybody_nor_hides_a_link() -> None:
     assert told == ["- 06HX '[open] (https[:]//x[.]example) @ Everyone < !channel> @ here.' from a@ here[.]example"]
 
 
-LINK = re.compile(rf"(?<![\w{DOTS}@-])(?:https?:|file:|www[{DOTS}]|[\w-]+[{DOTS}][a-z]{{2,}})", re.IGNORECASE)
+LINK = re.compile(
+    rf"(?<![\w{DOTS}@-])(?:https?:|file:|[a-z][a-z0-9+-]*://|ms-[a-z]+:\w|www[{DOTS}]|[\w-]+[{DOTS}][a-z]{{2,}})",
+    re.IGNORECASE,
+)
 CALL = re.compile(r"@(everyone|here|(channel|all)(?![a-z0-9]))|<[@#!]", re.IGNORECASE)
 pieces = st.sampled_from(
     ["http://evil.example/a", "[click](", ")", "<https://evil.example|pay>", "@everyone", "@HERE", "<!channel>",
      "<@U1>", "evil.example", "a@evil.example", "**", "__", "~~", "||", "`", "# ", "> ", "-", " ", "x",
-     "WWW.evil.example", "evil\u3002example", "www\uff0eevil\uff61example", "file://evil.example/a"]
+     "WWW.evil.example", "evil\u3002example", "www\uff0eevil\uff61example", "file://evil.example/a",
+     "tg://resolve?a=b", "vscode://x/y", "ms-word:ofe|u|x"]
 )  # fmt: skip
 
 

@@ -11,12 +11,16 @@ BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 DOTS = ".\u2024\u3002\ufe52\uff0e\uff61"
 """The dot, and other signs that programs take for it in the name of a host."""
-SCHEMES = "https?|ftps?|sftp|file|smb|ssh|telnet|ldaps?|ircs?|webcal|news|nntp"
-"""What begins an address of which terminals and chats make a link."""
+OURS = "".join(f"(?<!(?<![a-z0-9+.-]){scheme})" for scheme in ("sqlite", "log"))
+"""Not behind the schemes of our own settings, of which no program makes a link."""
+HANDLERS = r"ms-[a-z-]{1,40}|search-ms"
+"""Schemes that start a program of Windows, also without slashes."""
 ADDRESS = re.compile(
-    rf"\b({SCHEMES})://(?!one\.dash\.cloudflare\.com/)([\w{DOTS}-]*)|\bwww[{DOTS}](?=\w)", re.IGNORECASE
+    rf"(?<=[a-z0-9+.-]){OURS}://(?!(?<=\bhttps://)one\.dash\.cloudflare\.com/)([\w{DOTS}-]*)"
+    rf"|\bwww[{DOTS}](?=\w)|\b(?:{HANDLERS}):(?=\w)",
+    re.IGNORECASE,
 )
-"""An address of which programs make a link; those of Cloudflare's dashboard may stay one."""
+"""An address of which programs make a link, whatever its scheme; those of Cloudflare's dashboard may stay one."""
 DOT = re.compile(f"[{DOTS}]")
 BRACKETED = re.compile(rf"\[([{DOTS}:])\]")
 
@@ -32,8 +36,8 @@ def refang(name: str) -> str:
 
 
 def _defang(address: re.Match[str]) -> str:
-    scheme, host = address.groups()
-    return f"{scheme}[:]//{DOT.sub(_bracket, host)}" if scheme else f"{address[0][:-1]}[{address[0][-1]}]"
+    host: str | None = address[1]
+    return f"{address[0][:-1]}[{address[0][-1]}]" if host is None else f"[:]//{DOT.sub(_bracket, host)}"
 
 
 def _bracket(dot: re.Match[str]) -> str:
