@@ -101,6 +101,9 @@ async def _let_wishes_meet(desk: Desk) -> None:
     await desk.wish(TRASH, "met", cause="d/1")
     await desk.wish(JUNK, "asked", state="waiting", why_waiting="the ceiling is approve")
     await desk.wish(JUNK, "asked", cause="b/1")
+    await desk.wish(BlockSender("unproved@example.net"), state="waiting", why="unproved", authenticated="")
+    for cause in ("f/1", "g/1"):
+        await desk.wish(BlockSender("joined@example.net"), "twice", cause=cause, state="waiting", authenticated="")
     await _carry_out(desk, first, "log")
     await desk.wish(TRASH, "met", cause="e/1")
     await desk.ledger.enter(page(failing=("met",)))

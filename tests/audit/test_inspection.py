@@ -9,6 +9,7 @@ from tests.cells import each
 from tests.ledger.desk import ME, T0, Desk
 from tests.ledger.plans import explain, listened
 from worker.audit.inspection import inspect, inspect_ledger
+from worker.audit.rebuilding import PROOF, rebuild
 from worker.audit.verify import Age, Verdict
 from worker.ledger.evidence import Evidence
 from worker.ledger.records import hash_record, instant
@@ -64,7 +65,7 @@ def test_whatever_lies_in_a_row_of_records_is_found_and_stops_nobody(
 
 COLUMNS = {
     **dict.fromkeys(("lane", "target", "cause", "item", "because", "sender", "subject", "verdict"), "'x'"),
-    **dict.fromkeys(("approved_by", "state"), "'ciso'"),
+    **dict.fromkeys(("approved_by", "state", "authenticated", "kind"), "'ciso'"),
     **dict.fromkeys(("action", "recipients", "rules", "fingerprints"), "'[\"x\"]'"),
     **dict.fromkeys(("created_at", "settled_at"), "7.5e9"),
     "mode": "0",
@@ -82,6 +83,19 @@ def test_an_entry_that_differs_from_its_records_is_named_with_the_record(
     found = tamper(ledger, f"update entries set {column} = {value} where target = 'approved'")  # noqa: S608 (ours)
     assert (found.broken_at, found.problem.startswith("entry ")) == (0, True), found
     assert "differs from record" in found.problem or "no record says" in found.problem
+
+
+def test_a_proof_that_a_waiting_block_never_had_is_found_also_after_others_joined(ledger: Engine) -> None:
+    for target in ("EMAIL:unproved@example.net", "EMAIL:joined@example.net", "EMAIL:b@example.net"):
+        found = tamper(ledger, f"update entries set authenticated = 'x' where target = '{target}'")  # noqa: S608 (ours)
+        assert "its authenticated is 'x', and was " in found.problem, (target, found)
+
+
+def test_what_older_versions_did_not_record_of_a_proof_is_not_called_a_difference() -> None:
+    entered = b'{"number":1,"verb":"entered","at":"","to":"ready"}'
+    joined = b'{"number":2,"verb":"joined","rules":[]%b}'
+    assert PROOF not in rebuild([entered, joined % b""]).said
+    assert rebuild([entered, joined % b',"authenticated":"a.example"']).said[PROOF] == ("a.example", 2)
 
 
 def test_an_entry_without_records_and_records_without_their_entry_are_found(ledger: Engine) -> None:

@@ -157,6 +157,14 @@ def edit_entry(book: Book, at: int, change: str) -> None:
     book.do(f"UPDATE entries SET {change} WHERE {where}", entry)  # noqa: S608 (names of ours)
 
 
+def edit_as_entered(book: Book, at: int, change: str) -> None:
+    """Edit what only the first record of an entry says, of an entry whose first record is kept."""
+    records = book.said()
+    entered = [record["entry"] for record in records if record["verb"] == "entered"]
+    entry = records[at].get("entry")
+    book.do(f"UPDATE entries SET {change} WHERE id = ?", entry if entry in entered else entered[0])  # noqa: S608 (ours)
+
+
 def drop_head(book: Book, at: int) -> None:
     """Leave one out; without the first or the last ones, heads only prove less."""
     del book.heads[1 + at % (len(book.heads) - 2)]
@@ -188,6 +196,7 @@ KINDS = (
     respell('"verb":"', '"verb": "'),
     respell('"verb":"', '"\\u0076erb":"'),
     *(Kind(f"an entry gets {change}", partial(edit_entry, change=change)) for change in CHANGES),
+    *(Kind(f"an entry gets {to}", partial(edit_as_entered, change=to)) for to in ("authenticated = 'x'", "kind = 'x'")),
     *(Kind(f"column {name} of a record", partial(edit_column, column=name)) for name in ("entry", "at", "hash")),
     # Ten of our own, and more.
     Kind("everything is gone", wipe_everything, ANEW),

@@ -11,8 +11,12 @@ from worker.ledger.evidence import RawEntry
 from worker.ledger.records import instant, make_harmless
 
 FIXED = ("lane", "target")
-AS_ENTERED = ("sender", "subject", "verdict", "because")
-"""What only the first record of an entry says; what is empty is left out there."""
+PROOF = "authenticated"
+"""What the mail of an entry proved, by which a block goes without a person."""
+AS_ENTERED = ("sender", "subject", "verdict", "because", PROOF)
+"""What the first record of an entry says; what is empty is left out there."""
+UNSAID = {"joined": ("mode", PROOF), "withdrawn": ("mode", "cause", "item", "because", PROOF)}
+"""What records of a verb change without saying it; older versions did not say there what is proved."""
 
 
 class Rebuilt(NamedTuple):
@@ -42,7 +46,7 @@ def rebuild(lines: Iterable[bytes]) -> Rebuilt:
         first = first or record["verb"]
         number = record["number"]
         said |= {name: (value, number) for name, value in _read_changes(record, said)}
-        for name in _find_unsaid(record["verb"]):
+        for name in _find_unsaid(record):
             said.pop(name, None)
     return Rebuilt(said, first)
 
@@ -52,6 +56,8 @@ def _read_changes(record: Mapping[str, Any], said: Mapping[str, tuple[Any, int]]
     verb = record["verb"]
     yield from ((name, record[name]) for name in (*FIXED, "action", "item") if name in record)
     yield from ((name, record[name]) for name in ("cause", "mode") if name in record and verb != "joined")
+    if "action" in record:
+        yield "kind", record["action"]["type"]
     if "to" in record:
         yield from (("to", record["to"]), ("moved_at", record["at"]))
         # What was final from the first has never settled.
@@ -59,6 +65,8 @@ def _read_changes(record: Mapping[str, Any], said: Mapping[str, tuple[Any, int]]
     if verb == "entered":
         yield from ((name, record.get(name, "")) for name in AS_ENTERED)
         yield from (("created_at", record["at"]), ("approved_by", ""))
+    elif PROOF in record:
+        yield PROOF, record[PROOF]
     if "recipients" in record:  # older versions did not write them
         yield "recipients", record["recipients"]
     yield from _read_rules(record, said)
@@ -85,9 +93,10 @@ def _read_people(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "approved_by", ""
 
 
-def _find_unsaid(verb: str) -> tuple[str, ...]:
-    """Return what a record of this kind changes without saying what it is from now on."""
-    return {"joined": ("mode",), "withdrawn": ("mode", "cause", "item", "because")}.get(verb, ())
+def _find_unsaid(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a record changes, or may change, without saying what it is from now on."""
+    changed = UNSAID.get(record["verb"], ())
+    return tuple(name for name in changed if name != PROOF or name not in record)
 
 
 def find_difference(entry: RawEntry, lines: Iterable[bytes], kept_from: float) -> str:
@@ -117,7 +126,7 @@ def find_loss(lines: Iterable[bytes], deleted_before: float) -> str:
 def _describe(entry: RawEntry) -> Iterator[tuple[str, Any]]:
     """Yield what an entry is, as records say it."""
     yield "to", entry["state"]
-    for name in (*FIXED, "cause", "item", *AS_ENTERED, "approved_by"):
+    for name in (*FIXED, "cause", "item", *AS_ENTERED, "approved_by", "kind"):
         yield name, entry[name]
     yield "action", _without_reason(_parse(entry["action"]))
     yield "recipients", _parse(entry["recipients"])

@@ -173,6 +173,7 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
         "because": draft.because,
         "cause": draft.cause,
         "rules": [list(p) for p in zip(draft.rules, draft.fingerprints, strict=True)],
+        "authenticated": joined.authenticated,
     }
     if _wakes(entry, draft):
         go_on(work, joined, "joined", told)
@@ -185,7 +186,7 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
 def _join_again(work: UnitOfWork, entry: Entry, draft: Draft) -> bool:
     """Note that an event which is judged again wants what it has got before; tell whether that is to be settled."""
     rules = [list(pair) for pair in zip(draft.rules, draft.fingerprints, strict=True)]
-    told = {"because": draft.because, "cause": draft.cause, "rules": rules}
+    told = {"because": draft.because, "cause": draft.cause, "rules": rules, "authenticated": entry.authenticated}
     work.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
     if entry.state in FINAL:
         return False
@@ -260,9 +261,8 @@ def _withdraw(work: UnitOfWork, entry: Entry, things: set[str], sights: Mapping[
             authenticated=proved,
         )
     )
-    work.chain.add(
-        "withdrawn", entry=entry.id, target=entry.target, why=why, rules=[list(pair) for pair in rules.items()]
-    )
+    told = {"rules": [list(pair) for pair in rules.items()], "authenticated": proved}
+    work.chain.add("withdrawn", entry=entry.id, target=entry.target, why=why, **told)
 
 
 def _explain_newer(newer: Sequence[Sight]) -> Iterator[str]:

@@ -17,7 +17,7 @@ AT_ONCE = 200
 """Entries whose records are looked up together."""
 RAW_TEXTS = (
     *("id", "state", "lane", "target", "action", "rules", "fingerprints", "cause", "item", "because"),
-    *("sender", "recipients", "subject", "verdict", "approved_by"),
+    *("sender", "recipients", "subject", "verdict", "approved_by", "authenticated", "kind"),
 )
 RAW_NUMBERS = ("mode", "created_at", "settled_at")
 RawEntry: TypeAlias = Mapping[str, str | float | None]

@@ -125,6 +125,10 @@ class NewRecord(NamedTuple):
     said: Mapping[str, Json] = {}
 
 
+SAID_EMPTY = frozenset({"authenticated"})
+"""Keys that are written also when they are empty, because without one an older version wrote the record."""
+
+
 class Chain:
     """The records of one transaction, in order; ``write`` puts them behind the last one of the account."""
 
@@ -136,8 +140,9 @@ class Chain:
         self._new: list[dict[str, Json]] = []
 
     def add(self, verb: Verb, **said: Json) -> None:
-        """Note a record; empty texts are left out."""
-        self._new.append({"verb": verb, **{name: value for name, value in said.items() if value not in ("", None)}})
+        """Note a record; empty texts are left out, except for ``SAID_EMPTY``."""
+        told = {name: value for name, value in said.items() if value not in ("", None) or name in SAID_EMPTY}
+        self._new.append({"verb": verb, **told})
 
     def write(self) -> None:
         """Chain and insert what was noted."""
