@@ -1,6 +1,7 @@
 """A rule that writes to the daemon itself: it loses its say, the other rules keep theirs, and the daemon goes on."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,10 +30,10 @@ PATIENT = "\n            while True: pass"
 
 
 @asynccontextmanager
-async def host_with(folder: Path, does: str) -> AsyncIterator[Host]:
+async def host_with(folder: Path, does: str, python: str = sys.executable) -> AsyncIterator[Host]:
     """Run a good rule beside one that does this when the subject has "bad" in it."""
     rule_files(folder, good=GOOD, bad=BAD.replace("{does}", does))
-    async with Host(folder, deadlines=Deadlines(call=0.2)) as host:
+    async with Host(folder, deadlines=Deadlines(call=0.2), python=python) as host:
         yield host
 
 
@@ -145,3 +146,17 @@ async def test_a_rule_that_names_a_call_which_was_not_made_does_not_keep_the_pag
     async with host_with(tmp_path, NOTES + "notes[8:16] = bytes(8); os._exit(1)") as host:
         async with asyncio.timeout(30):
             assert (await propose(host))[2] == (["good"], [])
+
+
+async def test_a_lowered_rule_that_names_another_call_costs_few_processes_on_a_page(tmp_path: Path) -> None:
+    starts, python = tmp_path / "starts", tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho >> {starts}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    async with host_with(tmp_path, NOTES + "notes[8:16] = bytes(8); os._exit(1)", python=str(python)) as host:
+        counts: list[int] = []
+        for page in range(2):
+            answers = await host.propose([mail(f"{page}/{number}", subject="bad") for number in range(16)])
+            assert [[one.rule for one in said.proposals] for said in answers] == [["good"]] * 16
+            assert [one.rule for one in answers[-1].asks] == ["bad"]
+            counts.append(len(starts.read_bytes()) - sum(counts))
+    assert counts[1] <= 3, counts

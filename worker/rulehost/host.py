@@ -31,6 +31,7 @@ STRIKES, HOUR = 3, 3600.0
 """A rule that stops the child three times within an hour only observes until its code changes; on one page, it is not
 asked about the other events any more."""
 SPARED = "it stopped the rule process on {} other events of the same page: {}"
+UNASKED = "it only observes, and the rule process stopped twice where no rule can be blamed: {}"
 CHANGED = "its rules are not those that were loaded from the same files, so a file behaves differently each time"
 RESTART_AFTER = 5.0
 """Seconds until the worker tries again to start a child."""
@@ -168,10 +169,23 @@ class Host:
                     skip += _spare(self._blame(stop), events[stop.event], events, skip)
                 else:
                     unexplained.append(stop)
+        if spared := self._spare_lowered(unexplained[-1], events, skip):
+            return await self._judge_page(events, (*skip, *spared))
         if len(events) == 1:
             return [await self._judge_singly(events[0], skip, unexplained[-1])]
         half = len(events) // 2
         return [*await self._judge_page(events[:half], skip), *await self._judge_page(events[half:], skip)]
+
+    def _spare_lowered(self, stop: Stopped, events: Sequence[Event], skip: Sequence[Skip]) -> tuple[Skip, ...]:
+        """Return the calls of lowered rules, which are suspected first: looking for another costs many processes."""
+        known = {(one.key, one.failure.rule) for one in skip}
+        return tuple(
+            Skip(key=event.key, failure=replace(_make_failure(rule, UNASKED.format(stop.why)), spared=True))
+            for rule in self.bundle.rules
+            if rule.fingerprint in self._lowered
+            for event in events
+            if rule.trigger == event.kind and (event.key, rule.name) not in known
+        )
 
     def _is_explained(self, stop: Stopped, events: Sequence[Event], skip: Sequence[Skip]) -> bool:
         """Tell whether a child can have ended in the call that it noted: a rule can write anything there."""
