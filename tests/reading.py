@@ -16,7 +16,7 @@ from worker.language.actions import AnyAction
 from worker.language.reading import read
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.ledger.entries import Standing
-from worker.rulehost.evaluation import Event, Failure, Said
+from worker.rulehost.evaluation import Event, Failure, Said, is_triggered
 from worker.rulehost.host import BundleInfo
 
 DAY = 86_400.0
@@ -54,6 +54,11 @@ class Rules:
     def __init__(self, answer: Answer) -> None:
         self.answer, self.bundle = answer, BundleInfo()
         self.heard: list[Event] = []
+
+    def is_heard(self, kind: str, disposition: str) -> bool:
+        """Judge every event, unless there are rules that say what they hear."""
+        rules = self.bundle.rules
+        return not rules or any(is_triggered(rule, kind, disposition) for rule in rules)
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Answer each event."""

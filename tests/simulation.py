@@ -65,6 +65,10 @@ class Rules:
 
     bundle = BundleInfo()
 
+    def is_heard(self, kind: str, disposition: str) -> bool:  # noqa: ARG002 (as the daemon asks)
+        """Judge every event."""
+        return True
+
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Judge each event."""
         return [Said(key=event.key, proposals=tuple(self._said(event))) for event in events]

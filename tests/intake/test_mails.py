@@ -74,3 +74,10 @@ async def test_mail_whose_names_are_alike_once_they_are_cut_is_kept_like_any_oth
     one.meddle = garbling(named, b'"id":"%s"' % long.encode())
     await one.read()
     assert await one.targets() == [long]
+
+
+async def test_rules_are_sent_only_the_mail_that_one_of_them_hears() -> None:
+    one = room(dispositions=("MALICIOUS",))
+    mail = [one.world.add_message(disposition=verdict).id for verdict in ("MALICIOUS", "SPAM", "NONE", "MALICIOUS")]
+    await one.read()
+    assert {event.key.split("/")[2] for event in one.rules.heard} == {mail[0], mail[3]}

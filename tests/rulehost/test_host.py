@@ -58,6 +58,12 @@ async def test_what_rules_say_comes_back_in_the_order_of_the_events(tmp_path: Pa
     assert answers[0].proposals[0].actions[0].because == "It is good."
 
 
+async def test_the_host_knows_what_its_rules_hear(tmp_path: Path) -> None:
+    async with hosting(tmp_path) as host:
+        asked = [("Message", "MALICIOUS"), ("Message", "NEWER"), ("Message", "NONE"), ("Report", "MALICIOUS")]
+        assert [host.is_heard(*one) for one in asked] == [True, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("does", "why", "line"),
     [
