@@ -16,7 +16,7 @@ from worker.language.actions import AnyAction
 from worker.language.reading import read
 from worker.language.rules import ENFORCE, Mode, Proposal
 from worker.ledger.entries import Standing
-from worker.rulehost.evaluation import Event, Failure, Said, is_triggered
+from worker.rulehost.evaluation import Event, Failure, Said, is_heard
 from worker.rulehost.host import BundleInfo
 
 DAY = 86_400.0
@@ -58,7 +58,7 @@ class Rules:
     def is_heard(self, kind: str, disposition: str) -> bool:
         """Judge every event, unless there are rules that say what they hear."""
         rules = self.bundle.rules
-        return not rules or any(is_triggered(rule, kind, disposition) for rule in rules)
+        return not rules or is_heard(rules, kind, disposition)
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Answer each event."""

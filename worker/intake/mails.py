@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from worker.language.rules import RuleInfo
 from worker.ledger.values import Held, Judgement, NewSights, RuleTable, Sight
 from worker.observations import try_names
-from worker.rulehost.evaluation import is_triggered
+from worker.rulehost.evaluation import is_heard
 
 
 def name_heard(news: NewSights, table: RuleTable) -> NewSights:
     """Give the mail that a rule hears its names; where nobody knows which rules were asked, all mail."""
     verdicts = {sight.reading.verdict for sight in news.sights if sight.reading.thing.kind == "Message"}
-    heard = {verdict for verdict in verdicts if not table.fingerprint or _is_heard(table.rules, verdict)}
+    heard = {verdict for verdict in verdicts if not table.fingerprint or is_heard(table.rules, "Message", verdict)}
     return replace(news, sights=tuple(_name(sight, heard) for sight in news.sights)) if heard else news
 
 
@@ -21,10 +20,6 @@ def name_renewed(judgements: Sequence[Judgement], items: Sequence[Held]) -> tupl
     """Give the mail its names once more that waited for fields which could not be read, as they may be among them."""
     waited = {item.sight.key for item in items if item.pending.fields and item.sight.reading.thing.kind == "Message"}
     return tuple(replace(one, sight=_give_names(one.sight)) if one.sight.key in waited else one for one in judgements)
-
-
-def _is_heard(rules: Sequence[RuleInfo], verdict: str) -> bool:
-    return any(is_triggered(rule, "Message", verdict) for rule in rules)
 
 
 def _name(sight: Sight, heard: set[str]) -> Sight:

@@ -5,7 +5,7 @@ and the event is judged again once the fact has been fetched. Rules are pure, so
 that could not be read stops the rule that uses it in the same way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import product
 from types import TracebackType
@@ -134,6 +134,11 @@ def is_triggered(rule: RuleInfo, kind: str, disposition: str) -> bool:
     if rule.dispositions is None:
         return kind != "Message" or disposition != "NONE"
     return disposition in rule.dispositions
+
+
+def is_heard(rules: Iterable[RuleInfo], kind: str, disposition: str) -> bool:
+    """Return whether such an event triggers any of these rules."""
+    return any(is_triggered(rule, kind, disposition) for rule in rules)
 
 
 class FactNeeded(BaseException):

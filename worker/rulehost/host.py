@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from worker.errors import SettingsError, Temporary
 from worker.language.rules import OBSERVE, Ask, Proposal, RuleInfo
-from worker.rulehost.evaluation import Event, Failure, Said, Skip, is_triggered
+from worker.rulehost.evaluation import Event, Failure, Said, Skip, is_heard
 from worker.rulehost.loader import Sources, read, to_error
 from worker.rulehost.process import Child, Patience, Stopped
 from worker.rulehost.protocol import PAGE_BYTES, PAGE_EVENTS, EventPage
@@ -123,7 +123,7 @@ class Host:
 
     def is_heard(self, kind: str, disposition: str) -> bool:
         """Return whether any rule that is loaded judges such an event."""
-        return any(is_triggered(rule, kind, disposition) for rule in self.bundle.rules)
+        return is_heard(self.bundle.rules, kind, disposition)
 
     async def propose(self, events: Sequence[Event]) -> list[Said]:
         """Return what the rules say, one answer per event in the order given.
