@@ -53,9 +53,13 @@ def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft
         if draft.again:
             again[thing_of(draft.cause)].append(draft)
     for entry in work.fetch(asked):
-        stay = {row.thing for row in asked[entry.id] if any(stands_on(entry, row, one) for one in again[row.thing])}
-        stay |= {row.thing for row in asked[entry.id] if row.cause == sights[row.thing].key}
-        stay |= {row.thing for row in asked[entry.id] if row.thing in still and still[row.thing].may_want(row.rules)}
+        stay = {
+            row.thing
+            for row in asked[entry.id]
+            if row.cause == sights[row.thing].key
+            or any(stands_on(entry, row, one) for one in again[row.thing])
+            or (row.thing in still and still[row.thing].may_want(row.rules))
+        }
         things = {row.thing for row in asked[entry.id]} - stay
         if entry.state in RETIRED and things:
             _withdraw(work, entry, things, sights)
