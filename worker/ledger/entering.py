@@ -15,7 +15,7 @@ from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
 from worker.ledger.doubts import choose_proof, covers
 from worker.ledger.entries import FINAL, LASTING, OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
-from worker.ledger.records import harmless
+from worker.ledger.records import Json, harmless
 from worker.ledger.repeats import RETIRED, find_same, stands_on
 from worker.ledger.unit_of_work import UnitOfWork, last_of
 from worker.ledger.values import Held, Sight, thing_of
@@ -173,12 +173,7 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
         mode=max(entry.mode, draft.mode),
         authenticated=choose_proof(entry.authenticated, draft.authenticated, entry.target),
     )
-    told = {
-        "because": draft.because,
-        "cause": draft.cause,
-        "rules": [list(p) for p in zip(draft.rules, draft.fingerprints, strict=True)],
-        "authenticated": joined.authenticated,
-    }
+    told = _describe_reason(draft, joined.authenticated)
     if _wakes(entry, draft):
         go_on(work, joined, "joined", told)
     else:
@@ -189,13 +184,18 @@ def _join(work: UnitOfWork, entry: Entry, draft: Draft) -> None:
 
 def _join_again(work: UnitOfWork, entry: Entry, draft: Draft) -> bool:
     """Note that an event which is judged again wants what it has got before; tell whether that is to be settled."""
-    rules = [list(pair) for pair in zip(draft.rules, draft.fingerprints, strict=True)]
-    told = {"because": draft.because, "cause": draft.cause, "rules": rules, "authenticated": entry.authenticated}
+    told = _describe_reason(draft, entry.authenticated)
     work.chain.add("joined", entry=entry.id, lane=entry.lane, target=entry.target, **told)
     if entry.state in FINAL:
         return False
     _note_reason(work, entry, draft)
     return not is_accepted(entry)
+
+
+def _describe_reason(draft: Draft, authenticated: str) -> dict[str, Json]:
+    """Say why a draft joins an entry, and what is proved by all that ask for it."""
+    rules = [list(pair) for pair in zip(draft.rules, draft.fingerprints, strict=True)]
+    return {"because": draft.because, "cause": draft.cause, "rules": rules, "authenticated": authenticated}
 
 
 def _is_done(work: UnitOfWork, wish: Entry) -> bool:
