@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select, update
 from worker.language.models import TRIGGERS
 from worker.language.reading import Unreadable, read
 from worker.ledger.db.dialects import chunks
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import held
 from worker.ledger.entries import Order
 from worker.ledger.unit_of_work import UnitOfWork
@@ -18,7 +19,7 @@ WANTED = 0.0
 """When an event is tried again of which a person wants the record to be read first."""
 FEW = 200
 """Held events of which the ids are looked for in a page, before the keys of all its records are written."""
-SOME = select(held.c.thing).where(held.c.account == bindparam("account")).limit(FEW + 1)
+SOME = Statement[tuple[str]](select(held.c.thing).where(held.c.account == bindparam("account")).limit(FEW + 1))
 
 
 def renew(work: UnitOfWork, readings: Iterable[Reading]) -> None:
@@ -26,8 +27,8 @@ def renew(work: UnitOfWork, readings: Iterable[Reading]) -> None:
 
     A record that tells of another state is news, and overtakes what is held.
     """
-    some = work.conn.scalars(SOME, {"account": work.account}).all()
-    ids = {thing.split("/", 2)[2] for thing in some}
+    some = SOME.run(work.conn, account=work.account)
+    ids = {thing.split("/", 2)[2] for (thing,) in some}
     met = (one for one in readings if len(some) > FEW or one.thing.id in ids)
     by_thing = {thing_of(write_key(one.thing, 1)): one for one in met}
     for chunk in chunks(by_thing):

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from sqlite3 import IntegrityError
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from worker.errors import Temporary
 from worker.language.actions import Escalate
 from worker.ledger.db.dialects import add, chunks, upsert
+from worker.ledger.db.statements import Statement
 from worker.ledger.db.tables import absences, entries, maybes, rule_tables, sights
 from worker.ledger.values import Absence, Judgement, NewSights, Page, Reading, RuleAnswer, RuleTable, Sight, Thing
 
@@ -38,7 +40,12 @@ SEEN = SEEN.where(sights.c.time.between(bindparam("first"), bindparam("last")))
 SEEN = SEEN.where(sights.c.id.in_(bindparam("ids", expanding=True)))
 
 
-ABSENCE = [absences.c[name] for name in Absence.__struct_fields__]
+PARTS = Absence.__struct_fields__
+ABSENCES = Statement[tuple[str, str, float, float]](
+    select(*(absences.c[name] for name in PARTS)).where(
+        *(absences.c[name] == bindparam(name) for name in ("account", "kind"))
+    )
+)
 
 
 class Doubt(NamedTuple):
@@ -91,8 +98,8 @@ def news(conn: Connection, account: str, readings: Sequence[Reading], now: float
 
 def list_absences(conn: Connection, account: str, kind: str) -> tuple[Absence, ...]:
     """Return when fields were missing from what events of a kind were judged by, all over by now."""
-    mine = absences.c.account == account, absences.c.kind == kind
-    return tuple(Absence(**row._mapping) for row in conn.execute(select(*ABSENCE).where(*mine)))  # noqa: SLF001
+    rows = ABSENCES.run(conn, account=account, kind=kind)
+    return msgspec.convert([dict(zip(PARTS, row, strict=True)) for row in rows], tuple[Absence, ...])
 
 
 def find_lacked(known: Sequence[Absence], seen_at: float) -> tuple[str, ...]:
