@@ -74,15 +74,15 @@ class LedgerFile:
 
     def __init__(self, ledger: Path | None) -> None:
         """Remember which files they are, under the lock; None is a ledger in memory."""
-        self._known = (
-            {ledger: _read_identity(ledger), find_lock(ledger): _identify(find_lock(ledger))} if ledger else {}
-        )
+        self._known: dict[Path, tuple[str, Identity | None]] = {}
+        if ledger:
+            lock = find_lock(ledger)
+            self._known = {ledger: ("ledger", _read_identity(ledger)), lock: ("lock file", _identify(lock))}
 
     def check(self) -> None:
         """Raise StoreError if one of them was removed or replaced."""
-        for path, known in self._known.items():
+        for path, (what, known) in self._known.items():
             if _identify(path) != known:
-                what = "lock file" if path.suffix == ".lock" else "ledger"
                 raise StoreError(f"the {what} {path} {GONE}")
 
 
