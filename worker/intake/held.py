@@ -34,32 +34,30 @@ class HeldEvents:
         self._clock = services.clock
         self._wake = services.wake
         self._observer = services.observer
-        self._in_hand: dict[str, asyncio.Task[Judged]] = {}
-        self._items: dict[str, Held] = {}
+        self._in_hand: dict[asyncio.Task[Judged], Held] = {}
         self.keep_fields: Callable[[], Awaitable[None]] = keep_nothing
         """Lets it be remembered that fields of facts are missing, before what was judged without them is entered."""
 
     async def step(self) -> float:
         """Begin to judge what is due, and enter what has been judged; return the seconds until the next check."""
         for item in await self._find_due() if len(self._in_hand) < IN_HAND else ():
-            self._items[item.sight.key] = item
-            self._in_hand[item.sight.key] = asyncio.create_task(self._judge.judge_held(item))
+            self._in_hand[asyncio.create_task(self._judge.judge_held(item))] = item
         if not self._in_hand:
             return HELD_PAUSE
-        done, _ = await asyncio.wait(self._in_hand.values(), timeout=GATHER)
-        keys = [key for key, task in self._in_hand.items() if task in done]
+        ended, _ = await asyncio.wait(self._in_hand, timeout=GATHER)
+        done = [task for task in self._in_hand if task in ended]
         try:
-            if keys:
+            if done:
                 await self.keep_fields()
-                await self._enter([self._items[key] for key in keys], [self._in_hand[key].result() for key in keys])
+                await self._enter([self._in_hand[task] for task in done], [task.result() for task in done])
         finally:  # what could not be entered is still due
-            for key in keys:
-                del self._in_hand[key], self._items[key]
+            for task in done:
+                del self._in_hand[task]
         return 0.0
 
     def drop(self) -> None:
         """Judge nothing any more; what was not entered is still held."""
-        for task in self._in_hand.values():
+        for task in self._in_hand:
             task.cancel()
 
     async def _enter(self, items: Sequence[Held], results: Sequence[Judged]) -> None:
@@ -105,4 +103,5 @@ class HeldEvents:
         return await self._list_due()
 
     async def _list_due(self) -> tuple[Held, ...]:
-        return await self._ledger.due_held(self.account, self._clock.now(), tuple(self._in_hand))
+        in_hand = tuple(item.sight.key for item in self._in_hand.values())
+        return await self._ledger.due_held(self.account, self._clock.now(), in_hand)
