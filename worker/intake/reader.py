@@ -124,8 +124,14 @@ class Intake:
         return new
 
     async def enter_readings(self, readings: Sequence[Reading]) -> None:
-        """Judge and enter readings of this source that the executor has made."""
+        """Judge and enter readings of this source that were made one by one."""
         await self.enter_again(Fetched(tuple(readings), (), None, self._clock.now()))
+
+    async def fetch_again(self, start: float, end: float) -> Fetched:
+        """Read the first page of a stretch, whatever has been read of it."""
+        now = self._clock.now()
+        stretch = Slice(source=self.source.name, kind="sweep", start=start, end=min(end, now), opened=now)
+        return place(await self.source.fetch(stretch), stretch)
 
     async def enter_again(self, fetched: Fetched) -> Page:
         """Judge and enter what was read beside all slices."""

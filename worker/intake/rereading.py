@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from worker.errors import WorkerError
-from worker.intake.reader import Intake, place
-from worker.intake.sources import READERS, Fetched
+from worker.intake.reader import Intake
+from worker.intake.sources import READERS
 from worker.intake.unreadable import SHARE, TOGETHER
 from worker.judging.services import AccountServices
 from worker.language.reading import Unreadable
 from worker.ledger.unreadable import AGAIN
-from worker.ledger.values import Held, Slice
+from worker.ledger.values import Held
 
 
 class Rereading:
@@ -47,17 +47,9 @@ class Rereading:
     async def _search(self, intake: Intake, near: Sequence[Held]) -> list[Held]:
         """Read the stretch that holds these events; return those beyond its first page."""
         times = [item.sight.reading.thing.time for item in near]
-        now = self._clock.now()
-        stretch = Slice(
-            source=intake.source.name,
-            kind="sweep",
-            start=floor(min(times)),
-            end=min(ceil(max(times)) + 1, now),
-            opened=now,
-        )
         self._note()
         try:
-            fetched = place(await intake.source.fetch(stretch), stretch)
+            fetched = await intake.fetch_again(floor(min(times)), ceil(max(times)) + 1)
         except (WorkerError, Unreadable):  # other loops tell of an API that cannot be asked
             return []
         await intake.enter_again(fetched)
@@ -72,7 +64,7 @@ class Rereading:
             reading = READERS[intake.source.name](raw, self._clock.now())
         except (WorkerError, Unreadable):
             return
-        await intake.enter_again(Fetched((reading,), (), None, self._clock.now()))
+        await intake.enter_readings([reading])
 
     def _note(self) -> None:
         pause = self._services.budget.space_out(SHARE)

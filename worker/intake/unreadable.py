@@ -7,13 +7,13 @@ from typing import NamedTuple
 import msgspec
 
 from worker.errors import NotFound, Rejected, ServerFault
-from worker.intake.reader import Intake, place
+from worker.intake.reader import Intake
 from worker.intake.sources import READERS, Fetched
 from worker.judging.services import AccountServices
 from worker.language.mending import decode
 from worker.language.reading import HOSTILE, Unreadable
 from worker.ledger.unreadable import DAY, UnreadableRecord
-from worker.ledger.values import Page, Slice
+from worker.ledger.values import Page
 
 SHARE = 0.01
 """The part of the budget that reading again may take."""
@@ -103,7 +103,7 @@ class UnreadableRecords:
     async def _search(self, records: Records, intake: Intake) -> Records:
         """Read again the stretch that holds these records; return those that lie beyond its first page."""
         try:
-            shown = await _read_stretch(records, intake, self._clock.now())
+            shown = await _read_stretch(records, intake)
         except PROBLEMS:
             for record in records:
                 await self._put_off(record, intake)
@@ -187,13 +187,12 @@ def _name_lost(page: Page) -> frozenset[str]:
     return frozenset(one.id for one in page.broken if not one.judged)
 
 
-async def _read_stretch(records: Records, intake: Intake, now: float) -> Shown:
+async def _read_stretch(records: Records, intake: Intake) -> Shown:
     """Read the first page of the stretch in which these records lie, whatever has been read of it, and enter it."""
     start, end = min(one.start for one in records), max(one.end for one in records)
     if records[0].raw:
         start, end = floor(start), ceil(end) + 1
-    stretch = Slice(source=intake.source.name, kind="sweep", start=start, end=min(end, now), opened=now)
-    fetched = place(await intake.source.fetch(stretch), stretch)
+    fetched = await intake.fetch_again(start, end)
     lost = _name_lost(await intake.enter_again(fetched))
     found = frozenset(one.thing.id for one in fetched.readings)
     return Shown(found - lost, lost, is_whole=fetched.next is None)
