@@ -82,14 +82,16 @@ class Fields:
 
     def _count_missed(self) -> Counter[str]:
         """Count by field the records in a row that lack what was usual, as far as that makes a difference."""
-        memories = [one for watch in self._watches for one in watch.memories.items()]
-        tracks = (
-            (f"{group} {kind} {path}", track)
-            for group, memory in memories
-            for kind, known in (("there", memory.there), ("filled", memory.filled))
-            for path, track in known.items()
+        return Counter(
+            {
+                f"{group} {kind} {path}": min(track.missed, MISSED)
+                for watch in self._watches
+                for group, memory in watch.memories.items()
+                for kind, known in (("there", memory.there), ("filled", memory.filled))
+                for path, track in known.items()
+                if track.usual_at and track.missed
+            }
         )
-        return Counter({name: min(track.missed, MISSED) for name, track in tracks if track.usual_at and track.missed})
 
     async def _see_to_returns(self) -> None:
         """Let be judged again what was judged while a field was missing that is back, where it is judged by that."""
