@@ -75,16 +75,19 @@ class Judge:
         heard, now = await self._hearing.hear(sights, everything=False), self._clock.now()
         spoken_of = (sight for sight in sights if not heard.said[sight.key].is_nothing)
         waits = partial(Held, why="", since=now, tries=0, next_at=now, patient=not is_crowded)
-        items = [waits(sight=sight) for sight in spoken_of]
-        naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
-        return add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
+        return self._settle_all([waits(sight=sight) for sight in spoken_of], heard)
 
     async def judge_unheard(self, items: Sequence[Held]) -> Judged:
         """Judge sights that could not be held, for the rules that have not answered."""
         heard = await self._hearing.hear([item.sight for item in items], everything=False)
-        asked = [_add_entered(item, heard.said[item.sight.key], self._ceiling) for item in items]
-        naming = {item.sight.key: NAMED for item in asked if _is_about_named_message(item, heard.said[item.sight.key])}
-        return add_up([self._settle(item, heard, item.sight.reading, naming) for item in asked], heard.rule_table)
+        return self._settle_all(
+            [_add_entered(item, heard.said[item.sight.key], self._ceiling) for item in items], heard
+        )
+
+    def _settle_all(self, items: Sequence[Held], heard: Heard) -> Judged:
+        """Settle what is judged of a page; what is about a message that an event names waits for that message."""
+        naming = {item.sight.key: NAMED for item in items if _is_about_named_message(item, heard.said[item.sight.key])}
+        return add_up([self._settle(item, heard, item.sight.reading, naming) for item in items], heard.rule_table)
 
     async def judge_held(self, item: Held) -> Judged:
         """Judge a held event for the rules that have not answered; hold it longer if they still cannot, or give up."""
