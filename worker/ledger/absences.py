@@ -7,9 +7,10 @@ from msgspec.structs import asdict, replace
 from sqlalchemy import Integer, cast, func, select
 
 from worker.ledger.db.dialects import upsert
-from worker.ledger.db.tables import absences, sights, slices
+from worker.ledger.db.tables import absences, sights
 from worker.ledger.records import instant
 from worker.ledger.sights import list_absences
+from worker.ledger.slices import keep_slices
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Absence, Slice
 
@@ -26,8 +27,7 @@ def end_absences(work: UnitOfWork, source: str, stride: float, ended: Sequence[A
         upsert(work.conn, absences, [{"account": work.account, **asdict(one)}], ("end",))
         told = {"start": instant(one.start), "end": instant(one.end)}
         work.chain.add("field back", source=source, kind=one.kind, field=one.field, **told)
-    rows = [{**asdict(one), "account": work.account} for one in stretches]
-    upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
+    keep_slices(work.conn, work.account, stretches)
 
 
 def _is_known(work: UnitOfWork, absence: Absence) -> bool:

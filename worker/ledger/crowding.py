@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 from sqlalchemy import Connection, delete, func, select
 
 from worker.language.models import URGENT
 from worker.language.rules import Ask
-from worker.ledger.db.dialects import chunks, upsert
+from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import entries, held, sights, slices
 from worker.ledger.sights import is_same
+from worker.ledger.slices import keep_slices
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import Held, Page, Pending, Reading, Sight, Slice
 
@@ -62,7 +63,7 @@ def _add(work: UnitOfWork, source: str, first: float, last: float) -> None:
         opened=min([work.now, *(row.opened for row in rows)]),
         next_at=min([work.now + AGAIN, *(row.next_at for row in rows)]),
     )
-    upsert(work.conn, slices, [{**asdict(whole), "account": work.account}], ("cursor", "why", "opened", "next_at"))
+    keep_slices(work.conn, work.account, [whole])
 
 
 def find_crowded_since(conn: Connection, account: str) -> float:

@@ -17,6 +17,7 @@ from worker.ledger.records import about, instant
 from worker.ledger.renewing import WANTED, renew
 from worker.ledger.settling import settle
 from worker.ledger.sights import complete, keep
+from worker.ledger.slices import keep_slices
 from worker.ledger.spending import keep_spent
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.unreadable import (
@@ -275,8 +276,7 @@ def _advance(work: UnitOfWork, page: Page) -> None:
         key = {"kind": done.kind, "start": done.start, "end": done.end, "account": page.account, "source": done.source}
         DROP_SLICE.run(work.conn, **key)
     going_on = page.instead or (() if page.closes else (done,))
-    rows = [{**msgspec.structs.asdict(slice_), "account": page.account} for slice_ in going_on]
-    upsert(work.conn, slices, rows, ("cursor", "why", "opened", "next_at"))
+    keep_slices(work.conn, page.account, going_on)
     if page.closes and not page.instead and done.kind in READING:
         _close(work, done)
     elif page.closes and not page.instead and done.kind in REREAD:
