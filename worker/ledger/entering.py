@@ -14,9 +14,9 @@ from worker.ledger.cascade import choose_fate, go_on, is_end, took_effect
 from worker.ledger.db.dialects import chunks
 from worker.ledger.db.tables import reasons
 from worker.ledger.doubts import choose_proof, covers
-from worker.ledger.entries import FINAL, LASTING, OPEN, Draft, Entry, WantedEffect, is_accepted, is_under_way
+from worker.ledger.entries import FINAL, LASTING, OPEN, RETIRABLE, Draft, Entry, WantedEffect, is_accepted, is_under_way
 from worker.ledger.records import Json, harmless
-from worker.ledger.repeats import RETIRED, find_same, stands_on
+from worker.ledger.repeats import find_same, stands_on
 from worker.ledger.unit_of_work import UnitOfWork, last_of
 from worker.ledger.values import Held, Sight, thing_of
 
@@ -61,7 +61,7 @@ def retire(work: UnitOfWork, sights: Mapping[str, Sight], drafts: Sequence[Draft
             or (row.thing in still and still[row.thing].may_want(row.rules))
         }
         things = {row.thing for row in asked[entry.id]} - stay
-        if entry.state in RETIRED and things:
+        if entry.state in RETIRABLE and things:
             _withdraw(work, entry, things, sights)
 
 
@@ -120,7 +120,7 @@ def _stands(work: UnitOfWork, draft: Draft) -> bool:
     elif draft.state == "waiting" and _is_done(work, wish):
         wish = replace(wish, state="moot", said="was done already")
     work.enter(wish)
-    if wish.state not in {"ready", "waiting", "held"}:
+    if wish.state not in RETIRABLE:
         return False
     _note_reason(work, wish, draft)
     return True

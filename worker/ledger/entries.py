@@ -24,6 +24,8 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 OPEN: frozenset[State] = frozenset({"ready", "claimed", "sent", "unsure"})
 FINAL: frozenset[State] = frozenset({"observed", "done", "failed", "moot", "refused", "lapsed"})
+RETIRABLE: frozenset[State] = frozenset({"waiting", "ready", "held"})
+"""States in which an entry ends when nothing asks for it any more."""
 
 FRESH = 60.0
 """Seconds after which a look is too old to claim on."""

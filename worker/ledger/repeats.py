@@ -3,12 +3,10 @@
 from sqlalchemy import Row, between
 
 from worker.ledger.db.tables import entries
-from worker.ledger.entries import Draft, Entry
+from worker.ledger.entries import RETIRABLE, Draft, Entry
 from worker.ledger.unit_of_work import UnitOfWork
 from worker.ledger.values import thing_of
 
-RETIRED = frozenset({"waiting", "ready", "held"})
-"""States in which an entry ends when nothing asks for it any more."""
 LIVE = frozenset({"ready", "waiting"})
 NOTHING_CAME_OF_IT = frozenset({"observed", "moot"})
 
@@ -39,4 +37,4 @@ def _covers(draft: Draft, entry: Entry) -> bool:
         return False
     if draft.state not in LIVE:
         return entry.state == draft.state
-    return entry.state not in NOTHING_CAME_OF_IT and (entry.lane == "notice" or entry.state not in RETIRED)
+    return entry.state not in NOTHING_CAME_OF_IT and (entry.lane == "notice" or entry.state not in RETIRABLE)
