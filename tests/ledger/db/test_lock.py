@@ -50,6 +50,16 @@ def test_what_takes_the_place_of_the_ledger_or_its_lock_is_noticed(
             held.check()
 
 
+def test_a_ledger_is_told_from_its_lock_whatever_its_name_ends_with(tmp_path: Path) -> None:
+    ledger = tmp_path / "mail.lock"
+    prepare_file(ledger, exclusive=True)
+    with hold_lock(ledger):
+        held = LedgerFile(ledger)
+        ledger.unlink()
+        with pytest.raises(StoreError, match=r"^the ledger .*mail\.lock was removed or replaced"):
+            held.check()
+
+
 def test_a_ledger_with_two_names_is_opened_by_that_of_its_daemon_only(tmp_path: Path) -> None:
     ledger, other = tmp_path / "worker.db", tmp_path / "other.db"
     prepare_file(ledger, exclusive=True)
