@@ -9,7 +9,7 @@ from ada_url import URL, idna_to_unicode
 from linkify_it import LinkifyIt
 from publicsuffixlist import PublicSuffixList
 
-from worker.escaping import DOTS
+from worker.escaping import DOT
 
 LONGEST = 4_096
 """Characters of an address at most."""
@@ -17,7 +17,6 @@ SCHEME = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
 ANY_END = r"[a-z\u00a1-\uffff][a-z0-9\u00a1-\uffff-]{1,62}"
 RESERVED = frozenset({"example", "test", "invalid"})
 """Ends of names that exist on paper only: in examples, and in sandboxes."""
-DOT = re.compile(f"[{DOTS}]")
 AFTER_HOST = re.compile(r"[/?#:]")
 PUNCTUATION = ".,;:!?)]}>'\""
 
