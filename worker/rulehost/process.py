@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from math import inf
 from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -162,24 +163,23 @@ class Child:
     async def _explain_stop(self, end: Exception) -> Stopped:
         """Wait for the child's end and describe it, with the rule that was running."""
         # A child that lost its socket may still be running a rule, so the note is read once the process has ended.
-        await self._wait_for_end()
+        await self._wait_for_end(LAST_WORDS)
         code = await self._reap()
         words = end.partial.decode(errors="replace") if isinstance(end, asyncio.IncompleteReadError) else ""
         lines = [(file, int(line)) for file, line in TRACE_LINE.findall(words)]
         return Stopped(self._describe_end(code), *self._read_note()[1:], lines)
 
-    async def _wait_for_end(self) -> None:
-        """Give the child a moment to end by itself, and leave its exit status where it is."""
+    async def _wait_for_end(self, seconds: float = inf) -> None:
+        """Wait until the child has ended, or for so long, and leave its exit status where it is."""
         clock = asyncio.get_running_loop().time
-        until = clock() + LAST_WORDS
+        until = clock() + seconds
         while clock() < until and not self._has_ended():  # noqa: ASYNC110 (no event tells of it)
             await asyncio.sleep(LOOK_AGAIN)
 
     async def _reap(self) -> int:
         """Kill the child and return its exit status, once it has ended: one with much memory does not at once."""
         self._kill()
-        while not self._has_ended():  # noqa: ASYNC110 (no event tells of it)
-            await asyncio.sleep(LOOK_AGAIN)
+        await self._wait_for_end()
         return self._process.wait()
 
     def _has_ended(self) -> bool:
