@@ -53,16 +53,9 @@ class Connection(web.RequestHandler):
         return super().handle_error(request, status, exc, message)
 
 
-class Connections:
-    """Makes the protocol of each new connection."""
-
-    def __init__(self, server: web.Server) -> None:
-        """Serve connections with this server."""
-        self._server = server
-
-    def __call__(self) -> asyncio.BaseProtocol:
-        """Return the protocol of a new connection."""
-        return Connection(self._server) if len(self._server.connections) < MOST else _Refusal()
+def make_protocol(server: web.Server) -> asyncio.BaseProtocol:
+    """Return the protocol of a new connection to a server."""
+    return Connection(server) if len(server.connections) < MOST else _Refusal()
 
 
 class _Refusal(asyncio.Protocol):

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 from aiohttp import web
 
 from worker.errors import SettingsError
-from worker.web.connections import Connections, answer_once
+from worker.web.connections import answer_once, make_protocol
 from worker.web.hosts import check_host
 
 PATHS = ("/livez", "/startz", "/readyz", "/metrics")
@@ -56,10 +57,10 @@ async def serve(
     """
     runner = web.AppRunner(build_application(readiness, metrics, hosts), shutdown_timeout=1.0)
     await runner.setup()
-    connections = Connections(cast("web.Server", runner.server))  # it is there once the runner is set up
+    server = cast("web.Server", runner.server)  # it is there once the runner is set up
     try:
         with _name_setting(host, port):
-            listening = await asyncio.get_running_loop().create_server(connections, host, port)
+            listening = await asyncio.get_running_loop().create_server(partial(make_protocol, server), host, port)
         with closing(listening):
             yield _format_address(*listening.sockets[0].getsockname()[:2])
     finally:
