@@ -45,9 +45,9 @@ def tell_causes(causes: Sequence[HeldCause], now: float) -> str:
     """Say why events are held, a clause for each of the first causes with how many there are and since when."""
     if len(causes) == 1:
         return _tell_cause(causes[0])
-    told = [f"{_tell_cause(one)} ({_tell_extent(one.events, now - one.since)})" for one in causes[:CAUSES]]
+    told = [f"{_tell_cause(one)} ({tell_extent(one.events, 'event', now - one.since)})" for one in causes[:CAUSES]]
     if others := causes[CAUSES:]:
-        extent = _tell_extent(sum(one.events for one in others), now - min(one.since for one in others))
+        extent = tell_extent(sum(one.events for one in others), "event", now - min(one.since for one in others))
         told.append(f"and {count(len(others), 'other cause')} ({extent})")
     return "; ".join(told)
 
@@ -57,8 +57,9 @@ def _tell_cause(cause: HeldCause) -> str:
     return f"not tried yet: {why}" if cause.is_new else why
 
 
-def _tell_extent(events: int, age: float) -> str:
-    return f"{count(events, 'event')}, {'the oldest ' * (events > 1)}for {format_age(age)}"
+def tell_extent(number: int, noun: str, age: float) -> str:
+    """Say how many of something wait, and for how long the oldest does."""
+    return f"{count(number, noun)}, {'the oldest ' * (number > 1)}for {format_age(age)}"
 
 
 def format_age(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from worker.ledger.crowding import MOST_HELD
 from worker.ledger.standstill import Keeper, KeptBack, Standstill
 from worker.web import Readiness
-from worker.wording import count, format_age, tell_causes
+from worker.wording import count, format_age, tell_causes, tell_extent
 
 Kind = Literal[
     "stopping",
@@ -183,9 +183,7 @@ def warn_of_records(account: str, still: Standstill) -> Iterator[str]:
 def warn_of_notices(account: str, still: Standstill, now: float) -> Iterator[str]:
     """Yield that a channel does not take what rules tell people."""
     for one in still.untaken:
-        notices = (
-            f"{count(one.notices, 'notice')}, {'the oldest ' * (one.notices > 1)}for {format_age(now - one.since)}"
-        )
+        notices = tell_extent(one.notices, "notice", now - one.since)
         given_up = f", and {one.given_up:,} of them are given up" if one.given_up else ""
         then = f"check WORKER_NOTIFY_{one.channel.upper()} and what stands behind it"
         yield f"account {account}: channel {one.channel} has not taken {notices}{given_up} ({one.said}): {then}"
