@@ -16,7 +16,7 @@ from tests.daemon import test_reasons as reasons
 from tests.daemon.bench import Bench, until
 from tests.daemon.conftest import bench
 from tests.daemon.test_telling import FAILS
-from tests.faults.rig import Trapped
+from tests.faults.rig import INFORMS, Trapped
 from tests.ledger.desk import Desk
 from tests.promql import Alert, Timeline, ask_promtool, does_fire, read_minutes
 from tests.rule_files import rule_files
@@ -35,14 +35,6 @@ ALERTS = {one["alert"]: Alert(one["alert"], one["expr"], read_minutes(one.get("f
 PROMTOOL = shutil.which("promtool")
 Pages = list[str]
 """What a worker exposed: while it was well, and after each thing that happened to it."""
-TELLS = """
-    @rule(mode=ENFORCE)
-    @example(sample.message(final_disposition="MALICIOUS"), gives=Notify("soc"))
-    @example(sample.message(), gives=None)
-    def tells(message: Message) -> Notify | None:
-        "Tell of what is malicious."
-        return Notify("soc") if message.final_disposition == "MALICIOUS" else None
-"""
 SLOW = '''
     import enum
     clock = enum.sys.modules["time"].perf_counter
@@ -207,7 +199,7 @@ async def lose_a_field(bench: Bench) -> Pages:
 
 async def deafen_a_channel(bench: Bench) -> Pages:
     """Let a rule notify a channel where nobody listens."""
-    rule_files(bench.rules, tells=TELLS)
+    rule_files(bench.rules, informs=INFORMS)
     async with working(bench, WORKER_NOTIFY_SOC="json://127.0.0.1:1/hook") as (worker, well):
         bench.world.arrive(1, "outbreak")
         await worker.turn()

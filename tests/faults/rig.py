@@ -32,6 +32,14 @@ def moves(message: Message) -> Move | None:
     fits = message.final_disposition == "MALICIOUS" and not message.is_quarantined
     return Move("DeletedItems") if fits else None
 """
+INFORMS = """
+@rule(mode=ENFORCE)
+@example(sample.message(final_disposition="MALICIOUS"), gives=Notify("soc"))
+@example(sample.message(), gives=None)
+def informs(message: Message) -> Notify | None:
+    "Tell what is malicious."
+    return Notify("soc") if message.final_disposition == "MALICIOUS" else None
+"""
 
 
 class Trapped(World):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.faults.rig import Daemon, Rig, until, until_it
+from tests.faults.rig import INFORMS, Daemon, Rig, until, until_it
 from worker.audit.announcer import SET_ONE
 from worker.sandbox import ACCOUNT
 
@@ -23,14 +23,6 @@ from worker import APPROVE
 def asks(message: Message) -> tuple[Move, Notify] | None:
     "Move what is malicious, and tell."
     return (Move("DeletedItems"), Notify("soc")) if message.final_disposition == "MALICIOUS" else None
-"""
-INFORMS = """
-@rule(mode=ENFORCE)
-@example(sample.message(final_disposition="MALICIOUS"), gives=Notify("soc"))
-@example(sample.message(), gives=None)
-def informs(message: Message) -> Notify | None:
-    "Tell what is malicious."
-    return Notify("soc") if message.final_disposition == "MALICIOUS" else None
 """
 WAITS = "asks: 1 decision waits for a person"
 
