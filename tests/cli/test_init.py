@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Rig
-from tests.serving import passed_on
+from tests.serving import find_children, passed_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -55,7 +55,7 @@ async def first(*words: str, **more: str) -> AsyncIterator[Process]:
 
 def find_first(unshare: Process) -> int:
     """Return by which number the first process of the namespace goes outside."""
-    return int(Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()[0])
+    return find_children(unshare.pid)[0]
 
 
 async def test_orphans_are_reaped_and_exit_codes_are_left_to_whom_they_belong() -> None:
