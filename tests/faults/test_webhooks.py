@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ async def bad_hook(how: str) -> AsyncIterator[str]:
     """Serve a web hook that takes nothing; yield its address."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.CancelledError):
+        with closing(writer), suppress(ConnectionError, asyncio.CancelledError):
             writer.write(b"HTTP/1.1 200 OK\r\nx: ")
             while True:
                 await asyncio.sleep(0.5)
